@@ -1,0 +1,33 @@
+//! Links the program to libtorch and compiles the C++ shim.
+//!
+//! The program must start without any environment variable, so the real folder of libtorch goes into its rpath: `LIBTORCH`
+//! may be a folder of links (scripts/setup.sh makes one), which the loader's `$ORIGIN` is not resolved through.
+
+use std::{env, fs, path::PathBuf};
+
+fn main() {
+    let lib = PathBuf::from(env::var("DEP_TCH_LIBTORCH_LIB").expect("torch-sys tells where libtorch is"));
+    let real = fs::canonicalize(lib.join("libtorch_cpu.so"))
+        .ok()
+        .and_then(|file| file.parent().map(PathBuf::from))
+        .unwrap_or_else(|| lib.clone());
+    println!("cargo:rustc-link-arg=-Wl,-rpath,{}", real.display());
+    println!("cargo:rustc-env=STRATA_LIBTORCH={}", real.display());
+
+    let include = match env::var("LIBTORCH_INCLUDE").or_else(|_| env::var("LIBTORCH")) {
+        Ok(home) => PathBuf::from(home).join("include"),
+        Err(_) => real.join("../include"),
+    };
+    let shim = "src/torch/shim.cpp";
+    cc::Build::new()
+        .cpp(true)
+        .std("c++20")
+        .opt_level(2)
+        .warnings(false)
+        .include(&include)
+        .include(include.join("torch/csrc/api/include"))
+        .file(shim)
+        .compile("strata_shim");
+    println!("cargo:rerun-if-changed=src/torch");
+    println!("cargo:rerun-if-env-changed=LIBTORCH");
+}

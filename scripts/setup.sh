@@ -1,0 +1,104 @@
+#!/bin/sh
+# Brings libtorch into the user's cache folder and tells cargo where it is. Every step is skipped when it is already done.
+#
+# libtorch comes from the torch wheel on PyPI: the only build of it that every package index mirrors. For CPU use the wheel
+# needs two small CUDA libraries beside it (libtorch_cpu.so names them); `CUDA=1 scripts/setup.sh` brings all of them.
+#
+#   LIBTORCH      set by the user: used as it is, nothing is brought
+#   XDG_CACHE_HOME  the cache is $XDG_CACHE_HOME/strata, else ~/.cache/strata
+#   PYTHON        the interpreter whose pip downloads the wheels (python3)
+set -eu
+
+cd "$(dirname "$0")/.."
+version=2.13.0
+cache="${XDG_CACHE_HOME:-$HOME/.cache}/strata"
+home="$cache/libtorch-$version"
+say() { printf 'setup: %s\n' "$*" >&2; }
+die() { say "$*"; exit 1; }
+
+for tool in cargo g++; do
+    command -v "$tool" >/dev/null || die "$tool is not installed; Strata needs cargo, g++, make and a python3 with pip or venv"
+done
+
+# cargo reads the place of libtorch from here, so that plain `cargo build` and an editor work too. An environment
+# variable of the same name wins over this file.
+configure() {
+    config=.cargo/config.toml
+    wanted="# Written by scripts/setup.sh: where libtorch is on this machine. Not kept in git.
+[env]
+LIBTORCH = \"$1\""
+    [ -f "$config" ] && [ "$(cat "$config")" = "$wanted" ] && return
+    mkdir -p .cargo && printf '%s\n' "$wanted" >"$config.new" && mv "$config.new" "$config"
+    say "wrote $config"
+}
+
+# Prints a python that has pip: the user's, or that of a venv made in the cache (a system's python may come without pip).
+python_with_pip() {
+    python="${PYTHON:-python3}"
+    command -v "$python" >/dev/null || die "$python is not installed; it is needed once, to download libtorch"
+    if "$python" -m pip --version >/dev/null 2>&1; then echo "$python"; return; fi
+    [ -x "$cache/venv/bin/python" ] || "$python" -m venv "$cache/venv" >&2 ||
+        die "$python has neither pip nor venv; install one of them (Debian: apt-get install python3-pip)"
+    echo "$cache/venv/bin/python"
+}
+
+bring() {
+    mkdir -p "$cache"
+    # Two clones setting up at once: the second waits here and then finds the work done.
+    exec 9>"$cache/.setup.lock"
+    if command -v flock >/dev/null; then flock 9; fi
+    [ -f "$home/complete" ] && return
+    python=$(python_with_pip)
+    rm -rf "$home.new" && mkdir -p "$home.new/wheels"
+    say "bringing libtorch $version from PyPI (530 MB, once) into $home"
+    # The wheels are those of one Python version whatever Python is here: only their libraries are used.
+    cat >"$home.new/requirements.txt" <<'REQUIREMENTS'
+torch==2.13.0 --hash=sha256:796633c4cdf0fe2cdced72d8f88f22e73dbcfce83132763162f6d4bff13b820b
+nvidia-cuda-runtime==13.0.96 --hash=sha256:7f82250d7782aa23b6cfe765ecc7db554bd3c2870c43f3d1821f1d18aebf0548
+nvidia-cuda-cupti==13.0.85 --hash=sha256:4eb01c08e859bf924d222250d2e8f8b8ff6d3db4721288cf35d14252a4d933c8
+REQUIREMENTS
+    "$python" -m pip download --quiet --no-deps --require-hashes --no-cache-dir --only-binary=:all: \
+        --python-version 3.12 --implementation cp --abi cp312 --abi none --platform manylinux_2_28_x86_64 \
+        --platform manylinux2014_x86_64 --platform manylinux_2_25_x86_64 --platform manylinux_2_17_x86_64 \
+        -d "$home.new/wheels" -r "$home.new/requirements.txt" 9>&- >&2 ||
+        die "the download failed; see above. Set LIBTORCH to a libtorch $version of your own to go without it"
+    say "unpacking"
+    "$python" - "$home.new" <<'UNPACK'
+import pathlib, sys, zipfile
+home = pathlib.Path(sys.argv[1])
+for wheel in (home / "wheels").iterdir():
+    with zipfile.ZipFile(wheel) as archive:
+        wanted = [n for n in archive.namelist() if n.startswith(("torch/include/", "torch/lib/", "nvidia/"))]
+        archive.extractall(home, wanted)
+    wheel.unlink()
+UNPACK
+    rmdir "$home.new/wheels"
+    # torch-sys links CUDA when it sees libtorch_cuda.so beside libtorch_cpu.so, and the program would then need 3 GB of
+    # CUDA libraries to start. So it is shown a folder that holds the CPU libraries alone; CUDA is loaded at run time.
+    mkdir -p "$home.new/link/lib"
+    ln -s ../torch/include "$home.new/link/include"
+    ln -s ../../torch/lib/libtorch_cpu.so ../../torch/lib/libc10.so "$home.new/link/lib/"
+    echo 'void strata_empty(void) {}' | g++ -x c -shared -fPIC -o "$home.new/link/lib/libtorch.so" - ||
+        die "g++ cannot make a shared library"
+    : >"$home.new/complete"
+    rm -rf "$home" && mv "$home.new" "$home"
+}
+
+# All the CUDA libraries that libtorch names, for a machine with a GPU. Never run on one yet.
+bring_cuda() {
+    [ -f "$home/cuda-complete" ] && return
+    python=$(python_with_pip)
+    say "bringing the CUDA 13 libraries (about 3 GB, once)"
+    "$python" -m pip install --quiet --no-cache-dir --upgrade --target "$home" \
+        'cuda-toolkit[cublas,cudart,cufft,cufile,cupti,curand,cusolver,cusparse,nvjitlink,nvrtc,nvtx]==13.0.3' \
+        nvidia-cudnn-cu13==9.20.0.48 nvidia-cusparselt-cu13==0.8.1 nvidia-nccl-cu13==2.29.7 nvidia-nvshmem-cu13==3.4.5 >&2
+    : >"$home/cuda-complete"
+}
+
+if [ -n "${LIBTORCH:-}" ]; then
+    [ -d "$LIBTORCH/lib" ] || die "LIBTORCH=$LIBTORCH has no lib folder"
+    exit 0
+fi
+[ -f "$home/complete" ] || bring
+[ -z "${CUDA:-}" ] || bring_cuda
+configure "$home/link"

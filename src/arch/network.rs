@@ -1,0 +1,258 @@
+//! A network as a value: the plan it was written as, and what the plan expands into.
+
+use super::cost::Cost;
+use super::layer::Layer;
+use super::name::Namer;
+use super::node::{Chain, Merge, Node, Residual, Survival, SurvivalGate, walk, walk_residuals};
+use super::params::Param;
+use super::rows::{Context, Row};
+use super::shape::{Shape, ShapeError};
+use super::style::Style;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+
+/// Everything that makes a network: its table of rows and what they share.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    pub rows: Vec<Row>,
+    pub style: Style,
+    pub stochastic_depth: StochasticDepth,
+    /// `[channels, height, width]`
+    pub input: [usize; 3],
+    pub classes: usize,
+}
+
+/// The `stochastic_depth` table: how likely block l of L takes part in a training step (Huang et al. 2016, section 3).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StochasticDepth {
+    /// p_L, the survival probability of the last block; 1 switches it off.
+    pub survival: f64,
+    pub decay: Decay,
+    pub gate: SurvivalGate,
+}
+
+/// How survival falls with depth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decay {
+    /// p_l = 1 − (l/L)(1 − p_L), l counted from 1
+    Linear,
+    /// The same with l counted from 0: EfficientNet's released code
+    LinearFromZero,
+    /// p_l = p_L
+    Uniform,
+}
+
+impl Default for StochasticDepth {
+    fn default() -> StochasticDepth {
+        StochasticDepth { survival: 1.0, decay: Decay::Linear, gate: SurvivalGate::Batch }
+    }
+}
+
+impl StochasticDepth {
+    /// Survival probability of block `index`, counted from 0, of `blocks`.
+    pub fn probability(&self, index: usize, blocks: usize) -> f64 {
+        let part = |l: usize| 1.0 - l as f64 / blocks as f64 * (1.0 - self.survival);
+        match self.decay {
+            Decay::Linear => part(index + 1),
+            Decay::LinearFromZero => part(index),
+            Decay::Uniform => self.survival,
+        }
+    }
+}
+
+/// One row of the table and what it expanded into.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RowNodes {
+    /// The row's name, or `row3`.
+    pub label: String,
+    pub op: &'static str,
+    pub nodes: Vec<Node>,
+    pub input: Shape,
+    pub output: Shape,
+}
+
+/// A network with every layer in place and every shape known.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Network {
+    pub plan: Plan,
+    pub rows: Vec<RowNodes>,
+}
+
+/// Why rows do not make a network.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("row {} ({op}): {message}", .row + 1)]
+pub struct NetworkError {
+    /// Counted from 0.
+    pub row: usize,
+    pub op: &'static str,
+    pub message: String,
+}
+
+/// More layers than any experiment needs; a bound on what a small file can make the program build.
+const MAX_LAYERS: usize = 200_000;
+
+impl Network {
+    /// Expands a plan and infers every shape.
+    ///
+    /// # Errors
+    /// For the first row that cannot stand where it is, and for a table that does not end in one value a class.
+    pub fn new(plan: Plan) -> Result<Network, NetworkError> {
+        let mut context = Context { namer: Namer::default(), classes: plan.classes };
+        let mut shape = Shape::map(plan.input);
+        let mut rows: Vec<RowNodes> = Vec::with_capacity(plan.rows.len());
+        let mut layers = 0;
+        for (index, row) in plan.rows.iter().enumerate() {
+            let fail = |message: String| NetworkError { row: index, op: row.op(), message };
+            let unnamed = format!("row{}", index + 1);
+            let label = row.name().first().unwrap_or(&unnamed).to_owned();
+            context.namer.call_unnamed(unnamed);
+            let mut chain = Chain::new(&plan.style, shape);
+            row.expand(&mut context, &mut chain).map_err(|ShapeError(message)| fail(message))?;
+            walk(&chain.nodes, false, &mut |_, _| layers += 1);
+            if layers > MAX_LAYERS {
+                return Err(fail(format!("the network has more than {MAX_LAYERS} layers")));
+            }
+            let input = std::mem::replace(&mut shape, chain.shape);
+            rows.push(RowNodes { label, op: row.op(), nodes: chain.nodes, input, output: shape });
+        }
+        let last = plan.rows.len().saturating_sub(1);
+        let fail = |message: String| NetworkError { row: last, op: plan.rows.get(last).map_or("none", Row::op), message };
+        if shape != (Shape::Vector { n: plan.classes }) {
+            return Err(fail(format!(
+                "the last row gives {shape}, but {} classes need a vector of {0} values; end with a `classifier` row",
+                plan.classes
+            )));
+        }
+        let mut network = Network { plan, rows };
+        network.set_survival();
+        network.check_names()?;
+        Ok(network)
+    }
+
+    fn set_survival(&mut self) {
+        let rule = self.plan.stochastic_depth.clone();
+        let blocks = self.residuals();
+        let mut index = 0;
+        for row in &mut self.rows {
+            walk_residuals(&mut row.nodes, &mut |block: &mut Residual| {
+                if block.merge != Merge::Body {
+                    block.survival = Survival { probability: rule.probability(index, blocks), gate: rule.gate };
+                }
+                index += 1;
+            });
+        }
+    }
+
+    fn check_names(&self) -> Result<(), NetworkError> {
+        let mut seen: HashMap<String, usize> = HashMap::new();
+        for (index, row) in self.rows.iter().enumerate() {
+            let mut clash = None;
+            walk(&row.nodes, false, &mut |layer, _| {
+                for param in layer.params() {
+                    if let Some(first) = seen.insert(param.name.clone(), index) {
+                        clash.get_or_insert((param.name, first));
+                    }
+                }
+            });
+            if let Some((name, first)) = clash {
+                let first = first + 1;
+                let message = format!("its parameter {name} has the name of one in row {first}; give one another `name`");
+                return Err(NetworkError { row: index, op: row.op, message });
+            }
+        }
+        Ok(())
+    }
+
+    /// Every layer in the order of the forward pass, with whether it belongs to an auxiliary head.
+    pub fn layers(&self) -> Vec<(&Layer, bool)> {
+        let mut layers = Vec::new();
+        for row in &self.rows {
+            walk(&row.nodes, false, &mut |layer, aux| layers.push((layer, aux)));
+        }
+        layers
+    }
+
+    /// Number of residual blocks, those without a shortcut counted too.
+    pub fn residuals(&self) -> usize {
+        fn count(nodes: &[Node]) -> usize {
+            nodes
+                .iter()
+                .map(|node| match node {
+                    Node::Residual(_) => 1,
+                    Node::Branches { branches, .. } => branches.iter().map(|branch| count(branch)).sum(),
+                    _ => 0,
+                })
+                .sum()
+        }
+        self.rows.iter().map(|row| count(&row.nodes)).sum()
+    }
+
+    /// Cost of one image at inference: without auxiliary heads.
+    pub fn cost(&self) -> Cost {
+        self.sum(|aux| !aux)
+    }
+
+    /// Cost of the auxiliary heads, which only training has.
+    pub fn aux_cost(&self) -> Cost {
+        self.sum(|aux| aux)
+    }
+
+    fn sum(&self, counts: impl Fn(bool) -> bool) -> Cost {
+        let mut total = Cost::default();
+        for (layer, aux) in self.layers() {
+            if counts(aux) {
+                total += layer.cost();
+            }
+        }
+        total
+    }
+
+    /// Multiply-adds of a training step's forward pass for one image, stochastic depth taken into account.
+    pub fn expected_macs(&self) -> f64 {
+        fn expected(nodes: &[Node]) -> f64 {
+            let macs = |nodes: &[Node]| {
+                let mut sum = 0;
+                walk(nodes, false, &mut |layer, _| sum += layer.cost().macs);
+                sum as f64
+            };
+            nodes
+                .iter()
+                .map(|node| match node {
+                    Node::Residual(block) if block.survival.gate == SurvivalGate::Batch => {
+                        let whole = macs(std::slice::from_ref(node));
+                        whole - (1.0 - block.survival.probability) * macs(&block.body)
+                    }
+                    Node::Branches { branches, .. } => branches.iter().map(|branch| expected(branch)).sum(),
+                    node => macs(std::slice::from_ref(node)),
+                })
+                .sum()
+        }
+        self.rows.iter().map(|row| expected(&row.nodes)).sum()
+    }
+
+    /// Every tensor, learned and kept, in the order of the forward pass.
+    pub fn params(&self) -> Vec<Param> {
+        self.layers().into_iter().flat_map(|(layer, _)| layer.params()).collect()
+    }
+
+    /// Layers with weights on the longest path from input to output: the "depth" of a network's name.
+    pub fn depth(&self) -> usize {
+        self.rows.iter().map(|row| depth(&row.nodes)).sum()
+    }
+}
+
+fn depth(nodes: &[Node]) -> usize {
+    nodes
+        .iter()
+        .map(|node| match node {
+            Node::Layer(layer) => usize::from(layer.params().iter().any(|param| param.role.is_weight())),
+            Node::Branches { branches, .. } => branches.iter().map(|branch| depth(branch)).max().unwrap_or(0),
+            Node::Residual(block) => {
+                depth(&block.pre) + depth(&block.body).max(depth(&block.shortcut)) + depth(&block.after)
+            }
+            Node::Excite { .. } | Node::Aux { .. } => 0,
+        })
+        .sum()
+}

@@ -1,0 +1,97 @@
+//! Colours of the kinds of operations: Okabe and Ito's, which stay apart for colour-blind readers and in grey print.
+
+use super::describe::is_depthwise;
+use crate::arch::layer::Op;
+
+/// What a box stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    Conv,
+    Grouped,
+    Linear,
+    Pool,
+    Norm,
+    Act,
+    Drop,
+    Other,
+    Aux,
+    /// A block that a panel shows in detail.
+    Block,
+    Join,
+    Input,
+}
+
+/// All of them, in the order of the legend.
+pub const KINDS: [Kind; 12] = [
+    Kind::Conv,
+    Kind::Grouped,
+    Kind::Linear,
+    Kind::Pool,
+    Kind::Norm,
+    Kind::Act,
+    Kind::Drop,
+    Kind::Other,
+    Kind::Aux,
+    Kind::Block,
+    Kind::Join,
+    Kind::Input,
+];
+
+/// Text and lines.
+pub const INK: &str = "#1b2430";
+/// Text of second importance.
+pub const FAINT: &str = "#5b6675";
+pub const ARROW: &str = "#3c4654";
+pub const CARD: &str = "#ffffff";
+pub const PANEL: &str = "#f5f7fa";
+pub const EDGE: &str = "#d5dbe3";
+
+impl Kind {
+    pub fn of(op: &Op) -> Kind {
+        match op {
+            Op::Conv(conv) if conv.groups > 1 || is_depthwise(conv) => Kind::Grouped,
+            Op::Conv(_) => Kind::Conv,
+            Op::Linear { .. } => Kind::Linear,
+            Op::BatchNorm { .. } | Op::Lrn { .. } => Kind::Norm,
+            Op::Act(_) => Kind::Act,
+            Op::MaxPool(_) | Op::AvgPool(_) | Op::GlobalAvgPool | Op::AdaptiveAvgPool { .. } => Kind::Pool,
+            Op::Dropout { .. } => Kind::Drop,
+            Op::Flatten | Op::PadShortcut { .. } | Op::Scale { .. } => Kind::Other,
+        }
+    }
+
+    /// Fill, outline, text.
+    pub fn colours(self) -> [&'static str; 3] {
+        match self {
+            Kind::Conv => ["#0072b2", "#00507d", "#ffffff"],
+            Kind::Grouped => ["#56b4e9", "#2d86b8", INK],
+            Kind::Linear => ["#cc79a7", "#9c4d79", INK],
+            Kind::Pool => ["#2bb58c", "#007a59", INK],
+            Kind::Norm => ["#f5ec8a", "#bdb02e", INK],
+            Kind::Act => ["#f0b441", "#b97f00", INK],
+            Kind::Drop => ["#d3d8df", "#98a1ad", INK],
+            Kind::Other => ["#ffffff", "#6d7885", INK],
+            Kind::Aux => ["#e8844a", "#a84a00", INK],
+            Kind::Block => ["#e3ecf6", "#44648a", INK],
+            Kind::Join => ["#3c4654", "#1b2430", "#ffffff"],
+            Kind::Input => ["#ffffff", "#98a1ad", FAINT],
+        }
+    }
+
+    /// Its line in the legend; joins and the input explain themselves.
+    pub fn legend(self) -> Option<&'static str> {
+        Some(match self {
+            Kind::Conv => "convolution",
+            Kind::Grouped => "grouped or depthwise convolution",
+            Kind::Linear => "linear",
+            Kind::Pool => "pooling",
+            Kind::Norm => "normalisation",
+            Kind::Act => "non-linearity",
+            Kind::Drop => "dropout, stochastic depth",
+            Kind::Other => "no parameters",
+            Kind::Aux => "auxiliary head, training only",
+            Kind::Block => "block, drawn in the panel of its numeral",
+            Kind::Join | Kind::Input => return None,
+        })
+    }
+}

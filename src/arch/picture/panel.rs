@@ -1,0 +1,142 @@
+//! Panels: one block of a kind in detail.
+
+use super::bands::block_name;
+use super::block::chain;
+use super::describe::{output, shape};
+use super::palette::Kind;
+use super::scene::{Anchor, Area, Item, NOTE, Piece, TITLE, chip_width};
+use super::structure::{BlockKind, Kinds, PANELS, stride};
+use super::text;
+use crate::arch::layer::Op;
+use crate::arch::node::{Merge, Node, Residual};
+use crate::arch::rows::Row;
+use crate::arch::shape::Shape;
+
+const PAD: f64 = 14.0;
+const HEADER: f64 = 46.0;
+/// The arrows into a block and out of it.
+const STUB: f64 = 20.0;
+
+/// A panel that can still be made larger.
+pub struct Panel {
+    numeral: String,
+    title: String,
+    notes: Vec<String>,
+    body: Piece,
+    pub width: f64,
+    pub height: f64,
+}
+
+pub fn panels(kinds: &Kinds) -> Vec<Panel> {
+    kinds.kinds.iter().take(PANELS).map(panel).collect()
+}
+
+fn panel(kind: &BlockKind) -> Panel {
+    let (low, high) = kind.survival;
+    let drop = (low < 1.0).then(|| {
+        let number = |p: f64| format!("{:.2}", p).trim_end_matches('0').trim_end_matches('.').to_owned();
+        if number(low) == number(high) {
+            format!("survives, p = {}", number(low))
+        } else {
+            format!("survives, p = {} to {}", number(high), number(low))
+        }
+    });
+    let inside = chain(kind.nodes, drop.as_deref());
+    let after = match kind.nodes {
+        [Node::Aux { head, .. }] => output(head).unwrap_or(kind.output),
+        _ => kind.output,
+    };
+    let mut body = Piece::default();
+    body.push(Item::Line { points: vec![(0.0, 0.0), (0.0, STUB)], arrow: inside.boxed });
+    body.push(Item::note(8.0, 4.0, shape(kind.input), Anchor::Start));
+    let bottom = STUB + inside.height;
+    body.push(Item::arrow(&[(0.0, bottom), (0.0, bottom + STUB)]));
+    body.push(Item::note(8.0, bottom + STUB - 4.0, shape(after), Anchor::Start));
+    body.place(inside, 0.0, STUB);
+    body.height = bottom + STUB;
+
+    let title = title(kind);
+    let notes = notes(kind, body.width().max(190.0));
+    let heading = chip_width(&kind.numeral) + 8.0 + text::width(&title, TITLE, true);
+    let note = notes.iter().map(|note| text::width(note, NOTE, false)).fold(0.0, f64::max);
+    let width = body.width().max(heading).max(note) + 2.0 * PAD;
+    let height = HEADER + 14.0 * notes.len().saturating_sub(1) as f64 + body.height + PAD;
+    Panel { numeral: kind.numeral.clone(), title, notes, body, width, height }
+}
+
+fn title(kind: &BlockKind) -> String {
+    let mut name = block_name(kind.plan);
+    let block = kind.nodes.iter().find_map(|node| if let Node::Residual(block) = node { Some(block) } else { None });
+    let Some(Residual { body, shortcut, merge, .. }) = block else { return name };
+    let around = match (merge, shortcut.as_slice()) {
+        (Merge::Body, _) => ", no shortcut",
+        (Merge::Gate(_), _) => ", gated",
+        (Merge::ShortcutGate(_), _) => ", gated shortcut",
+        (Merge::Sum { .. }, []) => "",
+        (Merge::Sum { .. }, shortcut) if shortcut.iter().any(is_pad) => ", padded shortcut",
+        (Merge::Sum { .. }, shortcut) if shortcut.iter().any(is_conv) => ", projection shortcut",
+        (Merge::Sum { .. }, _) => ", own shortcut",
+    };
+    if matches!(kind.plan, Row::Mbconv(_) | Row::InvertedResidual(_)) && body.first().is_some_and(is_grouped) {
+        name.push_str(", no expansion");
+    }
+    format!("{name}{around}")
+}
+
+fn is_pad(node: &Node) -> bool {
+    matches!(node, Node::Layer(layer) if matches!(layer.op, Op::PadShortcut { .. }))
+}
+
+fn is_conv(node: &Node) -> bool {
+    matches!(node, Node::Layer(layer) if matches!(layer.op, Op::Conv(_)))
+}
+
+fn is_grouped(node: &Node) -> bool {
+    matches!(node, Node::Layer(layer) if Kind::of(&layer.op) == Kind::Grouped)
+}
+
+/// Where the block stands, in lines that fit the panel.
+fn notes(kind: &BlockKind, room: f64) -> Vec<String> {
+    let (first, own) = match kind.places.first() {
+        Some(&(label, stride)) => (label, stride),
+        None => return Vec::new(),
+    };
+    let drawn = if kind.count == 1 { format!("in {first}") } else { format!("first in {first} · {} in all", kind.count) };
+    let mut notes = vec![text::fit(&drawn, NOTE, false, room)];
+    if own == stride(kind.input, kind.output) && !matches!(kind.output, Shape::Vector { .. }) {
+        let other: Vec<&(&str, usize)> = kind.places.iter().filter(|(_, stride)| *stride != own).collect();
+        if let Some(&&(_, step)) = other.first() {
+            let names: Vec<&str> = other.iter().filter(|(_, stride)| *stride == step).map(|(label, _)| *label).collect();
+            notes.push(text::fit(&format!("stride {step} in {}", names.join(", ")), NOTE, false, room));
+        }
+    }
+    notes
+}
+
+impl Panel {
+    /// Items of the panel with its corner at (0, 0), made as large as its neighbours.
+    pub fn draw(&self, width: f64, height: f64) -> Vec<Item> {
+        let mut piece = Piece::default();
+        piece.push(Item::Frame(Area { left: 0.0, top: 0.0, right: width, bottom: height }));
+        piece.push(Item::Chip { x: PAD, y: 11.0, text: self.numeral.clone() });
+        piece.push(Item::Text {
+            x: PAD + chip_width(&self.numeral) + 8.0,
+            y: 18.5,
+            text: self.title.clone(),
+            size: TITLE,
+            bold: true,
+            faint: false,
+            anchor: Anchor::Start,
+        });
+        let mut y = 36.0;
+        for note in &self.notes {
+            piece.push(Item::note(PAD, y, note.clone(), Anchor::Start));
+            y += 14.0;
+        }
+        let top = y + 2.0;
+        let x = (width - self.body.width()) / 2.0 + self.body.left;
+        let room = height - PAD - top;
+        piece.place(self.body.clone(), x, top + ((room - self.body.height) / 2.0).max(0.0));
+        piece.items
+    }
+}

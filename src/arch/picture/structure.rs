@@ -1,0 +1,179 @@
+//! Which blocks of a network are alike: a diagram shows each kind once, in a panel of its own.
+
+use super::describe::is_depthwise;
+use crate::arch::Network;
+use crate::arch::layer::{Layer, Op};
+use crate::arch::network::RowNodes;
+use crate::arch::node::{Merge, Node, Residual, walk};
+use crate::arch::rows::Row;
+use crate::arch::shape::Shape;
+use std::collections::HashMap;
+
+/// More panels than this would leave none of them legible.
+pub const PANELS: usize = 6;
+
+/// A kind of block and where it stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BlockKind<'n> {
+    /// Leads from a row to the panel: I, II, … (papers call blocks A and B, and counts are figures).
+    pub numeral: String,
+    /// The first block of this kind.
+    pub nodes: &'n [Node],
+    pub plan: &'n Row,
+    pub input: Shape,
+    pub output: Shape,
+    /// The rows it stands in, each with the stride of such blocks there.
+    pub places: Vec<(&'n str, usize)>,
+    pub count: usize,
+    /// The smallest and the largest probability of taking part in a training step.
+    pub survival: (f64, f64),
+}
+
+/// The kinds of blocks in order of appearance, and for each row how many of which it has.
+pub struct Kinds<'n> {
+    pub kinds: Vec<BlockKind<'n>>,
+    pub rows: Vec<Vec<(usize, usize)>>,
+}
+
+impl Kinds<'_> {
+    /// Kinds that found no room on the page.
+    pub fn hidden(&self) -> usize {
+        self.kinds.len().saturating_sub(PANELS)
+    }
+}
+
+pub fn kinds(network: &Network) -> Kinds<'_> {
+    let mut seen: HashMap<String, usize> = HashMap::new();
+    let mut found = Kinds { kinds: Vec::new(), rows: Vec::new() };
+    for (row, plan) in network.rows.iter().zip(&network.plan.rows) {
+        let blocks = blocks(row, plan);
+        let mut counts: Vec<(usize, usize)> = Vec::new();
+        for (index, &nodes) in blocks.iter().enumerate() {
+            if !is_drawn(nodes, plan) {
+                continue;
+            }
+            let input = input(nodes).unwrap_or(row.input);
+            let output = blocks.get(index + 1).and_then(|next| self::input(next)).unwrap_or(row.output);
+            let kind = *seen.entry(signature(nodes)).or_insert_with(|| {
+                let numeral = numeral(found.kinds.len() + 1);
+                let (places, survival) = (Vec::new(), (1.0, 0.0));
+                found.kinds.push(BlockKind { numeral, nodes, plan, input, output, places, count: 0, survival });
+                found.kinds.len() - 1
+            });
+            if let Some(kind) = found.kinds.get_mut(kind) {
+                kind.add(&row.label, stride(input, output), nodes);
+            }
+            match counts.iter_mut().find(|(other, _)| *other == kind) {
+                Some((_, count)) => *count += 1,
+                None => counts.push((kind, 1)),
+            }
+        }
+        found.rows.push(counts);
+    }
+    found
+}
+
+impl<'n> BlockKind<'n> {
+    fn add(&mut self, label: &'n str, stride: usize, nodes: &[Node]) {
+        self.count += 1;
+        if self.places.last() != Some(&(label, stride)) {
+            self.places.push((label, stride));
+        }
+        for node in nodes {
+            if let Node::Residual(Residual { merge, survival, .. }) = node
+                && *merge != Merge::Body
+            {
+                let (low, high) = self.survival;
+                self.survival = (low.min(survival.probability), high.max(survival.probability));
+            }
+        }
+    }
+}
+
+fn numeral(mut n: usize) -> String {
+    let mut text = String::new();
+    for (value, sign) in [(10, "X"), (9, "IX"), (5, "V"), (4, "IV"), (1, "I")] {
+        while n >= value && text.len() < 8 {
+            text.push_str(sign);
+            n -= value;
+        }
+    }
+    text
+}
+
+/// Cuts a row into its blocks: every residual or branching node is one, and layers between them are.
+fn blocks<'n>(row: &'n RowNodes, plan: &Row) -> Vec<&'n [Node]> {
+    let is_layer = |node: &Node| matches!(node, Node::Layer(_));
+    if let Row::Separable(columns) = plan {
+        return row.nodes.chunks((row.nodes.len() / columns.repeat.max(1)).max(1)).collect();
+    }
+    row.nodes.chunk_by(|a, b| is_layer(a) && is_layer(b)).collect()
+}
+
+fn is_drawn(nodes: &[Node], plan: &Row) -> bool {
+    matches!(plan, Row::Separable(_)) || nodes.iter().any(|node| !matches!(node, Node::Layer(_)))
+}
+
+fn input(nodes: &[Node]) -> Option<Shape> {
+    let mut first = None;
+    walk(nodes, false, &mut |layer, _| {
+        first.get_or_insert(layer.input);
+    });
+    first
+}
+
+/// By how much the map shrinks.
+pub fn stride(input: Shape, output: Shape) -> usize {
+    match (input, output) {
+        (Shape::Map { h, .. }, Shape::Map { h: after, .. }) if after > 0 => (h as f64 / after as f64).round() as usize,
+        _ => 1,
+    }
+}
+
+/// What makes blocks look alike. Widths, strides, rates and the kernels of depthwise convolutions do not: the table of rows
+/// tells them.
+fn signature(nodes: &[Node]) -> String {
+    nodes.iter().map(node_signature).collect()
+}
+
+fn node_signature(node: &Node) -> String {
+    match node {
+        Node::Layer(layer) => layer_signature(layer),
+        Node::Branches { join, branches } => {
+            let branches: Vec<String> = branches.iter().map(|branch| signature(branch)).collect();
+            format!("{join:?}[{}]", branches.join("|"))
+        }
+        Node::Excite { gate } => format!("excite[{}]", signature(gate)),
+        Node::Aux { head, .. } => format!("aux[{}]", signature(head)),
+        Node::Residual(Residual { pre, body, shortcut, merge, after, .. }) => {
+            let merge = match merge {
+                Merge::Sum { scale } => format!("sum{}", *scale != 1.0),
+                Merge::Body => "body".to_owned(),
+                Merge::Gate(gate) => format!("gate[{}]", signature(gate)),
+                Merge::ShortcutGate(gate) => format!("shortcut gate[{}]", signature(gate)),
+            };
+            let parts = [pre, body, shortcut, after].map(|part| signature(part));
+            format!("residual[{}|{merge}]", parts.join("|"))
+        }
+    }
+}
+
+fn layer_signature(layer: &Layer) -> String {
+    match &layer.op {
+        Op::Conv(conv) if is_depthwise(conv) => "dw;".to_owned(),
+        Op::Conv(conv) => {
+            format!("conv{}x{}{};", conv.window.kernel.h, conv.window.kernel.w, if conv.groups > 1 { "g" } else { "" })
+        }
+        Op::MaxPool(pool) => format!("max{}x{};", pool.kernel.h, pool.kernel.w),
+        Op::AvgPool(pool) => format!("avg{}x{};", pool.kernel.h, pool.kernel.w),
+        Op::Act(act) => format!("{act:?};"),
+        Op::Linear { .. } => "linear;".to_owned(),
+        Op::BatchNorm { .. } => "bn;".to_owned(),
+        Op::GlobalAvgPool | Op::AdaptiveAvgPool { .. } => "mean;".to_owned(),
+        Op::Lrn { .. } => "lrn;".to_owned(),
+        Op::Dropout { .. } => "drop;".to_owned(),
+        Op::Flatten => String::new(),
+        Op::PadShortcut { average, .. } => format!("pad{average};"),
+        Op::Scale { .. } => "scale;".to_owned(),
+    }
+}

@@ -1,0 +1,185 @@
+//! Writes a scene as SVG. Presentation attributes only, no style sheet: several diagrams can stand in one page.
+
+use super::palette::{ARROW, CARD, EDGE, FAINT, INK, PANEL};
+use super::scene::{Anchor, Area, Block, CHIP, DOT, Item, NOTE, STACK, Scene, chip_width, size};
+use std::fmt::Write;
+
+const FONTS: &str = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif";
+/// From the middle of a line of text to its baseline, in units of its size.
+const BASELINE: f64 = 0.35;
+const CORNER: f64 = 7.0;
+
+/// The scene on a white card, so that it reads on dark pages and in print alike.
+pub fn write(scene: &Scene, title: &str) -> String {
+    let (w, h) = (n(scene.width), n(scene.height));
+    let mut svg = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {w} {h}\" width=\"1600\" height=\"900\" role=\"img\" \
+         font-family=\"{FONTS}\">\n<title>{}</title>\n<defs><marker id=\"head\" viewBox=\"0 0 8 8\" refX=\"7.4\" refY=\"4\" \
+         markerWidth=\"6\" markerHeight=\"6\" orient=\"auto-start-reverse\"><path d=\"M0.5 0.8L7.5 4L0.5 7.2Z\" \
+         fill=\"{ARROW}\"/></marker></defs>\n<rect x=\"0.5\" y=\"0.5\" width=\"{}\" height=\"{}\" rx=\"14\" fill=\"{CARD}\" \
+         stroke=\"{EDGE}\"/>\n",
+        escape(title),
+        n(scene.width - 1.0),
+        n(scene.height - 1.0)
+    );
+    for item in &scene.items {
+        draw(&mut svg, item);
+        svg.push('\n');
+    }
+    svg.push_str("</svg>\n");
+    svg
+}
+
+/// Text that cannot be taken for markup. Control characters, which XML does not have, become spaces.
+pub fn escape(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '"' => safe.push_str("&quot;"),
+            '\'' => safe.push_str("&#39;"),
+            '\n' => safe.push('\n'),
+            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => safe.push(' '),
+            c => safe.push(c),
+        }
+    }
+    safe
+}
+
+/// A coordinate with one digit at most.
+fn n(value: f64) -> String {
+    let text = format!("{value:.1}");
+    text.strip_suffix(".0").unwrap_or(&text).to_owned()
+}
+
+// Writing to a string cannot fail, so the results of `write!` are let go.
+fn draw(svg: &mut String, item: &Item) {
+    match item {
+        Item::Frame(Area { left, top, right, bottom }) => {
+            rectangle(svg, [*left, *top, right - left, bottom - top], 10.0, PANEL, EDGE);
+        }
+        Item::Block(block) => draw_block(svg, block),
+        Item::Chip { x, y, text } => draw_chip(svg, *x, *y, text),
+        Item::Line { points, arrow } => {
+            let head = if *arrow { " marker-end=\"url(#head)\"" } else { "" };
+            let path = rounded(points);
+            let _ = write!(svg, "<path d=\"{path}\" fill=\"none\" stroke=\"{ARROW}\" stroke-width=\"1.5\"{head}/>");
+        }
+        Item::Dot { x, y, sign } => {
+            let (x, y, reach) = (*x, *y, 5.0);
+            let _ = write!(
+                svg,
+                "<circle cx=\"{}\" cy=\"{}\" r=\"{}\" fill=\"{CARD}\" stroke=\"{ARROW}\" stroke-width=\"1.6\"/>",
+                n(x),
+                n(y),
+                n(DOT - 0.8)
+            );
+            let strokes = if *sign == '+' {
+                [[x - reach, y, x + reach, y], [x, y - reach, x, y + reach]]
+            } else {
+                let reach = reach * 0.75;
+                [[x - reach, y - reach, x + reach, y + reach], [x - reach, y + reach, x + reach, y - reach]]
+            };
+            let path: String = strokes.map(|[a, b, c, d]| format!("M{} {}L{} {}", n(a), n(b), n(c), n(d))).concat();
+            let _ = write!(svg, "<path d=\"{path}\" stroke=\"{ARROW}\" stroke-width=\"1.6\"/>");
+        }
+        Item::Text { x, y, text, size, bold, faint, anchor } => {
+            let colour = if *faint { FAINT } else { INK };
+            write_text(svg, (*x, *y), text, *size, *bold, *anchor, colour);
+        }
+    }
+}
+
+fn rectangle(svg: &mut String, [x, y, w, h]: [f64; 4], radius: f64, fill: &str, stroke: &str) {
+    let [x, y, w, h, radius] = [x, y, w, h, radius].map(n);
+    let _ = write!(
+        svg,
+        "<rect x=\"{x}\" y=\"{y}\" width=\"{w}\" height=\"{h}\" rx=\"{radius}\" fill=\"{fill}\" stroke=\"{stroke}\"/>"
+    );
+}
+
+fn draw_block(svg: &mut String, block: &Block) {
+    let Block { x, y, w, h, kind, .. } = *block;
+    let [fill, edge, ink] = kind.colours();
+    let radius = if h < 20.0 { 3.0 } else { 6.0 };
+    svg.push_str("<g>");
+    if !block.hint.is_empty() {
+        let _ = write!(svg, "<title>{}</title>", escape(&block.hint));
+    }
+    if block.stacked {
+        for sheet in [STACK, STACK / 2.0] {
+            rectangle(svg, [x + sheet, y + sheet, w, h], radius, fill, edge);
+        }
+    }
+    rectangle(svg, [x, y, w, h], radius, fill, edge);
+    let size = size(h);
+    if block.centred() {
+        let bold = h > 30.0;
+        write_text(svg, (x + w / 2.0, y + h / 2.0), &block.title, size, bold, Anchor::Middle, ink);
+    } else {
+        write_text(svg, (x + 10.0, y + h / 2.0 - 8.0), &block.title, size, true, Anchor::Start, ink);
+        write_text(svg, (x + 10.0, y + h / 2.0 + 9.5), &block.note, NOTE, false, Anchor::Start, ink);
+    }
+    let mut right = x + w - 6.0;
+    for chip in block.chips.iter().rev() {
+        right -= chip_width(chip);
+        draw_chip(svg, right, y + h - CHIP - 3.5, chip);
+        right -= 4.0;
+    }
+    svg.push_str("</g>");
+}
+
+fn draw_chip(svg: &mut String, x: f64, y: f64, text: &str) {
+    let w = chip_width(text);
+    rectangle(svg, [x, y, w, CHIP], 4.0, "#2f4b6e", "none");
+    write_text(svg, (x + w / 2.0, y + CHIP / 2.0), text, NOTE, true, Anchor::Middle, "#ffffff");
+}
+
+fn write_text(svg: &mut String, (x, y): (f64, f64), text: &str, size: f64, bold: bool, anchor: Anchor, fill: &str) {
+    if text.is_empty() {
+        return;
+    }
+    let anchor = match anchor {
+        Anchor::Start => "",
+        Anchor::Middle => " text-anchor=\"middle\"",
+        Anchor::End => " text-anchor=\"end\"",
+    };
+    let weight = if bold { " font-weight=\"600\"" } else { "" };
+    let [x, y] = [x, y + size * BASELINE].map(n);
+    let text = escape(text);
+    let _ = write!(svg, "<text x=\"{x}\" y=\"{y}\" font-size=\"{size}\" fill=\"{fill}\"{anchor}{weight}>{text}</text>");
+}
+
+/// A path through the points that turns in small arcs.
+fn rounded(points: &[(f64, f64)]) -> String {
+    let mut path = String::new();
+    for (index, &(x, y)) in points.iter().enumerate() {
+        let before = index.checked_sub(1).and_then(|before| points.get(before));
+        match (before, points.get(index + 1)) {
+            (None, _) => {
+                let _ = write!(path, "M{} {}", n(x), n(y));
+            }
+            (Some(_), None) => {
+                let _ = write!(path, "L{} {}", n(x), n(y));
+            }
+            (Some(&before), Some(&after)) => {
+                let (from, to) = (towards((x, y), before), towards((x, y), after));
+                let _ = write!(path, "L{} {}Q{} {} {} {}", n(from.0), n(from.1), n(x), n(y), n(to.0), n(to.1));
+            }
+        }
+    }
+    path
+}
+
+/// The point where the arc around a corner starts.
+fn towards((x, y): (f64, f64), (to_x, to_y): (f64, f64)) -> (f64, f64) {
+    let (dx, dy) = (to_x - x, to_y - y);
+    let length = dx.hypot(dy);
+    if length == 0.0 {
+        return (x, y);
+    }
+    let step = CORNER.min(length / 2.0) / length;
+    (x + dx * step, y + dy * step)
+}

@@ -1,0 +1,97 @@
+//! MobileNets: depthwise separable convolutions (Howard et al. 2017), inverted residuals (Sandler et al. 2018).
+
+use super::{Family, PresetError, Recipe};
+use crate::arch::layer::Act;
+use crate::arch::name::Name;
+use crate::arch::rows::{
+    ClassifierRow, ConvRow, DropoutRow, GlobalAvgPoolRow, InvertedResidualRow, Row, SeparableRow,
+};
+use crate::arch::scaling::Multipliers;
+use crate::arch::style::{Init, Scheme, Style};
+use serde::{Deserialize, Serialize};
+
+/// Keys of the preset `mobilenet_v1`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MobilenetV1 {
+    /// Width multiplier; every width is multiplied and cut to a whole number.
+    pub alpha: f64,
+    /// Stride of the first convolution: 2 for ImageNet, 1 for small images.
+    pub stem_stride: usize,
+    pub dropout: f64,
+}
+
+impl Default for MobilenetV1 {
+    fn default() -> MobilenetV1 {
+        MobilenetV1 { alpha: 1.0, stem_stride: 2, dropout: 0.001 }
+    }
+}
+
+impl Family for MobilenetV1 {
+    fn recipe(&self, _classes: usize) -> Result<Recipe, PresetError> {
+        let width = |width: usize| ((width as f64 * self.alpha) as usize).max(1);
+        let mut rows: Vec<Row> = vec![ConvRow::new(3, width(32)).stride(self.stem_stride).name("conv1").into()];
+        // table 1, its blocks grouped by width
+        let stages = [(64, 1, 1), (128, 2, 2), (256, 2, 2), (512, 6, 2), (1024, 2, 2)];
+        for (index, (channels, repeat, stride)) in stages.into_iter().enumerate() {
+            let name = Name::new(&format!("stage{}", index + 1));
+            rows.push(SeparableRow { width: width(channels), repeat, stride, name }.into());
+        }
+        rows.push(GlobalAvgPoolRow::default().into());
+        rows.push(DropoutRow { rate: self.dropout, name: Name::default() }.into());
+        rows.push(ClassifierRow::named("fc").into());
+        let init = Init { conv: Scheme::GlorotUniform, linear: Scheme::GlorotUniform, ..Init::default() };
+        Ok(Recipe::new(Style { act: Act::Relu6, bn_eps: 1e-3, bn_momentum: 0.01, init, ..Style::default() }, rows))
+    }
+}
+
+/// Keys of the preset `mobilenet_v2`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MobilenetV2 {
+    /// Width multiplier; widths become multiples of 8, the last convolution never falls below 1280.
+    pub alpha: f64,
+    /// Stride of the first convolution: 2 for ImageNet, 1 for small images.
+    pub stem_stride: usize,
+    pub dropout: f64,
+}
+
+impl Default for MobilenetV2 {
+    fn default() -> MobilenetV2 {
+        MobilenetV2 { alpha: 1.0, stem_stride: 2, dropout: 0.2 }
+    }
+}
+
+/// Expansion, width, repeats, stride of table 2.
+const STAGES: [(usize, usize, usize, usize); 7] =
+    [(1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)];
+
+impl Family for MobilenetV2 {
+    fn recipe(&self, _classes: usize) -> Result<Recipe, PresetError> {
+        let by = Multipliers { depth: 1.0, width: self.alpha, round: 8 };
+        // `{}` counts blocks; the stem and the last convolution are numbers 0 and 18 with their parts named inside.
+        let blocks: usize = STAGES.iter().map(|(.., repeat, _)| repeat).sum();
+        let flat = |number: usize| [format!("features.{number}.0"), format!("features.{number}.1")];
+        let conv = |kernel, width, number| {
+            let [conv_name, norm_name] = flat(number);
+            ConvRow::new(kernel, width).names(&[&conv_name, &norm_name])
+        };
+        let mut rows: Vec<Row> = vec![conv(3, by.width(32), 0).stride(self.stem_stride).into()];
+        let mut number = 1;
+        for (expand, width, repeat, stride) in STAGES {
+            let width = by.width(width);
+            for index in 0..repeat {
+                let stride = if index == 0 { stride } else { 1 };
+                let name = Name::new(&format!("features.{number}"));
+                rows.push(InvertedResidualRow { expand, width, repeat: 1, stride, name }.into());
+                number += 1;
+            }
+        }
+        rows.push(conv(1, by.width(1280).max(1280), blocks + 1).into());
+        rows.push(GlobalAvgPoolRow::default().into());
+        rows.push(DropoutRow { rate: self.dropout, name: Name::new("classifier.{}") }.into());
+        rows.push(ClassifierRow::named("classifier.{}").into());
+        let init = Init { linear: Scheme::Normal, ..Init::default() };
+        Ok(Recipe::new(Style { act: Act::Relu6, init, ..Style::default() }, rows))
+    }
+}

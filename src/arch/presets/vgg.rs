@@ -1,0 +1,74 @@
+//! VGG (Simonyan & Zisserman 2014, table 1).
+
+use super::{Family, PresetError, Recipe};
+use crate::arch::name::Name;
+use crate::arch::rows::{AdaptiveAvgPoolRow, ClassifierRow, ConvRow, DropoutRow, LinearRow, PoolRow, Row};
+use crate::arch::style::{Init, Norm, Scheme, Style};
+use serde::{Deserialize, Serialize};
+
+/// The columns of the paper's table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Column {
+    A,
+    B,
+    C,
+    #[default]
+    D,
+    E,
+}
+
+impl Column {
+    /// Convolutions in each of the five stages; the paper's C has a 1x1 as the third of its stages 3 to 5.
+    fn stages(self) -> [usize; 5] {
+        match self {
+            Column::A => [1, 1, 2, 2, 2],
+            Column::B => [2, 2, 2, 2, 2],
+            Column::C | Column::D => [2, 2, 3, 3, 3],
+            Column::E => [2, 2, 4, 4, 4],
+        }
+    }
+}
+
+/// Keys of the preset `vgg`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Vgg {
+    /// A: 11 layers, B: 13, C and D: 16, E: 19
+    pub column: Column,
+    /// Channels of the first stage; they double up to eightfold.
+    pub width: usize,
+    /// Width of the two hidden linear layers.
+    pub hidden: usize,
+    /// Grid that the last map is averaged to: 7 for ImageNet; small images have 1.
+    pub grid: usize,
+    pub dropout: f64,
+}
+
+impl Default for Vgg {
+    fn default() -> Vgg {
+        Vgg { column: Column::D, width: 64, hidden: 4096, grid: 7, dropout: 0.5 }
+    }
+}
+
+impl Family for Vgg {
+    fn recipe(&self, _classes: usize) -> Result<Recipe, PresetError> {
+        let mut rows: Vec<Row> = Vec::new();
+        for (stage, convolutions) in self.column.stages().into_iter().enumerate() {
+            let width = self.width << stage.min(3);
+            for index in 0..convolutions {
+                let kernel = if self.column == Column::C && index == 2 { 1 } else { 3 };
+                rows.push(ConvRow::new(kernel, width).biased().name("features.{}").into());
+            }
+            rows.push(PoolRow::max(2, 2).name("features.{}").into());
+        }
+        rows.push(AdaptiveAvgPoolRow { size: self.grid, name: Name::default() }.into());
+        for _ in 0..2 {
+            rows.push(LinearRow::named(self.hidden, "classifier.{}").into());
+            rows.push(DropoutRow { rate: self.dropout, name: Name::new("classifier.{}") }.into());
+        }
+        rows.push(ClassifierRow::named("classifier.{}").into());
+        // The paper's N(0, 0.01²) does not train the deeper columns from scratch; section 2.3 uses trained shallower ones.
+        let init = Init { conv: Scheme::HeFanOut, linear: Scheme::Normal, ..Init::default() };
+        Ok(Recipe::new(Style { norm: Norm::None, init, ..Style::default() }, rows))
+    }
+}

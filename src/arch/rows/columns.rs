@@ -1,0 +1,121 @@
+//! Columns that several operations share.
+
+use crate::arch::layer::{Act, Conv, Op};
+use crate::arch::node::{Chain, Node};
+use crate::arch::shape::ShapeError;
+use serde::de::{Error, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt;
+
+pub const MAX_REPEAT: usize = 10_000;
+
+pub fn one() -> usize {
+    1
+}
+
+pub fn is_one(n: &usize) -> bool {
+    *n == 1
+}
+
+pub fn unit() -> f64 {
+    1.0
+}
+
+pub fn is_unit(x: &f64) -> bool {
+    *x == 1.0
+}
+
+pub fn is_zero(x: &f64) -> bool {
+    *x == 0.0
+}
+
+pub fn is_none(n: &usize) -> bool {
+    *n == 0
+}
+
+pub fn yes() -> bool {
+    true
+}
+
+pub fn is_yes(flag: &bool) -> bool {
+    *flag
+}
+
+pub fn is_no(flag: &bool) -> bool {
+    !*flag
+}
+
+/// A `repeat` column that is in range.
+pub fn repeats(repeat: usize) -> Result<std::ops::Range<usize>, ShapeError> {
+    if (1..=MAX_REPEAT).contains(&repeat) {
+        return Ok(0..repeat);
+    }
+    Err(ShapeError::new(format!("repeat is between 1 and {MAX_REPEAT}, not {repeat}")))
+}
+
+/// A branch of an Inception module: `[96, 128]` reduces to 96 channels by a 1x1 convolution first, `128` does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Branch {
+    /// 0: no reduction
+    pub reduce: usize,
+    pub width: usize,
+}
+
+impl Serialize for Branch {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        match self.reduce {
+            0 => s.serialize_u64(self.width as u64),
+            reduce => [reduce, self.width].serialize(s),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Branch {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Branch, D::Error> {
+        struct BranchVisitor;
+        impl<'de> Visitor<'de> for BranchVisitor {
+            type Value = Branch;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("a width, or a list [width of the 1x1 reduction, width]")
+            }
+
+            fn visit_i64<E: Error>(self, n: i64) -> Result<Branch, E> {
+                let width = usize::try_from(n).map_err(|_| E::custom(format!("{n} is negative")))?;
+                Ok(Branch { reduce: 0, width })
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Branch, A::Error> {
+                let reduce = seq.next_element()?.ok_or_else(|| A::Error::invalid_length(0, &self))?;
+                let width = seq.next_element()?.ok_or_else(|| A::Error::invalid_length(1, &self))?;
+                match seq.next_element::<usize>()? {
+                    None => Ok(Branch { reduce, width }),
+                    Some(_) => Err(A::Error::invalid_length(3, &self)),
+                }
+            }
+        }
+        d.deserialize_any(BranchVisitor)
+    }
+}
+
+/// Squeeze-and-excitation (Hu et al. 2017): mean over the map, 1x1 to `hidden` channels, back, sigmoid, times the map.
+pub struct Se {
+    pub hidden: usize,
+    pub bias: bool,
+    pub act: Act,
+}
+
+impl Se {
+    /// Appends the module; its two convolutions are named `prefix.fc1` and `prefix.fc2`.
+    pub fn append(&self, prefix: &str, chain: &mut Chain) -> Result<(), ShapeError> {
+        let mut gate = chain.fork();
+        gate.op("", Op::AdaptiveAvgPool { size: 1 })?;
+        gate.conv(format!("{prefix}.fc1"), Conv::new(self.hidden, 1).bias(self.bias))?;
+        gate.act(self.act)?;
+        gate.conv(format!("{prefix}.fc2"), Conv::new(chain.shape.channels(), 1).bias(self.bias))?;
+        gate.act(Act::Sigmoid)?;
+        let shape = chain.shape;
+        chain.push(Node::Excite { gate: gate.nodes }, shape);
+        Ok(())
+    }
+}

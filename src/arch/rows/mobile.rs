@@ -1,0 +1,210 @@
+//! Depthwise separable convolutions and inverted residuals (MobileNets, EfficientNet).
+
+use super::columns::{Se, is_one, is_zero, one, repeats};
+use super::{Context, Expand};
+use crate::arch::layer::{Act, Conv};
+use crate::arch::name::Name;
+use crate::arch::node::{Chain, Merge, Node, Residual, Survival};
+use crate::arch::scaling::Multipliers;
+use crate::arch::shape::ShapeError;
+use serde::{Deserialize, Serialize};
+
+type Built = Result<(), ShapeError>;
+
+/// Depthwise 3x3, then 1x1, each with normalisation and non-linearity (MobileNet v1, table 1).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SeparableRow {
+    pub width: usize,
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub repeat: usize,
+    /// Of the first block.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub stride: usize,
+    #[serde(default, skip_serializing_if = "Name::is_empty")]
+    pub name: Name,
+}
+
+impl Expand for SeparableRow {
+    fn expand(&self, context: &mut Context, chain: &mut Chain) -> Built {
+        let (norm, act) = (chain.style().norm, chain.style().act);
+        for index in repeats(self.repeat)? {
+            let name = context.namer.block(&self.name, index);
+            let input = chain.shape.channels();
+            let stride = if index == 0 { self.stride } else { 1 };
+            chain.unit(&format!("{name}.dw"), Conv::new(input, 3).stride(stride).groups(input), norm, act)?;
+            chain.unit(&format!("{name}.pw"), Conv::new(self.width, 1), norm, act)?;
+        }
+        Ok(())
+    }
+
+    fn scale(&mut self, by: &Multipliers) {
+        self.width = by.width(self.width);
+        self.repeat = by.repeat(self.repeat);
+    }
+
+    fn name(&self) -> &Name {
+        &self.name
+    }
+}
+
+/// Expansion, depthwise convolution, linear projection; a shortcut where sizes allow (MobileNet v2, table 2).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InvertedResidualRow {
+    pub expand: usize,
+    pub width: usize,
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub repeat: usize,
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub stride: usize,
+    #[serde(default, skip_serializing_if = "Name::is_empty")]
+    pub name: Name,
+}
+
+impl Expand for InvertedResidualRow {
+    fn expand(&self, context: &mut Context, chain: &mut Chain) -> Built {
+        for index in repeats(self.repeat)? {
+            let name = context.namer.block(&self.name, index);
+            let stride = if index == 0 { self.stride } else { 1 };
+            let names = Names::Flat(format!("{name}.conv"));
+            Inverted { kernel: 3, expand: self.expand, width: self.width, stride, se: 0.0 }.append(names, chain)?;
+        }
+        Ok(())
+    }
+
+    fn scale(&mut self, by: &Multipliers) {
+        self.width = by.width(self.width);
+        self.repeat = by.repeat(self.repeat);
+    }
+
+    fn name(&self) -> &Name {
+        &self.name
+    }
+}
+
+/// The same with squeeze-and-excitation: EfficientNet's block.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MbconvRow {
+    pub kernel: usize,
+    pub expand: usize,
+    pub width: usize,
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub repeat: usize,
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub stride: usize,
+    /// Hidden channels of squeeze-and-excitation, as a part of the block's input channels (not of the expanded ones).
+    #[serde(default = "MbconvRow::default_se", skip_serializing_if = "is_zero")]
+    pub se: f64,
+    #[serde(default, skip_serializing_if = "Name::is_empty")]
+    pub name: Name,
+}
+
+impl MbconvRow {
+    fn default_se() -> f64 {
+        0.25
+    }
+}
+
+impl Expand for MbconvRow {
+    fn expand(&self, context: &mut Context, chain: &mut Chain) -> Built {
+        for index in repeats(self.repeat)? {
+            let name = context.namer.block(&self.name, index);
+            let stride = if index == 0 { self.stride } else { 1 };
+            let block =
+                Inverted { kernel: self.kernel, expand: self.expand, width: self.width, stride, se: self.se };
+            block.append(Names::Nested(format!("{name}.block")), chain)?;
+        }
+        Ok(())
+    }
+
+    fn scale(&mut self, by: &Multipliers) {
+        self.width = by.width(self.width);
+        self.repeat = by.repeat(self.repeat);
+    }
+
+    fn name(&self) -> &Name {
+        &self.name
+    }
+}
+
+/// How torchvision names the parts of a block.
+enum Names {
+    /// MobileNet v2: `conv.0.0` and `conv.0.1`, …, the projection `conv.2` and `conv.3`
+    Flat(String),
+    /// EfficientNet: `block.0.0` and `block.0.1`, …
+    Nested(String),
+}
+
+impl Names {
+    fn part(&self, index: usize, last: bool) -> (String, String) {
+        match self {
+            Names::Flat(prefix) if last => (format!("{prefix}.{index}"), format!("{prefix}.{}", index + 1)),
+            Names::Flat(prefix) | Names::Nested(prefix) => {
+                (format!("{prefix}.{index}.0"), format!("{prefix}.{index}.1"))
+            }
+        }
+    }
+
+    fn excitation(&self, index: usize) -> String {
+        match self {
+            Names::Flat(prefix) | Names::Nested(prefix) => format!("{prefix}.{index}"),
+        }
+    }
+}
+
+struct Inverted {
+    kernel: usize,
+    expand: usize,
+    width: usize,
+    stride: usize,
+    se: f64,
+}
+
+impl Inverted {
+    fn append(&self, names: Names, chain: &mut Chain) -> Built {
+        if self.expand == 0 || self.expand > 1000 {
+            return Err(ShapeError::new(format!("expand is between 1 and 1000, not {}", self.expand)));
+        }
+        if !(0.0..=1.0).contains(&self.se) {
+            return Err(ShapeError::new(format!("se is a part of the input channels, 0 to 1, not {}", self.se)));
+        }
+        let (norm, act) = (chain.style().norm, chain.style().act);
+        let input = chain.shape.channels();
+        let hidden = input * self.expand;
+        let mut body = chain.fork();
+        let mut index = 0;
+        let mut step = |body: &mut Chain, conv: Conv, act: Act, last: bool| {
+            let (conv_name, norm_name) = names.part(index, last);
+            index += 1;
+            body.unit_named(&conv_name, &norm_name, conv, norm, act)
+        };
+        if self.expand > 1 {
+            step(&mut body, Conv::new(hidden, 1), act, false)?;
+        }
+        step(&mut body, Conv::new(hidden, self.kernel).stride(self.stride).groups(hidden), act, false)?;
+        if self.se > 0.0 {
+            let squeezed = ((input as f64 * self.se) as usize).max(1);
+            let place = if self.expand > 1 { 2 } else { 1 };
+            Se { hidden: squeezed, bias: true, act }.append(&names.excitation(place), &mut body)?;
+            let (conv_name, norm_name) = names.part(place + 1, true);
+            body.unit_named(&conv_name, &norm_name, Conv::new(self.width, 1), norm, Act::None)?;
+        } else {
+            step(&mut body, Conv::new(self.width, 1), Act::None, true)?;
+        }
+        // Without a shortcut it is still a block: stochastic depth counts it (EfficientNet's own code does).
+        let output = body.shape;
+        let merge = if output == chain.shape { Merge::Sum { scale: 1.0 } } else { Merge::Body };
+        let residual = Residual {
+            pre: Vec::new(),
+            body: body.nodes,
+            shortcut: Vec::new(),
+            merge,
+            after: Vec::new(),
+            survival: Survival::ALWAYS,
+        };
+        chain.push(Node::Residual(residual), output);
+        Ok(())
+    }
+}

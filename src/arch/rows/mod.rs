@@ -1,0 +1,129 @@
+//! Rows: the columns of a paper's table, as they are written in an experiment file.
+//!
+//! Each operation has a struct of its columns and a function that expands it into layers. To add one, write such a struct in a
+//! file of this folder and name it in the list at the end of this file.
+
+mod columns;
+mod highway;
+mod inception;
+mod inception_resnet;
+mod mobile;
+mod nested;
+mod plain;
+mod residual;
+
+pub use columns::{Branch, Se};
+pub use highway::HighwayRow;
+pub use inception::{AuxPool, AuxRow, InceptionRow};
+pub use inception_resnet::{InceptionResnetRow, Kind, ReductionRow};
+pub use mobile::{InvertedResidualRow, MbconvRow, SeparableRow};
+pub use nested::{BranchesRow, ResidualRow};
+pub use plain::{
+    ActRow, AdaptiveAvgPoolRow, ClassifierRow, ConvRow, DropoutRow, GlobalAvgPoolRow, LinearRow, LrnRow, NormRow, PoolRow,
+};
+pub use residual::{BasicRow, BlockRow, BottleneckRow, Gating, Order, Shortcut, StrideIn};
+
+use super::name::{Name, Namer};
+use super::node::Chain;
+use super::scaling::Multipliers;
+use super::shape::ShapeError;
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// What the expansion of a row needs beside the row.
+pub struct Context {
+    pub namer: Namer,
+    pub classes: usize,
+}
+
+/// A row's columns: they expand into layers, and they can be scaled.
+pub trait Expand {
+    /// Appends the row's layers to the chain.
+    fn expand(&self, context: &mut Context, chain: &mut Chain) -> Result<(), ShapeError>;
+
+    /// Multiplies the columns that are widths and repeats. A row without such columns stays.
+    fn scale(&mut self, _by: &Multipliers) {}
+
+    fn name(&self) -> &Name;
+}
+
+macro_rules! rows {
+    ($($op:literal => $variant:ident($columns:ty),)*) => {
+        /// One row of a network's table.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(tag = "op")]
+        pub enum Row {
+            $(#[serde(rename = $op)] $variant($columns),)*
+        }
+
+        /// The names that the `op` column can have.
+        pub const OPS: &[&str] = &[$($op),*];
+
+        impl Row {
+            /// Reads the columns of operation `op` (the `op` column itself not among them); `None` where there is no such
+            /// operation. Done by hand because serde's tagged enums lose the places of errors.
+            pub fn read<'de, D: Deserializer<'de>>(op: &str, columns: D) -> Option<Result<Row, D::Error>> {
+                match op {
+                    $($op => Some(<$columns>::deserialize(columns).map(Row::$variant)),)*
+                    _ => None,
+                }
+            }
+
+            /// The `op` column.
+            pub fn op(&self) -> &'static str {
+                match self { $(Row::$variant(_) => $op,)* }
+            }
+
+            fn columns(&self) -> &dyn Expand {
+                match self { $(Row::$variant(columns) => columns,)* }
+            }
+
+            fn columns_mut(&mut self) -> &mut dyn Expand {
+                match self { $(Row::$variant(columns) => columns,)* }
+            }
+        }
+        $(impl From<$columns> for Row {
+            fn from(columns: $columns) -> Row {
+                Row::$variant(columns)
+            }
+        })*
+    };
+}
+
+rows! {
+    "conv" => Conv(ConvRow),
+    "linear" => Linear(LinearRow),
+    "classifier" => Classifier(ClassifierRow),
+    "pool" => Pool(PoolRow),
+    "global_avg_pool" => GlobalAvgPool(GlobalAvgPoolRow),
+    "adaptive_avg_pool" => AdaptiveAvgPool(AdaptiveAvgPoolRow),
+    "dropout" => Dropout(DropoutRow),
+    "lrn" => Lrn(LrnRow),
+    "norm" => Norm(NormRow),
+    "act" => Act(ActRow),
+    "inception" => Inception(InceptionRow),
+    "aux" => Aux(AuxRow),
+    "basic" => Basic(BasicRow),
+    "bottleneck" => Bottleneck(BottleneckRow),
+    "highway" => Highway(HighwayRow),
+    "inception_resnet" => InceptionResnet(InceptionResnetRow),
+    "reduction" => Reduction(ReductionRow),
+    "separable" => Separable(SeparableRow),
+    "inverted_residual" => InvertedResidual(InvertedResidualRow),
+    "mbconv" => Mbconv(MbconvRow),
+    "branches" => Branches(BranchesRow),
+    "residual" => Residual(ResidualRow),
+}
+
+impl Row {
+    pub fn expand(&self, context: &mut Context, chain: &mut Chain) -> Result<(), ShapeError> {
+        self.columns().expand(context, chain)
+    }
+
+    pub fn scale(&mut self, by: &Multipliers) {
+        self.columns_mut().scale(by);
+    }
+
+    pub fn name(&self) -> &Name {
+        self.columns().name()
+    }
+}

@@ -1,0 +1,351 @@
+//! Residual blocks: basic and bottleneck, with every shortcut, gate and order of the papers.
+
+use super::columns::{Se, is_no, is_none, is_one, is_unit, is_yes, is_zero, one, repeats, unit, yes};
+use super::{Context, Expand};
+use crate::arch::layer::{Act, Conv, Op};
+use crate::arch::name::Name;
+use crate::arch::node::{Chain, Merge, Node, Residual, Survival};
+use crate::arch::scaling::Multipliers;
+use crate::arch::shape::{Shape, ShapeError};
+use crate::arch::style::Norm;
+use serde::{Deserialize, Serialize};
+
+type Built = Result<(), ShapeError>;
+
+/// What goes around the block (He et al. 2015, section 3.3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Shortcut {
+    /// Identity; where sizes change, every second pixel and zeros for new channels. No parameters.
+    A,
+    /// The same after a 2x2 average pool (the form of the stochastic-depth paper).
+    #[serde(rename = "A_pool")]
+    APool,
+    /// Identity; where sizes change, a 1x1 convolution.
+    #[default]
+    B,
+    /// A 1x1 convolution around every block.
+    C,
+    /// Nothing: a plain network, the twin of the residual one.
+    #[serde(rename = "none")]
+    None,
+}
+
+/// Where normalisation and ReLU stand (He et al. 2016, figure 4).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    #[default]
+    Original,
+    BnAfterAdd,
+    ReluBeforeAdd,
+    ReluOnlyPreact,
+    /// Full pre-activation: nothing after the sum.
+    Preact,
+}
+
+/// Which convolution of a bottleneck has the stride: the first 1x1 (the paper, "v1") or the 3x3 (torchvision, "v1.5").
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StrideIn {
+    #[serde(rename = "1x1")]
+    First,
+    #[default]
+    #[serde(rename = "3x3")]
+    Middle,
+}
+
+/// Gates on the sum (He et al. 2016, figure 2); a Highway network is a net of `exclusive` ones.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Gating {
+    #[default]
+    None,
+    /// T·F + (1 − T)·x
+    Exclusive,
+    /// F + (1 − T)·x
+    ShortcutOnly,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// Two 3x3 convolutions around a shortcut.
+pub type BasicRow = BlockRow<false>;
+/// 1x1, 3x3, 1x1 around a shortcut; with groups in the 3x3, a ResNeXt block.
+pub type BottleneckRow = BlockRow<true>;
+
+/// Columns of `basic` and `bottleneck` rows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BlockRow<const BOTTLENECK: bool> {
+    /// Channels that a block gives.
+    pub width: usize,
+    /// Channels of a bottleneck's 3x3; a quarter of the width where this column is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inner: Option<usize>,
+    /// Groups of the 3x3: ResNeXt's cardinality.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub groups: usize,
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub repeat: usize,
+    /// Of the first block.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub stride: usize,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub stride_in: StrideIn,
+    #[serde(default)]
+    pub shortcut: Shortcut,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub order: Order,
+    /// `false`: the first block has no pre-activation of its own (it follows one already).
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub preact_first: bool,
+    /// Squeeze-and-excitation with this reduction; 0 for none.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub se: usize,
+    /// Dropout between the convolutions (Wide ResNet).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub dropout: f64,
+    /// Constant on the residual branch.
+    #[serde(default = "unit", skip_serializing_if = "is_unit")]
+    pub scale: f64,
+    /// Constant on the shortcut.
+    #[serde(default = "unit", skip_serializing_if = "is_unit")]
+    pub shortcut_scale: f64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub shortcut_dropout: f64,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub gate: Gating,
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub gate_kernel: usize,
+    /// Where the gate's bias starts; negative favours the shortcut.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub gate_bias: f64,
+    /// The last normalisation's γ starts at 0, so that every block starts as its shortcut.
+    #[serde(default, skip_serializing_if = "is_no")]
+    pub zero_init: bool,
+    #[serde(default, skip_serializing_if = "Name::is_empty")]
+    pub name: Name,
+}
+
+impl<const BOTTLENECK: bool> BlockRow<BOTTLENECK> {
+    pub fn new(width: usize, repeat: usize, stride: usize, name: &str) -> Self {
+        BlockRow {
+            width,
+            inner: None,
+            groups: 1,
+            repeat,
+            stride,
+            stride_in: StrideIn::default(),
+            shortcut: Shortcut::default(),
+            order: Order::default(),
+            preact_first: true,
+            se: 0,
+            dropout: 0.0,
+            scale: 1.0,
+            shortcut_scale: 1.0,
+            shortcut_dropout: 0.0,
+            gate: Gating::default(),
+            gate_kernel: 1,
+            gate_bias: 0.0,
+            zero_init: false,
+            name: Name::new(name),
+        }
+    }
+
+    fn inner_width(&self) -> usize {
+        self.inner.unwrap_or((self.width / 4).max(1))
+    }
+
+    fn convolutions(&self, stride: usize) -> Vec<Conv> {
+        if !BOTTLENECK {
+            return vec![Conv::new(self.width, 3).stride(stride).groups(self.groups), Conv::new(self.width, 3)];
+        }
+        let inner = self.inner_width();
+        let (first, middle) = if self.stride_in == StrideIn::First { (stride, 1) } else { (1, stride) };
+        vec![
+            Conv::new(inner, 1).stride(first),
+            Conv::new(inner, 3).stride(middle).groups(self.groups),
+            Conv::new(self.width, 1),
+        ]
+    }
+
+    fn check(&self) -> Built {
+        if !BOTTLENECK && (self.inner.is_some() || self.stride_in != StrideIn::default()) {
+            return Err(ShapeError::new("`inner` and `stride_in` are columns of bottleneck rows, not of basic ones"));
+        }
+        if self.shortcut == Shortcut::None && self.gate != Gating::None {
+            return Err(ShapeError::new("a gate mixes the block with its shortcut, but shortcut = \"none\""));
+        }
+        repeats(self.repeat).map(|_| ())
+    }
+
+    fn block(&self, name: &str, first: bool, chain: &mut Chain) -> Built {
+        let style = chain.style();
+        let stride = if first { self.stride } else { 1 };
+        let input = chain.shape;
+        let changes = stride != 1 || input.channels() != self.width;
+        let own_preact = self.preact_first || !first;
+        let bias = style.norm == Norm::None;
+
+        let mut pre = chain.fork();
+        if self.order == Order::Preact && own_preact && changes {
+            preactivate(&mut pre, name, 1)?;
+        }
+        let mut body = pre.fork();
+        let convolutions = self.convolutions(stride);
+        let last = convolutions.len();
+        for (index, conv) in convolutions.into_iter().enumerate() {
+            let number = index + 1;
+            match self.order {
+                Order::Preact if number > 1 || own_preact && !changes => preactivate(&mut body, name, number)?,
+                Order::ReluOnlyPreact if number > 1 || own_preact => body.act(style.act)?,
+                _ => {}
+            }
+            if self.dropout > 0.0 && number == last {
+                body.op("", Op::Dropout { rate: self.dropout })?;
+            }
+            body.conv(format!("{name}.conv{number}"), conv.bias(bias))?;
+            let norm_here = match self.order {
+                Order::Preact => false,
+                Order::BnAfterAdd => number < last,
+                _ => true,
+            };
+            if norm_here && !bias {
+                let gamma = if self.zero_init && number == last { 0.0 } else { 1.0 };
+                body.norm_from(format!("{name}.bn{number}"), gamma)?;
+            }
+            let act_here = match self.order {
+                Order::Original | Order::BnAfterAdd => number < last,
+                Order::ReluBeforeAdd => true,
+                Order::ReluOnlyPreact | Order::Preact => false,
+            };
+            if act_here {
+                body.act(style.act)?;
+            }
+        }
+        if self.se > 0 {
+            let hidden = (self.width / self.se).max(1);
+            Se { hidden, bias: false, act: Act::Relu }.append(&format!("{name}.se"), &mut body)?;
+        }
+
+        let shortcut = self.shortcut_chain(name, stride, changes, &pre)?;
+        if self.shortcut != Shortcut::None && shortcut.shape != body.shape {
+            return Err(ShapeError::new(format!("the block gives {} but its shortcut {}", body.shape, shortcut.shape)));
+        }
+        let merge = self.merge(name, stride, &pre)?;
+        let mut after = body.fork();
+        match self.order {
+            Order::Original => after.act(style.act)?,
+            Order::BnAfterAdd => {
+                if !bias {
+                    after.norm(format!("{name}.bn{last}"))?;
+                }
+                after.act(style.act)?;
+            }
+            _ => {}
+        }
+        let output = body.shape;
+        chain.push(
+            Node::Residual(Residual {
+                pre: pre.nodes,
+                body: body.nodes,
+                shortcut: shortcut.nodes,
+                merge,
+                after: after.nodes,
+                survival: Survival::ALWAYS,
+            }),
+            output,
+        );
+        Ok(())
+    }
+
+    fn shortcut_chain<'a>(
+        &self,
+        name: &str,
+        stride: usize,
+        changes: bool,
+        from: &Chain<'a>,
+    ) -> Result<Chain<'a>, ShapeError> {
+        let mut shortcut = from.fork();
+        let projects = match self.shortcut {
+            Shortcut::B => changes,
+            Shortcut::C => true,
+            Shortcut::A | Shortcut::APool => {
+                if changes {
+                    let average = self.shortcut == Shortcut::APool;
+                    shortcut.op("", Op::PadShortcut { width: self.width, stride, average })?;
+                }
+                false
+            }
+            Shortcut::None => return Ok(shortcut),
+        };
+        if projects {
+            // A pre-activation network has no normalisation on its shortcuts.
+            let norm = shortcut.style().norm == Norm::Batch && self.order != Order::Preact;
+            let bias = shortcut.style().norm == Norm::None;
+            shortcut.conv(format!("{name}.downsample.0"), Conv::new(self.width, 1).stride(stride).bias(bias))?;
+            if norm {
+                shortcut.norm(format!("{name}.downsample.1"))?;
+            }
+        }
+        if self.shortcut_scale != 1.0 {
+            shortcut.op("", Op::Scale { factor: self.shortcut_scale })?;
+        }
+        if self.shortcut_dropout > 0.0 {
+            shortcut.op("", Op::Dropout { rate: self.shortcut_dropout })?;
+        }
+        Ok(shortcut)
+    }
+
+    fn merge(&self, name: &str, stride: usize, from: &Chain) -> Result<Merge, ShapeError> {
+        if self.shortcut == Shortcut::None {
+            return Ok(Merge::Body);
+        }
+        if self.gate == Gating::None {
+            return Ok(Merge::Sum { scale: self.scale });
+        }
+        let mut gate = from.fork();
+        let conv = Conv::new(self.width, self.gate_kernel).stride(stride).bias_init(self.gate_bias);
+        gate.conv(format!("{name}.gate"), conv)?;
+        gate.act(Act::Sigmoid)?;
+        Ok(match self.gate {
+            Gating::ShortcutOnly => Merge::ShortcutGate(gate.nodes),
+            _ => Merge::Gate(gate.nodes),
+        })
+    }
+}
+
+/// Normalisation and non-linearity in front of convolution `number`.
+fn preactivate(chain: &mut Chain, name: &str, number: usize) -> Built {
+    if chain.style().norm == Norm::Batch {
+        chain.norm(format!("{name}.bn{number}"))?;
+    }
+    chain.act(chain.style().act)
+}
+
+impl<const BOTTLENECK: bool> Expand for BlockRow<BOTTLENECK> {
+    fn expand(&self, context: &mut Context, chain: &mut Chain) -> Built {
+        self.check()?;
+        if let Shape::Vector { .. } = chain.shape {
+            return Err(ShapeError::new("a residual block needs a map, but the rows before give a vector"));
+        }
+        for index in repeats(self.repeat)? {
+            let name = context.namer.block(&self.name, index);
+            self.block(&name, index == 0, chain)?;
+        }
+        Ok(())
+    }
+
+    fn scale(&mut self, by: &Multipliers) {
+        if let Some(inner) = self.inner {
+            self.inner = Some(by.width_in_groups(inner, self.groups));
+        }
+        self.width = by.width(self.width);
+        self.repeat = by.repeat(self.repeat);
+    }
+
+    fn name(&self) -> &Name {
+        &self.name
+    }
+}

@@ -1,0 +1,130 @@
+//! Scaling is a function on rows: depth multiplies repeats, width multiplies channels, resolution multiplies the input.
+
+use super::Plan;
+use serde::{Deserialize, Serialize};
+
+/// The `[scaling]` table. Singly by `depth`, `width`, `resolution`, or by the compound rule of EfficientNet (equation 3):
+/// depth = α^φ, width = β^φ, resolution = γ^φ; both may stand together and multiply.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Scaling {
+    pub depth: f64,
+    pub width: f64,
+    pub resolution: f64,
+    pub phi: f64,
+    pub alpha: f64,
+    pub beta: f64,
+    pub gamma: f64,
+    /// Channels become multiples of this; 1 rounds to whole channels.
+    pub round: usize,
+}
+
+impl Default for Scaling {
+    fn default() -> Scaling {
+        let (alpha, beta, gamma) = (1.2, 1.1, 1.15);
+        Scaling { depth: 1.0, width: 1.0, resolution: 1.0, phi: 0.0, alpha, beta, gamma, round: 8 }
+    }
+}
+
+/// Why a `[scaling]` table cannot be applied.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ScalingError(String);
+
+/// What rows are multiplied by.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Multipliers {
+    pub depth: f64,
+    pub width: f64,
+    pub round: usize,
+}
+
+impl Multipliers {
+    /// A width, scaled and rounded by the papers' rule: to the nearest multiple of `round`, but never below 90 % of the
+    /// exact value. A multiplier of 1 leaves every width as it is.
+    pub fn width(&self, width: usize) -> usize {
+        if self.width == 1.0 {
+            return width;
+        }
+        let exact = width as f64 * self.width;
+        let step = self.round.max(1);
+        let nearest = ((exact + step as f64 / 2.0) as usize / step * step).max(step);
+        if (nearest as f64) < 0.9 * exact { nearest + step } else { nearest }
+    }
+
+    /// A width that must stay divisible by a number of groups.
+    pub fn width_in_groups(&self, width: usize, groups: usize) -> usize {
+        self.width(width).div_ceil(groups.max(1)) * groups.max(1)
+    }
+
+    /// A number of blocks, rounded up.
+    pub fn repeat(&self, repeat: usize) -> usize {
+        // The tolerance keeps 5 · 1.2 at 6: the product in floating point is a little above it.
+        (repeat as f64 * self.depth - 1e-9).ceil().max(1.0) as usize
+    }
+}
+
+impl Scaling {
+    pub fn is_identity(&self) -> bool {
+        self.total() == (1.0, 1.0, 1.0)
+    }
+
+    /// Depth, width and resolution multipliers with the compound rule worked in.
+    pub fn total(&self) -> (f64, f64, f64) {
+        (
+            self.depth * self.alpha.powf(self.phi),
+            self.width * self.beta.powf(self.phi),
+            self.resolution * self.gamma.powf(self.phi),
+        )
+    }
+
+    /// Scales the rows and the input of a plan.
+    ///
+    /// # Errors
+    /// When a multiplier is not a number in 0.001 … 1000.
+    pub fn apply(&self, plan: &mut Plan) -> Result<(), ScalingError> {
+        let (depth, width, resolution) = self.total();
+        for (what, value) in [("depth", depth), ("width", width), ("resolution", resolution)] {
+            if !(0.001..=1000.0).contains(&value) {
+                return Err(ScalingError(format!("the {what} multiplier is {value}; it must be between 0.001 and 1000")));
+            }
+        }
+        let by = Multipliers { depth, width, round: self.round };
+        plan.rows.iter_mut().for_each(|row| row.scale(&by));
+        let [_, h, w] = &mut plan.input;
+        for side in [h, w] {
+            *side = ((*side as f64 * resolution).round() as usize).max(1);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn widths_round_as_in_the_released_code() {
+        // EfficientNet-B4 (w = 1.4, d = 1.8): 32, 16, 24, 40, 80, 112, 192, 320, 1280
+        let by = Multipliers { depth: 1.8, width: 1.4, round: 8 };
+        let widths = [32, 16, 24, 40, 80, 112, 192, 320, 1280].map(|width| by.width(width));
+        assert_eq!(widths, [48, 24, 32, 56, 112, 160, 272, 448, 1792]);
+        assert_eq!([1, 2, 2, 3, 3, 4, 1].map(|repeat| by.repeat(repeat)), [2, 4, 4, 6, 6, 8, 2]);
+        // MobileNet v2 at 0.35: the 90 % rule lifts 16 · 0.35 = 5.6 to 8 and 24 · 0.35 = 8.4 stays 8
+        let thin = Multipliers { depth: 1.0, width: 0.35, round: 8 };
+        assert_eq!([16, 24, 32, 96].map(|width| thin.width(width)), [8, 8, 16, 32]);
+    }
+
+    #[test]
+    fn one_changes_nothing_even_where_widths_are_odd() {
+        let by = Multipliers { depth: 1.0, width: 1.0, round: 8 };
+        assert_eq!([1, 3, 10, 17].map(|width| by.width(width)), [1, 3, 10, 17]);
+        assert_eq!([1, 3, 18].map(|repeat| by.repeat(repeat)), [1, 3, 18]);
+    }
+
+    #[test]
+    fn the_compound_rule_is_that_of_the_paper() {
+        let (depth, width, resolution) = Scaling { phi: 2.0, ..Scaling::default() }.total();
+        assert!((depth - 1.44).abs() < 1e-12 && (width - 1.21).abs() < 1e-12 && (resolution - 1.3225).abs() < 1e-12);
+    }
+}

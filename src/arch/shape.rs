@@ -1,0 +1,62 @@
+//! What flows between layers, without its batch dimension.
+
+use std::fmt;
+
+/// The shape of one image's activations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Shape {
+    /// `[channels, height, width]`
+    Map { c: usize, h: usize, w: usize },
+    /// `[features]`
+    Vector { n: usize },
+}
+
+impl Shape {
+    pub fn map([c, h, w]: [usize; 3]) -> Shape {
+        Shape::Map { c, h, w }
+    }
+
+    /// Channels of a map, features of a vector.
+    pub fn channels(self) -> usize {
+        match self {
+            Shape::Map { c, .. } => c,
+            Shape::Vector { n } => n,
+        }
+    }
+
+    /// Number of values.
+    pub fn values(self) -> u64 {
+        match self {
+            Shape::Map { c, h, w } => (c as u64).saturating_mul((h * w) as u64),
+            Shape::Vector { n } => n as u64,
+        }
+    }
+
+    /// Positions a kernel is applied at: height × width, 1 for a vector.
+    pub fn area(self) -> u64 {
+        match self {
+            Shape::Map { h, w, .. } => (h * w) as u64,
+            Shape::Vector { .. } => 1,
+        }
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Shape::Map { c, h, w } => f.pad(&format!("{c}x{h}x{w}")),
+            Shape::Vector { n } => f.pad(&n.to_string()),
+        }
+    }
+}
+
+/// Why a layer cannot stand where it was put.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ShapeError(pub String);
+
+impl ShapeError {
+    pub fn new(message: impl Into<String>) -> ShapeError {
+        ShapeError(message.into())
+    }
+}

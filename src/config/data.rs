@@ -1,0 +1,80 @@
+//! The `[data]` table.
+
+use super::problem::Problem;
+use crate::data::{Augment, Info, Normalise, known};
+use serde::{Deserialize, Serialize};
+
+/// What is trained on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Data {
+    pub dataset: String,
+    /// So many training images, the first ones, are set aside for validation.
+    #[serde(default = "five_thousand")]
+    pub validation: usize,
+    /// Train on the first so many of the rest only; 0 for all of them.
+    #[serde(default)]
+    pub limit: usize,
+    #[serde(default)]
+    pub normalise: Scale,
+    #[serde(default)]
+    pub augment: Augment,
+}
+
+fn five_thousand() -> usize {
+    5000
+}
+
+/// How pixels become numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scale {
+    /// Minus the dataset's mean, divided by its standard deviation, channel by channel.
+    #[default]
+    Standard,
+    /// 0 to 1
+    Unit,
+    /// -1 to 1
+    Centred,
+}
+
+impl Data {
+    /// # Errors
+    /// When there is no such dataset.
+    pub fn info(&self) -> Result<&'static Info, Problem> {
+        known(&self.dataset).map_err(|error| Problem::at("data.dataset", error.to_string()))
+    }
+
+    /// The normalisation for images of so many channels.
+    pub fn normalisation(&self, info: &Info, channels: usize) -> Normalise {
+        let all = |mean, std| Normalise { mean: vec![mean; channels], std: vec![std; channels] };
+        match self.normalise {
+            Scale::Standard => info.normalise(channels),
+            Scale::Unit => all(0.0, 1.0),
+            Scale::Centred => all(0.5, 0.5),
+        }
+    }
+
+    pub(super) fn check(&self) -> Result<(), Problem> {
+        let info = self.info()?;
+        if self.validation == 0 || self.validation >= info.train {
+            let message = format!("validation takes 1 to {} of the {} training images", info.train - 1, info.train);
+            return Err(Problem::at("data.validation", message));
+        }
+        let left = info.train - self.validation;
+        if self.limit > left {
+            let message = format!("there are {left} training images besides validation, fewer than {}", self.limit);
+            return Err(Problem::at("data.limit", message));
+        }
+        if self.augment.crop > 64 {
+            return Err(Problem::at("data.augment.crop", "crop is a padding of 0 to 64 pixels"));
+        }
+        Ok(())
+    }
+
+    /// Images that an epoch trains on.
+    pub fn train_images(&self, info: &Info) -> usize {
+        let left = info.train.saturating_sub(self.validation);
+        if self.limit == 0 { left } else { self.limit.min(left) }
+    }
+}

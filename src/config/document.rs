@@ -1,0 +1,144 @@
+//! An experiment file as TOML with the place of every value, and overrides merged into it.
+
+use super::problem::{ConfigError, Place, Problem, Source, from_serde};
+use std::ops::Range;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// A parsed text; the places in it are those of the source.
+#[derive(Clone, Debug)]
+pub struct Document<'a> {
+    pub source: &'a Source,
+    pub root: DeTable<'a>,
+}
+
+impl<'a> Document<'a> {
+    /// Parses the source's text and sets its overrides in it.
+    ///
+    /// # Errors
+    /// For TOML that cannot be read, and for an override that does not fit what is there.
+    pub fn parse(source: &'a Source) -> Result<Document<'a>, ConfigError> {
+        let parse = |text: &'a str, offset: usize| {
+            DeTable::parse(text).map(Spanned::into_inner).map_err(|error| {
+                let mut problem = from_serde(&error, "", &[]);
+                if let Place::Span(span) = &mut problem.place {
+                    *span = span.start + offset..span.end + offset;
+                }
+                source.error(&problem, span(&problem))
+            })
+        };
+        let mut document = Document { source, root: parse(source.file_text(), 0)? };
+        for (start, line) in source.overrides() {
+            let table = shift(parse(line, start)?, start);
+            merge(&mut document.root, table).map_err(|problem| document.error(&problem))?;
+        }
+        Ok(document)
+    }
+
+    /// The error that shows a problem in this document.
+    pub fn error(&self, problem: &Problem) -> ConfigError {
+        let span = match &problem.place {
+            Place::Span(span) => Some(span.clone()),
+            Place::Key(key) => self.find(key),
+        };
+        self.source.error(problem, span)
+    }
+
+    /// Where a dotted key is written, or the longest part of it that is.
+    fn find(&self, key: &str) -> Option<Range<usize>> {
+        let mut parts = key.split('.').filter(|part| !part.is_empty());
+        let (written, mut value) = self.root.get_key_value(parts.next()?)?;
+        let mut span = if value.get_ref().is_table() { written.span() } else { value.span() };
+        for part in parts {
+            let next = match value.get_ref() {
+                DeValue::Table(table) => table.get(part),
+                DeValue::Array(array) => part.parse().ok().and_then(|index: usize| array.get(index)),
+                _ => None,
+            };
+            let Some(next) = next else { break };
+            (span, value) = (next.span(), next);
+        }
+        Some(span)
+    }
+}
+
+fn span(problem: &Problem) -> Option<Range<usize>> {
+    match &problem.place {
+        Place::Span(span) => Some(span.clone()),
+        Place::Key(_) => None,
+    }
+}
+
+/// `train.lr=0.1` as a line of TOML. A value that is not TOML is taken as a string, so that no shell needs two kinds of quotes.
+///
+/// # Errors
+/// Where there is no `=`.
+pub fn override_line(text: &str) -> Result<String, ConfigError> {
+    let Some((key, value)) = text.split_once('=') else {
+        return Err(ConfigError::file(format!(
+            "--set takes KEY=VALUE, for example --set train.epochs=3, not `{text}`"
+        )));
+    };
+    let (key, value) = (key.trim(), value.trim());
+    match DeValue::parse(value) {
+        Ok(_) if !value.is_empty() => Ok(format!("{key} = {value}")),
+        _ => Ok(format!("{key} = {}", toml::Value::String(value.to_owned()))),
+    }
+}
+
+/// The same table with every place moved by `offset`.
+fn shift(table: DeTable<'_>, offset: usize) -> DeTable<'_> {
+    fn value(old: Spanned<DeValue<'_>>, offset: usize) -> Spanned<DeValue<'_>> {
+        let span = old.span();
+        let new = match old.into_inner() {
+            DeValue::Array(array) => DeValue::Array(array.into_iter().map(|item| value(item, offset)).collect()),
+            DeValue::Table(table) => DeValue::Table(shift(table, offset)),
+            other => other,
+        };
+        Spanned::new(span.start + offset..span.end + offset, new)
+    }
+    table
+        .into_iter()
+        .map(|(key, old)| {
+            let span = key.span();
+            (Spanned::new(span.start + offset..span.end + offset, key.into_inner()), value(old, offset))
+        })
+        .collect()
+}
+
+/// Sets every value of `from` in `into`; tables are entered, numbers enter lists.
+fn merge<'a>(into: &mut DeTable<'a>, from: DeTable<'a>) -> Result<(), Problem> {
+    for (key, value) in from {
+        match into.get_mut(key.get_ref().as_ref()) {
+            Some(old) if old.get_ref().is_table() || old.get_ref().is_array() => enter(old, value)?,
+            _ => {
+                into.insert(key, value);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn enter<'a>(old: &mut Spanned<DeValue<'a>>, new: Spanned<DeValue<'a>>) -> Result<(), Problem> {
+    match (old.get_mut(), new.get_ref()) {
+        (DeValue::Table(into), DeValue::Table(_)) => {
+            if let DeValue::Table(from) = new.into_inner() {
+                return merge(into, from);
+            }
+        }
+        (DeValue::Array(items), DeValue::Table(_)) => {
+            let DeValue::Table(from) = new.into_inner() else { return Ok(()) };
+            let count = items.len();
+            for (key, value) in from {
+                let index = key.get_ref().parse::<usize>().ok().filter(|&index| index < count);
+                let Some(item) = index.and_then(|index| items.iter_mut().nth(index)) else {
+                    let message = format!("the list has the items 0 to {}, not `{}`", count.max(1) - 1, key.get_ref());
+                    return Err(Problem::span(key.span(), message));
+                };
+                enter(item, value)?;
+            }
+        }
+        _ => *old = new,
+    }
+    Ok(())
+}

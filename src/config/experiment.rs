@@ -1,0 +1,196 @@
+//! An experiment: read, completed, checked; and written down again.
+
+use super::data::Data;
+use super::document::{Document, override_line};
+use super::model::{self, Origin, Shared};
+use super::problem::{ConfigError, Problem, Source, from_serde};
+use super::train::{Train, TrainKeys};
+use crate::arch::{Network, Scaling};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use std::path::Path;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue, Deserializer};
+
+/// Everything that decides a result, with nothing left open.
+#[derive(Clone, Debug)]
+pub struct Experiment {
+    pub name: String,
+    pub seed: u64,
+    pub data: Data,
+    pub origin: Origin,
+    /// Scaled and with every shape known.
+    pub network: Network,
+    pub train: Train,
+    scaling: Scaling,
+    /// The input before scaling.
+    base_input: [usize; 3],
+    overrides: toml::Table,
+}
+
+/// What the machine decides where the file says `auto`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Machine {
+    /// bf16 is computed by the processor or GPU itself.
+    pub native_bf16: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Keys {
+    name: Option<String>,
+    #[serde(default)]
+    seed: u64,
+    data: Data,
+    // Read by hand below; here so that serde knows and lists it.
+    #[allow(dead_code)]
+    model: serde::de::IgnoredAny,
+    #[serde(default)]
+    scaling: Scaling,
+    #[serde(default)]
+    train: TrainKeys,
+}
+
+impl Experiment {
+    /// Reads an experiment file with overrides such as `train.epochs=3`.
+    ///
+    /// # Errors
+    /// For a file that cannot be read and for everything in it that is unknown, out of range or cannot work.
+    pub fn load(path: &Path, overrides: &[String], machine: Machine) -> Result<Experiment, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| ConfigError::file(format!("cannot read {}: {error}", path.display())))?;
+        let stem = path.file_stem().map_or_else(|| "experiment".to_owned(), |stem| stem.to_string_lossy().into_owned());
+        Experiment::parse(&path.display().to_string(), &text, &stem, overrides, machine)
+    }
+
+    /// Reads an experiment from a text. `file` is what errors call it, `name` what the experiment is called if it does not say.
+    ///
+    /// # Errors
+    /// As [`Experiment::load`].
+    pub fn parse(
+        file: &str,
+        text: &str,
+        name: &str,
+        overrides: &[String],
+        machine: Machine,
+    ) -> Result<Experiment, ConfigError> {
+        let mut source = Source::new(file, text);
+        for text in overrides {
+            source.push_override(&override_line(text)?);
+        }
+        let document = Document::parse(&source)?;
+        build(&document.root, name, machine).map_err(|problem| document.error(&problem))
+    }
+
+    /// The experiment with the rows as they were written: a preset stays a preset. Reading it gives the same key.
+    pub fn to_toml(&self) -> toml::Table {
+        let mut model = match &self.origin {
+            Origin::Preset(preset) => table(preset),
+            Origin::Rows => self.rows_table(),
+        };
+        let shared = Shared { input: Some(self.base_input), ..Shared::of(&self.network.plan) };
+        model.extend(table(&shared));
+        if !self.overrides.is_empty() {
+            model.insert("override".to_owned(), toml::Value::Table(self.overrides.clone()));
+        }
+        let mut root = self.frame(model);
+        if !self.scaling.is_identity() {
+            root.insert("scaling".to_owned(), toml::Value::Table(table(&self.scaling)));
+        }
+        root
+    }
+
+    /// The same experiment with every row written out: presets expanded, overrides and scaling worked in.
+    pub fn to_toml_rows(&self) -> toml::Table {
+        let mut model = table(&Shared::of(&self.network.plan));
+        model.extend(self.rows_table());
+        self.frame(model)
+    }
+
+    fn rows_table(&self) -> toml::Table {
+        let rows = self.network.plan.rows.iter().map(|row| toml::Value::Table(table(row))).collect();
+        toml::Table::from_iter([("rows".to_owned(), toml::Value::Array(rows))])
+    }
+
+    fn frame(&self, model: toml::Table) -> toml::Table {
+        let mut root = toml::Table::new();
+        root.insert("name".to_owned(), self.name.clone().into());
+        // TOML's integers are signed; seeds above that are refused when the file is read.
+        root.insert("seed".to_owned(), toml::Value::Integer(self.seed as i64));
+        root.insert("data".to_owned(), toml::Value::Table(table(&self.data)));
+        root.insert("model".to_owned(), toml::Value::Table(model));
+        root.insert("train".to_owned(), toml::Value::Table(table(&self.train.keys())));
+        root
+    }
+
+    /// A short hash of everything that decides the result, the seed among it and the name not. Two files that expand into
+    /// the same rows have the same key.
+    pub fn key(&self) -> String {
+        let mut root = self.to_toml_rows();
+        root.remove("name");
+        let digest = Sha256::digest(root.to_string().as_bytes());
+        digest.iter().take(5).map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+fn build(root: &DeTable, name: &str, machine: Machine) -> Result<Experiment, Problem> {
+    let mut root = root.clone();
+    let whole = Spanned::new(0..0, root.clone());
+    let keys = Keys::deserialize(Deserializer::from(whole)).map_err(|error| from_serde(&error, "", &[]))?;
+    if keys.seed > i64::MAX as u64 {
+        return Err(Problem::at("seed", format!("a seed is between 0 and {}", i64::MAX)));
+    }
+    let name = keys.name.unwrap_or_else(|| name.to_owned());
+    check_name(&name)?;
+    keys.data.check()?;
+    let info = keys.data.info()?;
+    let model = match root.remove_entry("model") {
+        Some((_, value)) if value.get_ref().is_table() => {
+            let span = value.span();
+            let DeValue::Table(table) = value.into_inner() else { return Err(Problem::at("model", "not a table")) };
+            model::read(Spanned::new(span, table), info.shape, info.classes)?
+        }
+        _ => return Err(Problem::at("model", "`model` is a table: [model]")),
+    };
+    if model.plan.classes < info.classes {
+        let message =
+            format!("{} has {} classes; a network of {} cannot name them", info.name, info.classes, model.plan.classes);
+        return Err(Problem::at("model.classes", message));
+    }
+    let train = keys.train.resolve(machine.native_bf16)?;
+    let base_input = model.plan.input;
+    let mut plan = model.plan;
+    keys.scaling.apply(&mut plan).map_err(|error| Problem::at("scaling", error.to_string()))?;
+    let labels: Vec<String> =
+        plan.rows.iter().map(|row| row.name().first().unwrap_or(row.op()).to_owned()).collect();
+    let network = Network::new(plan).map_err(|error| {
+        let mut problem = Problem::at(format!("model.rows.{}", error.row), error.to_string());
+        problem.help = model::row_help(&model.origin, labels.get(error.row).map_or("", String::as_str));
+        problem
+    })?;
+    Ok(Experiment {
+        name,
+        seed: keys.seed,
+        data: keys.data,
+        origin: model.origin,
+        network,
+        train,
+        scaling: keys.scaling,
+        base_input,
+        overrides: model.overrides,
+    })
+}
+
+/// A name becomes a folder, so it stays below the one it is put in.
+fn check_name(name: &str) -> Result<(), Problem> {
+    let fits = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if !name.is_empty() && name.len() <= 100 && name.chars().all(fits) && !name.starts_with('.') {
+        return Ok(());
+    }
+    Err(Problem::at("name", format!("{name:?} cannot name a folder: letters, digits, - _ and . after the first place")))
+}
+
+/// Any of our values as a table; all of them serialise into one.
+fn table<T: serde::Serialize>(value: &T) -> toml::Table {
+    toml::Table::try_from(value).unwrap_or_default()
+}

@@ -1,0 +1,14 @@
+//! Experiment files: TOML as written, with the place of every key, resolved into an [`Experiment`] that leaves nothing open.
+
+pub mod data;
+mod document;
+mod experiment;
+mod model;
+mod problem;
+pub mod train;
+
+pub use data::Data;
+pub use experiment::{Experiment, Machine};
+pub use model::Origin;
+pub use problem::{ConfigError, nearest};
+pub use train::{Optimizer, Precision, Schedule, Train};

@@ -1,0 +1,312 @@
+//! The `[model]` table: a preset with its keys, or rows; and what both share.
+
+use super::problem::{Place, Problem, from_serde};
+use crate::arch::layer::Act;
+use crate::arch::network::{Decay, Plan, StochasticDepth};
+use crate::arch::node::SurvivalGate;
+use crate::arch::presets::{PRESETS, Preset};
+use crate::arch::rows::{OPS, Row};
+use crate::arch::style::{Init, Norm, Scheme, Style};
+use serde::{Deserialize, Serialize};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue, Deserializer, ValueDeserializer};
+
+/// Keys that every network has, written or not.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Shared {
+    /// `[channels, height, width]`; the dataset's where it is missing.
+    pub input: Option<[usize; 3]>,
+    pub classes: Option<usize>,
+    pub norm: Option<Norm>,
+    pub act: Option<Act>,
+    pub bn_eps: Option<f64>,
+    pub bn_momentum: Option<f64>,
+    pub init: Option<InitKeys>,
+    pub stochastic_depth: Option<StochasticDepthKeys>,
+}
+
+const SHARED: &[&str] = &["input", "classes", "norm", "act", "bn_eps", "bn_momentum", "init", "stochastic_depth"];
+
+/// [`Init`] as written: what is missing is the preset's.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct InitKeys {
+    pub conv: Option<Scheme>,
+    pub linear: Option<Scheme>,
+    pub conv_std: Option<f64>,
+    pub linear_std: Option<f64>,
+    pub bias: Option<f64>,
+}
+
+/// [`StochasticDepth`] as written.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StochasticDepthKeys {
+    pub survival: Option<f64>,
+    pub decay: Option<Decay>,
+    pub gate: Option<SurvivalGate>,
+}
+
+/// Where the rows come from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Origin {
+    Preset(Preset),
+    Rows,
+}
+
+/// The `[model]` table, read.
+pub struct Model {
+    pub origin: Origin,
+    /// Before scaling.
+    pub plan: Plan,
+    /// `[model.override]`, kept for writing the experiment down.
+    pub overrides: toml::Table,
+}
+
+/// Reads `[model]`. `input` and `classes` are those of the dataset, for a table that does not say.
+pub fn read(table: Spanned<DeTable>, input: [usize; 3], classes: usize) -> Result<Model, Problem> {
+    let span = table.span();
+    let mut table = table.into_inner();
+    let preset = table.remove_entry("preset");
+    let rows = table.remove_entry("rows");
+    let overrides = table.remove("override");
+    let mut shared = DeTable::new();
+    for key in SHARED {
+        if let Some((key, value)) = table.remove_entry(*key) {
+            shared.insert(key, value);
+        }
+    }
+    let shared = Shared::deserialize(Deserializer::from(Spanned::new(span.clone(), shared)))
+        .map_err(|error| from_serde(&error, "model", &[]))?;
+    let classes = shared.classes.unwrap_or(classes);
+    let input = shared.input.unwrap_or(input);
+    check_input(input, classes)?;
+
+    let (origin, mut plan) = match (preset, rows) {
+        (Some((key, _)), Some(_)) => {
+            return Err(Problem::span(key.span(), "a model has a `preset` or `rows`, not both")
+                .help("`strata show FILE` writes a preset's rows out"));
+        }
+        (None, None) => {
+            let presets = PRESETS.join(", ");
+            return Err(Problem::at("model", "a model needs a `preset` or `rows`").help(format!("presets: {presets}")));
+        }
+        (Some((_, name)), None) => from_preset(name, table, span, input, classes)?,
+        (None, Some((_, rows))) => {
+            if let Some((key, _)) = table.iter().next() {
+                let allowed: Vec<&str> = ["rows", "preset", "override"].iter().chain(SHARED).copied().collect();
+                let place = Place::Span(key.span());
+                return Err(Problem::unknown(place, "key in model called", key.get_ref(), &allowed));
+            }
+            let rows = read_rows(rows)?;
+            (Origin::Rows, plain_plan(rows, Style::default(), StochasticDepth::default(), input, classes))
+        }
+    };
+    shared.apply(&mut plan)?;
+    let overrides = match overrides {
+        Some(overrides) => override_rows(&mut plan.rows, overrides)?,
+        None => toml::Table::new(),
+    };
+    Ok(Model { origin, plan, overrides })
+}
+
+fn check_input([c, h, w]: [usize; 3], classes: usize) -> Result<(), Problem> {
+    if !(1..=1024).contains(&c) || ![h, w].iter().all(|side| (1..=8192).contains(side)) {
+        let message = format!("input is [channels, height, width] within 1024, 8192, 8192, not [{c}, {h}, {w}]");
+        return Err(Problem::at("model.input", message));
+    }
+    if !(2..=100_000).contains(&classes) {
+        return Err(Problem::at("model.classes", format!("classes is between 2 and 100000, not {classes}")));
+    }
+    Ok(())
+}
+
+fn plain_plan(
+    rows: Vec<Row>,
+    style: Style,
+    stochastic_depth: StochasticDepth,
+    input: [usize; 3],
+    classes: usize,
+) -> Plan {
+    Plan { rows, style, stochastic_depth, input, classes }
+}
+
+fn from_preset(
+    name: Spanned<DeValue>,
+    keys: DeTable,
+    span: std::ops::Range<usize>,
+    input: [usize; 3],
+    classes: usize,
+) -> Result<(Origin, Plan), Problem> {
+    let place = Place::Span(name.span());
+    let name = String::deserialize(ValueDeserializer::from(name)).map_err(|error| from_serde(&error, "model", &[]))?;
+    let keys = Deserializer::from(Spanned::new(span, keys));
+    let preset = match Preset::read(&name, keys) {
+        None => return Err(Problem::unknown(place, "preset", &name, PRESETS)),
+        Some(preset) => preset.map_err(|error| from_serde(&error, &format!("preset {name}"), SHARED))?,
+    };
+    let recipe =
+        preset.recipe(classes).map_err(|error| Problem::at(format!("model.{}", error.key), error.message.clone()))?;
+    let plan = plain_plan(recipe.rows, recipe.style, recipe.stochastic_depth, input, classes);
+    Ok((Origin::Preset(preset), plan))
+}
+
+fn read_rows(rows: Spanned<DeValue>) -> Result<Vec<Row>, Problem> {
+    let span = rows.span();
+    let DeValue::Array(rows) = rows.into_inner() else {
+        return Err(Problem::span(span, "`rows` is a list of tables, one a row: { op = \"conv\", kernel = 3, width = 64 }"));
+    };
+    if rows.is_empty() {
+        return Err(Problem::span(span, "`rows` is empty; the least network is one `classifier` row"));
+    }
+    rows.into_iter().map(read_row).collect()
+}
+
+fn read_row(row: Spanned<DeValue>) -> Result<Row, Problem> {
+    let span = row.span();
+    let DeValue::Table(mut columns) = row.into_inner() else {
+        return Err(Problem::span(span, "a row is a table such as { op = \"conv\", kernel = 3, width = 64 }"));
+    };
+    let Some(op) = columns.remove("op") else {
+        return Err(Problem::span(span, "this row has no `op`").help(format!("operations: {}", OPS.join(", "))));
+    };
+    let place = Place::Span(op.span());
+    let op = String::deserialize(ValueDeserializer::from(op)).map_err(|error| from_serde(&error, "row", &[]))?;
+    let columns = Deserializer::from(Spanned::new(span.clone(), columns));
+    match Row::read(&op, columns) {
+        None => Err(Problem::unknown(place, "operation", &op, OPS)),
+        Some(row) => row.map_err(|error| {
+            let mut problem = from_serde(&error, &format!("{op} rows"), &["op"]);
+            if let Place::Key(_) = problem.place {
+                problem.place = Place::Span(span);
+            }
+            problem
+        }),
+    }
+}
+
+/// `[model.override]`: columns set in rows that are named by their `name` or `row3`.
+fn override_rows(rows: &mut [Row], overrides: Spanned<DeValue>) -> Result<toml::Table, Problem> {
+    let span = overrides.span();
+    let written = toml::Table::deserialize(ValueDeserializer::from(overrides.clone()))
+        .map_err(|error| from_serde(&error, "model.override", &[]))?;
+    let DeValue::Table(table) = overrides.into_inner() else {
+        return Err(Problem::span(span, "`override` is a table: [model.override.layer2] stride = 1"));
+    };
+    for (label, columns) in table {
+        let labels: Vec<String> = rows
+            .iter()
+            .enumerate()
+            .map(|(index, row)| row.name().first().map_or_else(|| format!("row{}", index + 1), str::to_owned))
+            .collect();
+        let numbered = label.get_ref().strip_prefix("row").and_then(|number| number.parse::<usize>().ok());
+        let index = labels.iter().position(|name| name == label.get_ref().as_ref()).or(numbered
+            .and_then(|number| number.checked_sub(1))
+            .filter(|&index| index < rows.len()));
+        let Some(index) = index else {
+            let allowed: Vec<&str> = labels.iter().map(String::as_str).collect();
+            return Err(Problem::unknown(Place::Span(label.span()), "row", label.get_ref(), &allowed));
+        };
+        rows[index] = overridden(&rows[index], columns)?;
+    }
+    Ok(written)
+}
+
+fn overridden(row: &Row, columns: Spanned<DeValue>) -> Result<Row, Problem> {
+    let span = columns.span();
+    let columns = toml::Table::deserialize(ValueDeserializer::from(columns))
+        .map_err(|error| from_serde(&error, "model.override", &[]))?;
+    let mut table =
+        toml::Table::try_from(row).map_err(|error| Problem::span(span.clone(), format!("cannot override: {error}")))?;
+    table.remove("op");
+    table.extend(columns);
+    match Row::read(row.op(), table) {
+        Some(Ok(row)) => Ok(row),
+        Some(Err(error)) => {
+            let problem = from_serde(&error, &format!("{} rows", row.op()), &[]);
+            Err(Problem { place: Place::Span(span), ..problem })
+        }
+        None => Err(Problem::span(span, format!("{} rows cannot be overridden", row.op()))),
+    }
+}
+
+impl Shared {
+    fn apply(&self, plan: &mut Plan) -> Result<(), Problem> {
+        let style = &mut plan.style;
+        set(&mut style.norm, self.norm);
+        set(&mut style.act, self.act);
+        set(&mut style.bn_eps, self.bn_eps);
+        set(&mut style.bn_momentum, self.bn_momentum);
+        if let Some(init) = &self.init {
+            set(&mut style.init.conv, init.conv);
+            set(&mut style.init.linear, init.linear);
+            set(&mut style.init.conv_std, init.conv_std);
+            set(&mut style.init.linear_std, init.linear_std);
+            set(&mut style.init.bias, init.bias);
+        }
+        if let Some(depth) = &self.stochastic_depth {
+            set(&mut plan.stochastic_depth.survival, depth.survival);
+            set(&mut plan.stochastic_depth.decay, depth.decay);
+            set(&mut plan.stochastic_depth.gate, depth.gate);
+        }
+        let survival = plan.stochastic_depth.survival;
+        for (key, value, low, high) in [
+            ("bn_eps", plan.style.bn_eps, 0.0, 1.0),
+            ("bn_momentum", plan.style.bn_momentum, 0.0, 1.0),
+            ("init.conv_std", plan.style.init.conv_std, 0.0, 1e3),
+            ("init.linear_std", plan.style.init.linear_std, 0.0, 1e3),
+            ("init.bias", plan.style.init.bias, -1e3, 1e3),
+            ("stochastic_depth.survival", survival, 0.01, 1.0),
+        ] {
+            if !(low..=high).contains(&value) {
+                let message = format!("`{key}` is between {low} and {high}, not {value}");
+                return Err(Problem::at(format!("model.{key}"), message));
+            }
+        }
+        Ok(())
+    }
+
+    /// The keys of a plan, all of them.
+    pub fn of(plan: &Plan) -> Shared {
+        let Style { norm, act, bn_eps, bn_momentum, init } = plan.style.clone();
+        let Init { conv, linear, conv_std, linear_std, bias } = init;
+        let StochasticDepth { survival, decay, gate } = plan.stochastic_depth.clone();
+        Shared {
+            input: Some(plan.input),
+            classes: Some(plan.classes),
+            norm: Some(norm),
+            act: Some(act),
+            bn_eps: Some(bn_eps),
+            bn_momentum: Some(bn_momentum),
+            init: Some(InitKeys {
+                conv: Some(conv),
+                linear: Some(linear),
+                conv_std: Some(conv_std),
+                linear_std: Some(linear_std),
+                bias: Some(bias),
+            }),
+            stochastic_depth: Some(StochasticDepthKeys {
+                survival: Some(survival),
+                decay: Some(decay),
+                gate: Some(gate),
+            }),
+        }
+    }
+}
+
+fn set<T: Copy>(place: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *place = value;
+    }
+}
+
+/// The help of a row error: where rows come from when they are not written in the file.
+pub fn row_help(origin: &Origin, label: &str) -> Option<String> {
+    match origin {
+        Origin::Rows => None,
+        Origin::Preset(_) => Some(format!(
+            "the row is one that the preset expands into ({label}); `strata show FILE` writes all of them out"
+        )),
+    }
+}

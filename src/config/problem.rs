@@ -1,0 +1,173 @@
+//! Errors in experiment files, told the way a compiler tells them: file, line, the text, what was allowed, the nearest name.
+
+use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use std::fmt;
+use std::ops::Range;
+
+/// What is wrong, and where; rendered with the text by [`Source::error`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    pub place: Place,
+    pub message: String,
+    pub help: Option<String>,
+}
+
+/// Where a problem is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Bytes of the text.
+    Span(Range<usize>),
+    /// A dotted key such as `train.lr` or `model.rows.3`; the longest part of it that is written is shown.
+    Key(String),
+}
+
+impl Problem {
+    pub fn at(key: impl Into<String>, message: impl Into<String>) -> Problem {
+        Problem { place: Place::Key(key.into()), message: message.into(), help: None }
+    }
+
+    pub fn span(span: Range<usize>, message: impl Into<String>) -> Problem {
+        Problem { place: Place::Span(span), message: message.into(), help: None }
+    }
+
+    pub fn help(mut self, help: impl Into<String>) -> Problem {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// A value that is not one of a list.
+    pub fn unknown(place: Place, what: &str, found: &str, allowed: &[&str]) -> Problem {
+        let list = allowed.join(", ");
+        let help = match nearest(found, allowed) {
+            Some(near) => format!("did you mean `{near}`? Allowed: {list}"),
+            None => format!("allowed: {list}"),
+        };
+        Problem { place, message: format!("there is no {what} `{found}`"), help: Some(help) }
+    }
+}
+
+/// The name that a person most likely meant, if any is near.
+pub fn nearest<'a>(found: &str, allowed: &[&'a str]) -> Option<&'a str> {
+    let found = found.to_lowercase();
+    let (distance, near) = allowed
+        .iter()
+        .map(|&name| (strsim::damerau_levenshtein(&found, &name.to_lowercase()), name))
+        .min_by_key(|&(distance, _)| distance)?;
+    (distance <= 1 + near.chars().count() / 3).then_some(near)
+}
+
+/// Turns serde's error into a problem: the wording is made for people, and unknown names get their nearest neighbour.
+pub fn from_serde(error: &toml::de::Error, context: &str, more_keys: &[&str]) -> Problem {
+    let place = error.span().map_or_else(|| Place::Key(context.to_owned()), Place::Span);
+    let message = error.message();
+    for (start, what) in [("unknown field `", "key"), ("unknown variant `", "value")] {
+        let Some(rest) = message.strip_prefix(start) else { continue };
+        let mut quoted = rest.split('`').step_by(2);
+        let found = quoted.next().unwrap_or_default();
+        let mut allowed: Vec<&str> = rest.split('`').skip(2).step_by(2).collect();
+        if what == "key" {
+            allowed.extend(more_keys);
+        }
+        let what = if context.is_empty() { what.to_owned() } else { format!("{what} in {context} called") };
+        return Problem::unknown(place, &what, found, &allowed);
+    }
+    let message = match message.strip_prefix("invalid type: ") {
+        Some(rest) => format!("wrong type: {rest}"),
+        None => message.to_owned(),
+    };
+    Problem { place, message, help: None }
+}
+
+/// A text and what it is called: an experiment file with the `--set` overrides behind it, one a line.
+#[derive(Clone, Debug)]
+pub struct Source {
+    name: String,
+    text: String,
+    /// Where the file's own text ends.
+    file_end: usize,
+    overrides: Vec<Range<usize>>,
+}
+
+impl Source {
+    pub fn new(name: impl Into<String>, text: impl Into<String>) -> Source {
+        let text = text.into();
+        Source { name: name.into(), file_end: text.len(), text, overrides: Vec::new() }
+    }
+
+    /// The file's own text.
+    pub fn file_text(&self) -> &str {
+        &self.text[..self.file_end]
+    }
+
+    /// Adds a line behind the file's text.
+    pub fn push_override(&mut self, line: &str) {
+        self.text.push('\n');
+        let start = self.text.len();
+        self.text.push_str(line);
+        self.overrides.push(start..self.text.len());
+    }
+
+    /// The lines behind the file's text, each with where it starts.
+    pub fn overrides(&self) -> impl Iterator<Item = (usize, &str)> {
+        self.overrides.iter().map(|range| (range.start, &self.text[range.clone()]))
+    }
+
+    /// The error that shows a problem in this text.
+    pub fn error(&self, problem: &Problem, span: Option<Range<usize>>) -> ConfigError {
+        let title = Level::ERROR.primary_title(problem.message.as_str());
+        let (name, text, span) = self.part(span);
+        let mut snippet = Snippet::source(text).path(name);
+        if let Some(span) = span {
+            snippet = snippet.annotation(AnnotationKind::Primary.span(span));
+        }
+        let mut group = title.element(snippet);
+        if let Some(help) = &problem.help {
+            group = group.element(Level::HELP.message(help.as_str()));
+        }
+        ConfigError { message: problem.message.clone(), rendered: Renderer::plain().render(&[group]) }
+    }
+
+    /// The piece of text that a span lies in: the file, or one override.
+    fn part(&self, span: Option<Range<usize>>) -> (&str, &str, Option<Range<usize>>) {
+        let line = span.as_ref().and_then(|span| {
+            self.overrides.iter().find(|line| (line.start..=line.end).contains(&span.start)).cloned()
+        });
+        match span {
+            Some(span) if line.is_some() => {
+                let line = line.unwrap_or_default();
+                let inside = |at: usize| at.clamp(line.start, line.end) - line.start;
+                ("--set", &self.text[line.clone()], Some(inside(span.start)..inside(span.end)))
+            }
+            Some(span) => {
+                let end = span.end.min(self.file_end);
+                (&self.name, self.file_text(), Some(span.start.min(end)..end))
+            }
+            None => (&self.name, self.file_text(), None),
+        }
+    }
+}
+
+/// An experiment that cannot be read, with the text that shows why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    /// One line.
+    pub message: String,
+    /// Several lines: the message, the place in the file, help.
+    pub rendered: String,
+}
+
+impl ConfigError {
+    /// An error about a file as a whole.
+    pub fn file(message: impl Into<String>) -> ConfigError {
+        let message = message.into();
+        ConfigError { rendered: format!("error: {message}"), message }
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.rendered)
+    }
+}
+
+impl std::error::Error for ConfigError {}

@@ -1,0 +1,44 @@
+//! What can go wrong with data, said so that a person can act on it.
+
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+
+/// An error of the data room. Each message names the file or address and what to do; the cause is part of the message,
+/// so `source()` is not set and nothing is printed twice.
+#[derive(Debug, thiserror::Error)]
+pub enum DataError {
+    /// No dataset has this name.
+    #[error("unknown dataset '{name}'{hint}; the datasets are {known}")]
+    Unknown { name: String, hint: String, known: String },
+    /// The dataset has not been fetched.
+    #[error("dataset {name} is not in {}; run `strata fetch {name}`", .folder.display())]
+    Missing { name: String, folder: PathBuf },
+    /// A file (or what came from an address) is not what it should be.
+    #[error("{file}: {problem}; {remedy}")]
+    Corrupt { file: String, problem: String, remedy: String },
+    /// The operating system refused.
+    #[error("cannot {action} {}: {reason}", .path.display())]
+    Io { action: &'static str, path: PathBuf, reason: std::io::Error },
+    /// Every way of fetching a dataset failed.
+    #[error("{name} could not be fetched. Tried:{}\n{remedy}", .attempts.iter().map(|a| format!("\n  - {a}")).collect::<String>())]
+    Fetch { name: String, attempts: Vec<String>, remedy: String },
+    /// Neither XDG_CACHE_HOME nor HOME says where the cache is.
+    #[error("no cache folder: set XDG_CACHE_HOME or HOME to an absolute path")]
+    NoCacheFolder,
+}
+
+impl DataError {
+    /// For `map_err`: the path and what was being done to it ("read", "write", …).
+    pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> DataError {
+        move |reason| DataError::Io { action, path: path.to_owned(), reason }
+    }
+
+    pub(super) fn corrupt(file: impl Display, problem: impl Into<String>, remedy: impl Into<String>) -> DataError {
+        DataError::Corrupt { file: file.to_string(), problem: problem.into(), remedy: remedy.into() }
+    }
+
+    /// A damaged file of an installed dataset: fetching verifies the checksums and replaces what is broken.
+    pub(super) fn damaged(file: &Path, problem: impl Into<String>, dataset: &str) -> DataError {
+        DataError::corrupt(file.display(), problem, format!("run `strata fetch {dataset}` to bring it again"))
+    }
+}

@@ -1,0 +1,74 @@
+//! The IDX format of MNIST and its successors: `0 0 8 d`, then d big-endian u32 dimensions, then the bytes.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use super::DataError;
+
+/// Reads an IDX file of unsigned bytes with `D` dimensions. The header is held against the file's length before
+/// memory is taken, so a lying header costs nothing.
+///
+/// # Errors
+/// Not an IDX file, another number of dimensions, or a length that does not fit the header.
+pub(super) fn read<const D: usize>(path: &Path, dataset: &str) -> Result<([usize; D], Vec<u8>), DataError> {
+    let io = |e| DataError::io("read", path)(e);
+    let mut file = File::open(path).map_err(io)?;
+    let length = file.metadata().map_err(io)?.len();
+
+    let mut header = vec![0; 4 + 4 * D];
+    if length < header.len() as u64 {
+        return Err(DataError::damaged(path, format!("truncated: only {length} bytes"), dataset));
+    }
+    file.read_exact(&mut header).map_err(io)?;
+    let (magic, sizes) = header.split_at(4);
+    if magic != [0, 0, 8, D as u8] {
+        let problem = format!("not an IDX file of bytes in {D} dimensions (it starts with {magic:02x?})");
+        return Err(DataError::damaged(path, problem, dataset));
+    }
+    let mut dims = [0; D];
+    for (dim, size) in dims.iter_mut().zip(sizes.chunks_exact(4)) {
+        *dim = size.iter().fold(0, |n, &byte| n << 8 | usize::from(byte));
+    }
+    let count = dims.iter().try_fold(1u64, |n, &d| n.checked_mul(d as u64));
+    let body = length - header.len() as u64;
+    if count != Some(body) {
+        let problem = format!("its header says {dims:?} but {body} bytes follow it");
+        return Err(DataError::damaged(path, problem, dataset));
+    }
+    let mut bytes = vec![0; body as usize];
+    file.read_exact(&mut bytes).map_err(io)?;
+    Ok((dims, bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_bytes<const D: usize>(bytes: &[u8]) -> Result<([usize; D], Vec<u8>), String> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), bytes).unwrap();
+        let result = read::<D>(file.path(), "fashion-mnist").map_err(|e| e.to_string());
+        if let Err(message) = &result {
+            assert!(message.contains(file.path().to_str().unwrap()) && message.contains("strata fetch"), "{message}");
+        }
+        result
+    }
+
+    #[test]
+    fn reads_dimensions_and_bytes() {
+        assert_eq!(read_bytes(&[0, 0, 8, 2, 0, 0, 0, 1, 0, 0, 0, 3, 7, 8, 9]), Ok(([1, 3], vec![7, 8, 9])));
+    }
+
+    #[test]
+    fn refuses_what_does_not_fit() {
+        let truncated = read_bytes::<1>(&[0, 0, 8, 1, 0, 0, 0, 3, 7]).unwrap_err();
+        assert!(truncated.contains("[3] but 1 bytes"), "{truncated}");
+        assert!(read_bytes::<1>(&[0, 0, 8]).unwrap_err().contains("only 3 bytes"));
+        assert!(read_bytes::<1>(b"<html>...").unwrap_err().contains("not an IDX file"));
+        // Dimensions whose product overflows must neither panic nor take memory.
+        let mut lying = vec![0, 0, 8, 3];
+        lying.extend([0xff; 12]);
+        assert!(read_bytes::<3>(&lying).unwrap_err().contains("0 bytes follow"));
+    }
+}

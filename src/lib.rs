@@ -1,0 +1,14 @@
+//! Strata: experiments on deep convolutional architectures, on libtorch.
+//!
+//! An experiment file describes a network, data and a recipe ([`config`]); the network is plain data ([`arch`]); from it a
+//! tch graph is built ([`model`]), trained ([`train`]) on a dataset ([`data`]), and its tables are written ([`results`]).
+
+pub mod arch;
+pub mod config;
+pub mod data;
+pub mod files;
+pub mod model;
+pub mod random;
+pub mod results;
+pub mod torch;
+pub mod train;

@@ -1,0 +1,125 @@
+//! Branches, squeeze-and-excitation and residual blocks as tch modules.
+
+use crate::arch::node::{Join, Survival, SurvivalGate};
+use tch::nn::{ModuleT, SequentialT};
+use tch::{Device, Kind, Tensor};
+
+/// Chains on the same input, joined.
+#[derive(Debug)]
+pub struct Branches {
+    pub join: Join,
+    pub branches: Vec<SequentialT>,
+}
+
+impl ModuleT for Branches {
+    fn forward_t(&self, x: &Tensor, train: bool) -> Tensor {
+        let mut outputs = self.branches.iter().map(|branch| branch.forward_t(x, train));
+        match self.join {
+            Join::Concat => Tensor::cat(&outputs.collect::<Vec<_>>(), 1),
+            Join::Sum => match outputs.next() {
+                Some(first) => outputs.fold(first, |sum, output| sum + output),
+                None => x.shallow_clone(),
+            },
+        }
+    }
+}
+
+/// x · gate(x)
+#[derive(Debug)]
+pub struct Excite {
+    pub gate: SequentialT,
+}
+
+impl ModuleT for Excite {
+    fn forward_t(&self, x: &Tensor, train: bool) -> Tensor {
+        x * self.gate.forward_t(x, train)
+    }
+}
+
+/// How the two paths of a block meet; see [`crate::arch::node::Merge`].
+#[derive(Debug)]
+pub enum Merge {
+    Sum(f64),
+    Body,
+    Gate(SequentialT),
+    ShortcutGate(SequentialT),
+}
+
+#[derive(Debug)]
+pub struct Residual {
+    pub pre: SequentialT,
+    pub body: SequentialT,
+    pub shortcut: SequentialT,
+    pub merge: Merge,
+    pub after: SequentialT,
+    pub survival: Survival,
+}
+
+impl Residual {
+    /// What the residual branch is multiplied by in this pass; `None` where it is left out altogether.
+    ///
+    /// Draws come from the generator that the training loop seeds at every step, always on the CPU, so that they are the
+    /// same on every device and cost no wait for a GPU.
+    fn branch_factor(&self, x: &Tensor, train: bool) -> Option<Factor> {
+        let Survival { probability, gate } = self.survival;
+        if probability >= 1.0 {
+            return Some(Factor::One);
+        }
+        match (gate, train) {
+            (SurvivalGate::Batch, false) => Some(Factor::Constant(probability)),
+            (SurvivalGate::Batch, true) => {
+                let draw = Tensor::rand([1], (Kind::Float, Device::Cpu)).double_value(&[0]);
+                (draw < probability).then_some(Factor::One)
+            }
+            (SurvivalGate::Sample, false) => Some(Factor::One),
+            (SurvivalGate::Sample, true) => {
+                let draws = Tensor::rand([x.size()[0], 1, 1, 1], (Kind::Float, Device::Cpu));
+                let kept = draws.lt(probability).to_device(x.device()).to_kind(x.kind()) / probability;
+                Some(Factor::PerSample(kept))
+            }
+        }
+    }
+}
+
+enum Factor {
+    One,
+    Constant(f64),
+    PerSample(Tensor),
+}
+
+impl Factor {
+    fn times(&self, branch: Tensor) -> Tensor {
+        match self {
+            Factor::One => branch,
+            Factor::Constant(factor) => branch * *factor,
+            Factor::PerSample(kept) => branch * kept,
+        }
+    }
+}
+
+impl ModuleT for Residual {
+    fn forward_t(&self, x: &Tensor, train: bool) -> Tensor {
+        let x = self.pre.forward_t(x, train);
+        let merged = match (&self.merge, self.branch_factor(&x, train)) {
+            (Merge::Body, _) => self.body.forward_t(&x, train),
+            (_, None) => self.shortcut.forward_t(&x, train),
+            (Merge::Sum(scale), Some(factor)) => {
+                let body = factor.times(self.body.forward_t(&x, train));
+                let body = if *scale == 1.0 { body } else { body * *scale };
+                body + self.shortcut.forward_t(&x, train)
+            }
+            (Merge::Gate(gate), Some(factor)) => {
+                let transform = gate.forward_t(&x, train);
+                let body = factor.times(self.body.forward_t(&x, train));
+                let shortcut = self.shortcut.forward_t(&x, train);
+                // T·F + (1 − T)·S in one pass less
+                &shortcut + transform * (body - &shortcut)
+            }
+            (Merge::ShortcutGate(gate), Some(factor)) => {
+                let carry = 1.0 - gate.forward_t(&x, train);
+                factor.times(self.body.forward_t(&x, train)) + carry * self.shortcut.forward_t(&x, train)
+            }
+        };
+        self.after.forward_t(&merged, train)
+    }
+}

@@ -1,0 +1,193 @@
+//! From the value to the tch graph: an `nn::SequentialT` of modules, its parameters named and initialised as the value says.
+
+mod block;
+mod init;
+mod layers;
+mod weights;
+
+#[cfg(test)]
+mod reference;
+
+pub use weights::{WeightsError, read_tensors, write_tensors};
+
+use crate::arch::node::{Merge, Node};
+use crate::arch::params::{Param, Role};
+use crate::arch::{Network, node};
+use crate::torch::{TorchError, catch};
+use tch::nn::{self, ModuleT, SequentialT};
+use tch::{Device, Kind, Tensor};
+
+/// A network that runs.
+#[derive(Debug)]
+pub struct Model {
+    store: nn::VarStore,
+    segments: Vec<Segment>,
+    params: Vec<(Param, Tensor)>,
+    channels_last: bool,
+}
+
+/// A stretch of the network and the auxiliary head on its output, if one is there.
+#[derive(Debug)]
+struct Segment {
+    trunk: SequentialT,
+    head: Option<(SequentialT, f64)>,
+}
+
+/// Logits of the network and, in training, of each auxiliary head with the weight of its loss.
+pub struct Outputs {
+    pub logits: Tensor,
+    pub aux: Vec<(Tensor, f64)>,
+}
+
+impl Model {
+    /// Builds the graph and draws the weights: each tensor from (seed, its name) alone.
+    ///
+    /// # Errors
+    /// When the device has not enough memory.
+    pub fn new(network: &Network, device: Device, seed: u64) -> Result<Model, TorchError> {
+        catch(|| {
+            let store = nn::VarStore::new(device);
+            let mut builder = Builder { root: store.root(), params: Vec::new() };
+            let mut segments = Vec::new();
+            let mut trunk = nn::seq_t();
+            for node in network.rows.iter().flat_map(|row| &row.nodes) {
+                match node {
+                    Node::Aux { head, weight } => {
+                        let head = Some((builder.chain(head), *weight));
+                        segments.push(Segment { trunk: std::mem::replace(&mut trunk, nn::seq_t()), head });
+                    }
+                    node => trunk = builder.add(trunk, node),
+                }
+            }
+            segments.push(Segment { trunk, head: None });
+            let params = builder.params;
+            init::initialise(&params, &network.plan.style.init, seed);
+            Model { store, segments, params, channels_last: false }
+        })
+    }
+
+    /// Lays 4-dimensional weights and inputs out with channels last, which convolution libraries prefer.
+    pub fn use_channels_last(&mut self) -> Result<(), TorchError> {
+        for (_, tensor) in &mut self.params {
+            if tensor.dim() == 4 {
+                crate::torch::set_channels_last(tensor)?;
+            }
+        }
+        self.channels_last = true;
+        Ok(())
+    }
+
+    /// Logits `[N, classes]` of images `[N, C, H, W]`; with `train`, dropout and batch statistics are at work and the
+    /// auxiliary heads give theirs.
+    pub fn forward(&self, images: &Tensor, train: bool) -> Outputs {
+        let mut x = images.shallow_clone();
+        if self.channels_last
+            && let Ok(laid_out) = crate::torch::channels_last(&x)
+        {
+            x = laid_out;
+        }
+        let mut aux = Vec::new();
+        for segment in &self.segments {
+            x = segment.trunk.forward_t(&x, train);
+            if let (Some((head, weight)), true) = (&segment.head, train) {
+                aux.push((head.forward_t(&x, train).to_kind(Kind::Float), *weight));
+            }
+        }
+        Outputs { logits: if x.kind() == Kind::Double { x } else { x.to_kind(Kind::Float) }, aux }
+    }
+
+    pub fn device(&self) -> Device {
+        self.store.device()
+    }
+
+    /// Every tensor with what it is, in the order of the forward pass.
+    pub fn params(&self) -> &[(Param, Tensor)] {
+        &self.params
+    }
+
+    /// The tensors that are learned.
+    pub fn trainable(&self) -> Vec<(Param, Tensor)> {
+        self.params
+            .iter()
+            .filter(|(param, _)| param.role.trainable())
+            .map(|(param, tensor)| (param.clone(), tensor.shallow_clone()))
+            .collect()
+    }
+
+    /// The graph's own variables by name, for comparing them with the value.
+    pub fn variables(&self) -> std::collections::HashMap<String, Tensor> {
+        self.store.variables()
+    }
+
+    /// Turns all tensors into another kind of number; double for tests of equality.
+    pub fn to_kind(&mut self, kind: Kind) {
+        tch::no_grad(|| {
+            for (_, tensor) in &mut self.params {
+                let converted = tensor.to_kind(kind);
+                tensor.set_data(&converted);
+            }
+        });
+    }
+}
+
+/// Makes modules and remembers their tensors.
+struct Builder<'a> {
+    root: nn::Path<'a>,
+    params: Vec<(Param, Tensor)>,
+}
+
+impl Builder<'_> {
+    fn chain(&mut self, nodes: &[Node]) -> SequentialT {
+        nodes.iter().fold(nn::seq_t(), |chain, node| self.add(chain, node))
+    }
+
+    fn add(&mut self, chain: SequentialT, node: &Node) -> SequentialT {
+        match node {
+            Node::Layer(layer) => {
+                let tensors = self.tensors(layer);
+                layers::add(chain, layer, tensors)
+            }
+            Node::Branches { join, branches } => {
+                let branches = branches.iter().map(|branch| self.chain(branch)).collect();
+                chain.add(block::Branches { join: *join, branches })
+            }
+            Node::Excite { gate } => chain.add(block::Excite { gate: self.chain(gate) }),
+            Node::Residual(residual) => chain.add(self.residual(residual)),
+            // Only segments have heads: Network::new lets none stand inside a block.
+            Node::Aux { .. } => chain,
+        }
+    }
+
+    fn residual(&mut self, residual: &node::Residual) -> block::Residual {
+        block::Residual {
+            pre: self.chain(&residual.pre),
+            body: self.chain(&residual.body),
+            shortcut: self.chain(&residual.shortcut),
+            merge: match &residual.merge {
+                Merge::Sum { scale } => block::Merge::Sum(*scale),
+                Merge::Body => block::Merge::Body,
+                Merge::Gate(gate) => block::Merge::Gate(self.chain(gate)),
+                Merge::ShortcutGate(gate) => block::Merge::ShortcutGate(self.chain(gate)),
+            },
+            after: self.chain(&residual.after),
+            survival: residual.survival,
+        }
+    }
+
+    fn tensors(&mut self, layer: &crate::arch::layer::Layer) -> Vec<Tensor> {
+        layer.params().into_iter().map(|param| self.tensor(param)).collect()
+    }
+
+    fn tensor(&mut self, param: Param) -> Tensor {
+        let mut parts: Vec<&str> = param.name.split('.').collect();
+        let last = parts.pop().unwrap_or_default();
+        let path = parts.into_iter().fold(self.root.clone(), |path, part| path / part);
+        let tensor = match param.role {
+            Role::RunningMean => path.zeros_no_train(last, &param.shape),
+            Role::RunningVar => path.ones_no_train(last, &param.shape),
+            _ => path.zeros(last, &param.shape),
+        };
+        self.params.push((param, tensor.shallow_clone()));
+        tensor
+    }
+}

@@ -1,0 +1,122 @@
+//! Weights in safetensors files, under the parameter names.
+
+use super::Model;
+use crate::files;
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use tch::{Kind, Tensor};
+
+/// Why a file of tensors cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum WeightsError {
+    #[error("cannot read {path}: {reason}")]
+    Read { path: PathBuf, reason: String },
+    #[error("cannot write {path}: {reason}")]
+    Write { path: PathBuf, reason: String },
+    #[error("{path} has no tensor `{name}`; the file is not one of this network")]
+    Missing { path: PathBuf, name: String },
+    #[error("{path}: `{name}` has shape {found:?}, the network needs {wanted:?}")]
+    Shape { path: PathBuf, name: String, found: Vec<i64>, wanted: Vec<i64> },
+    #[error("{path} has a tensor `{name}` that the network does not know")]
+    Unknown { path: PathBuf, name: String },
+    #[error("{path}: `{name}` holds {dtype:?} values; F32, F64, F16 and BF16 can be read")]
+    Kind { path: PathBuf, name: String, dtype: Dtype },
+}
+
+/// Writes float tensors whole: a temporary file, synced, then renamed.
+///
+/// # Errors
+/// When the file cannot be written; what was there before is then still there.
+pub fn write_tensors(path: &Path, tensors: &[(String, Tensor)]) -> Result<(), WeightsError> {
+    let fail = |reason: String| WeightsError::Write { path: path.to_owned(), reason };
+    let mut stored = Vec::with_capacity(tensors.len());
+    for (name, tensor) in tensors {
+        let (kind, dtype) = match tensor.kind() {
+            Kind::Int64 => (Kind::Int64, Dtype::I64),
+            _ => (Kind::Float, Dtype::F32),
+        };
+        let flat = tensor.detach().to_device(tch::Device::Cpu).to_kind(kind).contiguous();
+        let bytes = bytes_of(&flat, kind);
+        let shape: Vec<usize> = tensor.size().iter().map(|&side| side as usize).collect();
+        stored.push((name.clone(), dtype, shape, bytes));
+    }
+    let views = stored
+        .iter()
+        .map(|(name, dtype, shape, bytes)| {
+            TensorView::new(*dtype, shape.clone(), bytes).map(|view| (name.clone(), view))
+        })
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| fail(error.to_string()))?;
+    let bytes = safetensors::serialize(views, None).map_err(|error| fail(error.to_string()))?;
+    files::write_whole(path, &bytes).map_err(|error| fail(error.to_string()))
+}
+
+fn bytes_of(tensor: &Tensor, kind: Kind) -> Vec<u8> {
+    let count = tensor.numel();
+    let width = if kind == Kind::Int64 { 8 } else { 4 };
+    let mut bytes = vec![0u8; count * width];
+    tensor.copy_data_u8(&mut bytes, count);
+    bytes
+}
+
+/// Reads every tensor of a file.
+///
+/// # Errors
+/// When the file is missing, is not safetensors, or holds values that are not floats.
+pub fn read_tensors(path: &Path) -> Result<BTreeMap<String, Tensor>, WeightsError> {
+    let fail = |reason: String| WeightsError::Read { path: path.to_owned(), reason };
+    let bytes = std::fs::read(path).map_err(|error| fail(error.to_string()))?;
+    let file = SafeTensors::deserialize(&bytes).map_err(|error| fail(format!("not a safetensors file ({error})")))?;
+    let mut tensors = BTreeMap::new();
+    for (name, view) in file.tensors() {
+        let kind = match view.dtype() {
+            Dtype::F32 => Kind::Float,
+            Dtype::F64 => Kind::Double,
+            Dtype::F16 => Kind::Half,
+            Dtype::BF16 => Kind::BFloat16,
+            Dtype::I64 => Kind::Int64,
+            dtype => return Err(WeightsError::Kind { path: path.to_owned(), name, dtype }),
+        };
+        let shape: Vec<i64> = view.shape().iter().map(|&side| side as i64).collect();
+        let tensor = Tensor::f_from_data_size(view.data(), &shape, kind).map_err(|error| fail(error.to_string()))?;
+        tensors.insert(name, tensor);
+    }
+    Ok(tensors)
+}
+
+impl Model {
+    /// The tensors under their names, learned and kept.
+    pub fn named_tensors(&self) -> Vec<(String, Tensor)> {
+        self.params().iter().map(|(param, tensor)| (param.name.clone(), tensor.shallow_clone())).collect()
+    }
+
+    /// Takes all weights from a file. PyTorch's `num_batches_tracked` counters are passed over, and so are the auxiliary
+    /// heads of a file for a network that has none.
+    ///
+    /// # Errors
+    /// When a tensor is missing, unknown or of another shape: a file of another network.
+    pub fn load_weights(&mut self, path: &Path) -> Result<(), WeightsError> {
+        let mut tensors = read_tensors(path)?;
+        let has_aux = self.segments.iter().any(|segment| segment.head.is_some());
+        let _no_grad = tch::no_grad_guard();
+        for (param, tensor) in &self.params {
+            let path = path.to_owned();
+            let Some(read) = tensors.remove(&param.name) else {
+                return Err(WeightsError::Missing { path, name: param.name.clone() });
+            };
+            if read.size() != param.shape {
+                let (name, wanted) = (param.name.clone(), param.shape.clone());
+                return Err(WeightsError::Shape { path, name, found: read.size(), wanted });
+            }
+            tensor.shallow_clone().copy_(&read);
+        }
+        let spare = |name: &String| {
+            name.ends_with("num_batches_tracked") || !has_aux && (name.starts_with("aux1.") || name.starts_with("aux2."))
+        };
+        match tensors.into_keys().find(|name| !spare(name)) {
+            Some(name) => Err(WeightsError::Unknown { path: path.to_owned(), name }),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! How numbers are written in tables.
+
+/// An accuracy: a fraction with six digits.
+pub fn accuracy(fraction: f64) -> String {
+    format!("{fraction:.6}")
+}
+
+/// A number with six significant digits, without an exponent where that is readable.
+pub fn significant(value: f64) -> String {
+    if value == 0.0 || !value.is_finite() {
+        return format!("{value}");
+    }
+    let exponent = value.abs().log10().floor() as i32;
+    if !(-5..15).contains(&exponent) {
+        return format!("{value:.5e}");
+    }
+    let decimals = (5 - exponent).max(0) as usize;
+    let text = format!("{value:.decimals$}");
+    if !text.contains('.') {
+        return text;
+    }
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn six_significant_digits() {
+        let texts = [0.123_456_78, 1234.5678, 2.0, 1e-9, 0.0, 0.05, f64::NAN].map(significant);
+        assert_eq!(texts, ["0.123457", "1234.57", "2", "1.00000e-9", "0", "0.05", "NaN"]);
+        assert_eq!(accuracy(0.877_4), "0.877400");
+    }
+}

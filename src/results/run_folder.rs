@@ -1,0 +1,197 @@
+//! The folder of one run: `runs/<name>/<key>`, held by one process at a time.
+
+use super::format::{accuracy, significant};
+use crate::config::Experiment;
+use crate::files::{append_synced, write_whole};
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+/// Why a run folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error("cannot {action} {path}: {reason}; is the results folder there and writable? (--results DIR takes another)")]
+    Io { action: &'static str, path: PathBuf, reason: io::Error },
+    #[error("{path} is in use by {holder}; wait for it, or stop it")]
+    Held { path: PathBuf, holder: String },
+    #[error("{path}, line {line}: {problem}; move the run folder away to start over")]
+    Corrupt { path: PathBuf, line: usize, problem: String },
+}
+
+impl RunError {
+    /// Tells what was being done to which file when the system refused.
+    pub fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> RunError {
+        let path = path.to_owned();
+        move |reason| RunError::Io { action, path, reason }
+    }
+}
+
+/// One epoch's row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EpochRow {
+    /// Counted from 1.
+    pub epoch: usize,
+    pub step: u64,
+    pub lr: f64,
+    pub train_loss: f64,
+    pub train_top1: f64,
+    pub train_top5: f64,
+    pub val_loss: f64,
+    pub val_top1: f64,
+    pub val_top5: f64,
+    pub epoch_seconds: f64,
+    pub images_per_second: f64,
+    pub peak_memory_mib: f64,
+}
+
+/// The header of `epochs.csv`.
+pub const EPOCH_COLUMNS: &str = "epoch,step,lr,train_loss,train_top1,train_top5,val_loss,val_top1,val_top5,\
+                                 epoch_seconds,images_per_second,peak_memory_mib";
+
+impl EpochRow {
+    fn line(&self) -> String {
+        format!(
+            "{},{},{},{},{},{},{},{},{},{:.3},{:.1},{:.0}\n",
+            self.epoch,
+            self.step,
+            significant(self.lr),
+            significant(self.train_loss),
+            accuracy(self.train_top1),
+            accuracy(self.train_top5),
+            significant(self.val_loss),
+            accuracy(self.val_top1),
+            accuracy(self.val_top5),
+            self.epoch_seconds,
+            self.images_per_second,
+            self.peak_memory_mib,
+        )
+    }
+}
+
+/// An open run folder; other processes are kept out until it is dropped.
+#[derive(Debug)]
+pub struct RunFolder {
+    path: PathBuf,
+    // Held for its lock.
+    _lock: File,
+}
+
+impl RunFolder {
+    /// Where an experiment's run lies below a results folder.
+    pub fn place(results: &Path, experiment: &Experiment) -> PathBuf {
+        results.join("runs").join(&experiment.name).join(experiment.key())
+    }
+
+    /// Opens the folder of an experiment, making it where it is missing.
+    ///
+    /// # Errors
+    /// When the folder cannot be made or written, or another process holds it.
+    pub fn open(results: &Path, experiment: &Experiment) -> Result<RunFolder, RunError> {
+        let path = RunFolder::place(results, experiment);
+        fs::create_dir_all(&path).map_err(RunError::io("make", &path))?;
+        let lock_path = path.join(".lock");
+        let mut lock = fs::OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .open(&lock_path)
+            .map_err(RunError::io("write", &lock_path))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                let _ = lock.read_to_string(&mut holder);
+                let holder = if holder.is_empty() { "another process".to_owned() } else { holder };
+                return Err(RunError::Held { path, holder });
+            }
+            Err(TryLockError::Error(error)) => return Err(RunError::io("lock", &lock_path)(error)),
+        }
+        let name = format!("process {}", std::process::id());
+        let written = lock.set_len(0).and_then(|()| lock.rewind()).and_then(|()| lock.write_all(name.as_bytes()));
+        written.map_err(RunError::io("write", &lock_path))?;
+        Ok(RunFolder { path, _lock: lock })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A file of the run.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Removes everything that a former run left.
+    ///
+    /// # Errors
+    /// When something cannot be removed.
+    pub fn clear(&self) -> Result<(), RunError> {
+        for entry in fs::read_dir(&self.path).map_err(RunError::io("read", &self.path))?.flatten() {
+            let path = entry.path();
+            if entry.file_name() == ".lock" {
+                continue;
+            }
+            let folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            let removed = if folder { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+            removed.map_err(RunError::io("remove", &path))?;
+        }
+        Ok(())
+    }
+
+    /// Writes a file of the run whole.
+    ///
+    /// # Errors
+    /// As the file system says.
+    pub fn write(&self, name: &str, text: &str) -> Result<(), RunError> {
+        let path = self.file(name);
+        write_whole(&path, text.as_bytes()).map_err(RunError::io("write", &path))
+    }
+
+    /// Appends an epoch's row to `epochs.csv` and makes it last.
+    ///
+    /// # Errors
+    /// As the file system says.
+    pub fn append_epoch(&self, row: &EpochRow) -> Result<(), RunError> {
+        let path = self.file("epochs.csv");
+        if !path.exists() {
+            self.write("epochs.csv", &format!("{EPOCH_COLUMNS}\n"))?;
+        }
+        append_synced(&path, row.line().as_bytes()).map_err(RunError::io("write", &path))
+    }
+
+    /// Keeps the header and the rows of the first `epochs` epochs: what stands behind them belongs to steps that a resumed
+    /// run does again.
+    ///
+    /// # Errors
+    /// When the file cannot be read or written, or lacks one of those rows.
+    pub fn keep_epochs(&self, epochs: usize) -> Result<(), RunError> {
+        let path = self.file("epochs.csv");
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound && epochs == 0 => return Ok(()),
+            Err(error) => return Err(RunError::io("read", &path)(error)),
+        };
+        let corrupt = |line: usize, problem: &str| RunError::Corrupt {
+            path: path.clone(),
+            line: line + 1,
+            problem: problem.to_owned(),
+        };
+        let mut kept = String::with_capacity(text.len());
+        let mut lines = text.lines();
+        if lines.next() != Some(EPOCH_COLUMNS) {
+            return Err(corrupt(0, "the header is not that of this version"));
+        }
+        kept.push_str(EPOCH_COLUMNS);
+        kept.push('\n');
+        for epoch in 1..=epochs {
+            let line = lines.next().ok_or_else(|| corrupt(epoch, "a row is missing"))?;
+            if line.split(',').next() != Some(epoch.to_string().as_str()) || line.split(',').count() != 12 {
+                return Err(corrupt(epoch, &format!("this is not the row of epoch {epoch}")));
+            }
+            kept.push_str(line);
+            kept.push('\n');
+        }
+        if kept == text { Ok(()) } else { self.write("epochs.csv", &kept) }
+    }
+}

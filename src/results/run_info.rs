@@ -1,0 +1,97 @@
+//! `run.json`: under what circumstances a run came about.
+
+use serde::Serialize;
+use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The circumstances of a run.
+#[derive(Clone, Debug, Serialize)]
+pub struct RunInfo {
+    pub strata: &'static str,
+    pub libtorch: String,
+    pub cpu_capability: String,
+    pub host: String,
+    pub device: String,
+    pub precision: String,
+    pub threads: i64,
+    /// What the dataset calls itself: a copy that differs from the published files says so.
+    pub dataset: String,
+    /// Commit of the folder that the program was started in; empty outside a repository.
+    pub git: String,
+    pub dirty: bool,
+    pub command: Vec<String>,
+    /// UTC, ISO 8601.
+    pub started: String,
+    pub finished: String,
+    pub outcome: String,
+}
+
+impl RunInfo {
+    /// What can be known before the run; `device` and `precision` as in the summary.
+    pub fn new(device: &str, precision: &str, dataset: &str) -> RunInfo {
+        let git = |arguments: &[&str]| {
+            let output = Command::new("git").args(arguments).output().ok().filter(|output| output.status.success())?;
+            Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+        };
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        RunInfo {
+            strata: env!("CARGO_PKG_VERSION"),
+            libtorch: crate::torch::version(),
+            cpu_capability: crate::torch::cpu_capability(),
+            host: host.trim().to_owned(),
+            device: device.to_owned(),
+            precision: precision.to_owned(),
+            threads: i64::from(tch::get_num_threads()),
+            dataset: dataset.to_owned(),
+            git: git(&["rev-parse", "--short=12", "HEAD"]).unwrap_or_default(),
+            dirty: git(&["status", "--porcelain", "--untracked-files=no"]).is_some_and(|changes| !changes.is_empty()),
+            command: std::env::args().collect(),
+            started: utc_now(),
+            finished: String::new(),
+            outcome: "running".to_owned(),
+        }
+    }
+
+    /// The commit, with a mark where the tree has changes.
+    pub fn git_mark(&self) -> String {
+        if self.dirty { format!("{}-dirty", self.git) } else { self.git.clone() }
+    }
+
+    pub fn to_json(&self) -> String {
+        serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
+    }
+}
+
+/// Now, as `2026-01-31T12:00:00Z`.
+pub fn utc_now() -> String {
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |passed| passed.as_secs());
+    let (days, rest) = (seconds / 86_400, seconds % 86_400);
+    let (year, month, day) = civil(days as i64);
+    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", rest / 3600, rest / 60 % 60, rest % 60)
+}
+
+/// Year, month and day of a day counted from 1970-01-01 (Howard Hinnant's algorithm).
+fn civil(days: i64) -> (i64, i64, i64) {
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let day_of_era = shifted.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_index = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_index + 2) / 5 + 1;
+    let month = if month_index < 10 { month_index + 3 } else { month_index - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    (year, month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_become_dates() {
+        assert_eq!(civil(0), (1970, 1, 1));
+        assert_eq!(civil(11_016), (2000, 2, 29));
+        assert_eq!(civil(20_781), (2026, 11, 24));
+    }
+}

@@ -1,0 +1,164 @@
+//! Declarations of `shim.cpp` and the helpers that call it.
+//!
+//! Every function that can fail returns null, or an error text that [`check`] takes over.
+
+use std::ffi::{CStr, c_char, c_int};
+use std::ptr;
+
+use tch::{Device, Tensor};
+use torch_sys::C_tensor;
+
+use super::error::{Result, TorchError};
+
+/// A borrowed list of tensors: the handles in order.
+pub(super) type Handles = *const *const C_tensor;
+/// Null, or an error text owned by the receiver.
+pub(super) type ErrorText = *mut c_char;
+
+/// Autocast state of one device type on one thread. Mirrors `StrataAutocast` in `shim.cpp`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct AutocastState {
+    pub enabled: i32,
+    pub dtype: i32,
+    pub cache: i32,
+}
+
+unsafe extern "C" {
+    fn strata_free_text(text: *mut c_char);
+
+    pub(super) fn strata_autocast_enter(device: c_int, former: *mut AutocastState) -> ErrorText;
+    pub(super) fn strata_autocast_exit(device: c_int, former: AutocastState) -> ErrorText;
+
+    pub(super) fn strata_contiguous(
+        tensor: *const C_tensor,
+        channels_last: c_int,
+        out: *mut *mut C_tensor,
+    ) -> ErrorText;
+    pub(super) fn strata_set_channels_last(tensor: *const C_tensor) -> ErrorText;
+
+    pub(super) fn strata_fused_sgd(
+        n: usize,
+        params: Handles,
+        grads: Handles,
+        buffers: Handles,
+        lr: f64,
+        weight_decay: f64,
+        momentum: f64,
+        dampening: f64,
+        nesterov: c_int,
+        first_step: c_int,
+    ) -> ErrorText;
+    pub(super) fn strata_fused_adam(
+        n: usize,
+        params: Handles,
+        grads: Handles,
+        exp_avgs: Handles,
+        exp_avg_sqs: Handles,
+        steps: i64,
+        lr: f64,
+        beta1: f64,
+        beta2: f64,
+        eps: f64,
+        weight_decay: f64,
+        decoupled: c_int,
+    ) -> ErrorText;
+    pub(super) fn strata_rmsprop(
+        n: usize,
+        params: Handles,
+        grads: Handles,
+        square_avgs: Handles,
+        buffers: Handles,
+        lr: f64,
+        alpha: f64,
+        eps: f64,
+        weight_decay: f64,
+        momentum: f64,
+    ) -> ErrorText;
+    pub(super) fn strata_ema_update(n: usize, averages: Handles, params: Handles, decay: f64) -> ErrorText;
+
+    pub(super) fn strata_zero_grad(n: usize, params: Handles) -> ErrorText;
+    pub(super) fn strata_clip_grad_norm(n: usize, grads: Handles, max_norm: f64, norm: *mut f64) -> ErrorText;
+    pub(super) fn strata_all_finite(n: usize, tensors: Handles, finite: *mut c_int) -> ErrorText;
+
+    pub(super) fn strata_rng_state(device: c_int, out: *mut *mut C_tensor) -> ErrorText;
+    pub(super) fn strata_set_rng_state(device: c_int, state: *const C_tensor) -> ErrorText;
+
+    pub(super) fn strata_dlopen(path: *const c_char) -> ErrorText;
+    pub(super) fn strata_synchronize(device: c_int) -> ErrorText;
+    pub(super) fn strata_peak_memory(device: c_int, bytes: *mut i64) -> ErrorText;
+    pub(super) fn strata_reset_peak_memory(device: c_int) -> ErrorText;
+
+    pub(super) fn strata_set_deterministic(on: c_int) -> ErrorText;
+    pub(super) fn strata_set_tf32(on: c_int) -> ErrorText;
+    pub(super) fn strata_set_cudnn_benchmark(on: c_int) -> ErrorText;
+    pub(super) fn strata_set_flush_denormal(on: c_int, supported: *mut c_int) -> ErrorText;
+    pub(super) fn strata_version(out: *mut *mut c_char) -> ErrorText;
+    pub(super) fn strata_cpu_capability(out: *mut *mut c_char) -> ErrorText;
+}
+
+/// The error a shim function returned, if any.
+///
+/// # Safety
+/// `text` is null or was returned by the shim and not released yet.
+pub(super) unsafe fn check(text: ErrorText) -> Result<()> {
+    if text.is_null() {
+        return Ok(());
+    }
+    // SAFETY: by the contract, a text owned by us, released once here.
+    Err(TorchError::from_message(&unsafe { take_text(text) }))
+}
+
+/// Copies a text of the shim and releases it.
+///
+/// # Safety
+/// `text` is not null, was returned by the shim and not released yet.
+unsafe fn take_text(text: *mut c_char) -> String {
+    // SAFETY: by the contract, a NUL-terminated string until it is released, which happens after the copy.
+    unsafe {
+        let copy = CStr::from_ptr(text).to_string_lossy().into_owned();
+        strata_free_text(text);
+        copy
+    }
+}
+
+/// Runs a shim function that hands out a tensor.
+///
+/// # Safety
+/// `call` either returns null and stores an owned `at::Tensor*`, or returns an error text.
+pub(super) unsafe fn tensor_from(call: impl FnOnce(*mut *mut C_tensor) -> ErrorText) -> Result<Tensor> {
+    let mut out: *mut C_tensor = ptr::null_mut();
+    // SAFETY: the text comes from the shim; on success `out` is an owned tensor, taken over once.
+    unsafe {
+        check(call(&mut out))?;
+        Ok(Tensor::from_ptr(out))
+    }
+}
+
+/// Runs a shim function that hands out a text.
+///
+/// # Safety
+/// `call` either returns null and stores an owned text, or returns an error text.
+pub(super) unsafe fn text_from(call: unsafe extern "C" fn(*mut *mut c_char) -> ErrorText) -> Result<String> {
+    let mut out: *mut c_char = ptr::null_mut();
+    // SAFETY: the texts come from the shim; on success `out` is owned and released once.
+    unsafe {
+        check(call(&mut out))?;
+        Ok(take_text(out))
+    }
+}
+
+/// The handles of `tensors`, valid as long as these are borrowed.
+pub(super) fn handles(tensors: &[Tensor]) -> Vec<*const C_tensor> {
+    tensors.iter().map(Tensor::as_ptr).collect()
+}
+
+/// The number of a device in the shim, as in torch-sys.
+pub(super) fn device_number(device: Device) -> c_int {
+    match device {
+        Device::Cpu => -1,
+        Device::Mps => -2,
+        Device::Vulkan => -3,
+        Device::Cuda(index) => c_int::try_from(index).unwrap_or(c_int::MAX),
+    }
+}

@@ -1,0 +1,123 @@
+//! Memory formats: the order in which the elements of an image tensor [N, C, H, W] lie in memory.
+//!
+//! channels_last (NHWC) has the channels of a pixel side by side, which convolution kernels read faster on most
+//! hardware. The shape and the values of a tensor do not change with it.
+
+use std::ffi::c_int;
+
+use tch::Tensor;
+
+use super::error::{Result, TorchError};
+use super::ffi;
+
+/// `tensor`, 4-D, in channels_last order: the tensor itself if it is so already, else a copy. Differentiable.
+///
+/// # Errors
+/// If the tensor is not 4-D.
+pub fn channels_last(tensor: &Tensor) -> Result<Tensor> {
+    require_4d(tensor)?;
+    in_format(tensor, true)
+}
+
+/// `tensor` in row-major order (NCHW for images): the tensor itself if it is in that order already, else a copy.
+/// Differentiable.
+///
+/// # Errors
+/// If memory runs out.
+pub fn contiguous(tensor: &Tensor) -> Result<Tensor> {
+    in_format(tensor, false)
+}
+
+/// Puts the data of a leaf `parameter`, 4-D, into channels_last order.
+///
+/// The tensor stays the same variable: a `VarStore`, an optimizer or a layer that holds it sees the new order.
+/// Optimizer state made before has the old order and must be made again.
+///
+/// # Errors
+/// If the tensor is not 4-D.
+pub fn set_channels_last(parameter: &mut Tensor) -> Result<()> {
+    require_4d(parameter)?;
+    // SAFETY: the handle is valid while borrowed; the text is taken over by `check`.
+    unsafe { ffi::check(ffi::strata_set_channels_last(parameter.as_ptr())) }
+}
+
+/// Whether `tensor` is 4-D and in channels_last order. Axes of length 1 have no say, so that a 1x1 map is in both
+/// orders.
+pub fn is_channels_last(tensor: &Tensor) -> bool {
+    let (shape, stride) = (tensor.size(), tensor.stride());
+    if shape.len() != 4 {
+        return false;
+    }
+    let mut expected = 1;
+    for axis in [1, 3, 2, 0] {
+        if shape[axis] != 1 {
+            if stride[axis] != expected {
+                return false;
+            }
+            expected *= shape[axis];
+        }
+    }
+    true
+}
+
+fn require_4d(tensor: &Tensor) -> Result<()> {
+    match tensor.dim() {
+        4 => Ok(()),
+        _ => Err(TorchError(format!("channels_last needs a tensor [N, C, H, W], this one is {:?}", tensor.size()))),
+    }
+}
+
+fn in_format(tensor: &Tensor, channels_last: bool) -> Result<Tensor> {
+    // SAFETY: the handle is valid while borrowed; on success the shim stores an owned tensor.
+    unsafe { ffi::tensor_from(|out| ffi::strata_contiguous(tensor.as_ptr(), c_int::from(channels_last), out)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use tch::{Device, Kind, nn};
+
+    use super::*;
+
+    fn counting(shape: &[i64]) -> Tensor {
+        Tensor::arange(shape.iter().product::<i64>(), (Kind::Float, Device::Cpu)).reshape(shape)
+    }
+
+    #[test]
+    fn values_stay_and_the_order_changes() {
+        let image = counting(&[2, 3, 4, 5]);
+        let last = channels_last(&image).unwrap();
+        assert_eq!(last.stride(), [60, 1, 15, 3]);
+        assert!(is_channels_last(&last) && !is_channels_last(&image));
+        assert_eq!(last, image);
+        let back = contiguous(&last).unwrap();
+        assert_eq!(back.stride(), [60, 20, 5, 1]);
+        assert_eq!(back, image);
+    }
+
+    #[test]
+    fn other_ranks_are_refused() {
+        let error = channels_last(&counting(&[2, 3])).unwrap_err();
+        assert_eq!(error.0, "channels_last needs a tensor [N, C, H, W], this one is [2, 3]");
+        assert!(set_channels_last(&mut counting(&[2])).is_err());
+        assert!(!is_channels_last(&counting(&[2])));
+    }
+
+    #[test]
+    fn a_parameter_keeps_its_identity_and_its_gradient_the_new_order() {
+        let store = nn::VarStore::new(Device::Cpu);
+        let layer = nn::conv2d(store.root() / "conv", 3, 8, 3, Default::default());
+        let before = layer.ws.copy();
+        for (name, mut variable) in store.variables() {
+            if name.ends_with("weight") {
+                set_channels_last(&mut variable).unwrap();
+            }
+        }
+        assert!(is_channels_last(&layer.ws) && layer.ws.requires_grad() && layer.ws.is_leaf());
+        assert_eq!(layer.ws, before);
+        let input = channels_last(&counting(&[2, 3, 8, 8])).unwrap();
+        let output = input.apply(&layer);
+        assert!(is_channels_last(&output));
+        output.sum(Kind::Float).backward();
+        assert!(is_channels_last(&layer.ws.grad()));
+    }
+}

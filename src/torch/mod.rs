@@ -1,0 +1,37 @@
+//! What tch leaves out of libtorch, and the only `unsafe` of the project: everything public here is safe to call.
+//!
+//! | file | idea |
+//! | --- | --- |
+//! | `shim.cpp`, `shim.h`, `shim_optim.h`, `ffi` | the C++ side and its declarations |
+//! | [`error`](TorchError) | C++ errors and tch panics as one-line errors |
+//! | [`Autocast`] | bfloat16 mixed precision as a guard |
+//! | [`memory format`](channels_last) | channels_last tensors and parameters |
+//! | [`optim`] | fused optimizer steps, moving averages |
+//! | [`grad`] | reading, clearing, clipping and checking gradients |
+//! | [`cuda`] | CUDA found at run time, in a program that starts without it |
+//! | [`context`] | process-wide switches, versions, random number state, memory, synchronization |
+//!
+//! Tensors are taken by shared reference even where they are changed in place: a [`tch::Tensor`] is a counted reference
+//! to storage that others may hold as well, so `&mut` would promise nothing. `Tensor` is not `Sync`, which rules out
+//! races.
+
+#![allow(unsafe_code)]
+
+mod autocast;
+pub mod context;
+pub mod cuda;
+mod error;
+mod ffi;
+pub mod grad;
+mod memory_format;
+pub mod optim;
+
+pub use autocast::Autocast;
+pub use context::{
+    cpu_capability, peak_memory_mib, reset_peak_memory, rng_state, set_cudnn_benchmark, set_deterministic,
+    set_flush_denormal, set_rng_state, set_tf32, synchronize, version,
+};
+pub use error::{Result, TorchError, catch, first_line};
+pub use grad::{all_finite, clip_grad_norm, grads, zero_grad};
+pub use memory_format::{channels_last, contiguous, is_channels_last, set_channels_last};
+pub use optim::{Adam, RmsProp, Sgd, ema_update, fused_adam, fused_adamw, fused_sgd, rmsprop};

@@ -1,0 +1,61 @@
+// What all parts of the shim use. Included by shim.cpp alone.
+
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <exception>
+#include <vector>
+
+namespace {
+
+using at::Tensor;
+using Handles = const Tensor* const*;
+using Tensors = std::vector<Tensor>;
+
+char no_memory[] = "out of memory while reporting an error";
+
+char* text(const char* message) noexcept {
+  char* copy = strdup(message);
+  return copy ? copy : no_memory;
+}
+
+template <class F>
+char* guarded(F&& body) noexcept {
+  try {
+    body();
+    return nullptr;
+  } catch (const c10::Error& error) {
+    return text(error.what_without_backtrace());
+  } catch (const std::exception& error) {
+    return text(error.what());
+  } catch (...) {
+    return text("unknown C++ exception");
+  }
+}
+
+at::Device device_of(int number) {
+  if (number >= 0) return at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(number));
+  if (number == -2) return at::Device(at::kMPS);
+  if (number == -3) return at::Device(at::kVulkan);
+  return at::Device(at::kCPU);
+}
+
+Tensors list_of(Handles handles, size_t n) {
+  Tensors list;
+  list.reserve(n);
+  for (size_t i = 0; i < n; ++i) list.push_back(*handles[i]);
+  return list;
+}
+
+Tensors defined_of(Handles handles, size_t n) {
+  Tensors list;
+  list.reserve(n);
+  for (size_t i = 0; i < n; ++i)
+    if (handles[i]->defined()) list.push_back(*handles[i]);
+  return list;
+}
+
+}  // namespace

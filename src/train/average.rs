@@ -1,0 +1,64 @@
+//! A moving average of the weights, which is what is evaluated where `train.ema` is set (Szegedy et al. 2016; Tan & Le 2019).
+
+use crate::model::Model;
+use crate::torch::{self, TorchError};
+use tch::Tensor;
+
+/// Averages of all tensors of a model, running statistics among them.
+pub struct Average {
+    decay: f64,
+    live: Vec<Tensor>,
+    averages: Vec<Tensor>,
+    names: Vec<String>,
+}
+
+impl Average {
+    /// An average that starts at the model's present weights.
+    pub fn new(model: &Model, decay: f64) -> Average {
+        let (names, live): (Vec<_>, Vec<_>) = model.named_tensors().into_iter().unzip();
+        let averages = live.iter().map(|tensor| tensor.detach().copy()).collect();
+        Average { decay, live: live.iter().map(Tensor::detach).collect(), averages, names }
+    }
+
+    /// Moves the averages towards the weights after step `step`. Early on the decay is smaller, as in TensorFlow's
+    /// `ExponentialMovingAverage`, so that the random start is soon forgotten.
+    pub fn update(&self, step: u64) -> Result<(), TorchError> {
+        let decay = self.decay.min((1.0 + step as f64) / (10.0 + step as f64));
+        torch::ema_update(&self.averages, &self.live, decay)
+    }
+
+    /// Runs `f` with the averages in the place of the weights.
+    pub fn applied<T>(&self, f: impl FnOnce() -> T) -> T {
+        self.swap();
+        let result = f();
+        self.swap();
+        result
+    }
+
+    fn swap(&self) {
+        let _no_grad = tch::no_grad_guard();
+        for (live, average) in self.live.iter().zip(&self.averages) {
+            let weights = live.copy();
+            live.shallow_clone().copy_(average);
+            average.shallow_clone().copy_(&weights);
+        }
+    }
+
+    pub fn tensors(&self) -> Vec<(String, Tensor)> {
+        self.names.iter().cloned().zip(self.averages.iter().map(Tensor::shallow_clone)).collect()
+    }
+
+    /// Takes up saved averages; gives the name of one that is missing.
+    pub fn restore(&self, read: impl Fn(&str) -> Option<Tensor>) -> Result<(), String> {
+        let _no_grad = tch::no_grad_guard();
+        for (name, average) in self.names.iter().zip(&self.averages) {
+            match read(name) {
+                Some(saved) if saved.size() == average.size() => {
+                    average.shallow_clone().copy_(&saved);
+                }
+                _ => return Err(name.clone()),
+            }
+        }
+        Ok(())
+    }
+}

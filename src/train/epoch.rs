@@ -1,0 +1,107 @@
+//! One epoch of training steps.
+
+use super::average::Average;
+use super::checkpoint::Position;
+use super::evaluate::tensors;
+use super::metrics::cross_entropy;
+use super::optimizer::Stepper;
+use super::schedule::learning_rate;
+use super::{Observer, StepReport, interrupt};
+use crate::config::{Experiment, Precision};
+use crate::data::{self, Batch, Images, Normalise};
+use crate::model::Model;
+use crate::random;
+use crate::torch::{Autocast, TorchError, catch};
+use std::time::Instant;
+
+/// What the steps of a run work on.
+pub struct Trainer<'a> {
+    pub experiment: &'a Experiment,
+    pub images: &'a Images,
+    pub normalise: &'a Normalise,
+    pub model: &'a Model,
+    pub stepper: Stepper,
+    pub average: Option<Average>,
+    pub batch: Batch,
+}
+
+/// How an epoch ended.
+pub enum EpochEnd {
+    Whole { seconds: f64, images: usize },
+    Interrupted,
+    /// The loss of this step was not finite.
+    Diverged { loss: f64 },
+}
+
+impl Trainer<'_> {
+    pub fn batches(&self) -> usize {
+        self.images.len().div_ceil(self.experiment.train.batch)
+    }
+
+    /// Runs the rest of the epoch that `position` stands in; `position` moves along.
+    pub fn epoch(&mut self, position: &mut Position, observer: &mut dyn Observer) -> Result<EpochEnd, TorchError> {
+        let order = data::order(self.images.len(), self.experiment.seed, position.epoch as u64);
+        let size = self.experiment.train.batch;
+        let batches = self.batches();
+        let start = Instant::now();
+        let mut images = 0;
+        for indices in order.chunks(size).skip(position.batch) {
+            let loss = catch(|| self.step(position, indices))??;
+            if !loss.is_finite() {
+                return Ok(EpochEnd::Diverged { loss });
+            }
+            position.batch += 1;
+            position.step += 1;
+            images += indices.len();
+            observer.step(&StepReport {
+                epoch: position.epoch + 1,
+                batch: position.batch,
+                batches,
+                loss: position.sums.mean_loss(),
+                top1: position.sums.top1(),
+                images_per_second: images as f64 / start.elapsed().as_secs_f64(),
+            });
+            if interrupt::requested() {
+                return Ok(EpochEnd::Interrupted);
+            }
+        }
+        Ok(EpochEnd::Whole { seconds: start.elapsed().as_secs_f64(), images })
+    }
+
+    /// The rate of the step that comes next.
+    pub fn rate(&self, step: u64) -> f64 {
+        learning_rate(&self.experiment.train, step, self.batches() as u64)
+    }
+
+    fn step(&mut self, position: &mut Position, indices: &[u32]) -> Result<f64, TorchError> {
+        let Experiment { seed, data, train, .. } = self.experiment;
+        let device = self.model.device();
+        self.batch.fill_train(self.images, indices, self.normalise, &data.augment, *seed, position.epoch as u64);
+        let (pixels, labels) = tensors(&self.batch, device);
+        // Dropout and stochastic depth draw from here on; a resumed run draws the same.
+        tch::manual_seed(random::key(*seed, "step", &[position.step]) as i64);
+        let outputs = {
+            let _autocast = Autocast::bf16_if(train.precision == Precision::Bf16, device);
+            self.model.forward(&pixels, true)
+        };
+        let main = cross_entropy(&outputs.logits, &labels, train.label_smoothing);
+        let loss = outputs.aux.iter().fold(main.shallow_clone(), |sum, (logits, weight)| {
+            sum + cross_entropy(logits, &labels, train.label_smoothing) * *weight
+        });
+        let value = loss.double_value(&[]);
+        if !value.is_finite() {
+            return Ok(value);
+        }
+        loss.backward();
+        if train.clip_norm > 0.0 {
+            self.stepper.clip(train.clip_norm)?;
+        }
+        let rate = self.rate(position.step);
+        self.stepper.step(rate)?;
+        if let Some(average) = &self.average {
+            average.update(position.step)?;
+        }
+        position.sums.add(main.double_value(&[]), &outputs.logits, &labels);
+        Ok(value)
+    }
+}

@@ -1,0 +1,63 @@
+//! Training: the loop, and what goes into it.
+
+mod average;
+mod checkpoint;
+mod epoch;
+mod evaluate;
+pub mod interrupt;
+mod metrics;
+mod optimizer;
+mod run;
+mod schedule;
+
+pub use checkpoint::{CheckpointError, evaluated_weights};
+pub use evaluate::{evaluate, for_each_batch, tensors};
+pub use metrics::{Sums, cross_entropy};
+pub use run::{Outcome, RunOptions, TrainError, run};
+pub use schedule::learning_rate;
+
+use crate::results::EpochRow;
+
+/// Is told what a run is doing; draws progress, or prints lines, or does nothing.
+pub trait Observer {
+    /// The run begins, or goes on after `done_epochs`.
+    fn started(&mut self, _run: &Started) {}
+    fn step(&mut self, _step: &StepReport) {}
+    fn epoch(&mut self, _row: &EpochRow, _is_best: bool) {}
+    /// Something that a person should know.
+    fn note(&mut self, _text: &str) {}
+}
+
+/// An observer that looks away.
+pub struct Quiet;
+
+impl Observer for Quiet {}
+
+/// What a run is.
+#[derive(Clone, Debug)]
+pub struct Started {
+    pub name: String,
+    pub key: String,
+    pub epochs: usize,
+    pub done_epochs: usize,
+    pub batches: usize,
+    pub train_images: usize,
+    pub device: String,
+    pub precision: String,
+    pub params: u64,
+    pub macs: u64,
+}
+
+/// Where the epoch that runs stands.
+#[derive(Clone, Copy, Debug)]
+pub struct StepReport {
+    /// Counted from 1.
+    pub epoch: usize,
+    /// Batches done.
+    pub batch: usize,
+    pub batches: usize,
+    /// Over the epoch so far.
+    pub loss: f64,
+    pub top1: f64,
+    pub images_per_second: f64,
+}

@@ -1,0 +1,116 @@
+//! Optimizers: one fused step over all tensors of a group, with state that can be saved.
+
+use crate::arch::params::Param;
+use crate::config::{Optimizer, Train};
+use crate::torch::{self, TorchError};
+use tch::Tensor;
+
+/// An optimizer with its buffers. Weight decay may be left off biases and normalisations, so there are two groups.
+pub struct Stepper {
+    groups: Vec<Group>,
+    optimizer: Optimizer,
+    /// Steps done.
+    steps: u64,
+}
+
+struct Group {
+    names: Vec<String>,
+    params: Vec<Tensor>,
+    weight_decay: f64,
+    /// One or two buffers a parameter, by what the optimizer keeps.
+    buffers: Vec<(&'static str, Vec<Tensor>)>,
+}
+
+impl Stepper {
+    /// An optimizer over the learned tensors of a model; its buffers start at zero.
+    pub fn new(train: &Train, params: Vec<(Param, Tensor)>) -> Stepper {
+        let kept: &[&'static str] = match train.optimizer {
+            Optimizer::Sgd { .. } => &["momentum"],
+            Optimizer::Adam { .. } | Optimizer::Adamw { .. } => &["exp_avg", "exp_avg_sq"],
+            Optimizer::Rmsprop { .. } => &["square_avg", "momentum"],
+        };
+        let (decayed, free): (Vec<_>, Vec<_>) =
+            params.into_iter().partition(|(param, _)| train.decay_all || param.role.is_weight());
+        let groups = [(decayed, train.weight_decay), (free, 0.0)]
+            .into_iter()
+            .filter(|(params, _)| !params.is_empty())
+            .map(|(params, weight_decay)| {
+                let (names, params): (Vec<_>, Vec<_>) =
+                    params.into_iter().map(|(param, tensor)| (param.name, tensor)).unzip();
+                let zeros = || params.iter().map(|tensor| tensor.detach().zeros_like()).collect();
+                let buffers = kept.iter().map(|&what| (what, zeros())).collect();
+                Group { names, params, weight_decay, buffers }
+            })
+            .collect();
+        Stepper { groups, optimizer: train.optimizer, steps: 0 }
+    }
+
+    fn all_params(&self) -> Vec<Tensor> {
+        self.groups.iter().flat_map(|group| &group.params).map(Tensor::shallow_clone).collect()
+    }
+
+    /// Scales all gradients so that their common norm is at most `max_norm`.
+    pub fn clip(&self, max_norm: f64) -> Result<f64, TorchError> {
+        torch::clip_grad_norm(&torch::grads(&self.all_params()), max_norm)
+    }
+
+    /// One step with the gradients that the parameters have; the gradients are dropped.
+    pub fn step(&mut self, lr: f64) -> Result<(), TorchError> {
+        let first = self.steps == 0;
+        self.steps += 1;
+        for group in &self.groups {
+            let Group { params, weight_decay, buffers, .. } = group;
+            let weight_decay = *weight_decay;
+            let grads = torch::grads(params);
+            let buffer = |index: usize| buffers.get(index).map_or(&[][..], |(_, tensors)| tensors.as_slice());
+            match self.optimizer {
+                Optimizer::Sgd { momentum, nesterov } => {
+                    let sgd = torch::Sgd { lr, momentum, dampening: 0.0, weight_decay, nesterov };
+                    torch::fused_sgd(params, &grads, buffer(0), &sgd, first)?;
+                }
+                Optimizer::Adam { beta1, beta2, eps } => {
+                    let adam = torch::Adam { lr, beta1, beta2, eps, weight_decay };
+                    torch::fused_adam(params, &grads, buffer(0), buffer(1), self.steps, &adam)?;
+                }
+                Optimizer::Adamw { beta1, beta2, eps } => {
+                    let adam = torch::Adam { lr, beta1, beta2, eps, weight_decay };
+                    torch::fused_adamw(params, &grads, buffer(0), buffer(1), self.steps, &adam)?;
+                }
+                Optimizer::Rmsprop { alpha, momentum, eps } => {
+                    let rmsprop = torch::RmsProp { lr, alpha, eps, weight_decay, momentum };
+                    torch::rmsprop(params, &grads, buffer(0), buffer(1), &rmsprop)?;
+                }
+            }
+            torch::zero_grad(params)?;
+        }
+        Ok(())
+    }
+
+    /// The buffers under `<parameter>:<buffer>`.
+    pub fn state(&self) -> Vec<(String, Tensor)> {
+        self.entries().map(|(name, tensor)| (name, tensor.shallow_clone())).collect()
+    }
+
+    fn entries(&self) -> impl Iterator<Item = (String, &Tensor)> {
+        self.groups.iter().flat_map(|group| {
+            group.buffers.iter().flat_map(|(what, tensors)| {
+                group.names.iter().zip(tensors).map(move |(name, tensor)| (format!("{name}:{what}"), tensor))
+            })
+        })
+    }
+
+    /// Takes up a saved state after `steps` steps; gives the name of a buffer that is missing or of another shape.
+    pub fn restore(&mut self, steps: u64, read: impl Fn(&str) -> Option<Tensor>) -> Result<(), String> {
+        let _no_grad = tch::no_grad_guard();
+        for (name, tensor) in self.entries() {
+            match read(&name) {
+                Some(saved) if saved.size() == tensor.size() => {
+                    tensor.shallow_clone().copy_(&saved);
+                }
+                _ => return Err(name),
+            }
+        }
+        self.steps = steps;
+        Ok(())
+    }
+}

@@ -1,0 +1,269 @@
+//! One run from an experiment to its tables: trains, validates, saves, resumes, tests once at the end.
+
+use super::average::Average;
+use super::checkpoint::{Best, CheckpointError, Checkpoints, Position, evaluated_weights};
+use super::epoch::{EpochEnd, Trainer};
+use super::evaluate::evaluate;
+use super::metrics::Sums;
+use super::optimizer::Stepper;
+use super::{Observer, Started};
+use crate::config::{Experiment, Precision};
+use crate::data::{self, Batch, DataError, Images, Normalise};
+use crate::model::{Model, WeightsError};
+use crate::results::{EpochRow, RunError, RunFolder, RunInfo, Status, Summary, read_summary, utc_now};
+use crate::torch::{self, TorchError};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+use tch::Device;
+
+/// What decides where a run goes and whether it starts over, but not its result.
+#[derive(Clone, Debug)]
+pub struct RunOptions {
+    pub results: PathBuf,
+    /// Where datasets lie.
+    pub cache: PathBuf,
+    pub device: Device,
+    /// Run again what is finished.
+    pub force: bool,
+}
+
+/// How a run ended, or that there was nothing to do.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    pub status: Status,
+    pub folder: PathBuf,
+    /// The run was finished before.
+    pub skipped: bool,
+    pub best: Option<(usize, f64)>,
+    pub test_top1: Option<f64>,
+    pub test_top5: Option<f64>,
+}
+
+/// Why a run could not be carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    #[error(transparent)]
+    Data(#[from] DataError),
+    #[error(transparent)]
+    Run(#[from] RunError),
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    #[error("{0}; a smaller train.batch, model.input or width needs less memory")]
+    Torch(#[from] TorchError),
+}
+
+/// Images of the three splits, in the size that the network takes.
+struct Splits {
+    train: Images,
+    validation: Images,
+    test: Images,
+    normalise: Normalise,
+    source: String,
+}
+
+impl Splits {
+    fn load(experiment: &Experiment, cache: &Path) -> Result<Splits, DataError> {
+        let info = data::known(&experiment.data.dataset)?;
+        data::ensure(&experiment.data.dataset, cache)?;
+        let set = data::load(&experiment.data.dataset, cache)?;
+        let shape = experiment.network.plan.input;
+        let validation = experiment.data.validation;
+        let end = validation + experiment.data.train_images(info);
+        Ok(Splits {
+            train: set.train.slice(validation..end).resized(shape),
+            validation: set.train.slice(0..validation).resized(shape),
+            test: set.test.resized(shape),
+            normalise: experiment.data.normalisation(info, shape[0]),
+            source: set.name,
+        })
+    }
+}
+
+/// Carries out an experiment: takes up what an earlier process left, or skips it where it is finished.
+///
+/// # Errors
+/// When data, the run folder or a checkpoint cannot be used, or memory does not suffice. A loss that is not finite is not an
+/// error but an outcome.
+pub fn run(experiment: &Experiment, options: &RunOptions, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
+    let folder = RunFolder::open(&options.results, experiment)?;
+    if options.force {
+        folder.clear()?;
+    }
+    if let Some(outcome) = finished(folder.path()) {
+        return Ok(outcome);
+    }
+    folder.write("experiment.toml", &experiment.to_toml().to_string())?;
+    let splits = Splits::load(experiment, &options.cache)?;
+    let device = format!("{:?}", options.device).to_lowercase();
+    let precision = if experiment.train.precision == Precision::Bf16 { "bf16" } else { "fp32" };
+    let mut info = RunInfo::new(&device, precision, &splits.source);
+    folder.write("run.json", &info.to_json())?;
+
+    let session = Session { experiment, options, splits: &splits, folder: &folder, start: Instant::now() };
+    let result = session.train(&info, observer);
+    info.finished = utc_now();
+    info.outcome = match &result {
+        Ok(outcome) => outcome.status.name().to_owned(),
+        Err(error) => format!("failed: {error}"),
+    };
+    folder.write("run.json", &info.to_json())?;
+    if result.is_err() {
+        session.summary(&info, Status::Failed, &Position::default(), None).write(&folder, experiment)?;
+    }
+    result
+}
+
+/// The outcome of a run that was carried to its end earlier.
+fn finished(folder: &Path) -> Option<Outcome> {
+    let summary = read_summary(folder)?;
+    let status = match summary.get("status")?.as_str() {
+        "done" => Status::Done,
+        "diverged" => Status::Diverged,
+        _ => return None,
+    };
+    let number = |column: &str| summary.get(column).and_then(|text| text.parse::<f64>().ok());
+    let best = number("best_epoch").zip(number("val_top1")).map(|(epoch, top1)| (epoch as usize, top1));
+    let (test_top1, test_top5) = (number("test_top1"), number("test_top5"));
+    Some(Outcome { status, folder: folder.to_owned(), skipped: true, best, test_top1, test_top5 })
+}
+
+struct Session<'a> {
+    experiment: &'a Experiment,
+    options: &'a RunOptions,
+    splits: &'a Splits,
+    folder: &'a RunFolder,
+    start: Instant,
+}
+
+impl Session<'_> {
+    fn train(&self, info: &RunInfo, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
+        let Session { experiment, splits, folder, .. } = self;
+        let mut model = Model::new(&experiment.network, self.options.device, experiment.seed)?;
+        if experiment.train.precision == Precision::Bf16 || self.options.device.is_cuda() {
+            model.use_channels_last()?;
+        }
+        let mut stepper = Stepper::new(&experiment.train, model.trainable());
+        let average = (experiment.train.ema > 0.0).then(|| Average::new(&model, experiment.train.ema));
+        let checkpoints = Checkpoints::new(folder.path());
+        let (resumed, passed_over) = checkpoints.resume(&mut model, &mut stepper, average.as_ref())?;
+        for problem in passed_over {
+            observer.note(&format!("{problem}; the checkpoint before it is used"));
+        }
+        let mut position = resumed.unwrap_or_default();
+        folder.keep_epochs(position.epoch)?;
+        let seconds_before = position.seconds;
+
+        let batch = Batch::default();
+        let (images, normalise) = (&splits.train, &splits.normalise);
+        let mut trainer = Trainer { experiment, images, normalise, model: &model, stepper, average, batch };
+        let cost = experiment.network.cost();
+        observer.started(&Started {
+            name: experiment.name.clone(),
+            key: experiment.key(),
+            epochs: experiment.train.epochs,
+            done_epochs: position.epoch,
+            batches: trainer.batches(),
+            train_images: images.len(),
+            device: info.device.clone(),
+            precision: info.precision.clone(),
+            params: cost.params,
+            macs: cost.macs,
+        });
+        while position.epoch < experiment.train.epochs {
+            let epoch_start = Instant::now();
+            let end = trainer.epoch(&mut position, observer)?;
+            position.seconds = seconds_before + self.start.elapsed().as_secs_f64();
+            let (seconds, count) = match end {
+                EpochEnd::Whole { seconds, images } => (seconds, images),
+                EpochEnd::Interrupted => {
+                    checkpoints.save(&position, &model, &trainer.stepper, trainer.average.as_ref(), false)?;
+                    return self.end(info, Status::Interrupted, &position, None);
+                }
+                EpochEnd::Diverged { loss } => {
+                    let (epoch, batch) = (position.epoch + 1, position.batch + 1);
+                    observer.note(&format!("the loss is {loss} in batch {batch} of epoch {epoch}: the run stops; try a lower train.lr"));
+                    return self.end(info, Status::Diverged, &position, None);
+                }
+            };
+            let validation = self.evaluate(&model, trainer.average.as_ref(), &splits.validation)?;
+            let is_best = position.best.is_none_or(|best| validation.top1() > best.top1);
+            let sums = std::mem::take(&mut position.sums);
+            position.epoch += 1;
+            position.batch = 0;
+            if is_best {
+                let (loss, top1, top5) = (validation.mean_loss(), validation.top1(), validation.top5());
+                position.best = Some(Best { epoch: position.epoch, loss, top1, top5 });
+            }
+            let row = EpochRow {
+                epoch: position.epoch,
+                step: position.step,
+                lr: trainer.rate(position.step.saturating_sub(1)),
+                train_loss: sums.mean_loss(),
+                train_top1: sums.top1(),
+                train_top5: sums.top5(),
+                val_loss: validation.mean_loss(),
+                val_top1: validation.top1(),
+                val_top5: validation.top5(),
+                epoch_seconds: epoch_start.elapsed().as_secs_f64(),
+                images_per_second: count as f64 / seconds.max(1e-9),
+                peak_memory_mib: torch::peak_memory_mib(self.options.device).unwrap_or(0.0),
+            };
+            folder.append_epoch(&row)?;
+            position.seconds = seconds_before + self.start.elapsed().as_secs_f64();
+            checkpoints.save(&position, &model, &trainer.stepper, trainer.average.as_ref(), is_best)?;
+            observer.epoch(&row, is_best);
+        }
+        // The test images are read once, with the weights of the best epoch on the validation images.
+        model.load_weights(&evaluated_weights(folder.path(), "best")?)?;
+        let test = self.evaluate(&model, None, &splits.test)?;
+        position.seconds = seconds_before + self.start.elapsed().as_secs_f64();
+        self.end(info, Status::Done, &position, Some(test))
+    }
+
+    fn evaluate(&self, model: &Model, average: Option<&Average>, images: &Images) -> Result<Sums, TorchError> {
+        let train = &self.experiment.train;
+        let batch = train.batch.clamp(1, 500);
+        let measure = || torch::catch(|| evaluate(model, images, &self.splits.normalise, batch, train.precision));
+        match average {
+            Some(average) => average.applied(measure),
+            None => measure(),
+        }
+    }
+
+    fn summary(&self, info: &RunInfo, status: Status, position: &Position, test: Option<Sums>) -> Summary {
+        let three = |sums: Sums| [sums.mean_loss(), sums.top1(), sums.top5()];
+        Summary {
+            status,
+            epochs: position.epoch,
+            best_epoch: position.best.map(|best| best.epoch),
+            val: position.best.map(|best| [best.loss, best.top1, best.top5]),
+            test: test.map(three),
+            test_correct: test.map(|sums| (sums.top1, sums.count)),
+            seconds: position.seconds,
+            device: info.device.clone(),
+            precision: info.precision.clone(),
+            git: info.git_mark(),
+            started: info.started.clone(),
+        }
+    }
+
+    fn end(
+        &self,
+        info: &RunInfo,
+        status: Status,
+        position: &Position,
+        test: Option<Sums>,
+    ) -> Result<Outcome, TrainError> {
+        self.summary(info, status, position, test).write(self.folder, self.experiment)?;
+        Ok(Outcome {
+            status,
+            folder: self.folder.path().to_owned(),
+            skipped: false,
+            best: position.best.map(|best| (best.epoch, best.top1)),
+            test_top1: test.map(|sums| sums.top1()),
+            test_top5: test.map(|sums| sums.top5()),
+        })
+    }
+}
