@@ -1,1 +1,32 @@
-fn main() {}
+//! The program: parse the command line, dispatch, exit code.
+
+mod cli;
+
+use clap::Parser;
+use cli::{Arguments, Command};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // A reader that goes away (`strata cost … | head`) ends the program quietly.
+    cli::quiet_broken_pipe();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let code = if error.use_stderr() { cli::BAD_INPUT } else { 0 };
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    arguments.shared.start_logging();
+    let shared = &arguments.shared;
+    let result = match &arguments.command {
+        Command::Train(command) => cli::train::run(command, shared),
+        Command::Cost(command) => cli::cost::run(command, shared),
+        Command::Show(command) => cli::show::run(command, shared),
+        Command::Eval(command) => cli::eval::run(command, shared),
+        Command::Predict(command) => cli::predict::run(command, shared),
+        Command::Fetch(command) => cli::fetch::run(command),
+        Command::Doctor => cli::doctor::run(shared),
+    };
+    cli::exit_code(result)
+}

@@ -12,7 +12,7 @@ use super::{DataError, Dataset, Images, idx};
 pub(super) const NAME: &str = "fashion-mnist";
 const PACKAGE: &str = "dataset-fashion-mnist";
 
-const CLASSES: [&str; 10] =
+pub(super) const CLASSES: [&str; 10] =
     ["t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle-boot"];
 
 /// Images and labels of the training split, then of the test split.

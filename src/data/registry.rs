@@ -1,6 +1,6 @@
 //! The datasets by name, with all that can be known of them without loading anything.
 
-use super::{DataError, Normalise};
+use super::{DataError, Normalise, cifar10, fashion_mnist};
 
 /// A dataset's facts.
 #[derive(Debug)]
@@ -10,6 +10,8 @@ pub struct Info {
     pub description: &'static str,
     /// Number of classes.
     pub classes: usize,
+    /// Their names, by label; empty where a dataset does not name them.
+    pub class_names: &'static [&'static str],
     /// Channels, height, width.
     pub shape: [usize; 3],
     /// Images in the training and the test split.
@@ -38,6 +40,7 @@ pub const DATASETS: &[Info] = &[
         name: "fashion-mnist",
         description: "Fashion-MNIST (Xiao et al. 2017): grey 28x28 pictures of clothes",
         classes: 10,
+        class_names: &fashion_mnist::CLASSES,
         shape: [1, 28, 28],
         train: 60_000,
         test: 10_000,
@@ -48,6 +51,7 @@ pub const DATASETS: &[Info] = &[
         name: "cifar10",
         description: "CIFAR-10 (Krizhevsky 2009): 32x32 colour photographs",
         classes: 10,
+        class_names: &cifar10::CLASSES,
         shape: [3, 32, 32],
         train: 50_000,
         test: 10_000,
@@ -58,6 +62,7 @@ pub const DATASETS: &[Info] = &[
         name: "synthetic",
         description: "gratings made by formula: needs no files, for tests and smoke runs",
         classes: 10,
+        class_names: &[],
         shape: [1, 28, 28],
         train: 2_000,
         test: 500,

@@ -91,13 +91,25 @@ impl Model {
         self.params().iter().map(|(param, tensor)| (param.name.clone(), tensor.shallow_clone())).collect()
     }
 
+    /// Takes weights over from a model of the same plan, whatever its input size was.
+    ///
+    /// # Errors
+    /// When a tensor is missing or of another shape: the plan's parameters depend on the input size.
+    pub fn copy_weights(&mut self, tensors: &[(String, Tensor)]) -> Result<(), WeightsError> {
+        let tensors = tensors.iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect();
+        self.take_weights(tensors, Path::new("the run"))
+    }
+
     /// Takes all weights from a file. PyTorch's `num_batches_tracked` counters are passed over, and so are the auxiliary
     /// heads of a file for a network that has none.
     ///
     /// # Errors
     /// When a tensor is missing, unknown or of another shape: a file of another network.
     pub fn load_weights(&mut self, path: &Path) -> Result<(), WeightsError> {
-        let mut tensors = read_tensors(path)?;
+        self.take_weights(read_tensors(path)?, path)
+    }
+
+    fn take_weights(&mut self, mut tensors: BTreeMap<String, Tensor>, path: &Path) -> Result<(), WeightsError> {
         let has_aux = self.segments.iter().any(|segment| segment.head.is_some());
         let _no_grad = tch::no_grad_guard();
         for (param, tensor) in &self.params {

@@ -38,6 +38,7 @@ impl Observer for Quiet {}
 pub struct Started {
     pub name: String,
     pub key: String,
+    pub folder: std::path::PathBuf,
     pub epochs: usize,
     pub done_epochs: usize,
     pub batches: usize,

@@ -44,6 +44,9 @@ pub struct Outcome {
 pub enum TrainError {
     #[error(transparent)]
     Data(#[from] DataError),
+    /// Nothing ran yet.
+    #[error(transparent)]
+    Folder(RunError),
     #[error(transparent)]
     Run(#[from] RunError),
     #[error(transparent)]
@@ -87,15 +90,20 @@ impl Splits {
 /// When data, the run folder or a checkpoint cannot be used, or memory does not suffice. A loss that is not finite is not an
 /// error but an outcome.
 pub fn run(experiment: &Experiment, options: &RunOptions, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
-    let folder = RunFolder::open(&options.results, experiment)?;
+    if let (false, Some(outcome)) = (options.force, finished(&RunFolder::place(&options.results, experiment))) {
+        return Ok(outcome);
+    }
+    // Data first: a dataset that cannot be read leaves no half-begun run behind.
+    let splits = Splits::load(experiment, &options.cache)?;
+    let folder = RunFolder::open(&options.results, experiment).map_err(TrainError::Folder)?;
     if options.force {
         folder.clear()?;
     }
+    // Another process may have finished it while this one waited for data.
     if let Some(outcome) = finished(folder.path()) {
         return Ok(outcome);
     }
     folder.write("experiment.toml", &experiment.to_toml().to_string())?;
-    let splits = Splits::load(experiment, &options.cache)?;
     let device = format!("{:?}", options.device).to_lowercase();
     let precision = if experiment.train.precision == Precision::Bf16 { "bf16" } else { "fp32" };
     let mut info = RunInfo::new(&device, precision, &splits.source);
@@ -162,6 +170,7 @@ impl Session<'_> {
         observer.started(&Started {
             name: experiment.name.clone(),
             key: experiment.key(),
+            folder: folder.path().to_owned(),
             epochs: experiment.train.epochs,
             done_epochs: position.epoch,
             batches: trainer.batches(),

@@ -28,7 +28,8 @@ pub struct Band {
 }
 
 pub fn bands(network: &Network, kinds: &Kinds) -> Vec<Band> {
-    let tables: Vec<Option<toml::Table>> = network.plan.rows.iter().map(|row| toml::Table::try_from(row).ok()).collect();
+    let tables: Vec<Option<toml::Table>> =
+        network.plan.rows.iter().map(|row| toml::Table::try_from(row).ok()).collect();
     let mut bands = Vec::new();
     let mut start = 0;
     while start < network.rows.len() {
@@ -137,15 +138,13 @@ fn title(row: &RowNodes, plan: &Row, repeat: u64) -> String {
             let word = if matches!(conv, Some(Op::Conv(conv)) if is_depthwise(conv)) { "depthwise" } else { "conv" };
             (format!("{word} {}x{}", columns.kernel.h, columns.kernel.w), columns.stride.h, groups)
         }
-        Row::Basic(columns) => (block_name(plan), columns.stride, extras(columns.groups, columns.se)),
-        Row::Bottleneck(columns) => (block_name(plan), columns.stride, extras(columns.groups, columns.se)),
+        Row::Basic(columns) => (block_name(plan), columns.stride, String::new()),
+        Row::Bottleneck(columns) => (block_name(plan), columns.stride, String::new()),
         Row::Inception(_) => (block_name(plan), 1, String::new()),
         Row::InceptionResnet(_) => (block_name(plan), 1, String::new()),
         Row::Reduction(_) => (block_name(plan), 2, String::new()),
         Row::Separable(columns) => ("separable 3x3".to_owned(), columns.stride, String::new()),
-        Row::InvertedResidual(columns) => {
-            (block_name(plan), columns.stride, format!(", expand {}", columns.expand))
-        }
+        Row::InvertedResidual(columns) => (block_name(plan), columns.stride, String::new()),
         Row::Mbconv(columns) => {
             (format!("MBConv{} {2}x{2}{1}", columns.expand, "", columns.kernel), columns.stride, String::new())
         }
@@ -174,9 +173,10 @@ fn joined(row: &RowNodes, op: &Op) -> String {
     std::iter::once(describe(op)).chain(acts).collect::<Vec<_>>().join(", ")
 }
 
-fn extras(groups: usize, se: usize) -> String {
-    let groups = if groups > 1 { format!(", {groups} groups") } else { String::new() };
-    groups + if se > 0 { ", SE" } else { "" }
+/// What is special about residual blocks.
+fn extras(groups: usize, se: usize) -> Vec<String> {
+    let groups = (groups > 1).then(|| format!("{groups} groups"));
+    groups.into_iter().chain((se > 0).then(|| "SE".to_owned())).collect()
 }
 
 /// What papers call the row's blocks.
@@ -199,6 +199,9 @@ fn note(rows: &[RowNodes], plan: &Row) -> String {
         (a, b) => format!("{a} – {b}"),
     }];
     match plan {
+        Row::Basic(columns) => parts.extend(extras(columns.groups, columns.se)),
+        Row::Bottleneck(columns) => parts.extend(extras(columns.groups, columns.se)),
+        Row::InvertedResidual(columns) => parts.push(format!("expand {}", columns.expand)),
         Row::Aux(aux) => parts.push(format!("loss × {}", aux.weight)),
         // Where the width changes there is nothing to carry on.
         Row::Highway(_) if matches!(first.nodes.first(), Some(Node::Layer(_))) => parts.push("first plain".to_owned()),

@@ -14,12 +14,18 @@ const HEAVY: f64 = 27.0;
 const STRIP: f64 = 17.0;
 const NARROW: f64 = 96.0;
 
-/// How a panel draws survival under stochastic depth; nothing where every block always takes part.
-pub type Drop<'a> = Option<&'a str>;
+/// How a panel draws its nodes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Look<'a> {
+    /// Survival under stochastic depth; nothing where every block always takes part.
+    pub drop: Option<&'a str>,
+    /// Normalisation beside its non-linearity instead of above it, to save height.
+    pub flat: bool,
+}
 
 /// Draws nodes one below the other.
-pub fn chain(nodes: &[Node], drop: Drop) -> Piece {
-    stack(elements(nodes, drop, NARROW))
+pub fn chain(nodes: &[Node], look: Look) -> Piece {
+    stack(elements(nodes, look, NARROW))
 }
 
 /// The width that boxes of these layers need, so that those of a chain can be equally wide.
@@ -27,15 +33,15 @@ fn widest(nodes: &[Node], least: f64) -> f64 {
     nodes.iter().filter_map(layer).map(|layer| strip(&layer.op).w).fold(least, f64::max)
 }
 
-fn elements(nodes: &[Node], drop: Drop, least: f64) -> Vec<Piece> {
+fn elements(nodes: &[Node], look: Look, least: f64) -> Vec<Piece> {
     let width = widest(nodes, least);
     let preact = nodes.first().and_then(layer).is_some_and(|layer| light(&layer.op));
     let mut pieces = Vec::new();
     let mut group: Vec<&Layer> = Vec::new();
     for node in nodes {
         let Some(layer) = layer(node) else {
-            close(&mut group, width, &mut pieces);
-            pieces.extend(composite(node, drop));
+            close(&mut group, width, look, &mut pieces);
+            pieces.extend(composite(node, look));
             continue;
         };
         if matches!(layer.op, Op::Flatten) {
@@ -45,11 +51,11 @@ fn elements(nodes: &[Node], drop: Drop, least: f64) -> Vec<Piece> {
         let follows = group.last().map(|before| light(&before.op));
         let breaks = if preact { follows == Some(false) } else { !light(&layer.op) };
         if breaks {
-            close(&mut group, width, &mut pieces);
+            close(&mut group, width, look, &mut pieces);
         }
         group.push(layer);
     }
-    close(&mut group, width, &mut pieces);
+    close(&mut group, width, look, &mut pieces);
     pieces
 }
 
@@ -66,17 +72,30 @@ fn strip(op: &Op) -> Block {
     Block::plain(Kind::of(op), label(op), if light(op) { STRIP } else { HEAVY })
 }
 
-fn close(group: &mut Vec<&Layer>, width: f64, pieces: &mut Vec<Piece>) {
+fn close(group: &mut Vec<&Layer>, width: f64, look: Look, pieces: &mut Vec<Piece>) {
     if group.is_empty() {
         return;
     }
     let mut piece = Piece { boxed: true, ..Piece::default() };
-    for layer in group.drain(..) {
+    // Layers on a line of their own, or two short strips beside one another.
+    let short = |layer: &Layer| look.flat && light(&layer.op) && strip(&layer.op).w <= width / 2.0;
+    let mut beside = false;
+    for (index, layer) in group.iter().enumerate() {
+        let pair = !beside && short(layer) && group.get(index + 1).is_some_and(|next| short(next));
         let hint = format!("{} {} → {}", layer.name, shape(layer.input), shape(layer.output)).trim().to_owned();
-        let block = Block { x: -width / 2.0, y: piece.height, w: width, hint, ..strip(&layer.op) };
-        piece.height += block.h;
+        let (x, w) = match (beside, pair) {
+            (true, _) => (0.0, width / 2.0),
+            (_, true) => (-width / 2.0, width / 2.0),
+            _ => (-width / 2.0, width),
+        };
+        let block = Block { x, y: piece.height, w, hint, ..strip(&layer.op) };
+        if !pair {
+            piece.height += block.h;
+        }
         piece.push(Item::Block(block));
+        beside = pair;
     }
+    group.clear();
     pieces.push(piece);
 }
 
@@ -100,18 +119,19 @@ fn wire(x: f64, from: f64, to: f64, arrow: bool) -> Item {
     Item::Line { points: vec![(x, from), (x, to)], arrow }
 }
 
-fn composite(node: &Node, drop: Drop) -> Vec<Piece> {
+fn composite(node: &Node, look: Look) -> Vec<Piece> {
     match node {
         Node::Layer(_) => Vec::new(),
-        Node::Branches { join, branches } => vec![side_by_side(*join, branches, drop)],
-        Node::Residual(block) => residual(block, drop),
-        Node::Excite { gate } => vec![excite(gate)],
-        Node::Aux { head, .. } => vec![chain(head, None)],
+        Node::Branches { join, branches } => vec![side_by_side(*join, branches, look)],
+        Node::Residual(block) => residual(block, look),
+        Node::Excite { gate } => vec![excite(gate, look)],
+        Node::Aux { head, .. } => vec![chain(head, look)],
     }
 }
 
-fn side_by_side(join: Join, branches: &[Vec<Node>], drop: Drop) -> Piece {
-    let pieces: Vec<Piece> = branches.iter().map(|branch| chain(branch, drop)).collect();
+fn side_by_side(join: Join, branches: &[Vec<Node>], look: Look) -> Piece {
+    let look = Look { flat: true, ..look };
+    let pieces: Vec<Piece> = branches.iter().map(|branch| chain(branch, look)).collect();
     let tallest = pieces.iter().map(|piece| piece.height).fold(0.0, f64::max);
     let total: f64 = pieces.iter().map(Piece::width).sum::<f64>() + LANE * pieces.len().saturating_sub(1) as f64;
     let (split, top) = (6.0, 6.0 + GAP);
@@ -137,8 +157,8 @@ fn side_by_side(join: Join, branches: &[Vec<Node>], drop: Drop) -> Piece {
     whole
 }
 
-fn excite(gate: &[Node]) -> Piece {
-    let gate = chain(gate, None);
+fn excite(gate: &[Node], look: Look) -> Piece {
+    let gate = chain(gate, look);
     let (split, top) = (5.0, 5.0 + GAP);
     let x = LANE * 0.8 + gate.left;
     let y = top + gate.height + 6.0 + DOT;
@@ -152,12 +172,12 @@ fn excite(gate: &[Node]) -> Piece {
     whole
 }
 
-fn residual(block: &Residual, drop: Drop) -> Vec<Piece> {
-    let drop = drop.filter(|_| block.merge != Merge::Body);
+fn residual(block: &Residual, look: Look) -> Vec<Piece> {
+    let drop = look.drop.filter(|_| block.merge != Merge::Body);
     let least = [&block.pre, &block.body, &block.after].iter().fold(NARROW, |least, part| widest(part, least));
     let least = least.max(drop.map_or(0.0, |text| Block::plain(Kind::Drop, text.to_owned(), STRIP).w));
-    let mut pieces = elements(&block.pre, None, least);
-    let mut body = elements(&block.body, drop, least);
+    let mut pieces = elements(&block.pre, look, least);
+    let mut body = elements(&block.body, look, least);
     let extra = |kind, text: String| {
         let block = Block::plain(kind, text, STRIP);
         let w = block.w.max(least);
@@ -176,21 +196,22 @@ fn residual(block: &Residual, drop: Drop) -> Vec<Piece> {
     if block.merge == Merge::Body {
         pieces.extend(body);
     } else {
-        pieces.push(around(stack(body), block));
+        pieces.push(around(stack(body), block, look));
     }
-    pieces.extend(elements(&block.after, None, least));
+    pieces.extend(elements(&block.after, look, least));
     pieces
 }
 
 /// The body with its shortcut on the right, and a gate in between where there is one.
-fn around(body: Piece, block: &Residual) -> Piece {
-    let shortcut = chain(&block.shortcut, None);
+fn around(body: Piece, block: &Residual, look: Look) -> Piece {
+    let shortcut = chain(&block.shortcut, look);
     let gate = match &block.merge {
-        Merge::Gate(gate) | Merge::ShortcutGate(gate) => Some(chain(gate, None)),
+        Merge::Gate(gate) | Merge::ShortcutGate(gate) => Some(chain(gate, look)),
         Merge::Sum { .. } | Merge::Body => None,
     };
     let (split, top) = (5.0, 5.0 + GAP);
-    let tallest = [Some(&body), Some(&shortcut), gate.as_ref()].into_iter().flatten().map(|p| p.height).fold(0.0, f64::max);
+    let tallest =
+        [Some(&body), Some(&shortcut), gate.as_ref()].into_iter().flatten().map(|p| p.height).fold(0.0, f64::max);
     let mut whole = Piece::default();
     whole.push(wire(0.0, 0.0, split, false));
     whole.push(wire(0.0, split, top, body.boxed));

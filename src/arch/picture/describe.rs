@@ -9,7 +9,8 @@ use crate::arch::window::{Pair, Window};
 pub fn describe(op: &Op) -> String {
     match op {
         Op::Conv(conv) => {
-            let groups = if conv.groups > 1 && !is_depthwise(conv) { format!(" g{}", conv.groups) } else { String::new() };
+            let groups =
+                if conv.groups > 1 && !is_depthwise(conv) { format!(" g{}", conv.groups) } else { String::new() };
             format!("{} {}{groups}", convolution(conv), window(&conv.window))
         }
         Op::Linear { .. } => "linear".to_owned(),
@@ -34,8 +35,11 @@ pub fn describe(op: &Op) -> String {
 pub(super) fn label(op: &Op) -> String {
     let text = match op {
         Op::Conv(conv) => {
-            let groups =
-                if conv.groups > 1 && !is_depthwise(conv) { format!(", {} groups", conv.groups) } else { String::new() };
+            let groups = if conv.groups > 1 && !is_depthwise(conv) {
+                format!(", {} groups", conv.groups)
+            } else {
+                String::new()
+            };
             format!("{} {}, {}{groups}", convolution(conv), window(&conv.window), conv.width)
         }
         Op::Linear { width, .. } => format!("linear, {width}"),

@@ -1,8 +1,8 @@
 //! Pictures of a network: an SVG diagram for a slide, and its layers as a table of text.
 //!
-//! A diagram is laid out first, as a [`scene`](Scene) of boxes and arrows with their places, and then written. The main path
-//! runs from top to bottom, a band for each row of the table; the kinds of blocks it refers to stand beside it, each in a panel
-//! of its own.
+//! A diagram is laid out first, as a scene of boxes and arrows with their places, and then written. The main path runs
+//! from top to bottom, a band for each row of the table; the kinds of blocks it refers to stand beside it, each in a
+//! panel of its own.
 
 mod bands;
 mod block;
@@ -18,7 +18,6 @@ mod table;
 mod text;
 
 pub use describe::describe;
-pub use scene::Scene;
 pub use table::{COLUMNS, table};
 
 use super::Network;

@@ -38,7 +38,8 @@ pub fn scene(network: &Network, title: &str) -> Scene {
     let least = grid(&panels, &shelves, (0.0, 0.0));
     let mut path = flow(&bands, columns, GAP, &input);
     if least.height > path.height {
-        let longest = wrap(&bands, columns).iter().scan(0, |start, &end| Some(end - std::mem::replace(start, end))).max();
+        let longest =
+            wrap(&bands, columns).iter().scan(0, |start, &end| Some(end - std::mem::replace(start, end))).max();
         let gap = GAP + (least.height - path.height) / longest.unwrap_or(1).max(1) as f64;
         path = flow(&bands, columns, gap.min(WIDEST_GAP), &input);
     }
@@ -56,7 +57,8 @@ fn arrange(bands: &[Band], panels: &[Panel], input: &str) -> (usize, Vec<usize>)
         .collect();
     let mut best = (0.0, 1, Vec::new());
     for per_shelf in 1..=panels.len().max(1) {
-        let shelves: Vec<usize> = (1..=panels.len().div_ceil(per_shelf)).map(|n| (n * per_shelf).min(panels.len())).collect();
+        let shelves: Vec<usize> =
+            (1..=panels.len().div_ceil(per_shelf)).map(|n| (n * per_shelf).min(panels.len())).collect();
         let (mut width, mut height, mut start) = (0.0_f64, 0.0, 0);
         for &end in &shelves {
             let shelf = panels.get(start..end).unwrap_or_default();
@@ -76,8 +78,8 @@ fn arrange(bands: &[Band], panels: &[Panel], input: &str) -> (usize, Vec<usize>)
     (best.1, best.2)
 }
 
-/// Panels on shelves; those of a shelf are made equally high, and shelves equally wide. They grow into the room given, within
-/// measure.
+/// Panels on shelves; those of a shelf are made equally high, and shelves equally wide. They grow into the room given,
+/// within measure.
 fn grid(panels: &[Panel], shelves: &[usize], room: (f64, f64)) -> Piece {
     let mut piece = Piece::default();
     let bounds = || shelves.iter().scan(0, |start, &end| Some((std::mem::replace(start, end), end)));
@@ -170,7 +172,8 @@ fn facts(network: &Network) -> Vec<String> {
 }
 
 fn used<'i>(items: impl Iterator<Item = &'i Item>) -> Vec<Kind> {
-    let present: Vec<Kind> = items.filter_map(|item| if let Item::Block(block) = item { Some(block.kind) } else { None }).collect();
+    let present: Vec<Kind> =
+        items.filter_map(|item| if let Item::Block(block) = item { Some(block.kind) } else { None }).collect();
     KINDS.into_iter().filter(|kind| present.contains(kind)).collect()
 }
 

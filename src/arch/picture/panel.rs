@@ -1,7 +1,7 @@
 //! Panels: one block of a kind in detail.
 
 use super::bands::block_name;
-use super::block::chain;
+use super::block::{Look, chain};
 use super::describe::{output, shape};
 use super::palette::Kind;
 use super::scene::{Anchor, Area, Item, NOTE, Piece, TITLE, chip_width};
@@ -41,7 +41,7 @@ fn panel(kind: &BlockKind) -> Panel {
             format!("survives, p = {} to {}", number(high), number(low))
         }
     });
-    let inside = chain(kind.nodes, drop.as_deref());
+    let inside = chain(kind.nodes, Look { drop: drop.as_deref(), ..Look::default() });
     let after = match kind.nodes {
         [Node::Aux { head, .. }] => output(head).unwrap_or(kind.output),
         _ => kind.output,
@@ -55,8 +55,8 @@ fn panel(kind: &BlockKind) -> Panel {
     body.place(inside, 0.0, STUB);
     body.height = bottom + STUB;
 
-    let title = title(kind);
-    let notes = notes(kind, body.width().max(190.0));
+    let title = block_name(kind.plan);
+    let notes = notes(kind, body.width().max(200.0));
     let heading = chip_width(&kind.numeral) + 8.0 + text::width(&title, TITLE, true);
     let note = notes.iter().map(|note| text::width(note, NOTE, false)).fold(0.0, f64::max);
     let width = body.width().max(heading).max(note) + 2.0 * PAD;
@@ -64,27 +64,36 @@ fn panel(kind: &BlockKind) -> Panel {
     Panel { numeral: kind.numeral.clone(), title, notes, body, width, height }
 }
 
-fn title(kind: &BlockKind) -> String {
-    let mut name = block_name(kind.plan);
+/// What sets the block apart from others of its name.
+fn traits(kind: &BlockKind) -> Vec<&'static str> {
     let block = kind.nodes.iter().find_map(|node| if let Node::Residual(block) = node { Some(block) } else { None });
-    let Some(Residual { body, shortcut, merge, .. }) = block else { return name };
-    let around = match (merge, shortcut.as_slice()) {
-        (Merge::Body, _) => ", no shortcut",
-        (Merge::Gate(_), _) => ", gated",
-        (Merge::ShortcutGate(_), _) => ", gated shortcut",
-        (Merge::Sum { .. }, []) => "",
-        (Merge::Sum { .. }, shortcut) if shortcut.iter().any(is_pad) => ", padded shortcut",
-        (Merge::Sum { .. }, shortcut) if shortcut.iter().any(is_conv) => ", projection shortcut",
-        (Merge::Sum { .. }, _) => ", own shortcut",
-    };
+    let Some(Residual { body, shortcut, merge, .. }) = block else { return Vec::new() };
+    let mut traits = Vec::new();
     if matches!(kind.plan, Row::Mbconv(_) | Row::InvertedResidual(_)) && body.first().is_some_and(is_grouped) {
-        name.push_str(", no expansion");
+        traits.push("no expansion");
     }
-    format!("{name}{around}")
+    match merge {
+        Merge::Body => traits.push("no shortcut"),
+        Merge::Gate(_) => traits.push("gated"),
+        Merge::ShortcutGate(_) => traits.push("gated shortcut"),
+        Merge::Sum { .. } => {}
+    }
+    if shortcut.iter().any(is_pad) {
+        traits.push("padded shortcut");
+    } else if shortcut.iter().any(is_conv) {
+        traits.push("projection shortcut");
+    } else if !shortcut.is_empty() {
+        traits.push(if shortcut.iter().any(is_drop) { "dropout on the shortcut" } else { "scaled shortcut" });
+    }
+    traits
 }
 
 fn is_pad(node: &Node) -> bool {
     matches!(node, Node::Layer(layer) if matches!(layer.op, Op::PadShortcut { .. }))
+}
+
+fn is_drop(node: &Node) -> bool {
+    matches!(node, Node::Layer(layer) if matches!(layer.op, Op::Dropout { .. }))
 }
 
 fn is_conv(node: &Node) -> bool {
@@ -101,16 +110,21 @@ fn notes(kind: &BlockKind, room: f64) -> Vec<String> {
         Some(&(label, stride)) => (label, stride),
         None => return Vec::new(),
     };
-    let drawn = if kind.count == 1 { format!("in {first}") } else { format!("first in {first} · {} in all", kind.count) };
-    let mut notes = vec![text::fit(&drawn, NOTE, false, room)];
+    let drawn =
+        if kind.count == 1 { format!("in {first}") } else { format!("first in {first} · {} in all", kind.count) };
+    let traits = traits(kind).join(", ");
+    let mut notes = vec![traits, drawn];
+    notes.retain(|note| !note.is_empty());
     if own == stride(kind.input, kind.output) && !matches!(kind.output, Shape::Vector { .. }) {
         let other: Vec<&(&str, usize)> = kind.places.iter().filter(|(_, stride)| *stride != own).collect();
         if let Some(&&(_, step)) = other.first() {
-            let names: Vec<&str> = other.iter().filter(|(_, stride)| *stride == step).map(|(label, _)| *label).collect();
-            notes.push(text::fit(&format!("stride {step} in {}", names.join(", ")), NOTE, false, room));
+            let names: Vec<&str> =
+                other.iter().filter(|(_, stride)| *stride == step).map(|(label, _)| *label).collect();
+            let rows = if names.len() > 3 { format!("{} other rows", names.len()) } else { names.join(", ") };
+            notes.push(format!("stride {step} in {rows}"));
         }
     }
-    notes
+    notes.iter().map(|note| text::fit(note, NOTE, false, room)).collect()
 }
 
 impl Panel {

@@ -78,7 +78,6 @@ pub fn chip_width(chip: &str) -> f64 {
 pub enum Anchor {
     Start,
     Middle,
-    End,
 }
 
 /// Something to draw.
@@ -86,23 +85,38 @@ pub enum Anchor {
 pub enum Item {
     Block(Block),
     /// ⊕ or ⊗ in a circle.
-    Dot { x: f64, y: f64, sign: char },
+    Dot {
+        x: f64,
+        y: f64,
+        sign: char,
+    },
     /// A line round corners; with `arrow`, a head at its end.
-    Line { points: Vec<(f64, f64)>, arrow: bool },
-    Text { x: f64, y: f64, text: String, size: f64, bold: bool, faint: bool, anchor: Anchor },
+    Line {
+        points: Vec<(f64, f64)>,
+        arrow: bool,
+    },
+    Text {
+        x: f64,
+        y: f64,
+        text: String,
+        size: f64,
+        bold: bool,
+        faint: bool,
+        anchor: Anchor,
+    },
     /// The background of a panel.
     Frame(Area),
     /// A panel's letter.
-    Chip { x: f64, y: f64, text: String },
+    Chip {
+        x: f64,
+        y: f64,
+        text: String,
+    },
 }
 
 impl Item {
     pub fn arrow(points: &[(f64, f64)]) -> Item {
         Item::Line { points: points.to_vec(), arrow: true }
-    }
-
-    pub fn line(points: &[(f64, f64)]) -> Item {
-        Item::Line { points: points.to_vec(), arrow: false }
     }
 
     /// Small grey text, in the middle of `y`.
@@ -112,7 +126,10 @@ impl Item {
 
     pub fn shift(&mut self, dx: f64, dy: f64) {
         match self {
-            Item::Block(Block { x, y, .. }) | Item::Dot { x, y, .. } | Item::Text { x, y, .. } | Item::Chip { x, y, .. } => {
+            Item::Block(Block { x, y, .. })
+            | Item::Dot { x, y, .. }
+            | Item::Text { x, y, .. }
+            | Item::Chip { x, y, .. } => {
                 *x += dx;
                 *y += dy;
             }
@@ -146,7 +163,6 @@ impl Item {
                 let left = match anchor {
                     Anchor::Start => *x,
                     Anchor::Middle => x - w / 2.0,
-                    Anchor::End => x - w,
                 };
                 sized(left, y - size * 0.6, w, size * 1.2)
             }

@@ -11,16 +11,16 @@ const CORNER: f64 = 7.0;
 
 /// The scene on a white card, so that it reads on dark pages and in print alike.
 pub fn write(scene: &Scene, title: &str) -> String {
-    let (w, h) = (n(scene.width), n(scene.height));
+    let [w, h, card_w, card_h] = [scene.width, scene.height, scene.width - 1.0, scene.height - 1.0].map(n);
     let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {w} {h}\" width=\"1600\" height=\"900\" role=\"img\" \
-         font-family=\"{FONTS}\">\n<title>{}</title>\n<defs><marker id=\"head\" viewBox=\"0 0 8 8\" refX=\"7.4\" refY=\"4\" \
-         markerWidth=\"6\" markerHeight=\"6\" orient=\"auto-start-reverse\"><path d=\"M0.5 0.8L7.5 4L0.5 7.2Z\" \
-         fill=\"{ARROW}\"/></marker></defs>\n<rect x=\"0.5\" y=\"0.5\" width=\"{}\" height=\"{}\" rx=\"14\" fill=\"{CARD}\" \
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {w} {h}\" width=\"1600\" height=\"900\" \
+         role=\"img\" font-family=\"{FONTS}\">\n\
+         <title>{}</title>\n\
+         <defs><marker id=\"head\" viewBox=\"0 0 8 8\" refX=\"7.4\" refY=\"4\" markerWidth=\"6\" markerHeight=\"6\" \
+         orient=\"auto\"><path d=\"M0.5 0.8L7.5 4L0.5 7.2Z\" fill=\"{ARROW}\"/></marker></defs>\n\
+         <rect x=\"0.5\" y=\"0.5\" width=\"{card_w}\" height=\"{card_h}\" rx=\"14\" fill=\"{CARD}\" \
          stroke=\"{EDGE}\"/>\n",
-        escape(title),
-        n(scene.width - 1.0),
-        n(scene.height - 1.0)
+        escape(title)
     );
     for item in &scene.items {
         draw(&mut svg, item);
@@ -144,7 +144,6 @@ fn write_text(svg: &mut String, (x, y): (f64, f64), text: &str, size: f64, bold:
     let anchor = match anchor {
         Anchor::Start => "",
         Anchor::Middle => " text-anchor=\"middle\"",
-        Anchor::End => " text-anchor=\"end\"",
     };
     let weight = if bold { " font-weight=\"600\"" } else { "" };
     let [x, y] = [x, y + size * BASELINE].map(n);

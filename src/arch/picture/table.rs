@@ -6,8 +6,8 @@ use crate::arch::Network;
 /// What the columns of [`table`] are.
 pub const COLUMNS: [&str; 7] = ["layer", "op", "input", "output", "params", "macs", "activations"];
 
-/// One row a layer in the order of the forward pass, auxiliary heads among them (their `op` ends in `(aux)`). Layers without
-/// parameters have no name. Counts are whole numbers, for one image.
+/// One row a layer in the order of the forward pass, auxiliary heads among them (their `op` ends in `(aux)`). Layers
+/// without parameters have no name. Counts are whole numbers, for one image.
 pub fn table(network: &Network) -> Vec<[String; 7]> {
     network
         .layers()

@@ -1,4 +1,5 @@
-//! How wide text will be. The reader's font is unknown, so widths are those of a wide one (DejaVu Sans), bold where bold.
+//! How wide text will be. The reader's font is unknown, so widths are those of a wide one (DejaVu Sans), bold where
+//! bold.
 
 /// Width of a text in the units of its font size.
 pub fn width(text: &str, size: f64, bold: bool) -> f64 {

@@ -1,0 +1,138 @@
+//! `strata cost FILE…`
+
+use super::{Done, Shared, Usage, experiment, print};
+use anyhow::{Result, bail};
+use clap::{Args, ValueEnum};
+use comfy_table::{CellAlignment, Table, presets};
+use strata::arch::picture::describe;
+use strata::arch::{Cost as Counts, Network};
+
+/// Counts are for one image, without auxiliary heads. Multiply-adds are those of convolutions and linear layers: bias,
+/// normalisation, pooling and sums are not counted (torchvision's convention). Activations are the outputs of those layers.
+#[derive(Args)]
+#[command(verbatim_doc_comment)]
+pub struct Cost {
+    /// Experiment files, or their names
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<String>,
+    /// A line a layer
+    #[arg(long)]
+    layers: bool,
+    /// Another input: channels x height x width, for example 3x224x224
+    #[arg(long, value_name = "CxHxW")]
+    input: Option<String>,
+    /// Another number of classes
+    #[arg(long, value_name = "N")]
+    classes: Option<usize>,
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Format {
+    Table,
+    Csv,
+    Markdown,
+}
+
+pub fn run(command: &Cost, shared: &Shared) -> Result<Done> {
+    let mut overrides = shared.set.clone();
+    if let Some(input) = &command.input {
+        let sides: Vec<usize> = input.split('x').filter_map(|side| side.parse().ok()).collect();
+        let [c, h, w] = sides[..] else {
+            bail!(Usage(format!("--input takes CxHxW, for example 3x224x224, not `{input}`")));
+        };
+        overrides.push(format!("model.input=[{c},{h},{w}]"));
+    }
+    if let Some(classes) = command.classes {
+        overrides.push(format!("model.classes={classes}"));
+    }
+    let experiments = command.files.iter().map(|file| experiment(file, &overrides)).collect::<Result<Vec<_>>>()?;
+    let networks = experiments.iter().map(|experiment| (experiment.name.as_str(), &experiment.network));
+    let lines: Vec<Vec<String>> = if command.layers {
+        networks.flat_map(|(name, network)| layer_lines(name, network)).collect()
+    } else {
+        networks.map(|(name, network)| network_line(name, network)).collect()
+    };
+    let header: &[&str] = if command.layers {
+        &["network", "layer", "operation", "input", "output", "params", "buffers", "macs", "activations"]
+    } else {
+        &["network", "input", "classes", "depth", "params", "aux_params", "macs", "activations"]
+    };
+    print(&render(command.format, header, &lines)?)?;
+    Ok(Done::Well)
+}
+
+fn network_line(name: &str, network: &Network) -> Vec<String> {
+    let Counts { params, macs, activations, .. } = network.cost();
+    let [c, h, w] = network.plan.input;
+    vec![
+        name.to_owned(),
+        format!("{c}x{h}x{w}"),
+        network.plan.classes.to_string(),
+        network.depth().to_string(),
+        params.to_string(),
+        network.aux_cost().params.to_string(),
+        macs.to_string(),
+        activations.to_string(),
+    ]
+}
+
+fn layer_lines(name: &str, network: &Network) -> Vec<Vec<String>> {
+    let line = |layer: &str, op: String, input: String, output: String, cost: Counts| {
+        let counts = [cost.params, cost.buffers, cost.macs, cost.activations].map(|count| count.to_string());
+        [vec![name.to_owned(), layer.to_owned(), op, input, output], counts.to_vec()].concat()
+    };
+    let mut lines: Vec<Vec<String>> = network
+        .layers()
+        .into_iter()
+        .map(|(layer, aux)| {
+            let op = describe(&layer.op) + if aux { " (auxiliary head)" } else { "" };
+            line(&layer.name, op, layer.input.to_string(), layer.output.to_string(), layer.cost())
+        })
+        .collect();
+    lines.push(line("total", "without auxiliary heads".to_owned(), String::new(), String::new(), network.cost()));
+    lines
+}
+
+/// A table for people, for programs or for a page.
+pub fn render(format: Format, header: &[&str], lines: &[Vec<String>]) -> Result<String> {
+    if let Format::Csv = format {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        writer.write_record(header)?;
+        for line in lines {
+            writer.write_record(line)?;
+        }
+        return Ok(String::from_utf8(writer.into_inner()?)?);
+    }
+    let grouped = |text: &String| if is_count(text) { with_spaces(text) } else { text.clone() };
+    let mut table = Table::new();
+    table.load_style(if let Format::Markdown = format { presets::ASCII_MARKDOWN } else { presets::NOTHING });
+    table.set_header(header.to_vec());
+    for line in lines {
+        table.add_row(line.iter().map(grouped).collect::<Vec<_>>());
+    }
+    for index in 0..header.len() {
+        let numbers = lines.iter().filter_map(|line| line.get(index)).all(|text| text.is_empty() || is_count(text));
+        if let (true, Some(column)) = (numbers, table.column_mut(index)) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    Ok(format!("{table}\n"))
+}
+
+fn is_count(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_digit())
+}
+
+/// 25557032 as 25 557 032.
+fn with_spaces(digits: &str) -> String {
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(' ');
+        }
+        text.push(digit);
+    }
+    text
+}

@@ -1,0 +1,39 @@
+//! `strata doctor`
+
+use super::{Done, Shared, machine, print};
+use anyhow::Result;
+use strata::torch::{self, cuda};
+use strata::data;
+
+pub fn run(shared: &Shared) -> Result<Done> {
+    let cuda = cuda::load_if_present();
+    let device = shared.device()?;
+    let cache = data::cache_dir()?;
+    let bf16 = if machine().native_bf16 { "bf16 (computed natively here)" } else { "fp32 (bf16 is not native here)" };
+    let mut text = format!(
+        "strata     {}\n\
+         libtorch   {} from {}\n\
+         processor  {}, {} threads\n\
+         cuda       {cuda}\n\
+         device     {}\n\
+         precision  auto means {bf16}\n\
+         cache      {}\n",
+        env!("CARGO_PKG_VERSION"),
+        torch::version(),
+        env!("STRATA_LIBTORCH"),
+        torch::cpu_capability(),
+        tch::get_num_threads(),
+        format!("{device:?}").to_lowercase(),
+        cache.display(),
+    );
+    for set in data::DATASETS {
+        let state = if data::present(set.name, &cache) {
+            "ready".to_owned()
+        } else {
+            format!("not here yet: strata fetch {}", set.name)
+        };
+        text.push_str(&format!("dataset    {}: {state} ({})\n", set.name, set.description));
+    }
+    print(&text)?;
+    Ok(Done::Well)
+}

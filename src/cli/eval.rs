@@ -1,0 +1,99 @@
+//! `strata eval RUN…`
+
+use super::cost::{Format, render};
+use super::runs::TrainedRun;
+use super::{Done, Shared, Usage, print};
+use anyhow::{Result, bail};
+use clap::{Args, ValueEnum};
+use strata::data::{self, Images};
+use strata::results::{accuracy, significant};
+use strata::train::{Sums, cross_entropy, for_each_batch};
+use tch::{Kind, Tensor};
+
+#[derive(Args)]
+pub struct Eval {
+    /// Run folders, or names of experiments with one run
+    #[arg(required = true, value_name = "RUN")]
+    runs: Vec<String>,
+    #[arg(long, value_enum, default_value_t = Split::Test)]
+    split: Split,
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Split {
+    /// The training images, without augmentation
+    Train,
+    Validation,
+    Test,
+}
+
+pub fn run(command: &Eval, shared: &Shared) -> Result<Done> {
+    let device = shared.device()?;
+    let cache = data::cache_dir()?;
+    let mut lines = Vec::new();
+    let mut ensemble: Option<(Tensor, Tensor)> = None;
+    let mut dataset = String::new();
+    for name in &command.runs {
+        let TrainedRun { experiment, model } = TrainedRun::load(name, &shared.results, device)?;
+        if dataset.is_empty() {
+            dataset.clone_from(&experiment.data.dataset);
+        } else if dataset != experiment.data.dataset {
+            bail!(Usage(format!("an ensemble needs one dataset, but the runs are on {dataset} and {}", experiment.data.dataset)));
+        }
+        let images = split(&experiment, command.split, &cache)?;
+        let normalise = experiment.data.normalisation(data::known(&dataset)?, experiment.network.plan.input[0]);
+        let mut sums = Sums::default();
+        let (mut probabilities, mut labels) = (Vec::new(), Vec::new());
+        strata::torch::catch(|| {
+            let batch = experiment.train.batch.clamp(1, 500);
+            for_each_batch(&model, &images, &normalise, batch, experiment.train.precision, |logits, truth| {
+                sums.add(cross_entropy(logits, truth, 0.0).double_value(&[]), logits, truth);
+                probabilities.push(logits.softmax(1, Kind::Float));
+                labels.push(truth.shallow_clone());
+            });
+        })?;
+        lines.push(line(name, sums));
+        let (probabilities, labels) = (Tensor::cat(&probabilities, 0), Tensor::cat(&labels, 0));
+        ensemble = match ensemble {
+            Some((sum, truth)) if sum.size() == probabilities.size() && truth.equal(&labels) => {
+                Some((sum + probabilities, truth))
+            }
+            Some(_) => bail!(Usage("an ensemble needs the same images in every run, but their splits differ".to_owned())),
+            None => Some((probabilities, labels)),
+        };
+    }
+    if let (Some((sum, labels)), true) = (ensemble, command.runs.len() > 1) {
+        let mean = sum / command.runs.len() as f64;
+        let mut sums = Sums::default();
+        sums.add(cross_entropy(&mean.log(), &labels, 0.0).double_value(&[]), &mean, &labels);
+        lines.push(line("ensemble (mean of the probabilities)", sums));
+    }
+    print(&render(command.format, &["run", "loss", "top1", "top5", "correct", "total"], &lines)?)?;
+    Ok(Done::Well)
+}
+
+fn line(name: &str, sums: Sums) -> Vec<String> {
+    vec![
+        name.to_owned(),
+        significant(sums.mean_loss()),
+        accuracy(sums.top1()),
+        accuracy(sums.top5()),
+        sums.top1.to_string(),
+        sums.count.to_string(),
+    ]
+}
+
+fn split(experiment: &strata::config::Experiment, split: Split, cache: &std::path::Path) -> Result<Images> {
+    let info = data::known(&experiment.data.dataset)?;
+    data::ensure(info.name, cache)?;
+    let set = data::load(info.name, cache)?;
+    let validation = experiment.data.validation;
+    let images = match split {
+        Split::Test => set.test,
+        Split::Validation => set.train.slice(0..validation),
+        Split::Train => set.train.slice(validation..validation + experiment.data.train_images(info)),
+    };
+    Ok(images.resized(experiment.network.plan.input))
+}

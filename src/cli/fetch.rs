@@ -1,0 +1,24 @@
+//! `strata fetch DATASET`
+
+use super::Done;
+use anyhow::Result;
+use clap::Args;
+use std::path::PathBuf;
+use strata::data;
+
+#[derive(Args)]
+pub struct Fetch {
+    /// fashion-mnist or cifar10
+    #[arg(value_name = "DATASET")]
+    dataset: String,
+    /// Take the files from this folder instead of the network
+    #[arg(long, value_name = "FOLDER")]
+    from: Option<PathBuf>,
+}
+
+pub fn run(command: &Fetch) -> Result<Done> {
+    let cache = data::cache_dir()?;
+    data::fetch(&command.dataset, &cache, command.from.as_deref())?;
+    eprintln!("{} is in {}", command.dataset, data::folder(&command.dataset, &cache).display());
+    Ok(Done::Well)
+}

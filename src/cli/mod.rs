@@ -1,0 +1,242 @@
+//! The command line: one file per command, and here what they share.
+
+pub mod cost;
+pub mod doctor;
+pub mod eval;
+pub mod fetch;
+pub mod predict;
+mod progress;
+mod runs;
+pub mod show;
+pub mod train;
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, Parser, Subcommand};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use strata::config::{ConfigError, Experiment, Machine, nearest};
+use strata::data::DataError;
+use strata::model::WeightsError;
+use strata::torch::cuda;
+use strata::train::{TrainError, interrupt};
+use tch::Device;
+
+/// A run failed.
+pub const FAILED: u8 = 1;
+/// Bad usage or bad input: nothing ran.
+pub const BAD_INPUT: u8 = 2;
+
+/// Experiments on deep convolutional architectures: describe a network in TOML, count it, train it, compare the tables.
+#[derive(Parser)]
+#[command(version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = "FILE is a path or the name of a file in experiments/: `resnet50`, `imagenet/resnet50`.\n\
+                        Exit codes: 0 done, 1 a run failed, 2 bad usage or bad input, 130 stopped and resumable.")]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub command: Command,
+    #[command(flatten)]
+    pub shared: Shared,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Run experiments: train, validate every epoch, test at the end; resume what was interrupted, skip what is finished
+    Train(train::Train),
+    /// Parameters, multiply-adds and activations of networks, before anything runs
+    Cost(cost::Cost),
+    /// The experiment with every row of the network written out, ready to edit
+    Show(show::Show),
+    /// Top-1 and Top-5 of trained runs on a split; several runs: also their ensemble
+    Eval(eval::Eval),
+    /// The top classes of images, or the logits of a tensor
+    Predict(predict::Predict),
+    /// Bring a dataset into the cache, checked
+    Fetch(fetch::Fetch),
+    /// What was found here: libtorch, device, threads, precision, datasets
+    Doctor,
+}
+
+/// Options of every command.
+#[derive(Args)]
+pub struct Shared {
+    /// Set a key of the experiment, repeatably: --set train.epochs=3
+    #[arg(long = "set", value_name = "KEY=VALUE", global = true)]
+    pub set: Vec<String>,
+    /// auto, cpu, cuda or cuda:N
+    #[arg(long, value_name = "DEVICE", default_value = "auto", global = true)]
+    device: String,
+    /// The folder that runs are written to
+    #[arg(long, value_name = "DIR", default_value = "results", global = true)]
+    pub results: PathBuf,
+    /// Threads for the arithmetic; the machine's cores without this option
+    #[arg(long, value_name = "N", global = true)]
+    threads: Option<i32>,
+    /// Say only what went wrong
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Say more
+    #[arg(short, long, global = true)]
+    verbose: bool,
+}
+
+impl Shared {
+    /// Messages of the library go to standard error, as plain lines.
+    pub fn start_logging(&self) {
+        use tracing_subscriber::filter::LevelFilter;
+        let level = match (self.quiet, self.verbose) {
+            (true, _) => LevelFilter::ERROR,
+            (_, true) => LevelFilter::DEBUG,
+            _ => LevelFilter::INFO,
+        };
+        let _ = tracing_subscriber::fmt()
+            .with_writer(std::io::stderr)
+            .without_time()
+            .with_target(false)
+            .with_level(self.verbose)
+            .with_max_level(level)
+            .try_init();
+    }
+
+    /// The device that `--device` names; sets the threads too.
+    pub fn device(&self) -> Result<Device> {
+        if let Some(threads) = self.threads {
+            if !(1..=1024).contains(&threads) {
+                bail!(Usage(format!("--threads takes 1 to 1024, not {threads}")));
+            }
+            tch::set_num_threads(threads);
+        }
+        let number = match self.device.as_str() {
+            "cpu" => return Ok(Device::Cpu),
+            "auto" => {
+                let found = cuda::load_if_present();
+                return Ok(if found.is_available() { Device::Cuda(0) } else { Device::Cpu });
+            }
+            "cuda" => 0,
+            other => match other.strip_prefix("cuda:").and_then(|number| number.parse::<usize>().ok()) {
+                Some(number) => number,
+                None => bail!(Usage(format!("--device is auto, cpu, cuda or cuda:N, not `{other}`"))),
+            },
+        };
+        match cuda::load() {
+            cuda::CudaStatus::Available { devices } if (number as i64) < devices => Ok(Device::Cuda(number)),
+            found => bail!(Usage(format!("--device {}: {found}; `strata doctor` tells more", self.device))),
+        }
+    }
+
+    /// Reads the experiment that a path or a name stands for.
+    pub fn experiment(&self, file: &str) -> Result<Experiment> {
+        experiment(file, &self.set)
+    }
+}
+
+/// Reads the experiment that a path or a name stands for, with overrides.
+pub fn experiment(file: &str, overrides: &[String]) -> Result<Experiment> {
+    let path = locate(file)?;
+    Ok(Experiment::load(&path, overrides, machine())?)
+}
+
+/// Wrong words on the command line.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Usage(pub String);
+
+/// What `auto` in an experiment means here.
+pub fn machine() -> Machine {
+    Machine { native_bf16: native_bf16() }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn native_bf16() -> bool {
+    std::arch::is_x86_feature_detected!("avx512bf16")
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn native_bf16() -> bool {
+    false
+}
+
+/// The experiment file that a path or a name stands for.
+fn locate(file: &str) -> Result<PathBuf> {
+    let path = PathBuf::from(file);
+    if path.is_file() {
+        return Ok(path);
+    }
+    let named = Path::new("experiments").join(format!("{file}.toml"));
+    if named.is_file() {
+        return Ok(named);
+    }
+    let mut known = Vec::new();
+    list_experiments(Path::new("experiments"), "", &mut known);
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    let hint = match nearest(file, &known) {
+        Some(near) => format!("; did you mean `{near}`?"),
+        None if known.is_empty() => "; there is no folder experiments/ here".to_owned(),
+        None => format!("; experiments/ has {}", known.join(", ")),
+    };
+    bail!(Usage(format!("there is no experiment file `{file}`{hint}")))
+}
+
+fn list_experiments(folder: &Path, prefix: &str, names: &mut Vec<String>) {
+    let mut entries: Vec<_> = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.path()).collect();
+    entries.sort();
+    for path in entries {
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        if path.is_dir() {
+            list_experiments(&path, &format!("{prefix}{stem}/"), names);
+        } else if path.extension().is_some_and(|extension| extension == "toml") {
+            names.push(format!("{prefix}{stem}"));
+        }
+    }
+}
+
+/// Prints a table or a text to standard output.
+pub fn print(text: &str) -> Result<()> {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("cannot write to standard output")
+}
+
+/// What a command came to.
+pub enum Done {
+    Well,
+    /// A run diverged or failed; it was said where it happened.
+    WithFailures,
+    /// Stopped by a signal.
+    Interrupted,
+}
+
+/// Says what went wrong and finds the exit code for it.
+pub fn exit_code(result: Result<Done>) -> ExitCode {
+    match result {
+        Ok(Done::Well) => ExitCode::SUCCESS,
+        Ok(Done::WithFailures) => ExitCode::from(FAILED),
+        Ok(Done::Interrupted) => ExitCode::from(interrupt::EXIT_CODE as u8),
+        Err(error) => {
+            match error.downcast_ref::<ConfigError>() {
+                Some(error) => eprintln!("{error}"),
+                None => eprintln!("error: {error:#}"),
+            }
+            ExitCode::from(if is_bad_input(&error) { BAD_INPUT } else { FAILED })
+        }
+    }
+}
+
+fn is_bad_input(error: &anyhow::Error) -> bool {
+    error.is::<ConfigError>()
+        || error.is::<Usage>()
+        || error.is::<DataError>()
+        || error.is::<WeightsError>()
+        || matches!(error.downcast_ref(), Some(TrainError::Data(_) | TrainError::Folder(_)))
+}
+
+/// Standard output closed by a reader is the end of the work, not a panic.
+pub fn quiet_broken_pipe() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        let text = info.payload_as_str().unwrap_or_default();
+        if text.contains("Broken pipe") {
+            std::process::exit(0);
+        }
+        usual(info);
+    }));
+}

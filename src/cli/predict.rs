@@ -1,0 +1,148 @@
+//! `strata predict RUN_OR_FILE`
+
+use super::cost::{Format, render};
+use super::runs::{TrainedRun, build, is_run};
+use super::{Done, Shared, Usage, print};
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use std::path::PathBuf;
+use strata::config::{Experiment, Precision};
+use strata::data::{self, Batch, Images, Normalise};
+use strata::model::{Model, read_tensors, write_tensors};
+use strata::torch::{Autocast, catch};
+use tch::{Device, Kind, Tensor};
+
+/// The classes that a network sees in images, most probable first; or, with --input and --output, the logits of a tensor.
+#[derive(Args)]
+pub struct Predict {
+    /// A run (its best weights are taken), or an experiment file together with --weights
+    #[arg(value_name = "RUN_OR_FILE")]
+    network: String,
+    /// PNG or JPEG images
+    #[arg(value_name = "IMAGE")]
+    images: Vec<PathBuf>,
+    /// Weights under the network's parameter names
+    #[arg(long, value_name = "W.safetensors")]
+    weights: Option<PathBuf>,
+    /// A tensor `input` [N, C, H, W], normalised already, of any size that the network can take
+    #[arg(long, value_name = "X.safetensors", requires = "output", conflicts_with = "images")]
+    input: Option<PathBuf>,
+    /// Where `logits` [N, classes] go
+    #[arg(long, value_name = "Y.safetensors", requires = "input")]
+    output: Option<PathBuf>,
+    /// Classes an image
+    #[arg(long, default_value_t = 5)]
+    top: usize,
+    /// fp32 or bf16
+    #[arg(long, default_value = "fp32")]
+    precision: String,
+}
+
+pub fn run(command: &Predict, shared: &Shared) -> Result<Done> {
+    let device = shared.device()?;
+    let bf16 = match command.precision.as_str() {
+        "fp32" => false,
+        "bf16" => true,
+        other => bail!(Usage(format!("--precision is fp32 or bf16, not `{other}`"))),
+    };
+    match (&command.input, &command.output) {
+        (Some(input), Some(output)) => logits(command, shared, device, bf16, input, output),
+        _ if command.images.is_empty() => {
+            bail!(Usage("predict needs images, or --input and --output".to_owned()))
+        }
+        _ => classes(command, shared, device, bf16),
+    }
+}
+
+/// The network with weights, for an input of `[C, H, W]` where that differs from the experiment's.
+fn network(command: &Predict, shared: &Shared, device: Device, input: Option<[i64; 3]>) -> Result<(Experiment, Model)> {
+    let (mut experiment, weights) = match &command.weights {
+        None if is_run(&command.network, &shared.results) => {
+            let TrainedRun { experiment, model } = TrainedRun::load(&command.network, &shared.results, device)?;
+            let tensors = model.named_tensors();
+            if input.is_none_or(|input| input == experiment.network.plan.input.map(|side| side as i64)) {
+                return Ok((experiment, model));
+            }
+            (experiment, Some(tensors))
+        }
+        None => bail!(Usage(format!(
+            "`{}` is not a run; an experiment file needs --weights W.safetensors",
+            command.network
+        ))),
+        Some(_) => (shared.experiment(&command.network)?, None),
+    };
+    if let Some(input) = input {
+        let mut plan = experiment.network.plan.clone();
+        plan.input = input.map(|side| side as usize);
+        experiment.network = strata::arch::Network::new(plan)
+            .map_err(|error| Usage(format!("the network cannot take an input of {input:?}: {error}")))?;
+    }
+    let mut model = build(&experiment, device)?;
+    match (&command.weights, weights) {
+        (Some(path), _) => model.load_weights(path)?,
+        (None, Some(tensors)) => model.copy_weights(&tensors)?,
+        (None, None) => {}
+    }
+    Ok((experiment, model))
+}
+
+fn forward(model: &Model, pixels: &Tensor, bf16: bool) -> Result<Tensor> {
+    let _no_grad = tch::no_grad_guard();
+    Ok(catch(|| {
+        let _autocast = Autocast::bf16_if(bf16, model.device());
+        model.forward(pixels, false).logits
+    })?)
+}
+
+fn logits(
+    command: &Predict,
+    shared: &Shared,
+    device: Device,
+    bf16: bool,
+    input: &std::path::Path,
+    output: &std::path::Path,
+) -> Result<Done> {
+    let mut tensors = read_tensors(input)?;
+    let Some(pixels) = tensors.remove("input") else {
+        bail!(Usage(format!("{} has no tensor called `input`", input.display())));
+    };
+    let [_, c, h, w] = pixels.size()[..] else {
+        bail!(Usage(format!("`input` has shape {:?}; it must be [N, C, H, W]", pixels.size())));
+    };
+    let (_, model) = network(command, shared, device, Some([c, h, w]))?;
+    let pixels = pixels.to_kind(Kind::Float).to_device(device);
+    // In pieces, so that many images need no more memory than a batch.
+    let pieces: Vec<Tensor> = pixels.split(64, 0).iter().map(|piece| forward(&model, piece, bf16)).collect::<Result<_>>()?;
+    write_tensors(output, &[("logits".to_owned(), Tensor::cat(&pieces, 0))])?;
+    Ok(Done::Well)
+}
+
+fn classes(command: &Predict, shared: &Shared, device: Device, bf16: bool) -> Result<Done> {
+    let (experiment, model) = network(command, shared, device, None)?;
+    let shape = experiment.network.plan.input;
+    let info = data::known(&experiment.data.dataset)?;
+    let normalise: Normalise = experiment.data.normalisation(info, shape[0]);
+    let mut lines = Vec::new();
+    for path in &command.images {
+        let pixels = data::decode(path, shape)?;
+        let images = Images { shape, pixels, labels: vec![0] };
+        let mut batch = Batch::default();
+        batch.fill_eval(&images, 0..1, &normalise);
+        let (pixels, _) = strata::train::tensors(&batch, device);
+        let probabilities = forward(&model, &pixels, bf16)?.softmax(1, Kind::Float).squeeze_dim(0);
+        let top = command.top.clamp(1, experiment.network.plan.classes) as i64;
+        let (values, indices) = probabilities.topk(top, 0, true, true);
+        for rank in 0..top {
+            let class = indices.int64_value(&[rank]) as usize;
+            let name = info.class_names.get(class).map_or_else(|| format!("class {class}"), |name| (*name).to_owned());
+            let file = path.display().to_string();
+            lines.push(vec![file, (rank + 1).to_string(), name, format!("{:.4}", values.double_value(&[rank]))]);
+        }
+    }
+    let table = render(Format::Table, &["image", "rank", "class", "probability"], &lines).context("cannot print")?;
+    print(&table)?;
+    if experiment.train.precision == Precision::Bf16 && !bf16 {
+        tracing::debug!("the run was trained in bf16; predictions are computed in fp32");
+    }
+    Ok(Done::Well)
+}

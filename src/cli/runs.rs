@@ -1,0 +1,68 @@
+//! Trained runs by folder or by name.
+
+use super::{Usage, machine};
+use anyhow::{Result, bail};
+use std::path::{Path, PathBuf};
+use strata::config::{Experiment, Precision};
+use strata::model::Model;
+use strata::train::evaluated_weights;
+use tch::Device;
+
+/// A run with its best weights loaded.
+pub struct TrainedRun {
+    pub experiment: Experiment,
+    pub model: Model,
+}
+
+impl TrainedRun {
+    /// Loads the run that a folder, or the name of an experiment with one run, stands for.
+    pub fn load(run: &str, results: &Path, device: Device) -> Result<TrainedRun> {
+        let folder = find(run, results)?;
+        let experiment = Experiment::load(&folder.join("experiment.toml"), &[], machine())?;
+        let weights = evaluated_weights(&folder, "best")?;
+        let mut model = build(&experiment, device)?;
+        model.load_weights(&weights)?;
+        Ok(TrainedRun { experiment, model })
+    }
+}
+
+/// The network of an experiment on a device, laid out as it is for training.
+pub fn build(experiment: &Experiment, device: Device) -> Result<Model> {
+    let mut model = Model::new(&experiment.network, device, experiment.seed)?;
+    if experiment.train.precision == Precision::Bf16 || device.is_cuda() {
+        model.use_channels_last()?;
+    }
+    Ok(model)
+}
+
+/// Whether this stands for a run rather than for an experiment file.
+pub fn is_run(run: &str, results: &Path) -> bool {
+    Path::new(run).join("experiment.toml").is_file() || results.join("runs").join(run).is_dir()
+}
+
+fn find(run: &str, results: &Path) -> Result<PathBuf> {
+    let path = PathBuf::from(run);
+    if path.join("experiment.toml").is_file() {
+        return Ok(path);
+    }
+    let named = results.join("runs").join(run);
+    let mut keys: Vec<PathBuf> = std::fs::read_dir(&named)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.join("experiment.toml").is_file())
+        .collect();
+    keys.sort();
+    match keys.as_slice() {
+        [one] => Ok(one.clone()),
+        [] => bail!(Usage(format!(
+            "there is no run `{run}`: it is a folder such as {}/runs/NAME/KEY, or the NAME of a run made by `strata train`",
+            results.display()
+        ))),
+        several => {
+            let list: Vec<String> = several.iter().map(|path| path.display().to_string()).collect();
+            bail!(Usage(format!("`{run}` has several runs; name one of them:\n  {}", list.join("\n  "))))
+        }
+    }
+}

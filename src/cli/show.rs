@@ -1,0 +1,83 @@
+//! `strata show FILE`
+
+use super::{Done, Shared, print};
+use anyhow::{Context, Result};
+use clap::Args;
+use std::path::PathBuf;
+use strata::arch::picture;
+use strata::config::Experiment;
+
+#[derive(Args)]
+pub struct Show {
+    /// Experiment file, or its name
+    #[arg(value_name = "FILE")]
+    file: String,
+    /// Draw the network as SVG instead
+    #[arg(long, value_name = "FILE.svg")]
+    diagram: Option<PathBuf>,
+}
+
+pub fn run(command: &Show, shared: &Shared) -> Result<Done> {
+    let experiment = shared.experiment(&command.file)?;
+    match &command.diagram {
+        Some(path) => {
+            let svg = picture::diagram(&experiment.network, &experiment.name);
+            strata::files::write_whole(path, svg.as_bytes())
+                .with_context(|| format!("cannot write {}", path.display()))?;
+            eprintln!("wrote {}", path.display());
+        }
+        None => print(&written_out(&experiment))?,
+    }
+    Ok(Done::Well)
+}
+
+/// The experiment as a file that a person goes on from: every row on a line of its own, with the shape it gives.
+fn written_out(experiment: &Experiment) -> String {
+    let mut root = experiment.to_toml_rows();
+    let mut model = match root.remove("model") {
+        Some(toml::Value::Table(model)) => model,
+        _ => toml::Table::new(),
+    };
+    let rows = model.remove("rows");
+    let train = root.remove("train");
+    let cost = experiment.network.cost();
+    let mut text = format!(
+        "# {}: {} parameters, {} multiply-adds, key {}\n\
+         # Every row of the network is written out; this file runs to the same key as the one it came from.\n\
+         # To vary it, change `name` and edit the rows; what each row gives stands behind it.\n\n",
+        experiment.name,
+        cost.params,
+        cost.macs,
+        experiment.key()
+    );
+    text.push_str(&root.to_string());
+    text.push_str("\n[model]\n");
+    for (key, value) in &model {
+        text.push_str(&format!("{key} = {}\n", inline(value)));
+    }
+    text.push_str("rows = [\n");
+    let rows = rows.as_ref().and_then(toml::Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let lines: Vec<String> = rows.iter().map(|row| format!("  {},", inline(row))).collect();
+    let width = lines.iter().map(String::len).filter(|&width| width <= 110).max().unwrap_or(0);
+    for (line, row) in lines.iter().zip(&experiment.network.rows) {
+        text.push_str(&format!("{line:width$}  # {}\n", row.output));
+    }
+    text.push_str("]\n");
+    if let Some(train) = train {
+        let table = toml::Table::from_iter([("train".to_owned(), train)]);
+        text.push_str(&format!("\n{table}"));
+    }
+    text
+}
+
+/// A value on one line.
+fn inline(value: &toml::Value) -> String {
+    match value {
+        toml::Value::Table(table) => {
+            let pairs: Vec<String> = table.iter().map(|(key, value)| format!("{key} = {}", inline(value))).collect();
+            if pairs.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", pairs.join(", ")) }
+        }
+        toml::Value::Array(items) => format!("[{}]", items.iter().map(inline).collect::<Vec<_>>().join(", ")),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,71 @@
+//! `strata train FILE…`
+
+use super::progress::Progress;
+use super::{Done, Shared, print};
+use anyhow::Result;
+use clap::Args;
+use strata::config::Experiment;
+use strata::results::Status;
+use strata::train::{Outcome, RunOptions, TrainError, interrupt};
+use strata::{data, train};
+
+#[derive(Args)]
+pub struct Train {
+    /// Experiment files, or their names
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<String>,
+    /// Run again what is finished
+    #[arg(long)]
+    force: bool,
+}
+
+pub fn run(command: &Train, shared: &Shared) -> Result<Done> {
+    // All files are read before the first of them runs: a typo in the last shall not wait for hours.
+    let experiments = command.files.iter().map(|file| shared.experiment(file)).collect::<Result<Vec<_>>>()?;
+    let options = RunOptions {
+        results: shared.results.clone(),
+        cache: data::cache_dir()?,
+        device: shared.device()?,
+        force: command.force,
+    };
+    interrupt::install()?;
+    let mut failed = false;
+    let several = experiments.len() > 1;
+    for experiment in &experiments {
+        let mut progress = Progress::new(shared.quiet);
+        match train::run(experiment, &options, &mut progress) {
+            Ok(outcome) => {
+                print(&line(experiment, &outcome))?;
+                match outcome.status {
+                    Status::Interrupted => return Ok(Done::Interrupted),
+                    Status::Done => {}
+                    Status::Diverged | Status::Failed => failed = true,
+                }
+            }
+            // What is wrong with the input of one is likely wrong with all.
+            Err(error @ (TrainError::Data(_) | TrainError::Folder(_))) => return Err(error.into()),
+            Err(error) if several => {
+                eprintln!("error: {}: {error}", experiment.name);
+                failed = true;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(if failed { Done::WithFailures } else { Done::Well })
+}
+
+/// The result in one line.
+fn line(experiment: &Experiment, outcome: &Outcome) -> String {
+    let name = &experiment.name;
+    let folder = outcome.folder.display();
+    let percent = |fraction: f64| format!("{:.2} %", 100.0 * fraction);
+    let validation = outcome.best.map_or_else(String::new, |(epoch, top1)| {
+        format!(", validation Top-1 {} in epoch {epoch}", percent(top1))
+    });
+    let test = match (outcome.test_top1, outcome.test_top5) {
+        (Some(top1), Some(top5)) => format!(", test Top-1 {}, Top-5 {}", percent(top1), percent(top5)),
+        _ => String::new(),
+    };
+    let skipped = if outcome.skipped { " (finished before; --force runs it again)" } else { "" };
+    format!("{name}: {}{skipped}{validation}{test} → {folder}\n", outcome.status.name())
+}
