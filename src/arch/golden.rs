@@ -4,7 +4,7 @@
 //! the papers' tables.
 
 use super::network::Plan;
-use super::presets::{Preset, PRESETS};
+use super::presets::{PRESETS, Preset};
 use super::{Network, Scaling};
 
 /// A network from the keys of a `[model]` table.
@@ -162,7 +162,12 @@ fn cifar_networks() {
     ];
     for (depth, params, macs) in sizes {
         for shortcut in [a, plain] {
-            check_rounded(&[(&format!("preset = 'resnet'; depth = {depth}; {shortcut}"), params, macs)], CIFAR, 10, 1e6);
+            check_rounded(
+                &[(&format!("preset = 'resnet'; depth = {depth}; {shortcut}"), params, macs)],
+                CIFAR,
+                10,
+                1e6,
+            );
         }
         let b = network(&format!("preset = 'resnet'\ndepth = {depth}\nlayout = 'cifar'"), CIFAR, 10).cost();
         assert_eq!(b.params, params + 2_752);
@@ -172,7 +177,11 @@ fn cifar_networks() {
         &[
             (&format!("preset = 'resnet'; depth = 110; shortcut = 'A'; {preact}"), 1_727_962, 252.9),
             (&format!("preset = 'resnet'; depth = 110; {preact}"), 1_730_522, 253.1),
-            (&format!("preset = 'resnet'; depth = 164; bottleneck = true; stride_in = '1x1'; {preact}"), 1_703_258, 244.5),
+            (
+                &format!("preset = 'resnet'; depth = 164; bottleneck = true; stride_in = '1x1'; {preact}"),
+                1_703_258,
+                244.5,
+            ),
             (
                 &format!("preset = 'resnet'; depth = 1001; bottleneck = true; stride_in = '1x1'; {preact}"),
                 10_327_706,

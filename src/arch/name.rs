@@ -131,7 +131,9 @@ fn checked<E: Error>(text: &str) -> Result<String, E> {
     if text.len() <= 100 && text.split('.').all(fits) {
         return Ok(text.to_owned());
     }
-    Err(E::custom(format!("{text:?} is not a parameter name: letters, digits, _ and - in parts joined by dots, or {{}}")))
+    Err(E::custom(format!(
+        "{text:?} is not a parameter name: letters, digits, _ and - in parts joined by dots, or {{}}"
+    )))
 }
 
 #[cfg(test)]

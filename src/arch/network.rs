@@ -118,7 +118,8 @@ impl Network {
             rows.push(RowNodes { label, op: row.op(), nodes: chain.nodes, input, output: shape });
         }
         let last = plan.rows.len().saturating_sub(1);
-        let fail = |message: String| NetworkError { row: last, op: plan.rows.get(last).map_or("none", Row::op), message };
+        let fail =
+            |message: String| NetworkError { row: last, op: plan.rows.get(last).map_or("none", Row::op), message };
         if shape != (Shape::Vector { n: plan.classes }) {
             return Err(fail(format!(
                 "the last row gives {shape}, but {} classes need a vector of {0} values; end with a `classifier` row",
@@ -158,7 +159,8 @@ impl Network {
             });
             if let Some((name, first)) = clash {
                 let first = first + 1;
-                let message = format!("its parameter {name} has the name of one in row {first}; give one another `name`");
+                let message =
+                    format!("its parameter {name} has the name of one in row {first}; give one another `name`");
                 return Err(NetworkError { row: index, op: row.op, message });
             }
         }

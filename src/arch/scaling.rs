@@ -86,7 +86,9 @@ impl Scaling {
         let (depth, width, resolution) = self.total();
         for (what, value) in [("depth", depth), ("width", width), ("resolution", resolution)] {
             if !(0.001..=1000.0).contains(&value) {
-                return Err(ScalingError(format!("the {what} multiplier is {value}; it must be between 0.001 and 1000")));
+                return Err(ScalingError(format!(
+                    "the {what} multiplier is {value}; it must be between 0.001 and 1000"
+                )));
             }
         }
         let by = Multipliers { depth, width, round: self.round };

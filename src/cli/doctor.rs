@@ -2,8 +2,8 @@
 
 use super::{Done, Shared, machine, print};
 use anyhow::Result;
-use strata::torch::{self, cuda};
 use strata::data;
+use strata::torch::{self, cuda};
 
 pub fn run(shared: &Shared) -> Result<Done> {
     let cuda = cuda::load_if_present();

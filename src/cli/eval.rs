@@ -40,7 +40,10 @@ pub fn run(command: &Eval, shared: &Shared) -> Result<Done> {
         if dataset.is_empty() {
             dataset.clone_from(&experiment.data.dataset);
         } else if dataset != experiment.data.dataset {
-            bail!(Usage(format!("an ensemble needs one dataset, but the runs are on {dataset} and {}", experiment.data.dataset)));
+            bail!(Usage(format!(
+                "an ensemble needs one dataset, but the runs are on {dataset} and {}",
+                experiment.data.dataset
+            )));
         }
         let images = split(&experiment, command.split, &cache)?;
         let normalise = experiment.data.normalisation(data::known(&dataset)?, experiment.network.plan.input[0]);
@@ -60,7 +63,9 @@ pub fn run(command: &Eval, shared: &Shared) -> Result<Done> {
             Some((sum, truth)) if sum.size() == probabilities.size() && truth.equal(&labels) => {
                 Some((sum + probabilities, truth))
             }
-            Some(_) => bail!(Usage("an ensemble needs the same images in every run, but their splits differ".to_owned())),
+            Some(_) => {
+                bail!(Usage("an ensemble needs the same images in every run, but their splits differ".to_owned()))
+            }
             None => Some((probabilities, labels)),
         };
     }

@@ -112,7 +112,8 @@ fn logits(
     let (_, model) = network(command, shared, device, Some([c, h, w]))?;
     let pixels = pixels.to_kind(Kind::Float).to_device(device);
     // In pieces, so that many images need no more memory than a batch.
-    let pieces: Vec<Tensor> = pixels.split(64, 0).iter().map(|piece| forward(&model, piece, bf16)).collect::<Result<_>>()?;
+    let pieces: Vec<Tensor> =
+        pixels.split(64, 0).iter().map(|piece| forward(&model, piece, bf16)).collect::<Result<_>>()?;
     write_tensors(output, &[("logits".to_owned(), Tensor::cat(&pieces, 0))])?;
     Ok(Done::Well)
 }

@@ -3,7 +3,7 @@
 use super::{Usage, machine};
 use anyhow::{Result, bail};
 use std::path::{Path, PathBuf};
-use strata::config::{Experiment, Precision};
+use strata::config::Experiment;
 use strata::model::Model;
 use strata::train::evaluated_weights;
 use tch::Device;
@@ -29,9 +29,7 @@ impl TrainedRun {
 /// The network of an experiment on a device, laid out as it is for training.
 pub fn build(experiment: &Experiment, device: Device) -> Result<Model> {
     let mut model = Model::new(&experiment.network, device, experiment.seed)?;
-    if experiment.train.precision == Precision::Bf16 || device.is_cuda() {
-        model.use_channels_last()?;
-    }
+    model.use_channels_last()?;
     Ok(model)
 }
 

@@ -59,9 +59,9 @@ fn line(experiment: &Experiment, outcome: &Outcome) -> String {
     let name = &experiment.name;
     let folder = outcome.folder.display();
     let percent = |fraction: f64| format!("{:.2} %", 100.0 * fraction);
-    let validation = outcome.best.map_or_else(String::new, |(epoch, top1)| {
-        format!(", validation Top-1 {} in epoch {epoch}", percent(top1))
-    });
+    let validation = outcome
+        .best
+        .map_or_else(String::new, |(epoch, top1)| format!(", validation Top-1 {} in epoch {epoch}", percent(top1)));
     let test = match (outcome.test_top1, outcome.test_top5) {
         (Some(top1), Some(top5)) => format!(", test Top-1 {}, Top-5 {}", percent(top1), percent(top5)),
         _ => String::new(),

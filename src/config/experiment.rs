@@ -161,8 +161,7 @@ fn build(root: &DeTable, name: &str, machine: Machine) -> Result<Experiment, Pro
     let base_input = model.plan.input;
     let mut plan = model.plan;
     keys.scaling.apply(&mut plan).map_err(|error| Problem::at("scaling", error.to_string()))?;
-    let labels: Vec<String> =
-        plan.rows.iter().map(|row| row.name().first().unwrap_or(row.op()).to_owned()).collect();
+    let labels: Vec<String> = plan.rows.iter().map(|row| row.name().first().unwrap_or(row.op()).to_owned()).collect();
     let network = Network::new(plan).map_err(|error| {
         let mut problem = Problem::at(format!("model.rows.{}", error.row), error.to_string());
         problem.help = model::row_help(&model.origin, labels.get(error.row).map_or("", String::as_str));

@@ -155,7 +155,10 @@ fn from_preset(
 fn read_rows(rows: Spanned<DeValue>) -> Result<Vec<Row>, Problem> {
     let span = rows.span();
     let DeValue::Array(rows) = rows.into_inner() else {
-        return Err(Problem::span(span, "`rows` is a list of tables, one a row: { op = \"conv\", kernel = 3, width = 64 }"));
+        return Err(Problem::span(
+            span,
+            "`rows` is a list of tables, one a row: { op = \"conv\", kernel = 3, width = 64 }",
+        ));
     };
     if rows.is_empty() {
         return Err(Problem::span(span, "`rows` is empty; the least network is one `classifier` row"));
@@ -201,9 +204,10 @@ fn override_rows(rows: &mut [Row], overrides: Spanned<DeValue>) -> Result<toml::
             .map(|(index, row)| row.name().first().map_or_else(|| format!("row{}", index + 1), str::to_owned))
             .collect();
         let numbered = label.get_ref().strip_prefix("row").and_then(|number| number.parse::<usize>().ok());
-        let index = labels.iter().position(|name| name == label.get_ref().as_ref()).or(numbered
-            .and_then(|number| number.checked_sub(1))
-            .filter(|&index| index < rows.len()));
+        let index = labels
+            .iter()
+            .position(|name| name == label.get_ref().as_ref())
+            .or(numbered.and_then(|number| number.checked_sub(1)).filter(|&index| index < rows.len()));
         let Some(index) = index else {
             let allowed: Vec<&str> = labels.iter().map(String::as_str).collect();
             return Err(Problem::unknown(Place::Span(label.span()), "row", label.get_ref(), &allowed));

@@ -129,9 +129,9 @@ impl Source {
 
     /// The piece of text that a span lies in: the file, or one override.
     fn part(&self, span: Option<Range<usize>>) -> (&str, &str, Option<Range<usize>>) {
-        let line = span.as_ref().and_then(|span| {
-            self.overrides.iter().find(|line| (line.start..=line.end).contains(&span.start)).cloned()
-        });
+        let line = span
+            .as_ref()
+            .and_then(|span| self.overrides.iter().find(|line| (line.start..=line.end).contains(&span.start)).cloned());
         match span {
             Some(span) if line.is_some() => {
                 let line = line.unwrap_or_default();

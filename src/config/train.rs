@@ -72,12 +72,27 @@ pub enum Precision {
 /// An optimizer with its own keys.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Optimizer {
-    Sgd { momentum: f64, nesterov: bool },
+    Sgd {
+        momentum: f64,
+        nesterov: bool,
+    },
     /// Weight decay is added to the gradient.
-    Adam { beta1: f64, beta2: f64, eps: f64 },
+    Adam {
+        beta1: f64,
+        beta2: f64,
+        eps: f64,
+    },
     /// Weight decay shrinks the weights themselves (Loshchilov & Hutter 2017).
-    Adamw { beta1: f64, beta2: f64, eps: f64 },
-    Rmsprop { alpha: f64, momentum: f64, eps: f64 },
+    Adamw {
+        beta1: f64,
+        beta2: f64,
+        eps: f64,
+    },
+    Rmsprop {
+        alpha: f64,
+        momentum: f64,
+        eps: f64,
+    },
 }
 
 /// The learning rate as a part of `lr`, over the whole run.
@@ -85,13 +100,24 @@ pub enum Optimizer {
 pub enum Schedule {
     Constant,
     /// Times `gamma` at each of the epochs.
-    Step { milestones: Vec<f64>, gamma: f64 },
+    Step {
+        milestones: Vec<f64>,
+        gamma: f64,
+    },
     /// Half a cosine from 1 to `final_lr`.
-    Cosine { final_lr: f64 },
+    Cosine {
+        final_lr: f64,
+    },
     /// Up to 1 at `peak_at` of the run, down to `final_lr` at its end, both along a cosine (Smith 2017).
-    OneCycle { peak_at: f64, final_lr: f64 },
+    OneCycle {
+        peak_at: f64,
+        final_lr: f64,
+    },
     /// Times `gamma` after every `every` epochs, in steps.
-    Exponential { gamma: f64, every: f64 },
+    Exponential {
+        gamma: f64,
+        every: f64,
+    },
 }
 
 /// The table with nothing left open.
@@ -252,10 +278,18 @@ impl Train {
                 }
             }
             Optimizer::Adam { beta1, beta2, eps } | Optimizer::Adamw { beta1, beta2, eps } => {
-                ranges.extend([("beta1", beta1, 0.0, 0.9999), ("beta2", beta2, 0.0, 0.999_999), ("eps", eps, 1e-30, 1.0)]);
+                ranges.extend([
+                    ("beta1", beta1, 0.0, 0.9999),
+                    ("beta2", beta2, 0.0, 0.999_999),
+                    ("eps", eps, 1e-30, 1.0),
+                ]);
             }
             Optimizer::Rmsprop { alpha, momentum, eps } => {
-                ranges.extend([("alpha", alpha, 0.0, 0.9999), ("momentum", momentum, 0.0, 0.9999), ("eps", eps, 1e-30, 10.0)]);
+                ranges.extend([
+                    ("alpha", alpha, 0.0, 0.9999),
+                    ("momentum", momentum, 0.0, 0.9999),
+                    ("eps", eps, 1e-30, 10.0),
+                ]);
             }
         }
         match &self.schedule {
@@ -263,7 +297,10 @@ impl Train {
             Schedule::Step { milestones, gamma } => {
                 ranges.push(("gamma", *gamma, 0.0, 1.0));
                 if !milestones.windows(2).all(|pair| pair[0] < pair[1]) || milestones.iter().any(|&at| at <= 0.0) {
-                    return Err(Problem::at("train.milestones", "milestones are epochs above 0, each after the one before"));
+                    return Err(Problem::at(
+                        "train.milestones",
+                        "milestones are epochs above 0, each after the one before",
+                    ));
                 }
             }
             Schedule::Cosine { final_lr } => ranges.push(("final_lr", *final_lr, 0.0, 1.0)),

@@ -25,9 +25,7 @@ pub fn add(chain: SequentialT, layer: &Layer, tensors: Vec<Tensor>) -> Sequentia
         }
         Op::MaxPool(window) => {
             let slide = Slide::new(window, layer.input, f64::NEG_INFINITY);
-            chain.add_fn(move |x| {
-                slide.padded(x).max_pool2d(slide.kernel, slide.stride, slide.pad, [1, 1], slide.ceil)
-            })
+            chain.add_fn(move |x| slide.padded(x).max_pool2d(slide.kernel, slide.stride, slide.pad, [1, 1], slide.ceil))
         }
         Op::AvgPool(window) => {
             let slide = Slide::new(window, layer.input, 0.0);

@@ -124,7 +124,8 @@ impl Model {
             tensor.shallow_clone().copy_(&read);
         }
         let spare = |name: &String| {
-            name.ends_with("num_batches_tracked") || !has_aux && (name.starts_with("aux1.") || name.starts_with("aux2."))
+            name.ends_with("num_batches_tracked")
+                || !has_aux && (name.starts_with("aux1.") || name.starts_with("aux2."))
         };
         match tensors.into_keys().find(|name| !spare(name)) {
             Some(name) => Err(WeightsError::Unknown { path: path.to_owned(), name }),

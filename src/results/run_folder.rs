@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 /// Why a run folder cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    #[error("cannot {action} {path}: {reason}; is the results folder there and writable? (--results DIR takes another)")]
+    #[error(
+        "cannot {action} {path}: {reason}; is the results folder there and writable? (--results DIR takes another)"
+    )]
     Io { action: &'static str, path: PathBuf, reason: io::Error },
     #[error("{path} is in use by {holder}; wait for it, or stop it")]
     Held { path: PathBuf, holder: String },

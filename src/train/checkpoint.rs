@@ -114,7 +114,8 @@ impl Checkpoints {
             .collect::<Result<_, CheckpointError>>()?;
         let manifest = Manifest { position: position.clone(), sha256 };
         let path = folder.join(POSITION);
-        let text = serde_json::to_string_pretty(&manifest).map_err(|error| CheckpointError::io("write", &path)(error.into()))?;
+        let text = serde_json::to_string_pretty(&manifest)
+            .map_err(|error| CheckpointError::io("write", &path)(error.into()))?;
         write_whole(&path, text.as_bytes()).map_err(CheckpointError::io("write", &path))?;
         let previous = self.target("last");
         if is_best {

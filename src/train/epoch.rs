@@ -27,10 +27,15 @@ pub struct Trainer<'a> {
 
 /// How an epoch ended.
 pub enum EpochEnd {
-    Whole { seconds: f64, images: usize },
+    Whole {
+        seconds: f64,
+        images: usize,
+    },
     Interrupted,
     /// The loss of this step was not finite.
-    Diverged { loss: f64 },
+    Diverged {
+        loss: f64,
+    },
 }
 
 impl Trainer<'_> {

@@ -149,9 +149,7 @@ impl Session<'_> {
     fn train(&self, info: &RunInfo, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
         let Session { experiment, splits, folder, .. } = self;
         let mut model = Model::new(&experiment.network, self.options.device, experiment.seed)?;
-        if experiment.train.precision == Precision::Bf16 || self.options.device.is_cuda() {
-            model.use_channels_last()?;
-        }
+        model.use_channels_last()?;
         let mut stepper = Stepper::new(&experiment.train, model.trainable());
         let average = (experiment.train.ema > 0.0).then(|| Average::new(&model, experiment.train.ema));
         let checkpoints = Checkpoints::new(folder.path());
@@ -192,7 +190,9 @@ impl Session<'_> {
                 }
                 EpochEnd::Diverged { loss } => {
                     let (epoch, batch) = (position.epoch + 1, position.batch + 1);
-                    observer.note(&format!("the loss is {loss} in batch {batch} of epoch {epoch}: the run stops; try a lower train.lr"));
+                    observer.note(&format!(
+                        "the loss is {loss} in batch {batch} of epoch {epoch}: the run stops; try a lower train.lr"
+                    ));
                     return self.end(info, Status::Diverged, &position, None);
                 }
             };

@@ -71,7 +71,9 @@ impl Family for Googlenet {
                 rows.push(self.pool(if self.form == Form::Torchvision { 2 } else { 3 }).into());
             }
             let (b3, b5) = (Branch { reduce: r3, width: w3 }, Branch { reduce: r5, width: w5 });
-            rows.push(InceptionRow { b1, b3, b5, pool, b5_kernel, name: Name::new(&format!("inception{name}")) }.into());
+            rows.push(
+                InceptionRow { b1, b3, b5, pool, b5_kernel, name: Name::new(&format!("inception{name}")) }.into(),
+            );
             if self.aux && matches!(name, "4a" | "4d") {
                 let head = if name == "4a" { "aux1" } else { "aux2" };
                 rows.push(AuxRow { weight: self.aux_weight, ..AuxRow::new(head, aux_pool) }.into());
@@ -119,7 +121,8 @@ impl Googlenet {
     }
 
     fn style(&self) -> Style {
-        let glorot = |bias| Init { conv: Scheme::GlorotUniform, linear: Scheme::GlorotUniform, bias, ..Init::default() };
+        let glorot =
+            |bias| Init { conv: Scheme::GlorotUniform, linear: Scheme::GlorotUniform, bias, ..Init::default() };
         match self.form {
             // Caffe's model: Xavier weights, biases at 0.2.
             Form::Paper => Style { norm: Norm::None, init: glorot(0.2), ..Style::default() },

@@ -89,10 +89,7 @@ impl Family for InceptionResnet {
 impl InceptionResnet {
     fn stem(&self) -> Vec<Row> {
         if self.form == Form::Small {
-            return vec![
-                ConvRow::new(3, 32).name("conv2d_1a").into(),
-                ConvRow::new(3, 64).name("conv2d_2a").into(),
-            ];
+            return vec![ConvRow::new(3, 32).name("conv2d_1a").into(), ConvRow::new(3, 64).name("conv2d_2a").into()];
         }
         let valid = |kernel, width, name| ConvRow::new(kernel, width).padding(Padding::Valid).name(name);
         vec![

@@ -3,9 +3,7 @@
 use super::{Family, PresetError, Recipe};
 use crate::arch::layer::Act;
 use crate::arch::name::Name;
-use crate::arch::rows::{
-    ClassifierRow, ConvRow, DropoutRow, GlobalAvgPoolRow, InvertedResidualRow, Row, SeparableRow,
-};
+use crate::arch::rows::{ClassifierRow, ConvRow, DropoutRow, GlobalAvgPoolRow, InvertedResidualRow, Row, SeparableRow};
 use crate::arch::scaling::Multipliers;
 use crate::arch::style::{Init, Scheme, Style};
 use serde::{Deserialize, Serialize};

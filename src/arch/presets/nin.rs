@@ -19,12 +19,7 @@ pub struct Nin {
 
 impl Default for Nin {
     fn default() -> Nin {
-        Nin {
-            block1: [192, 160, 96],
-            block2: [192, 192, 192],
-            block3: [192, 192],
-            dropout: 0.5,
-        }
+        Nin { block1: [192, 160, 96], block2: [192, 192, 192], block3: [192, 192], dropout: 0.5 }
     }
 }
 

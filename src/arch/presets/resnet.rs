@@ -89,7 +89,10 @@ impl Family for Resnet {
             }
         };
         if !bottleneck && (self.groups != 1 || self.base_width != 64) {
-            return Err(PresetError::new("groups", "groups and base_width are those of bottlenecks; this depth has none"));
+            return Err(PresetError::new(
+                "groups",
+                "groups and base_width are those of bottlenecks; this depth has none",
+            ));
         }
         let preact = matches!(self.order, Order::Preact | Order::ReluOnlyPreact);
         let (stem, default_width) = match self.layout {
@@ -124,10 +127,7 @@ impl Resnet {
         }
     }
 
-    fn fill<const BOTTLENECK: bool>(
-        &self,
-        row: BlockRow<BOTTLENECK>,
-    ) -> BlockRow<BOTTLENECK> {
+    fn fill<const BOTTLENECK: bool>(&self, row: BlockRow<BOTTLENECK>) -> BlockRow<BOTTLENECK> {
         BlockRow {
             shortcut: self.shortcut,
             order: self.order,

@@ -76,7 +76,9 @@ pub fn cifar(depth: usize, layers: usize) -> Result<usize, PresetError> {
                 .join(" or ");
             Err(PresetError::new(
                 "depth",
-                format!("a CIFAR layout with {layers} layers a block has depth {step}n+2, for example {near}, not {depth}"),
+                format!(
+                    "a CIFAR layout with {layers} layers a block has depth {step}n+2, for example {near}, not {depth}"
+                ),
             ))
         }
     }

@@ -28,7 +28,10 @@ impl Expand for HighwayRow {
     fn expand(&self, context: &mut Context, chain: &mut Chain) -> Result<(), ShapeError> {
         let (norm, act) = (chain.style().norm, chain.style().act);
         if self.kernel.is_multiple_of(2) {
-            return Err(ShapeError::new(format!("a highway layer keeps the map's size: kernel {} is even", self.kernel)));
+            return Err(ShapeError::new(format!(
+                "a highway layer keeps the map's size: kernel {} is even",
+                self.kernel
+            )));
         }
         for index in repeats(self.repeat)? {
             let name = context.namer.block(&self.name, index);

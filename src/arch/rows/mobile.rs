@@ -112,8 +112,7 @@ impl Expand for MbconvRow {
         for index in repeats(self.repeat)? {
             let name = context.namer.block(&self.name, index);
             let stride = if index == 0 { self.stride } else { 1 };
-            let block =
-                Inverted { kernel: self.kernel, expand: self.expand, width: self.width, stride, se: self.se };
+            let block = Inverted { kernel: self.kernel, expand: self.expand, width: self.width, stride, se: self.se };
             block.append(Names::Nested(format!("{name}.block")), chain)?;
         }
         Ok(())

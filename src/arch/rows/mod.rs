@@ -19,7 +19,8 @@ pub use inception_resnet::{InceptionResnetRow, Kind, ReductionRow};
 pub use mobile::{InvertedResidualRow, MbconvRow, SeparableRow};
 pub use nested::{BranchesRow, ResidualRow};
 pub use plain::{
-    ActRow, AdaptiveAvgPoolRow, ClassifierRow, ConvRow, DropoutRow, GlobalAvgPoolRow, LinearRow, LrnRow, NormRow, PoolRow,
+    ActRow, AdaptiveAvgPoolRow, ClassifierRow, ConvRow, DropoutRow, GlobalAvgPoolRow, LinearRow, LrnRow, NormRow,
+    PoolRow,
 };
 pub use residual::{BasicRow, BlockRow, BottleneckRow, Gating, Order, Shortcut, StrideIn};
 

@@ -1,0 +1,32 @@
+# Strata. `make help` lists what there is to make.
+
+NAME ?= googlenet
+STRATA = target/release/strata
+CARGO_FLAGS = --release --locked
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build experiment test lint clean
+
+help: ## list the targets
+	@echo "Strata: experiments on deep convolutional architectures. Targets:"
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 22
+	@echo "Once built, \`$(STRATA) --help\` tells the rest."
+
+setup: ## bring libtorch (530 MB, once) and tell cargo where it is; CUDA=1 brings the CUDA libraries too
+	@CUDA=$(CUDA) sh scripts/setup.sh
+
+build: setup ## the program, in target/release/strata
+	@cargo build $(CARGO_FLAGS)
+
+experiment: build ## train experiments/NAME.toml (NAME=googlenet), after bringing whatever is missing
+	@$(STRATA) train $(NAME) $(ARGS)
+
+test: setup ## the whole test suite
+	@cargo test $(CARGO_FLAGS)
+
+lint: setup ## format and clippy, warnings as errors
+	@cargo fmt --check
+	@cargo clippy $(CARGO_FLAGS) --all-targets -- -D warnings
+
+clean: ## what cargo built; the cache and results stay
+	@cargo clean
