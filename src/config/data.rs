@@ -1,7 +1,7 @@
 //! The `[data]` table.
 
-use super::problem::Problem;
-use crate::data::{Augment, Info, Normalise, known};
+use super::problem::{Place, Problem};
+use crate::data::{Augment, DATASETS, Info, Normalise, info};
 use serde::{Deserialize, Serialize};
 
 /// What is trained on.
@@ -42,7 +42,9 @@ impl Data {
     /// # Errors
     /// When there is no such dataset.
     pub fn info(&self) -> Result<&'static Info, Problem> {
-        known(&self.dataset).map_err(|error| Problem::at("data.dataset", error.to_string()))
+        let names: Vec<&str> = DATASETS.iter().map(|info| info.name).collect();
+        let place = Place::Key("data.dataset".to_owned());
+        info(&self.dataset).ok_or_else(|| Problem::unknown(place, "dataset", &self.dataset, &names))
     }
 
     /// The normalisation for images of so many channels.

@@ -1,6 +1,7 @@
 //! An experiment: read, completed, checked; and written down again.
 
 use super::data::Data;
+use super::expect::Expect;
 use super::document::{Document, override_line};
 use super::model::{self, Origin, Shared};
 use super::problem::{ConfigError, Problem, Source, from_serde};
@@ -22,6 +23,7 @@ pub struct Experiment {
     /// Scaled and with every shape known.
     pub network: Network,
     pub train: Train,
+    pub expect: Option<Expect>,
     scaling: Scaling,
     /// The input before scaling.
     base_input: [usize; 3],
@@ -49,6 +51,7 @@ struct Keys {
     scaling: Scaling,
     #[serde(default)]
     train: TrainKeys,
+    expect: Option<Expect>,
 }
 
 impl Experiment {
@@ -120,6 +123,9 @@ impl Experiment {
         root.insert("data".to_owned(), toml::Value::Table(table(&self.data)));
         root.insert("model".to_owned(), toml::Value::Table(model));
         root.insert("train".to_owned(), toml::Value::Table(table(&self.train.keys())));
+        if let Some(expect) = &self.expect {
+            root.insert("expect".to_owned(), toml::Value::Table(table(expect)));
+        }
         root
     }
 
@@ -128,6 +134,7 @@ impl Experiment {
     pub fn key(&self) -> String {
         let mut root = self.to_toml_rows();
         root.remove("name");
+        root.remove("expect");
         let digest = Sha256::digest(root.to_string().as_bytes());
         digest.iter().take(5).map(|byte| format!("{byte:02x}")).collect()
     }
@@ -157,6 +164,9 @@ fn build(root: &DeTable, name: &str, machine: Machine) -> Result<Experiment, Pro
             format!("{} has {} classes; a network of {} cannot name them", info.name, info.classes, model.plan.classes);
         return Err(Problem::at("model.classes", message));
     }
+    if let Some(expect) = &keys.expect {
+        expect.check()?;
+    }
     let train = keys.train.resolve(machine.native_bf16)?;
     let base_input = model.plan.input;
     let mut plan = model.plan;
@@ -174,6 +184,7 @@ fn build(root: &DeTable, name: &str, machine: Machine) -> Result<Experiment, Pro
         origin: model.origin,
         network,
         train,
+        expect: keys.expect,
         scaling: keys.scaling,
         base_input,
         overrides: model.overrides,

@@ -2,12 +2,14 @@
 
 pub mod data;
 mod document;
+mod expect;
 mod experiment;
 mod model;
 mod problem;
 pub mod train;
 
 pub use data::Data;
+pub use expect::Expect;
 pub use experiment::{Experiment, Machine};
 pub use model::Origin;
 pub use problem::{ConfigError, nearest};

@@ -26,6 +26,14 @@ pub struct Augment {
     pub crop: usize,
     /// Mirrors left and right with probability one half.
     pub flip: bool,
+    /// A window of 8 to 100 % of the area, 3:4 to 4:3 in shape, resized to the input (GoogLeNet, section 6). For datasets
+    /// of image files, which are decoded as they are needed.
+    #[serde(skip_serializing_if = "is_off")]
+    pub resized_crop: bool,
+}
+
+fn is_off(flag: &bool) -> bool {
+    !*flag
 }
 
 /// Per-channel normalisation of pixels in 0..1: (pixel - mean) / std. When an image has more channels than there are

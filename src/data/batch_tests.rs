@@ -38,7 +38,7 @@ fn without_augmentation_train_equals_eval() {
 /// Every window of the padded image is taken, the last offset (2 * crop) included, and each is right to the pixel.
 #[test]
 fn crop_takes_every_offset_and_flip_mirrors() {
-    let (images, augment) = (ramp(600, [1, 3, 4]), Augment { crop: 1, flip: true });
+    let (images, augment) = (ramp(600, [1, 3, 4]), Augment { crop: 1, flip: true, ..Augment::default() });
     let indices: Vec<u32> = (0..600).collect();
     let batch = train_batch(&images, &indices, &bytes(), &augment, 0, 0);
     let mut windows = HashSet::new();
@@ -62,14 +62,14 @@ fn crop_takes_every_offset_and_flip_mirrors() {
 fn padding_is_a_zero_pixel_before_normalisation() {
     let images = Images { shape: [1, 1, 1], pixels: vec![255; 64], labels: vec![0; 64] };
     let norm = Normalise { mean: vec![0.5], std: vec![0.5] };
-    let batch = train_batch(&images, &(0..64).collect::<Vec<_>>(), &norm, &Augment { crop: 5, flip: false }, 0, 0);
+    let batch = train_batch(&images, &(0..64).collect::<Vec<_>>(), &norm, &Augment { crop: 5, flip: false, ..Augment::default() }, 0, 0);
     assert!(batch.pixels.iter().all(|&v| v == 1.0 || v == -1.0), "a crop wider than the image is still in bounds");
     assert!(batch.pixels.contains(&-1.0));
 }
 
 #[test]
 fn an_image_does_not_depend_on_its_batch_but_on_the_epoch() {
-    let (images, augment) = (ramp(32, [1, 6, 6]), Augment { crop: 2, flip: true });
+    let (images, augment) = (ramp(32, [1, 6, 6]), Augment { crop: 2, flip: true, ..Augment::default() });
     let whole = train_batch(&images, &(0..32).collect::<Vec<_>>(), &bytes(), &augment, 5, 1);
     let mut reused = whole.clone();
     reused.fill_train(&images, &[31, 7], &bytes(), &augment, 5, 1);
@@ -100,7 +100,7 @@ fn mean_and_std_of_each_channel() {
 #[test]
 fn augment_is_read_strictly() {
     let read = serde_json::from_str::<Augment>;
-    assert_eq!(read(r#"{"crop": 4}"#).unwrap(), Augment { crop: 4, flip: false });
+    assert_eq!(read(r#"{"crop": 4}"#).unwrap(), Augment { crop: 4, flip: false, ..Augment::default() });
     assert!(read(r#"{"corp": 4}"#).is_err());
 }
 
@@ -112,7 +112,7 @@ fn batch_speed() {
         let count = 20_000;
         let pixels = (0..count * shape.iter().product::<usize>()).map(|i| (i * 31) as u8).collect();
         let images = Images { shape, pixels, labels: vec![0; count] };
-        let (order, augment) = (order(count, 0, 0), Augment { crop: 4, flip: true });
+        let (order, augment) = (order(count, 0, 0), Augment { crop: 4, flip: true, ..Augment::default() });
         let (norm, mut batch) = (Normalise::of(&images), Batch::default());
         let mut times: Vec<f64> = order
             .chunks_exact(128)

@@ -59,6 +59,17 @@ pub const DATASETS: &[Info] = &[
         std: &[63.0 / 255.0, 62.1 / 255.0, 66.7 / 255.0],
     },
     Info {
+        name: "imagenet",
+        description: "ImageNet (ILSVRC 2012): photographs as files, decoded as they are needed",
+        classes: 1000,
+        class_names: &[],
+        shape: [3, 224, 224],
+        train: 1_281_167,
+        test: 50_000,
+        mean: &[0.485, 0.456, 0.406],
+        std: &[0.229, 0.224, 0.225],
+    },
+    Info {
         name: "synthetic",
         description: "gratings made by formula: needs no files, for tests and smoke runs",
         classes: 10,
