@@ -10,6 +10,7 @@ use std::fmt;
 /// - `"layer1"`: the blocks of the row are `layer1.0`, `layer1.1`, …; a single convolution is `layer1.conv` with `layer1.bn`.
 /// - `"features.{}"`: `{}` is the next number not used yet behind that prefix, for each block or, in rows of single layers,
 ///   for each layer, with or without parameters (torchvision's VGG, AlexNet and MobileNet).
+/// - `{=}` is the number given last behind that prefix: `["features.{}.0", "features.{=}.1"]` are two layers of one number.
 /// - `["conv1", "bn1"]`: the names of the row's layers one by one.
 /// - nothing: `row3` for the third row.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,20 +49,24 @@ impl Namer {
     }
 
     fn fill(&mut self, template: &str) -> String {
-        match template.split_once("{}") {
-            None => template.to_owned(),
+        if let Some((before, after)) = template.split_once("{}") {
+            let next = self.next.entry(before.to_owned()).or_default();
+            *next += 1;
+            return format!("{before}{}{after}", *next - 1);
+        }
+        match template.split_once("{=}") {
             Some((before, after)) => {
-                let next = self.next.entry(before.to_owned()).or_default();
-                *next += 1;
-                format!("{before}{}{after}", *next - 1)
+                let given = self.next.get(before).map_or(0, |next| next - 1);
+                format!("{before}{given}{after}")
             }
+            None => template.to_owned(),
         }
     }
 
     /// The prefix of the row as a whole.
     pub fn row(&mut self, name: &Name) -> String {
         match name.first() {
-            Some(first) => self.fill(&first.to_owned()),
+            Some(first) => self.fill(first),
             None => self.unnamed.clone(),
         }
     }
@@ -69,20 +74,22 @@ impl Namer {
     /// The prefix of block `index` of a row that repeats.
     pub fn block(&mut self, name: &Name, index: usize) -> String {
         match name.first() {
-            Some(first) if first.contains("{}") => self.fill(&first.to_owned()),
+            Some(first) if first.contains("{}") => self.fill(first),
             _ => format!("{}.{index}", self.row(name)),
         }
     }
 
     /// The name of layer `index` of a row of single layers; `part` is what it is called behind a common prefix.
     pub fn layer(&mut self, name: &Name, index: usize, part: &str) -> String {
-        if name.0.len() > 1
-            && let Some(own) = name.0.get(index)
-        {
-            return self.fill(&own.clone());
+        if name.0.len() > 1 {
+            // A layer beyond the list has no parameters to name, or gets the row's prefix.
+            return match name.0.get(index) {
+                Some(own) => self.fill(own),
+                None => format!("{}.{part}", self.unnamed),
+            };
         }
         match name.first() {
-            Some(first) if first.contains("{}") => self.fill(&first.to_owned()),
+            Some(first) if first.contains("{}") => self.fill(first),
             _ if part.is_empty() => self.row(name),
             _ => format!("{}.{part}", self.row(name)),
         }
@@ -126,7 +133,8 @@ impl<'de> Deserialize<'de> for Name {
 
 fn checked<E: Error>(text: &str) -> Result<String, E> {
     let fits = |part: &str| {
-        part == "{}" || !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
+        matches!(part, "{}" | "{=}")
+            || !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
     };
     if text.len() <= 100 && text.split('.').all(fits) {
         return Ok(text.to_owned());
@@ -148,6 +156,11 @@ mod tests {
         assert_eq!(namer.layer(&flat, 1, "bn"), "features.1");
         assert_eq!(namer.layer(&Name::new("classifier.{}"), 0, ""), "classifier.0");
         assert_eq!(namer.block(&flat, 7), "features.2");
+        // An activation behind a list of two takes no number.
+        let pair = Name::list(&["features.{}.0", "features.{=}.1"]);
+        assert_eq!([namer.layer(&pair, 0, "conv"), namer.layer(&pair, 1, "bn")], ["features.3.0", "features.3.1"]);
+        namer.layer(&pair, 2, "act");
+        assert_eq!(namer.block(&flat, 0), "features.4");
     }
 
     #[test]

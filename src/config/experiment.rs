@@ -1,8 +1,8 @@
 //! An experiment: read, completed, checked; and written down again.
 
 use super::data::Data;
-use super::expect::Expect;
 use super::document::{Document, override_line};
+use super::expect::Expect;
 use super::model::{self, Origin, Shared};
 use super::problem::{ConfigError, Problem, Source, from_serde};
 use super::train::{Train, TrainKeys};

@@ -62,7 +62,14 @@ fn crop_takes_every_offset_and_flip_mirrors() {
 fn padding_is_a_zero_pixel_before_normalisation() {
     let images = Images { shape: [1, 1, 1], pixels: vec![255; 64], labels: vec![0; 64] };
     let norm = Normalise { mean: vec![0.5], std: vec![0.5] };
-    let batch = train_batch(&images, &(0..64).collect::<Vec<_>>(), &norm, &Augment { crop: 5, flip: false, ..Augment::default() }, 0, 0);
+    let batch = train_batch(
+        &images,
+        &(0..64).collect::<Vec<_>>(),
+        &norm,
+        &Augment { crop: 5, flip: false, ..Augment::default() },
+        0,
+        0,
+    );
     assert!(batch.pixels.iter().all(|&v| v == 1.0 || v == -1.0), "a crop wider than the image is still in bounds");
     assert!(batch.pixels.contains(&-1.0));
 }

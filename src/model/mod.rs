@@ -6,6 +6,10 @@ mod layers;
 mod weights;
 
 #[cfg(test)]
+mod equivalence;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod reference;
 
 pub use weights::{WeightsError, read_tensors, write_tensors};

@@ -67,25 +67,13 @@ const STAGES: [(usize, usize, usize, usize); 7] =
 impl Family for MobilenetV2 {
     fn recipe(&self, _classes: usize) -> Result<Recipe, PresetError> {
         let by = Multipliers { depth: 1.0, width: self.alpha, round: 8 };
-        // `{}` counts blocks; the stem and the last convolution are numbers 0 and 18 with their parts named inside.
-        let blocks: usize = STAGES.iter().map(|(.., repeat, _)| repeat).sum();
-        let flat = |number: usize| [format!("features.{number}.0"), format!("features.{number}.1")];
-        let conv = |kernel, width, number| {
-            let [conv_name, norm_name] = flat(number);
-            ConvRow::new(kernel, width).names(&[&conv_name, &norm_name])
-        };
-        let mut rows: Vec<Row> = vec![conv(3, by.width(32), 0).stride(self.stem_stride).into()];
-        let mut number = 1;
+        let conv = |kernel, width| ConvRow::new(kernel, width).names(&["features.{}.0", "features.{=}.1"]);
+        let mut rows: Vec<Row> = vec![conv(3, by.width(32)).stride(self.stem_stride).into()];
         for (expand, width, repeat, stride) in STAGES {
-            let width = by.width(width);
-            for index in 0..repeat {
-                let stride = if index == 0 { stride } else { 1 };
-                let name = Name::new(&format!("features.{number}"));
-                rows.push(InvertedResidualRow { expand, width, repeat: 1, stride, name }.into());
-                number += 1;
-            }
+            let (width, name) = (by.width(width), Name::new("features.{}"));
+            rows.push(InvertedResidualRow { expand, width, repeat, stride, name }.into());
         }
-        rows.push(conv(1, by.width(1280).max(1280), blocks + 1).into());
+        rows.push(conv(1, by.width(1280).max(1280)).into());
         rows.push(GlobalAvgPoolRow::default().into());
         rows.push(DropoutRow { rate: self.dropout, name: Name::new("classifier.{}") }.into());
         rows.push(ClassifierRow::named("classifier.{}").into());

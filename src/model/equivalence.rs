@@ -1,0 +1,171 @@
+//! Things that the papers say are the same, and are.
+
+use super::Model;
+use crate::arch::golden::network;
+use crate::arch::network::{Plan, StochasticDepth};
+use crate::arch::rows::Row;
+use crate::arch::{Network, Style};
+use tch::{Device, Kind, Tensor};
+
+fn from_rows(rows: &str, norm: crate::arch::style::Norm, input: [usize; 3]) -> Network {
+    #[derive(serde::Deserialize)]
+    struct Rows {
+        rows: Vec<Row>,
+    }
+    let Rows { rows } = toml::from_str(rows).unwrap();
+    let style = Style { norm, ..Style::default() };
+    Network::new(Plan { rows, style, stochastic_depth: StochasticDepth::default(), input, classes: 3 }).unwrap()
+}
+
+fn double(network: &Network) -> Model {
+    let mut model = Model::new(network, Device::Cpu, 1).unwrap();
+    model.to_kind(Kind::Double);
+    model
+}
+
+fn tensor(model: &Model, name: &str) -> Tensor {
+    let found = model.params().iter().find(|(param, _)| param.name == name);
+    found.unwrap_or_else(|| panic!("{name}")).1.shallow_clone()
+}
+
+fn set(model: &Model, name: &str, value: &Tensor) {
+    let _no_grad = tch::no_grad_guard();
+    tensor(model, name).copy_(value);
+}
+
+fn largest_difference(a: &Tensor, b: &Tensor) -> f64 {
+    (a - b).abs().max().double_value(&[])
+}
+
+/// Network in Network, section 3: a 1x1 convolution is a dense layer at every pixel.
+#[test]
+fn a_one_by_one_convolution_is_a_dense_layer_per_pixel() {
+    let rows = "rows = [{ op = 'conv', kernel = 1, width = 7, act = 'none', name = 'c' }, { op = 'global_avg_pool' }, { op = 'classifier' }]";
+    let model = double(&from_rows(rows, crate::arch::style::Norm::None, [5, 6, 6]));
+    tch::manual_seed(3);
+    let x = Tensor::randn([4, 5, 6, 6], (Kind::Double, Device::Cpu));
+    let (weight, bias) = (tensor(&model, "c.conv.weight"), tensor(&model, "c.conv.bias"));
+    let convolved = x.conv2d(&weight, Some(&bias), [1, 1], [0, 0], [1, 1], 1);
+    let dense = x.permute([0, 2, 3, 1]).linear(&weight.view([7, 5]), Some(&bias)).permute([0, 3, 1, 2]);
+    assert!(largest_difference(&convolved, &dense) < 1e-14);
+    // The graph built from the row computes that convolution.
+    let logits = model.forward(&x, false).logits;
+    let head = dense.mean_dim([2i64, 3].as_slice(), false, None);
+    let expected = head.linear(&tensor(&model, "row3.weight"), Some(&tensor(&model, "row3.bias")));
+    assert!(largest_difference(&logits, &expected) < 1e-14);
+}
+
+/// ResNeXt, figure 3: (a) the sum of C bottlenecks, (b) C branches concatenated before one 1x1, (c) a grouped convolution.
+#[test]
+fn the_three_forms_of_a_resnext_block_compute_the_same() {
+    let (cardinality, width, channels) = (4, 2, 12);
+    let inner = cardinality * width;
+    let tail = "{ op = 'global_avg_pool' }, { op = 'classifier', name = 'fc' }";
+    let path = |last: &str| {
+        format!(
+            "[{{ op = 'conv', kernel = 1, width = {width} }}, {{ op = 'conv', kernel = 3, width = {width} }}{last}]"
+        )
+    };
+    let many = |last: &str| vec![path(last); cardinality].join(", ");
+    let expand = format!(", {{ op = 'conv', kernel = 1, width = {channels}, act = 'none', bias = false }}");
+    let a = format!(
+        "rows = [{{ op = 'residual', name = 'r', body = [{{ op = 'branches', join = 'sum', branches = [{}] }}] }}, {tail}]",
+        many(&expand)
+    );
+    let b = format!(
+        "rows = [{{ op = 'residual', name = 'r', body = [{{ op = 'branches', branches = [{}] }}{expand}] }}, {tail}]",
+        many("")
+    );
+    let c = format!(
+        "rows = [{{ op = 'residual', name = 'r', body = [{{ op = 'conv', kernel = 1, width = {inner} }}, \
+         {{ op = 'conv', kernel = 3, width = {inner}, groups = {cardinality} }}{expand}] }}, {tail}]"
+    );
+    let none = crate::arch::style::Norm::None;
+    let [a, b, c] = [a, b, c].map(|rows| double(&from_rows(&rows, none, [channels, 5, 5])));
+    // One set of weights, cut up as each form needs it.
+    for part in ["weight", "bias"] {
+        for (index, row) in [(0, "r.body.0"), (1, "r.body.1")] {
+            let whole = tensor(&c, &format!("{row}.conv.{part}"));
+            for i in 0..cardinality {
+                let piece = whole.narrow(0, (i * width) as i64, width as i64);
+                for form in [&a, &b] {
+                    set(form, &format!("r.body.0.{i}.{index}.conv.{part}"), &piece);
+                }
+            }
+        }
+    }
+    let last = tensor(&c, "r.body.2.conv.weight");
+    set(&b, "r.body.1.conv.weight", &last);
+    for i in 0..cardinality {
+        set(&a, &format!("r.body.0.{i}.2.conv.weight"), &last.narrow(1, (i * width) as i64, width as i64));
+    }
+    for name in ["fc.weight", "fc.bias"] {
+        for form in [&a, &b] {
+            set(form, name, &tensor(&c, name));
+        }
+    }
+    tch::manual_seed(5);
+    let x = Tensor::randn([2, channels as i64, 5, 5], (Kind::Double, Device::Cpu));
+    let [a, b, c] = [&a, &b, &c].map(|model| model.forward(&x, false).logits);
+    assert!(largest_difference(&a, &c) < 1e-12 && largest_difference(&b, &c) < 1e-12);
+    assert!(c.abs().max().double_value(&[]) > 1e-3, "the outputs are not all zero");
+}
+
+/// Zero-initialised last γ: every block starts as its shortcut, so that depth changes nothing at the start.
+#[test]
+fn zero_init_makes_blocks_start_as_their_shortcut() {
+    let logits = |keys: &str| {
+        let network = network(&format!("preset = 'resnet'\nlayout = 'cifar'\nshortcut = 'A'\n{keys}"), [3, 8, 8], 3);
+        let model = double(&network);
+        tch::manual_seed(7);
+        model.forward(&Tensor::randn([2, 3, 8, 8], (Kind::Double, Device::Cpu)), false).logits
+    };
+    let shallow = logits("depth = 8\nzero_init = true");
+    assert!(largest_difference(&shallow, &logits("depth = 20\nzero_init = true")) < 1e-12);
+    assert!(largest_difference(&shallow, &logits("depth = 20")) > 1e-3);
+}
+
+/// A gate far below zero carries the input on: a Highway layer is then the identity.
+#[test]
+fn a_closed_gate_is_the_identity() {
+    let rows = |bias: f64| {
+        format!(
+            "rows = [{{ op = 'highway', kernel = 3, width = 4, repeat = 3, gate_bias = {bias:?}, name = 'h' }}, \
+             {{ op = 'global_avg_pool' }}, {{ op = 'classifier', name = 'fc' }}]"
+        )
+    };
+    tch::manual_seed(9);
+    let x = Tensor::randn([2, 4, 6, 6], (Kind::Double, Device::Cpu));
+    let difference = |bias: f64| {
+        let model = double(&from_rows(&rows(bias), crate::arch::style::Norm::None, [4, 6, 6]));
+        let mean = x.mean_dim([2i64, 3].as_slice(), false, None);
+        let plain = mean.linear(&tensor(&model, "fc.weight"), Some(&tensor(&model, "fc.bias")));
+        largest_difference(&model.forward(&x, false).logits, &plain)
+    };
+    assert!(difference(-60.0) < 1e-12 && difference(0.0) > 1e-3);
+}
+
+/// Stochastic depth: at test the branch is multiplied by p; a step that drops every block runs the shortcuts alone.
+#[test]
+fn stochastic_depth_scales_by_p_at_test_and_skips_whole_blocks_in_training() {
+    let build = |survival: f64| {
+        let mut plan = network("preset = 'resnet'\ndepth = 8\nlayout = 'cifar'\nshortcut = 'A'", [3, 8, 8], 3).plan;
+        plan.stochastic_depth =
+            StochasticDepth { survival, decay: crate::arch::network::Decay::Uniform, ..plan.stochastic_depth };
+        Network::new(plan).unwrap()
+    };
+    let network = build(0.5);
+    assert!((network.expected_macs() / network.cost().macs as f64 - 0.5).abs() < 0.05);
+    let (half, whole) = (double(&network), double(&build(1.0)));
+    tch::manual_seed(11);
+    let x = Tensor::randn([4, 3, 8, 8], (Kind::Double, Device::Cpu));
+    assert!(largest_difference(&half.forward(&x, false).logits, &whole.forward(&x, false).logits) > 1e-4);
+    // Batch statistics of a block that was skipped do not move.
+    let never = double(&build(0.01));
+    tch::manual_seed(1);
+    never.forward(&x, true);
+    let mean = tensor(&never, "layer1.0.bn1.running_mean");
+    assert_eq!(mean.abs().max().double_value(&[]), 0.0);
+    let stem = tensor(&never, "bn1.running_mean");
+    assert!(stem.abs().max().double_value(&[]) > 0.0);
+}
