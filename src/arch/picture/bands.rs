@@ -194,7 +194,7 @@ pub fn block_name(plan: &Row) -> String {
 /// The row's name as its parameters have it; what follows a convolution.
 fn note(rows: &[RowNodes], plan: &Row) -> String {
     let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return String::new() };
-    let mut parts = vec![match (name(first), name(last)) {
+    let mut parts = vec![match (names(first).0, names(last).1) {
         (a, b) if a == b => a,
         (a, b) => format!("{a} – {b}"),
     }];
@@ -223,18 +223,20 @@ fn note(rows: &[RowNodes], plan: &Row) -> String {
     parts.join(" · ")
 }
 
-/// A label with a counter in it is replaced by what it became for the row's first layer with parameters.
-fn name(row: &RowNodes) -> String {
-    if !row.label.contains("{}") {
-        return row.label.clone();
+/// What the row's first and last layers with parameters are called. A label with a counter in it is replaced by what the
+/// counter gave them.
+fn names(row: &RowNodes) -> (String, String) {
+    if !row.label.contains('{') {
+        return (row.label.clone(), row.label.clone());
     }
-    let mut found = None;
+    let parts = row.label.split('.').count();
+    let mut found: Vec<String> = Vec::new();
     walk(&row.nodes, false, &mut |layer, _| {
-        if found.is_none() && !layer.params().is_empty() {
-            found = Some(layer.name.clone());
+        if !layer.params().is_empty() {
+            found.push(layer.name.split('.').take(parts).collect::<Vec<_>>().join("."));
         }
     });
-    found.unwrap_or_default()
+    (found.first().cloned().unwrap_or_default(), found.last().cloned().unwrap_or_default())
 }
 
 /// Every row behind a band, with its shapes and cost.

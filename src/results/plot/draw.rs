@@ -1,0 +1,144 @@
+//! Draws the data of a chart.
+
+use super::frame::Frame;
+use super::labels::{self, Circle};
+use super::svg::{FAINT, Font, escape, line, n, text, width};
+use super::{Chart, Marks, Point, Series, legend};
+use std::fmt::Write;
+
+/// Radius of the largest mark of a chart with areas, and of a mark without one.
+const LARGEST: f64 = 44.0;
+const DOT: f64 = 5.0;
+const LABEL: f64 = 13.5;
+
+pub fn chart(chart: &Chart) -> String {
+    let frame = Frame::new(chart, legend::room(chart));
+    let mut svg = frame.write(chart);
+    frame.clip(&mut svg, "plot");
+    svg.push_str("<g clip-path=\"url(#plot)\">\n");
+    for series in &chart.series {
+        if let Marks::Line { band, .. } = &series.marks {
+            draw_band(&mut svg, &frame, series.colour, band);
+        }
+    }
+    for series in &chart.series {
+        draw_line(&mut svg, &frame, series);
+    }
+    svg.push_str("</g>\n");
+    draw_points(&mut svg, chart, &frame);
+    legend::write(&mut svg, chart, &frame);
+    svg.push_str("</svg>\n");
+    svg
+}
+
+/// Radius of a mark whose area stands for a quantity.
+pub fn radius(chart: &Chart, area: f64) -> f64 {
+    let drawn = chart.series.iter().flat_map(|series| match &series.marks {
+        Marks::Points { points, .. } => points.as_slice(),
+        Marks::Line { .. } => &[],
+    });
+    let shown = chart.areas.iter().flat_map(|areas| areas.shown.iter().map(|(area, _)| *area));
+    let most = drawn.map(|point| point.area).chain(shown).fold(0.0, f64::max);
+    if area > 0.0 && most > 0.0 { (LARGEST * (area / most).sqrt()).max(2.0) } else { DOT }
+}
+
+fn draw_band(svg: &mut String, frame: &Frame, colour: &str, band: &[[f64; 3]]) {
+    let upper = band.iter().filter_map(|&[x, _, high]| frame.place(x, high));
+    let lower = band.iter().rev().filter_map(|&[x, low, _]| frame.place(x, low));
+    let corners: Vec<String> = upper.chain(lower).map(|[x, y]| format!("{},{}", n(x), n(y))).collect();
+    if corners.len() > 2 {
+        let _ = writeln!(svg, "<polygon points=\"{}\" fill=\"{colour}\" fill-opacity=\"0.16\"/>", corners.join(" "));
+    }
+}
+
+fn draw_line(svg: &mut String, frame: &Frame, series: &Series) {
+    let (points, thickness, style): (Vec<[f64; 2]>, f64, &str) = match &series.marks {
+        Marks::Line { points, dashed: true, .. } => (points.clone(), 2.2, " stroke-dasharray=\"6 4\""),
+        Marks::Line { points, .. } => (points.clone(), 2.2, ""),
+        Marks::Points { linked: false, .. } => return,
+        Marks::Points { points, .. } => {
+            (points.iter().map(|point| [point.x, point.y]).collect(), 1.6, " stroke-opacity=\"0.55\"")
+        }
+    };
+    let mut path = String::new();
+    let mut pen = 'M';
+    for [x, y] in points {
+        match frame.place(x, y) {
+            Some([x, y]) => {
+                let _ = write!(path, "{pen}{} {}", n(x), n(y));
+                pen = 'L';
+            }
+            None => pen = 'M',
+        }
+    }
+    let colour = series.colour;
+    let _ = writeln!(
+        svg,
+        "<path d=\"{path}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"{thickness}\" stroke-linejoin=\"round\" \
+         stroke-linecap=\"round\"{style}/>"
+    );
+}
+
+fn draw_points(svg: &mut String, chart: &Chart, frame: &Frame) {
+    let mut marks: Vec<(Circle, &Point, &Series)> = Vec::new();
+    let mut links: Vec<Circle> = Vec::new();
+    for series in &chart.series {
+        let Marks::Points { points, linked } = &series.marks else { continue };
+        let from = marks.len();
+        for point in points {
+            if let Some([x, y]) = frame.place(point.x, point.y) {
+                marks.push((Circle { x, y, r: radius(chart, point.area) }, point, series));
+            }
+        }
+        if *linked {
+            links.extend(marks[from..].windows(2).flat_map(|pair| beads(&pair[0].0, &pair[1].0)));
+        }
+    }
+    // Large ones first, so that none hides a smaller one.
+    marks.sort_by(|a, b| b.0.r.total_cmp(&a.0.r));
+    for (circle, point, series) in &marks {
+        let (Circle { x, y, r }, colour) = (*circle, series.colour);
+        let _ = writeln!(
+            svg,
+            "<circle cx=\"{}\" cy=\"{}\" r=\"{}\" fill=\"{colour}\" fill-opacity=\"0.42\" stroke=\"{colour}\" \
+             stroke-width=\"1.4\">{}</circle>",
+            n(x),
+            n(y),
+            n(r),
+            if point.hint.is_empty() { String::new() } else { format!("<title>{}</title>", escape(&point.hint)) }
+        );
+    }
+    draw_labels(svg, frame, &marks, &links);
+}
+
+/// Small circles along a line, for labels to keep off.
+fn beads(from: &Circle, to: &Circle) -> Vec<Circle> {
+    let count = ((to.x - from.x).hypot(to.y - from.y) / 12.0).ceil().max(1.0);
+    (1..count as usize)
+        .map(|step| step as f64 / count)
+        .map(|part| Circle { x: from.x + (to.x - from.x) * part, y: from.y + (to.y - from.y) * part, r: 1.0 })
+        .collect()
+}
+
+fn draw_labels(svg: &mut String, frame: &Frame, marks: &[(Circle, &Point, &Series)], links: &[Circle]) {
+    let named: Vec<&(Circle, &Point, &Series)> = marks.iter().filter(|(_, point, _)| !point.label.is_empty()).collect();
+    let circles: Vec<Circle> = named.iter().map(|(circle, ..)| *circle).collect();
+    let sizes: Vec<[f64; 2]> = named.iter().map(|(_, point, _)| [width(&point.label, LABEL), LABEL * 1.15]).collect();
+    let area = [frame.left + 3.0, frame.top + 2.0, frame.right - 2.0, frame.bottom - 3.0];
+    let unnamed = marks.iter().filter(|(_, point, _)| point.label.is_empty()).map(|(circle, ..)| *circle);
+    let others: Vec<Circle> = links.iter().copied().chain(unnamed).collect();
+    let places = labels::place(&circles, &sizes, &others, area);
+    for (label, circle) in places.iter().zip(&circles).filter(|(label, _)| label.led) {
+        // From the edge of the mark to the nearest side of the label.
+        let [x, y] = [
+            circle.x.clamp(label.x - label.w / 2.0, label.x + label.w / 2.0),
+            circle.y.clamp(label.y - label.h / 2.0 + 2.0, label.y + label.h / 2.0 - 2.0),
+        ];
+        let length = (x - circle.x).hypot(y - circle.y).max(1.0);
+        let start = [circle.x + (x - circle.x) / length * circle.r, circle.y + (y - circle.y) / length * circle.r];
+        line(svg, start, [x, y], FAINT, 0.9);
+    }
+    for (label, (_, point, _)) in places.iter().zip(&named) {
+        text(svg, [label.x - label.w / 2.0, label.y], &point.label, Font::new(LABEL).halo(), false);
+    }
+}

@@ -1,0 +1,128 @@
+//! Places labels beside their marks so that they do not lie on one another.
+
+/// A circle on the card that labels should keep off.
+#[derive(Clone, Copy, Debug)]
+pub struct Circle {
+    pub x: f64,
+    pub y: f64,
+    pub r: f64,
+}
+
+/// The box of a label, from its middle.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Label {
+    pub x: f64,
+    pub y: f64,
+    pub w: f64,
+    pub h: f64,
+    /// The label stands so far off its mark that a line must lead to it.
+    pub led: bool,
+}
+
+/// Distances from a mark's edge that are tried, and from which on a line leads to the label.
+const DISTANCES: [f64; 7] = [3.0, 8.0, 15.0, 24.0, 36.0, 52.0, 72.0];
+const LED: f64 = 14.0;
+const DIRECTIONS: usize = 24;
+const SWEEPS: usize = 12;
+
+/// One place a label, in order: `marks[i]` is that of `sizes[i]` (width, height). `others` are further things to keep off,
+/// `area` is left, top, right, bottom of what labels stay inside. The same input gives the same places.
+pub fn place(marks: &[Circle], sizes: &[[f64; 2]], others: &[Circle], area: [f64; 4]) -> Vec<Label> {
+    let candidates: Vec<Vec<(Label, f64)>> = marks
+        .iter()
+        .zip(sizes)
+        .map(|(mark, &size)| {
+            let fixed = |label: &Label| marks.iter().chain(others).map(|circle| covers(label, circle)).sum::<f64>();
+            around(mark, size).into_iter().map(|(label, cost)| (label, cost + fixed(&label) + outside(&label, area))).collect()
+        })
+        .collect();
+    let mut chosen: Vec<Label> = candidates.iter().filter_map(|list| list.first().map(|(label, _)| *label)).collect();
+    // Each label in turn takes its best place among the others, until none moves.
+    for _ in 0..SWEEPS {
+        let before = chosen.clone();
+        for index in 0..chosen.len() {
+            let cost = |label: &Label| -> f64 {
+                let rest = chosen.iter().zip(marks).enumerate().filter(|(other, _)| *other != index);
+                rest.map(|(_, (other, mark))| clash(label, &marks[index], other, mark)).sum()
+            };
+            let best = candidates[index].iter().map(|(label, own)| (own + cost(label), label));
+            if let Some((_, &label)) = best.min_by(|a, b| a.0.total_cmp(&b.0)) {
+                chosen[index] = label;
+            }
+        }
+        if chosen == before {
+            break;
+        }
+    }
+    chosen
+}
+
+/// Places around a mark with what each costs by itself: near ones first, to the right and left before the rest.
+fn around(mark: &Circle, [w, h]: [f64; 2]) -> Vec<(Label, f64)> {
+    let mut places = Vec::new();
+    if w < 1.8 * mark.r && h < mark.r {
+        places.push((Label { x: mark.x, y: mark.y, w, h, led: false }, 0.5));
+    }
+    for distance in DISTANCES {
+        for step in 0..DIRECTIONS {
+            let angle = step as f64 / DIRECTIONS as f64 * std::f64::consts::TAU;
+            let (dx, dy) = (angle.cos(), angle.sin());
+            let reach = mark.r + distance;
+            let label = Label {
+                x: mark.x + dx * (reach + w / 2.0),
+                y: mark.y + dy * (reach + h / 2.0),
+                w,
+                h,
+                led: distance > LED,
+            };
+            let preference = if dx > 0.9 { 0.0 } else if dx.abs() < 0.3 { 1.0 } else { 2.0 };
+            places.push((label, preference + distance * 0.6 + if label.led { 6.0 } else { 0.0 }));
+        }
+    }
+    places
+}
+
+/// How much a label hides a mark: all of a small one counts more than a corner of a large one.
+fn covers(label: &Label, circle: &Circle) -> f64 {
+    const GRID: [f64; 5] = [-0.5, -0.25, 0.0, 0.25, 0.5];
+    let inside = |fx: f64, fy: f64| {
+        let (dx, dy) = (label.x + fx * label.w - circle.x, label.y + fy * label.h - circle.y);
+        dx * dx + dy * dy < (circle.r + 1.0) * (circle.r + 1.0)
+    };
+    let hits = GRID.iter().flat_map(|&fx| GRID.iter().map(move |&fy| (fx, fy))).filter(|&(fx, fy)| inside(fx, fy)).count();
+    // The label's own large mark counts too; the place in its middle is cheap by what `around` says.
+    let weight = if circle.r > 20.0 { 0.35 } else { 2.0 };
+    hits as f64 * weight + if swallows(label, circle) { 8.0 } else { 0.0 }
+}
+
+/// The circle's middle lies under the label.
+fn swallows(label: &Label, circle: &Circle) -> bool {
+    circle.r < 20.0 && (label.x - circle.x).abs() < label.w / 2.0 && (label.y - circle.y).abs() < label.h / 2.0
+}
+
+fn outside(label: &Label, [left, top, right, bottom]: [f64; 4]) -> f64 {
+    let over = [
+        left - (label.x - label.w / 2.0),
+        label.x + label.w / 2.0 - right,
+        top - (label.y - label.h / 2.0),
+        label.y + label.h / 2.0 - bottom,
+    ];
+    over.iter().map(|over| over.max(0.0) * 50.0).sum()
+}
+
+/// What two labels cost one another: overlap most, a leading line through a label next.
+fn clash(a: &Label, mark_a: &Circle, b: &Label, mark_b: &Circle) -> f64 {
+    let x = (a.w + b.w) / 2.0 + 4.0 - (a.x - b.x).abs();
+    let y = (a.h + b.h) / 2.0 + 1.0 - (a.y - b.y).abs();
+    let overlap = if x > 0.0 && y > 0.0 { 100.0 + x * y } else { 0.0 };
+    let through = |label: &Label, mark: &Circle, other: &Label| {
+        let hit = label.led
+            && (1..20).any(|step| {
+                let part = f64::from(step) / 20.0;
+                let (x, y) = (mark.x + (label.x - mark.x) * part, mark.y + (label.y - mark.y) * part);
+                (x - other.x).abs() < other.w / 2.0 && (y - other.y).abs() < other.h / 2.0
+            });
+        if hit { 40.0 } else { 0.0 }
+    };
+    overlap + through(a, mark_a, b) + through(b, mark_b, a)
+}

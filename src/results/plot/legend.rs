@@ -1,0 +1,80 @@
+//! What the colours and areas mean, in a column on the right.
+
+use super::draw::radius;
+use super::frame::{Frame, WIDTH};
+use super::svg::{Anchor, EDGE, FAINT, Font, n, text, width};
+use super::{Chart, Marks};
+use std::fmt::Write;
+
+const SIZE: f64 = 15.0;
+const LINE: f64 = 25.0;
+
+/// Room that the legend takes on the right, margins included.
+pub fn room(chart: &Chart) -> f64 {
+    let names = chart.series.iter().map(|series| series.name.as_str()).filter(|name| !name.is_empty());
+    let widest = names.map(|name| width(name, SIZE)).fold(0.0, f64::max);
+    let areas = chart.areas.as_ref().map_or(0.0, |areas| {
+        let texts = areas.shown.iter().map(|(_, text)| width(text, SIZE - 1.0)).fold(0.0, f64::max);
+        (texts + 2.0 * largest(chart) + 16.0).max(width(&areas.label, SIZE))
+    });
+    match widest.max(areas) {
+        0.0 => 36.0,
+        widest => widest.max(areas - 30.0) + 92.0,
+    }
+}
+
+fn largest(chart: &Chart) -> f64 {
+    let shown = chart.areas.iter().flat_map(|areas| &areas.shown);
+    shown.map(|&(area, _)| radius(chart, area)).fold(0.0, f64::max)
+}
+
+pub fn write(svg: &mut String, chart: &Chart, frame: &Frame) {
+    let left = frame.right + 30.0;
+    let mut y = frame.top + 14.0;
+    for series in chart.series.iter().filter(|series| !series.name.is_empty()) {
+        let colour = series.colour;
+        // Writing to a string cannot fail.
+        let _ = match &series.marks {
+            Marks::Line { dashed, .. } => {
+                let dashes = if *dashed { " stroke-dasharray=\"6 4\"" } else { "" };
+                writeln!(
+                    svg,
+                    "<path d=\"M{} {y}h22\" stroke=\"{colour}\" stroke-width=\"2.6\"{dashes}/>",
+                    n(left - 4.0)
+                )
+            }
+            Marks::Points { .. } => writeln!(
+                svg,
+                "<circle cx=\"{}\" cy=\"{y}\" r=\"7.5\" fill=\"{colour}\" fill-opacity=\"0.5\" stroke=\"{colour}\" \
+                 stroke-width=\"1.5\"/>",
+                n(left + 7.0)
+            ),
+        };
+        text(svg, [left + 26.0, y], &series.name, Font::new(SIZE), false);
+        y += LINE;
+    }
+    let Some(areas) = &chart.areas else { return };
+    y += 22.0;
+    text(svg, [left, y], &areas.label, Font::new(SIZE).colour(FAINT), false);
+    // The circles stand in one another, on one ground, each with a line to its text.
+    let ground = y + 18.0 + 2.0 * largest(chart);
+    let centre = left + largest(chart);
+    for (area, label) in &areas.shown {
+        let r = radius(chart, *area);
+        let top = ground - 2.0 * r;
+        let end = centre + largest(chart) + 10.0;
+        let _ = writeln!(
+            svg,
+            "<circle cx=\"{}\" cy=\"{}\" r=\"{}\" fill=\"none\" stroke=\"{FAINT}\"/>\
+             <path d=\"M{} {}H{}\" stroke=\"{EDGE}\"/>",
+            n(centre),
+            n(ground - r),
+            n(r),
+            n(centre),
+            n(top),
+            n(end)
+        );
+        let font = Font::new(SIZE - 1.0).colour(FAINT).anchor(Anchor::Start);
+        text(svg, [(end + 5.0).min(WIDTH - 20.0), top], label, font, false);
+    }
+}

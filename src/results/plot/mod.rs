@@ -1,0 +1,97 @@
+//! Charts as SVG: lines with bands, scatters, bubbles, on linear or logarithmic axes.
+//!
+//! A [`Chart`] is plain data; [`Chart::svg`] lays it out and writes it. The picture is one card on white, so that it reads
+//! on dark pages, with presentation attributes only, so that several can stand in one page.
+
+mod axis;
+mod draw;
+mod frame;
+mod labels;
+mod legend;
+mod svg;
+
+#[cfg(test)]
+mod tests;
+
+pub use axis::{Axis, Scale, Unit};
+pub use svg::escape;
+
+/// Okabe and Ito's colours, darkest first: they stay apart for colour-blind readers.
+pub const COLOURS: [&str; 8] =
+    ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a7a7a", "#c9b800"];
+
+/// A picture of series over two axes.
+#[derive(Clone, Debug)]
+pub struct Chart {
+    pub title: String,
+    /// A line below the title; may be empty.
+    pub subtitle: String,
+    pub x: Axis,
+    pub y: Axis,
+    pub series: Vec<Series>,
+    /// What the area of points means, for the legend.
+    pub areas: Option<Areas>,
+}
+
+/// Marks of one colour and one line in the legend.
+#[derive(Clone, Debug)]
+pub struct Series {
+    /// Its line in the legend; a series without a name has none.
+    pub name: String,
+    pub colour: &'static str,
+    pub marks: Marks,
+}
+
+/// What a series is drawn as.
+#[derive(Clone, Debug)]
+pub enum Marks {
+    /// A line through (x, y); it breaks where a value is not finite. `band` holds (x, low, high), drawn pale behind it.
+    Line { points: Vec<[f64; 2]>, band: Vec<[f64; 3]>, dashed: bool },
+    /// Points, each with a label of its own or none. `linked` joins them, in order, by a thin line.
+    Points { points: Vec<Point>, linked: bool },
+}
+
+/// One mark of a scatter.
+#[derive(Clone, Debug)]
+pub struct Point {
+    pub x: f64,
+    pub y: f64,
+    /// In the units of [`Areas`]; 0 for a dot of the usual size.
+    pub area: f64,
+    /// May be empty.
+    pub label: String,
+    /// Shown where a reader points at the mark; may be empty.
+    pub hint: String,
+}
+
+/// The key to the area of points.
+#[derive(Clone, Debug)]
+pub struct Areas {
+    /// What is proportional to the area: "parameters".
+    pub label: String,
+    /// Areas that the legend shows, each with its text.
+    pub shown: Vec<(f64, String)>,
+}
+
+impl Chart {
+    /// A chart without series.
+    pub fn new(title: &str, x: Axis, y: Axis) -> Chart {
+        Chart { title: title.to_owned(), subtitle: String::new(), x, y, series: Vec::new(), areas: None }
+    }
+
+    /// The whole picture, a file of its own.
+    pub fn svg(&self) -> String {
+        draw::chart(self)
+    }
+
+    /// Every (x, y) that must be inside the axes, bands included.
+    fn extent(&self) -> impl Iterator<Item = [f64; 2]> + '_ {
+        self.series.iter().flat_map(|series| match &series.marks {
+            Marks::Line { points, band, .. } => {
+                let band = band.iter().flat_map(|&[x, low, high]| [[x, low], [x, high]]);
+                points.iter().copied().chain(band).collect::<Vec<_>>()
+            }
+            Marks::Points { points, .. } => points.iter().map(|point| [point.x, point.y]).collect(),
+        })
+    }
+}

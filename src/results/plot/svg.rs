@@ -1,0 +1,133 @@
+//! Text and numbers in SVG.
+
+use std::fmt::Write;
+
+pub const FONTS: &str = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif";
+pub const INK: &str = "#1b2430";
+pub const FAINT: &str = "#5b6675";
+pub const CARD: &str = "#ffffff";
+pub const EDGE: &str = "#d5dbe3";
+pub const GRID: &str = "#e7ebf0";
+
+/// Text that cannot be taken for markup; control characters, which XML does not have, become spaces.
+pub fn escape(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '"' => safe.push_str("&quot;"),
+            '\'' => safe.push_str("&#39;"),
+            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => safe.push(' '),
+            c => safe.push(c),
+        }
+    }
+    safe
+}
+
+/// A coordinate with two digits at most.
+pub fn n(value: f64) -> String {
+    let text = format!("{value:.2}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// Width of a text: the reader's font is unknown, so that of a rather wide one.
+pub fn width(text: &str, size: f64) -> f64 {
+    let ems: f64 = text
+        .chars()
+        .map(|c| match c {
+            'i' | 'j' | 'l' | '.' | ',' | ':' | '|' | '\'' | ' ' => 0.3,
+            'f' | 't' | 'r' | '(' | ')' | '-' | '/' => 0.39,
+            'm' | 'w' | 'M' | 'W' | '%' => 0.92,
+            'A'..='Z' => 0.68,
+            _ => 0.59,
+        })
+        .sum();
+    ems * size
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Anchor {
+    Start,
+    Middle,
+    End,
+}
+
+/// How a text is set.
+#[derive(Clone, Copy)]
+pub struct Font {
+    pub size: f64,
+    pub bold: bool,
+    pub colour: &'static str,
+    pub anchor: Anchor,
+    /// A white rim, so that the text reads over lines and marks.
+    pub halo: bool,
+}
+
+impl Font {
+    pub fn new(size: f64) -> Font {
+        Font { size, bold: false, colour: INK, anchor: Anchor::Start, halo: false }
+    }
+
+    pub fn bold(self) -> Font {
+        Font { bold: true, ..self }
+    }
+
+    pub fn colour(self, colour: &'static str) -> Font {
+        Font { colour, ..self }
+    }
+
+    pub fn anchor(self, anchor: Anchor) -> Font {
+        Font { anchor, ..self }
+    }
+
+    pub fn halo(self) -> Font {
+        Font { halo: true, ..self }
+    }
+}
+
+/// Writes a text with the middle of its height at `y`; `turned` runs upwards.
+pub fn text(svg: &mut String, [x, y]: [f64; 2], text: &str, font: Font, turned: bool) {
+    if text.is_empty() {
+        return;
+    }
+    let Font { size, bold, colour, anchor, halo } = font;
+    let baseline = size * 0.35;
+    let place = if turned {
+        format!("transform=\"translate({} {}) rotate(-90)\"", n(x + baseline), n(y))
+    } else {
+        format!("x=\"{}\" y=\"{}\"", n(x), n(y + baseline))
+    };
+    let anchor = match anchor {
+        Anchor::Start => "",
+        Anchor::Middle => " text-anchor=\"middle\"",
+        Anchor::End => " text-anchor=\"end\"",
+    };
+    let weight = if bold { " font-weight=\"600\"" } else { "" };
+    let rim = if halo {
+        " stroke=\"#ffffff\" stroke-width=\"3\" stroke-linejoin=\"round\" paint-order=\"stroke\""
+    } else {
+        ""
+    };
+    // Writing to a string cannot fail.
+    let _ = writeln!(
+        svg,
+        "<text {place} font-size=\"{}\" fill=\"{colour}\"{anchor}{weight}{rim}>{}</text>",
+        n(size),
+        escape(text)
+    );
+}
+
+/// A straight line.
+pub fn line(svg: &mut String, [x1, y1]: [f64; 2], [x2, y2]: [f64; 2], colour: &str, width: f64) {
+    let _ = writeln!(
+        svg,
+        "<line x1=\"{}\" y1=\"{}\" x2=\"{}\" y2=\"{}\" stroke=\"{colour}\" stroke-width=\"{}\"/>",
+        n(x1),
+        n(y1),
+        n(x2),
+        n(y2),
+        n(width)
+    );
+}
