@@ -5,7 +5,7 @@ STRATA = target/release/strata
 CARGO_FLAGS = --release --locked
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build experiment test lint clean
+.PHONY: help setup build experiment tables test lint clean
 
 help: ## list the targets
 	@echo "Strata: experiments on deep convolutional architectures. Targets:"
@@ -20,6 +20,9 @@ build: setup ## the program, in target/release/strata
 
 experiment: build ## train experiments/NAME.toml (NAME=googlenet), after bringing whatever is missing
 	@$(STRATA) train $(NAME) $(ARGS)
+
+tables: build ## results/tables: what every architecture costs, the chart of accuracy against operations
+	@$(STRATA) tables
 
 test: setup ## the whole test suite
 	@cargo test $(CARGO_FLAGS)

@@ -21,10 +21,12 @@ fn main() -> ExitCode {
     let shared = &arguments.shared;
     let result = match &arguments.command {
         Command::Train(command) => cli::train::run(command, shared),
+        Command::Sweep(command) => cli::sweep::run(command, shared),
         Command::Cost(command) => cli::cost::run(command, shared),
         Command::Show(command) => cli::show::run(command, shared),
         Command::Eval(command) => cli::eval::run(command, shared),
         Command::Predict(command) => cli::predict::run(command, shared),
+        Command::Tables(command) => cli::tables::run(command, shared),
         Command::Fetch(command) => cli::fetch::run(command),
         Command::Doctor => cli::doctor::run(shared),
     };

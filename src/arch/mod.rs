@@ -11,6 +11,7 @@ pub mod node;
 pub mod params;
 pub mod picture;
 pub mod presets;
+pub mod rewrite;
 pub mod rows;
 pub mod scaling;
 pub mod shape;

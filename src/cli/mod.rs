@@ -8,6 +8,8 @@ pub mod predict;
 mod progress;
 mod runs;
 pub mod show;
+pub mod sweep;
+pub mod tables;
 pub mod train;
 
 use anyhow::{Context, Result, bail};
@@ -42,6 +44,8 @@ pub struct Arguments {
 pub enum Command {
     /// Run experiments: train, validate every epoch, test at the end; resume what was interrupted, skip what is finished
     Train(train::Train),
+    /// Run every point of a file's [sweep]: skip what is finished, go on past failures, keep one table
+    Sweep(sweep::Sweep),
     /// Parameters, multiply-adds and activations of networks, before anything runs
     Cost(cost::Cost),
     /// The experiment with every row of the network written out, ready to edit
@@ -50,6 +54,8 @@ pub enum Command {
     Eval(eval::Eval),
     /// The top classes of images, or the logits of a tensor
     Predict(predict::Predict),
+    /// Tables and a chart that compare the architectures of a folder: cost, published accuracy
+    Tables(tables::Tables),
     /// Bring a dataset into the cache, checked
     Fetch(fetch::Fetch),
     /// What was found here: libtorch, device, threads, precision, datasets
@@ -123,6 +129,18 @@ impl Shared {
         }
     }
 
+    /// A command of this program with the options that a run of its own needs.
+    pub fn child<'a>(&self, command: &'a mut std::process::Command) -> &'a mut std::process::Command {
+        command.arg("--results").arg(&self.results).arg("--device").arg(&self.device);
+        if let Some(threads) = self.threads {
+            command.arg("--threads").arg(threads.to_string());
+        }
+        if self.quiet {
+            command.arg("--quiet");
+        }
+        command
+    }
+
     /// Reads the experiment that a path or a name stands for.
     pub fn experiment(&self, file: &str) -> Result<Experiment> {
         experiment(file, &self.set)
@@ -156,7 +174,7 @@ fn native_bf16() -> bool {
 }
 
 /// The experiment file that a path or a name stands for.
-fn locate(file: &str) -> Result<PathBuf> {
+pub fn locate(file: &str) -> Result<PathBuf> {
     let path = PathBuf::from(file);
     if path.is_file() {
         return Ok(path);

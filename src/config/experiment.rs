@@ -52,6 +52,9 @@ struct Keys {
     #[serde(default)]
     train: TrainKeys,
     expect: Option<Expect>,
+    // What `strata sweep` varies; a single run passes it over.
+    #[allow(dead_code)]
+    sweep: Option<serde::de::IgnoredAny>,
 }
 
 impl Experiment {
@@ -140,7 +143,7 @@ impl Experiment {
     }
 }
 
-fn build(root: &DeTable, name: &str, machine: Machine) -> Result<Experiment, Problem> {
+pub(super) fn build(root: &DeTable, name: &str, machine: Machine) -> Result<Experiment, Problem> {
     let mut root = root.clone();
     let whole = Spanned::new(0..0, root.clone());
     let keys = Keys::deserialize(Deserializer::from(whole)).map_err(|error| from_serde(&error, "", &[]))?;

@@ -6,6 +6,7 @@ mod expect;
 mod experiment;
 mod model;
 mod problem;
+mod sweep;
 pub mod train;
 
 pub use data::Data;
@@ -13,4 +14,5 @@ pub use expect::Expect;
 pub use experiment::{Experiment, Machine};
 pub use model::Origin;
 pub use problem::{ConfigError, nearest};
+pub use sweep::{Point, Sweep};
 pub use train::{Optimizer, Precision, Schedule, Train};

@@ -30,6 +30,7 @@ pub struct TrainKeys {
     pub clip_norm: Option<f64>,
     pub ema: Option<f64>,
     pub precision: Option<PrecisionName>,
+    pub rewrites: Option<bool>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -139,6 +140,8 @@ pub struct Train {
     /// Decay of the moving average of the weights that is evaluated; 0 for none.
     pub ema: f64,
     pub precision: Precision,
+    /// Carry out convolutions in the cheapest way that computes the same; off to doubt a result.
+    pub rewrites: bool,
 }
 
 impl TrainKeys {
@@ -169,6 +172,7 @@ impl TrainKeys {
                 PrecisionName::Auto if native_bf16 => Precision::Bf16,
                 PrecisionName::Auto => Precision::Fp32,
             },
+            rewrites: self.rewrites.unwrap_or(true),
         };
         train.check()?;
         Ok(train)
@@ -336,6 +340,7 @@ impl Train {
                 Precision::Fp32 => PrecisionName::Fp32,
                 Precision::Bf16 => PrecisionName::Bf16,
             }),
+            rewrites: Some(self.rewrites),
             ..TrainKeys::default()
         };
         let adam = |keys: &mut TrainKeys, name, beta1, beta2, eps| {

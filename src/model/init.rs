@@ -9,10 +9,16 @@ pub fn initialise(params: &[(Param, Tensor)], init: &Init, seed: u64) {
     let _no_grad = tch::no_grad_guard();
     for (param, tensor) in params {
         let mut tensor = tensor.shallow_clone();
-        tch::manual_seed(random::key(seed, &format!("init {}", param.name), &[]) as i64);
+        let key = random::key(seed, &format!("init {}", param.name), &[]);
+        let draw = |tensor: &mut Tensor, law: Law| {
+            let values = law.draw(key, tensor.numel());
+            tensor.copy_(&Tensor::from_slice(&values).view(param.shape.as_slice()));
+        };
         match param.role {
-            Role::ConvWeight { groups } => draw(&mut tensor, init.conv, init.conv_std, fans(&param.shape, groups)),
-            Role::LinearWeight => draw(&mut tensor, init.linear, init.linear_std, fans(&param.shape, 1)),
+            Role::ConvWeight { groups } => {
+                draw(&mut tensor, Law::new(init.conv, init.conv_std, fans(&param.shape, groups)));
+            }
+            Role::LinearWeight => draw(&mut tensor, Law::new(init.linear, init.linear_std, fans(&param.shape, 1))),
             Role::ConvBias(own) => constant(&mut tensor, own.unwrap_or(init.bias)),
             Role::LinearBias(value) | Role::Gamma(value) => constant(&mut tensor, value),
             Role::Beta | Role::RunningMean => constant(&mut tensor, 0.0),
@@ -28,23 +34,100 @@ fn fans(shape: &[i64], groups: usize) -> (f64, f64) {
     ((at(1) * area) as f64, (at(0) * area) as f64 / groups as f64)
 }
 
-fn draw(tensor: &mut Tensor, scheme: Scheme, std: f64, (fan_in, fan_out): (f64, f64)) {
-    let uniform = |tensor: &mut Tensor, bound: f64| {
-        let _ = tensor.uniform_(-bound, bound);
-    };
-    let normal = |tensor: &mut Tensor, std: f64| {
-        let _ = tensor.normal_(0.0, std);
-    };
-    match scheme {
-        Scheme::HeFanOut => normal(tensor, (2.0 / fan_out).sqrt()),
-        Scheme::HeFanIn => normal(tensor, (2.0 / fan_in).sqrt()),
-        Scheme::GlorotUniform => uniform(tensor, (6.0 / (fan_in + fan_out)).sqrt()),
-        Scheme::UniformFanIn => uniform(tensor, 1.0 / fan_in.sqrt()),
-        Scheme::UniformFanOut => uniform(tensor, 1.0 / fan_out.sqrt()),
-        Scheme::Normal => normal(tensor, std),
+/// A distribution around zero.
+#[derive(Clone, Copy)]
+enum Law {
+    Normal { std: f32 },
+    Uniform { bound: f32 },
+}
+
+impl Law {
+    fn new(scheme: Scheme, std: f64, (fan_in, fan_out): (f64, f64)) -> Law {
+        let normal = |std: f64| Law::Normal { std: std as f32 };
+        let uniform = |bound: f64| Law::Uniform { bound: bound as f32 };
+        match scheme {
+            Scheme::HeFanOut => normal((2.0 / fan_out).sqrt()),
+            Scheme::HeFanIn => normal((2.0 / fan_in).sqrt()),
+            Scheme::GlorotUniform => uniform((6.0 / (fan_in + fan_out)).sqrt()),
+            Scheme::UniformFanIn => uniform(1.0 / fan_in.sqrt()),
+            Scheme::UniformFanOut => uniform(1.0 / fan_out.sqrt()),
+            Scheme::Normal => normal(std),
+        }
+    }
+
+    /// `count` values, each from (key, its index) alone: the same on every device and for every number of threads.
+    fn draw(self, key: u64, count: usize) -> Vec<f32> {
+        let mut values = vec![0.0; count];
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let piece = count.div_ceil(threads).next_multiple_of(2).max(1 << 16);
+        std::thread::scope(|scope| {
+            for (number, values) in values.chunks_mut(piece).enumerate() {
+                scope.spawn(move || self.fill(key, (number * piece / 2) as u64, values));
+            }
+        });
+        values
+    }
+
+    /// Values two by two; the first pair has number `first`.
+    fn fill(self, key: u64, first: u64, values: &mut [f32]) {
+        const UNIT: f32 = 1.0 / (1u64 << 24) as f32;
+        for (pair, number) in values.chunks_mut(2).zip(first..) {
+            let word = random::word(key, number);
+            // Two numbers in (0, 1] and [0, 1) of 24 bits each.
+            let (u, v) = (((word >> 40) + 1) as f32 * UNIT, ((word >> 8) & 0xFF_FFFF) as f32 * UNIT);
+            let drawn = match self {
+                Law::Uniform { bound } => [bound * (2.0 * u - 1.0), bound * (2.0 * v - 1.0)],
+                // Box and Muller's pair of normal numbers
+                Law::Normal { std } => {
+                    let (sin, cos) = (std::f32::consts::TAU * v).sin_cos();
+                    let radius = std * (-2.0 * u.ln()).sqrt();
+                    [radius * cos, radius * sin]
+                }
+            };
+            pair.copy_from_slice(&drawn[..pair.len()]);
+        }
     }
 }
 
 fn constant(tensor: &mut Tensor, value: f64) {
     let _ = tensor.fill_(value);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn moments(values: &[f32]) -> (f64, f64) {
+        let count = values.len() as f64;
+        let mean = values.iter().map(|&x| f64::from(x)).sum::<f64>() / count;
+        (mean, (values.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum::<f64>() / count).sqrt())
+    }
+
+    #[test]
+    fn draws_have_the_moments_they_should() {
+        let (mean, std) = moments(&Law::Normal { std: 0.1 }.draw(1, 400_001));
+        assert!(mean.abs() < 1e-3 && (std - 0.1).abs() < 1e-3, "{mean} {std}");
+        let uniform = Law::Uniform { bound: 0.3 }.draw(2, 400_000);
+        let (mean, std) = moments(&uniform);
+        assert!(mean.abs() < 2e-3 && (std - 0.3 / 3f64.sqrt()).abs() < 1e-3, "{mean} {std}");
+        assert!(uniform.iter().all(|x| x.abs() <= 0.3));
+    }
+
+    #[test]
+    fn a_value_depends_on_its_index_alone() {
+        let law = Law::Normal { std: 1.0 };
+        let whole = law.draw(7, 300_000);
+        assert_eq!(whole[..1000], law.draw(7, 1000));
+        let mut tail = vec![0.0; 10];
+        law.fill(7, 149_995, &mut tail);
+        assert_eq!(whole[299_990..], tail);
+    }
+
+    #[test]
+    fn he_initialisation_follows_the_fans() {
+        // 3x3, 64 to 128 channels in 2 groups: fan_in = 32 · 9, fan_out = 128 · 9 / 2
+        assert_eq!(fans(&[128, 32, 3, 3], 2), (288.0, 576.0));
+        let Law::Normal { std } = Law::new(Scheme::HeFanOut, 0.0, (288.0, 576.0)) else { panic!() };
+        assert!((f64::from(std) - (2.0f64 / 576.0).sqrt()).abs() < 1e-7);
+    }
 }

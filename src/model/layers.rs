@@ -1,18 +1,27 @@
 //! Layers as tch modules. Every argument is explicit: tch's defaults are not PyTorch's.
 
 use crate::arch::layer::{Act, Conv, Layer, Op};
+use crate::arch::rewrite::ConvPlan;
 use crate::arch::shape::Shape;
 use crate::arch::window::{Pad, Window};
 use tch::Tensor;
 use tch::nn::{ModuleT, SequentialT};
 
-/// Appends a layer to a chain; `tensors` are the layer's, in the order of [`Layer::params`].
-pub fn add(chain: SequentialT, layer: &Layer, tensors: Vec<Tensor>) -> SequentialT {
+/// Appends a layer to a chain; `tensors` are the layer's, in the order of [`Layer::params`]. With `rewrite`, convolutions
+/// are carried out as [`ConvPlan::rewritten`] says.
+pub fn add(chain: SequentialT, layer: &Layer, tensors: Vec<Tensor>, rewrite: bool) -> SequentialT {
     let mut tensors = tensors.into_iter();
     let mut next = || tensors.next();
     match &layer.op {
         Op::Conv(conv) => match next() {
-            Some(weight) => chain.add(Convolution::new(conv, layer.input, weight, next())),
+            Some(weight) => {
+                let plan = if rewrite {
+                    ConvPlan::rewritten(conv, layer.input, layer.output)
+                } else {
+                    ConvPlan::plain(conv, layer.input)
+                };
+                chain.add(Convolution::new(conv, plan, weight, next()))
+            }
             None => chain,
         },
         Op::Linear { .. } => match next() {
@@ -81,7 +90,12 @@ fn local_response_norm(x: &Tensor, size: i64, alpha: f64, beta: f64, k: f64) -> 
     x / (mean * alpha + k).pow_tensor_scalar(beta)
 }
 
-/// A window's numbers as tch takes them; padding that differs between sides is added by hand.
+/// Padding that libtorch's kernels do not take because its sides differ: left, right, top, bottom.
+fn by_hand(pad: Pad) -> Option<[i64; 4]> {
+    (!pad.symmetric()).then_some([pad.left, pad.right, pad.top, pad.bottom].map(|n| n as i64))
+}
+
+/// A pooling window's numbers as tch takes them; padding that differs between sides is added by hand.
 #[derive(Debug)]
 struct Slide {
     kernel: [i64; 2],
@@ -99,13 +113,12 @@ impl Slide {
             Shape::Vector { .. } => (1, 1),
         };
         let pad = window.pad(h, w);
-        let Pad { top, bottom, left, right } = pad;
         let pair = |h: usize, w: usize| [h as i64, w as i64];
-        let by_hand = (!pad.symmetric()).then_some([left as i64, right as i64, top as i64, bottom as i64]);
+        let by_hand = by_hand(pad);
         Slide {
             kernel: pair(window.kernel.h, window.kernel.w),
             stride: pair(window.stride.h, window.stride.w),
-            pad: if by_hand.is_some() { [0, 0] } else { pair(top, left) },
+            pad: if by_hand.is_some() { [0, 0] } else { pair(pad.top, pad.left) },
             by_hand,
             fill,
             ceil: window.ceil,
@@ -124,20 +137,44 @@ impl Slide {
 struct Convolution {
     weight: Tensor,
     bias: Option<Tensor>,
-    slide: Slide,
+    /// Rows and columns of the kernel that are used, where that is not all of them: first row, rows, first column, columns.
+    crop: Option<[i64; 4]>,
+    by_hand: Option<[i64; 4]>,
+    pad: [i64; 2],
+    stride: [i64; 2],
     groups: i64,
+    dense: bool,
 }
 
 impl Convolution {
-    fn new(conv: &Conv, input: Shape, weight: Tensor, bias: Option<Tensor>) -> Convolution {
-        Convolution { weight, bias, slide: Slide::new(&conv.window, input, 0.0), groups: conv.groups as i64 }
+    fn new(conv: &Conv, plan: ConvPlan, weight: Tensor, bias: Option<Tensor>) -> Convolution {
+        let ConvPlan { first, taps, pad, dense } = plan;
+        let crop = (taps != conv.window.kernel).then_some([first.h, taps.h, first.w, taps.w].map(|n| n as i64));
+        let by_hand = by_hand(pad);
+        Convolution {
+            weight,
+            bias,
+            crop,
+            by_hand,
+            pad: if by_hand.is_some() { [0, 0] } else { [pad.top as i64, pad.left as i64] },
+            stride: [conv.window.stride.h as i64, conv.window.stride.w as i64],
+            groups: conv.groups as i64,
+            dense,
+        }
     }
 }
 
 impl ModuleT for Convolution {
     fn forward_t(&self, x: &Tensor, _train: bool) -> Tensor {
-        let Slide { stride, pad, .. } = self.slide;
-        self.slide.padded(x).conv2d(&self.weight, self.bias.as_ref(), stride, pad, [1, 1], self.groups)
+        let cropped = self.crop.map(|[top, h, left, w]| self.weight.narrow(2, top, h).narrow(3, left, w));
+        let weight = cropped.as_ref().unwrap_or(&self.weight);
+        if self.dense {
+            // Channels last, a pixel is a row of a matrix: no copy before or after.
+            let rows = x.permute([0, 2, 3, 1]);
+            return rows.linear(&weight.flatten(1, -1), self.bias.as_ref()).permute([0, 3, 1, 2]);
+        }
+        let padded = self.by_hand.map(|pad| x.pad(pad, "constant", 0.0));
+        padded.as_ref().unwrap_or(x).conv2d(weight, self.bias.as_ref(), self.stride, self.pad, [1, 1], self.groups)
     }
 }
 

@@ -49,9 +49,21 @@ impl Model {
     /// # Errors
     /// When the device has not enough memory.
     pub fn new(network: &Network, device: Device, seed: u64) -> Result<Model, TorchError> {
+        Model::build(network, device, seed, true)
+    }
+
+    /// The same without the rewrites of [`crate::arch::rewrite`]: every layer is carried out as it is written.
+    ///
+    /// # Errors
+    /// As [`Model::new`].
+    pub fn new_unrewritten(network: &Network, device: Device, seed: u64) -> Result<Model, TorchError> {
+        Model::build(network, device, seed, false)
+    }
+
+    fn build(network: &Network, device: Device, seed: u64, rewrite: bool) -> Result<Model, TorchError> {
         catch(|| {
             let store = nn::VarStore::new(device);
-            let mut builder = Builder { root: store.root(), params: Vec::new() };
+            let mut builder = Builder { root: store.root(), params: Vec::new(), rewrite };
             let mut segments = Vec::new();
             let mut trunk = nn::seq_t();
             for node in network.rows.iter().flat_map(|row| &row.nodes) {
@@ -138,6 +150,7 @@ impl Model {
 struct Builder<'a> {
     root: nn::Path<'a>,
     params: Vec<(Param, Tensor)>,
+    rewrite: bool,
 }
 
 impl Builder<'_> {
@@ -149,7 +162,7 @@ impl Builder<'_> {
         match node {
             Node::Layer(layer) => {
                 let tensors = self.tensors(layer);
-                layers::add(chain, layer, tensors)
+                layers::add(chain, layer, tensors, self.rewrite)
             }
             Node::Branches { join, branches } => {
                 let branches = branches.iter().map(|branch| self.chain(branch)).collect();

@@ -1,11 +1,15 @@
-//! What a run leaves behind: its folder, its tables.
+//! What a run leaves behind: its folder, its tables; and the charts and tables that compare networks.
 
 mod format;
+pub mod plot;
 mod run_folder;
 mod run_info;
 mod summary;
+mod sweep_table;
+pub mod tables;
 
 pub use format::{accuracy, significant};
 pub use run_folder::{EPOCH_COLUMNS, EpochRow, RunError, RunFolder};
 pub use run_info::{RunInfo, utc_now};
+pub use sweep_table::{status, write_sweep_table};
 pub use summary::{Status, Summary, read_summary};

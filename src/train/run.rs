@@ -148,7 +148,8 @@ struct Session<'a> {
 impl Session<'_> {
     fn train(&self, info: &RunInfo, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
         let Session { experiment, splits, folder, .. } = self;
-        let mut model = Model::new(&experiment.network, self.options.device, experiment.seed)?;
+        let build = if experiment.train.rewrites { Model::new } else { Model::new_unrewritten };
+        let mut model = build(&experiment.network, self.options.device, experiment.seed)?;
         model.use_channels_last()?;
         let mut stepper = Stepper::new(&experiment.train, model.trainable());
         let average = (experiment.train.ema > 0.0).then(|| Average::new(&model, experiment.train.ema));

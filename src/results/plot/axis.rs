@@ -8,6 +8,8 @@ pub struct Axis {
     pub scale: Scale,
     /// Lowest and highest value; without it, what the data take with round ends.
     pub range: Option<[f64; 2]>,
+    /// Room at both ends beyond the data, as a part of what they span: large marks need it. 0 ends at round values.
+    pub padding: f64,
     pub unit: Unit,
 }
 
@@ -44,7 +46,7 @@ pub struct Span {
 
 impl Axis {
     pub fn new(label: &str) -> Axis {
-        Axis { label: label.to_owned(), scale: Scale::Linear, range: None, unit: Unit::Plain }
+        Axis { label: label.to_owned(), scale: Scale::Linear, range: None, padding: 0.0, unit: Unit::Plain }
     }
 
     pub fn log(mut self) -> Axis {
@@ -62,13 +64,18 @@ impl Axis {
         self
     }
 
+    pub fn padding(mut self, padding: f64) -> Axis {
+        self.padding = padding;
+        self
+    }
+
     /// Fits the axis to values; those that cannot stand on it are left out.
     pub fn span(&self, values: impl Iterator<Item = f64>) -> Span {
         let usable = |value: &f64| value.is_finite() && (self.scale == Scale::Linear || *value > 0.0);
         let [low, high] = self.range.unwrap_or_else(|| {
-            let bounds = values.filter(usable).fold([f64::INFINITY, f64::NEG_INFINITY], |[low, high], value| {
-                [low.min(value), high.max(value)]
-            });
+            let bounds = values
+                .filter(usable)
+                .fold([f64::INFINITY, f64::NEG_INFINITY], |[low, high], value| [low.min(value), high.max(value)]);
             if bounds[0] > bounds[1] { [1.0, 2.0] } else { bounds }
         });
         match self.scale {
@@ -79,10 +86,11 @@ impl Axis {
 
     fn linear(&self, low: f64, high: f64) -> Span {
         // One value alone gets room on both sides.
-        let room = if high > low { 0.0 } else { (low.abs() * 0.1).max(0.5) };
+        let room = if high > low { (high - low) * self.padding } else { (low.abs() * 0.1).max(0.5) };
+        let room = if self.range.is_some() && high > low { 0.0 } else { room };
         let (mut low, mut high) = (low - room, high + room);
         let step = nice((high - low) / 7.0);
-        if self.range.is_none() {
+        if self.range.is_none() && self.padding == 0.0 {
             (low, high) = ((low / step + 1e-9).floor() * step, (high / step - 1e-9).ceil() * step);
         }
         let digits = match self.unit {
@@ -106,7 +114,10 @@ impl Axis {
         let (low, high) = match self.range {
             Some(_) => (low, high),
             // A little room, so that no point stands on the frame.
-            None => (low / 1.25, high * 1.25),
+            None => {
+                let room = (high / low).powf(self.padding).max(1.25);
+                (low / room, high * room)
+            }
         };
         let decades = (high / low).log10();
         let numbered = |digit: u32| digit == 1 || decades < 4.0 && matches!(digit, 2 | 5);
@@ -157,8 +168,10 @@ fn nice(step: f64) -> f64 {
 
 /// Digits behind the point that a step needs.
 fn decimals(step: f64) -> usize {
-    (0..10).find(|&digits| {
-        let scaled = step * 10f64.powi(digits);
-        (scaled - scaled.round()).abs() < 1e-6 * scaled
-    }).unwrap_or(0) as usize
+    (0..10)
+        .find(|&digits| {
+            let scaled = step * 10f64.powi(digits);
+            (scaled - scaled.round()).abs() < 1e-6 * scaled
+        })
+        .unwrap_or(0) as usize
 }

@@ -2,12 +2,12 @@
 
 use super::frame::Frame;
 use super::labels::{self, Circle};
-use super::svg::{FAINT, Font, escape, line, n, text, width};
-use super::{Chart, Marks, Point, Series, legend};
+use super::svg::{Anchor, FAINT, Font, escape, line, n, text, width};
+use super::{Chart, Marks, Point, Series, darker, legend};
 use std::fmt::Write;
 
 /// Radius of the largest mark of a chart with areas, and of a mark without one.
-const LARGEST: f64 = 44.0;
+const LARGEST: f64 = 36.0;
 const DOT: f64 = 5.0;
 const LABEL: f64 = 13.5;
 
@@ -138,7 +138,8 @@ fn draw_labels(svg: &mut String, frame: &Frame, marks: &[(Circle, &Point, &Serie
         let start = [circle.x + (x - circle.x) / length * circle.r, circle.y + (y - circle.y) / length * circle.r];
         line(svg, start, [x, y], FAINT, 0.9);
     }
-    for (label, (_, point, _)) in places.iter().zip(&named) {
-        text(svg, [label.x - label.w / 2.0, label.y], &point.label, Font::new(LABEL).halo(), false);
+    for (label, (_, point, series)) in places.iter().zip(&named) {
+        let font = Font::new(LABEL).colour(darker(series.colour)).anchor(Anchor::Middle).halo();
+        text(svg, [label.x, label.y], &point.label, font, false);
     }
 }

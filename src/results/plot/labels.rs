@@ -30,10 +30,17 @@ const SWEEPS: usize = 12;
 pub fn place(marks: &[Circle], sizes: &[[f64; 2]], others: &[Circle], area: [f64; 4]) -> Vec<Label> {
     let candidates: Vec<Vec<(Label, f64)>> = marks
         .iter()
+        .enumerate()
         .zip(sizes)
-        .map(|(mark, &size)| {
-            let fixed = |label: &Label| marks.iter().chain(others).map(|circle| covers(label, circle)).sum::<f64>();
-            around(mark, size).into_iter().map(|(label, cost)| (label, cost + fixed(&label) + outside(&label, area))).collect()
+        .map(|((index, mark), &size)| {
+            let rest = || marks.iter().enumerate().filter(move |(other, _)| *other != index).map(|(_, circle)| circle);
+            let fixed = |label: &Label| {
+                let covered: f64 = rest().chain(others).map(|circle| covers(label, circle)).sum();
+                let own = gap(label, mark);
+                let astray = rest().filter(|circle| gap(label, circle) < own - 0.5).count();
+                covered + 6.0 * astray as f64 + outside(label, area)
+            };
+            around(mark, size).into_iter().map(|(label, cost)| (label, cost + fixed(&label))).collect()
         })
         .collect();
     let mut chosen: Vec<Label> = candidates.iter().filter_map(|list| list.first().map(|(label, _)| *label)).collect();
@@ -75,24 +82,36 @@ fn around(mark: &Circle, [w, h]: [f64; 2]) -> Vec<(Label, f64)> {
                 h,
                 led: distance > LED,
             };
-            let preference = if dx > 0.9 { 0.0 } else if dx.abs() < 0.3 { 1.0 } else { 2.0 };
+            let preference = if dx > 0.9 {
+                0.0
+            } else if dx.abs() < 0.3 {
+                1.0
+            } else {
+                2.0
+            };
             places.push((label, preference + distance * 0.6 + if label.led { 6.0 } else { 0.0 }));
         }
     }
     places
 }
 
-/// How much a label hides a mark: all of a small one counts more than a corner of a large one.
+/// How much of a label lies on a mark that is not its own; hiding a small one altogether counts more.
 fn covers(label: &Label, circle: &Circle) -> f64 {
     const GRID: [f64; 5] = [-0.5, -0.25, 0.0, 0.25, 0.5];
     let inside = |fx: f64, fy: f64| {
         let (dx, dy) = (label.x + fx * label.w - circle.x, label.y + fy * label.h - circle.y);
         dx * dx + dy * dy < (circle.r + 1.0) * (circle.r + 1.0)
     };
-    let hits = GRID.iter().flat_map(|&fx| GRID.iter().map(move |&fy| (fx, fy))).filter(|&(fx, fy)| inside(fx, fy)).count();
-    // The label's own large mark counts too; the place in its middle is cheap by what `around` says.
-    let weight = if circle.r > 20.0 { 0.35 } else { 2.0 };
-    hits as f64 * weight + if swallows(label, circle) { 8.0 } else { 0.0 }
+    let hits =
+        GRID.iter().flat_map(|&fx| GRID.iter().map(move |&fy| (fx, fy))).filter(|&(fx, fy)| inside(fx, fy)).count();
+    hits as f64 * 2.0 + if swallows(label, circle) { 8.0 } else { 0.0 }
+}
+
+/// From a label to the edge of a mark; below 0 where they overlap. The nearest mark is the one that readers take it for.
+fn gap(label: &Label, circle: &Circle) -> f64 {
+    let x = ((label.x - circle.x).abs() - label.w / 2.0).max(0.0);
+    let y = ((label.y - circle.y).abs() - label.h / 2.0).max(0.0);
+    x.hypot(y) - circle.r
 }
 
 /// The circle's middle lies under the label.

@@ -1,13 +1,16 @@
 //! What the colours and areas mean, in a column on the right.
 
 use super::draw::radius;
-use super::frame::{Frame, WIDTH};
+use super::frame::Frame;
 use super::svg::{Anchor, EDGE, FAINT, Font, n, text, width};
 use super::{Chart, Marks};
 use std::fmt::Write;
 
 const SIZE: f64 = 15.0;
 const LINE: f64 = 25.0;
+/// From the plotting area to the legend, and from the legend's left side to the names.
+const GAP: f64 = 30.0;
+const NAME: f64 = 26.0;
 
 /// Room that the legend takes on the right, margins included.
 pub fn room(chart: &Chart) -> f64 {
@@ -15,11 +18,11 @@ pub fn room(chart: &Chart) -> f64 {
     let widest = names.map(|name| width(name, SIZE)).fold(0.0, f64::max);
     let areas = chart.areas.as_ref().map_or(0.0, |areas| {
         let texts = areas.shown.iter().map(|(_, text)| width(text, SIZE - 1.0)).fold(0.0, f64::max);
-        (texts + 2.0 * largest(chart) + 16.0).max(width(&areas.label, SIZE))
+        (texts + 2.0 * largest(chart) + 15.0).max(width(&areas.label, SIZE))
     });
-    match widest.max(areas) {
-        0.0 => 36.0,
-        widest => widest.max(areas - 30.0) + 92.0,
+    match (widest + NAME).max(areas) {
+        NAME => 36.0,
+        widest => GAP + widest + 24.0,
     }
 }
 
@@ -29,7 +32,7 @@ fn largest(chart: &Chart) -> f64 {
 }
 
 pub fn write(svg: &mut String, chart: &Chart, frame: &Frame) {
-    let left = frame.right + 30.0;
+    let left = frame.right + GAP;
     let mut y = frame.top + 14.0;
     for series in chart.series.iter().filter(|series| !series.name.is_empty()) {
         let colour = series.colour;
@@ -50,7 +53,7 @@ pub fn write(svg: &mut String, chart: &Chart, frame: &Frame) {
                 n(left + 7.0)
             ),
         };
-        text(svg, [left + 26.0, y], &series.name, Font::new(SIZE), false);
+        text(svg, [left + NAME, y], &series.name, Font::new(SIZE), false);
         y += LINE;
     }
     let Some(areas) = &chart.areas else { return };
@@ -75,6 +78,6 @@ pub fn write(svg: &mut String, chart: &Chart, frame: &Frame) {
             n(end)
         );
         let font = Font::new(SIZE - 1.0).colour(FAINT).anchor(Anchor::Start);
-        text(svg, [(end + 5.0).min(WIDTH - 20.0), top], label, font, false);
+        text(svg, [end + 5.0, top], label, font, false);
     }
 }

@@ -16,9 +16,14 @@ mod tests;
 pub use axis::{Axis, Scale, Unit};
 pub use svg::escape;
 
-/// Okabe and Ito's colours, darkest first: they stay apart for colour-blind readers.
-pub const COLOURS: [&str; 8] =
-    ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a7a7a", "#c9b800"];
+/// Okabe and Ito's colours (grey for their black, their yellow darker): they stay apart for colour-blind readers.
+pub const COLOURS: [&str; 8] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a7a7a", "#c9b800"];
+
+/// The same hues, dark enough for text on white; any other colour is taken for ink.
+fn darker(colour: &str) -> &'static str {
+    const DARK: [&str; 8] = ["#00507d", "#8f3f00", "#00694d", "#8a4a6e", "#855c00", "#1f6a97", "#4f4f4f", "#665d00"];
+    COLOURS.iter().position(|known| *known == colour).and_then(|index| DARK.get(index)).copied().unwrap_or(svg::INK)
+}
 
 /// A picture of series over two axes.
 #[derive(Clone, Debug)]

@@ -1,0 +1,47 @@
+//! `strata tables`
+
+use super::{Done, Shared, Usage, experiment};
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use std::path::{Path, PathBuf};
+use strata::config::Experiment;
+use strata::results::tables;
+
+/// Writes architectures.csv, googlenet-layers.csv, inception-cost.csv and accuracy-vs-operations.svg. Nothing is trained:
+/// costs are counted, accuracies are those that the experiments' [expect] tables quote.
+#[derive(Args)]
+#[command(verbatim_doc_comment)]
+pub struct Tables {
+    /// The folder of experiment files
+    #[arg(long, value_name = "FOLDER", default_value = "experiments/imagenet")]
+    experiments: PathBuf,
+    /// The folder to write to
+    #[arg(long, value_name = "FOLDER", default_value = "results/tables")]
+    out: PathBuf,
+}
+
+pub fn run(command: &Tables, shared: &Shared) -> Result<Done> {
+    let experiments = load(&command.experiments, &shared.set)?;
+    for path in tables::write(&experiments, &command.out)? {
+        eprintln!("wrote {}", path.display());
+    }
+    Ok(Done::Well)
+}
+
+/// Every experiment of a folder, by name.
+fn load(folder: &Path, overrides: &[String]) -> Result<Vec<Experiment>> {
+    let entries = std::fs::read_dir(folder)
+        .map_err(|error| Usage(format!("cannot read the folder {}: {error}", folder.display())))?;
+    let mut paths = Vec::new();
+    for entry in entries {
+        let path = entry.with_context(|| format!("cannot read the folder {}", folder.display()))?.path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            paths.push(path);
+        }
+    }
+    if paths.is_empty() {
+        bail!(Usage(format!("there is no experiment file in {}", folder.display())));
+    }
+    paths.sort();
+    paths.iter().map(|path| experiment(&path.to_string_lossy(), overrides)).collect()
+}

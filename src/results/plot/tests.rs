@@ -1,0 +1,64 @@
+//! What charts must hold whatever the data.
+
+use super::labels::{Circle, Label, place};
+use super::*;
+
+fn labels(axis: &Axis, values: &[f64]) -> Vec<String> {
+    let ticks = axis.span(values.iter().copied()).ticks;
+    ticks.into_iter().map(|tick| tick.label).filter(|label| !label.is_empty()).collect()
+}
+
+#[test]
+fn ticks_are_round() {
+    assert_eq!(labels(&Axis::new("y"), &[0.03, 0.97]), ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
+    assert_eq!(labels(&Axis::new("y").percent(), &[0.56, 0.84])[..2], ["55 %", "60 %"]);
+    assert_eq!(labels(&Axis::new("epoch"), &[1.0, 5.0])[..2], ["1", "2"]);
+    assert_eq!(labels(&Axis::new("x").log(), &[0.3, 38.0]), ["0.5", "1", "2", "5", "10", "20"]);
+    assert_eq!(labels(&Axis::new("lr").log(), &[1e-5, 0.9]), ["1e-5", "1e-4", "0.001", "0.01", "0.1", "1"]);
+    assert_eq!(labels(&Axis::new("x").range(0.0, 10.0), &[]), ["0", "2", "4", "6", "8", "10"]);
+}
+
+#[test]
+fn an_axis_bears_anything() {
+    for axis in [Axis::new("y"), Axis::new("y").log()] {
+        for values in [&[][..], &[7.0], &[0.0, 0.0], &[f64::NAN, f64::INFINITY], &[-1.0, 1e-300], &[1e300, 1.0]] {
+            let span = axis.span(values.iter().copied());
+            assert!(span.low < span.high && span.ticks.len() < 4000, "{values:?}: {span:?}");
+        }
+    }
+}
+
+fn line(points: Vec<[f64; 2]>, band: Vec<[f64; 3]>) -> Chart {
+    let mut chart = Chart::new("loss <&>", Axis::new("epoch"), Axis::new("loss").log());
+    let marks = Marks::Line { points, band, dashed: false };
+    chart.series.push(Series { name: "resnet20".to_owned(), colour: COLOURS[0], marks });
+    chart
+}
+
+#[test]
+fn a_line_breaks_where_there_is_no_number() {
+    let svg = line(vec![[1.0, 2.0], [2.0, f64::NAN], [3.0, 1.0], [4.0, 0.5]], vec![]).svg();
+    let path = svg.lines().find(|line| line.contains("stroke-linejoin")).unwrap();
+    assert_eq!((path.matches('M').count(), path.matches('L').count()), (2, 1));
+    assert!(!svg.contains("NaN") && svg.contains("loss &lt;&amp;&gt;"));
+}
+
+#[test]
+fn a_band_lies_behind_its_line() {
+    let svg = line(vec![[1.0, 2.0], [2.0, 1.0]], vec![[1.0, 1.8, 2.2], [2.0, 0.9, 1.1]]).svg();
+    assert!(svg.find("<polygon").unwrap() < svg.find("stroke-linejoin").unwrap());
+}
+
+/// Marks in a crowd: every label finds a place of its own.
+#[test]
+fn labels_do_not_lie_on_one_another() {
+    let marks: Vec<Circle> = (0..12)
+        .map(|i| Circle { x: 300.0 + f64::from(i % 4) * 22.0, y: 300.0 + f64::from(i / 4) * 14.0, r: 6.0 })
+        .collect();
+    let sizes = vec![[80.0, 15.0]; marks.len()];
+    let places = place(&marks, &sizes, &[], [0.0, 0.0, 700.0, 600.0]);
+    let apart = |a: &Label, b: &Label| (a.x - b.x).abs() >= (a.w + b.w) / 2.0 || (a.y - b.y).abs() >= (a.h + b.h) / 2.0;
+    for (index, a) in places.iter().enumerate() {
+        assert!(places[..index].iter().all(|b| apart(a, b)), "{places:?}");
+    }
+}

@@ -1,0 +1,29 @@
+//! One line an architecture: what it costs and what was published of it.
+
+use super::Table;
+use crate::config::Experiment;
+use crate::results::accuracy;
+
+/// Costs are for one image, without auxiliary heads (`strata cost --help` says what is counted). The published accuracies
+/// are those of `[expect]`; both cells and the source stay empty where there is none.
+pub fn architectures(experiments: &[Experiment]) -> Table {
+    let header = vec!["model", "input", "params", "macs", "activations", "depth", "test_top1", "test_top5", "source"];
+    let lines = experiments.iter().map(|experiment| {
+        let cost = experiment.network.cost();
+        let [c, h, w] = experiment.network.plan.input;
+        let expect = experiment.expect.as_ref();
+        let published = |value: Option<f64>| value.map(accuracy).unwrap_or_default();
+        vec![
+            experiment.name.clone(),
+            format!("{c}x{h}x{w}"),
+            cost.params.to_string(),
+            cost.macs.to_string(),
+            cost.activations.to_string(),
+            experiment.network.depth().to_string(),
+            published(expect.and_then(|expect| expect.test_top1)),
+            published(expect.and_then(|expect| expect.test_top5)),
+            expect.map(|expect| expect.source.clone()).unwrap_or_default(),
+        ]
+    });
+    Table { header, lines: lines.collect() }
+}

@@ -1,0 +1,222 @@
+//! The fixture: a folder with experiments, a cache and results of its own, and what the program says and leaves there.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use tempfile::TempDir;
+
+/// A residual net that trains in a fraction of a second; `[train]` comes last, so that a test can add its keys.
+pub const TINY: &str = r#"
+[data]
+dataset = "synthetic"
+validation = 100
+limit = 128
+
+[model]
+preset = "resnet"
+layout = "cifar"
+depth = 8
+width = 8
+input = [1, 14, 14]
+
+[train]
+epochs = 2
+batch = 64
+lr = 0.05
+"#;
+
+pub struct Place {
+    folder: TempDir,
+}
+
+/// What the program said and how it ended.
+pub struct Ran {
+    pub code: Option<i32>,
+    pub out: String,
+    pub err: String,
+}
+
+impl Place {
+    pub fn new() -> Place {
+        Place { folder: tempfile::tempdir().unwrap() }
+    }
+
+    /// A place with `tiny.toml` in it.
+    pub fn with_tiny() -> Place {
+        let place = Place::new();
+        place.file("tiny.toml", TINY);
+        place
+    }
+
+    /// A place in which `strata train` of this experiment, called `name`, went well.
+    pub fn trained(name: &str, experiment: &str) -> Place {
+        let place = Place::new();
+        let file = format!("{name}.toml");
+        place.file(&file, experiment);
+        place.strata(&["train", &file]).good();
+        place
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, content).unwrap();
+        path
+    }
+
+    /// The program in this place. One thread: tests run side by side, and results depend on the number of threads.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_strata"));
+        command.current_dir(self.folder.path()).env("XDG_CACHE_HOME", self.path("cache")).stdin(Stdio::null());
+        command.args(["--threads", "1"]).args(arguments);
+        command
+    }
+
+    pub fn strata(&self, arguments: &[&str]) -> Ran {
+        Ran::from(self.command(arguments).output().unwrap())
+    }
+
+    /// Starts `strata train` and waits until its first line says that the steps begin.
+    pub fn start(&self, file: &str) -> Running {
+        let mut child = self.command(&["train", file]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut said = String::new();
+        while !said.contains(" an epoch; ") && stderr.read_line(&mut said).unwrap() > 0 {}
+        // The rest is read, or the program would wait for room in the pipe.
+        let reader = std::thread::spawn(move || stderr.lines().map_while(Result::ok).for_each(drop));
+        Running { child, reader, said }
+    }
+
+    /// The one run of the experiment called `name`.
+    pub fn run(&self, name: &str) -> Run {
+        let runs = self.runs(name);
+        assert_eq!(runs.len(), 1, "{runs:?}");
+        Run { folder: runs.into_iter().next().unwrap() }
+    }
+
+    /// Folders of all runs of the experiment called `name`.
+    pub fn runs(&self, name: &str) -> Vec<PathBuf> {
+        let folder = self.path("results/runs").join(name);
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
+    }
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Ran {
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Ran { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+    }
+}
+
+impl Ran {
+    /// The run went well; gives standard output.
+    #[track_caller]
+    pub fn good(self) -> String {
+        assert_eq!(self.code, Some(0), "{}\n{}", self.out, self.err);
+        self.out
+    }
+
+    /// The input was refused in words for a person, each of `parts` among them.
+    #[track_caller]
+    pub fn refused(self, parts: &[&str]) {
+        let err = &self.err;
+        assert_eq!(self.code, Some(2), "{}\n{err}", self.out);
+        assert!(err.starts_with("error: "), "{err}");
+        for foreign in ["panicked", "RUST_BACKTRACE", "frame #", "c10::", "Exception raised"] {
+            assert!(!err.contains(foreign), "{err}");
+        }
+        for part in parts {
+            assert!(err.contains(part), "`{part}` is missing:\n{err}");
+        }
+    }
+}
+
+/// A `strata train` that goes on beside the test.
+pub struct Running {
+    child: Child,
+    reader: std::thread::JoinHandle<()>,
+    /// Standard error up to the line that begins the run.
+    pub said: String,
+}
+
+impl Running {
+    /// Sends a signal such as `INT`.
+    pub fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.child.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+    }
+
+    pub fn ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    pub fn wait(mut self) -> ExitStatus {
+        let status = self.child.wait().unwrap();
+        self.reader.join().unwrap();
+        status
+    }
+
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.wait();
+    }
+}
+
+/// The folder of a run.
+pub struct Run {
+    pub folder: PathBuf,
+}
+
+impl Run {
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    pub fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    pub fn key(&self) -> &str {
+        self.folder.file_name().unwrap().to_str().unwrap()
+    }
+
+    /// The columns of `summary.csv` by name.
+    pub fn summary(&self) -> BTreeMap<String, String> {
+        strata::results::read_summary(&self.folder).unwrap()
+    }
+
+    /// `epochs.csv` without the three columns that tell time and memory.
+    pub fn epochs(&self) -> Vec<String> {
+        let row = |line: &str| line.split(',').take(9).collect::<Vec<_>>().join(",");
+        self.read("epochs.csv").lines().map(row).collect()
+    }
+
+    pub fn weights(&self, link: &str) -> Vec<u8> {
+        fs::read(self.path("checkpoint").join(link).join("weights.safetensors")).unwrap()
+    }
+
+    /// Everything in which a resumed run must equal one that was never stopped.
+    pub fn result(&self) -> (Vec<String>, BTreeMap<String, String>, Vec<u8>, Vec<u8>) {
+        let mut summary = self.summary();
+        for circumstance in ["seconds", "started", "git", "device"] {
+            summary.remove(circumstance);
+        }
+        (self.epochs(), summary, self.weights("last"), self.weights("best"))
+    }
+}
+
+/// Names of what lies in a folder, sorted.
+pub fn names(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}

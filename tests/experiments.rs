@@ -1,0 +1,95 @@
+//! The experiment files that come with Strata: all of them can be read, and they cost what torchvision counts.
+
+use std::path::{Path, PathBuf};
+use strata::config::{Experiment, Machine};
+
+fn experiments() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments")
+}
+
+fn load(path: &Path) -> Experiment {
+    Experiment::load(path, &[], Machine::default()).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Every file below a folder that is an experiment of its own.
+fn files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "toml") {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn every_file_is_valid_and_says_what_it_is() {
+    let mut found = Vec::new();
+    files(&experiments(), &mut found);
+    assert!(found.len() > 60, "only {} files", found.len());
+    for path in found {
+        let experiment = load(&path);
+        assert!(experiment.network.cost().params > 0, "{}", path.display());
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.starts_with("# "), "{}: no comment on top", path.display());
+    }
+}
+
+/// `params` and `macs` of torchvision's models, counted over the modules that torchvision builds.
+#[test]
+fn the_imagenet_files_cost_what_torchvision_counts() {
+    let table = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/torchvision_costs.csv");
+    let mut reader = csv::Reader::from_path(table).unwrap();
+    let mut models = 0;
+    for record in reader.records() {
+        let record = record.unwrap();
+        let [model, side, params, macs] = std::array::from_fn(|index| record.get(index).unwrap().to_owned());
+        let experiment = load(&experiments().join("imagenet").join(format!("{model}.toml")));
+        let cost = experiment.network.cost();
+        let [channels, height, width] = experiment.network.plan.input;
+        assert_eq!([channels, height, width].map(|n| n.to_string()), ["3", &side, &side], "{model}");
+        assert_eq!([cost.params, cost.macs].map(|n| n.to_string()), [params, macs], "{model}");
+        models += 1;
+    }
+    assert_eq!(models, 29);
+}
+
+/// He et al. 2015, table 1: 1.8, 3.6, 3.8, 7.6, 11.3 x 10⁹. Of these only the 3.8 is cut and not rounded.
+#[test]
+fn the_resnet_papers_row_of_flops() {
+    let files = ["plain18", "resnet34_a", "resnet50_v1", "resnet101_v1", "resnet152_v1"];
+    let macs =
+        files.map(|file| load(&experiments().join(format!("imagenet/{file}.toml"))).network.cost().macs as f64 / 1e9);
+    let written = macs.map(|giga| format!("{giga:.2}"));
+    assert_eq!(written, ["1.79", "3.64", "3.86", "7.57", "11.28"]);
+}
+
+#[test]
+fn plain_and_residual_twins_cost_the_same() {
+    for [plain, residual] in [["plain20", "resnet20"], ["imagenet/plain34", "imagenet/resnet34_a"]] {
+        let cost = |name: &str| load(&experiments().join(format!("{name}.toml"))).network.cost();
+        assert_eq!(cost(plain), cost(residual));
+    }
+}
+
+/// The Inception row alone, without the classifier that makes it a network.
+#[test]
+fn the_decks_inception_modules() {
+    for (name, macs, classifier) in
+        [("inception_naive", 854_196_224, 672 * 10), ("inception_reduced", 271_351_808, 480 * 10)]
+    {
+        let network = load(&experiments().join(format!("deck/{name}.toml"))).network;
+        assert_eq!(network.cost().macs, macs + classifier, "{name}");
+    }
+}
+
+/// The written rows of B0 are those of its preset.
+#[test]
+fn efficientnet_b0_in_rows_is_the_preset() {
+    let rows = load(&experiments().join("efficientnet-b0.toml"));
+    let text = std::fs::read_to_string(experiments().join("efficientnet-b0-phi1.toml")).unwrap();
+    let unscaled = Experiment::parse("b0", &text, "b0", &["scaling.phi=0".to_owned()], Machine::default()).unwrap();
+    assert_eq!(rows.network.cost(), unscaled.network.cost());
+    assert_eq!(rows.network.plan.stochastic_depth, unscaled.network.plan.stochastic_depth);
+}
