@@ -55,8 +55,8 @@ pub fn run(command: &Eval, shared: &Shared) -> Result<Done> {
                 sums.add(cross_entropy(logits, truth, 0.0).double_value(&[]), logits, truth);
                 probabilities.push(logits.softmax(1, Kind::Float));
                 labels.push(truth.shallow_clone());
-            });
-        })?;
+            })
+        })??;
         lines.push(line(name, sums));
         let (probabilities, labels) = (Tensor::cat(&probabilities, 0), Tensor::cat(&labels, 0));
         ensemble = match ensemble {
@@ -94,11 +94,12 @@ fn split(experiment: &strata::config::Experiment, split: Split, cache: &std::pat
     let info = data::known(&experiment.data.dataset)?;
     data::ensure(info.name, cache)?;
     let set = data::load(info.name, cache)?;
-    let validation = experiment.data.validation;
+    set.check_classes(experiment.network.plan.classes)?;
+    let (validation, train) = set.split(experiment.data.validation, experiment.data.limit)?;
     let images = match split {
         Split::Test => set.test,
-        Split::Validation => set.train.slice(0..validation),
-        Split::Train => set.train.slice(validation..validation + experiment.data.train_images(info)),
+        Split::Validation => validation,
+        Split::Train => train,
     };
     Ok(images.resized(experiment.network.plan.input))
 }

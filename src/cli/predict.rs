@@ -126,9 +126,9 @@ fn classes(command: &Predict, shared: &Shared, device: Device, bf16: bool) -> Re
     let mut lines = Vec::new();
     for path in &command.images {
         let pixels = data::decode(path, shape)?;
-        let images = Images { shape, pixels, labels: vec![0] };
+        let images = Images::new(shape, pixels, vec![0]);
         let mut batch = Batch::default();
-        batch.fill_eval(&images, 0..1, &normalise);
+        batch.fill_eval(&images, 0..1, &normalise)?;
         let (pixels, _) = strata::train::tensors(&batch, device);
         let probabilities = forward(&model, &pixels, bf16)?.softmax(1, Kind::Float).squeeze_dim(0);
         let top = command.top.clamp(1, experiment.network.plan.classes) as i64;

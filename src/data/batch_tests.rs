@@ -2,13 +2,14 @@
 
 use std::collections::HashSet;
 
+use super::super::images::tests::files;
 use super::*;
 
 /// Pixels equal 1 + their position, so that a window's place can be read off.
 fn ramp(count: usize, shape: [usize; 3]) -> Images {
     let size = shape.iter().product::<usize>();
     let pixels = (0..count * size).map(|i| (1 + i % size) as u8).collect();
-    Images { shape, pixels, labels: (0..count as u16).collect() }
+    Images::new(shape, pixels, (0..count as u16).collect())
 }
 
 /// Normalised values equal the bytes.
@@ -20,7 +21,7 @@ fn bytes() -> Normalise {
 fn evaluation_is_normalised_only() {
     let images = ramp(3, [2, 1, 2]);
     let norm = Normalise { mean: vec![0.0, 1.0 / 255.0], std: vec![1.0 / 255.0, 2.0 / 255.0] };
-    let batch = eval_batch(&images, 1..9, &norm);
+    let batch = eval_batch(&images, 1..9, &norm).unwrap();
     assert_eq!((batch.shape, &batch.labels[..]), ([2, 2, 1, 2], &[1, 2][..]), "the range stops at the last image");
     for (value, expected) in batch.pixels.iter().zip([1.0, 2.0, 1.0, 1.5, 1.0, 2.0, 1.0, 1.5]) {
         assert!((value - expected).abs() < 1e-5, "{:?}", batch.pixels);
@@ -30,9 +31,9 @@ fn evaluation_is_normalised_only() {
 #[test]
 fn without_augmentation_train_equals_eval() {
     let images = ramp(4, [3, 4, 5]);
-    let norm = Normalise::of(&images);
-    let train = train_batch(&images, &[0, 1, 2, 3], &norm, &Augment::default(), 1, 2);
-    assert_eq!(train, eval_batch(&images, 0..4, &norm));
+    let norm = Normalise::of(&images).unwrap();
+    let train = train_batch(&images, &[0, 1, 2, 3], &norm, &Augment::default(), 1, 2).unwrap();
+    assert_eq!(train, eval_batch(&images, 0..4, &norm).unwrap());
 }
 
 /// Every window of the padded image is taken, the last offset (2 * crop) included, and each is right to the pixel.
@@ -40,7 +41,7 @@ fn without_augmentation_train_equals_eval() {
 fn crop_takes_every_offset_and_flip_mirrors() {
     let (images, augment) = (ramp(600, [1, 3, 4]), Augment { crop: 1, flip: true, ..Augment::default() });
     let indices: Vec<u32> = (0..600).collect();
-    let batch = train_batch(&images, &indices, &bytes(), &augment, 0, 0);
+    let batch = train_batch(&images, &indices, &bytes(), &augment, 0, 0).unwrap();
     let mut windows = HashSet::new();
     for got in batch.pixels.chunks_exact(12) {
         let got: Vec<u8> = got.iter().map(|v| v.round() as u8).collect();
@@ -60,7 +61,7 @@ fn crop_takes_every_offset_and_flip_mirrors() {
 
 #[test]
 fn padding_is_a_zero_pixel_before_normalisation() {
-    let images = Images { shape: [1, 1, 1], pixels: vec![255; 64], labels: vec![0; 64] };
+    let images = Images::new([1, 1, 1], vec![255; 64], vec![0; 64]);
     let norm = Normalise { mean: vec![0.5], std: vec![0.5] };
     let batch = train_batch(
         &images,
@@ -69,7 +70,8 @@ fn padding_is_a_zero_pixel_before_normalisation() {
         &Augment { crop: 5, flip: false, ..Augment::default() },
         0,
         0,
-    );
+    )
+    .unwrap();
     assert!(batch.pixels.iter().all(|&v| v == 1.0 || v == -1.0), "a crop wider than the image is still in bounds");
     assert!(batch.pixels.contains(&-1.0));
 }
@@ -77,15 +79,15 @@ fn padding_is_a_zero_pixel_before_normalisation() {
 #[test]
 fn an_image_does_not_depend_on_its_batch_but_on_the_epoch() {
     let (images, augment) = (ramp(32, [1, 6, 6]), Augment { crop: 2, flip: true, ..Augment::default() });
-    let whole = train_batch(&images, &(0..32).collect::<Vec<_>>(), &bytes(), &augment, 5, 1);
+    let whole = train_batch(&images, &(0..32).collect::<Vec<_>>(), &bytes(), &augment, 5, 1).unwrap();
     let mut reused = whole.clone();
-    reused.fill_train(&images, &[31, 7], &bytes(), &augment, 5, 1);
+    reused.fill_train(&images, &[31, 7], &bytes(), &augment, 5, 1).unwrap();
     assert_eq!((reused.shape, &reused.labels[..]), ([2, 1, 6, 6], &[31, 7][..]));
     assert_eq!(reused.pixels[36..], whole.pixels[7 * 36..8 * 36]);
     let capacity = reused.pixels.capacity();
     reused.clear();
     assert_eq!((reused.shape[0], reused.pixels.capacity()), (0, capacity));
-    let next = train_batch(&images, &(0..32).collect::<Vec<_>>(), &bytes(), &augment, 5, 2);
+    let next = train_batch(&images, &(0..32).collect::<Vec<_>>(), &bytes(), &augment, 5, 2).unwrap();
     assert_ne!(whole.pixels, next.pixels);
 }
 
@@ -97,18 +99,73 @@ fn order_is_a_permutation_for_each_epoch() {
     assert_eq!(order(100, 1, 1).into_iter().collect::<HashSet<_>>().len(), 100);
 }
 
-#[test]
-fn mean_and_std_of_each_channel() {
-    let images = Images { shape: [2, 1, 2], pixels: vec![0, 255, 51, 51, 0, 255, 51, 51], labels: vec![0, 1] };
-    let norm = Normalise::of(&images);
-    assert_eq!((norm.mean, norm.std), (vec![0.5, 0.2], vec![0.5, 1.0]));
+fn augmented() -> Augment {
+    Augment { crop: 2, flip: true, resized_crop: true }
 }
 
 #[test]
-fn augment_is_read_strictly() {
-    let read = serde_json::from_str::<Augment>;
-    assert_eq!(read(r#"{"crop": 4}"#).unwrap(), Augment { crop: 4, flip: false, ..Augment::default() });
-    assert!(read(r#"{"corp": 4}"#).is_err());
+fn resized_crop_zooms_in() {
+    let (images, indices) = (ramp(200, [1, 12, 12]), (0..200).collect::<Vec<_>>());
+    let augment = Augment { resized_crop: true, ..Augment::default() };
+    let batch = train_batch(&images, &indices, &bytes(), &augment, 0, 0).unwrap();
+    let spread =
+        |image: &[f32]| image.iter().copied().fold(0.0, f32::max) - image.iter().copied().fold(255.0, f32::min);
+    let spreads: Vec<f32> = batch.pixels.chunks_exact(144).map(spread).collect();
+    assert!(spreads.iter().all(|&spread| spread <= 143.0), "nothing comes from outside of the image");
+    assert!(spreads.iter().any(|&spread| spread < 60.0) && spreads.iter().any(|&spread| spread > 130.0), "{spreads:?}");
+}
+
+/// Of files as of images in memory: the same bits whatever the threads, the batch and what was in it before.
+#[test]
+fn threads_do_not_change_a_batch() {
+    let folder = tempfile::tempdir().unwrap();
+    let sizes: Vec<[u32; 2]> = (0..12).map(|i| [20 + 7 * i, 90 - 6 * i]).collect();
+    let files = files(folder.path(), [3, 24, 24], &sizes);
+    let (memory, order) = (ramp(12, [3, 9, 9]), order(12, 3, 4));
+    for images in [&files, &memory] {
+        let views = |indices: &[u32]| -> Vec<_> {
+            indices.iter().map(|&i| (i as usize, View::random(&augmented(), 3, 4, i))).collect()
+        };
+        let mut alone = Batch::default();
+        alone.fill(images, &bytes(), views(&order).into_iter(), 1).unwrap();
+        for threads in [2, 3, 64] {
+            let mut batch = Batch::default();
+            batch.fill_eval(images, 0..9, &bytes()).unwrap();
+            batch.fill(images, &bytes(), views(&order).into_iter(), threads).unwrap();
+            assert_eq!(batch, alone);
+        }
+        let half = train_batch(images, &order[6..], &bytes(), &augmented(), 3, 4).unwrap();
+        assert_eq!(half.pixels, alone.pixels[alone.pixels.len() / 2..]);
+        let next = train_batch(images, &order[6..], &bytes(), &augmented(), 3, 5).unwrap();
+        assert_ne!(half.pixels, next.pixels);
+    }
+}
+
+#[test]
+fn files_without_augmentation_train_as_they_are_evaluated() {
+    let folder = tempfile::tempdir().unwrap();
+    let images = files(folder.path(), [3, 64, 64], &[[80, 100], [300, 70], [64, 64]]);
+    let train = train_batch(&images, &[0, 1, 2], &bytes(), &Augment::default(), 1, 2).unwrap();
+    assert_eq!(train, eval_batch(&images, 0..3, &bytes()).unwrap());
+    assert!((train.pixels[3 * 64 * 64] - 1.0).abs() < 1e-3, "the red of image 1 is 1");
+}
+
+/// No file after it hides the first one that is broken.
+#[test]
+fn a_broken_file_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let images = files(folder.path(), [3, 8, 8], &[[9, 9]; 12]);
+    let mut jpeg = std::io::Cursor::new(Vec::new());
+    image::RgbImage::new(64, 64).write_to(&mut jpeg, image::ImageFormat::Jpeg).unwrap();
+    std::fs::write(folder.path().join("5.png"), &jpeg.into_inner()[..40]).unwrap();
+    std::fs::remove_file(folder.path().join("9.png")).unwrap();
+    for threads in [1, 4] {
+        let views = (0..12).map(|i| (i, View::random(&augmented(), 0, 0, i as u32)));
+        let message = Batch::default().fill(&images, &bytes(), views, threads).unwrap_err().to_string();
+        assert!(message.contains("5.png: ") && message.contains("replace this file"), "{message}");
+    }
+    assert!(eval_batch(&images, 6..12, &bytes()).unwrap_err().to_string().contains("9.png"));
+    assert!(eval_batch(&images, 0..5, &bytes()).is_ok());
 }
 
 /// Prints the time of a batch: `cargo test --release batch_speed -- --ignored --nocapture`.
@@ -118,14 +175,14 @@ fn batch_speed() {
     for shape in [[1, 28, 28], [3, 32, 32]] {
         let count = 20_000;
         let pixels = (0..count * shape.iter().product::<usize>()).map(|i| (i * 31) as u8).collect();
-        let images = Images { shape, pixels, labels: vec![0; count] };
+        let images = Images::new(shape, pixels, vec![0; count]);
         let (order, augment) = (order(count, 0, 0), Augment { crop: 4, flip: true, ..Augment::default() });
-        let (norm, mut batch) = (Normalise::of(&images), Batch::default());
+        let (norm, mut batch) = (Normalise::of(&images).unwrap(), Batch::default());
         let mut times: Vec<f64> = order
             .chunks_exact(128)
             .map(|indices| {
                 let start = std::time::Instant::now();
-                batch.fill_train(&images, indices, &norm, &augment, 0, 0);
+                batch.fill_train(&images, indices, &norm, &augment, 0, 0).unwrap();
                 start.elapsed().as_secs_f64() * 1e3
             })
             .collect();

@@ -57,8 +57,8 @@ pub(super) fn load(folder: &Path) -> Result<Dataset, DataError> {
 
 fn read(folder: &Path, names: &[&str]) -> Result<Images, DataError> {
     let count = names.len() * RECORDS;
-    let mut images = Images { shape: [3, 32, 32], pixels: vec![0; count * PIXELS], labels: Vec::with_capacity(count) };
-    for (name, pixels) in names.iter().zip(images.pixels.chunks_exact_mut(RECORDS * PIXELS)) {
+    let (mut pixels, mut labels) = (vec![0; count * PIXELS], Vec::with_capacity(count));
+    for (name, pixels) in names.iter().zip(pixels.chunks_exact_mut(RECORDS * PIXELS)) {
         let path = folder.join(name);
         let io = |e| DataError::io("read", &path)(e);
         let file = File::open(&path).map_err(io)?;
@@ -76,10 +76,10 @@ fn read(folder: &Path, names: &[&str]) -> Result<Images, DataError> {
                 let problem = format!("a label is {}, but there are {} classes", label[0], CLASSES.len());
                 return Err(DataError::damaged(&path, problem, NAME));
             }
-            images.labels.push(label[0].into());
+            labels.push(label[0].into());
         }
     }
-    Ok(images)
+    Ok(Images::new([3, 32, 32], pixels, labels))
 }
 
 pub(super) fn fetch(cache: &Path, from: Option<&Path>) -> Result<(), DataError> {
@@ -196,7 +196,7 @@ mod tests {
         let data = load(&installed).unwrap();
         assert_eq!((data.name.as_str(), data.train.len(), data.test.len()), (JPEG_COPY, 100, 20));
         for i in 0..100 {
-            let (class, rank, image) = (i % 10, i / 10, data.train.image(i));
+            let (class, rank, image) = (i % 10, i / 10, data.train.image(i).unwrap());
             assert_eq!((usize::from(data.train.labels[i]), usize::from(image[1023])), (class, 10 * class + rank));
             assert_eq!((image[1024], image[3071]), (1, 2));
         }

@@ -22,6 +22,12 @@ pub enum DataError {
     /// Every way of fetching a dataset failed.
     #[error("{name} could not be fetched. Tried:{}\n{remedy}", .attempts.iter().map(|a| format!("\n  - {a}")).collect::<String>())]
     Fetch { name: String, attempts: Vec<String>, remedy: String },
+    /// The images may not be passed on: the user must get them.
+    #[error("the {name} images cannot be downloaded automatically, since their licence is given to persons: {remedy}")]
+    Licence { name: String, remedy: String },
+    /// A dataset that is sound but not what the experiment needs.
+    #[error("{name}: {problem}")]
+    Unfit { name: String, problem: String },
     /// Neither XDG_CACHE_HOME nor HOME says where the cache is.
     #[error("no cache folder: set XDG_CACHE_HOME or HOME to an absolute path")]
     NoCacheFolder,

@@ -81,7 +81,7 @@ fn split(images: &Path, labels: &Path) -> Result<Images, DataError> {
         let problem = format!("label {at} is {}, but there are {} classes", label_bytes[at], CLASSES.len());
         return Err(DataError::damaged(labels, problem, NAME));
     }
-    Ok(Images { shape: [1, 28, 28], pixels, labels: label_bytes.into_iter().map(u16::from).collect() })
+    Ok(Images::new([1, 28, 28], pixels, label_bytes.into_iter().map(u16::from).collect()))
 }
 
 pub(super) fn fetch(cache: &Path, from: Option<&Path>) -> Result<(), DataError> {

@@ -129,6 +129,11 @@ pub(super) fn copy_hashed(
     Ok((total, hex(&hash.finalize())))
 }
 
+/// The SHA-256 of bytes in memory.
+pub(super) fn digest(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
 /// The SHA-256 of a file, or None when it cannot be read.
 pub(super) fn sha256(path: &Path) -> Option<String> {
     let (mut file, mut hash, mut buffer) = (File::open(path).ok()?, Sha256::new(), vec![0; 1 << 16]);

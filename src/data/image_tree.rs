@@ -4,7 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::cifar10::{ARCHIVE, CLASSES, NAME, PIXELS};
-use super::{DataError, images};
+use super::decode::Picture;
+use super::image_folder::is_image;
+use super::{DataError, threads};
+
+const REMEDY: &str = "give a PNG or JPEG image of 32x32 pixels";
 
 /// The records of all images of a split. The classes take turns, so that a validation set cut off the front has the
 /// same number of each.
@@ -21,17 +25,18 @@ pub(super) fn pack(split: &Path, per_class: usize) -> Result<Vec<u8>, DataError>
         sorted.push(paths);
     }
     let mut records = vec![0; per_class * CLASSES.len() * (1 + PIXELS)];
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let share = (per_class * CLASSES.len()).div_ceil(threads).max(1);
+    let share = (per_class * CLASSES.len()).div_ceil(threads()).max(1);
     let decode = |start: usize, part: &mut [u8]| -> Result<(), DataError> {
         for (i, record) in part.chunks_exact_mut(1 + PIXELS).enumerate() {
             let (rank, class) = ((start + i) / CLASSES.len(), (start + i) % CLASSES.len());
-            let accept = |[h, w]: [usize; 2]| match (h, w) {
-                (32, 32) => Ok(()),
-                _ => Err(format!("the image is {w}x{h}, not 32x32")),
-            };
+            let path = &sorted[class][rank];
+            let picture = Picture::read(path, REMEDY)?;
+            if picture.size != [32, 32] {
+                let problem = format!("the image is {}x{}, not 32x32", picture.size[1], picture.size[0]);
+                return Err(DataError::corrupt(path.display(), problem, REMEDY));
+            }
             record[0] = class as u8;
-            record[1..].copy_from_slice(&images::planes(&sorted[class][rank], accept)?.1);
+            record[1..].iter_mut().zip(picture.planes()).for_each(|(byte, p)| *byte = p);
         }
         Ok(())
     };
@@ -48,11 +53,7 @@ fn image_files(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
     let remedy =
         format!("the folder must hold {ARCHIVE}, or train/<class>/ and test/<class>/ for {}", CLASSES.join(" "));
     let entries = fs::read_dir(folder).map_err(|e| DataError::corrupt(folder.display(), e.to_string(), remedy))?;
-    let is_image = |path: &PathBuf| {
-        let extension = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase());
-        extension.is_some_and(|e| ["jpg", "jpeg", "png"].contains(&e.as_str()))
-    };
-    let mut paths: Vec<_> = entries.flatten().map(|e| e.path()).filter(is_image).collect();
+    let mut paths: Vec<_> = entries.flatten().map(|e| e.path()).filter(|path| is_image(path)).collect();
     paths.sort();
     Ok(paths)
 }

@@ -2,35 +2,36 @@
 //!
 //! Nothing here knows a tensor: a [`Batch`] is plain memory that the training loop wraps.
 
+mod augment;
 mod batch;
 mod cifar10;
+mod dataset;
+mod decode;
 mod error;
 mod fashion_mnist;
 mod fetch;
 mod idx;
+mod image_folder;
 mod image_tree;
+mod imagenet;
 mod images;
+mod normalise;
+mod prefetch;
 mod registry;
 mod resample;
 mod synthetic;
 
 use std::path::{Path, PathBuf};
 
-pub use batch::{Augment, Batch, Normalise, eval_batch, order, train_batch};
+pub use augment::Augment;
+pub use batch::{Batch, eval_batch, order, train_batch};
+pub use dataset::Dataset;
+pub use decode::decode;
 pub use error::DataError;
-pub use images::{Images, decode};
+pub use images::Images;
+pub use normalise::Normalise;
+pub use prefetch::prefetch;
 pub use registry::{DATASETS, Info, info, known};
-
-/// A loaded dataset.
-#[derive(Debug, Clone)]
-pub struct Dataset {
-    /// What to print beside results; says so when the data is a copy that differs from the published one.
-    pub name: String,
-    /// Class names, by label.
-    pub classes: Vec<String>,
-    pub train: Images,
-    pub test: Images,
-}
 
 /// `$XDG_CACHE_HOME/strata`, else `~/.cache/strata`. A relative path is ignored, as the XDG specification asks.
 ///
@@ -47,16 +48,22 @@ pub fn folder(name: &str, cache: &Path) -> PathBuf {
     cache.join("datasets").join(name)
 }
 
+/// Threads for work on images. More than this many have nothing left to do in a batch.
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from).min(64)
+}
+
 /// Whether the dataset can be loaded: all its files are there with their full sizes. Reads no content.
 pub fn present(name: &str, cache: &Path) -> bool {
     match name {
         fashion_mnist::NAME => fashion_mnist::present(&folder(name, cache)),
         cifar10::NAME => cifar10::present(&folder(name, cache)),
+        imagenet::NAME => imagenet::present(&folder(name, cache)),
         name => name == synthetic::NAME,
     }
 }
 
-/// Loads a dataset from the cache; downloads nothing.
+/// Loads a dataset from the cache; downloads nothing. The images of `imagenet` stay files.
 ///
 /// # Errors
 /// Unknown name, dataset not fetched, or a file that is truncated or does not say what its size says.
@@ -65,13 +72,15 @@ pub fn load(name: &str, cache: &Path) -> Result<Dataset, DataError> {
     match name {
         fashion_mnist::NAME => fashion_mnist::load(&folder),
         cifar10::NAME => cifar10::load(&folder),
+        imagenet::NAME => imagenet::load(&folder),
         _ => Ok(synthetic::make()),
     }
 }
 
 /// Brings a dataset into the cache, checked; replaces files there that are broken. With `from` it takes the files
 /// that the user has: for `fashion-mnist` a folder of the four IDX files (plain or .gz), for `cifar10` a folder with
-/// `cifar-10-binary.tar.gz` or with images as `train/<class>/*.jpg` and `test/<class>/*.jpg`.
+/// `cifar-10-binary.tar.gz` or with images as `train/<class>/*.jpg` and `test/<class>/*.jpg`. For `imagenet` it lists
+/// the files of a folder with images as `train/<class>/*.JPEG` and `val/<class>/*.JPEG`, which must stay there.
 ///
 /// # Errors
 /// What was tried, why each way failed, and what to do by hand. The cache is then as it was before.
@@ -79,6 +88,7 @@ pub fn fetch(name: &str, cache: &Path, from: Option<&Path>) -> Result<(), DataEr
     match known(name)?.name {
         fashion_mnist::NAME => fashion_mnist::fetch(cache, from),
         cifar10::NAME => cifar10::fetch(cache, from),
+        imagenet::NAME => imagenet::fetch(cache, from),
         _ => {
             tracing::info!("{name} is made by formula: nothing to fetch");
             Ok(())
@@ -101,7 +111,7 @@ mod tests {
     #[test]
     fn a_dataset_not_fetched_says_how_to() {
         let cache = tempfile::tempdir().unwrap();
-        for name in ["fashion-mnist", "cifar10"] {
+        for name in ["fashion-mnist", "cifar10", "imagenet"] {
             assert!(!present(name, cache.path()));
             let message = load(name, cache.path()).unwrap_err().to_string();
             assert!(message.contains(&format!("run `strata fetch {name}`")), "{message}");

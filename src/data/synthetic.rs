@@ -34,7 +34,7 @@ fn split(split: u64, count: usize) -> Images {
             pixels.push(((0.5 + contrast * wave(along) + noise).clamp(0.0, 1.0) * 255.0).round() as u8);
         }
     }
-    Images { shape: [1, SIDE, SIDE], pixels, labels: (0..count).map(|i| (i % CLASSES) as u16).collect() }
+    Images::new([1, SIDE, SIDE], pixels, (0..count).map(|i| (i % CLASSES) as u16).collect())
 }
 
 #[cfg(test)]
@@ -48,14 +48,15 @@ mod tests {
         let mut means = vec![vec![0f64; SIDE * SIDE]; CLASSES];
         for i in 0..data.train.len() {
             let mean = &mut means[data.train.labels[i] as usize];
-            mean.iter_mut().zip(data.train.image(i)).for_each(|(m, &p)| *m += f64::from(p) / 200.0);
+            mean.iter_mut().zip(data.train.image(i).unwrap().iter()).for_each(|(m, &p)| *m += f64::from(p) / 200.0);
         }
         let distance = |mean: &[f64], image: &[u8]| -> f64 {
             mean.iter().zip(image).map(|(m, &p)| (m - f64::from(p)).powi(2)).sum()
         };
         let right = (0..data.test.len()).filter(|&i| {
-            let image = data.test.image(i);
-            let best = (0..CLASSES).min_by(|&a, &b| distance(&means[a], image).total_cmp(&distance(&means[b], image)));
+            let image = data.test.image(i).unwrap();
+            let best =
+                (0..CLASSES).min_by(|&a, &b| distance(&means[a], &image).total_cmp(&distance(&means[b], &image)));
             best == Some(data.test.labels[i] as usize)
         });
         let right = right.count();

@@ -5,6 +5,7 @@ use super::checkpoint::Position;
 use super::evaluate::tensors;
 use super::metrics::cross_entropy;
 use super::optimizer::Stepper;
+use super::run::TrainError;
 use super::schedule::learning_rate;
 use super::{Observer, StepReport, interrupt};
 use crate::config::{Experiment, Precision};
@@ -12,6 +13,7 @@ use crate::data::{self, Batch, Images, Normalise};
 use crate::model::Model;
 use crate::random;
 use crate::torch::{Autocast, TorchError, catch};
+use std::ops::ControlFlow;
 use std::time::Instant;
 
 /// What the steps of a run work on.
@@ -22,7 +24,6 @@ pub struct Trainer<'a> {
     pub model: &'a Model,
     pub stepper: Stepper,
     pub average: Option<Average>,
-    pub batch: Batch,
 }
 
 /// How an epoch ended.
@@ -44,20 +45,23 @@ impl Trainer<'_> {
     }
 
     /// Runs the rest of the epoch that `position` stands in; `position` moves along.
-    pub fn epoch(&mut self, position: &mut Position, observer: &mut dyn Observer) -> Result<EpochEnd, TorchError> {
-        let order = data::order(self.images.len(), self.experiment.seed, position.epoch as u64);
-        let size = self.experiment.train.batch;
+    pub fn epoch(&mut self, position: &mut Position, observer: &mut dyn Observer) -> Result<EpochEnd, TrainError> {
+        let Trainer { experiment, images, normalise, .. } = *self;
+        let (augment, seed, epoch) = (&experiment.data.augment, experiment.seed, position.epoch as u64);
+        let order = data::order(images.len(), seed, epoch);
+        let parts: Vec<&[u32]> = order.chunks(experiment.train.batch).skip(position.batch).collect();
+        let fill = |i: usize, batch: &mut Batch| batch.fill_train(images, parts[i], normalise, augment, seed, epoch);
         let batches = self.batches();
         let start = Instant::now();
         let mut images = 0;
-        for indices in order.chunks(size).skip(position.batch) {
-            let loss = catch(|| self.step(position, indices))??;
+        let step = |_, batch: &Batch| -> Result<_, TrainError> {
+            let loss = self.step(position, batch)?;
             if !loss.is_finite() {
-                return Ok(EpochEnd::Diverged { loss });
+                return Ok(ControlFlow::Break(EpochEnd::Diverged { loss }));
             }
             position.batch += 1;
             position.step += 1;
-            images += indices.len();
+            images += batch.labels.len();
             observer.step(&StepReport {
                 epoch: position.epoch + 1,
                 batch: position.batch,
@@ -66,11 +70,15 @@ impl Trainer<'_> {
                 top1: position.sums.top1(),
                 images_per_second: images as f64 / start.elapsed().as_secs_f64(),
             });
-            if interrupt::requested() {
-                return Ok(EpochEnd::Interrupted);
-            }
+            Ok(match interrupt::requested() {
+                true => ControlFlow::Break(EpochEnd::Interrupted),
+                false => ControlFlow::Continue(()),
+            })
+        };
+        match catch(|| data::prefetch(parts.len(), fill, step))?? {
+            ControlFlow::Break(end) => Ok(end),
+            ControlFlow::Continue(()) => Ok(EpochEnd::Whole { seconds: start.elapsed().as_secs_f64(), images }),
         }
-        Ok(EpochEnd::Whole { seconds: start.elapsed().as_secs_f64(), images })
     }
 
     /// The rate of the step that comes next.
@@ -78,11 +86,10 @@ impl Trainer<'_> {
         learning_rate(&self.experiment.train, step, self.batches() as u64)
     }
 
-    fn step(&mut self, position: &mut Position, indices: &[u32]) -> Result<f64, TorchError> {
-        let Experiment { seed, data, train, .. } = self.experiment;
+    fn step(&mut self, position: &mut Position, batch: &Batch) -> Result<f64, TorchError> {
+        let Experiment { seed, train, .. } = self.experiment;
         let device = self.model.device();
-        self.batch.fill_train(self.images, indices, self.normalise, &data.augment, *seed, position.epoch as u64);
-        let (pixels, labels) = tensors(&self.batch, device);
+        let (pixels, labels) = tensors(batch, device);
         // Dropout and stochastic depth draw from here on; a resumed run draws the same.
         tch::manual_seed(random::key(*seed, "step", &[position.step]) as i64);
         let outputs = {

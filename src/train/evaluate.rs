@@ -2,9 +2,10 @@
 
 use super::metrics::{Sums, cross_entropy};
 use crate::config::Precision;
-use crate::data::{Batch, Images, Normalise};
+use crate::data::{Batch, DataError, Images, Normalise, prefetch};
 use crate::model::Model;
 use crate::torch::Autocast;
+use std::ops::ControlFlow;
 use tch::{Device, Tensor};
 
 /// A batch's pixels and labels on the model's device: `[N, C, H, W]` floats and `[N]` integers.
@@ -15,6 +16,9 @@ pub fn tensors(batch: &Batch, device: Device) -> (Tensor, Tensor) {
 }
 
 /// Calls `f` with the logits and labels of each batch of `images`, in order.
+///
+/// # Errors
+/// An image file that cannot be decoded.
 pub fn for_each_batch(
     model: &Model,
     images: &Images,
@@ -22,31 +26,36 @@ pub fn for_each_batch(
     batch_size: usize,
     precision: Precision,
     mut f: impl FnMut(&Tensor, &Tensor),
-) {
+) -> Result<(), DataError> {
     let _no_grad = tch::no_grad_guard();
-    let mut batch = Batch::default();
-    for start in (0..images.len()).step_by(batch_size.max(1)) {
-        batch.fill_eval(images, start..start + batch_size, normalise);
-        let (pixels, labels) = tensors(&batch, model.device());
+    let size = batch_size.max(1);
+    let fill = |i, batch: &mut Batch| batch.fill_eval(images, i * size..(i + 1) * size, normalise);
+    let forward = |_, batch: &Batch| -> Result<ControlFlow<()>, DataError> {
+        let (pixels, labels) = tensors(batch, model.device());
         let outputs = {
             let _autocast = Autocast::bf16_if(precision == Precision::Bf16, model.device());
             model.forward(&pixels, false)
         };
         f(&outputs.logits, &labels);
-    }
+        Ok(ControlFlow::Continue(()))
+    };
+    prefetch(images.len().div_ceil(size), fill, forward).map(|_| ())
 }
 
 /// Loss and accuracies over all of `images`.
+///
+/// # Errors
+/// An image file that cannot be decoded.
 pub fn evaluate(
     model: &Model,
     images: &Images,
     normalise: &Normalise,
     batch_size: usize,
     precision: Precision,
-) -> Sums {
+) -> Result<Sums, DataError> {
     let mut sums = Sums::default();
     for_each_batch(model, images, normalise, batch_size, precision, |logits, labels| {
         sums.add(cross_entropy(logits, labels, 0.0).double_value(&[]), logits, labels);
-    });
-    sums
+    })?;
+    Ok(sums)
 }

@@ -8,7 +8,7 @@ use super::metrics::Sums;
 use super::optimizer::Stepper;
 use super::{Observer, Started};
 use crate::config::{Experiment, Precision};
-use crate::data::{self, Batch, DataError, Images, Normalise};
+use crate::data::{self, DataError, Images, Normalise};
 use crate::model::{Model, WeightsError};
 use crate::results::{EpochRow, RunError, RunFolder, RunInfo, Status, Summary, read_summary, utc_now};
 use crate::torch::{self, TorchError};
@@ -72,11 +72,11 @@ impl Splits {
         data::ensure(&experiment.data.dataset, cache)?;
         let set = data::load(&experiment.data.dataset, cache)?;
         let shape = experiment.network.plan.input;
-        let validation = experiment.data.validation;
-        let end = validation + experiment.data.train_images(info);
+        set.check_classes(experiment.network.plan.classes)?;
+        let (validation, train) = set.split(experiment.data.validation, experiment.data.limit)?;
         Ok(Splits {
-            train: set.train.slice(validation..end).resized(shape),
-            validation: set.train.slice(0..validation).resized(shape),
+            train: train.resized(shape),
+            validation: validation.resized(shape),
             test: set.test.resized(shape),
             normalise: experiment.data.normalisation(info, shape[0]),
             source: set.name,
@@ -162,9 +162,8 @@ impl Session<'_> {
         folder.keep_epochs(position.epoch)?;
         let seconds_before = position.seconds;
 
-        let batch = Batch::default();
         let (images, normalise) = (&splits.train, &splits.normalise);
-        let mut trainer = Trainer { experiment, images, normalise, model: &model, stepper, average, batch };
+        let mut trainer = Trainer { experiment, images, normalise, model: &model, stepper, average };
         let cost = experiment.network.cost();
         observer.started(&Started {
             name: experiment.name.clone(),
@@ -232,10 +231,13 @@ impl Session<'_> {
         self.end(info, Status::Done, &position, Some(test))
     }
 
-    fn evaluate(&self, model: &Model, average: Option<&Average>, images: &Images) -> Result<Sums, TorchError> {
+    fn evaluate(&self, model: &Model, average: Option<&Average>, images: &Images) -> Result<Sums, TrainError> {
         let train = &self.experiment.train;
         let batch = train.batch.clamp(1, 500);
-        let measure = || torch::catch(|| evaluate(model, images, &self.splits.normalise, batch, train.precision));
+        let normalise = &self.splits.normalise;
+        let measure = || -> Result<Sums, TrainError> {
+            Ok(torch::catch(|| evaluate(model, images, normalise, batch, train.precision))??)
+        };
         match average {
             Some(average) => average.applied(measure),
             None => measure(),

@@ -1,0 +1,81 @@
+//! A loaded dataset and how it is divided.
+
+use super::{DataError, Images};
+
+/// A loaded dataset.
+#[derive(Debug, Clone)]
+pub struct Dataset {
+    /// What to print beside results; says so when the data is a copy that differs from the published one.
+    pub name: String,
+    /// Class names, by label.
+    pub classes: Vec<String>,
+    pub train: Images,
+    pub test: Images,
+}
+
+impl Dataset {
+    /// The first `validation` of the training images, for validation, and the next `limit` of them (all the rest when
+    /// it is 0), to train on. Folders of images come in all sizes, so only a loaded dataset knows whether it has so many.
+    ///
+    /// # Errors
+    /// When there are fewer images, or none to train on would be left.
+    pub fn split(&self, validation: usize, limit: usize) -> Result<(Images, Images), DataError> {
+        let unfit = |problem| Err(DataError::Unfit { name: self.name.clone(), problem });
+        let count = self.train.len();
+        if count < validation {
+            return unfit(format!("it holds {count} training images, fewer than data.validation = {validation}"));
+        }
+        let left = count - validation;
+        if left == 0 {
+            return unfit(format!(
+                "data.validation = {validation} takes all {count} training images and leaves none to train on"
+            ));
+        }
+        if limit > left {
+            return unfit(format!(
+                "of its {count} training images data.validation = {validation} leaves {left}, fewer than data.limit = \
+                 {limit}"
+            ));
+        }
+        let end = if limit == 0 { count } else { validation + limit };
+        Ok((self.train.slice(0..validation), self.train.slice(validation..end)))
+    }
+
+    /// # Errors
+    /// When there are more classes than the `classes` outputs of a network.
+    pub fn check_classes(&self, classes: usize) -> Result<(), DataError> {
+        if self.classes.len() <= classes {
+            return Ok(());
+        }
+        let problem = format!("it has {} classes, but model.classes = {classes}", self.classes.len());
+        Err(DataError::Unfit { name: self.name.clone(), problem })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn splits_need_enough_images() {
+        let images = Images::new([1, 1, 1], vec![0; 10], (0..10).collect());
+        let classes = (0..10).map(|class| class.to_string()).collect();
+        let data = Dataset { name: "ten".into(), classes, train: images.clone(), test: images };
+        for (validation, limit, train) in [(3, 0, 3..10), (3, 2, 3..5), (9, 1, 9..10), (0, 0, 0..10)] {
+            let (first, second) = data.split(validation, limit).unwrap();
+            assert_eq!(first.labels, (0..validation as u16).collect::<Vec<_>>());
+            assert_eq!(second.labels, train.collect::<Vec<_>>());
+        }
+        for (validation, limit, problem) in [
+            (11, 0, "ten: it holds 10 training images, fewer than data.validation = 11"),
+            (10, 0, "leaves none to train on"),
+            (8, 3, "leaves 2, fewer than data.limit = 3"),
+        ] {
+            let message = data.split(validation, limit).unwrap_err().to_string();
+            assert!(message.contains(problem), "{message}");
+        }
+        assert!(data.check_classes(10).is_ok());
+        let message = data.check_classes(9).unwrap_err().to_string();
+        assert!(message.contains("it has 10 classes, but model.classes = 9"), "{message}");
+    }
+}

@@ -1,0 +1,158 @@
+//! Looking through a tree of images, `<split>/<class>/<file>`, as torchvision's `ImageFolder` does.
+
+use std::ffi::OsStr;
+use std::fs::{self, DirEntry};
+use std::path::Path;
+
+use super::DataError;
+
+const LAYOUT: &str = "the images must lie as train/<class>/*.JPEG and val/<class>/*.JPEG (.jpg, .jpeg or .png too)";
+
+/// The images of a split.
+pub(super) struct Split {
+    /// Class names, sorted: their places are the labels.
+    pub classes: Vec<String>,
+    /// By label the names of the class's images, sorted; no class is without.
+    pub images: Vec<Vec<String>>,
+    /// Entries that are no images of a class.
+    pub ignored: usize,
+}
+
+impl Split {
+    pub fn len(&self) -> usize {
+        self.images.iter().map(Vec::len).sum()
+    }
+
+    /// (label, name) of each image. The classes take turns, so that a validation set cut off the front has the same
+    /// number of each.
+    pub fn in_turns(&self) -> Vec<(usize, &str)> {
+        let mut order = Vec::with_capacity(self.len());
+        let mut classes: Vec<_> = self.images.iter().map(|names| names.iter()).enumerate().collect();
+        while !classes.is_empty() {
+            classes.retain_mut(|(label, names)| names.next().map(|name| order.push((*label, name.as_str()))).is_some());
+        }
+        order
+    }
+}
+
+/// Whether a name promises a JPEG or PNG file. Hidden files do not count: some systems leave a `._x.jpg` beside `x.jpg`.
+pub(super) fn is_image(path: &Path) -> bool {
+    let extension = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase());
+    !is_hidden(path.file_name()) && extension.is_some_and(|e| ["jpg", "jpeg", "png"].contains(&e.as_str()))
+}
+
+fn is_hidden(name: Option<&OsStr>) -> bool {
+    name.is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
+}
+
+/// Lists the images of a split; opens none.
+///
+/// # Errors
+/// A folder that is not there or cannot be read, no class in it, a class without an image, or a name that an index of
+/// lines of text cannot hold.
+pub(super) fn scan(split: &Path) -> Result<Split, DataError> {
+    let wrong = |folder: &Path, problem: &str| DataError::corrupt(folder.display(), problem, LAYOUT);
+    if !split.is_dir() {
+        return Err(wrong(split, "there is no such folder"));
+    }
+    let (mut classes, mut ignored) = (Vec::new(), 0);
+    for entry in entries(split)? {
+        match is_folder(&entry) && !is_hidden(Some(&entry.file_name())) {
+            true => classes.push(name(&entry)?),
+            false => ignored += 1,
+        }
+    }
+    if classes.is_empty() {
+        return Err(wrong(split, "there is no class folder in it"));
+    }
+    classes.sort();
+    let mut images = Vec::with_capacity(classes.len());
+    for class in &classes {
+        let folder = split.join(class);
+        let mut names = Vec::new();
+        for entry in entries(&folder)? {
+            match is_image(&entry.path()) && !is_folder(&entry) {
+                true => names.push(name(&entry)?),
+                false => ignored += 1,
+            }
+        }
+        if names.is_empty() {
+            return Err(wrong(&folder, "there is no image in it"));
+        }
+        names.sort();
+        images.push(names);
+    }
+    Ok(Split { classes, images, ignored })
+}
+
+fn entries(folder: &Path) -> Result<Vec<DirEntry>, DataError> {
+    let entries = fs::read_dir(folder).and_then(Iterator::collect);
+    entries.map_err(DataError::io("list", folder))
+}
+
+/// A link counts as what it leads to; only links are followed, since that takes a call each.
+fn is_folder(entry: &DirEntry) -> bool {
+    entry.file_type().is_ok_and(|kind| if kind.is_symlink() { entry.path().is_dir() } else { kind.is_dir() })
+}
+
+fn name(entry: &DirEntry) -> Result<String, DataError> {
+    line(entry.path().as_path(), &entry.file_name())
+}
+
+/// `name` as a piece of a line of text.
+pub(super) fn line(path: &Path, name: &OsStr) -> Result<String, DataError> {
+    match name.to_str() {
+        Some(name) if !name.contains(['\n', '\r']) => Ok(name.to_owned()),
+        Some(_) => Err(DataError::corrupt(path.display(), "there is a line break in its name", "rename it")),
+        None => Err(DataError::corrupt(path.display(), "its name is not valid UTF-8", "rename it")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::ffi::OsStrExt;
+
+    use super::*;
+
+    fn touch(path: &Path) {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, b"").unwrap();
+    }
+
+    #[test]
+    fn labels_are_the_order_of_the_class_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let files =
+            ["b/2.JPEG", "b/1.png", "b/3.jpg", "a/x.jpeg", "C/y.JPG", "C/z.txt", "C/._y.JPG", "LICENCE", ".git/k.png"];
+        files.iter().for_each(|file| touch(&folder.path().join(file)));
+        let split = scan(folder.path()).unwrap();
+        assert_eq!((split.len(), split.ignored), (5, 4));
+        assert_eq!(split.classes, ["C", "a", "b"]);
+        let turns = [(0, "y.JPG"), (1, "x.jpeg"), (2, "1.png"), (2, "2.JPEG"), (2, "3.jpg")];
+        assert_eq!(split.in_turns(), turns);
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let refuse = |part: &str| {
+            let message = scan(&folder.path().join("train")).err().unwrap().to_string();
+            assert!(message.contains(part) && message.contains("train/<class>/*.JPEG"), "{message}");
+        };
+        refuse("train: there is no such folder");
+        fs::create_dir(folder.path().join("train")).unwrap();
+        refuse("train: there is no class folder");
+        touch(&folder.path().join("train/cat/readme.txt"));
+        refuse("train/cat: there is no image");
+    }
+
+    #[test]
+    fn names_that_an_index_cannot_hold_are_refused() {
+        for (bytes, problem) in [(&b"\xff.png"[..], "UTF-8"), (b"a\nb.png", "line break")] {
+            let folder = tempfile::tempdir().unwrap();
+            touch(&folder.path().join("cat").join(OsStr::from_bytes(bytes)));
+            let message = scan(folder.path()).err().unwrap().to_string();
+            assert!(message.contains(problem) && message.contains("cat"), "{message}");
+        }
+    }
+}
