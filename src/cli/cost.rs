@@ -38,8 +38,8 @@ pub enum Format {
 pub fn run(command: &Cost, shared: &Shared) -> Result<Done> {
     let mut overrides = shared.set.clone();
     if let Some(input) = &command.input {
-        let sides: Vec<usize> = input.split('x').filter_map(|side| side.parse().ok()).collect();
-        let [c, h, w] = sides[..] else {
+        let sides: Option<Vec<usize>> = input.split('x').map(|side| side.parse().ok()).collect();
+        let Some([c, h, w]) = sides.as_deref() else {
             bail!(Usage(format!("--input takes CxHxW, for example 3x224x224, not `{input}`")));
         };
         overrides.push(format!("model.input=[{c},{h},{w}]"));

@@ -8,7 +8,7 @@ use strata::data;
 
 #[derive(Args)]
 pub struct Fetch {
-    /// fashion-mnist or cifar10
+    /// fashion-mnist or cifar10; imagenet with --from, a folder of train/CLASS/*.jpg and val/CLASS/*.jpg
     #[arg(value_name = "DATASET")]
     dataset: String,
     /// Take the files from this folder instead of the network

@@ -20,7 +20,7 @@ use strata::config::{ConfigError, Experiment, Machine, nearest};
 use strata::data::DataError;
 use strata::model::WeightsError;
 use strata::torch::cuda;
-use strata::train::{TrainError, interrupt};
+use strata::train::{CheckpointError, TrainError, interrupt};
 use tch::Device;
 
 /// A run failed.
@@ -186,7 +186,8 @@ pub fn locate(file: &str) -> Result<PathBuf> {
     let mut known = Vec::new();
     list_experiments(Path::new("experiments"), "", &mut known);
     let known: Vec<&str> = known.iter().map(String::as_str).collect();
-    let hint = match nearest(file, &known) {
+    let meant = file.strip_prefix("experiments/").unwrap_or(file);
+    let hint = match nearest(meant.strip_suffix(".toml").unwrap_or(meant), &known) {
         Some(near) => format!("; did you mean `{near}`?"),
         None if known.is_empty() => "; there is no folder experiments/ here".to_owned(),
         None => format!("; experiments/ has {}", known.join(", ")),
@@ -244,6 +245,7 @@ fn is_bad_input(error: &anyhow::Error) -> bool {
         || error.is::<Usage>()
         || error.is::<DataError>()
         || error.is::<WeightsError>()
+        || error.is::<CheckpointError>()
         || matches!(error.downcast_ref(), Some(TrainError::Data(_) | TrainError::Folder(_)))
 }
 

@@ -109,6 +109,9 @@ fn logits(
     let [_, c, h, w] = pixels.size()[..] else {
         bail!(Usage(format!("`input` has shape {:?}; it must be [N, C, H, W]", pixels.size())));
     };
+    if pixels.numel() == 0 {
+        bail!(Usage(format!("`input` has shape {:?}: there is no image in it", pixels.size())));
+    }
     let (_, model) = network(command, shared, device, Some([c, h, w]))?;
     let pixels = pixels.to_kind(Kind::Float).to_device(device);
     // In pieces, so that many images need no more memory than a batch.

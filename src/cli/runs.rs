@@ -3,7 +3,7 @@
 use super::{Usage, machine};
 use anyhow::{Result, bail};
 use std::path::{Path, PathBuf};
-use strata::config::Experiment;
+use strata::config::{Experiment, nearest};
 use strata::model::Model;
 use strata::train::evaluated_weights;
 use tch::Device;
@@ -54,10 +54,22 @@ fn find(run: &str, results: &Path) -> Result<PathBuf> {
     keys.sort();
     match keys.as_slice() {
         [one] => Ok(one.clone()),
-        [] => bail!(Usage(format!(
-            "there is no run `{run}`: it is a folder such as {}/runs/NAME/KEY, or the NAME of a run made by `strata train`",
-            results.display()
-        ))),
+        [] => {
+            let names: Vec<String> = std::fs::read_dir(results.join("runs"))
+                .into_iter()
+                .flatten()
+                .flatten()
+                .map(|entry| entry.file_name().to_string_lossy().into_owned())
+                .collect();
+            let hint = match nearest(run, &names.iter().map(String::as_str).collect::<Vec<_>>()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!(
+                    "it is a folder such as {}/runs/NAME/KEY, or the NAME of a run made by `strata train`",
+                    results.display()
+                ),
+            };
+            bail!(Usage(format!("there is no run `{run}`: {hint}")))
+        }
         several => {
             let list: Vec<String> = several.iter().map(|path| path.display().to_string()).collect();
             bail!(Usage(format!("`{run}` has several runs; name one of them:\n  {}", list.join("\n  "))))

@@ -73,10 +73,4 @@ impl Data {
         }
         Ok(())
     }
-
-    /// Images that an epoch trains on.
-    pub fn train_images(&self, info: &Info) -> usize {
-        let left = info.train.saturating_sub(self.validation);
-        if self.limit == 0 { left } else { self.limit.min(left) }
-    }
 }

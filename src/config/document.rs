@@ -21,6 +21,7 @@ impl<'a> Document<'a> {
         let parse = |text: &'a str, offset: usize| {
             DeTable::parse(text).map(Spanned::into_inner).map_err(|error| {
                 let mut problem = from_serde(&error, "", &[]);
+                problem.message.insert_str(0, "this is not TOML: ");
                 if let Place::Span(span) = &mut problem.place {
                     *span = span.start + offset..span.end + offset;
                 }
@@ -39,33 +40,37 @@ impl<'a> Document<'a> {
     pub fn error(&self, problem: &Problem) -> ConfigError {
         let span = match &problem.place {
             Place::Span(span) => Some(span.clone()),
-            Place::Key(key) => self.find(key),
+            Place::Key(key) => self.find(key).map(|(word, value)| value.unwrap_or(word)),
+            Place::Word(key) => self.find(key).map(|(word, _)| word),
         };
         self.source.error(problem, span)
     }
 
-    /// Where a dotted key is written, or the longest part of it that is.
-    fn find(&self, key: &str) -> Option<Range<usize>> {
+    /// Where a dotted key is written, or the longest part of it that is, and where its value is. The value of a table with
+    /// a header of its own is that header.
+    fn find(&self, key: &str) -> Option<(Range<usize>, Option<Range<usize>>)> {
         let mut parts = key.split('.').filter(|part| !part.is_empty());
         let (written, mut value) = self.root.get_key_value(parts.next()?)?;
-        let mut span = if value.get_ref().is_table() { written.span() } else { value.span() };
+        let mut places = (written.span(), (!value.get_ref().is_table()).then(|| value.span()));
         for part in parts {
             let next = match value.get_ref() {
-                DeValue::Table(table) => table.get(part),
-                DeValue::Array(array) => part.parse().ok().and_then(|index: usize| array.get(index)),
+                DeValue::Table(table) => table.get_key_value(part).map(|(key, value)| (key.span(), value)),
+                DeValue::Array(array) => {
+                    part.parse().ok().and_then(|index: usize| array.get(index)).map(|item| (item.span(), item))
+                }
                 _ => None,
             };
-            let Some(next) = next else { break };
-            (span, value) = (next.span(), next);
+            let Some((word, next)) = next else { break };
+            (places, value) = ((word, Some(next.span())), next);
         }
-        Some(span)
+        Some(places)
     }
 }
 
 fn span(problem: &Problem) -> Option<Range<usize>> {
     match &problem.place {
         Place::Span(span) => Some(span.clone()),
-        Place::Key(_) => None,
+        Place::Key(_) | Place::Word(_) => None,
     }
 }
 
@@ -131,7 +136,7 @@ fn enter<'a>(old: &mut Spanned<DeValue<'a>>, new: Spanned<DeValue<'a>>) -> Resul
             let count = items.len();
             for (key, value) in from {
                 let index = key.get_ref().parse::<usize>().ok().filter(|&index| index < count);
-                let Some(item) = index.and_then(|index| items.iter_mut().nth(index)) else {
+                let Some(item) = index.and_then(|index| items.get_mut(index)) else {
                     let message = format!("the list has the items 0 to {}, not `{}`", count.max(1) - 1, key.get_ref());
                     return Err(Problem::span(key.span(), message));
                 };

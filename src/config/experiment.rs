@@ -143,6 +143,9 @@ impl Experiment {
     }
 }
 
+/// A slip of a digit shall not ask for terabytes.
+const MAX_PARAMS: u64 = 100_000_000_000;
+
 pub(super) fn build(root: &DeTable, name: &str, machine: Machine) -> Result<Experiment, Problem> {
     let mut root = root.clone();
     let whole = Spanned::new(0..0, root.clone());
@@ -162,7 +165,8 @@ pub(super) fn build(root: &DeTable, name: &str, machine: Machine) -> Result<Expe
         }
         _ => return Err(Problem::at("model", "`model` is a table: [model]")),
     };
-    if model.plan.classes < info.classes {
+    // An image folder has the classes that it has: they are counted when it is loaded.
+    if model.plan.classes < info.classes && info.name != "imagenet" {
         let message =
             format!("{} has {} classes; a network of {} cannot name them", info.name, info.classes, model.plan.classes);
         return Err(Problem::at("model.classes", message));
@@ -173,13 +177,22 @@ pub(super) fn build(root: &DeTable, name: &str, machine: Machine) -> Result<Expe
     let train = keys.train.resolve(machine.native_bf16)?;
     let base_input = model.plan.input;
     let mut plan = model.plan;
-    keys.scaling.apply(&mut plan).map_err(|error| Problem::at("scaling", error.to_string()))?;
+    // Scaling lifts widths and repeats to 1 at least; rows that are not scaled are judged as they are written.
+    if !keys.scaling.is_identity() {
+        keys.scaling.apply(&mut plan).map_err(|error| Problem::at("scaling", error.to_string()))?;
+        model::check_sides("scaling", plan.input)?;
+    }
     let labels: Vec<String> = plan.rows.iter().map(|row| row.name().first().unwrap_or(row.op()).to_owned()).collect();
     let network = Network::new(plan).map_err(|error| {
         let mut problem = Problem::at(format!("model.rows.{}", error.row), error.to_string());
         problem.help = model::row_help(&model.origin, labels.get(error.row).map_or("", String::as_str));
         problem
     })?;
+    let params = network.cost().params;
+    if params > MAX_PARAMS {
+        let message = format!("the network has {params} parameters; more than {MAX_PARAMS} fit nowhere");
+        return Err(Problem::at(if keys.scaling.is_identity() { "model" } else { "scaling" }, message));
+    }
     Ok(Experiment {
         name,
         seed: keys.seed,

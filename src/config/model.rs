@@ -97,7 +97,8 @@ pub fn read(table: Spanned<DeTable>, input: [usize; 3], classes: usize) -> Resul
             if let Some((key, _)) = table.iter().next() {
                 let allowed: Vec<&str> = ["rows", "preset", "override"].iter().chain(SHARED).copied().collect();
                 let place = Place::Span(key.span());
-                return Err(Problem::unknown(place, "key in model called", key.get_ref(), &allowed));
+                let message = format!("there is no key `{}` in a model of rows", key.get_ref());
+                return Err(Problem::not_one_of(place, message, key.get_ref(), &allowed));
             }
             let rows = read_rows(rows)?;
             (Origin::Rows, plain_plan(rows, Style::default(), StochasticDepth::default(), input, classes))
@@ -111,11 +112,17 @@ pub fn read(table: Spanned<DeTable>, input: [usize; 3], classes: usize) -> Resul
     Ok(Model { origin, plan, overrides })
 }
 
-fn check_input([c, h, w]: [usize; 3], classes: usize) -> Result<(), Problem> {
+/// Whether a network can take such images; `key` is what an error points at.
+pub fn check_sides(key: &str, [c, h, w]: [usize; 3]) -> Result<(), Problem> {
     if !(1..=1024).contains(&c) || ![h, w].iter().all(|side| (1..=8192).contains(side)) {
         let message = format!("input is [channels, height, width] within 1024, 8192, 8192, not [{c}, {h}, {w}]");
-        return Err(Problem::at("model.input", message));
+        return Err(Problem::at(key, message));
     }
+    Ok(())
+}
+
+fn check_input(input: [usize; 3], classes: usize) -> Result<(), Problem> {
+    check_sides("model.input", input)?;
     if !(2..=100_000).contains(&classes) {
         return Err(Problem::at("model.classes", format!("classes is between 2 and 100000, not {classes}")));
     }
@@ -181,7 +188,7 @@ fn read_row(row: Spanned<DeValue>) -> Result<Row, Problem> {
         None => Err(Problem::unknown(place, "operation", &op, OPS)),
         Some(row) => row.map_err(|error| {
             let mut problem = from_serde(&error, &format!("{op} rows"), &["op"]);
-            if let Place::Key(_) = problem.place {
+            if !matches!(problem.place, Place::Span(_)) {
                 problem.place = Place::Span(span);
             }
             problem

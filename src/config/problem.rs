@@ -17,8 +17,10 @@ pub struct Problem {
 pub enum Place {
     /// Bytes of the text.
     Span(Range<usize>),
-    /// A dotted key such as `train.lr` or `model.rows.3`; the longest part of it that is written is shown.
+    /// The value of a dotted key such as `train.lr` or `model.rows.3`; the longest part of it that is written is shown.
     Key(String),
+    /// The same key itself: its value is not what is wrong.
+    Word(String),
 }
 
 impl Problem {
@@ -35,14 +37,19 @@ impl Problem {
         self
     }
 
-    /// A value that is not one of a list.
+    /// A name that is not one of a list.
     pub fn unknown(place: Place, what: &str, found: &str, allowed: &[&str]) -> Problem {
+        Problem::not_one_of(place, format!("there is no {what} `{found}`"), found, allowed)
+    }
+
+    /// The same with a message of its own.
+    pub fn not_one_of(place: Place, message: String, found: &str, allowed: &[&str]) -> Problem {
         let list = allowed.join(", ");
         let help = match nearest(found, allowed) {
             Some(near) => format!("did you mean `{near}`? Allowed: {list}"),
             None => format!("allowed: {list}"),
         };
-        Problem { place, message: format!("there is no {what} `{found}`"), help: Some(help) }
+        Problem { place, message, help: Some(help) }
     }
 }
 
@@ -58,24 +65,62 @@ pub fn nearest<'a>(found: &str, allowed: &[&'a str]) -> Option<&'a str> {
 
 /// Turns serde's error into a problem: the wording is made for people, and unknown names get their nearest neighbour.
 pub fn from_serde(error: &toml::de::Error, context: &str, more_keys: &[&str]) -> Problem {
-    let place = error.span().map_or_else(|| Place::Key(context.to_owned()), Place::Span);
     let message = error.message();
-    for (start, what) in [("unknown field `", "key"), ("unknown variant `", "value")] {
+    // What is missing in the file as a whole has an empty span: there is nothing to point at.
+    let span = error.span().filter(|span| !(span.is_empty() && message.starts_with("missing field")));
+    let place = span.map_or_else(|| Place::Key(context.to_owned()), Place::Span);
+    for (start, is_key) in [("unknown field `", true), ("unknown variant `", false)] {
         let Some(rest) = message.strip_prefix(start) else { continue };
-        let mut quoted = rest.split('`').step_by(2);
-        let found = quoted.next().unwrap_or_default();
+        let found = rest.split('`').next().unwrap_or_default();
         let mut allowed: Vec<&str> = rest.split('`').skip(2).step_by(2).collect();
-        if what == "key" {
+        let message = match (is_key, context) {
+            (false, _) => format!("this cannot be `{found}`"),
+            (true, "") => format!("there is no key `{found}` here"),
+            (true, context) => format!("there is no key `{found}` in {context}"),
+        };
+        if is_key {
             allowed.extend(more_keys);
         }
-        let what = if context.is_empty() { what.to_owned() } else { format!("{what} in {context} called") };
-        return Problem::unknown(place, &what, found, &allowed);
+        return Problem::not_one_of(place, message, found, &allowed);
     }
-    let message = match message.strip_prefix("invalid type: ") {
-        Some(rest) => format!("wrong type: {rest}"),
-        None => message.to_owned(),
+    Problem { place, message: in_words(message), help: None }
+}
+
+/// serde's wording, which speaks of Rust's types, in the words of a file.
+fn in_words(message: &str) -> String {
+    if let Some(key) = message.strip_prefix("missing field ") {
+        return format!("the key {key} is missing");
+    }
+    let rest = message.strip_prefix("invalid ").unwrap_or_default();
+    let ours = ["type: ", "value: ", "length "].iter().any(|start| rest.starts_with(start));
+    let Some((found, wanted)) = rest.split_once(", expected ").filter(|_| ours) else {
+        return message.to_owned();
     };
-    Problem { place, message, help: None }
+    let wanted = match wanted {
+        "usize" | "u64" => "a whole number from 0 on",
+        "f64" => "a number",
+        "a boolean" => "true or false",
+        "a string" => "a text in quotes",
+        "a sequence" => "a list",
+        "a map" => "a table",
+        "an array of length 3" => "a list of three",
+        wanted if wanted.starts_with("struct ") => "a table",
+        wanted => wanted,
+    };
+    let Some((kind, found)) = found.split_once(": ") else {
+        return format!("wrong length, expected {wanted}");
+    };
+    let found = match found {
+        "map" => "a table",
+        "sequence" => "a list",
+        found => found.strip_suffix(" as i128").unwrap_or(found),
+    };
+    let names = [("string ", "the text "), ("integer ", ""), ("floating point ", ""), ("boolean ", "")];
+    let found = names
+        .iter()
+        .find_map(|(name, word)| Some(format!("{word}{}", found.strip_prefix(name)?)))
+        .unwrap_or_else(|| found.to_owned());
+    format!("wrong {kind}: {found}, expected {wanted}")
 }
 
 /// A text and what it is called: an experiment file with the `--set` overrides behind it, one a line.

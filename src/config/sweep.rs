@@ -126,14 +126,21 @@ fn collect<'a>(table: DeTable<'a>, prefix: &str, axes: &mut Vec<Axis<'a>>) -> Re
 fn zipped(group: Value) -> Result<Axis, Problem> {
     let span = group.span();
     let DeValue::Table(group) = group.into_inner() else {
-        return Err(Problem::span(span, "`zip` is a list of tables of lists: zip = [{ seed = [0, 1], train.lr = [1, 2] }]"));
+        return Err(Problem::span(
+            span,
+            "`zip` is a list of tables of lists: zip = [{ seed = [0, 1], train.lr = [1, 2] }]",
+        ));
     };
     let mut lists = Vec::new();
     collect(group, "", &mut lists)?;
     let length = lists.first().map_or(0, |list| list.steps.len());
     if let Some(other) = lists.iter().find(|list| list.steps.len() != length) {
-        let message = format!("lists that vary together have one length, but `{}` has {} values and `{}` {length}",
-            other.keys.join(", "), other.steps.len(), lists[0].keys.join(", "));
+        let message = format!(
+            "lists that vary together have one length, but `{}` has {} values and `{}` {length}",
+            other.keys.join(", "),
+            other.steps.len(),
+            lists[0].keys.join(", ")
+        );
         return Err(Problem::span(span, message));
     }
     let keys = lists.iter().flat_map(|list| list.keys.clone()).collect();
@@ -155,9 +162,8 @@ fn set<'a>(table: &mut DeTable<'a>, key: &str, value: Value<'a>) -> Result<(), P
     }
     match table.get_mut(first).map(Spanned::get_mut) {
         Some(DeValue::Table(inner)) => set(inner, rest, value),
-        _ => Err(Problem::span(span, format!("`{first}` is not a table, so `{key}` cannot be swept")).help(
-            "rows are swept by `model.override.NAME.COLUMN`",
-        )),
+        _ => Err(Problem::span(span, format!("`{first}` is not a table, so `{key}` cannot be swept"))
+            .help("rows are swept by `model.override.NAME.COLUMN`")),
     }
 }
 

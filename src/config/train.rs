@@ -1,6 +1,6 @@
 //! The `[train]` table: how long, with what optimizer, along what schedule.
 
-use super::problem::Problem;
+use super::problem::{Place, Problem};
 use serde::{Deserialize, Serialize};
 
 /// The table as it is written: every key may be missing, and some belong to one optimizer or schedule alone.
@@ -250,11 +250,20 @@ fn foreign_key(written: &[(&'static str, bool)], own: &[&str], owner: &str) -> R
     match written.iter().find(|(key, there)| *there && !own.contains(key)) {
         None => Ok(()),
         Some((key, _)) => {
-            let own = if own.is_empty() { "it has no keys of its own".to_owned() } else { own.join(", ") };
+            let help = if own.is_empty() {
+                "it has no keys of its own".to_owned()
+            } else {
+                format!("its keys: {}", own.join(", "))
+            };
             let message = format!("`{key}` is not a key of {owner}");
-            Err(Problem::at(format!("train.{key}"), message).help(format!("its keys: {own}")))
+            Err(Problem { place: Place::Word(format!("train.{key}")), message, help: Some(help) })
         }
     }
+}
+
+/// A bound as a person would write it: 1e-30 rather than thirty digits.
+fn short(bound: f64) -> String {
+    if bound != 0.0 && !(1e-6..1e9).contains(&bound) { format!("{bound:e}") } else { bound.to_string() }
 }
 
 /// The name that a unit variant has in TOML.
@@ -300,7 +309,7 @@ impl Train {
             Schedule::Constant => {}
             Schedule::Step { milestones, gamma } => {
                 ranges.push(("gamma", *gamma, 0.0, 1.0));
-                if !milestones.windows(2).all(|pair| pair[0] < pair[1]) || milestones.iter().any(|&at| at <= 0.0) {
+                if !milestones.windows(2).all(|pair| pair[0] < pair[1]) || !milestones.iter().all(|&at| at > 0.0) {
                     return Err(Problem::at(
                         "train.milestones",
                         "milestones are epochs above 0, each after the one before",
@@ -317,7 +326,7 @@ impl Train {
         }
         for (key, value, low, high) in ranges {
             if !(low..=high).contains(&value) {
-                let message = format!("`{key}` is between {low} and {high}, not {value}");
+                let message = format!("`{key}` is between {} and {}, not {value}", short(low), short(high));
                 return Err(Problem::at(format!("train.{key}"), message));
             }
         }

@@ -112,6 +112,12 @@ impl RunFolder {
         let name = format!("process {}", std::process::id());
         let written = lock.set_len(0).and_then(|()| lock.rewind()).and_then(|()| lock.write_all(name.as_bytes()));
         written.map_err(RunError::io("write", &lock_path))?;
+        // Whoever holds the lock is alone: temporary files that lie here were left by a process that was killed.
+        for entry in fs::read_dir(&path).into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().starts_with(".tmp") {
+                let _ = fs::remove_file(entry.path()); // only untidy if it stays
+            }
+        }
         Ok(RunFolder { path, _lock: lock })
     }
 
@@ -180,19 +186,21 @@ impl RunFolder {
             problem: problem.to_owned(),
         };
         let mut kept = String::with_capacity(text.len());
-        let mut lines = text.lines();
-        if lines.next() != Some(EPOCH_COLUMNS) {
+        let mut lines = text.split_inclusive('\n');
+        if lines.next().is_none_or(|header| header.trim_end() != EPOCH_COLUMNS) {
             return Err(corrupt(0, "the header is not that of this version"));
         }
         kept.push_str(EPOCH_COLUMNS);
         kept.push('\n');
         for epoch in 1..=epochs {
             let line = lines.next().ok_or_else(|| corrupt(epoch, "a row is missing"))?;
-            if line.split(',').next() != Some(epoch.to_string().as_str()) || line.split(',').count() != 12 {
-                return Err(corrupt(epoch, &format!("this is not the row of epoch {epoch}")));
+            let values: Vec<&str> = line.trim_end_matches('\n').split(',').collect();
+            let numbers = values.iter().all(|value| value.parse::<f64>().is_ok());
+            let whole = line.ends_with('\n') && values.len() == EPOCH_COLUMNS.split(',').count() && numbers;
+            if !whole || values[0] != epoch.to_string() {
+                return Err(corrupt(epoch, &format!("this is not the whole row of epoch {epoch}")));
             }
             kept.push_str(line);
-            kept.push('\n');
         }
         if kept == text { Ok(()) } else { self.write("epochs.csv", &kept) }
     }

@@ -1,7 +1,8 @@
 //! Checkpoints: a folder per saved step, and two links, `last` and `best`, that are moved in one step once it is complete.
 //!
-//! A kill at any moment leaves either link on a complete folder. Every file's SHA-256 stands in `position.json`, so that a
-//! damaged one is noticed before anything is taken from it; the checkpoint before it is then used.
+//! A kill at any moment leaves either link on a complete folder. The SHA-256 of every file, of the position and of the rows
+//! that `epochs.csv` had stands in `position.json`, so that damage is noticed before anything is taken from it; the
+//! checkpoint before it is then used.
 
 use super::average::Average;
 use super::metrics::Sums;
@@ -19,6 +20,8 @@ const WEIGHTS: &str = "weights.safetensors";
 const AVERAGES: &str = "averages.safetensors";
 const OPTIMIZER: &str = "optimizer.safetensors";
 const POSITION: &str = "position.json";
+/// The run's table; its rows up to a checkpoint are checked with it.
+const EPOCHS: &str = "epochs.csv";
 
 /// Where a run stands.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -37,15 +40,46 @@ pub struct Position {
     pub seconds: f64,
 }
 
+impl Position {
+    fn checksum(&self) -> String {
+        // A position always turns into JSON; were it not so, an empty text would stand for it on both sides.
+        hex(&Sha256::digest(serde_json::to_vec(self).unwrap_or_default()))
+    }
+}
+
 /// The best epoch so far on the validation images.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Best {
     /// Counted from 1.
     pub epoch: usize,
+    #[serde(with = "any_float")]
     pub loss: f64,
     pub top1: f64,
     pub top5: f64,
+}
+
+/// JSON has no NaN and no infinity; a validation loss can be either.
+mod any_float {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Number(f64),
+        Text(String),
+    }
+
+    pub fn serialize<S: Serializer>(value: &f64, s: S) -> Result<S::Ok, S::Error> {
+        if value.is_finite() { s.serialize_f64(*value) } else { s.serialize_str(&value.to_string()) }
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<f64, D::Error> {
+        match Written::deserialize(d)? {
+            Written::Number(value) => Ok(value),
+            Written::Text(text) => text.parse().map_err(D::Error::custom),
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -61,6 +95,10 @@ pub enum CheckpointError {
     Io { action: &'static str, path: PathBuf, reason: io::Error },
     #[error("{path} is damaged: {problem}")]
     Damaged { path: PathBuf, problem: String },
+    #[error("{0}; no earlier checkpoint is left, so the run has to start over: `strata train --force`")]
+    NoneLeft(Box<CheckpointError>),
+    #[error("{run} has no trained weights yet: `strata train` has not come through an epoch of it")]
+    Untrained { run: PathBuf },
     #[error(transparent)]
     Weights(#[from] WeightsError),
 }
@@ -74,12 +112,13 @@ impl CheckpointError {
 
 /// The `checkpoint` folder of a run.
 pub struct Checkpoints {
+    run: PathBuf,
     folder: PathBuf,
 }
 
 impl Checkpoints {
     pub fn new(run: &Path) -> Checkpoints {
-        Checkpoints { folder: run.join("checkpoint") }
+        Checkpoints { run: run.to_owned(), folder: run.join("checkpoint") }
     }
 
     /// Saves everything that a run needs to go on; `is_best` makes it the best one too.
@@ -108,10 +147,12 @@ impl Checkpoints {
             write_tensors(&folder.join(AVERAGES), &average.tensors())?;
             files.push(AVERAGES);
         }
-        let sha256 = files
+        let mut sha256 = files
             .into_iter()
             .map(|file| Ok((file.to_owned(), checksum(&folder.join(file))?)))
-            .collect::<Result<_, CheckpointError>>()?;
+            .collect::<Result<BTreeMap<_, _>, CheckpointError>>()?;
+        sha256.insert(POSITION.to_owned(), position.checksum());
+        sha256.extend(self.rows(position.epoch).map(|sum| (EPOCHS.to_owned(), sum)));
         let manifest = Manifest { position: position.clone(), sha256 };
         let path = folder.join(POSITION);
         let text = serde_json::to_string_pretty(&manifest)
@@ -122,7 +163,10 @@ impl Checkpoints {
             self.link("best", &name)?;
         }
         self.link("last", &name)?;
-        self.prune(previous.as_deref());
+        // Where a damaged checkpoint was made anew, the one before it is still the only other.
+        if previous.as_deref() != Some(name.as_str()) {
+            self.prune(previous.as_deref());
+        }
         Ok(())
     }
 
@@ -134,6 +178,14 @@ impl Checkpoints {
         std::os::unix::fs::symlink(target, &fresh).map_err(CheckpointError::io("link", &fresh))?;
         fs::rename(&fresh, &path).map_err(CheckpointError::io("link", &path))?;
         sync_folder(&self.folder).map_err(CheckpointError::io("sync", &self.folder))
+    }
+
+    /// The SHA-256 of the header and the first `epochs` rows of the run's table; `None` where it has not so many.
+    fn rows(&self, epochs: usize) -> Option<String> {
+        let table = fs::read(self.run.join(EPOCHS)).ok()?;
+        let lines: Vec<&[u8]> = table.split_inclusive(|&byte| byte == b'\n').take(epochs + 1).collect();
+        let whole = lines.len() == epochs + 1 && lines.iter().all(|line| line.ends_with(b"\n"));
+        whole.then(|| hex(&Sha256::digest(lines.concat())))
     }
 
     fn target(&self, link: &str) -> Option<String> {
@@ -169,10 +221,9 @@ impl Checkpoints {
             .filter(|name| name.starts_with("step-"))
             .collect();
         names.sort();
-        // Folders newer than the link are unfinished: the link moves last.
-        if let Some(last) = self.target("last") {
-            names.retain(|name| *name <= last);
-        }
+        // Folders newer than the link are unfinished, for the link moves last; without it, all are.
+        let last = self.target("last");
+        names.retain(|name| last.as_ref().is_some_and(|last| name <= last));
         let mut passed_over = Vec::new();
         for name in names.iter().rev() {
             match self.take_up(&self.folder.join(name), model, stepper, average) {
@@ -182,7 +233,7 @@ impl Checkpoints {
         }
         match passed_over.pop() {
             // Starting over in silence would throw the run away.
-            Some(error) => Err(error),
+            Some(error) => Err(CheckpointError::NoneLeft(Box::new(error))),
             None => Ok((None, passed_over)),
         }
     }
@@ -195,6 +246,11 @@ impl Checkpoints {
         average: Option<&Average>,
     ) -> Result<Position, CheckpointError> {
         let manifest = read_manifest(folder)?;
+        let epochs = manifest.position.epoch;
+        if manifest.sha256.get(EPOCHS).is_some_and(|wanted| self.rows(epochs).as_ref() != Some(wanted)) {
+            let problem = format!("its rows up to epoch {epochs} are not those that were written (SHA-256 differs)");
+            return Err(CheckpointError::Damaged { path: self.run.join(EPOCHS), problem });
+        }
         model.load_weights(&folder.join(WEIGHTS))?;
         let path = folder.join(OPTIMIZER);
         let state = read_tensors(&path)?;
@@ -220,12 +276,19 @@ fn read_manifest(folder: &Path) -> Result<Manifest, CheckpointError> {
     let manifest: Manifest = serde_json::from_str(&text)
         .map_err(|error| CheckpointError::Damaged { path: path.clone(), problem: error.to_string() })?;
     for (file, wanted) in &manifest.sha256 {
-        if ![WEIGHTS, OPTIMIZER, AVERAGES].contains(&file.as_str()) {
-            return Err(CheckpointError::Damaged { path, problem: format!("`{file}` is not a file of a checkpoint") });
-        }
         let path = folder.join(file);
-        if checksum(&path)? != *wanted {
-            let problem = "its bytes are not those that were written (SHA-256 differs)".to_owned();
+        let found = match file.as_str() {
+            WEIGHTS | OPTIMIZER | AVERAGES => checksum(&path)?,
+            POSITION => manifest.position.checksum(),
+            // Of the run, not of the folder: judged where the run is taken up.
+            EPOCHS => continue,
+            _ => {
+                let (path, problem) = (folder.join(POSITION), format!("`{file}` is not a file of a checkpoint"));
+                return Err(CheckpointError::Damaged { path, problem });
+            }
+        };
+        if found != *wanted {
+            let problem = "its content is not what was written (SHA-256 differs)".to_owned();
             return Err(CheckpointError::Damaged { path, problem });
         }
     }
@@ -238,6 +301,9 @@ fn read_manifest(folder: &Path) -> Result<Manifest, CheckpointError> {
 /// When the run has no such checkpoint, or it is damaged.
 pub fn evaluated_weights(run: &Path, link: &str) -> Result<PathBuf, CheckpointError> {
     let folder = run.join("checkpoint").join(link);
+    if !folder.exists() {
+        return Err(CheckpointError::Untrained { run: run.to_owned() });
+    }
     read_manifest(&folder)?;
     let averages = folder.join(AVERAGES);
     Ok(if averages.exists() { averages } else { folder.join(WEIGHTS) })
@@ -247,7 +313,11 @@ fn checksum(path: &Path) -> Result<String, CheckpointError> {
     let mut file = fs::File::open(path).map_err(CheckpointError::io("read", path))?;
     let mut hasher = Sha256::new();
     io::copy(&mut file, &mut HashWriter(&mut hasher)).map_err(CheckpointError::io("read", path))?;
-    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&hasher.finalize()))
+}
+
+fn hex(digest: &[u8]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 struct HashWriter<'a>(&'a mut Sha256);
@@ -260,5 +330,36 @@ impl io::Write for HashWriter<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn back(position: &Position) -> Position {
+        serde_json::from_str(&serde_json::to_string_pretty(position).unwrap()).unwrap()
+    }
+
+    /// serde_json's quick way of reading numbers is off by one bit now and then, and a resumed run would take another
+    /// epoch for its best.
+    #[test]
+    fn a_position_is_read_back_to_the_bit() {
+        for index in 0..20_000 {
+            let number = crate::random::uniform(7, index) * 2000.0;
+            let best = Best { epoch: 1, loss: number, top1: number / 3000.0, top5: number / 2000.0 };
+            let sums = Sums { loss: number * 128.0, top1: 5, top5: 9, count: 128 };
+            let position = Position { best: Some(best), sums, seconds: number / 7.0, ..Position::default() };
+            assert_eq!(back(&position), position);
+        }
+    }
+
+    #[test]
+    fn a_validation_loss_that_is_not_finite_is_read_back() {
+        for loss in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            let best = Best { epoch: 1, loss, top1: 0.1, top5: 0.5 };
+            let position = back(&Position { best: Some(best), ..Position::default() });
+            assert_eq!(position.best.unwrap().loss.to_bits(), loss.to_bits());
+        }
     }
 }

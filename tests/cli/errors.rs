@@ -1,1 +1,196 @@
+//! Bad input: exit code 2, words for a person, nothing written.
 
+use super::place::{Place, TINY};
+use std::fs;
+use strata::model::{read_tensors, write_tensors};
+use tch::{Device, Kind, Tensor};
+
+#[test]
+fn a_missing_file_gets_the_nearest_name() {
+    let place = Place::new();
+    place.file("experiments/resnet18.toml", TINY);
+    place.strata(&["train", "resnet81"]).refused(&["no experiment file `resnet81`", "did you mean `resnet18`?"]);
+    place.strata(&["train", "experiments/resnt18.toml"]).refused(&["did you mean `resnet18`?"]);
+    place.strata(&["cost", "lenet"]).refused(&["experiments/ has resnet18"]);
+    Place::new().strata(&["cost", "lenet"]).refused(&["there is no folder experiments/ here"]);
+    assert!(!place.path("results").exists());
+}
+
+#[test]
+fn a_typo_in_the_last_file_stops_the_first_from_running() {
+    let place = Place::with_tiny();
+    place.file("wrong.toml", TINY.replace("epochs", "epoch"));
+    place.strata(&["train", "tiny.toml", "wrong.toml"]).refused(&["wrong.toml:15", "did you mean `epochs`?"]);
+    assert!(!place.path("results").exists());
+}
+
+#[test]
+fn a_file_that_is_not_text_is_refused() {
+    let place = Place::new();
+    place.file("binary.toml", [0xff, 0xfe, 0x00]);
+    place.strata(&["train", "binary.toml"]).refused(&["cannot read binary.toml", "UTF-8"]);
+    assert!(!place.path("results").exists());
+}
+
+#[test]
+fn wrong_words_on_the_command_line_are_refused() {
+    let place = Place::with_tiny();
+    let tiny = "tiny.toml";
+    place.strata(&["train", tiny, "--device", "gpu"]).refused(&["--device is auto, cpu, cuda or cuda:N, not `gpu`"]);
+    place.strata(&["train", tiny, "--device", "cuda:x"]).refused(&["not `cuda:x`"]);
+    place.strata(&["train"]).refused(&["<FILE>"]);
+    place.strata(&["tarin", tiny]).refused(&["tarin", "train"]);
+    place.strata(&["train", tiny, "--sett", "x=1"]).refused(&["--sett", "--set"]);
+    place.strata(&["cost", tiny, "--input", "3x224"]).refused(&["--input takes CxHxW", "not `3x224`"]);
+    place.strata(&["cost", tiny, "--input", "3xfoox32x32"]).refused(&["not `3xfoox32x32`"]);
+    place.strata(&["cost", tiny, "--input", "1x0x0"]).refused(&["input is [channels, height, width]"]);
+    place.strata(&["cost", tiny, "--classes", "1"]).refused(&["classes is between 2 and 100000, not 1"]);
+    place.strata(&["predict", tiny]).refused(&["predict needs images, or --input and --output"]);
+    place.strata(&["predict", tiny, "--input", "x"]).refused(&["--output"]);
+    assert!(!place.path("results").exists());
+}
+
+#[test]
+fn a_number_of_threads_that_cannot_be_is_refused() {
+    let place = Place::with_tiny();
+    let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_strata"));
+    let ran = command.current_dir(place.path("")).args(["train", "tiny.toml", "--threads", "0"]).assert().code(2);
+    let err = String::from_utf8_lossy(&ran.get_output().stderr).into_owned();
+    assert!(err.contains("--threads takes 1 to 1024, not 0"), "{err}");
+    assert!(!place.path("results").exists());
+}
+
+#[test]
+fn cuda_where_there_is_none_is_refused() {
+    if tch::Cuda::is_available() {
+        return;
+    }
+    let place = Place::with_tiny();
+    place.strata(&["train", "tiny.toml", "--device", "cuda"]).refused(&["--device cuda: ", "strata doctor"]);
+    assert!(!place.path("results").exists());
+}
+
+#[test]
+fn a_results_folder_that_cannot_be_written_is_named() {
+    let place = Place::with_tiny();
+    place.file("results", "a file in the way");
+    let parts = ["cannot make results/runs/tiny/", "--results DIR takes another"];
+    place.strata(&["train", "tiny.toml"]).refused(&parts);
+    assert_eq!(fs::read_to_string(place.path("results")).unwrap(), "a file in the way");
+}
+
+#[test]
+fn a_dataset_that_is_cut_short_is_not_taken() {
+    let place = Place::new();
+    place.file("mine/train-images-idx3-ubyte", [0; 100]);
+    place
+        .strata(&["fetch", "fashion-mnist", "--from", "mine"])
+        .refused(&["mine/train-images-idx3-ubyte", "ends after 100 of 47040016 bytes"]);
+    place.strata(&["fetch", "cifar10", "--from", "mine"]).refused(&["mine"]);
+    place.strata(&["fetch", "mnist"]).refused(&["unknown dataset 'mnist'", "fashion-mnist"]);
+    for dataset in ["fashion-mnist", "cifar10"] {
+        assert!(!place.path("cache/strata/datasets").join(dataset).exists());
+    }
+}
+
+#[test]
+fn a_dataset_in_the_cache_that_is_cut_short_is_named() {
+    let place = Place::new();
+    for file in ["train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"] {
+        place.file(&format!("cache/strata/datasets/fashion-mnist/{file}-ubyte"), [0; 100]);
+    }
+    let cache = place.path("cache/strata");
+    assert!(!strata::data::present("fashion-mnist", &cache));
+    let message = strata::data::load("fashion-mnist", &cache).unwrap_err().to_string();
+    assert!(message.contains("train-images-idx3-ubyte: it has 100 bytes and should have 47040016"), "{message}");
+    let doctor = place.strata(&["doctor"]).good();
+    assert!(doctor.contains("fashion-mnist: not here yet: strata fetch fashion-mnist"), "{doctor}");
+}
+
+#[test]
+fn a_run_that_is_not_there_gets_the_nearest_name() {
+    let place = Place::new();
+    fs::create_dir_all(place.path("results/runs/resnet18")).unwrap();
+    place.strata(&["eval", "resnt18"]).refused(&["there is no run `resnt18`: did you mean `resnet18`?"]);
+    place.strata(&["eval", "googlenet"]).refused(&["no run `googlenet`", "results/runs/NAME/KEY"]);
+    place.strata(&["predict", "googlenet", "x.png"]).refused(&["`googlenet` is not a run", "--weights"]);
+}
+
+#[test]
+fn a_run_without_weights_says_so() {
+    let place = Place::new();
+    place.file("results/runs/tiny/0123456789/experiment.toml", TINY);
+    place.strata(&["eval", "tiny"]).refused(&["results/runs/tiny/0123456789 has no trained weights yet"]);
+}
+
+/// `predict` of one image with weights that are `change`d ones of a trained run.
+fn with_weights(change: impl FnOnce(&mut Vec<(String, Tensor)>)) -> super::place::Ran {
+    let place = Place::with_tiny();
+    let mut tensors = vec![];
+    let network = strata::config::Experiment::load(&place.path("tiny.toml"), &[], Default::default()).unwrap().network;
+    for param in network.params() {
+        tensors.push((param.name, Tensor::zeros(param.shape, (Kind::Float, Device::Cpu))));
+    }
+    change(&mut tensors);
+    write_tensors(&place.path("w.safetensors"), &tensors).unwrap();
+    image::GrayImage::new(14, 14).save(place.path("x.png")).unwrap();
+    place.strata(&["predict", "tiny.toml", "--weights", "w.safetensors", "x.png"])
+}
+
+#[test]
+fn weights_that_fit_are_taken() {
+    let out = with_weights(|_| ()).good();
+    assert!(out.contains("x.png") && out.contains("0.1000"), "{out}");
+}
+
+#[test]
+fn weights_of_another_network_are_refused() {
+    with_weights(|tensors| drop(tensors.pop())).refused(&["w.safetensors has no tensor `fc.bias`"]);
+    with_weights(|tensors| tensors[0].0 = "elsewhere".to_owned()).refused(&["has no tensor `conv1.weight`"]);
+    with_weights(|tensors| tensors.push(("extra".to_owned(), Tensor::from(1.0f32))))
+        .refused(&["has a tensor `extra` that the network does not know"]);
+    with_weights(|tensors| tensors[0].1 = Tensor::zeros([8, 3, 3, 3], (Kind::Float, Device::Cpu)))
+        .refused(&["`conv1.weight` has shape [8, 3, 3, 3], the network needs [8, 1, 3, 3]"]);
+}
+
+#[test]
+fn weights_that_are_no_weights_are_refused() {
+    let place = Place::with_tiny();
+    image::GrayImage::new(14, 14).save(place.path("x.png")).unwrap();
+    let predict = || place.strata(&["predict", "tiny.toml", "--weights", "w.safetensors", "x.png"]);
+    predict().refused(&["cannot read w.safetensors", "No such file"]);
+    place.file("w.safetensors", "hello");
+    predict().refused(&["w.safetensors", "not a safetensors file"]);
+    // A header that says it is eight exabytes long must neither be believed nor paid for.
+    place.file("w.safetensors", [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f, b'{', b'}']);
+    predict().refused(&["not a safetensors file"]);
+    let header = br#"{"conv1.weight":{"dtype":"F32","shape":[8,1,3,3],"data_offsets":[0,9999999]}}"#;
+    place.file("w.safetensors", [&(header.len() as u64).to_le_bytes()[..], &header[..]].concat());
+    predict().refused(&["not a safetensors file"]);
+}
+
+#[test]
+fn what_is_no_image_is_refused() {
+    let place = Place::trained("tiny", &TINY.replace("epochs = 2", "epochs = 1"));
+    place.file("x.png", "this is text");
+    place.strata(&["predict", "tiny", "x.png"]).refused(&["x.png", "not an image"]);
+    place.strata(&["predict", "tiny", "none.png"]).refused(&["none.png", "No such file"]);
+    place.strata(&["predict", "tiny", "results"]).refused(&["results", "folder"]);
+}
+
+#[test]
+fn a_tensor_that_is_no_batch_of_images_is_refused() {
+    let place = Place::trained("tiny", &TINY.replace("epochs = 2", "epochs = 1"));
+    let predict = |name: &str, shape: &[i64]| {
+        let tensors = [(name.to_owned(), Tensor::zeros(shape, (Kind::Float, Device::Cpu)))];
+        write_tensors(&place.path("x.safetensors"), &tensors).unwrap();
+        place.strata(&["predict", "tiny", "--input", "x.safetensors", "--output", "y.safetensors"])
+    };
+    predict("images", &[1, 1, 14, 14]).refused(&["x.safetensors has no tensor called `input`"]);
+    predict("input", &[14, 14]).refused(&["`input` has shape [14, 14]; it must be [N, C, H, W]"]);
+    predict("input", &[0, 1, 14, 14]).refused(&["there is no image in it"]);
+    predict("input", &[1, 3, 14, 14]).refused(&["conv1.weight"]);
+    assert!(!place.path("y.safetensors").exists());
+    predict("input", &[2, 1, 14, 14]).good();
+    assert_eq!(read_tensors(&place.path("y.safetensors")).unwrap()["logits"].size(), [2, 10]);
+}

@@ -127,7 +127,7 @@ impl Ran {
     pub fn refused(self, parts: &[&str]) {
         let err = &self.err;
         assert_eq!(self.code, Some(2), "{}\n{err}", self.out);
-        assert!(err.starts_with("error: "), "{err}");
+        assert!(err.lines().any(|line| line.starts_with("error: ")), "{err}");
         for foreign in ["panicked", "RUST_BACKTRACE", "frame #", "c10::", "Exception raised"] {
             assert!(!err.contains(foreign), "{err}");
         }
@@ -213,10 +213,8 @@ impl Run {
 
 /// Names of what lies in a folder, sorted.
 pub fn names(folder: &Path) -> Vec<String> {
-    let mut names: Vec<String> = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
+    let mut names: Vec<String> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
 }

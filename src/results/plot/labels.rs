@@ -104,7 +104,7 @@ fn covers(label: &Label, circle: &Circle) -> f64 {
     };
     let hits =
         GRID.iter().flat_map(|&fx| GRID.iter().map(move |&fy| (fx, fy))).filter(|&(fx, fy)| inside(fx, fy)).count();
-    hits as f64 * 2.0 + if swallows(label, circle) { 8.0 } else { 0.0 }
+    hits as f64 * 3.5 + if swallows(label, circle) { 8.0 } else { 0.0 }
 }
 
 /// From a label to the edge of a mark; below 0 where they overlap. The nearest mark is the one that readers take it for.
