@@ -24,7 +24,11 @@ done
 # variable of the same name wins over this file.
 configure() {
     config=.cargo/config.toml
-    wanted="# Written by scripts/setup.sh: where libtorch is on this machine. Not kept in git.
+    mark="# Written by scripts/setup.sh"
+    if [ -f "$config" ] && ! head -n 1 "$config" | grep -q "^$mark"; then
+        die "$config is your own; add to it: [env] LIBTORCH = \"$1\""
+    fi
+    wanted="$mark: where libtorch is on this machine. Not kept in git.
 [env]
 LIBTORCH = \"$1\""
     [ -f "$config" ] && [ "$(cat "$config")" = "$wanted" ] && return
@@ -32,13 +36,21 @@ LIBTORCH = \"$1\""
     say "wrote $config"
 }
 
+# Older ones do not take several platforms at once.
+recent_pip() {
+    "$1" -c 'import pip, sys; sys.exit(int(pip.__version__.split(".")[0]) < 21)' >/dev/null 2>&1
+}
+
 # Prints a python that has pip: the user's, or that of a venv made in the cache (a system's python may come without pip).
 python_with_pip() {
     python="${PYTHON:-python3}"
     command -v "$python" >/dev/null || die "$python is not installed; it is needed once, to download libtorch"
-    if "$python" -m pip --version >/dev/null 2>&1; then echo "$python"; return; fi
-    [ -x "$cache/venv/bin/python" ] || "$python" -m venv "$cache/venv" >&2 ||
-        die "$python has neither pip nor venv; install one of them (Debian: apt-get install python3-pip)"
+    if recent_pip "$python"; then echo "$python"; return; fi
+    if ! recent_pip "$cache/venv/bin/python"; then
+        rm -rf "$cache/venv"
+        { "$python" -m venv "$cache/venv" && "$cache/venv/bin/python" -m pip install --quiet --upgrade pip; } >&2 ||
+            die "$python has neither pip (21 or newer) nor venv; install one of them (Debian: apt-get install python3-pip)"
+    fi
     echo "$cache/venv/bin/python"
 }
 
@@ -96,7 +108,10 @@ bring_cuda() {
 }
 
 if [ -n "${LIBTORCH:-}" ]; then
-    [ -d "$LIBTORCH/lib" ] || die "LIBTORCH=$LIBTORCH has no lib folder"
+    [ -f "$LIBTORCH/lib/libtorch_cpu.so" ] && [ -d "$LIBTORCH/include" ] ||
+        die "LIBTORCH=$LIBTORCH is not a libtorch: it has no lib/libtorch_cpu.so or no include folder"
+    # Written down for shells that do not have the variable.
+    configure "$LIBTORCH"
     exit 0
 fi
 [ -f "$home/complete" ] || bring

@@ -7,8 +7,6 @@ use cli::{Arguments, Command};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    // A reader that goes away (`strata cost … | head`) ends the program quietly.
-    cli::quiet_broken_pipe();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {

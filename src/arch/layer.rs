@@ -153,6 +153,13 @@ impl Op {
             }
             Op::MaxPool(window) | Op::AvgPool(window) => {
                 let (c, h, w) = map("pooling")?;
+                let (pad, kernel) = (window.pad(h, w), window.kernel);
+                if pad.symmetric() && (2 * pad.top > kernel.h || 2 * pad.left > kernel.w) {
+                    return Err(ShapeError::new(format!(
+                        "the padding of a pool is at most half its kernel, but {} is more than half of {}",
+                        pad.top, kernel.h
+                    )));
+                }
                 let (h, w) = window.output(h, w)?;
                 Ok(Shape::Map { c, h, w })
             }
@@ -169,7 +176,18 @@ impl Op {
                 width(*size)?;
                 Ok(Shape::Map { c, h: *size, w: *size })
             }
-            Op::Lrn { .. } => map("local response normalisation").map(|_| input),
+            Op::Lrn { size, alpha, beta, k } => {
+                map("local response normalisation")?;
+                if !(1..=1024).contains(size)
+                    || ![*alpha, *beta].iter().all(|x| x.is_finite())
+                    || !(1e-9..1e9).contains(k)
+                {
+                    return Err(ShapeError::new(format!(
+                        "lrn takes a size of 1 to 1024, finite alpha and beta, and k above 0, not {size}, {alpha}, {beta}, {k}"
+                    )));
+                }
+                Ok(input)
+            }
             Op::Flatten => Ok(Shape::Vector { n: input.values() as usize }),
             Op::PadShortcut { width: out, stride, .. } => {
                 let (c, h, w) = map("shortcut A")?;
@@ -183,12 +201,16 @@ impl Op {
             Op::Dropout { rate } if !(0.0..1.0).contains(rate) => {
                 Err(ShapeError::new(format!("a dropout rate is in 0..1, not {rate}")))
             }
+            Op::Scale { factor } if !factor.is_finite() => {
+                Err(ShapeError::new(format!("a factor on a branch is a finite number, not {factor}")))
+            }
             Op::BatchNorm { .. } | Op::Act(_) | Op::Dropout { .. } | Op::Scale { .. } => Ok(input),
         }
     }
 }
 
-fn width(n: usize) -> Result<(), ShapeError> {
+/// A number of channels or features that is in range.
+pub(super) fn width(n: usize) -> Result<(), ShapeError> {
     if (1..=LIMIT).contains(&n) {
         return Ok(());
     }

@@ -5,7 +5,7 @@ use super::layer::Layer;
 use super::name::Namer;
 use super::node::{Chain, Merge, Node, Residual, Survival, SurvivalGate, walk, walk_residuals};
 use super::params::Param;
-use super::rows::{Context, Row};
+use super::rows::{Context, MAX_BLOCKS, Row};
 use super::shape::{Shape, ShapeError};
 use super::style::Style;
 use serde::{Deserialize, Serialize};
@@ -99,7 +99,7 @@ impl Network {
     /// # Errors
     /// For the first row that cannot stand where it is, and for a table that does not end in one value a class.
     pub fn new(plan: Plan) -> Result<Network, NetworkError> {
-        let mut context = Context { namer: Namer::default(), classes: plan.classes };
+        let mut context = Context { namer: Namer::default(), classes: plan.classes, blocks_left: MAX_BLOCKS };
         let mut shape = Shape::map(plan.input);
         let mut rows: Vec<RowNodes> = Vec::with_capacity(plan.rows.len());
         let mut layers = 0;

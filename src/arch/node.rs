@@ -1,6 +1,6 @@
 //! How layers are put together: in a chain, side by side, around a shortcut.
 
-use super::layer::{Act, Conv, Layer, Op};
+use super::layer::{Act, Conv, Layer, Op, width};
 use super::shape::{Shape, ShapeError};
 use super::style::{Norm, Style};
 use serde::{Deserialize, Serialize};
@@ -185,7 +185,9 @@ fn joined(join: Join, shapes: &[Shape]) -> Result<Shape, ShapeError> {
                     listed()
                 )));
             }
-            Ok(Shape::Map { c: shapes.iter().map(|shape| shape.channels()).sum(), h, w })
+            let channels = shapes.iter().fold(0usize, |sum, shape| sum.saturating_add(shape.channels()));
+            width(channels)?;
+            Ok(Shape::Map { c: channels, h, w })
         }
     }
 }

@@ -47,12 +47,15 @@ impl Default for Init {
     }
 }
 
-/// A rule that draws weights from their fans: fan_in = inputs of a unit / groups, fan_out = kernel area × outputs / groups.
+/// A rule that draws weights from their fans: fan_in = kernel area × inputs / groups,
+/// fan_out = kernel area × outputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scheme {
-    /// N(0, 2/fan_out) (He et al. 2015)
+    /// N(0, 2/fan_out) with fan_out = kernel area × all outputs, whatever the groups (fb.resnet.torch, torchvision)
     HeFanOut,
+    /// The same with the outputs of one group (TensorFlow's EfficientNet)
+    HeFanOutGrouped,
     /// N(0, 2/fan_in) (He et al. 2015)
     HeFanIn,
     /// U(±√(6/(fan_in + fan_out))), Keras's default (Glorot & Bengio 2010)

@@ -53,7 +53,7 @@ pub fn run(command: &Eval, shared: &Shared) -> Result<Done> {
             let batch = experiment.train.batch.clamp(1, 500);
             for_each_batch(&model, &images, &normalise, batch, experiment.train.precision, |logits, truth| {
                 sums.add(cross_entropy(logits, truth, 0.0).double_value(&[]), logits, truth);
-                probabilities.push(logits.softmax(1, Kind::Float));
+                probabilities.push(logits.log_softmax(1, Kind::Float));
                 labels.push(truth.shallow_clone());
             })
         })??;
@@ -61,7 +61,7 @@ pub fn run(command: &Eval, shared: &Shared) -> Result<Done> {
         let (probabilities, labels) = (Tensor::cat(&probabilities, 0), Tensor::cat(&labels, 0));
         ensemble = match ensemble {
             Some((sum, truth)) if sum.size() == probabilities.size() && truth.equal(&labels) => {
-                Some((sum + probabilities, truth))
+                Some((sum.logaddexp(&probabilities), truth))
             }
             Some(_) => {
                 bail!(Usage("an ensemble needs the same images in every run, but their splits differ".to_owned()))
@@ -70,9 +70,10 @@ pub fn run(command: &Eval, shared: &Shared) -> Result<Done> {
         };
     }
     if let (Some((sum, labels)), true) = (ensemble, command.runs.len() > 1) {
-        let mean = sum / command.runs.len() as f64;
+        // Logarithms of probabilities throughout: a probability that underflows has one all the same.
+        let mean = sum - (command.runs.len() as f64).ln();
         let mut sums = Sums::default();
-        sums.add(cross_entropy(&mean.log(), &labels, 0.0).double_value(&[]), &mean, &labels);
+        sums.add(cross_entropy(&mean, &labels, 0.0).double_value(&[]), &mean, &labels);
         lines.push(line("ensemble (mean of the probabilities)", sums));
     }
     print(&render(command.format, &["run", "loss", "top1", "top5", "correct", "total"], &lines)?)?;

@@ -115,7 +115,7 @@ impl Shared {
             "cpu" => return Ok(Device::Cpu),
             "auto" => {
                 let found = cuda::load_if_present();
-                return Ok(if found.is_available() { Device::Cuda(0) } else { Device::Cpu });
+                return if found.is_available() { on_gpu(0) } else { Ok(Device::Cpu) };
             }
             "cuda" => 0,
             other => match other.strip_prefix("cuda:").and_then(|number| number.parse::<usize>().ok()) {
@@ -124,7 +124,7 @@ impl Shared {
             },
         };
         match cuda::load() {
-            cuda::CudaStatus::Available { devices } if (number as i64) < devices => Ok(Device::Cuda(number)),
+            cuda::CudaStatus::Available { devices } if (number as i64) < devices => on_gpu(number),
             found => bail!(Usage(format!("--device {}: {found}; `strata doctor` tells more", self.device))),
         }
     }
@@ -145,6 +145,13 @@ impl Shared {
     pub fn experiment(&self, file: &str) -> Result<Experiment> {
         experiment(file, &self.set)
     }
+}
+
+/// A GPU, with kernels that give the same numbers every time and full fp32. Never run on one yet.
+fn on_gpu(number: usize) -> Result<Device> {
+    strata::torch::set_deterministic(true)?;
+    strata::torch::set_tf32(false)?;
+    Ok(Device::Cuda(number))
 }
 
 /// Reads the experiment that a path or a name stands for, with overrides.
@@ -212,7 +219,11 @@ fn list_experiments(folder: &Path, prefix: &str, names: &mut Vec<String>) {
 pub fn print(text: &str) -> Result<()> {
     use std::io::Write;
     let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("cannot write to standard output")
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        // A reader that goes away (`strata cost … | head`) has seen enough.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("cannot write to standard output"),
+    }
 }
 
 /// What a command came to.
@@ -247,16 +258,4 @@ fn is_bad_input(error: &anyhow::Error) -> bool {
         || error.is::<WeightsError>()
         || error.is::<CheckpointError>()
         || matches!(error.downcast_ref(), Some(TrainError::Data(_) | TrainError::Folder(_)))
-}
-
-/// Standard output closed by a reader is the end of the work, not a panic.
-pub fn quiet_broken_pipe() {
-    let usual = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |info| {
-        let text = info.payload_as_str().unwrap_or_default();
-        if text.contains("Broken pipe") {
-            std::process::exit(0);
-        }
-        usual(info);
-    }));
 }

@@ -5,7 +5,7 @@ use anyhow::{Result, bail};
 use std::path::{Path, PathBuf};
 use strata::config::{Experiment, nearest};
 use strata::model::Model;
-use strata::train::evaluated_weights;
+use strata::train::best_weights;
 use tch::Device;
 
 /// A run with its best weights loaded.
@@ -19,7 +19,7 @@ impl TrainedRun {
     pub fn load(run: &str, results: &Path, device: Device) -> Result<TrainedRun> {
         let folder = find(run, results)?;
         let experiment = Experiment::load(&folder.join("experiment.toml"), &[], machine())?;
-        let weights = evaluated_weights(&folder, "best")?;
+        let weights = best_weights(&folder)?;
         let mut model = build(&experiment, device)?;
         model.load_weights(&weights)?;
         Ok(TrainedRun { experiment, model })
@@ -28,7 +28,7 @@ impl TrainedRun {
 
 /// The network of an experiment on a device, laid out as it is for training.
 pub fn build(experiment: &Experiment, device: Device) -> Result<Model> {
-    let mut model = Model::new(&experiment.network, device, experiment.seed)?;
+    let mut model = Model::build(&experiment.network, device, experiment.seed, experiment.train.rewrites)?;
     model.use_channels_last()?;
     Ok(model)
 }

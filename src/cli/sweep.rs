@@ -4,7 +4,9 @@ use super::cost::{Format, render};
 use super::{Done, Shared, locate, machine, print};
 use anyhow::{Context, Result};
 use clap::Args;
-use std::process::{Command, ExitStatus};
+use std::io::IsTerminal;
+use std::process::{Child, Command, ExitStatus};
+use std::time::Duration;
 use strata::config::Sweep as Points;
 use strata::results::{status, write_sweep_table};
 use strata::train::interrupt;
@@ -48,7 +50,7 @@ pub fn run(command: &Sweep, shared: &Shared) -> Result<Done> {
         strata::files::write_whole(&file, point.experiment.to_toml().to_string().as_bytes())
             .with_context(|| format!("cannot write {}", file.display()))?;
         for attempt in 0..=command.retries {
-            let ended = shared.child(Command::new(std::env::current_exe()?).arg("train").arg(&file)).status()?;
+            let ended = wait(shared.child(Command::new(std::env::current_exe()?).arg("train").arg(&file)).spawn()?)?;
             write_sweep_table(&shared.results, &sweep)?;
             if ended.code() == Some(interrupt::EXIT_CODE) || interrupt::requested() {
                 eprintln!("sweep stopped at {place}; the same command goes on from here");
@@ -61,9 +63,12 @@ pub fn run(command: &Sweep, shared: &Shared) -> Result<Done> {
                 }
                 break;
             }
-            eprintln!("sweep {place}: {}{}", how(ended), if attempt < command.retries { "; trying again" } else { "" });
-            if attempt == command.retries {
+            // Bad input does not get better.
+            let again = attempt < command.retries && ended.code() != Some(2);
+            eprintln!("sweep {place}: {}{}", how(ended), if again { "; trying again" } else { "" });
+            if !again {
                 failed.push(format!("{label}: {}", how(ended)));
+                break;
             }
         }
         if command.fail_fast && !failed.is_empty() {
@@ -76,6 +81,24 @@ pub fn run(command: &Sweep, shared: &Shared) -> Result<Done> {
         eprintln!("failed: {failure}");
     }
     Ok(if failed.is_empty() { Done::Well } else { Done::WithFailures })
+}
+
+/// Waits for a point; a request to stop that reached the sweep alone is passed on.
+fn wait(mut child: Child) -> Result<ExitStatus> {
+    let mut told = false;
+    loop {
+        if let Some(ended) = child.try_wait()? {
+            return Ok(ended);
+        }
+        if interrupt::requested() && !told {
+            told = true;
+            // A terminal's Ctrl-C has reached the child already; a second would cut its step short.
+            if !std::io::stdin().is_terminal() {
+                let _ = Command::new("kill").arg("-TERM").arg(child.id().to_string()).status();
+            }
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 fn label(sweep: &Points, index: usize) -> String {

@@ -6,6 +6,7 @@ use super::expect::Expect;
 use super::model::{self, Origin, Shared};
 use super::problem::{ConfigError, Problem, Source, from_serde};
 use super::train::{Train, TrainKeys};
+use crate::arch::rows::Row;
 use crate::arch::{Network, Scaling};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -92,7 +93,7 @@ impl Experiment {
     pub fn to_toml(&self) -> toml::Table {
         let mut model = match &self.origin {
             Origin::Preset(preset) => table(preset),
-            Origin::Rows => self.rows_table(),
+            Origin::Rows(rows) => rows_table(rows),
         };
         let shared = Shared { input: Some(self.base_input), ..Shared::of(&self.network.plan) };
         model.extend(table(&shared));
@@ -109,13 +110,8 @@ impl Experiment {
     /// The same experiment with every row written out: presets expanded, overrides and scaling worked in.
     pub fn to_toml_rows(&self) -> toml::Table {
         let mut model = table(&Shared::of(&self.network.plan));
-        model.extend(self.rows_table());
+        model.extend(rows_table(&self.network.plan.rows));
         self.frame(model)
-    }
-
-    fn rows_table(&self) -> toml::Table {
-        let rows = self.network.plan.rows.iter().map(|row| toml::Value::Table(table(row))).collect();
-        toml::Table::from_iter([("rows".to_owned(), toml::Value::Array(rows))])
     }
 
     fn frame(&self, model: toml::Table) -> toml::Table {
@@ -188,7 +184,7 @@ pub(super) fn build(root: &DeTable, name: &str, machine: Machine) -> Result<Expe
         problem.help = model::row_help(&model.origin, labels.get(error.row).map_or("", String::as_str));
         problem
     })?;
-    let params = network.cost().params;
+    let params = network.cost().params.saturating_add(network.aux_cost().params);
     if params > MAX_PARAMS {
         let message = format!("the network has {params} parameters; more than {MAX_PARAMS} fit nowhere");
         return Err(Problem::at(if keys.scaling.is_identity() { "model" } else { "scaling" }, message));
@@ -214,6 +210,11 @@ fn check_name(name: &str) -> Result<(), Problem> {
         return Ok(());
     }
     Err(Problem::at("name", format!("{name:?} cannot name a folder: letters, digits, - _ and . after the first place")))
+}
+
+fn rows_table(rows: &[Row]) -> toml::Table {
+    let rows = rows.iter().map(|row| toml::Value::Table(table(row))).collect();
+    toml::Table::from_iter([("rows".to_owned(), toml::Value::Array(rows))])
 }
 
 /// Any of our values as a table; all of them serialise into one.

@@ -1,6 +1,7 @@
 //! The `[model]` table: a preset with its keys, or rows; and what both share.
 
 use super::problem::{Place, Problem, from_serde};
+use super::train::short;
 use crate::arch::layer::Act;
 use crate::arch::network::{Decay, Plan, StochasticDepth};
 use crate::arch::node::SurvivalGate;
@@ -52,7 +53,8 @@ pub struct StochasticDepthKeys {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Origin {
     Preset(Preset),
-    Rows,
+    /// The rows as they were written, before overrides and scaling.
+    Rows(Vec<Row>),
 }
 
 /// The `[model]` table, read.
@@ -101,7 +103,8 @@ pub fn read(table: Spanned<DeTable>, input: [usize; 3], classes: usize) -> Resul
                 return Err(Problem::not_one_of(place, message, key.get_ref(), &allowed));
             }
             let rows = read_rows(rows)?;
-            (Origin::Rows, plain_plan(rows, Style::default(), StochasticDepth::default(), input, classes))
+            let origin = Origin::Rows(rows.clone());
+            (origin, plain_plan(rows, Style::default(), StochasticDepth::default(), input, classes))
         }
     };
     shared.apply(&mut plan)?;
@@ -263,7 +266,7 @@ impl Shared {
         }
         let survival = plan.stochastic_depth.survival;
         for (key, value, low, high) in [
-            ("bn_eps", plan.style.bn_eps, 0.0, 1.0),
+            ("bn_eps", plan.style.bn_eps, 1e-12, 1.0),
             ("bn_momentum", plan.style.bn_momentum, 0.0, 1.0),
             ("init.conv_std", plan.style.init.conv_std, 0.0, 1e3),
             ("init.linear_std", plan.style.init.linear_std, 0.0, 1e3),
@@ -271,7 +274,7 @@ impl Shared {
             ("stochastic_depth.survival", survival, 0.01, 1.0),
         ] {
             if !(low..=high).contains(&value) {
-                let message = format!("`{key}` is between {low} and {high}, not {value}");
+                let message = format!("`{key}` is between {} and {}, not {value}", short(low), short(high));
                 return Err(Problem::at(format!("model.{key}"), message));
             }
         }
@@ -315,7 +318,7 @@ fn set<T: Copy>(place: &mut T, value: Option<T>) {
 /// The help of a row error: where rows come from when they are not written in the file.
 pub fn row_help(origin: &Origin, label: &str) -> Option<String> {
     match origin {
-        Origin::Rows => None,
+        Origin::Rows(_) => None,
         Origin::Preset(_) => Some(format!(
             "the row is one that the preset expands into ({label}); `strata show FILE` writes all of them out"
         )),

@@ -262,7 +262,7 @@ fn foreign_key(written: &[(&'static str, bool)], own: &[&str], owner: &str) -> R
 }
 
 /// A bound as a person would write it: 1e-30 rather than thirty digits.
-fn short(bound: f64) -> String {
+pub(super) fn short(bound: f64) -> String {
     if bound != 0.0 && !(1e-6..1e9).contains(&bound) { format!("{bound:e}") } else { bound.to_string() }
 }
 

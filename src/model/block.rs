@@ -73,7 +73,10 @@ impl Residual {
             }
             (SurvivalGate::Sample, false) => Some(Factor::One),
             (SurvivalGate::Sample, true) => {
-                let draws = Tensor::rand([x.size()[0], 1, 1, 1], (Kind::Float, Device::Cpu));
+                // One draw an image, whatever axes follow.
+                let mut shape = vec![1; x.dim()];
+                shape[0] = x.size()[0];
+                let draws = Tensor::rand(shape, (Kind::Float, Device::Cpu));
                 let kept = draws.lt(probability).to_device(x.device()).to_kind(x.kind()) / probability;
                 Some(Factor::PerSample(kept))
             }
@@ -110,14 +113,16 @@ impl ModuleT for Residual {
             }
             (Merge::Gate(gate), Some(factor)) => {
                 let transform = gate.forward_t(&x, train);
-                let body = factor.times(self.body.forward_t(&x, train));
+                let body = self.body.forward_t(&x, train);
                 let shortcut = self.shortcut.forward_t(&x, train);
-                // T·F + (1 − T)·S in one pass less
-                &shortcut + transform * (body - &shortcut)
+                // T·F + (1 − T)·S; a block that is left out leaves S
+                &shortcut + factor.times(transform * (body - &shortcut))
             }
             (Merge::ShortcutGate(gate), Some(factor)) => {
-                let carry = 1.0 - gate.forward_t(&x, train);
-                factor.times(self.body.forward_t(&x, train)) + carry * self.shortcut.forward_t(&x, train)
+                let transform = gate.forward_t(&x, train);
+                let body = self.body.forward_t(&x, train);
+                let shortcut = self.shortcut.forward_t(&x, train);
+                &shortcut + factor.times(body - transform * &shortcut)
             }
         };
         self.after.forward_t(&merged, train)

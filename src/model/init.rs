@@ -27,11 +27,17 @@ pub fn initialise(params: &[(Param, Tensor)], init: &Init, seed: u64) {
     }
 }
 
+struct Fans {
+    fan_in: f64,
+    fan_out: f64,
+    groups: f64,
+}
+
 /// Inputs that one output sums over, and outputs that one input reaches.
-fn fans(shape: &[i64], groups: usize) -> (f64, f64) {
+fn fans(shape: &[i64], groups: usize) -> Fans {
     let area: i64 = shape.iter().skip(2).product();
     let at = |index: usize| shape.get(index).copied().unwrap_or(1);
-    ((at(1) * area) as f64, (at(0) * area) as f64 / groups as f64)
+    Fans { fan_in: (at(1) * area) as f64, fan_out: (at(0) * area) as f64, groups: groups as f64 }
 }
 
 /// A distribution around zero.
@@ -42,11 +48,12 @@ enum Law {
 }
 
 impl Law {
-    fn new(scheme: Scheme, std: f64, (fan_in, fan_out): (f64, f64)) -> Law {
+    fn new(scheme: Scheme, std: f64, Fans { fan_in, fan_out, groups }: Fans) -> Law {
         let normal = |std: f64| Law::Normal { std: std as f32 };
         let uniform = |bound: f64| Law::Uniform { bound: bound as f32 };
         match scheme {
             Scheme::HeFanOut => normal((2.0 / fan_out).sqrt()),
+            Scheme::HeFanOutGrouped => normal((2.0 * groups / fan_out).sqrt()),
             Scheme::HeFanIn => normal((2.0 / fan_in).sqrt()),
             Scheme::GlorotUniform => uniform((6.0 / (fan_in + fan_out)).sqrt()),
             Scheme::UniformFanIn => uniform(1.0 / fan_in.sqrt()),
@@ -125,9 +132,10 @@ mod tests {
 
     #[test]
     fn he_initialisation_follows_the_fans() {
-        // 3x3, 64 to 128 channels in 2 groups: fan_in = 32 · 9, fan_out = 128 · 9 / 2
-        assert_eq!(fans(&[128, 32, 3, 3], 2), (288.0, 576.0));
-        let Law::Normal { std } = Law::new(Scheme::HeFanOut, 0.0, (288.0, 576.0)) else { panic!() };
-        assert!((f64::from(std) - (2.0f64 / 576.0).sqrt()).abs() < 1e-7);
+        // 3x3, 64 to 128 channels in 2 groups: fan_in = 32 · 9, fan_out = 128 · 9, 64 · 9 within a group
+        for (scheme, fan) in [(Scheme::HeFanIn, 288.0), (Scheme::HeFanOut, 1152.0), (Scheme::HeFanOutGrouped, 576.0)] {
+            let Law::Normal { std } = Law::new(scheme, 0.0, fans(&[128, 32, 3, 3], 2)) else { panic!() };
+            assert!((f64::from(std) - (2.0f64 / fan).sqrt()).abs() < 1e-7);
+        }
     }
 }

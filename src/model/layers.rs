@@ -203,6 +203,9 @@ struct BatchNorm {
 impl ModuleT for BatchNorm {
     fn forward_t(&self, x: &Tensor, train: bool) -> Tensor {
         let Self { gamma, beta, mean, var, .. } = self;
+        // One value a channel has no variance: libtorch would make the running one NaN. It is normalised by what is known.
+        let values = x.numel() as i64 / x.size().get(1).copied().unwrap_or(1).max(1);
+        let train = train && values > 1;
         x.batch_norm(gamma.as_ref(), beta.as_ref(), mean.as_ref(), var.as_ref(), train, self.momentum, self.eps, true)
     }
 }

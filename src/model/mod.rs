@@ -52,15 +52,11 @@ impl Model {
         Model::build(network, device, seed, true)
     }
 
-    /// The same without the rewrites of [`crate::arch::rewrite`]: every layer is carried out as it is written.
+    /// The same with a choice: without the rewrites of [`crate::arch::rewrite`] every layer is carried out as it is written.
     ///
     /// # Errors
     /// As [`Model::new`].
-    pub fn new_unrewritten(network: &Network, device: Device, seed: u64) -> Result<Model, TorchError> {
-        Model::build(network, device, seed, false)
-    }
-
-    fn build(network: &Network, device: Device, seed: u64, rewrite: bool) -> Result<Model, TorchError> {
+    pub fn build(network: &Network, device: Device, seed: u64, rewrite: bool) -> Result<Model, TorchError> {
         catch(|| {
             let store = nn::VarStore::new(device);
             let mut builder = Builder { root: store.root(), params: Vec::new(), rewrite };

@@ -11,5 +11,5 @@ pub mod tables;
 pub use format::{accuracy, significant};
 pub use run_folder::{EPOCH_COLUMNS, EpochRow, RunError, RunFolder};
 pub use run_info::{RunInfo, utc_now};
-pub use sweep_table::{status, write_sweep_table};
 pub use summary::{Status, Summary, read_summary};
+pub use sweep_table::{status, write_sweep_table};

@@ -8,8 +8,22 @@ use std::path::{Path, PathBuf};
 
 /// Columns behind the varied keys; `status` is empty for a point that has not run.
 const COLUMNS: [&str; 16] = [
-    "name", "key", "status", "seed", "params", "macs", "epochs", "best_epoch", "val_loss", "val_top1", "val_top5",
-    "test_loss", "test_top1", "test_top5", "seconds", "precision",
+    "name",
+    "key",
+    "status",
+    "seed",
+    "params",
+    "macs",
+    "epochs",
+    "best_epoch",
+    "val_loss",
+    "val_top1",
+    "val_top5",
+    "test_loss",
+    "test_top1",
+    "test_top5",
+    "seconds",
+    "precision",
 ];
 
 /// How a point of a sweep stands.

@@ -101,6 +101,13 @@ pub fn peak_memory_mib(device: Device) -> Option<f64> {
     Some(bytes as f64 / (1024.0 * 1024.0))
 }
 
+/// Memory that can be taken without pushing anything out; `None` where the system does not tell.
+pub fn available_memory_mib() -> Option<u64> {
+    let text = fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib / 1024)
+}
+
 /// Starts [`peak_memory_mib`] anew from what is in use now. Returns whether that was possible.
 pub fn reset_peak_memory(device: Device) -> bool {
     if device == Device::Cpu {

@@ -48,9 +48,11 @@ impl Position {
 }
 
 /// The best epoch so far on the validation images.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Best {
+    /// The checkpoint of that epoch. It stands here, and not in the link `best` alone, because two links do not move at once.
+    pub folder: String,
     /// Counted from 1.
     pub epoch: usize,
     #[serde(with = "any_float")]
@@ -127,13 +129,16 @@ impl Checkpoints {
     /// When something cannot be written; `last` and `best` then stay what they were.
     pub fn save(
         &self,
-        position: &Position,
+        position: &mut Position,
         model: &Model,
         stepper: &Stepper,
         average: Option<&Average>,
         is_best: bool,
     ) -> Result<(), CheckpointError> {
         let name = format!("step-{:09}-epoch-{:04}", position.step, position.epoch);
+        if let (true, Some(best)) = (is_best, &mut position.best) {
+            best.folder.clone_from(&name);
+        }
         let folder = self.folder.join(&name);
         // A folder of that name that no link points to is what a kill left of an attempt.
         if folder.exists() && self.target("last").as_deref() != Some(name.as_str()) {
@@ -159,13 +164,13 @@ impl Checkpoints {
             .map_err(|error| CheckpointError::io("write", &path)(error.into()))?;
         write_whole(&path, text.as_bytes()).map_err(CheckpointError::io("write", &path))?;
         let previous = self.target("last");
+        self.link("last", &name)?;
         if is_best {
             self.link("best", &name)?;
         }
-        self.link("last", &name)?;
         // Where a damaged checkpoint was made anew, the one before it is still the only other.
         if previous.as_deref() != Some(name.as_str()) {
-            self.prune(previous.as_deref());
+            self.prune(previous.as_deref(), position);
         }
         Ok(())
     }
@@ -194,8 +199,11 @@ impl Checkpoints {
     }
 
     /// Removes folders that nothing needs any more; the checkpoint before the last stays for the case that the last is damaged.
-    fn prune(&self, previous: Option<&str>) {
-        let needed = [self.target("last"), self.target("best"), previous.map(str::to_owned)];
+    fn prune(&self, previous: Option<&str>, position: &Position) {
+        let best_before = previous.and_then(|name| read_manifest(&self.folder.join(name)).ok());
+        let best_before = best_before.and_then(|manifest| manifest.position.best);
+        let best = [&position.best, &best_before].map(|best| best.as_ref().map(|best| best.folder.clone()));
+        let needed = [best.to_vec(), vec![self.target("last"), previous.map(str::to_owned)]].concat();
         for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
             if name.starts_with("step-") && !needed.iter().flatten().any(|kept| *kept == name) {
@@ -295,15 +303,25 @@ fn read_manifest(folder: &Path) -> Result<Manifest, CheckpointError> {
     Ok(manifest)
 }
 
-/// The file of the weights that were evaluated: the averages where the run kept some.
+/// The file of a run's best weights, as they were evaluated: the averages where the run kept some.
 ///
 /// # Errors
-/// When the run has no such checkpoint, or it is damaged.
-pub fn evaluated_weights(run: &Path, link: &str) -> Result<PathBuf, CheckpointError> {
-    let folder = run.join("checkpoint").join(link);
-    if !folder.exists() {
+/// When the run has no finished epoch, or its checkpoint is damaged.
+pub fn best_weights(run: &Path) -> Result<PathBuf, CheckpointError> {
+    let checkpoints = run.join("checkpoint");
+    let path = checkpoints.join("last");
+    if !path.exists() {
         return Err(CheckpointError::Untrained { run: run.to_owned() });
     }
+    let Some(best) = read_manifest(&path)?.position.best else {
+        return Err(CheckpointError::Untrained { run: run.to_owned() });
+    };
+    // The name comes from a file: it shall not lead out of the folder.
+    if !best.folder.starts_with("step-") || best.folder.contains('/') {
+        let problem = format!("`{}` is not a checkpoint of this run", best.folder);
+        return Err(CheckpointError::Damaged { path, problem });
+    }
+    let folder = checkpoints.join(&best.folder);
     read_manifest(&folder)?;
     let averages = folder.join(AVERAGES);
     Ok(if averages.exists() { averages } else { folder.join(WEIGHTS) })
@@ -347,7 +365,8 @@ mod tests {
     fn a_position_is_read_back_to_the_bit() {
         for index in 0..20_000 {
             let number = crate::random::uniform(7, index) * 2000.0;
-            let best = Best { epoch: 1, loss: number, top1: number / 3000.0, top5: number / 2000.0 };
+            let best =
+                Best { folder: String::new(), epoch: 1, loss: number, top1: number / 3000.0, top5: number / 2000.0 };
             let sums = Sums { loss: number * 128.0, top1: 5, top5: 9, count: 128 };
             let position = Position { best: Some(best), sums, seconds: number / 7.0, ..Position::default() };
             assert_eq!(back(&position), position);
@@ -357,7 +376,7 @@ mod tests {
     #[test]
     fn a_validation_loss_that_is_not_finite_is_read_back() {
         for loss in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
-            let best = Best { epoch: 1, loss, top1: 0.1, top5: 0.5 };
+            let best = Best { folder: String::new(), epoch: 1, loss, top1: 0.1, top5: 0.5 };
             let position = back(&Position { best: Some(best), ..Position::default() });
             assert_eq!(position.best.unwrap().loss.to_bits(), loss.to_bits());
         }

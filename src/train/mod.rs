@@ -10,7 +10,7 @@ mod optimizer;
 mod run;
 mod schedule;
 
-pub use checkpoint::{CheckpointError, evaluated_weights};
+pub use checkpoint::{CheckpointError, best_weights};
 pub use evaluate::{evaluate, for_each_batch, tensors};
 pub use metrics::{Sums, cross_entropy};
 pub use run::{Outcome, RunOptions, TrainError, run};

@@ -1,7 +1,7 @@
 //! One run from an experiment to its tables: trains, validates, saves, resumes, tests once at the end.
 
 use super::average::Average;
-use super::checkpoint::{Best, CheckpointError, Checkpoints, Position, evaluated_weights};
+use super::checkpoint::{Best, CheckpointError, Checkpoints, Position, best_weights};
 use super::epoch::{EpochEnd, Trainer};
 use super::evaluate::evaluate;
 use super::metrics::Sums;
@@ -53,8 +53,15 @@ pub enum TrainError {
     Checkpoint(#[from] CheckpointError),
     #[error(transparent)]
     Weights(#[from] WeightsError),
-    #[error("{0}; a smaller train.batch, model.input or width needs less memory")]
+    #[error("{error}{hint}", error = .0, hint = memory_hint(.0))]
     Torch(#[from] TorchError),
+}
+
+/// What to do about an allocation that failed; nothing for other errors.
+fn memory_hint(error: &TorchError) -> &'static str {
+    let message = error.0.to_lowercase();
+    let memory = ["memory", "alloc"].iter().any(|word| message.contains(word));
+    if memory { "; a smaller train.batch, model.input or width needs less memory" } else { "" }
 }
 
 /// Images of the three splits, in the size that the network takes.
@@ -74,6 +81,10 @@ impl Splits {
         let shape = experiment.network.plan.input;
         set.check_classes(experiment.network.plan.classes)?;
         let (validation, train) = set.split(experiment.data.validation, experiment.data.limit)?;
+        let count = (train.len() + validation.len() + set.test.len()) as u64;
+        if !set.train.are_files() && set.train.shape != shape {
+            check_room(&set.name, count.saturating_mul(shape.iter().product::<usize>() as u64))?;
+        }
         Ok(Splits {
             train: train.resized(shape),
             validation: validation.resized(shape),
@@ -81,6 +92,20 @@ impl Splits {
             normalise: experiment.data.normalisation(info, shape[0]),
             source: set.name,
         })
+    }
+}
+
+/// Images that do not fit into memory once resized are refused before they fill it.
+fn check_room(name: &str, needed: u64) -> Result<(), DataError> {
+    let mebibytes = needed >> 20;
+    match torch::available_memory_mib() {
+        Some(available) if mebibytes > available => Err(DataError::Unfit {
+            name: name.to_owned(),
+            problem: format!(
+                "its images resized to model.input take {mebibytes} MiB and {available} MiB of memory are free; take a smaller model.input"
+            ),
+        }),
+        _ => Ok(()),
     }
 }
 
@@ -110,7 +135,9 @@ pub fn run(experiment: &Experiment, options: &RunOptions, observer: &mut dyn Obs
     folder.write("run.json", &info.to_json())?;
 
     let session = Session { experiment, options, splits: &splits, folder: &folder, start: Instant::now() };
-    let result = session.train(&info, observer);
+    torch::reset_peak_memory(options.device);
+    let mut position = Position::default();
+    let result = session.train(&info, &mut position, observer);
     info.finished = utc_now();
     info.outcome = match &result {
         Ok(outcome) => outcome.status.name().to_owned(),
@@ -118,7 +145,7 @@ pub fn run(experiment: &Experiment, options: &RunOptions, observer: &mut dyn Obs
     };
     folder.write("run.json", &info.to_json())?;
     if result.is_err() {
-        session.summary(&info, Status::Failed, &Position::default(), None).write(&folder, experiment)?;
+        session.summary(&info, Status::Failed, &position, None).write(&folder, experiment)?;
     }
     result
 }
@@ -146,10 +173,15 @@ struct Session<'a> {
 }
 
 impl Session<'_> {
-    fn train(&self, info: &RunInfo, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
+    fn train(
+        &self,
+        info: &RunInfo,
+        position: &mut Position,
+        observer: &mut dyn Observer,
+    ) -> Result<Outcome, TrainError> {
         let Session { experiment, splits, folder, .. } = self;
-        let build = if experiment.train.rewrites { Model::new } else { Model::new_unrewritten };
-        let mut model = build(&experiment.network, self.options.device, experiment.seed)?;
+        let Experiment { network, seed, .. } = experiment;
+        let mut model = Model::build(network, self.options.device, *seed, experiment.train.rewrites)?;
         model.use_channels_last()?;
         let mut stepper = Stepper::new(&experiment.train, model.trainable());
         let average = (experiment.train.ema > 0.0).then(|| Average::new(&model, experiment.train.ema));
@@ -158,7 +190,7 @@ impl Session<'_> {
         for problem in passed_over {
             observer.note(&format!("{problem}; the checkpoint before it is used"));
         }
-        let mut position = resumed.unwrap_or_default();
+        *position = resumed.unwrap_or_default();
         folder.keep_epochs(position.epoch)?;
         let seconds_before = position.seconds;
 
@@ -180,30 +212,38 @@ impl Session<'_> {
         });
         while position.epoch < experiment.train.epochs {
             let epoch_start = Instant::now();
-            let end = trainer.epoch(&mut position, observer)?;
+            let end = trainer.epoch(position, observer)?;
             position.seconds = seconds_before + self.start.elapsed().as_secs_f64();
             let (seconds, count) = match end {
                 EpochEnd::Whole { seconds, images } => (seconds, images),
                 EpochEnd::Interrupted => {
-                    checkpoints.save(&position, &model, &trainer.stepper, trainer.average.as_ref(), false)?;
-                    return self.end(info, Status::Interrupted, &position, None);
+                    checkpoints.save(position, &model, &trainer.stepper, trainer.average.as_ref(), false)?;
+                    return self.end(info, Status::Interrupted, position, None);
                 }
                 EpochEnd::Diverged { loss } => {
                     let (epoch, batch) = (position.epoch + 1, position.batch + 1);
                     observer.note(&format!(
                         "the loss is {loss} in batch {batch} of epoch {epoch}: the run stops; try a lower train.lr"
                     ));
-                    return self.end(info, Status::Diverged, &position, None);
+                    return self.end(info, Status::Diverged, position, None);
                 }
             };
             let validation = self.evaluate(&model, trainer.average.as_ref(), &splits.validation)?;
-            let is_best = position.best.is_none_or(|best| validation.top1() > best.top1);
+            if !validation.mean_loss().is_finite() {
+                let epoch = position.epoch + 1;
+                observer.note(&format!(
+                    "the validation loss of epoch {epoch} is not finite: the run stops; try a lower train.lr"
+                ));
+                return self.end(info, Status::Diverged, position, None);
+            }
+            let is_best = position.best.as_ref().is_none_or(|best| validation.top1() > best.top1);
             let sums = std::mem::take(&mut position.sums);
             position.epoch += 1;
             position.batch = 0;
             if is_best {
                 let (loss, top1, top5) = (validation.mean_loss(), validation.top1(), validation.top5());
-                position.best = Some(Best { epoch: position.epoch, loss, top1, top5 });
+                let folder = String::new();
+                position.best = Some(Best { folder, epoch: position.epoch, loss, top1, top5 });
             }
             let row = EpochRow {
                 epoch: position.epoch,
@@ -221,14 +261,14 @@ impl Session<'_> {
             };
             folder.append_epoch(&row)?;
             position.seconds = seconds_before + self.start.elapsed().as_secs_f64();
-            checkpoints.save(&position, &model, &trainer.stepper, trainer.average.as_ref(), is_best)?;
+            checkpoints.save(position, &model, &trainer.stepper, trainer.average.as_ref(), is_best)?;
             observer.epoch(&row, is_best);
         }
         // The test images are read once, with the weights of the best epoch on the validation images.
-        model.load_weights(&evaluated_weights(folder.path(), "best")?)?;
+        model.load_weights(&best_weights(folder.path())?)?;
         let test = self.evaluate(&model, None, &splits.test)?;
         position.seconds = seconds_before + self.start.elapsed().as_secs_f64();
-        self.end(info, Status::Done, &position, Some(test))
+        self.end(info, Status::Done, position, Some(test))
     }
 
     fn evaluate(&self, model: &Model, average: Option<&Average>, images: &Images) -> Result<Sums, TrainError> {
@@ -249,8 +289,8 @@ impl Session<'_> {
         Summary {
             status,
             epochs: position.epoch,
-            best_epoch: position.best.map(|best| best.epoch),
-            val: position.best.map(|best| [best.loss, best.top1, best.top5]),
+            best_epoch: position.best.as_ref().map(|best| best.epoch),
+            val: position.best.as_ref().map(|best| [best.loss, best.top1, best.top5]),
             test: test.map(three),
             test_correct: test.map(|sums| (sums.top1, sums.count)),
             seconds: position.seconds,
@@ -273,7 +313,7 @@ impl Session<'_> {
             status,
             folder: self.folder.path().to_owned(),
             skipped: false,
-            best: position.best.map(|best| (best.epoch, best.top1)),
+            best: position.best.as_ref().map(|best| (best.epoch, best.top1)),
             test_top1: test.map(|sums| sums.top1()),
             test_top5: test.map(|sums| sums.top5()),
         })

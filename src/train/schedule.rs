@@ -11,7 +11,7 @@ pub fn learning_rate(train: &Train, step: u64, steps_per_epoch: u64) -> f64 {
     let step = step as f64;
     if step < warmup {
         // The first step already moves: the rate rises to its full value at the end of the warm-up.
-        return train.lr * (step + 1.0) / warmup.max(1.0);
+        return train.lr * ((step + 1.0) / warmup.max(1.0)).min(1.0);
     }
     // Cosine and one-cycle fill what the warm-up leaves; milestones count from the start of the run.
     let part = if total > warmup { (step - warmup) / (total - warmup) } else { 0.0 };
@@ -58,6 +58,8 @@ mod tests {
     fn warm_up_rises_to_the_full_rate() {
         let rates = rates("epochs = 4\nlr = 1.0\nwarmup = 1");
         assert!((rates[0] - 0.1).abs() < 1e-15 && (rates[9] - 1.0).abs() < 1e-15 && rates[10] == 1.0);
+        let uneven = self::rates("epochs = 4\nlr = 1.0\nwarmup = 0.25");
+        assert!(uneven.iter().all(|&rate| rate <= 1.0), "a warm-up of two and a half steps does not overshoot");
     }
 
     #[test]

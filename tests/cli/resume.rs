@@ -135,8 +135,7 @@ fn ctrl_c_finishes_the_step_and_the_run_goes_on_later() {
     }
 }
 
-/// A run that stopped after `epochs` of three epochs as if it had been killed there: its summary is taken away, and the
-/// last checkpoint is that of this epoch.
+/// A run of three epochs as if it had been killed after its last checkpoint: all is there but the summary.
 fn stopped(place: &Place) -> Run {
     place.file("tiny.toml", TINY.replace("epochs = 2", "epochs = 3"));
     place.strata(&["train", "tiny.toml"]).good();

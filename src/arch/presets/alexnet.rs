@@ -71,7 +71,8 @@ impl Alexnet {
 
     /// Biases start at 1 in the second, fourth and fifth convolution and in the hidden linear layers (section 5).
     fn paper(&self) -> Recipe {
-        let lrn = || LrnRow { size: 5, alpha: 1e-4, beta: 0.75, k: 2.0, name: Name::default() };
+        // The paper's α = 1e-4 multiplies a sum over 5 channels; the row's multiplies their mean.
+        let lrn = || LrnRow { size: 5, alpha: 5e-4, beta: 0.75, k: 2.0, name: Name::default() };
         let dropout = || DropoutRow { rate: self.dropout, name: Name::default() };
         let linear = |name| LinearRow { bias_init: 1.0, ..LinearRow::named(self.hidden, name) };
         let rows: Vec<Row> = vec![

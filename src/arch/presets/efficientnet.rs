@@ -89,7 +89,7 @@ impl Family for Efficientnet {
             Variant::B5 | Variant::B6 | Variant::B7 => (1e-3, 0.01),
             _ => (1e-5, 0.1),
         };
-        let init = Init { linear: Scheme::UniformFanOut, ..Init::default() };
+        let init = Init { conv: Scheme::HeFanOutGrouped, linear: Scheme::UniformFanOut, ..Init::default() };
         let mut recipe = Recipe::new(Style { act: Act::Silu, bn_eps, bn_momentum, init, ..Style::default() }, rows);
         recipe.stochastic_depth =
             StochasticDepth { survival: 0.8, decay: Decay::LinearFromZero, gate: SurvivalGate::Sample };

@@ -2,7 +2,7 @@
 
 use super::{Family, PresetError, Recipe};
 use crate::arch::name::Name;
-use crate::arch::rows::{ConvRow, DropoutRow, GlobalAvgPoolRow, PoolRow, Row};
+use crate::arch::rows::{ClassifierRow, ConvRow, DropoutRow, GlobalAvgPoolRow, PoolRow, Row};
 use crate::arch::style::{Init, Norm, Scheme, Style};
 use serde::{Deserialize, Serialize};
 
@@ -24,7 +24,7 @@ impl Default for Nin {
 }
 
 impl Family for Nin {
-    fn recipe(&self, classes: usize) -> Result<Recipe, PresetError> {
+    fn recipe(&self, _classes: usize) -> Result<Recipe, PresetError> {
         let mut rows: Vec<Row> = Vec::new();
         let mut mlpconv = |number: usize, kernel: usize, widths: &[usize]| {
             for (index, &width) in widths.iter().enumerate() {
@@ -40,7 +40,8 @@ impl Family for Nin {
         mlpconv(1, 5, &self.block1);
         mlpconv(2, 5, &self.block2);
         let [first, second] = self.block3;
-        mlpconv(3, 3, &[first, second, classes]);
+        mlpconv(3, 3, &[first, second]);
+        rows.push(ClassifierRow { conv: true, ..ClassifierRow::named("cccp3_2") }.into());
         rows.push(GlobalAvgPoolRow::default().into());
         let init = Init { conv: Scheme::Normal, conv_std: 0.05, ..Init::default() };
         Ok(Recipe::new(Style { norm: Norm::None, init, ..Style::default() }, rows))

@@ -53,6 +53,14 @@ pub fn repeats(repeat: usize) -> Result<std::ops::Range<usize>, ShapeError> {
     Err(ShapeError::new(format!("repeat is between 1 and {MAX_REPEAT}, not {repeat}")))
 }
 
+/// Columns that must be numbers one can compute with.
+pub fn finite(columns: &[(&str, f64)]) -> Result<(), ShapeError> {
+    match columns.iter().find(|(_, value)| value.abs() >= 1e6 || value.is_nan()) {
+        Some((column, value)) => Err(ShapeError::new(format!("`{column}` is a number below a million, not {value}"))),
+        None => Ok(()),
+    }
+}
+
 /// A branch of an Inception module: `[96, 128]` reduces to 96 channels by a 1x1 convolution first, `128` does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Branch {

@@ -1,6 +1,6 @@
 //! Highway layers (Srivastava et al. 2015): y = H(x)·T(x) + x·(1 − T(x)).
 
-use super::columns::{is_one, one, repeats};
+use super::columns::{finite, is_one, one};
 use super::{Context, Expand};
 use crate::arch::layer::{Act, Conv};
 use crate::arch::name::Name;
@@ -33,7 +33,8 @@ impl Expand for HighwayRow {
                 self.kernel
             )));
         }
-        for index in repeats(self.repeat)? {
+        finite(&[("gate_bias", self.gate_bias)])?;
+        for index in context.repeats(self.repeat)? {
             let name = context.namer.block(&self.name, index);
             let transform = Conv::new(self.width, self.kernel);
             if chain.shape.channels() != self.width {

@@ -1,6 +1,6 @@
 //! Inception modules and auxiliary heads (Szegedy et al. 2014).
 
-use super::columns::{Branch, is_none};
+use super::columns::{Branch, finite, is_none};
 use super::{Context, Expand};
 use crate::arch::layer::{Act, Conv, Op};
 use crate::arch::name::Name;
@@ -139,6 +139,7 @@ impl AuxRow {
 
 impl Expand for AuxRow {
     fn expand(&self, context: &mut Context, chain: &mut Chain) -> Built {
+        finite(&[("weight", self.weight)])?;
         let name = context.namer.row(&self.name);
         let mut head = chain.fork();
         head.op(

@@ -1,6 +1,6 @@
 //! Inception-ResNet v1 (Szegedy et al. 2016, figures 10 to 13), with facenet-pytorch's parameter names.
 
-use super::columns::{is_one, one, repeats};
+use super::columns::{finite, is_one, one};
 use super::{Context, Expand};
 use crate::arch::layer::{Act, Conv, Op};
 use crate::arch::name::Name;
@@ -110,7 +110,8 @@ fn branch<'a>(from: &Chain<'a>, prefix: &str, convolutions: Vec<Conv>) -> Result
 
 impl Expand for InceptionResnetRow {
     fn expand(&self, context: &mut Context, chain: &mut Chain) -> Built {
-        for index in repeats(self.repeat)? {
+        finite(&[("scale", self.scale)])?;
+        for index in context.repeats(self.repeat)? {
             let name = context.namer.block(&self.name, index);
             self.block(&name, chain)?;
         }

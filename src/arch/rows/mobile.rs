@@ -1,6 +1,6 @@
 //! Depthwise separable convolutions and inverted residuals (MobileNets, EfficientNet).
 
-use super::columns::{Se, is_one, is_zero, one, repeats};
+use super::columns::{Se, is_one, is_zero, one};
 use super::{Context, Expand};
 use crate::arch::layer::{Act, Conv};
 use crate::arch::name::Name;
@@ -28,7 +28,7 @@ pub struct SeparableRow {
 impl Expand for SeparableRow {
     fn expand(&self, context: &mut Context, chain: &mut Chain) -> Built {
         let (norm, act) = (chain.style().norm, chain.style().act);
-        for index in repeats(self.repeat)? {
+        for index in context.repeats(self.repeat)? {
             let name = context.namer.block(&self.name, index);
             let input = chain.shape.channels();
             let stride = if index == 0 { self.stride } else { 1 };
@@ -64,7 +64,7 @@ pub struct InvertedResidualRow {
 
 impl Expand for InvertedResidualRow {
     fn expand(&self, context: &mut Context, chain: &mut Chain) -> Built {
-        for index in repeats(self.repeat)? {
+        for index in context.repeats(self.repeat)? {
             let name = context.namer.block(&self.name, index);
             let stride = if index == 0 { self.stride } else { 1 };
             let names = Names::Flat(format!("{name}.conv"));
@@ -109,7 +109,7 @@ impl MbconvRow {
 
 impl Expand for MbconvRow {
     fn expand(&self, context: &mut Context, chain: &mut Chain) -> Built {
-        for index in repeats(self.repeat)? {
+        for index in context.repeats(self.repeat)? {
             let name = context.namer.block(&self.name, index);
             let stride = if index == 0 { self.stride } else { 1 };
             let block = Inverted { kernel: self.kernel, expand: self.expand, width: self.width, stride, se: self.se };

@@ -34,7 +34,26 @@ use serde::{Deserialize, Deserializer, Serialize};
 pub struct Context {
     pub namer: Namer,
     pub classes: usize,
+    /// Blocks that rows may still expand into; a bound on what a small file can make the program build.
+    pub blocks_left: usize,
 }
+
+impl Context {
+    /// Indices of a row's blocks.
+    ///
+    /// # Errors
+    /// When `repeat` is out of range, or the network has more blocks than any experiment needs.
+    pub fn repeats(&mut self, repeat: usize) -> Result<std::ops::Range<usize>, ShapeError> {
+        let range = columns::repeats(repeat)?;
+        self.blocks_left = self
+            .blocks_left
+            .checked_sub(repeat)
+            .ok_or_else(|| ShapeError::new(format!("the network has more than {MAX_BLOCKS} blocks")))?;
+        Ok(range)
+    }
+}
+
+pub const MAX_BLOCKS: usize = 20_000;
 
 /// A row's columns: they expand into layers, and they can be scaled.
 pub trait Expand {

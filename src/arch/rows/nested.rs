@@ -1,6 +1,6 @@
 //! Rows inside rows: what is needed for a block that nobody has named.
 
-use super::columns::{is_unit, unit};
+use super::columns::{finite, is_unit, unit};
 use super::{Context, Expand, Row};
 use crate::arch::layer::Act;
 use crate::arch::name::Name;
@@ -64,6 +64,7 @@ pub struct ResidualRow {
 
 impl Expand for ResidualRow {
     fn expand(&self, context: &mut Context, chain: &mut Chain) -> Result<(), ShapeError> {
+        finite(&[("scale", self.scale)])?;
         let name = context.namer.row(&self.name);
         let body = expand_all(&self.body, &format!("{name}.body"), context, chain.fork())?;
         let shortcut = expand_all(&self.shortcut, &format!("{name}.shortcut"), context, chain.fork())?;

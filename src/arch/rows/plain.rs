@@ -157,7 +157,7 @@ impl Expand for ConvRow {
 
     fn scale(&mut self, by: &Multipliers) {
         let depthwise = self.groups == self.width && self.groups > 1;
-        self.width = by.width(self.width);
+        self.width = if depthwise { by.width(self.width) } else { by.width_in_groups(self.width, self.groups) };
         if depthwise {
             self.groups = self.width;
         }
@@ -217,18 +217,26 @@ impl Expand for LinearRow {
 pub struct ClassifierRow {
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub bias: bool,
+    /// A 1x1 convolution with a map a class, and the network's non-linearity, for a global average pool behind it (Network
+    /// in Network).
+    #[serde(default, skip_serializing_if = "is_no")]
+    pub conv: bool,
     #[serde(default, skip_serializing_if = "Name::is_empty")]
     pub name: Name,
 }
 
 impl ClassifierRow {
     pub fn named(name: &str) -> ClassifierRow {
-        ClassifierRow { bias: true, name: Name::new(name) }
+        ClassifierRow { bias: true, conv: false, name: Name::new(name) }
     }
 }
 
 impl Expand for ClassifierRow {
     fn expand(&self, context: &mut Context, chain: &mut Chain) -> Built {
+        if self.conv {
+            chain.conv(context.namer.layer(&self.name, 0, "conv"), Conv::new(context.classes, 1).bias(self.bias))?;
+            return chain.act(chain.style().act);
+        }
         chain.flatten()?;
         let name = context.namer.layer(&self.name, 0, "");
         chain.op(name, Op::Linear { width: context.classes, bias: self.bias, bias_init: 0.0 })

@@ -1,6 +1,6 @@
 //! Residual blocks: basic and bottleneck, with every shortcut, gate and order of the papers.
 
-use super::columns::{Se, is_no, is_none, is_one, is_unit, is_yes, is_zero, one, repeats, unit, yes};
+use super::columns::{Se, finite, is_no, is_none, is_one, is_unit, is_yes, is_zero, one, repeats, unit, yes};
 use super::{Context, Expand};
 use crate::arch::layer::{Act, Conv, Op};
 use crate::arch::name::Name;
@@ -154,7 +154,7 @@ impl<const BOTTLENECK: bool> BlockRow<BOTTLENECK> {
     }
 
     fn inner_width(&self) -> usize {
-        self.inner.unwrap_or((self.width / 4).max(1))
+        self.inner.unwrap_or((self.width / 4).max(1).next_multiple_of(self.groups.max(1)))
     }
 
     fn convolutions(&self, stride: usize) -> Vec<Conv> {
@@ -173,6 +173,17 @@ impl<const BOTTLENECK: bool> BlockRow<BOTTLENECK> {
     fn check(&self) -> Built {
         if !BOTTLENECK && (self.inner.is_some() || self.stride_in != StrideIn::default()) {
             return Err(ShapeError::new("`inner` and `stride_in` are columns of bottleneck rows, not of basic ones"));
+        }
+        finite(&[("scale", self.scale), ("shortcut_scale", self.shortcut_scale), ("gate_bias", self.gate_bias)])?;
+        for (column, rate) in [("dropout", self.dropout), ("shortcut_dropout", self.shortcut_dropout)] {
+            if !(0.0..1.0).contains(&rate) {
+                return Err(ShapeError::new(format!("`{column}` is a rate in 0..1, not {rate}")));
+            }
+        }
+        if self.zero_init && matches!(self.order, Order::Preact | Order::BnAfterAdd) {
+            return Err(ShapeError::new(
+                "zero_init starts the block's last normalisation at 0, and with this `order` no block ends in one",
+            ));
         }
         if self.shortcut == Shortcut::None && self.gate != Gating::None {
             return Err(ShapeError::new("a gate mixes the block with its shortcut, but shortcut = \"none\""));
@@ -224,8 +235,8 @@ impl<const BOTTLENECK: bool> BlockRow<BOTTLENECK> {
                 body.act(style.act)?;
             }
         }
-        if self.se > 0 {
-            let hidden = (self.width / self.se).max(1);
+        if let Some(hidden) = self.width.checked_div(self.se) {
+            let hidden = hidden.max(1);
             Se { hidden, bias: false, act: Act::Relu }.append(&format!("{name}.se"), &mut body)?;
         }
 
@@ -330,7 +341,7 @@ impl<const BOTTLENECK: bool> Expand for BlockRow<BOTTLENECK> {
         if let Shape::Vector { .. } = chain.shape {
             return Err(ShapeError::new("a residual block needs a map, but the rows before give a vector"));
         }
-        for index in repeats(self.repeat)? {
+        for index in context.repeats(self.repeat)? {
             let name = context.namer.block(&self.name, index);
             self.block(&name, index == 0, chain)?;
         }
@@ -341,7 +352,7 @@ impl<const BOTTLENECK: bool> Expand for BlockRow<BOTTLENECK> {
         if let Some(inner) = self.inner {
             self.inner = Some(by.width_in_groups(inner, self.groups));
         }
-        self.width = by.width(self.width);
+        self.width = if BOTTLENECK { by.width(self.width) } else { by.width_in_groups(self.width, self.groups) };
         self.repeat = by.repeat(self.repeat);
     }
 
