@@ -221,3 +221,36 @@ fn rows_table(rows: &[Row]) -> toml::Table {
 fn table<T: serde::Serialize>(value: &T) -> toml::Table {
     toml::Table::try_from(value).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str) -> Experiment {
+        Experiment::parse("test.toml", text, "test", &[], Machine::default()).unwrap()
+    }
+
+    /// Rows that were scaled used to be written down scaled, and scaled again when they were read.
+    #[test]
+    fn an_experiment_written_down_is_the_same_experiment() {
+        let frame = "[data]\ndataset = 'synthetic'\nvalidation = 400\n[train]\nepochs = 1\n";
+        let rows = "[model]\nrows = [{ op = 'conv', kernel = 3, width = 16, name = 'stem' }, \
+                    { op = 'basic', width = 24, repeat = 2, stride = 2 }, { op = 'global_avg_pool' }, { op = 'classifier' }]\n";
+        let preset = "[model]\npreset = 'efficientnet'\nstem_stride = 1\n";
+        let scaling = "[scaling]\nphi = 1\nwidth = 1.5\nresolution = 0.9\n";
+        let expect = "[expect]\ntest_top1 = 0.5\nsource = 'nobody'\n";
+        for (model, row) in [(rows, "stem"), (preset, "features.3")] {
+            for overrides in ["", "[model.override.ROW]\nwidth = 40\n"] {
+                for more in ["", scaling, expect] {
+                    let overrides = overrides.replace("ROW", &format!("'{row}'"));
+                    let first = parsed(&format!("{frame}{model}{overrides}{more}"));
+                    for written in [first.to_toml(), first.to_toml_rows()] {
+                        let again = parsed(&written.to_string());
+                        assert_eq!(again.key(), first.key(), "{written}");
+                        assert_eq!(again.network, first.network);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -204,3 +204,22 @@ fn rewrites_keep_outputs_and_gradients() {
         }
     }
 }
+
+/// A strided 1x1 convolution of a few channels used to write past its memory in the backward pass (channels last, AVX2).
+#[test]
+fn a_thin_strided_convolution_steps_without_a_crash() {
+    let rows = "rows = [{ op = 'conv', kernel = 3, width = 4 }, { op = 'conv', kernel = 1, stride = 2, width = 8, name = 'thin' }, \
+                { op = 'global_avg_pool' }, { op = 'classifier' }]";
+    let gradient = |channels_last: bool, input: Tensor| {
+        let mut model =
+            Model::new(&from_rows(rows, crate::arch::style::Norm::None, [1, 28, 28]), Device::Cpu, 3).unwrap();
+        if channels_last {
+            model.use_channels_last().unwrap();
+        }
+        model.forward(&input, true).logits.sum(Kind::Float).backward();
+        tensor(&model, "thin.conv.weight").grad()
+    };
+    let images = input(&[64, 1, 28, 28]).to_kind(Kind::Float);
+    let (plain, last) = (gradient(false, images.shallow_clone()), gradient(true, images));
+    assert!(largest_difference(&plain, &last) < 1e-3 * plain.abs().max().double_value(&[]));
+}

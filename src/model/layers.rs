@@ -3,7 +3,7 @@
 use crate::arch::layer::{Act, Conv, Layer, Op};
 use crate::arch::rewrite::ConvPlan;
 use crate::arch::shape::Shape;
-use crate::arch::window::{Pad, Window};
+use crate::arch::window::{Pad, Pair, Window};
 use tch::Tensor;
 use tch::nn::{ModuleT, SequentialT};
 
@@ -144,10 +144,12 @@ struct Convolution {
     stride: [i64; 2],
     groups: i64,
     dense: bool,
+    thin: bool,
 }
 
 impl Convolution {
     fn new(conv: &Conv, plan: ConvPlan, weight: Tensor, bias: Option<Tensor>) -> Convolution {
+        let inputs = weight.size().get(1).copied().unwrap_or(0) * conv.groups as i64;
         let ConvPlan { first, taps, pad, dense } = plan;
         let crop = (taps != conv.window.kernel).then_some([first.h, taps.h, first.w, taps.w].map(|n| n as i64));
         let by_hand = by_hand(pad);
@@ -160,6 +162,7 @@ impl Convolution {
             stride: [conv.window.stride.h as i64, conv.window.stride.w as i64],
             groups: conv.groups as i64,
             dense,
+            thin: taps == Pair::square(1) && conv.window.stride != Pair::square(1) && by_hand.is_none() && inputs < 8,
         }
     }
 }
@@ -172,6 +175,12 @@ impl ModuleT for Convolution {
             // Channels last, a pixel is a row of a matrix: no copy before or after.
             let rows = x.permute([0, 2, 3, 1]);
             return rows.linear(&weight.flatten(1, -1), self.bias.as_ref()).permute([0, 3, 1, 2]);
+        }
+        if self.thin && self.pad == [0, 0] {
+            // libtorch 2.13's AVX2 kernel for the weight gradient of a strided 1x1 convolution writes past its memory where
+            // there are fewer than 8 input channels, channels last. So the pixels are picked first.
+            let picked = x.slice(2, None, None, self.stride[0]).slice(3, None, None, self.stride[1]).contiguous();
+            return picked.conv2d(weight, self.bias.as_ref(), [1, 1], [0, 0], [1, 1], self.groups);
         }
         let padded = self.by_hand.map(|pad| x.pad(pad, "constant", 0.0));
         padded.as_ref().unwrap_or(x).conv2d(weight, self.bias.as_ref(), self.stride, self.pad, [1, 1], self.groups)
