@@ -5,7 +5,7 @@ STRATA = target/release/strata
 CARGO_FLAGS = --release --locked
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build experiment tables test lint clean
+.PHONY: help setup build experiment sweep tables test lint clean
 
 help: ## list the targets
 	@echo "Strata: experiments on deep convolutional architectures. Targets:"
@@ -20,6 +20,10 @@ build: setup ## the program, in target/release/strata
 
 experiment: build ## train experiments/NAME.toml (NAME=googlenet), after bringing whatever is missing
 	@$(STRATA) train $(NAME) $(ARGS)
+
+sweep: NAME := architectures
+sweep: build ## every point of experiments/sweeps/NAME.toml (NAME=architectures); the same command goes on after a stop
+	@$(STRATA) sweep sweeps/$(NAME) $(ARGS)
 
 tables: build ## results/tables: what every architecture costs, the chart of accuracy against operations
 	@$(STRATA) tables

@@ -33,7 +33,15 @@ fn every_file_is_valid_and_says_what_it_is() {
         if text.contains("[sweep]") {
             Sweep::load(&path, &[], Machine::default()).unwrap_or_else(|error| panic!("{error}"));
         } else {
-            assert!(load(&path).network.cost().params > 0, "{}", path.display());
+            let experiment = load(&path);
+            assert!(experiment.network.cost().params > 0, "{}", path.display());
+            // Written down, as it was or with all rows, it is the same experiment.
+            for written in [experiment.to_toml(), experiment.to_toml_rows()] {
+                let text = written.to_string();
+                let again = Experiment::parse("written", &text, "written", &[], Machine::default());
+                let again = again.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+                assert_eq!((again.key(), &again.network), (experiment.key(), &experiment.network), "{}", path.display());
+            }
         }
         assert!(text.starts_with("# "), "{}: no comment on top", path.display());
     }

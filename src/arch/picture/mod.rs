@@ -18,6 +18,7 @@ mod table;
 mod text;
 
 pub use describe::describe;
+pub use svg::escape;
 pub use table::{COLUMNS, table};
 
 use super::Network;

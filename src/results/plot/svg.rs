@@ -1,5 +1,6 @@
 //! Text and numbers in SVG.
 
+pub use crate::arch::picture::escape;
 use std::fmt::Write;
 
 pub const FONTS: &str = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif";
@@ -8,23 +9,6 @@ pub const FAINT: &str = "#5b6675";
 pub const CARD: &str = "#ffffff";
 pub const EDGE: &str = "#d5dbe3";
 pub const GRID: &str = "#e7ebf0";
-
-/// Text that cannot be taken for markup; control characters, which XML does not have, become spaces.
-pub fn escape(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            '\'' => safe.push_str("&#39;"),
-            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => safe.push(' '),
-            c => safe.push(c),
-        }
-    }
-    safe
-}
 
 /// A coordinate with two digits at most.
 pub fn n(value: f64) -> String {
