@@ -34,7 +34,7 @@ pub struct Experiment {
 /// What the machine decides where the file says `auto`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Machine {
-    /// bf16 is computed by the processor or GPU itself.
+    /// bf16 is computed by the processor itself.
     pub native_bf16: bool,
 }
 

@@ -55,7 +55,7 @@ pub enum ScheduleName {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PrecisionName {
-    /// bf16 where the processor or GPU computes in it, fp32 elsewhere.
+    /// bf16 where the processor computes in it, fp32 elsewhere.
     Auto,
     Fp32,
     Bf16,
