@@ -40,7 +40,12 @@ fn every_file_is_valid_and_says_what_it_is() {
                 let text = written.to_string();
                 let again = Experiment::parse("written", &text, "written", &[], Machine::default());
                 let again = again.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-                assert_eq!((again.key(), &again.network), (experiment.key(), &experiment.network), "{}", path.display());
+                assert_eq!(
+                    (again.key(), &again.network),
+                    (experiment.key(), &experiment.network),
+                    "{}",
+                    path.display()
+                );
             }
         }
         assert!(text.starts_with("# "), "{}: no comment on top", path.display());
