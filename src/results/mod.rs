@@ -4,12 +4,16 @@ mod format;
 pub mod plot;
 mod run_folder;
 mod run_info;
+mod stats;
 mod summary;
 mod sweep_table;
+mod table;
 pub mod tables;
 
 pub use format::{accuracy, significant};
 pub use run_folder::{EPOCH_COLUMNS, EpochRow, RunError, RunFolder};
 pub use run_info::{RunInfo, utc_now};
+pub use stats::Spread;
 pub use summary::{Status, Summary, read_summary};
 pub use sweep_table::{status, write_sweep_table};
+pub use table::Table;

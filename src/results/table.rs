@@ -1,0 +1,82 @@
+//! A CSV file in memory: named columns of text cells.
+
+use super::run_folder::RunError;
+use crate::files::write_whole;
+use std::collections::HashMap;
+use std::path::Path;
+
+/// Columns and rows; every row has a cell for every column.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Table {
+    pub columns: Vec<String>,
+    pub rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    pub fn new(columns: &[&str]) -> Table {
+        Table { columns: columns.iter().map(|&column| column.to_owned()).collect(), rows: Vec::new() }
+    }
+
+    /// Where a column stands.
+    pub fn column(&self, name: &str) -> Option<usize> {
+        self.columns.iter().position(|column| column == name)
+    }
+
+    /// The numbers in a column of some rows; cells that hold none are left out.
+    pub fn numbers(&self, column: usize, rows: &[usize]) -> Vec<f64> {
+        let cell = |&row: &usize| self.rows.get(row)?.get(column)?.parse::<f64>().ok();
+        rows.iter().filter_map(cell).filter(|number| number.is_finite()).collect()
+    }
+
+    /// Rows that agree in the given columns, in the order of their first row. Grouped by every varied key but `seed`,
+    /// each group is one experiment under several seeds.
+    pub fn groups(&self, columns: &[usize]) -> Vec<Vec<usize>> {
+        let mut places: HashMap<Vec<&str>, usize> = HashMap::new();
+        let mut groups: Vec<Vec<usize>> = Vec::new();
+        for (index, row) in self.rows.iter().enumerate() {
+            let cells = columns.iter().map(|&column| row[column].as_str()).collect();
+            let place = *places.entry(cells).or_insert(groups.len());
+            match groups.get_mut(place) {
+                Some(group) => group.push(index),
+                None => groups.push(vec![index]),
+            }
+        }
+        groups
+    }
+
+    pub fn to_csv(&self) -> String {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        // Writing to memory does not fail.
+        let _ = writer.write_record(&self.columns);
+        for row in &self.rows {
+            let _ = writer.write_record(row);
+        }
+        String::from_utf8_lossy(&writer.into_inner().unwrap_or_default()).into_owned()
+    }
+
+    /// Writes the table whole.
+    ///
+    /// # Errors
+    /// As the file system says.
+    pub fn write(&self, path: &Path) -> Result<(), RunError> {
+        write_whole(path, self.to_csv().as_bytes()).map_err(RunError::io("write", path))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_that_differ_in_the_seed_alone_are_one_group() {
+        let mut table = Table::new(&["depth", "seed", "top1"]);
+        for (depth, seed, top1) in [("8", "0", "0.5"), ("14", "0", ""), ("8", "1", "0.7"), ("14", "1", "NaN")] {
+            table.rows.push([depth, seed, top1].map(str::to_owned).to_vec());
+        }
+        let groups = table.groups(&[0]);
+        assert_eq!(groups, [vec![0, 2], vec![1, 3]]);
+        assert_eq!(table.numbers(2, &groups[0]), [0.5, 0.7]);
+        assert!(table.numbers(2, &groups[1]).is_empty());
+        assert_eq!(table.to_csv().lines().nth(2), Some("14,0,"));
+    }
+}
