@@ -28,6 +28,21 @@ fn main() {
         .include(include.join("torch/csrc/api/include"))
         .file(shim)
         .compile("strata_shim");
+    // The loops over memory once for each instruction set; which one runs is decided at run time.
+    let sets: [(&str, &[&str]); 3] = match env::var("CARGO_CFG_TARGET_ARCH").as_deref() {
+        Ok("x86_64") => [
+            ("baseline", &[]),
+            ("avx2", &["-march=x86-64-v3"]),
+            ("avx512", &["-march=x86-64-v4", "-mavx512bf16", "-mprefer-vector-width=512"]),
+        ],
+        _ => [("baseline", &[]), ("avx2", &[]), ("avx512", &[])],
+    };
+    for (name, flags) in sets {
+        let mut build = cc::Build::new();
+        build.cpp(true).std("c++20").opt_level(3).warnings(false).define("STRATA_ISA", name);
+        flags.iter().for_each(|flag| _ = build.flag(flag));
+        build.file("src/torch/kernels/kernels.cpp").compile(&format!("strata_kernels_{name}"));
+    }
     println!("cargo:rerun-if-changed=src/torch");
     println!("cargo:rerun-if-env-changed=LIBTORCH");
 }

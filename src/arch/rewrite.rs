@@ -1,7 +1,8 @@
 //! Rewrites: the same function on the same parameters, faster. What a convolution needs of its kernel depends on the map it
 //! meets, and the value knows the map.
 
-use super::layer::Conv;
+use super::layer::{Act, Conv, Layer, Op};
+use super::node::{Merge, Node, Residual};
 use super::shape::Shape;
 use super::window::{Pad, Pair};
 
@@ -41,6 +42,54 @@ impl ConvPlan {
         let still = stride == one || (out_h, out_w) == (1, 1) && (h, w) == (1, 1);
         let dense = taps == one && still && bare && conv.groups == 1;
         ConvPlan { first: Pair { h: top, w: left }, taps, pad, dense }
+    }
+}
+
+/// What is carried out together: a convolution, the normalisation and the non-linearity behind it, or any other node.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Step<'n> {
+    Node(&'n Node),
+    /// At least one of convolution and normalisation.
+    Unit {
+        conv: Option<(&'n Layer, &'n Conv)>,
+        norm: Option<&'n Layer>,
+        act: Act,
+    },
+}
+
+/// The steps of a chain. With `join` a layer joins the step before it where that is possible.
+pub fn steps<'n>(nodes: &[&'n Node], join: bool) -> Vec<Step<'n>> {
+    let mut steps: Vec<Step> = Vec::new();
+    for &node in nodes {
+        let Node::Layer(layer) = node else {
+            steps.push(Step::Node(node));
+            continue;
+        };
+        let last = steps.last_mut().filter(|_| join);
+        match (&layer.op, last) {
+            (Op::Conv(conv), _) => steps.push(Step::Unit { conv: Some((layer, conv)), norm: None, act: Act::None }),
+            (Op::BatchNorm { .. }, Some(Step::Unit { norm: norm @ None, act: Act::None, .. })) => *norm = Some(layer),
+            (Op::BatchNorm { .. }, _) => steps.push(Step::Unit { conv: None, norm: Some(layer), act: Act::None }),
+            (Op::Act(next), Some(Step::Unit { act: act @ Act::None, .. })) if *next != Act::Sigmoid => *act = *next,
+            _ => steps.push(Step::Node(node)),
+        }
+    }
+    steps
+}
+
+/// The non-linearity of a block whose sum its body's last step can carry out too: relu(norm(…) + shortcut).
+pub fn joins_sum(residual: &Residual, last: Option<&Step>) -> Option<Act> {
+    let Some(Step::Unit { norm: Some(_), act: Act::None, .. }) = last else { return None };
+    if residual.merge != (Merge::Sum { scale: 1.0 }) || residual.survival.probability < 1.0 {
+        return None;
+    }
+    match residual.after.as_slice() {
+        [] => Some(Act::None),
+        [Node::Layer(layer)] => match layer.op {
+            Op::Act(act @ (Act::None | Act::Relu)) => Some(act),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Branches, squeeze-and-excitation and residual blocks as tch modules.
 
+use super::unit::Unit;
 use crate::arch::node::{Join, Survival, SurvivalGate};
 use tch::nn::{ModuleT, SequentialT};
 use tch::{Device, Kind, Tensor};
@@ -40,6 +41,8 @@ impl ModuleT for Excite {
 #[derive(Debug)]
 pub enum Merge {
     Sum(f64),
+    /// The sum and what comes after it are carried out by the end of the body.
+    Joined,
     Body,
     Gate(SequentialT),
     ShortcutGate(SequentialT),
@@ -49,6 +52,8 @@ pub enum Merge {
 pub struct Residual {
     pub pre: SequentialT,
     pub body: SequentialT,
+    /// The last unit of the body, which adds the shortcut, with [`Merge::Joined`].
+    pub end: Option<Unit>,
     pub shortcut: SequentialT,
     pub merge: Merge,
     pub after: SequentialT,
@@ -105,6 +110,14 @@ impl ModuleT for Residual {
         let x = self.pre.forward_t(x, train);
         let merged = match (&self.merge, self.branch_factor(&x, train)) {
             (Merge::Body, _) => self.body.forward_t(&x, train),
+            (Merge::Joined, _) => {
+                let body = self.body.forward_t(&x, train);
+                let shortcut = self.shortcut.forward_t(&x, train);
+                match &self.end {
+                    Some(end) => end.forward_with(&body, Some(&shortcut), train),
+                    None => body + shortcut,
+                }
+            }
             (_, None) => self.shortcut.forward_t(&x, train),
             (Merge::Sum(scale), Some(factor)) => {
                 let body = factor.times(self.body.forward_t(&x, train));

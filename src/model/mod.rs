@@ -3,6 +3,7 @@
 mod block;
 mod init;
 mod layers;
+mod unit;
 mod weights;
 
 #[cfg(test)]
@@ -14,12 +15,16 @@ mod reference;
 
 pub use weights::{WeightsError, read_tensors, write_tensors};
 
+use crate::arch::layer::Op;
 use crate::arch::node::{Merge, Node};
 use crate::arch::params::{Param, Role};
+use crate::arch::rewrite::{Step, joins_sum, steps};
 use crate::arch::{Network, node};
+use crate::torch::fused::Activation;
 use crate::torch::{TorchError, catch};
 use tch::nn::{self, ModuleT, SequentialT};
 use tch::{Device, Kind, Tensor};
+use unit::{BatchNorm, Convolution, Unit};
 
 /// A network that runs.
 #[derive(Debug)]
@@ -61,17 +66,15 @@ impl Model {
             let store = nn::VarStore::new(device);
             let mut builder = Builder { root: store.root(), params: Vec::new(), rewrite };
             let mut segments = Vec::new();
-            let mut trunk = nn::seq_t();
-            for node in network.rows.iter().flat_map(|row| &row.nodes) {
-                match node {
-                    Node::Aux { head, weight } => {
-                        let head = Some((builder.chain(head), *weight));
-                        segments.push(Segment { trunk: std::mem::replace(&mut trunk, nn::seq_t()), head });
-                    }
-                    node => trunk = builder.add(trunk, node),
-                }
+            let nodes: Vec<&Node> = network.rows.iter().flat_map(|row| &row.nodes).collect();
+            for stretch in nodes.split_inclusive(|node| matches!(node, Node::Aux { .. })) {
+                let (trunk, head) = match stretch.split_last() {
+                    Some((Node::Aux { head, weight }, trunk)) => (trunk, Some((head, *weight))),
+                    _ => (stretch, None),
+                };
+                let trunk = builder.chain_of(trunk);
+                segments.push(Segment { trunk, head: head.map(|(head, weight)| (builder.chain(head), weight)) });
             }
-            segments.push(Segment { trunk, head: None });
             let params = builder.params;
             init::initialise(&params, &network.plan.style.init, seed);
             Model { store, segments, params, channels_last: false }
@@ -151,7 +154,41 @@ struct Builder<'a> {
 
 impl Builder<'_> {
     fn chain(&mut self, nodes: &[Node]) -> SequentialT {
-        nodes.iter().fold(nn::seq_t(), |chain, node| self.add(chain, node))
+        self.chain_of(&nodes.iter().collect::<Vec<_>>())
+    }
+
+    fn chain_of(&mut self, nodes: &[&Node]) -> SequentialT {
+        self.carry_out(&steps(nodes, self.rewrite))
+    }
+
+    fn carry_out(&mut self, steps: &[Step]) -> SequentialT {
+        steps.iter().fold(nn::seq_t(), |chain, step| match step {
+            Step::Node(node) => self.add(chain, node),
+            Step::Unit { .. } => chain.add(self.unit(step)),
+        })
+    }
+
+    /// The unit of a [`Step::Unit`].
+    fn unit(&mut self, step: &Step) -> Unit {
+        let Step::Unit { conv, norm, act } = *step else {
+            return Unit { conv: None, norm: None, act: Activation::None };
+        };
+        let conv = conv.and_then(|(layer, conv)| {
+            let mut tensors = self.tensors(layer).into_iter();
+            let weight = tensors.next()?;
+            Some(Convolution::new(layer, conv, self.rewrite, weight, tensors.next()))
+        });
+        let norm = norm.map(|layer| {
+            let mut tensors = self.tensors(layer).into_iter();
+            let (eps, momentum) = match layer.op {
+                Op::BatchNorm { eps, momentum, .. } => (eps, momentum),
+                _ => (0.0, 0.0),
+            };
+            let mut next = || tensors.next();
+            let (gamma, beta, mean, var) = (next(), next(), next(), next());
+            BatchNorm { gamma, beta, mean, var, eps, momentum, fused: self.rewrite }
+        });
+        Unit { conv, norm, act: unit::activation(act).unwrap_or(Activation::None) }
     }
 
     fn add(&mut self, chain: SequentialT, node: &Node) -> SequentialT {
@@ -172,19 +209,23 @@ impl Builder<'_> {
     }
 
     fn residual(&mut self, residual: &node::Residual) -> block::Residual {
-        block::Residual {
-            pre: self.chain(&residual.pre),
-            body: self.chain(&residual.body),
-            shortcut: self.chain(&residual.shortcut),
-            merge: match &residual.merge {
-                Merge::Sum { scale } => block::Merge::Sum(*scale),
-                Merge::Body => block::Merge::Body,
-                Merge::Gate(gate) => block::Merge::Gate(self.chain(gate)),
-                Merge::ShortcutGate(gate) => block::Merge::ShortcutGate(self.chain(gate)),
-            },
-            after: self.chain(&residual.after),
-            survival: residual.survival,
-        }
+        let body_nodes: Vec<&Node> = residual.body.iter().collect();
+        let mut body_steps = steps(&body_nodes, self.rewrite);
+        let joined = joins_sum(residual, body_steps.last()).filter(|_| self.rewrite);
+        let end = joined.and_then(|act| Some((body_steps.pop()?, unit::activation(act)?)));
+        let pre = self.chain(&residual.pre);
+        let body = self.carry_out(&body_steps);
+        let end = end.map(|(step, act)| Unit { act, ..self.unit(&step) });
+        let shortcut = self.chain(&residual.shortcut);
+        let merge = match &residual.merge {
+            Merge::Sum { .. } if end.is_some() => block::Merge::Joined,
+            Merge::Sum { scale } => block::Merge::Sum(*scale),
+            Merge::Body => block::Merge::Body,
+            Merge::Gate(gate) => block::Merge::Gate(self.chain(gate)),
+            Merge::ShortcutGate(gate) => block::Merge::ShortcutGate(self.chain(gate)),
+        };
+        let after = if end.is_some() { nn::seq_t() } else { self.chain(&residual.after) };
+        block::Residual { pre, body, end, shortcut, merge, after, survival: residual.survival }
     }
 
     fn tensors(&mut self, layer: &crate::arch::layer::Layer) -> Vec<Tensor> {

@@ -94,6 +94,30 @@ unsafe extern "C" {
     pub(super) fn strata_set_cudnn_benchmark(on: c_int) -> ErrorText;
     pub(super) fn strata_set_flush_denormal(on: c_int, supported: *mut c_int) -> ErrorText;
     pub(super) fn strata_version(out: *mut *mut c_char) -> ErrorText;
+    pub(super) fn strata_conv(
+        x: *const C_tensor,
+        weight: *const C_tensor,
+        bias: *const C_tensor,
+        sides: *const i64,
+        out: *mut *mut C_tensor,
+    ) -> ErrorText;
+    pub(super) fn strata_norm_act(
+        x: *const C_tensor,
+        add: *const C_tensor,
+        gamma: *const C_tensor,
+        beta: *const C_tensor,
+        running_mean: *const C_tensor,
+        running_var: *const C_tensor,
+        momentum: f64,
+        eps: f64,
+        act: c_int,
+        batch: c_int,
+        out: *mut *mut C_tensor,
+    ) -> ErrorText;
+    pub(super) fn strata_max_pool(x: *const C_tensor, sides: *const i64, out: *mut *mut C_tensor) -> ErrorText;
+
+    pub(super) fn strata_profile_start() -> ErrorText;
+    pub(super) fn strata_profile_stop(out: *mut *mut c_char) -> ErrorText;
     pub(super) fn strata_cpu_capability(out: *mut *mut c_char) -> ErrorText;
 }
 
@@ -161,4 +185,9 @@ pub(super) fn device_number(device: Device) -> c_int {
         Device::Vulkan => -3,
         Device::Cuda(index) => c_int::try_from(index).unwrap_or(c_int::MAX),
     }
+}
+
+/// The handle of a tensor that may be missing.
+pub(super) fn or_null(tensor: Option<&Tensor>) -> *const C_tensor {
+    tensor.map_or(ptr::null(), Tensor::as_ptr)
 }

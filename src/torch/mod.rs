@@ -6,6 +6,7 @@
 //! | [`error`](TorchError) | C++ errors and tch panics as one-line errors |
 //! | [`Autocast`] | bfloat16 mixed precision as a guard |
 //! | [`memory format`](channels_last) | channels_last tensors and parameters |
+//! | `kernels/`, `shim_fused.h`, `shim_conv.h`, `shim_norm.h`, `shim_pool.h`, [`fused`] | operations fused forward and backward |
 //! | [`optim`] | fused optimizer steps, moving averages |
 //! | [`grad`] | reading, clearing, clipping and checking gradients |
 //! | [`cuda`] | CUDA found at run time, in a program that starts without it |
@@ -22,9 +23,11 @@ pub mod context;
 pub mod cuda;
 mod error;
 mod ffi;
+pub mod fused;
 pub mod grad;
 mod memory_format;
 pub mod optim;
+mod profile;
 
 pub use autocast::Autocast;
 pub use context::{
@@ -35,3 +38,4 @@ pub use error::{Result, TorchError, catch, first_line};
 pub use grad::{all_finite, clip_grad_norm, grads, zero_grad};
 pub use memory_format::{channels_last, contiguous, is_channels_last, set_channels_last};
 pub use optim::{Adam, RmsProp, Sgd, ema_update, fused_adam, fused_adamw, fused_sgd, rmsprop};
+pub use profile::{OpTime, Profile};

@@ -21,7 +21,11 @@
 #include <mutex>
 
 #include "shim.h"
+#include "shim_conv.h"
+#include "shim_norm.h"
 #include "shim_optim.h"
+#include "shim_pool.h"
+#include "shim_profile.h"
 
 extern "C" {
 
@@ -250,6 +254,38 @@ char* strata_version(char** out) {
 
 char* strata_cpu_capability(char** out) {
   return guarded([&] { *out = text(at::get_cpu_capability().c_str()); });
+}
+
+// ---- fused operations -----------------------------------------------------------------------------------------------
+
+char* strata_conv(const Tensor* x, const Tensor* weight, const Tensor* bias, const int64_t* sides, Tensor** out) {
+  return guarded([&] {
+    *out = new Tensor(ConvFunction::apply(*x, *weight, bias ? std::optional<Tensor>(*bias) : std::nullopt, std::vector<int64_t>(sides, sides + 7)));
+  });
+}
+
+char* strata_norm_act(const Tensor* x, const Tensor* add, const Tensor* gamma, const Tensor* beta,
+                      const Tensor* running_mean, const Tensor* running_var, double momentum, double eps, int act,
+                      int batch, Tensor** out) {
+  return guarded([&] {
+    const auto or_none = [](const Tensor* tensor) { return tensor ? std::optional<Tensor>(*tensor) : std::nullopt; };
+    const NormArguments args{or_none(running_mean), or_none(running_var), momentum, eps, act, batch != 0};
+    *out = new Tensor(NormFunction::apply(*x, or_none(add), or_none(gamma), or_none(beta), args));
+  });
+}
+
+char* strata_max_pool(const Tensor* x, const int64_t* sides, Tensor** out) {
+  return guarded([&] { *out = new Tensor(PoolFunction::apply(*x, std::vector<int64_t>(sides, sides + 8))); });
+}
+
+// ---- profile --------------------------------------------------------------------------------------------------------
+
+char* strata_profile_start() {
+  return guarded([] { profile::start(); });
+}
+
+char* strata_profile_stop(char** out) {
+  return guarded([&] { *out = text(profile::stop().c_str()); });
 }
 
 }  // extern "C"

@@ -1,0 +1,169 @@
+//! A convolution, the normalisation and the non-linearity behind it, and the sum with a shortcut: one module, so that they
+//! can be carried out together.
+
+use super::layers::{by_hand, moves, or_panic, sides};
+use crate::arch::layer::{Act, Conv, Layer};
+use crate::arch::rewrite::ConvPlan;
+use crate::arch::window::Pair;
+use crate::torch::fused::{self, Activation, Moves, Norm};
+use tch::Tensor;
+use tch::nn::ModuleT;
+
+/// act(norm(conv(x)) + shortcut), each part but one of conv and norm optional.
+#[derive(Debug)]
+pub struct Unit {
+    pub conv: Option<Convolution>,
+    pub norm: Option<BatchNorm>,
+    pub act: Activation,
+}
+
+impl Unit {
+    /// The unit with the shortcut `add` in the sum.
+    pub fn forward_with(&self, x: &Tensor, add: Option<&Tensor>, train: bool) -> Tensor {
+        let relu_inside = self.norm.is_none() && add.is_none() && self.act == Activation::Relu;
+        let convolved = self.conv.as_ref().map(|conv| conv.forward(x, relu_inside));
+        let (y, act) = match convolved {
+            Some((y, done)) => (y, if done { Activation::None } else { self.act }),
+            None => (x.shallow_clone(), self.act),
+        };
+        if let Some(norm) = &self.norm {
+            return norm.forward(&y, add, act, train);
+        }
+        act.apply(match add {
+            Some(add) => y + add,
+            None => y,
+        })
+    }
+}
+
+impl ModuleT for Unit {
+    fn forward_t(&self, x: &Tensor, train: bool) -> Tensor {
+        self.forward_with(x, None, train)
+    }
+}
+
+/// The non-linearity of a layer as one that can ride along.
+pub fn activation(act: Act) -> Option<Activation> {
+    match act {
+        Act::None => Some(Activation::None),
+        Act::Relu => Some(Activation::Relu),
+        Act::Relu6 => Some(Activation::Relu6),
+        Act::Silu => Some(Activation::Silu),
+        Act::Sigmoid => None,
+    }
+}
+
+#[derive(Debug)]
+pub struct Convolution {
+    weight: Tensor,
+    bias: Option<Tensor>,
+    /// Rows and columns of the kernel that are used, where that is not all of them: first row, rows, first column, columns.
+    crop: Option<[i64; 4]>,
+    by_hand: Option<[i64; 4]>,
+    pad: [i64; 2],
+    stride: [i64; 2],
+    groups: i64,
+    dense: bool,
+    thin: bool,
+    /// Where matrix products over the batch are the faster form.
+    products: Option<Moves>,
+}
+
+/// Output pixels up to which a convolution is carried out as products over the batch: beyond, the rows of a product lie so
+/// far apart in memory that oneDNN's own convolution wins.
+const MAX_PIXELS: i64 = 64;
+/// Fewer images leave the products' rows too few.
+const MIN_IMAGES: i64 = 16;
+
+impl Convolution {
+    /// `rewrite` allows forms other than the layer as it is written.
+    pub fn new(layer: &Layer, conv: &Conv, rewrite: bool, weight: Tensor, bias: Option<Tensor>) -> Convolution {
+        let inputs = layer.input.channels();
+        let plan = match rewrite {
+            true => ConvPlan::rewritten(conv, layer.input, layer.output),
+            false => ConvPlan::plain(conv, layer.input),
+        };
+        let ConvPlan { first, taps, pad, dense } = plan;
+        let crop = (taps != conv.window.kernel).then_some([first.h, taps.h, first.w, taps.w].map(|n| n as i64));
+        let by_hand = by_hand(pad);
+        let even = inputs % 2 == 0 && conv.width % 2 == 0;
+        let moves = moves(&conv.window, layer.input, layer.output);
+        let (h, w) = sides(layer.output);
+        let max: i64 = std::env::var("STRATA_MAX").ok().and_then(|v| v.parse().ok()).unwrap_or(MAX_PIXELS);
+        let small = dense || (h * w) as i64 <= max;
+        Convolution {
+            weight,
+            bias,
+            crop,
+            by_hand,
+            pad: if by_hand.is_some() { [0, 0] } else { [pad.top as i64, pad.left as i64] },
+            stride: [conv.window.stride.h as i64, conv.window.stride.w as i64],
+            groups: conv.groups as i64,
+            dense,
+            thin: taps == Pair::square(1) && conv.window.stride != Pair::square(1) && by_hand.is_none() && inputs < 8,
+            products: (rewrite && conv.groups == 1 && even && small).then_some(moves),
+        }
+    }
+
+    /// The convolution, and whether a relu that was asked for is done.
+    fn forward(&self, x: &Tensor, relu: bool) -> (Tensor, bool) {
+        let images = x.size().first().copied().unwrap_or(0);
+        match &self.products {
+            Some(moves) if fused::takes(x) && (self.dense || images >= MIN_IMAGES) => {
+                (or_panic(fused::conv(x, &self.weight, self.bias.as_ref(), moves, relu)), relu)
+            }
+            _ => (self.plain(x), false),
+        }
+    }
+
+    fn plain(&self, x: &Tensor) -> Tensor {
+        let cropped = self.crop.map(|[top, h, left, w]| self.weight.narrow(2, top, h).narrow(3, left, w));
+        let weight = cropped.as_ref().unwrap_or(&self.weight);
+        if self.dense {
+            // Channels last, a pixel is a row of a matrix: no copy before or after.
+            let rows = x.permute([0, 2, 3, 1]);
+            return rows.linear(&weight.flatten(1, -1), self.bias.as_ref()).permute([0, 3, 1, 2]);
+        }
+        if self.thin && self.pad == [0, 0] {
+            // libtorch 2.13's AVX2 kernel for the weight gradient of a strided 1x1 convolution writes past its memory where
+            // there are fewer than 8 input channels, channels last. So the pixels are picked first.
+            let picked = x.slice(2, None, None, self.stride[0]).slice(3, None, None, self.stride[1]).contiguous();
+            return picked.conv2d(weight, self.bias.as_ref(), [1, 1], [0, 0], [1, 1], self.groups);
+        }
+        let padded = self.by_hand.map(|pad| x.pad(pad, "constant", 0.0));
+        padded.as_ref().unwrap_or(x).conv2d(weight, self.bias.as_ref(), self.stride, self.pad, [1, 1], self.groups)
+    }
+}
+
+#[derive(Debug)]
+pub struct BatchNorm {
+    pub gamma: Option<Tensor>,
+    pub beta: Option<Tensor>,
+    pub mean: Option<Tensor>,
+    pub var: Option<Tensor>,
+    pub eps: f64,
+    pub momentum: f64,
+    /// Carry out what follows together with it.
+    pub fused: bool,
+}
+
+impl BatchNorm {
+    fn forward(&self, x: &Tensor, add: Option<&Tensor>, act: Activation, train: bool) -> Tensor {
+        let Self { gamma, beta, mean, var, eps, momentum, fused } = self;
+        // One value a channel has no variance: libtorch would make the running one NaN. It is normalised by what is known.
+        let values = x.numel() as i64 / x.size().get(1).copied().unwrap_or(1).max(1);
+        let train = train && values > 1;
+        let [gamma, beta, mean, var] = [gamma, beta, mean, var].map(Option::as_ref);
+        // With a shortcut the derivative of the others cannot be told from the output.
+        let together = add.is_none() || matches!(act, Activation::None | Activation::Relu);
+        if *fused && together && fused::takes(x) {
+            let norm = Norm { gamma, beta, mean, var, momentum: *momentum, eps: *eps };
+            return or_panic(fused::norm_act(x, add, &norm, act, train));
+        }
+        let y = x.batch_norm(gamma, beta, mean, var, train, *momentum, *eps, true);
+        act.apply(match add {
+            Some(add) => y + add,
+            None => y,
+        })
+    }
+}

@@ -1,0 +1,124 @@
+//! Operations that libtorch has in parts only: a convolution on a small map as matrix products over the batch, batch
+//! normalisation with the sum and the non-linearity behind it, maximum pooling that remembers its taps in bytes. Forward and
+//! backward for bfloat16, float and double on the CPU, channels last; the same numbers whatever the number of threads.
+
+use std::ffi::c_int;
+
+use tch::{Device, Kind, Tensor};
+
+use super::error::Result;
+use super::ffi;
+
+/// A non-linearity that rides along.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
+    None,
+    Relu,
+    Relu6,
+    Silu,
+}
+
+impl Activation {
+    fn number(self) -> i64 {
+        match self {
+            Activation::None => 0,
+            Activation::Relu => 1,
+            Activation::Relu6 => 2,
+            Activation::Silu => 3,
+        }
+    }
+
+    /// The same as an operation of its own.
+    pub fn apply(self, x: Tensor) -> Tensor {
+        match self {
+            Activation::None => x,
+            Activation::Relu => x.relu(),
+            Activation::Relu6 => x.clamp(0.0, 6.0),
+            Activation::Silu => x.silu(),
+        }
+    }
+}
+
+/// Whether the operations here take such a tensor.
+pub fn takes(x: &Tensor) -> bool {
+    x.device() == Device::Cpu && x.dim() == 4 && matches!(x.kind(), Kind::BFloat16 | Kind::Float | Kind::Double)
+}
+
+/// How a window moves: height, then width.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moves {
+    pub stride: [i64; 2],
+    /// Padding above and to the left; below and to the right it follows from the output.
+    pub before: [i64; 2],
+    /// Size of the output map.
+    pub out: [i64; 2],
+}
+
+/// The convolution `[N, C, H, W]` → `[N, K, H', W']` with a weight `[K, C, h, w]`, a bias `[K]` and then no non-linearity or
+/// relu. Under autocast it is carried out in bfloat16, with sums in float; C and K must then be even.
+///
+/// # Errors
+/// Only those of libtorch.
+pub fn conv(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, moves: &Moves, relu: bool) -> Result<Tensor> {
+    let Moves { stride: [sh, sw], before: [top, left], out: [oh, ow] } = *moves;
+    let sides = [sh, sw, top, left, oh, ow, i64::from(relu)];
+    // SAFETY: the handles are valid while borrowed, `sides` has the seven numbers that are read; the shim stores an owned
+    // tensor.
+    unsafe {
+        ffi::tensor_from(|out| ffi::strata_conv(x.as_ptr(), weight.as_ptr(), ffi::or_null(bias), sides.as_ptr(), out))
+    }
+}
+
+/// What batch normalisation needs beside its input; tensors are `[C]`.
+#[derive(Debug)]
+pub struct Norm<'a> {
+    pub gamma: Option<&'a Tensor>,
+    pub beta: Option<&'a Tensor>,
+    pub mean: Option<&'a Tensor>,
+    pub var: Option<&'a Tensor>,
+    /// The weight of the new batch in the running statistics.
+    pub momentum: f64,
+    pub eps: f64,
+}
+
+/// act(norm(x) + add): batch normalisation of `[N, C, H, W]`, with the statistics of the batch where `train`, which then
+/// move the running ones. `add` goes with no non-linearity or relu only.
+///
+/// # Errors
+/// Only those of libtorch.
+pub fn norm_act(x: &Tensor, add: Option<&Tensor>, norm: &Norm, act: Activation, train: bool) -> Result<Tensor> {
+    // SAFETY: the handles are valid while borrowed; the shim stores an owned tensor.
+    unsafe {
+        ffi::tensor_from(|out| {
+            ffi::strata_norm_act(
+                x.as_ptr(),
+                ffi::or_null(add),
+                ffi::or_null(norm.gamma),
+                ffi::or_null(norm.beta),
+                ffi::or_null(norm.mean),
+                ffi::or_null(norm.var),
+                norm.momentum,
+                norm.eps,
+                act.number() as c_int,
+                c_int::from(train),
+                out,
+            )
+        })
+    }
+}
+
+/// The maximum over windows of `kernel` rows and columns; what lies outside the map does not count.
+///
+/// # Errors
+/// Only those of libtorch.
+pub fn max_pool(x: &Tensor, kernel: [i64; 2], moves: &Moves) -> Result<Tensor> {
+    let Moves { stride: [sh, sw], before: [top, left], out: [oh, ow] } = *moves;
+    let sides = [kernel[0], kernel[1], sh, sw, top, left, oh, ow];
+    // SAFETY: the handle is valid while borrowed, `sides` has the eight numbers that are read; the shim stores an owned
+    // tensor.
+    unsafe { ffi::tensor_from(|out| ffi::strata_max_pool(x.as_ptr(), sides.as_ptr(), out)) }
+}
+
+#[cfg(test)]
+#[path = "fused_tests.rs"]
+mod tests;

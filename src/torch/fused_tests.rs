@@ -1,0 +1,231 @@
+//! The fused operations against libtorch's own, in double: outputs and every gradient.
+
+use super::*;
+use tch::Reduction;
+
+const DOUBLE: (Kind, Device) = (Kind::Double, Device::Cpu);
+
+/// Numbers between -1 and 1, different for every `salt`.
+fn numbers(shape: &[i64], salt: f64) -> Tensor {
+    let count: i64 = shape.iter().product();
+    ((Tensor::arange(count, DOUBLE) * 0.7 + salt) * 3.3).sin().view(shape)
+}
+
+fn channels_last(x: &Tensor) -> Tensor {
+    crate::torch::channels_last(x).unwrap()
+}
+
+fn leaf(x: &Tensor) -> Tensor {
+    x.detach().copy().set_requires_grad(true)
+}
+
+/// Runs both forms on leaves of their own and compares the outputs and the gradients of all leaves.
+fn same(leaves: &[Tensor], ours: impl Fn(&[Tensor]) -> Tensor, theirs: impl Fn(&[Tensor]) -> Tensor, tolerance: f64) {
+    let run = |form: &dyn Fn(&[Tensor]) -> Tensor| {
+        let leaves: Vec<Tensor> = leaves.iter().map(leaf).collect();
+        let y = form(&leaves);
+        // A different weight for every element, so that no two gradients can be mistaken for one another.
+        let pull = numbers(&y.size(), 0.3).to_kind(y.kind());
+        (&y * pull).sum(y.kind()).backward();
+        let grads: Vec<Tensor> = leaves.iter().map(Tensor::grad).collect();
+        (y.detach(), grads)
+    };
+    let ((y, grads), (expected, expected_grads)) = (run(&ours), run(&theirs));
+    // In float a value next to a corner of the non-linearity may fall on the other side of it: compared as a whole.
+    let far = |a: &Tensor, b: &Tensor| match a.kind() {
+        Kind::Double => (a - b).abs().max().double_value(&[]),
+        _ => ((a - b).norm() / b.norm().clamp_min(1e-3)).double_value(&[]),
+    };
+    assert_eq!(y.size(), expected.size());
+    assert!(far(&y, &expected) < tolerance, "output off by {}", far(&y, &expected));
+    assert!(expected.abs().max().double_value(&[]) > 0.01, "nothing to compare");
+    for (index, (a, b)) in grads.iter().zip(&expected_grads).enumerate() {
+        assert!(a.defined() && a.size() == b.size(), "gradient {index}");
+        assert!(far(a, b) < tolerance, "gradient {index} off by {}", far(a, b));
+    }
+}
+
+struct Case {
+    images: i64,
+    input: [i64; 3],
+    width: i64,
+    kernel: i64,
+    stride: i64,
+    pad: i64,
+}
+
+fn cases() -> Vec<Case> {
+    let case = |images, input, width, kernel, stride, pad| Case { images, input, width, kernel, stride, pad };
+    vec![
+        case(5, [6, 4, 4], 10, 3, 1, 1),
+        case(3, [20, 2, 2], 18, 5, 1, 2),
+        case(7, [8, 1, 1], 34, 3, 1, 1),
+        case(4, [34, 5, 3], 66, 1, 1, 0),
+        case(130, [4, 5, 5], 6, 3, 2, 1),
+        case(9, [6, 7, 7], 4, 1, 2, 0),
+        case(2, [6, 6, 6], 4, 3, 1, 0),
+        case(600, [66, 1, 1], 70, 1, 1, 0),
+        case(2, [40, 32, 32], 8, 1, 1, 0),
+    ]
+}
+
+fn check(case: &Case, relu: bool, kind: Kind, tolerance: f64) {
+    let Case { images, input: [c, h, w], width, kernel, stride, pad } = *case;
+    let x = channels_last(&numbers(&[images, c, h, w], 0.1).to_kind(kind));
+    let weight = (numbers(&[width, c, kernel, kernel], 0.2) * 0.3).to_kind(kind);
+    let bias = numbers(&[width], 0.4).to_kind(kind);
+    let out = [(h + 2 * pad - kernel) / stride + 1, (w + 2 * pad - kernel) / stride + 1];
+    let moves = Moves { stride: [stride, stride], before: [pad, pad], out };
+    let ours = |l: &[Tensor]| conv(&l[0], &l[1], Some(&l[2]), &moves, relu).unwrap();
+    let theirs = |l: &[Tensor]| {
+        let y = l[0].conv2d(&l[1], Some(&l[2]), [stride, stride], [pad, pad], [1, 1], 1);
+        if relu { y.relu() } else { y }
+    };
+    same(&[x, weight, bias], ours, theirs, tolerance);
+}
+
+#[test]
+fn a_convolution_of_products_is_the_convolution() {
+    for case in cases() {
+        check(&case, true, Kind::Double, 1e-10);
+        check(&case, false, Kind::Double, 1e-10);
+    }
+}
+
+#[test]
+fn in_float_too() {
+    for case in cases() {
+        check(&case, true, Kind::Float, 2e-4);
+    }
+}
+
+/// Under autocast: the same function of the same rounded numbers, its sums in float.
+#[test]
+fn in_bfloat16_it_is_as_near_as_bfloat16_allows() {
+    for Case { images, input: [c, h, w], width, kernel, stride, pad } in cases() {
+        let rounded = |x: Tensor| x.to_kind(Kind::BFloat16).to_kind(Kind::Float);
+        let x = channels_last(&rounded(numbers(&[images, c, h, w], 0.1)));
+        let weight = rounded(numbers(&[width, c, kernel, kernel], 0.2) * 0.3);
+        let out = [(h + 2 * pad - kernel) / stride + 1, (w + 2 * pad - kernel) / stride + 1];
+        let moves = Moves { stride: [stride, stride], before: [pad, pad], out };
+        let run = |ours: bool| {
+            let leaves = [leaf(&x), leaf(&weight)];
+            let y = if ours {
+                let _autocast = crate::torch::Autocast::bf16(Device::Cpu);
+                conv(&leaves[0], &leaves[1], None, &moves, true).unwrap()
+            } else {
+                leaves[0].conv2d(&leaves[1], None::<&Tensor>, [stride, stride], [pad, pad], [1, 1], 1).relu()
+            };
+            assert_eq!(y.kind(), if ours { Kind::BFloat16 } else { Kind::Float });
+            let y = y.to_kind(Kind::Float);
+            y.mse_loss(&y.zeros_like(), Reduction::Sum).backward();
+            [y.detach(), leaves[0].grad(), leaves[1].grad()]
+        };
+        for (index, (a, b)) in run(true).iter().zip(&run(false)).enumerate() {
+            assert_eq!(a.kind(), Kind::Float);
+            let off = ((a - b).norm() / b.norm()).double_value(&[]);
+            assert!(off < 0.01, "{index}: off by {off} in {c}x{h}x{w} → {width}, kernel {kernel}, stride {stride}");
+        }
+    }
+}
+
+#[test]
+fn a_slice_of_channels_needs_no_copy() {
+    let whole = channels_last(&numbers(&[4, 24, 3, 3], 0.5));
+    let weight = numbers(&[10, 8, 3, 3], 0.6);
+    let moves = Moves { stride: [1, 1], before: [1, 1], out: [3, 3] };
+    let part = |l: &[Tensor]| l[0].narrow(1, 8, 8);
+    same(
+        &[whole, weight],
+        |l| conv(&part(l), &l[1], None, &moves, true).unwrap(),
+        |l| part(l).conv2d(&l[1], None::<&Tensor>, [1, 1], [1, 1], [1, 1], 1).relu(),
+        1e-10,
+    );
+}
+
+#[test]
+fn normalisation_with_what_follows_it() {
+    let acts = [Activation::None, Activation::Relu, Activation::Relu6, Activation::Silu];
+    for (shape, kind, tolerance) in [
+        ([6, 16, 4, 4], Kind::Double, 1e-9),
+        ([3, 21, 5, 2], Kind::Double, 1e-9),
+        ([200, 40, 7, 7], Kind::Float, 2e-2),
+        ([2, 1, 3, 3], Kind::Double, 1e-9),
+    ] {
+        for act in acts {
+            for (train, added) in [(true, false), (false, false), (true, true), (false, true)] {
+                if added && matches!(act, Activation::Relu6 | Activation::Silu) {
+                    continue;
+                }
+                let x = channels_last(&(numbers(&shape, 0.1) * 3.0 + 5.0).to_kind(kind));
+                let add = channels_last(&numbers(&shape, 0.8).to_kind(kind));
+                let c = shape[1];
+                let (gamma, beta) = ((numbers(&[c], 0.2) + 1.5).to_kind(kind), numbers(&[c], 0.3).to_kind(kind));
+                let running = || [(numbers(&[c], 0.4) + 5.0).to_kind(kind), (numbers(&[c], 0.5) + 2.0).to_kind(kind)];
+                let (ours, theirs) = (running(), running());
+                let form = |l: &[Tensor]| {
+                    let norm = Norm {
+                        gamma: Some(&l[2]),
+                        beta: Some(&l[3]),
+                        mean: Some(&ours[0]),
+                        var: Some(&ours[1]),
+                        momentum: 0.1,
+                        eps: 1e-3,
+                    };
+                    let y = norm_act(&l[0], added.then_some(&l[1]), &norm, act, train).unwrap();
+                    if added { y } else { y + &l[1] * 0.0 }
+                };
+                let plain = |l: &[Tensor]| {
+                    let [mean, var] = &theirs;
+                    let y = l[0].batch_norm(Some(&l[2]), Some(&l[3]), Some(mean), Some(var), train, 0.1, 1e-3, false);
+                    if added { act.apply(y + &l[1]) } else { act.apply(y) + &l[1] * 0.0 }
+                };
+                same(&[x, add, gamma, beta], form, plain, tolerance);
+                for (a, b) in ours.iter().zip(&theirs) {
+                    assert!((a - b).abs().max().double_value(&[]) < 1e-5, "running statistics");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn pooling_finds_the_same_maxima() {
+    for (side, kernel, stride, pad) in [(7, 3, 2, 1), (4, 3, 1, 1), (6, 2, 2, 0), (1, 3, 1, 1)] {
+        let x = channels_last(&numbers(&[5, 19, side, side], 0.1));
+        let out = (side + 2 * pad - kernel) / stride + 1;
+        let moves = Moves { stride: [stride, stride], before: [pad, pad], out: [out, out] };
+        same(
+            &[x],
+            |l| max_pool(&l[0], [kernel, kernel], &moves).unwrap(),
+            |l| l[0].max_pool2d([kernel, kernel], [stride, stride], [pad, pad], [1, 1], false),
+            1e-12,
+        );
+    }
+    let holes = channels_last(&Tensor::full([1, 2, 2, 2], f64::NAN, DOUBLE));
+    let moves = Moves { stride: [2, 2], before: [0, 0], out: [1, 1] };
+    assert!(max_pool(&holes, [2, 2], &moves).unwrap().isnan().all().int64_value(&[]) == 1);
+}
+
+/// Where a task ends must not show in the sums.
+#[test]
+fn the_number_of_threads_changes_no_bit() {
+    let x = channels_last(&numbers(&[64, 32, 6, 6], 0.1).to_kind(Kind::Float));
+    let weight = numbers(&[48, 32, 3, 3], 0.2).to_kind(Kind::Float);
+    let moves = Moves { stride: [1, 1], before: [1, 1], out: [6, 6] };
+    let run = |threads| {
+        let former = tch::get_num_threads();
+        tch::set_num_threads(threads);
+        let leaves = [leaf(&x), leaf(&weight)];
+        let _autocast = crate::torch::Autocast::bf16(Device::Cpu);
+        let y = conv(&leaves[0], &leaves[1], None, &moves, true).unwrap();
+        let norm = Norm { gamma: None, beta: None, mean: None, var: None, momentum: 0.1, eps: 1e-5 };
+        let z = norm_act(&y, Some(&y), &norm, Activation::Relu, true).unwrap();
+        z.to_kind(Kind::Float).square().sum(Kind::Float).backward();
+        tch::set_num_threads(former);
+        [z.to_kind(Kind::Float), leaves[0].grad(), leaves[1].grad()]
+    };
+    for (one, two) in run(1).iter().zip(&run(2)) {
+        assert_eq!(one, two);
+    }
+}

@@ -1,0 +1,79 @@
+// Loops over raw memory, compiled once for each instruction set and chosen at run time (see build.rs and fused.h).
+//
+// Matrices are row-major, `ld` is the distance of rows in elements. T is the type of activations: bfloat16 (as its bits),
+// float or double; A is the type that sums are kept in: float, for double double. No ATen here: an inline function of a
+// header compiled for one processor must not end up in code for another.
+
+#pragma once
+
+#include <cstdint>
+
+namespace strata {
+
+enum Act : int { kNone = 0, kRelu = 1, kRelu6 = 2, kSilu = 3 };
+
+// A bfloat16 is its upper half of a float.
+struct bf16 {
+  uint16_t bits;
+};
+
+template <class T>
+struct AccOf {
+  using type = T;
+};
+template <>
+struct AccOf<bf16> {
+  using type = float;
+};
+template <class T>
+using Acc = typename AccOf<T>::type;
+
+// How many rows lie interleaved in the right operand of a matrix product: dot products of bfloat16 take two at once.
+template <class T>
+constexpr int64_t kPair = sizeof(T) == 2 ? 2 : 1;
+
+template <class T>
+struct Kernels {
+  using A = Acc<T>;
+
+  // out[r/kPair][c][r%kPair] = in[r][c], a missing last row being zero.
+  void (*interleave)(const T* in, int64_t rows, int64_t cols, int64_t ld, T* out);
+  // The same of weights, which are kept in float.
+  void (*interleave_weights)(const A* in, int64_t rows, int64_t cols, int64_t ld, T* out);
+  // out[c/kPair][r][c%kPair] = in[r][c]: the transpose of weights, interleaved.
+  void (*interleave_transposed)(const A* in, int64_t rows, int64_t cols, int64_t ld, T* out);
+  // out[c][r] = in[r][c]; `ld_out` may leave room, which is not touched.
+  void (*transpose)(const T* in, int64_t rows, int64_t cols, int64_t ld, T* out, int64_t ld_out);
+  // out = in · (y > 0) where `relu`, and sums[c] += the column sums of out.
+  void (*mask)(const T* in, int64_t ld_in, const T* y, int64_t ld_y, int64_t rows, int64_t cols, int relu, T* out,
+               int64_t ld_out, A* sums);
+  // out = act(sums · scale + shift + add); scale, shift and add may be null.
+  void (*store)(const A* sums, int64_t ld_sums, int64_t rows, int64_t cols, const A* scale, const A* shift,
+                const T* add, int64_t ld_add, int act, T* out, int64_t ld_out);
+
+  // Of columns c: the sums of (x - origin[c]) and of its square.
+  void (*moments)(const T* x, int64_t rows, int64_t cols, const A* origin, A* sums, A* squares);
+  // out = act(x · scale + shift + add)
+  void (*affine)(const T* x, int64_t rows, int64_t cols, const A* scale, const A* shift, const T* add, int act, T* out);
+  // With g = dy · act'(z): sums of g, sums of g · (x - mean) · inverse; g itself goes to `residual` where that is not
+  // null. For relu and relu6 the derivative is told by y, for silu by z = x · scale + shift.
+  void (*norm_sums)(const T* x, const T* y, const T* dy, int64_t rows, int64_t cols, const A* scale, const A* shift,
+                    const A* mean, const A* inverse, int act, T* residual, A* sums, A* products);
+  // dx = a · g + b · x + c, columnwise.
+  void (*norm_input)(const T* x, const T* y, const T* dy, int64_t rows, int64_t cols, const A* scale, const A* shift,
+                     const A* a, const A* b, const A* c, int act, T* dx);
+
+  // One image [h, w, cols] → [oh, ow, cols] with the tap that was largest, ky · kernel_w + kx.
+  void (*max_pool)(const T* x, const struct Pool& pool, T* y, uint8_t* tap);
+  void (*max_pool_backward)(const T* dy, const uint8_t* tap, const struct Pool& pool, T* dx);
+};
+
+struct Pool {
+  int64_t h, w, oh, ow, cols, kernel_h, kernel_w, stride_h, stride_w, top, left;
+};
+
+// The best set for this processor.
+template <class T>
+const Kernels<T>& kernels();
+
+}  // namespace strata

@@ -1,0 +1,148 @@
+// Sixteen numbers at a time, by GCC's vector extensions: the compiler makes of them what the instruction set has.
+// Everything is in an unnamed namespace, for this is compiled once for each of them.
+
+#pragma once
+
+#include <cmath>
+#include <cstring>
+
+#include "kernels.h"
+
+#if defined(__AVX512BF16__)
+#include <immintrin.h>
+#endif
+
+namespace strata {
+namespace {
+
+constexpr int64_t kLanes = 16;
+
+typedef uint16_t U16 __attribute__((vector_size(32)));
+typedef uint32_t U32 __attribute__((vector_size(64)));
+typedef int32_t I32 __attribute__((vector_size(64)));
+
+template <class A>
+struct VecOf {
+  typedef A type __attribute__((vector_size(16 * sizeof(A))));
+};
+template <class A>
+using Vec = typename VecOf<A>::type;
+
+template <class V, class P>
+inline V loadu(const P* p) {
+  V v;
+  std::memcpy(&v, p, sizeof(V));
+  return v;
+}
+template <class V, class P>
+inline void storeu(P* p, const V& v) {
+  std::memcpy(p, &v, sizeof(V));
+}
+
+inline Vec<float> widen(U16 bits) {
+  const U32 wide = __builtin_convertvector(bits, U32) << 16;
+  return (Vec<float>)wide;
+}
+
+// To the nearest, ties to even; NaN stays NaN.
+inline U16 narrow(Vec<float> v) {
+#if defined(__AVX512BF16__)
+  const __m256bh half = _mm512_cvtneps_pbh((__m512)v);
+  U16 out;
+  std::memcpy(&out, &half, sizeof(out));
+  return out;
+#else
+  const U32 bits = (U32)v;
+  const U32 rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
+  const I32 ordered = v == v;
+  const U32 chosen = ((U32)ordered & rounded) | (~(U32)ordered & 0x7fc0);
+  return __builtin_convertvector(chosen, U16);
+#endif
+}
+
+// n = 16 lanes, or fewer at the end of a row: the others are zero.
+template <class T>
+inline Vec<Acc<T>> load(const T* p) {
+  if constexpr (sizeof(T) == 2)
+    return widen(loadu<U16>(p));
+  else
+    return loadu<Vec<T>>(p);
+}
+template <class T>
+inline void store(T* p, Vec<Acc<T>> v) {
+  if constexpr (sizeof(T) == 2)
+    storeu(p, narrow(v));
+  else
+    storeu(p, v);
+}
+template <class T>
+inline Vec<Acc<T>> load(const T* p, int64_t n) {
+  if (n == kLanes) return load(p);
+  T buffer[kLanes] = {};
+  std::memcpy(buffer, p, n * sizeof(T));
+  return load(buffer);
+}
+template <class T>
+inline void store(T* p, Vec<Acc<T>> v, int64_t n) {
+  if (n == kLanes) return store(p, v);
+  T buffer[kLanes];
+  store(buffer, v);
+  std::memcpy(p, buffer, n * sizeof(T));
+}
+
+// where `mask` is all ones: a, else b
+template <class A, class M>
+inline Vec<A> choose(M mask, Vec<A> a, Vec<A> b) {
+  return mask ? a : b;
+}
+
+inline Vec<double> exponential(Vec<double> x) {
+  Vec<double> y;
+  for (int i = 0; i < kLanes; ++i) y[i] = std::exp(x[i]);
+  return y;
+}
+
+// Cody and Waite's reduction and a polynomial of degree 6: within 2 units of the last place.
+inline Vec<float> exponential(Vec<float> x) {
+  const Vec<float> zero = {};
+  x = choose<float>(x < -87.0f, zero - 87.0f, x);
+  x = choose<float>(x > 88.0f, zero + 88.0f, x);
+  const Vec<float> scaled = x * 1.44269504088896341f;
+  const I32 whole = __builtin_convertvector(scaled + choose<float>(scaled < 0, zero - 0.5f, zero + 0.5f), I32);
+  const Vec<float> n = __builtin_convertvector(whole, Vec<float>);
+  const Vec<float> r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
+  Vec<float> p = zero + 1.9875691500e-4f;
+  p = p * r + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * r * r + r + 1.0f;
+  const I32 power = (whole + 127) << 23;
+  return p * (Vec<float>)power;
+}
+
+template <int act, class A>
+inline Vec<A> activated(Vec<A> z) {
+  const Vec<A> zero = {};
+  if constexpr (act == kRelu || act == kRelu6) z = choose<A>(z < 0, zero, z);
+  if constexpr (act == kRelu6) z = choose<A>(z > 6, zero + 6, z);
+  if constexpr (act == kSilu) z = z / (exponential(-z) + 1);
+  return z;
+}
+
+// dy · act'(z), told by y or z
+template <int act, class A>
+inline Vec<A> derived(Vec<A> dy, Vec<A> y, Vec<A> z) {
+  const Vec<A> zero = {};
+  if constexpr (act == kRelu) return choose<A>(y > 0, dy, zero);
+  if constexpr (act == kRelu6) return choose<A>((y > 0) & (y < 6), dy, zero);
+  if constexpr (act == kSilu) {
+    const Vec<A> s = 1 / (exponential(-z) + 1);
+    return dy * (s * (z * (1 - s) + 1));
+  }
+  return dy;
+}
+
+}  // namespace
+}  // namespace strata

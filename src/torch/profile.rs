@@ -1,0 +1,61 @@
+//! Where the time of a step goes: seconds by operation of libtorch.
+
+use super::error::Result;
+use super::ffi;
+
+/// What one kind of operation took.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OpTime {
+    /// libtorch's name for it, `aten::mkldnn_convolution`.
+    pub name: String,
+    pub calls: u64,
+    /// Without the operations that it called.
+    pub seconds: f64,
+}
+
+/// Notes the time of every operation, on all threads, from its start to its end. Slows small operations down a little.
+#[derive(Debug)]
+#[must_use = "the profile is read by `finish`"]
+pub struct Profile(());
+
+impl Profile {
+    /// # Errors
+    /// Only those of libtorch.
+    pub fn start() -> Result<Profile> {
+        // SAFETY: takes nothing; the text is taken over by `check`.
+        unsafe { ffi::check(ffi::strata_profile_start())? };
+        Ok(Profile(()))
+    }
+
+    /// The operations since the start, the longest first.
+    ///
+    /// # Errors
+    /// Only those of libtorch.
+    pub fn finish(self) -> Result<Vec<OpTime>> {
+        // SAFETY: the shim stores an owned text.
+        let lines = unsafe { ffi::text_from(ffi::strata_profile_stop)? };
+        let parse = |line: &str| {
+            let mut parts = line.rsplitn(3, '\t');
+            let (seconds, calls) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+            Some(OpTime { name: parts.next()?.to_owned(), calls, seconds })
+        };
+        Ok(lines.lines().filter_map(parse).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::{Device, Kind, Tensor};
+
+    #[test]
+    fn operations_are_counted() {
+        let profile = Profile::start().unwrap();
+        let a = Tensor::ones([64, 64], (Kind::Float, Device::Cpu));
+        let _ = (a.matmul(&a), a.matmul(&a));
+        let times = profile.finish().unwrap();
+        // Other tests run meanwhile, so that there may be more.
+        assert!(times.iter().any(|op| op.name == "aten::mm" && op.calls >= 2 && op.seconds > 0.0), "{times:?}");
+        assert!(times.is_sorted_by(|a, b| a.seconds >= b.seconds));
+    }
+}

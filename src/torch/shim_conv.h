@@ -1,0 +1,338 @@
+// Convolutions as matrix products over the batch. Every pair of an output pixel and an input pixel that a tap of the
+// kernel joins is one product [images, in] · [in, out]; pairs with padding do not exist, so that a small map costs what
+// it needs: on a 2x2 map a 3x3 kernel has 16 pairs, not 36. A 1x1 convolution is one pair over all pixels.
+// Included by shim.cpp alone.
+
+#pragma once
+
+#include "shim_fused.h"
+
+namespace {
+
+struct Window {
+  int64_t stride_h, stride_w, top, left, out_h, out_w;
+};
+
+struct Pair {
+  int64_t out, in, tap;
+};
+
+struct Shape {
+  int64_t images, height, width, in, out, kernel_h, kernel_w;
+  Window window;
+  bool dense;  // one tap and every pixel stays where it is
+
+  int64_t in_pixels() const { return dense ? 1 : height * width; }
+  int64_t out_pixels() const { return dense ? 1 : window.out_h * window.out_w; }
+  int64_t batch() const { return dense ? images * height * width : images; }
+  int64_t taps() const { return kernel_h * kernel_w; }
+
+  std::vector<Pair> pairs() const {
+    std::vector<Pair> list;
+    if (dense) {
+      // The tap that meets the pixel itself: others of the kernel only meet padding.
+      list.push_back({0, 0, window.top * kernel_w + window.left});
+      return list;
+    }
+    for (int64_t oy = 0; oy < window.out_h; ++oy)
+      for (int64_t ox = 0; ox < window.out_w; ++ox)
+        for (int64_t ky = 0; ky < kernel_h; ++ky)
+          for (int64_t kx = 0; kx < kernel_w; ++kx) {
+            const int64_t iy = oy * window.stride_h + ky - window.top, ix = ox * window.stride_w + kx - window.left;
+            if (iy < 0 || iy >= height || ix < 0 || ix >= width) continue;
+            list.push_back({oy * window.out_w + ox, iy * width + ix, ky * kernel_w + kx});
+          }
+    return list;
+  }
+};
+
+// Pairs sorted by what they add to.
+std::vector<std::vector<Pair>> grouped(const std::vector<Pair>& pairs, int64_t groups, int64_t Pair::* by) {
+  std::vector<std::vector<Pair>> lists(groups);
+  for (const Pair& pair : pairs) lists[pair.*by].push_back(pair);
+  return lists;
+}
+
+// Blocks of a matrix product: their sums stay in the nearest cache.
+constexpr int64_t kRows = 128, kCols = 64, kDepth = 512;
+
+int64_t blocks(int64_t size, int64_t block) { return (size + block - 1) / block; }
+
+// The matrix of a tap in a weight [out, in, kernel_h, kernel_w] that lies channels last.
+template <class A>
+struct Weight {
+  Tensor tensor;
+  A* data;
+  int64_t ld;
+  A* tap(int64_t index, int64_t in) const { return data + index * in; }
+};
+
+template <class A>
+Weight<A> weight_of(const Tensor& tensor, const Shape& s) {
+  return {tensor, mutable_data<A>(tensor), s.taps() * s.in};
+}
+
+Tensor channels_last_weight(const Tensor& w) {
+  const int64_t o = w.size(0), i = w.size(1), h = w.size(2), x = w.size(3);
+  const bool good = (i == 1 || w.stride(1) == 1) && (x == 1 || w.stride(3) == i) && (h == 1 || w.stride(2) == i * x) &&
+                    (o == 1 || w.stride(0) == i * x * h);
+  if (good) return w;
+  Tensor copy = at::empty_strided({o, i, h, x}, {h * x * i, 1, x * i, i}, w.options());
+  copy.copy_(w);
+  return copy;
+}
+
+// The activations [N, pixels, C] as [pixels, N, C], so that a pixel's images follow one another; the same memory where
+// they do already.
+template <class T>
+struct ByPixel {
+  Buffer<T> buffer;
+  const T* data;
+  int64_t ld, step;  // of images, of pixels
+
+  ByPixel(const T* from, int64_t ld_pixels, int64_t batch, int64_t pixels, int64_t channels, bool copy)
+      : data(from), ld(ld_pixels * pixels), step(ld_pixels) {
+    if (!copy || pixels == 1) return;
+    buffer = Buffer<T>(batch * pixels * channels);
+    data = buffer.data, ld = channels, step = batch * channels;
+    tasks(pixels, [&](int64_t p) {
+      for (int64_t n = 0; n < batch; ++n)
+        std::memcpy(buffer.data + (p * batch + n) * channels, from + (n * pixels + p) * ld_pixels, channels * sizeof(T));
+    });
+  }
+};
+
+// What a fused end does to the sums.
+template <class T>
+struct End {
+  const Acc<T>*scale, *shift;
+  const T* add;
+  int act;
+};
+
+template <class T>
+void conv_forward(const Shape& s, const T* x, int64_t ld_x, const Tensor& weight, const End<T>& end, T* y, int64_t ld_y) {
+  using A = Acc<T>;
+  const auto& k = kernels<T>();
+  const auto pairs = s.pairs();
+  const auto by_out = grouped(pairs, s.out_pixels(), &Pair::out);
+  const Weight<A> w = weight_of<A>(weight, s);
+  const int64_t depth = s.in + s.in % kPair<T>;
+  Buffer<T> packed(s.taps() * depth * s.out);
+  std::vector<char> used(s.taps(), 0);
+  for (const Pair& pair : pairs) used[pair.tap] = 1;
+  const int64_t strips = blocks(s.out, kCols);
+  tasks(s.taps(), [&](int64_t tap) {
+    if (used[tap]) k.interleave_transposed(w.tap(tap, s.in), s.out, s.in, w.ld, packed.data + tap * depth * s.out);
+  });
+  const ByPixel<T> in(x, ld_x, s.batch(), s.in_pixels(), s.in, s.taps() > 1);
+  const int64_t batch = s.batch(), bands = blocks(batch, kRows), pixels = s.out_pixels();
+  tasks(pixels * bands * strips, [&](int64_t task) {
+    const int64_t p = task / (bands * strips), row = task / strips % bands * kRows, col = task % strips * kCols;
+    const int64_t m = std::min(kRows, batch - row), n = std::min(kCols, s.out - col);
+    A* sums = scratch<A>(kRows * kCols);
+    bool add = false;
+    for (const Pair& pair : by_out[p]) {
+      product(m, n, s.in, in.ld, s.out, n, add, in.data + pair.in * in.step + row * in.ld,
+              packed.data + pair.tap * depth * s.out + col * kPair<T>, sums);
+      add = true;
+    }
+    if (!add) std::fill(sums, sums + m * n, A(0));
+    const int64_t at = (row * pixels + p) * ld_y + col;
+    k.store(sums, n, m, n, end.scale ? end.scale + col : nullptr, end.shift ? end.shift + col : nullptr,
+            end.add ? end.add + (row * pixels + p) * s.out + col : nullptr, pixels * s.out, end.act, y + at, pixels * ld_y);
+  });
+}
+
+// The gradient of the output, masked by the non-linearity, in the two layouts that the products want; and its sums.
+template <class T>
+struct Gradient {
+  using A = Acc<T>;
+  Buffer<T> masked, turned;
+  Tensor sums;
+  const T* data;       // [pixels, batch, out]
+  int64_t ld, step, batch_room;
+
+  // `turned` is [pixels, out, batch].
+  Gradient(const Shape& s, const T* dy, int64_t ld_dy, const T* y, int act, bool wants_sums, bool wants_turned) {
+    const auto& k = kernels<T>();
+    const int64_t batch = s.batch(), pixels = s.out_pixels();
+    batch_room = batch + batch % 2;
+    data = dy, ld = ld_dy * pixels, step = ld_dy;
+    const bool copies = act != strata::kNone || pixels > 1;
+    if (copies) masked = Buffer<T>(pixels * batch * s.out), data = masked.data, ld = s.out, step = batch * s.out;
+    if (wants_turned) turned = Buffer<T>(pixels * s.out * batch_room);
+    const int64_t bands = blocks(batch, kRows);
+    std::vector<A> parts(wants_sums ? pixels * bands * s.out : 0, A(0));
+    tasks(pixels * bands, [&](int64_t task) {
+      const int64_t p = task / bands, row = task % bands * kRows, m = std::min(kRows, batch - row);
+      A* part = wants_sums ? &parts[task * s.out] : nullptr;
+      if (copies || part)
+        k.mask(dy + (row * pixels + p) * ld_dy, ld_dy * pixels, y + (row * pixels + p) * s.out, pixels * s.out, m, s.out,
+               act == strata::kRelu, copies ? masked.data + (p * batch + row) * s.out : nullptr, s.out, part);
+      if (!wants_turned) return;
+      T* to = turned.data + p * s.out * batch_room + row;
+      k.transpose(data + p * step + row * ld, m, s.out, ld, to, batch_room);
+      if (row + m == batch && batch % 2)
+        for (int64_t c = 0; c < s.out; ++c) to[c * batch_room + m] = T{};
+    });
+    if (!wants_sums) return;
+    sums = at::empty({s.out}, kKind<A>);
+    A* to = mutable_data<A>(sums);
+    for (int64_t c = 0; c < s.out; ++c) {
+      double sum = 0;
+      for (int64_t i = 0; i < pixels * bands; ++i) sum += parts[i * s.out + c];
+      to[c] = static_cast<A>(sum);
+    }
+  }
+};
+
+template <class T>
+void conv_input_gradient(const Shape& s, const Gradient<T>& g, const Tensor& weight, T* dx) {
+  using A = Acc<T>;
+  const auto& k = kernels<T>();
+  const auto pairs = s.pairs();
+  const auto by_in = grouped(pairs, s.in_pixels(), &Pair::in);
+  const Weight<A> w = weight_of<A>(weight, s);
+  const int64_t depth = s.out + s.out % kPair<T>;
+  Buffer<T> packed(s.taps() * depth * s.in);
+  std::vector<char> used(s.taps(), 0);
+  for (const Pair& pair : pairs) used[pair.tap] = 1;
+  tasks(s.taps(), [&](int64_t tap) {
+    if (used[tap]) k.interleave_weights(w.tap(tap, s.in), s.out, s.in, w.ld, packed.data + tap * depth * s.in);
+  });
+  const int64_t batch = s.batch(), bands = blocks(batch, kRows), strips = blocks(s.in, kCols), pixels = s.in_pixels();
+  tasks(pixels * bands * strips, [&](int64_t task) {
+    const int64_t q = task / (bands * strips), row = task / strips % bands * kRows, col = task % strips * kCols;
+    const int64_t m = std::min(kRows, batch - row), n = std::min(kCols, s.in - col);
+    A* sums = scratch<A>(kRows * kCols);
+    bool add = false;
+    for (const Pair& pair : by_in[q]) {
+      product(m, n, s.out, g.ld, s.in, n, add, g.data + pair.out * g.step + row * g.ld,
+              packed.data + pair.tap * depth * s.in + col * kPair<T>, sums);
+      add = true;
+    }
+    if (!add) std::fill(sums, sums + m * n, A(0));
+    k.store(sums, n, m, n, nullptr, nullptr, nullptr, 0, strata::kNone, dx + (row * pixels + q) * s.in + col,
+            pixels * s.in);
+  });
+}
+
+template <class T>
+void conv_weight_gradient(const Shape& s, const Gradient<T>& g, const T* x, int64_t ld_x, const Tensor& gradient) {
+  using A = Acc<T>;
+  const auto& k = kernels<T>();
+  const auto by_tap = grouped(s.pairs(), s.taps(), &Pair::tap);
+  const Weight<A> dw = weight_of<A>(gradient, s);
+  const int64_t batch = s.batch(), room = g.batch_room, pixels = s.in_pixels();
+  // The activations, images interleaved: [pixels, batch / 2, in, 2]. In pieces of rows, all of even length.
+  Buffer<T> right(pixels * room * s.in);
+  const int64_t bands = blocks(batch, kRows);
+  tasks(pixels * bands, [&](int64_t task) {
+    const int64_t p = task / bands, row = task % bands * kRows;
+    k.interleave(x + (row * pixels + p) * ld_x, std::min(kRows, batch - row), s.in, pixels * ld_x,
+                 right.data + (p * room + row) * s.in);
+  });
+  // A small weight gets too few blocks for all threads: its sum over the batch is cut into parts, as the shape says.
+  const int64_t strips = blocks(s.out, kCols), spans = blocks(s.in, kCols), chunks = blocks(batch, kDepth);
+  int64_t parts = 1;
+  while (s.taps() * strips * spans * parts < 8 && parts * 2 <= chunks) parts *= 2;
+  const int64_t size = s.out * dw.ld;
+  std::vector<A> partial(parts > 1 ? parts * size : 0, A(0));
+  tasks(s.taps() * strips * spans * parts, [&](int64_t task) {
+    const int64_t part = task % parts, span = task / parts % spans, strip = task / (parts * spans) % strips;
+    const int64_t tap = task / (parts * spans * strips);
+    const int64_t row = strip * kCols, col = span * kCols;
+    const int64_t m = std::min(kCols, s.out - row), n = std::min(kCols, s.in - col);
+    A* to = (parts > 1 ? partial.data() + part * size : dw.data) + row * dw.ld + tap * s.in + col;
+    bool add = false;
+    for (const Pair& pair : by_tap[tap])
+      for (int64_t chunk = chunks * part / parts; chunk < chunks * (part + 1) / parts; ++chunk) {
+        const int64_t begin = chunk * kDepth, depth = std::min(kDepth, batch - begin);
+        product(m, n, depth, room, s.in, dw.ld, add, g.turned.data + (pair.out * s.out + row) * room + begin,
+                right.data + (pair.in * room + begin) * s.in + col * kPair<T>, to);
+        add = true;
+      }
+    if (add) return;
+    for (int64_t i = 0; i < m; ++i) std::fill(to + i * dw.ld, to + i * dw.ld + n, A(0));
+  });
+  if (parts > 1)
+    tasks(s.out, [&](int64_t row) {
+      for (int64_t i = row * dw.ld; i < (row + 1) * dw.ld; ++i) {
+        A sum = 0;
+        for (int64_t part = 0; part < parts; ++part) sum += partial[part * size + i];
+        dw.data[i] = sum;
+      }
+    });
+}
+
+struct ConvFunction : torch::autograd::Function<ConvFunction> {
+  using Context = torch::autograd::AutogradContext;
+
+  static Shape shape_of(const Pixels& x, const Tensor& weight, const std::vector<int64_t>& sides) {
+    Shape s{x.images, x.height, x.width, x.channels, weight.size(0), weight.size(2), weight.size(3),
+            {sides[0], sides[1], sides[2], sides[3], sides[4], sides[5]}, false};
+    const auto still = [](int64_t in, int64_t out, int64_t kernel, int64_t stride, int64_t before) {
+      // One tap at every pixel; or a map of one pixel, which only one tap can meet.
+      return out == in && ((kernel == 1 && stride == 1 && before == 0) || (in == 1 && before < kernel));
+    };
+    s.dense = still(s.height, s.window.out_h, s.kernel_h, s.window.stride_h, s.window.top) &&
+              still(s.width, s.window.out_w, s.kernel_w, s.window.stride_w, s.window.left);
+    return s;
+  }
+
+  // `sides`: stride, padding before, output size, each height then width; then the non-linearity, none or relu.
+  static Tensor forward(Context* context, const Tensor& input, const Tensor& weight,
+                        const std::optional<Tensor>& bias, const std::vector<int64_t>& sides) {
+    const auto kind = activation_kind(input);
+    const Pixels x = pixels(input.scalar_type() == kind ? input : input.to(kind));
+    const Tensor w = channels_last_weight(weight);
+    const Shape s = shape_of(x, w, sides);
+    const int act = static_cast<int>(sides[6]);
+    Tensor y = new_map(s.images, s.out, s.window.out_h, s.window.out_w, kind);
+    with_type(kind, [&](auto zero) {
+      using T = decltype(zero);
+      const End<T> end{nullptr, bias ? data<Acc<T>>(*bias) : nullptr, nullptr, act};
+      conv_forward<T>(s, data<T>(x.tensor), x.ld, w, end, mutable_data<T>(y), s.out);
+    });
+    context->save_for_backward({x.tensor, weight, y});
+    context->saved_data["sides"] = sides;
+    context->saved_data["kind"] = static_cast<int64_t>(input.scalar_type());
+    context->saved_data["bias"] = bias.has_value();
+    return y;
+  }
+
+  static torch::autograd::variable_list backward(Context* context, const torch::autograd::variable_list& grads) {
+    const auto saved = context->get_saved_variables();
+    const auto sides = context->saved_data["sides"].toIntVector();
+    const Pixels x = pixels(saved[0]);
+    const Tensor w = channels_last_weight(saved[1]);
+    const Shape s = shape_of(x, w, sides);
+    const auto kind = x.tensor.scalar_type();
+    const Pixels dy = pixels(grads[0].scalar_type() == kind ? grads[0] : grads[0].to(kind));
+    const bool wants_input = context->needs_input_grad(0), wants_weight = context->needs_input_grad(1);
+    const bool wants_bias = context->saved_data["bias"].toBool();
+    Tensor dx, dw, db;
+    with_type(kind, [&](auto zero) {
+      using T = decltype(zero);
+      const Gradient<T> g(s, data<T>(dy.tensor), dy.ld, data<T>(saved[2]), static_cast<int>(sides[6]), wants_bias,
+                          wants_weight);
+      db = g.sums;
+      if (wants_input) {
+        dx = new_map(s.images, s.in, s.height, s.width, kind);
+        conv_input_gradient<T>(s, g, w, mutable_data<T>(dx));
+      }
+      if (wants_weight) {
+        dw = at::empty_strided(w.sizes(), w.strides(), w.options());
+        // Taps that meet only padding have no gradient.
+        if (s.dense && s.taps() > 1) dw.zero_();
+        conv_weight_gradient<T>(s, g, data<T>(x.tensor), x.ld, dw);
+      }
+    });
+    const auto came_as = static_cast<at::ScalarType>(context->saved_data["kind"].toInt());
+    if (dx.defined() && came_as != kind) dx = dx.to(came_as);
+    return {dx, dw, db, Tensor()};
+  }
+};
+
+}  // namespace

@@ -1,0 +1,76 @@
+// Where the time of a step goes: seconds by operation, without what it called. Included by shim.cpp alone.
+
+#pragma once
+
+#include <ATen/record_function.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "shim.h"
+
+namespace profile {
+
+using Clock = std::chrono::steady_clock;
+
+struct Total {
+  int64_t calls = 0;
+  double seconds = 0;
+};
+
+std::mutex mutex;
+std::unordered_map<std::string, Total> totals;
+at::CallbackHandle handle = 0;
+
+// Calls that are open on this thread, each with the time its inner calls took.
+struct Open {
+  Clock::time_point start;
+  double inner = 0;
+};
+thread_local std::vector<Open> open;
+
+std::unique_ptr<at::ObserverContext> enter(const at::RecordFunction&) {
+  open.push_back({Clock::now()});
+  return nullptr;
+}
+
+void leave(const at::RecordFunction& function, at::ObserverContext*) {
+  if (open.empty()) return;  // begun before the profile was
+  const Open call = open.back();
+  open.pop_back();
+  const double seconds = std::chrono::duration<double>(Clock::now() - call.start).count();
+  if (!open.empty()) open.back().inner += seconds;
+  std::lock_guard<std::mutex> lock(mutex);
+  Total& total = totals[function.name()];
+  total.calls += 1;
+  total.seconds += seconds - call.inner;
+}
+
+void start() {
+  std::lock_guard<std::mutex> lock(mutex);
+  totals.clear();
+  if (handle == 0) handle = at::addGlobalCallback(at::RecordFunctionCallback(enter, leave));
+}
+
+// One line an operation, the longest first: name, calls, seconds, divided by tabs.
+std::string stop() {
+  if (handle != 0) at::removeCallback(handle);
+  handle = 0;
+  std::lock_guard<std::mutex> lock(mutex);
+  std::vector<std::pair<std::string, Total>> list(totals.begin(), totals.end());
+  std::sort(list.begin(), list.end(), [](const auto& a, const auto& b) { return a.second.seconds > b.second.seconds; });
+  std::string lines;
+  for (const auto& [name, total] : list) {
+    char numbers[64];
+    std::snprintf(numbers, sizeof numbers, "\t%lld\t%.9f\n", static_cast<long long>(total.calls), total.seconds);
+    lines += name + numbers;
+  }
+  return lines;
+}
+
+}  // namespace profile
