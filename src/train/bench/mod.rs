@@ -216,7 +216,7 @@ mod tests {
     /// A round has as many steps as it was asked for, and training changes the weights while evaluation does not.
     #[test]
     fn rounds_of_steps() {
-        let text = "[data]\ndataset = 'synthetic'\naugment = { crop = 2, flip = true }\n[model]\npreset = 'resnet'\n\
+        let text = "[data]\ndataset = 'synthetic'\nvalidation = 100\naugment = { crop = 2, flip = true }\n[model]\npreset = 'resnet'\n\
                     layout = 'cifar'\ndepth = 8\nwidth = 8\ninput = [1, 8, 8]\n[train]\nepochs = 1\nbatch = 4";
         let experiment = Experiment::parse("bench", text, "bench", &[], Machine::default()).unwrap();
         let subject = Subject::new(&experiment, Device::Cpu, 3).unwrap();

@@ -70,7 +70,7 @@ mod tests {
     /// A linear layer of 4 inputs and 10 outputs on 3 images, counted by hand.
     #[test]
     fn work_by_hand() {
-        let text = "[data]\ndataset = 'synthetic'\n[model]\ninput = [1, 2, 2]\n\
+        let text = "[data]\ndataset = 'synthetic'\nvalidation = 100\n[model]\ninput = [1, 2, 2]\n\
                     rows = [{ op = 'classifier' }]\n[train]\nepochs = 1\nbatch = 3\nprecision = 'fp32'";
         let experiment = Experiment::parse("work", text, "work", &[], Machine::default()).unwrap();
         let (params, macs, outputs, images) = (4.0 * 10.0 + 10.0, 40.0, 10.0, 3.0);
