@@ -120,18 +120,20 @@ def facts(rows, starts, machine):
     """What belongs beside the table, a sentence a line."""
     limits = machine["limits"]
     said = [
-        f"{machine['date']}, {machine['commit']}: {machine['processor']}, {machine['threads']} of {machine['cores']} cores, "
-        f"libtorch {machine.get('libtorch', '?')} ({machine.get('cpu_capability', '?')}), {machine['rounds']} rounds, load before "
-        f"{machine['load_before']}.",
+        f"{machine['date']}, {machine['commit']}: {machine['processor']}, {machine['threads']} of {machine['cores']} "
+        f"cores, libtorch {machine.get('libtorch', '?')} ({machine.get('cpu_capability', '?')}), {machine['rounds']} "
+        f"rounds, load before {machine['load_before']}.",
         f"Peaks measured: {limits['fp32_gflops']:.0f} GFLOP/s in fp32, {limits['bf16_gflops']:.0f} in bf16, "
         f"{limits['copy_gigabytes']:.0f} GB/s.",
     ]
     if after := machine.get("limits_after"):
-        said[-1] = said[-1][:-1] + f"; at the end {after['fp32_gflops']:.0f}, {after['bf16_gflops']:.0f}, {after['copy_gigabytes']:.0f}."
+        numbers = ", ".join(f"{after[what]:.0f}" for what in ("fp32_gflops", "bf16_gflops", "copy_gigabytes"))
+        said.append(f"The same at the end: {numbers}.")
     aimed = [r for r in rows if r["met"]]
     if aimed:
         missed = [f"{r['network']} {r['phase']}" for r in aimed if r["met"] == "no"]
-        said.append(f"Targets met: {len(aimed) - len(missed)} of {len(aimed)}" + (f"; missed: {', '.join(missed)}." if missed else "."))
+        which = f"; missed: {', '.join(missed)}" if missed else ""
+        said.append(f"Targets met: {len(aimed) - len(missed)} of {len(aimed)}{which}.")
     trained = [r for r in rows if r["phase"] == "train"]
     if trained:
         waited, data = (max(trained, key=lambda r: r[what]) for what in ("waited", "data"))
@@ -141,7 +143,8 @@ def facts(rows, starts, machine):
         )
     for start in starts:
         theirs = f", PyTorch eager {start['torch_seconds']} s" if start["torch_seconds"] else ""
-        said.append(f"Start to the end of the first training step of {start['network']}: Strata {start['strata_seconds']} s{theirs}.")
+        ours = f"{start['network']}: Strata {start['strata_seconds']} s"
+        said.append(f"Start to the end of the first training step of {ours}{theirs}.")
     if machine.get("idle_share", 0.0) > 0.02:
         said.append(f"Beware: contenders that should have slept used {100 * machine['idle_share']:.0f} % of a core.")
     if left_out := machine.get("left_out"):

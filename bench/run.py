@@ -219,7 +219,7 @@ def arguments():
     parser.add_argument("--no-start", dest="start", action="store_false", help="leave the time of the first step out")
     parser.add_argument("--strata", default=str(ROOT / "target/release/strata"))
     parser.add_argument("--python", default=str(cache / "strata/peers/bin/python"), help="one that has torch")
-    parser.add_argument("--results", type=Path, default=ROOT / "results/bench")
+    parser.add_argument("--results", type=Path, help="results/bench for all networks, target/bench for some")
     parser.add_argument("--docs", type=Path, help="a page whose table between the marks is replaced")
     settings = parser.parse_args()
 
@@ -234,6 +234,7 @@ def arguments():
     settings.phases = chosen(settings.phases, ["train", "eval"], "phase")
     wanted = chosen(",".join(settings.networks), names, "network")
     settings.networks = [network for network in NETWORKS if not wanted or network.name in wanted]
+    settings.results = settings.results or ROOT / ("target/bench" if wanted else "results/bench")
     settings.set = [word for assignment in settings.set for word in ("--set", assignment)]
     if settings.rounds < 1 or settings.batch < 1 or settings.threads < 1:
         parser.error("--rounds, --batch and --threads take 1 or more")

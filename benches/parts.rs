@@ -104,11 +104,16 @@ fn operations(criterion: &mut Criterion) {
     let (mean, variance) = (ones() * 0.0, ones());
     let normalised =
         |x: &Tensor| x.batch_norm(Some(&gamma), Some(&beta), Some(&mean), Some(&variance), true, 0.1, 1e-5, false);
-    let backward = |output: Tensor| output.sum(Kind::Float).backward();
-    group.bench_function("batch norm 16x32x32", |bencher| bencher.iter(|| backward(normalised(&x))));
-    group.bench_function("batch norm, ReLU 16x32x32", |bencher| bencher.iter(|| backward(normalised(&x).relu())));
+    // Gradients are given back, not added to those of the turn before.
+    let backward =
+        |output: Tensor, inputs: &[&Tensor]| Tensor::run_backward(&[output.sum(Kind::Float)], inputs, false, false);
+    let inputs = [&x, &gamma, &beta];
+    group.bench_function("batch norm 16x32x32", |bencher| bencher.iter(|| backward(normalised(&x), &inputs)));
+    group.bench_function("batch norm, ReLU 16x32x32", |bencher| {
+        bencher.iter(|| backward(normalised(&x).relu(), &inputs));
+    });
     group.bench_function("batch norm, sum, ReLU 16x32x32", |bencher| {
-        bencher.iter(|| backward((normalised(&x) + &other).relu()));
+        bencher.iter(|| backward((normalised(&x) + &other).relu(), &[&x, &gamma, &beta, &other]));
     });
 
     // (name, input, weight, padding): a step's typical convolutions, and the small maps where weight gradients are slow.
@@ -124,7 +129,8 @@ fn operations(criterion: &mut Criterion) {
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
                 let _autocast = Autocast::bf16_if(true, Device::Cpu);
-                backward(x.conv2d(&weight, None::<&Tensor>, [1, 1], [padding, padding], [1, 1], 1));
+                let output = x.conv2d(&weight, None::<&Tensor>, [1, 1], [padding, padding], [1, 1], 1);
+                backward(output, &[&x, &weight])
             });
         });
     }
