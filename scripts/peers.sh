@@ -1,6 +1,6 @@
 #!/bin/sh
-# Brings what `make bench` compares with, PyTorch and Keras, into a Python environment in the user's cache folder (3 GB, once).
-# The versions are fixed: PyTorch's is that of the libtorch that Strata runs on.
+# Brings what `make bench` compares with, PyTorch and Keras, into a Python environment in the user's cache folder (a download
+# of 3 GB, 6 GB unpacked, once). The versions are fixed: PyTorch's is that of the libtorch that Strata runs on.
 #
 #   XDG_CACHE_HOME  the environment is $XDG_CACHE_HOME/strata/peers, else ~/.cache/strata/peers
 #   PYTHON          the interpreter it is made from (python3)
@@ -11,7 +11,7 @@ wanted="torch==2.13.0 numpy==2.4.6 setuptools tensorflow-cpu==2.21.0"
 say() { printf 'peers: %s\n' "$*" >&2; }
 
 mkdir -p "$(dirname "$home")"
-exec 9>"$home.lock"
+exec 9>"$(dirname "$home")/.peers.lock"
 if command -v flock >/dev/null; then flock 9; fi
 if [ -f "$home/complete" ] && [ "$(cat "$home/complete")" = "$wanted" ]; then
     exit 0

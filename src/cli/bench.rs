@@ -12,12 +12,16 @@ use strata::torch;
 use strata::train::bench::{self, Limits, Phase, Subject, Timing, Work};
 use tch::Device;
 
-/// Times training steps and evaluation of networks as a run carries them out, on random images in memory: gathering,
-/// augmentation, forward, loss, backward, optimizer, accuracies. `ms` is the median step. gflops are those of convolutions and
-/// linear layers; `peak` is how much of the machine's best, measured in a product of large matrices, they are. The bounds are
-/// the milliseconds that the arithmetic would take at that best, and that the bytes would take at the measured bandwidth of memory.
+const COLUMNS: &str = "\
+    Steps are timed as a run carries them out, on random images in memory: gathering, augmentation, forward, loss, backward, \
+    optimizer, accuracies. `ms` is the median step, `waited` the part of it without a batch to work on, `data_ms` what preparing \
+    a batch takes one thread beside it. `gflops` are those of convolutions and linear layers, `peak` what part they are of the \
+    machine's best, measured in a product of large matrices. The bounds: milliseconds of the arithmetic at that best, and of \
+    the bytes at the measured bandwidth of memory. docs/speed.md tells more.";
+
+/// See [`COLUMNS`].
 #[derive(Args)]
-#[command(verbatim_doc_comment)]
+#[command(after_help = COLUMNS)]
 pub struct Bench {
     /// Experiment files, or their names
     #[arg(required = true, value_name = "FILE")]
