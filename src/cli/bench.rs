@@ -13,11 +13,12 @@ use strata::train::bench::{self, Limits, Phase, Subject, Timing, Work};
 use tch::Device;
 
 const COLUMNS: &str = "\
-    Steps are timed as a run carries them out, on random images in memory: gathering, augmentation, forward, loss, backward, \
-    optimizer, accuracies. `ms` is the median step, `waited` the part of it without a batch to work on, `data_ms` what preparing \
-    a batch takes one thread beside it. `gflops` are those of convolutions and linear layers, `peak` what part they are of the \
-    machine's best, measured in a product of large matrices. The bounds: milliseconds of the arithmetic at that best, and of \
-    the bytes at the measured bandwidth of memory. docs/speed.md tells more.";
+    Steps are timed as a run carries them out, on random images in memory: gathering, augmentation,\n\
+    forward, loss, backward, optimizer, accuracies. `ms` is the median step, `waited` the part of it\n\
+    without a batch to work on, `data_ms` what preparing a batch takes one thread beside it. `gflops`\n\
+    are those of convolutions and linear layers, `peak` what part they are of the machine's best,\n\
+    measured in a product of large matrices. The bounds: milliseconds of the arithmetic at that best,\n\
+    and of the bytes at the measured bandwidth of memory. docs/speed.md tells more.";
 
 /// See [`COLUMNS`].
 #[derive(Args)]
