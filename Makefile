@@ -5,7 +5,7 @@ STRATA = target/release/strata
 CARGO_FLAGS = --release --locked
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build experiment sweep tables test lint clean
+.PHONY: help setup build experiment sweep tables test lint bench bench-peers bench-parts clean
 
 help: ## list the targets
 	@echo "Strata: experiments on deep convolutional architectures. Targets:"
@@ -34,6 +34,15 @@ test: setup ## the whole test suite
 lint: setup ## format and clippy, warnings as errors
 	@cargo fmt --check
 	@cargo clippy $(CARGO_FLAGS) --all-targets -- -D warnings
+
+bench: build bench-peers ## steps and evaluation beside PyTorch's and Keras's, every network: half an hour; ARGS="resnet20 --rounds 3" for less
+	@python3 bench/run.py $(if $(ARGS),$(ARGS),--docs docs/speed.md)
+
+bench-peers: ## bring PyTorch and Keras for `make bench` (3 GB, once)
+	@sh scripts/peers.sh
+
+bench-parts: setup ## criterion benchmarks of the parts; NAME="batch norm" picks
+	@cargo bench --locked --bench parts $(if $(filter command line,$(origin NAME)),-- "$(NAME)")
 
 clean: ## what cargo built; the cache and results stay
 	@cargo clean

@@ -1,5 +1,6 @@
 //! The command line: one file per command, and here what they share.
 
+pub mod bench;
 pub mod cost;
 pub mod doctor;
 pub mod eval;
@@ -56,6 +57,8 @@ pub enum Command {
     Predict(predict::Predict),
     /// Tables and a chart that compare the architectures of a folder: cost, published accuracy
     Tables(tables::Tables),
+    /// Time training steps and evaluation: milliseconds, part of the machine's peak, memory
+    Bench(bench::Bench),
     /// Bring a dataset into the cache, checked
     Fetch(fetch::Fetch),
     /// What was found here: libtorch, device, threads, precision, datasets

@@ -14,7 +14,7 @@ use crate::model::Model;
 use crate::random;
 use crate::torch::{Autocast, TorchError, catch};
 use std::ops::ControlFlow;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What the steps of a run work on.
 pub struct Trainer<'a> {
@@ -54,7 +54,9 @@ impl Trainer<'_> {
         let batches = self.batches();
         let start = Instant::now();
         let mut images = 0;
+        let (mut waited, mut left) = (Duration::ZERO, start);
         let step = |_, batch: &Batch| -> Result<_, TrainError> {
+            waited += left.elapsed();
             let loss = self.step(position, batch)?;
             if !loss.is_finite() {
                 return Ok(ControlFlow::Break(EpochEnd::Diverged { loss }));
@@ -69,7 +71,12 @@ impl Trainer<'_> {
                 loss: position.sums.mean_loss(),
                 top1: position.sums.top1(),
                 images_per_second: images as f64 / start.elapsed().as_secs_f64(),
+                waited_seconds: waited.as_secs_f64(),
             });
+            if position.step == 1 {
+                tracing::debug!("first training step done");
+            }
+            left = Instant::now();
             Ok(match interrupt::requested() {
                 true => ControlFlow::Break(EpochEnd::Interrupted),
                 false => ControlFlow::Continue(()),

@@ -1,6 +1,7 @@
 //! Training: the loop, and what goes into it.
 
 mod average;
+pub mod bench;
 mod checkpoint;
 mod epoch;
 mod evaluate;
@@ -61,4 +62,6 @@ pub struct StepReport {
     pub loss: f64,
     pub top1: f64,
     pub images_per_second: f64,
+    /// Of the epoch so far, spent without a batch to work on.
+    pub waited_seconds: f64,
 }

@@ -1,0 +1,172 @@
+"""What bench/run.py found, as rows, as CSV and as a table in a page."""
+
+import csv
+import io
+import json
+import os
+import statistics
+from pathlib import Path
+
+COLUMNS = [
+    "network", "phase", "input", "batch", "threads", "steps", "rounds", "precision",
+    "strata_ms", "eager_ms", "channels_last_ms", "bf16_ms", "compile_ms", "keras_ms",
+    "fastest_peer", "ratio", "ratio_min", "ratio_max", "target", "met",
+    "gflops", "peak", "arithmetic_bound_ms", "memory_bound_ms", "waited", "data",
+    "strata_mib", "fastest_peer_mib", "least_peer_mib",
+]
+BEGIN, END = "<!-- written by make bench -->", "<!-- to here -->"
+
+
+def row(settings, network, phase, steps, medians, last, about, limits):
+    """One line. `medians`: of each contender, the median milliseconds of each round."""
+    ours = medians["strata"]
+    ms = statistics.median(ours)
+    work, threads = about[phase], about["threads"]
+    arithmetic = work["flops"] / (1e6 * limits[f"{about['precision']}_gflops"])
+    found = {
+        "network": network.name,
+        "phase": phase,
+        "input": "x".join(str(side) for side in about["input"]),
+        "batch": about["batch"],
+        "threads": threads,
+        "steps": steps,
+        "rounds": settings.rounds,
+        "precision": about["precision"],
+        "strata_ms": digits(ms),
+        "gflops": digits(work["flops"] / (1e6 * ms)),
+        "peak": round(arithmetic / ms, 4),
+        "arithmetic_bound_ms": digits(arithmetic),
+        "memory_bound_ms": digits(work["bytes"] / (1e6 * limits["copy_gigabytes"])),
+    }
+    if phase == "train":
+        # Of the wall clock, and of what all cores together could do in a step.
+        found["waited"] = round(last["strata"]["waited_ms"] / ms, 4)
+        found["strata_mib"] = round(last["strata"]["peak_mib"])
+        found["data"] = round(last["strata"]["data_ms"] / (ms * threads), 4)
+    for name, times in medians.items():
+        found[f"{name}_ms"] = digits(statistics.median(times))
+    # Keras is shown, but the ratio is to PyTorch: the same library beneath.
+    peers = [name for name in medians if name not in ("strata", "keras")]
+    if peers:
+        fastest = min(peers, key=lambda name: statistics.median(medians[name]))
+        ratios = [theirs / mine for theirs, mine in zip(medians[fastest], ours)]
+        ratio = statistics.median(ratios)
+        target = network.train_target if phase == "train" else network.eval_target
+        found |= {
+            "fastest_peer": fastest,
+            "ratio": round(ratio, 3),
+            "ratio_min": round(min(ratios), 3),
+            "ratio_max": round(max(ratios), 3),
+            "target": target,
+            "met": "yes" if ratio >= target else "no",
+        }
+        if phase == "train":
+            # Evaluation comes after training in the same process: it has no peak of its own.
+            found["fastest_peer_mib"] = round(last[fastest]["peak_mib"])
+            found["least_peer_mib"] = round(min(last[name]["peak_mib"] for name in peers))
+    return {column: found.get(column, "") for column in COLUMNS}
+
+
+def digits(value):
+    """Three significant ones."""
+    return float(f"{value:.3g}")
+
+
+def write(folder, rows, starts, machine):
+    """table.csv, start.csv and machine.json, each written whole: what was measured so far is not lost."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(folder / "table.csv", to_csv(COLUMNS, rows))
+    if starts:
+        write_whole(folder / "start.csv", to_csv(list(starts[0]), starts))
+    write_whole(folder / "machine.json", json.dumps(machine, indent=2) + "\n")
+
+
+def to_csv(columns, rows):
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def write_whole(path, text):
+    new = path.with_name(path.name + ".new")
+    with open(new, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(new, path)
+
+
+def ratio_text(found):
+    return f"{found['ratio']:.2f} ({found['ratio_min']:.2f}–{found['ratio_max']:.2f})" if found["ratio"] else ""
+
+
+def lines(rows):
+    """The columns that a page has room for."""
+    modes = [mode for mode in ("eager", "channels_last", "bf16", "compile", "keras") if any(r[f"{mode}_ms"] for r in rows)]
+    header = ["network", "phase", "Strata, ms", *(mode.replace("_", " ") for mode in modes)]
+    header += ["faster than the fastest of PyTorch", "target", "of the peak", "bounds, ms", "MiB", "its MiB"]
+    table = [header]
+    for r in rows:
+        cells = [f"{r['network']} {r['input']}", r["phase"], r["strata_ms"], *(r[f"{mode}_ms"] for mode in modes)]
+        bounds = f"{r['arithmetic_bound_ms']} / {r['memory_bound_ms']}"
+        cells += [ratio_text(r), r["target"], f"{100 * r['peak']:.0f} %", bounds, r["strata_mib"], r["fastest_peer_mib"]]
+        table.append([str(cell) for cell in cells])
+    return table
+
+
+def facts(rows, starts, machine):
+    """What belongs beside the table, a sentence a line."""
+    limits = machine["limits"]
+    said = [
+        f"{machine['date']}, {machine['commit']}: {machine['processor']}, {machine['threads']} of {machine['cores']} "
+        f"cores, libtorch {machine.get('libtorch', '?')} ({machine.get('cpu_capability', '?')}), {machine['rounds']} "
+        f"rounds, load before {machine['load_before']}.",
+        f"Peaks measured: {limits['fp32_gflops']:.0f} GFLOP/s in fp32, {limits['bf16_gflops']:.0f} in bf16, "
+        f"{limits['copy_gigabytes']:.0f} GB/s.",
+    ]
+    if after := machine.get("limits_after"):
+        numbers = ", ".join(f"{after[what]:.0f}" for what in ("fp32_gflops", "bf16_gflops", "copy_gigabytes"))
+        said.append(f"The same at the end: {numbers}.")
+    aimed = [r for r in rows if r["met"]]
+    if aimed:
+        missed = [f"{r['network']} {r['phase']}" for r in aimed if r["met"] == "no"]
+        which = f"; missed: {', '.join(missed)}" if missed else ""
+        said.append(f"Targets met: {len(aimed) - len(missed)} of {len(aimed)}{which}.")
+    trained = [r for r in rows if r["phase"] == "train"]
+    if trained:
+        waited, data = (max(trained, key=lambda r: r[what]) for what in ("waited", "data"))
+        said.append(
+            f"Waiting for batches took at most {100 * waited['waited']:.1f} % of a step ({waited['network']}), gathering and "
+            f"augmenting them at most {100 * data['data']:.1f} % of the processor ({data['network']})."
+        )
+    for start in starts:
+        theirs = f", PyTorch eager {start['torch_seconds']} s" if start["torch_seconds"] else ""
+        ours = f"{start['network']}: Strata {start['strata_seconds']} s"
+        said.append(f"Start to the end of the first training step of {ours}{theirs}.")
+    if machine.get("idle_share", 0.0) > 0.02:
+        said.append(f"Beware: contenders that should have slept used {100 * machine['idle_share']:.0f} % of a core.")
+    if left_out := machine.get("left_out"):
+        said.append(f"Left out because they failed: {', '.join(left_out)}.")
+    return said
+
+
+def text(rows, starts, machine):
+    table = lines(rows)
+    widths = [max(len(line[index]) for line in table) for index in range(len(table[0]))]
+    shown = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in table]
+    return "\n".join(shown + [""] + facts(rows, starts, machine))
+
+
+def into_page(page, rows, starts, machine):
+    """Replaces what stands between the marks."""
+    before, begin, rest = page.read_text().partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise SystemExit(f"{page} has no marks {BEGIN} and {END}")
+    table = lines(rows)
+    table.insert(1, ["---"] * len(table[0]))
+    shown = "\n".join(f"| {' | '.join(line)} |" for line in table)
+    said = "\n".join(f"- {fact}" for fact in facts(rows, starts, machine))
+    write_whole(Path(page), f"{before}{BEGIN}\n\n{shown}\n\n{said}\n\n{END}{after}")

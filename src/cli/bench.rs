@@ -1,0 +1,228 @@
+//! `strata bench FILE…`
+
+use super::cost::{Format, render};
+use super::{Done, Shared, Usage, print};
+use anyhow::{Result, bail};
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+use std::io::BufRead;
+use strata::config::{Experiment, Precision};
+use strata::results::significant;
+use strata::torch;
+use strata::train::bench::{self, Limits, Phase, Subject, Timing, Work};
+use tch::Device;
+
+const COLUMNS: &str = "\
+    Steps are timed as a run carries them out, on random images in memory: gathering, augmentation,\n\
+    forward, loss, backward, optimizer, accuracies. `ms` is the median step, `waited` the part of it\n\
+    without a batch to work on, `data_ms` what preparing a batch takes one thread beside it. `gflops`\n\
+    are those of convolutions and linear layers, `peak` what part they are of the machine's best,\n\
+    measured in a product of large matrices. The bounds: milliseconds of the arithmetic at that best,\n\
+    and of the bytes at the measured bandwidth of memory. docs/speed.md tells more.";
+
+/// See [`COLUMNS`].
+#[derive(Args)]
+#[command(after_help = COLUMNS)]
+pub struct Bench {
+    /// Experiment files, or their names
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<String>,
+    /// Images a step; the experiment's without this option
+    #[arg(long, value_name = "N")]
+    batch: Option<usize>,
+    /// Steps to time, after a few that are not counted
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    steps: u16,
+    /// Only training or only evaluation
+    #[arg(long, value_enum)]
+    phase: Option<PhaseName>,
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+    /// Be driven from outside, as `make bench` does: a line of JSON about the network; then for each line `train N`,
+    /// `eval N` or `limits` on standard input a line of JSON with the times
+    #[arg(long)]
+    worker: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum PhaseName {
+    Train,
+    Eval,
+}
+
+/// Steps before the first that is timed.
+const WARM_UP: usize = 3;
+
+const HEADER: [&str; 15] = [
+    "network",
+    "phase",
+    "batch",
+    "precision",
+    "ms",
+    "ms_min",
+    "ms_max",
+    "images_per_second",
+    "gflops",
+    "peak",
+    "arithmetic_bound_ms",
+    "memory_bound_ms",
+    "waited",
+    "data_ms",
+    "memory_mib",
+];
+
+pub fn run(command: &Bench, shared: &Shared) -> Result<Done> {
+    let mut overrides = shared.set.clone();
+    overrides.extend(command.batch.map(|batch| format!("train.batch={batch}")));
+    let read = |file: &String| super::experiment(file, &overrides);
+    let experiments = command.files.iter().map(read).collect::<Result<Vec<_>>>()?;
+    let device = shared.device()?;
+    if command.worker {
+        let [experiment] = experiments.as_slice() else {
+            bail!(Usage("--worker takes one experiment".to_owned()));
+        };
+        return worker(experiment, device, command.steps.into());
+    }
+    let limits = Limits::measure(device)?;
+    let mut lines = Vec::new();
+    for experiment in &experiments {
+        lines.extend(time(command, experiment, device, &limits)?);
+    }
+    print(&render(command.format, &HEADER, &lines)?)?;
+    Ok(Done::Well)
+}
+
+/// A line for each phase.
+fn time(command: &Bench, experiment: &Experiment, device: Device, limits: &Limits) -> Result<Vec<Vec<String>>> {
+    let steps = usize::from(command.steps);
+    let subject = Subject::new(experiment, device, steps.max(WARM_UP))?;
+    let mut bench = subject.bench();
+    let mut lines = Vec::new();
+    // Evaluation first, or its peak of memory would be that of training.
+    if command.phase != Some(PhaseName::Train) {
+        torch::reset_peak_memory(device);
+        bench.eval(WARM_UP)?;
+        lines.push(line(experiment, &bench.eval(steps)?, None, device, limits));
+    }
+    if command.phase != Some(PhaseName::Eval) {
+        torch::reset_peak_memory(device);
+        bench.train(WARM_UP)?;
+        let timing = bench.train(steps)?;
+        lines.push(line(experiment, &timing, Some(bench.fill_ms(steps)?), device, limits));
+    }
+    Ok(lines)
+}
+
+fn line(
+    experiment: &Experiment,
+    timing: &Timing,
+    data_ms: Option<f64>,
+    device: Device,
+    limits: &Limits,
+) -> Vec<String> {
+    let (ms, work, train) = (timing.median(), Work::of(experiment, timing.phase), &experiment.train);
+    let [least, most] = [f64::min, f64::max].map(|pick| timing.ms.iter().copied().reduce(pick).unwrap_or(f64::NAN));
+    let mean = timing.ms.iter().sum::<f64>() / timing.ms.len().max(1) as f64;
+    let number =
+        |value: f64| if value >= 100.0 { format!("{value:.0}") } else { significant((value * 100.0).round() / 100.0) };
+    let percent = |fraction: f64| format!("{:.1} %", 100.0 * fraction);
+    let arithmetic_ms = work.arithmetic_ms(limits, train.precision);
+    vec![
+        experiment.name.clone(),
+        timing.phase.name().to_owned(),
+        train.batch.to_string(),
+        precision(train.precision).to_owned(),
+        number(ms),
+        number(least),
+        number(most),
+        number(1000.0 * train.batch as f64 / ms),
+        number(work.flops / (1e6 * ms)),
+        percent(arithmetic_ms / ms),
+        number(arithmetic_ms),
+        number(work.memory_ms(limits)),
+        timing.waited_ms.map_or_else(String::new, |waited| percent(waited / mean)),
+        data_ms.map_or_else(String::new, number),
+        torch::peak_memory_mib(device).map_or_else(String::new, number),
+    ]
+}
+
+fn precision(precision: Precision) -> &'static str {
+    match precision {
+        Precision::Fp32 => "fp32",
+        Precision::Bf16 => "bf16",
+    }
+}
+
+/// What a worker says first.
+#[derive(Serialize)]
+struct Ready<'a> {
+    name: &'a str,
+    batch: usize,
+    input: [usize; 3],
+    classes: usize,
+    precision: &'static str,
+    threads: i32,
+    params: u64,
+    buffers: u64,
+    macs: u64,
+    activations: u64,
+    train: Work,
+    eval: Work,
+    libtorch: String,
+    cpu_capability: String,
+}
+
+/// What a worker answers to a round.
+#[derive(Serialize)]
+struct Round {
+    #[serde(flatten)]
+    timing: Timing,
+    /// Of gathering and augmenting a batch, on one thread; only with training.
+    data_ms: Option<f64>,
+    peak_mib: Option<f64>,
+}
+
+fn worker(experiment: &Experiment, device: Device, steps: usize) -> Result<Done> {
+    let subject = Subject::new(experiment, device, steps)?;
+    let mut bench = subject.bench();
+    let cost = experiment.network.cost();
+    say(&Ready {
+        name: &experiment.name,
+        batch: experiment.train.batch,
+        input: experiment.network.plan.input,
+        classes: experiment.network.plan.classes,
+        precision: precision(experiment.train.precision),
+        threads: tch::get_num_threads(),
+        params: cost.params,
+        buffers: cost.buffers,
+        macs: cost.macs,
+        activations: cost.activations,
+        train: Work::of(experiment, Phase::Train),
+        eval: Work::of(experiment, Phase::Eval),
+        libtorch: torch::version(),
+        cpu_capability: torch::cpu_capability(),
+    })?;
+    for request in std::io::stdin().lock().lines() {
+        let request = request?;
+        let mut words = request.split_whitespace();
+        let (what, count) = (words.next().unwrap_or_default(), words.next().and_then(|count| count.parse().ok()));
+        match (what, count) {
+            ("train", Some(count)) => {
+                let timing = bench.train(count)?;
+                let peak_mib = torch::peak_memory_mib(device);
+                say(&Round { timing, data_ms: Some(bench.fill_ms(3)?), peak_mib })?;
+            }
+            ("eval", Some(count)) => {
+                let timing = bench.eval(count)?;
+                say(&Round { timing, data_ms: None, peak_mib: torch::peak_memory_mib(device) })?;
+            }
+            ("limits", None) => say(&bench::Limits::measure(device)?)?,
+            _ => bail!(Usage(format!("a worker takes `train N`, `eval N` or `limits`, not `{request}`"))),
+        }
+    }
+    Ok(Done::Well)
+}
+
+fn say(value: &impl Serialize) -> Result<()> {
+    print(&format!("{}\n", serde_json::to_string(value)?))
+}

@@ -1,0 +1,58 @@
+//! What the machine can do at best, measured on the spot: bounds that a step's time is held against.
+
+use crate::torch::{TorchError, catch, synchronize};
+use serde::Serialize;
+use std::time::Instant;
+use tch::{Device, Kind, Tensor};
+
+/// Sides of the matrices: 17 GFLOP a product, enough to hide every start-up cost.
+const SIDE: i64 = 2048;
+/// Of the block that is copied: far more than any cache holds.
+const COPIED_BYTES: i64 = 256 << 20;
+const TRIES: usize = 4;
+
+/// The best of a few tries.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Limits {
+    /// Billions of floating-point operations a second, a multiply-add being two, in a product of large matrices.
+    pub fp32_gflops: f64,
+    pub bf16_gflops: f64,
+    /// Billions of bytes a second, read and written together, in a copy of a large block.
+    pub copy_gigabytes: f64,
+}
+
+impl Limits {
+    /// Takes about a second.
+    ///
+    /// # Errors
+    /// When memory does not suffice.
+    pub fn measure(device: Device) -> Result<Limits, TorchError> {
+        let product = |kind| -> Result<f64, TorchError> {
+            let a = Tensor::rand([SIDE, SIDE], (Kind::Float, device)).to_kind(kind);
+            let b = Tensor::rand([SIDE, SIDE], (Kind::Float, device)).to_kind(kind);
+            Ok(2.0 * (SIDE as f64).powi(3) / fastest(device, || drop(a.matmul(&b)))?)
+        };
+        catch(|| {
+            let _no_grad = tch::no_grad_guard();
+            let (fp32_gflops, bf16_gflops) = (product(Kind::Float)? / 1e9, product(Kind::BFloat16)? / 1e9);
+            let from = Tensor::ones([COPIED_BYTES / 4], (Kind::Float, device));
+            let mut to = Tensor::zeros_like(&from);
+            let seconds = fastest(device, || to.copy_(&from))?;
+            Ok(Limits { fp32_gflops, bf16_gflops, copy_gigabytes: 2.0 * COPIED_BYTES as f64 / seconds / 1e9 })
+        })?
+    }
+}
+
+/// Seconds of the fastest try, the first not counted.
+fn fastest(device: Device, mut work: impl FnMut()) -> Result<f64, TorchError> {
+    work();
+    let mut best = f64::INFINITY;
+    for _ in 0..TRIES {
+        synchronize(device)?;
+        let start = Instant::now();
+        work();
+        synchronize(device)?;
+        best = best.min(start.elapsed().as_secs_f64());
+    }
+    Ok(best)
+}

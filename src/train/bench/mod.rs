@@ -1,0 +1,245 @@
+//! How long training steps and evaluation take: the very code of a run, on images in memory, clocked from batch to batch.
+
+mod limits;
+mod work;
+
+pub use limits::Limits;
+pub use work::Work;
+
+use super::average::Average;
+use super::checkpoint::Position;
+use super::epoch::{EpochEnd, Trainer};
+use super::evaluate::for_each_batch;
+use super::metrics::{Sums, cross_entropy};
+use super::optimizer::Stepper;
+use super::run::TrainError;
+use super::{Observer, StepReport};
+use crate::config::{Experiment, Schedule};
+use crate::data::{self, Batch, Images, Normalise};
+use crate::model::Model;
+use crate::{random, torch};
+use serde::Serialize;
+use std::time::Instant;
+use tch::Device;
+
+/// A learning rate at which nothing can run away, however long noise with random labels is trained on.
+const HARMLESS_RATE: f64 = 1e-6;
+
+/// An experiment's network, with images made up for it: random bytes with random labels, as many as a round takes.
+pub struct Subject {
+    experiment: Experiment,
+    images: Images,
+    normalise: Normalise,
+    model: Model,
+    rounds_of: usize,
+}
+
+/// What is timed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// Gathering, augmentation, forward, loss, backward, optimizer and accuracies of a batch.
+    Train,
+    /// Gathering, forward, loss and accuracies of a batch.
+    Eval,
+}
+
+impl Phase {
+    pub fn name(self) -> &'static str {
+        match self {
+            Phase::Train => "train",
+            Phase::Eval => "eval",
+        }
+    }
+}
+
+/// A round of steps.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Timing {
+    pub phase: Phase,
+    /// Milliseconds of each step, from the end of the step before it.
+    pub ms: Vec<f64>,
+    /// Milliseconds a step that were spent waiting for the batch; part of `ms`. None in evaluation, which does not tell.
+    pub waited_ms: Option<f64>,
+}
+
+impl Timing {
+    /// The middle step.
+    pub fn median(&self) -> f64 {
+        median(&self.ms)
+    }
+}
+
+impl Subject {
+    /// Builds the network and its images. A round can have up to `steps` steps.
+    ///
+    /// # Errors
+    /// When memory does not suffice.
+    pub fn new(experiment: &Experiment, device: Device, steps: usize) -> Result<Subject, TrainError> {
+        let mut experiment = experiment.clone();
+        experiment.train.lr = HARMLESS_RATE;
+        experiment.train.schedule = Schedule::Constant;
+        experiment.train.warmup = 0.0;
+        let network = &experiment.network;
+        let images = noise(network.plan.input, network.plan.classes, (steps + 1) * experiment.train.batch);
+        let info = data::known(&experiment.data.dataset)?;
+        let normalise = experiment.data.normalisation(info, network.plan.input[0]);
+        let mut model = Model::build(network, device, experiment.seed, experiment.train.rewrites)?;
+        model.use_channels_last()?;
+        Ok(Subject { experiment, images, normalise, model, rounds_of: steps })
+    }
+
+    pub fn bench(&self) -> Bench<'_> {
+        let Subject { experiment, images, normalise, model, .. } = self;
+        let stepper = Stepper::new(&experiment.train, model.trainable());
+        let average = (experiment.train.ema > 0.0).then(|| Average::new(model, experiment.train.ema));
+        let trainer = Trainer { experiment, images, normalise, model, stepper, average };
+        Bench { trainer, position: Position::default(), rounds_of: self.rounds_of }
+    }
+}
+
+/// Carries out rounds of steps. The first steps of a process are slower than those that follow: throw a round away.
+pub struct Bench<'a> {
+    trainer: Trainer<'a>,
+    position: Position,
+    rounds_of: usize,
+}
+
+impl Bench<'_> {
+    /// A round of training steps: an epoch's last `steps` batches and one before them, from whose end the clock runs.
+    ///
+    /// # Errors
+    /// When memory does not suffice.
+    pub fn train(&mut self, steps: usize) -> Result<Timing, TrainError> {
+        let steps = steps.clamp(1, self.rounds_of);
+        self.position.epoch += 1;
+        self.position.batch = self.trainer.batches() - (steps + 1);
+        self.position.sums = Sums::default();
+        let mut clock = Clock::default();
+        match self.trainer.epoch(&mut self.position, &mut clock)? {
+            EpochEnd::Diverged { loss } => tracing::warn!("the loss became {loss}: the round ended early"),
+            EpochEnd::Whole { .. } | EpochEnd::Interrupted => {}
+        }
+        let waited = match clock.waited.as_slice() {
+            [first, .., last] => (last - first) / (clock.waited.len() - 1) as f64,
+            _ => 0.0,
+        };
+        Ok(Timing { phase: Phase::Train, ms: clock.intervals(), waited_ms: Some(1000.0 * waited) })
+    }
+
+    /// A round of evaluated batches.
+    ///
+    /// # Errors
+    /// When memory does not suffice.
+    pub fn eval(&self, steps: usize) -> Result<Timing, TrainError> {
+        let Trainer { experiment, images, normalise, model, .. } = self.trainer;
+        let (size, precision) = (experiment.train.batch, experiment.train.precision);
+        let images = images.slice(0..(steps.clamp(1, self.rounds_of) + 1) * size);
+        let (mut clock, mut sums) = (Clock::default(), Sums::default());
+        torch::catch(|| {
+            for_each_batch(model, &images, normalise, size, precision, |logits, labels| {
+                sums.add(cross_entropy(logits, labels, 0.0).double_value(&[]), logits, labels);
+                clock.ends.push(Instant::now());
+            })
+        })??;
+        Ok(Timing { phase: Phase::Eval, ms: clock.intervals(), waited_ms: None })
+    }
+
+    /// Milliseconds that gathering and augmenting one training batch takes a single thread; training prepares batches on
+    /// a thread of its own while the step before runs.
+    ///
+    /// # Errors
+    /// None for images in memory.
+    pub fn fill_ms(&self, batches: usize) -> Result<f64, TrainError> {
+        let Trainer { experiment, images, normalise, .. } = self.trainer;
+        let order = data::order(images.len(), experiment.seed, 0);
+        let mut batch = Batch::default();
+        let mut times = Vec::new();
+        for part in order.chunks(experiment.train.batch).take(batches.max(1)) {
+            let start = Instant::now();
+            batch.fill_train(images, part, normalise, &experiment.data.augment, experiment.seed, 0)?;
+            times.push(1000.0 * start.elapsed().as_secs_f64());
+        }
+        Ok(median(&times))
+    }
+}
+
+/// Notes when steps end.
+#[derive(Default)]
+struct Clock {
+    ends: Vec<Instant>,
+    /// Seconds waited for batches so far, at the end of each step.
+    waited: Vec<f64>,
+}
+
+impl Clock {
+    /// Milliseconds between the ends.
+    fn intervals(&self) -> Vec<f64> {
+        self.ends.windows(2).map(|pair| 1000.0 * (pair[1] - pair[0]).as_secs_f64()).collect()
+    }
+}
+
+impl Observer for Clock {
+    fn step(&mut self, step: &StepReport) {
+        self.ends.push(Instant::now());
+        self.waited.push(step.waited_seconds);
+    }
+}
+
+/// Noise has no long runs of equal pixels, as no photograph has: nothing is faster for it than it would be in a run.
+fn noise(shape: [usize; 3], classes: usize, count: usize) -> Images {
+    let key = random::key(0, "bench", &[]);
+    let size = count * shape.iter().product::<usize>();
+    let words = (0..size.div_ceil(8) as u64).flat_map(|index| random::word(key, index).to_le_bytes());
+    let pixels = words.take(size).collect();
+    let classes = classes.clamp(1, usize::from(u16::MAX)) as u64;
+    let labels = (0..count as u64).map(|index| random::below(key, u64::MAX - index, classes) as u16).collect();
+    Images::new(shape, pixels, labels)
+}
+
+fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let middle = |index: usize| sorted.get(index).copied().unwrap_or(f64::NAN);
+    match sorted.len() {
+        0 => f64::NAN,
+        n if n % 2 == 1 => middle(n / 2),
+        n => (middle(n / 2 - 1) + middle(n / 2)) / 2.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Machine;
+
+    /// A round has as many steps as it was asked for, and training changes the weights while evaluation does not.
+    #[test]
+    fn rounds_of_steps() {
+        let text = "[data]\ndataset = 'synthetic'\nvalidation = 100\naugment = { crop = 2, flip = true }\n[model]\npreset = 'resnet'\n\
+                    layout = 'cifar'\ndepth = 8\nwidth = 8\ninput = [1, 8, 8]\n[train]\nepochs = 1\nbatch = 4";
+        let experiment = Experiment::parse("bench", text, "bench", &[], Machine::default()).unwrap();
+        let subject = Subject::new(&experiment, Device::Cpu, 3).unwrap();
+        let mut bench = subject.bench();
+        let weight = || subject.model.trainable()[0].1.sum(tch::Kind::Double).double_value(&[]);
+        let before = weight();
+        for steps in [1, 3] {
+            let eval = bench.eval(steps).unwrap();
+            assert_eq!((eval.ms.len(), weight()), (steps, before));
+        }
+        for steps in [3, 1] {
+            let round = bench.train(steps).unwrap();
+            assert_eq!(round.ms.len(), steps);
+            assert!(round.waited_ms.unwrap() <= round.ms.iter().sum::<f64>() / steps as f64);
+        }
+        assert_ne!(weight(), before);
+        assert_eq!(bench.train(100).unwrap().ms.len(), 3, "no more than there are images for");
+        assert!(bench.fill_ms(2).unwrap() > 0.0);
+    }
+
+    #[test]
+    fn the_middle_one() {
+        assert_eq!((median(&[3.0, 1.0, 2.0]), median(&[4.0, 1.0])), (2.0, 2.5));
+        assert!(median(&[]).is_nan());
+    }
+}
