@@ -89,8 +89,7 @@ impl Convolution {
         let even = inputs % 2 == 0 && conv.width % 2 == 0;
         let moves = moves(&conv.window, layer.input, layer.output);
         let (h, w) = sides(layer.output);
-        let max: i64 = std::env::var("STRATA_MAX").ok().and_then(|v| v.parse().ok()).unwrap_or(MAX_PIXELS);
-        let small = dense || (h * w) as i64 <= max;
+        let small = dense || (h * w) as i64 <= MAX_PIXELS || conv.window.stride == Pair::square(1);
         Convolution {
             weight,
             bias,

@@ -266,6 +266,22 @@ void conv_weight_gradient(const Shape& s, const Gradient<T>& g, const T* x, int6
     });
 }
 
+}  // namespace
+
+#include "shim_rows.h"
+
+namespace {
+
+// Output pixels from which on the images are gone through one by one: the rows of a product over the batch then lie too
+// far apart.
+constexpr int64_t kManyPixels = 50;
+
+bool by_rows(const Shape& s) {
+  return !s.dense && s.window.stride_h == 1 && s.window.stride_w == 1 && s.out_pixels() >= kManyPixels &&
+         s.window.top < s.kernel_h && s.window.left < s.kernel_w && s.window.out_h <= s.height + s.window.top &&
+         s.window.out_w <= s.width + s.window.left;
+}
+
 struct ConvFunction : torch::autograd::Function<ConvFunction> {
   using Context = torch::autograd::AutogradContext;
 
@@ -293,7 +309,10 @@ struct ConvFunction : torch::autograd::Function<ConvFunction> {
     with_type(kind, [&](auto zero) {
       using T = decltype(zero);
       const End<T> end{nullptr, bias ? data<Acc<T>>(*bias) : nullptr, nullptr, act};
-      conv_forward<T>(s, data<T>(x.tensor), x.ld, w, end, mutable_data<T>(y), s.out);
+      if (by_rows(s))
+        rows_forward<T>(s, data<T>(x.tensor), x.ld, weight_of<Acc<T>>(w, s), end.shift, act, mutable_data<T>(y), s.out);
+      else
+        conv_forward<T>(s, data<T>(x.tensor), x.ld, w, end, mutable_data<T>(y), s.out);
     });
     context->save_for_backward({x.tensor, weight, y});
     context->saved_data["sides"] = sides;
@@ -315,6 +334,16 @@ struct ConvFunction : torch::autograd::Function<ConvFunction> {
     Tensor dx, dw, db;
     with_type(kind, [&](auto zero) {
       using T = decltype(zero);
+      using A = Acc<T>;
+      if (by_rows(s)) {
+        if (wants_input) dx = new_map(s.images, s.in, s.height, s.width, kind);
+        if (wants_weight) dw = at::empty_strided(w.sizes(), w.strides(), w.options());
+        if (wants_bias) db = at::empty({s.out}, kKind<A>);
+        rows_backward<T>(s, data<T>(dy.tensor), dy.ld, data<T>(saved[2]), static_cast<int>(sides[6]),
+                         data<T>(x.tensor), x.ld, weight_of<A>(w, s), wants_input ? mutable_data<T>(dx) : nullptr,
+                         wants_weight ? mutable_data<A>(dw) : nullptr, wants_bias ? mutable_data<A>(db) : nullptr);
+        return;
+      }
       const Gradient<T> g(s, data<T>(dy.tensor), dy.ld, data<T>(saved[2]), static_cast<int>(sides[6]), wants_bias,
                           wants_weight);
       db = g.sums;

@@ -1,0 +1,164 @@
+// Convolutions of stride 1 on larger maps, image by image. In an image padded on all sides, channels last, the pixels that
+// a row of the kernel covers lie side by side: one product [pixels, width · in] · [width · in, out] for each row of the
+// kernel, whose left operand is the image itself, read with overlap. Included by shim_conv.h alone.
+
+#pragma once
+
+#include "shim_fused.h"
+
+namespace {
+
+// An image of `rows` x `cols` pixels within a frame of zeros.
+struct Frame {
+  int64_t rows, cols, top, left, height, width;  // of the image, its place, and of the whole
+  int64_t pixels() const { return height * width; }
+
+  template <class T>
+  void place(const T* from, int64_t ld, int64_t channels, T* to) const {
+    std::fill(to, to + top * width * channels, T{});
+    for (int64_t y = 0; y < rows; ++y) {
+      T* row = to + (top + y) * width * channels;
+      std::fill(row, row + left * channels, T{});
+      const T* pixel = from + y * cols * ld;
+      if (ld == channels)
+        std::memcpy(row + left * channels, pixel, cols * channels * sizeof(T));
+      else
+        for (int64_t x = 0; x < cols; ++x)
+          std::memcpy(row + (left + x) * channels, pixel + x * ld, channels * sizeof(T));
+      std::fill(row + (left + cols) * channels, row + width * channels, T{});
+    }
+    std::fill(to + (top + rows) * width * channels, to + pixels() * channels, T{});
+  }
+};
+
+// Room of a thread for `size` numbers, kept from call to call; `slot` tells several apart.
+template <class T>
+T* room(int slot, int64_t size) {
+  thread_local std::vector<T> rooms[4];
+  if (static_cast<int64_t>(rooms[slot].size()) < size) rooms[slot].resize(size);
+  return rooms[slot].data();
+}
+
+// out[rows, cols of the map] = end(the products of the framed image with each row of the kernel).
+// `packed` is [kernel_h][kernel_w · in / pair][out][pair].
+template <class T>
+void frame_products(const T* framed, const Frame& f, int64_t kernel_h, int64_t kernel_w, int64_t in, int64_t out,
+                    const T* packed, const Acc<T>* shift, int act, T* to, int64_t ld_to) {
+  using A = Acc<T>;
+  const int64_t height = f.height - kernel_h + 1, width = f.width - kernel_w + 1, depth = kernel_w * in;
+  const int64_t rows = std::max<int64_t>(1, kRows / f.width);
+  A* sums = scratch<A>((rows * f.width) * kCols);
+  for (int64_t y = 0; y < height; y += rows) {
+    const int64_t count = std::min(rows, height - y), m = (count - 1) * f.width + width;
+    for (int64_t col = 0; col < out; col += kCols) {
+      const int64_t n = std::min(kCols, out - col);
+      for (int64_t ky = 0; ky < kernel_h; ++ky)
+        product(m, n, depth, in, out, n, ky > 0, framed + (y + ky) * f.width * in,
+                packed + ky * depth * out + col * kPair<T>, sums);
+      for (int64_t row = 0; row < count; ++row)
+        kernels<T>().store(sums + row * f.width * n, n, width, n, nullptr, shift ? shift + col : nullptr, nullptr, 0, act,
+                           to + (y + row) * width * ld_to + col, ld_to);
+    }
+  }
+}
+
+Frame input_frame(const Shape& s) {
+  return {s.height, s.width, s.window.top, s.window.left, s.window.out_h + s.kernel_h - 1, s.window.out_w + s.kernel_w - 1};
+}
+// The gradient of the output, framed for the convolution with the turned kernel.
+Frame gradient_frame(const Shape& s) {
+  return {s.window.out_h, s.window.out_w, s.kernel_h - 1 - s.window.top, s.kernel_w - 1 - s.window.left,
+          s.height + s.kernel_h - 1, s.width + s.kernel_w - 1};
+}
+
+template <class T>
+void rows_forward(const Shape& s, const T* x, int64_t ld_x, const Weight<Acc<T>>& w, const Acc<T>* bias, int act, T* y,
+                  int64_t ld_y) {
+  const auto& k = kernels<T>();
+  const Frame frame = input_frame(s);
+  const int64_t depth = s.kernel_w * s.in;
+  Buffer<T> packed(s.kernel_h * depth * s.out);
+  tasks(s.kernel_h, [&](int64_t ky) {
+    k.interleave_transposed(w.data + ky * depth, s.out, depth, w.ld, packed.data + ky * depth * s.out);
+  });
+  tasks(s.images, [&](int64_t n) {
+    T* framed = room<T>(0, frame.pixels() * s.in);
+    frame.place(x + n * s.height * s.width * ld_x, ld_x, s.in, framed);
+    frame_products(framed, frame, s.kernel_h, s.kernel_w, s.in, s.out, packed.data, bias, act,
+                   y + n * s.window.out_h * s.window.out_w * ld_y, ld_y);
+  });
+}
+
+// Images whose weight gradients are added up one after the other; the parts are then added in their order, so that the
+// number of threads does not matter.
+constexpr int64_t kParts = 16;
+
+template <class T>
+void rows_backward(const Shape& s, const T* dy, int64_t ld_dy, const T* y, int act, const T* x, int64_t ld_x,
+                   const Weight<Acc<T>>& w, T* dx, Acc<T>* dw, Acc<T>* db) {
+  using A = Acc<T>;
+  const auto& k = kernels<T>();
+  const Frame frame = input_frame(s), turned_frame = gradient_frame(s);
+  const int64_t out_pixels = s.window.out_h * s.window.out_w, depth = s.kernel_w * s.out;
+  // The kernel turned by half a circle, from outputs to inputs.
+  Buffer<T> packed(dx ? s.kernel_h * depth * s.in : 0);
+  if (dx)
+    tasks(s.taps(), [&](int64_t tap) {
+      k.interleave_weights(w.tap(s.taps() - 1 - tap, s.in), s.out, s.in, w.ld, packed.data + tap * s.out * s.in);
+    });
+  // The gradient in rows as wide as the framed input's, zeros where that has no output.
+  const int64_t length = s.window.out_h * frame.width, even = length + length % 2;
+  const int64_t span = (frame.pixels() + s.kernel_w + 32) / 32 * 32;
+  const int64_t parts = std::min(kParts, s.images), size = s.taps() * s.in * s.out;
+  Buffer<A> partial(dw ? parts * size : 0);
+  std::vector<A> sums(db ? parts * s.out : 0, A(0));
+  tasks(parts, [&](int64_t part) {
+    T* masked = room<T>(0, out_pixels * s.out);
+    T* framed = room<T>(1, std::max(turned_frame.pixels() * s.out, frame.pixels() * s.in));
+    T* wide = room<T>(2, even * s.out * 2);
+    T* turned = room<T>(3, s.in * span);
+    for (int64_t n = s.images * part / parts; n < s.images * (part + 1) / parts; ++n) {
+      k.mask(dy + n * out_pixels * ld_dy, ld_dy, y + n * out_pixels * s.out, s.out, out_pixels, s.out,
+             act == strata::kRelu, masked, s.out, db ? &sums[part * s.out] : nullptr);
+      if (dx) {
+        turned_frame.place(masked, s.out, s.out, framed);
+        frame_products<T>(framed, turned_frame, s.kernel_h, s.kernel_w, s.out, s.in, packed.data, nullptr,
+                          strata::kNone, dx + n * s.height * s.width * s.in, s.in);
+      }
+      if (!dw) continue;
+      const Frame flat{s.window.out_h, s.window.out_w, 0, 0, s.window.out_h, frame.width};
+      flat.place(masked, s.out, s.out, wide);
+      std::fill(wide + length * s.out, wide + even * s.out, T{});
+      T* right = wide + even * s.out;
+      k.interleave(wide, even, s.out, s.out, right);
+      frame.place(x + n * s.height * s.width * ld_x, ld_x, s.in, framed);
+      k.transpose(framed, frame.pixels(), s.in, s.in, turned, span);
+      for (int64_t c = 0; c < s.in; ++c) std::fill(turned + c * span + frame.pixels(), turned + (c + 1) * span, T{});
+      const bool add = n > s.images * part / parts;
+      for (int64_t tap = 0; tap < s.taps(); ++tap) {
+        const int64_t shift = tap / s.kernel_w * frame.width + tap % s.kernel_w;
+        for (int64_t row = 0; row < s.in; row += kCols)
+          for (int64_t col = 0; col < s.out; col += kCols)
+            product(std::min(kCols, s.in - row), std::min(kCols, s.out - col), even, span, s.out, s.out, add,
+                    turned + row * span + shift, right + col * kPair<T>,
+                    partial.data + part * size + (tap * s.in + row) * s.out + col);
+      }
+    }
+  });
+  if (dw)
+    tasks(s.taps() * s.in, [&](int64_t row) {
+      for (int64_t o = 0; o < s.out; ++o) {
+        A sum = 0;
+        for (int64_t part = 0; part < parts; ++part) sum += partial.data[part * size + row * s.out + o];
+        dw[o * s.taps() * s.in + row] = sum;
+      }
+    });
+  if (db)
+    for (int64_t c = 0; c < s.out; ++c) {
+      double sum = 0;
+      for (int64_t part = 0; part < parts; ++part) sum += sums[part * s.out + c];
+      db[c] = static_cast<A>(sum);
+    }
+}
+
+}  // namespace
