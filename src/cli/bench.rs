@@ -38,6 +38,9 @@ pub struct Bench {
     phase: Option<PhaseName>,
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
+    /// Instead, which of libtorch's operations and ours a step spends its time in, by itself
+    #[arg(long, conflicts_with = "worker")]
+    ops: bool,
     /// Be driven from outside, as `make bench` does: a line of JSON about the network; then for each line `train N`,
     /// `eval N` or `limits` on standard input a line of JSON with the times
     #[arg(long)]
@@ -52,6 +55,8 @@ enum PhaseName {
 
 /// Steps before the first that is timed.
 const WARM_UP: usize = 3;
+/// Those that come after take next to nothing.
+const SHOWN_OPERATIONS: usize = 25;
 
 const HEADER: [&str; 15] = [
     "network",
@@ -83,6 +88,12 @@ pub fn run(command: &Bench, shared: &Shared) -> Result<Done> {
         };
         return worker(experiment, device, command.steps.into());
     }
+    if command.ops {
+        for experiment in &experiments {
+            print(&operations(command, experiment, device)?)?;
+        }
+        return Ok(Done::Well);
+    }
     let limits = Limits::measure(device)?;
     let mut lines = Vec::new();
     for experiment in &experiments {
@@ -90,6 +101,28 @@ pub fn run(command: &Bench, shared: &Shared) -> Result<Done> {
     }
     print(&render(command.format, &HEADER, &lines)?)?;
     Ok(Done::Well)
+}
+
+/// A table of the operations of a phase's steps, the longest first.
+fn operations(command: &Bench, experiment: &Experiment, device: Device) -> Result<String> {
+    let steps = usize::from(command.steps);
+    let subject = Subject::new(experiment, device, steps.max(WARM_UP))?;
+    let mut bench = subject.bench();
+    let eval = command.phase == Some(PhaseName::Eval);
+    let mut round = |steps| if eval { bench.eval(steps) } else { bench.train(steps) };
+    round(WARM_UP)?;
+    let profile = torch::Profile::start()?;
+    round(steps)?;
+    // A round is one step longer than what is timed of it.
+    let per_step = |value: f64| format!("{:.3}", value / (steps + 1) as f64);
+    let times = profile.finish()?;
+    let total: f64 = times.iter().map(|op| op.seconds).sum();
+    let line = |op: &torch::OpTime| {
+        let share = format!("{:.1} %", 100.0 * op.seconds / total);
+        vec![op.name.clone(), per_step(op.calls as f64), per_step(1000.0 * op.seconds), share]
+    };
+    let lines: Vec<Vec<String>> = times.iter().take(SHOWN_OPERATIONS).map(line).collect();
+    Ok(render(command.format, &["operation", "calls", "ms", "share"], &lines)?)
 }
 
 /// A line for each phase.
