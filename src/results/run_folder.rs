@@ -70,6 +70,13 @@ impl EpochRow {
     }
 }
 
+/// What the holder of a lock wrote into it.
+fn holder(lock: &mut File) -> String {
+    let mut name = String::new();
+    let _ = lock.read_to_string(&mut name);
+    if name.is_empty() { "another process".to_owned() } else { name }
+}
+
 /// An open run folder; other processes are kept out until it is dropped.
 #[derive(Debug)]
 pub struct RunFolder {
@@ -81,7 +88,21 @@ pub struct RunFolder {
 impl RunFolder {
     /// Where an experiment's run lies below a results folder.
     pub fn place(results: &Path, experiment: &Experiment) -> PathBuf {
-        results.join("runs").join(&experiment.name).join(experiment.key())
+        RunFolder::place_of(results, &experiment.name, &experiment.key())
+    }
+
+    /// The same for an experiment whose key is known.
+    pub fn place_of(results: &Path, name: &str, key: &str) -> PathBuf {
+        results.join("runs").join(name).join(key)
+    }
+
+    /// Who holds a run folder, if anybody does. It may be let go, or taken, in the next moment.
+    pub fn holder(path: &Path) -> Option<String> {
+        let mut lock = File::open(path.join(".lock")).ok()?;
+        match lock.try_lock_shared() {
+            Err(TryLockError::WouldBlock) => Some(holder(&mut lock)),
+            _ => None,
+        }
     }
 
     /// Opens the folder of an experiment, making it where it is missing.
@@ -102,10 +123,7 @@ impl RunFolder {
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                let mut holder = String::new();
-                let _ = lock.read_to_string(&mut holder);
-                let holder = if holder.is_empty() { "another process".to_owned() } else { holder };
-                return Err(RunError::Held { path, holder });
+                return Err(RunError::Held { path, holder: holder(&mut lock) });
             }
             Err(TryLockError::Error(error)) => return Err(RunError::io("lock", &lock_path)(error)),
         }
