@@ -120,15 +120,12 @@ fn means(summary: &Table) -> Result<String> {
 
 /// What of the sweep's table became no point.
 fn left_out(sweep: &Points) -> Option<String> {
-    let of = |count: usize, what: &str| (count > 0).then(|| format!("{count} points {what}"));
-    let parts: Vec<String> = [
-        of(sweep.left_out, "outside the limits are left out"),
-        of(sweep.repeats, "that repeat another one are left out"),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
-    (!parts.is_empty()).then(|| parts.join(", "))
+    let parts: Vec<String> = [(sweep.left_out, "outside the limits"), (sweep.repeats, "repeating others")]
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, why)| format!("{count} {why}"))
+        .collect();
+    (!parts.is_empty()).then(|| format!("left out: {}", parts.join(", ")))
 }
 
 fn listed(sweep: &Points, shared: &Shared, device: &str, jobs: usize) -> Result<String> {

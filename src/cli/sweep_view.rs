@@ -126,7 +126,8 @@ impl Watcher for View<'_> {
         let number = |column: &str| ended.summary.get(column).and_then(|text| text.parse::<f64>().ok());
         match &ended.verdict {
             Verdict::Done => {
-                let percent = |column| number(column).map_or_else(String::new, |value| format!("{:.2} %", 100.0 * value));
+                let percent =
+                    |column| number(column).map_or_else(String::new, |value| format!("{:.2} %", 100.0 * value));
                 let time = number("seconds").map(duration).unwrap_or_default();
                 let (validation, test) = (percent("val_top1"), percent("test_top1"));
                 let what = format!("done, validation Top-1 {validation}, test Top-1 {test}, {time}");
@@ -137,7 +138,9 @@ impl Watcher for View<'_> {
                 self.settle(point, verdict, &format!("FAILED: it {reason}\n  all of it: {}", ended.log.display()));
             }
             Verdict::Retry(reason) => self.warn(&format!("sweep: {label} {reason}\n  it is tried again later")),
-            Verdict::Held => self.say(&format!("sweep: {label} is in the hands of another process; left to it for now")),
+            Verdict::Held => {
+                self.say(&format!("sweep: {label} is in the hands of another process; left to it for now"))
+            }
             Verdict::Stopped => self.say(&format!("sweep: {label} stopped and saved")),
         }
     }
@@ -158,6 +161,7 @@ impl Watcher for View<'_> {
         live.whole.set_position((done + failed) as u64);
         let others = if held > 0 { format!(", {held} with others") } else { String::new() };
         let time = seconds_left.map_or_else(|| "time left ?".to_owned(), |s| format!("about {} left", duration(s)));
-        live.whole.set_message(format!("{done} done, {failed} failed, {running} running, {left} to go{others} · {time}"));
+        live.whole
+            .set_message(format!("{done} done, {failed} failed, {running} running, {left} to go{others} · {time}"));
     }
 }

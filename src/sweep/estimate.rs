@@ -112,11 +112,12 @@ fn images(dataset: &str, validation: usize, limit: usize) -> usize {
     }
 }
 
-/// A time for people: `45 s`, `12 min`, `3 h 20 min`.
+/// A time for people: `4.5 s`, `45 s`, `12 min`, `3 h 20 min`.
 pub fn duration(seconds: f64) -> String {
     let whole = seconds.round() as u64;
     match whole {
-        0..100 => format!("{whole} s"),
+        0..10 => format!("{seconds:.1} s"),
+        10..100 => format!("{whole} s"),
         100..6000 => format!("{} min", (whole + 30) / 60),
         _ => format!("{} h {:02} min", whole / 3600, whole % 3600 / 60),
     }
@@ -137,7 +138,8 @@ mod tests {
     }
 
     fn row(macs: u64, seconds: f64) -> Row {
-        let cells = [("status", "done"), ("device", "cpu"), ("precision", "fp32"), ("epochs", "2"), ("data.limit", "500")];
+        let cells =
+            [("status", "done"), ("device", "cpu"), ("precision", "fp32"), ("epochs", "2"), ("data.limit", "500")];
         let mut row: Row = cells.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
         row.insert("macs".to_owned(), macs.to_string());
         row.insert("seconds".to_owned(), seconds.to_string());
@@ -164,6 +166,6 @@ mod tests {
 
     #[test]
     fn times_are_written_for_people() {
-        assert_eq!([0.4, 99.0, 200.0, 12_000.0].map(duration), ["0 s", "99 s", "3 min", "3 h 20 min"]);
+        assert_eq!([0.4, 99.0, 200.0, 12_000.0].map(duration), ["0.4 s", "99 s", "3 min", "3 h 20 min"]);
     }
 }

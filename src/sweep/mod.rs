@@ -1,13 +1,15 @@
 //! Running a sweep: every point is a process of its own, so that whatever ends one leaves the others alone.
 //!
 //! [`run`] is the loop. [`event`] is what a point's process tells, [`child`] that process, [`verdict`] what its end means,
-//! [`estimate`] how long the rest takes. Sweeps on one results folder share the work by the locks of the run folders.
+//! [`standing`] what is left and with whom,
+//! [`estimate`] how long that takes. Sweeps on one results folder share the work by the locks of the run folders.
 
 mod child;
 mod estimate;
 pub mod event;
 mod progress;
 mod runner;
+mod standing;
 mod verdict;
 
 pub use estimate::{Estimates, duration};

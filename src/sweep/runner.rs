@@ -4,8 +4,9 @@ use super::child::Job;
 use super::estimate::Estimates;
 use super::event::Event;
 use super::progress::Progress;
+use super::standing::LOOK;
 use super::verdict::{Exit, Verdict, verdict};
-use super::{Counts, Ended, Watcher};
+use super::{Ended, Watcher};
 use crate::config::Sweep;
 use crate::files::write_whole;
 use crate::results::{RunError, RunFolder, SweepTables, point_folder, read_summary, sweep_folder, write_tables};
@@ -58,8 +59,6 @@ pub enum SweepError {
 
 /// How often ends are looked for while no event comes.
 const TICK: Duration = Duration::from_millis(25);
-/// How often points of other processes, and the time left, are looked at.
-const LOOK: Duration = Duration::from_millis(500);
 
 /// Runs every point that is not finished.
 ///
@@ -93,30 +92,31 @@ pub fn run(sweep: &Sweep, options: &Options, watcher: &mut dyn Watcher) -> Resul
 }
 
 /// A job with what is known of it.
-struct Running {
-    job: Job,
-    progress: Progress,
+pub(super) struct Running {
+    pub(super) job: Job,
+    pub(super) progress: Progress,
 }
 
-struct Runner<'a> {
-    sweep: &'a Sweep,
-    options: &'a Options,
-    watcher: &'a mut dyn Watcher,
-    queue: VecDeque<usize>,
-    running: Vec<Running>,
+/// The books of a sweep that runs.
+pub(super) struct Runner<'a> {
+    pub(super) sweep: &'a Sweep,
+    pub(super) options: &'a Options,
+    pub(super) watcher: &'a mut dyn Watcher,
+    pub(super) queue: VecDeque<usize>,
+    pub(super) running: Vec<Running>,
     /// Points that other processes have.
-    held: Vec<usize>,
-    attempts: Vec<usize>,
-    done: usize,
-    failed: Vec<(usize, String)>,
-    stopping: bool,
-    waiting_said: bool,
-    looked: Instant,
-    estimates: Estimates,
-    seconds_left: Option<f64>,
+    pub(super) held: Vec<usize>,
+    pub(super) attempts: Vec<usize>,
+    pub(super) done: usize,
+    pub(super) failed: Vec<(usize, String)>,
+    pub(super) stopping: bool,
+    pub(super) waiting_said: bool,
+    pub(super) looked: Instant,
+    pub(super) estimates: Estimates,
+    pub(super) seconds_left: Option<f64>,
     // Kept, so that the channel stays open when nothing runs.
-    sender: Sender<(usize, usize, Event)>,
-    events: Receiver<(usize, usize, Event)>,
+    pub(super) sender: Sender<(usize, usize, Event)>,
+    pub(super) events: Receiver<(usize, usize, Event)>,
 }
 
 impl Runner<'_> {
@@ -155,32 +155,10 @@ impl Runner<'_> {
         Ok(Report { failed, done: self.done, left, interrupted: interrupt::requested(), tables })
     }
 
-    fn device(&self) -> &'static str {
+    /// What estimates go by.
+    pub(super) fn device(&self) -> &'static str {
         let first = self.options.devices.first();
         if first.is_some_and(|device| device.starts_with("cuda")) { "cuda" } else { "cpu" }
-    }
-
-    /// What earlier sweeps came to.
-    fn skip_finished(&mut self) {
-        let (results, points) = (&self.options.results, &self.sweep.points);
-        let mut diverged = Vec::new();
-        self.queue.retain(|&point| {
-            let summary = read_summary(&point_folder(results, &points[point])).unwrap_or_default();
-            match summary.get("status").map(String::as_str) {
-                Some("done") => self.done += 1,
-                Some("diverged") => diverged.push(point),
-                _ => return true,
-            }
-            false
-        });
-        if self.done > 0 {
-            self.watcher.note(&format!("{} of {} points were finished before", self.done, points.len()));
-        }
-        for point in diverged {
-            let label = self.sweep.label(point);
-            self.watcher.note(&format!("{label} diverged before; `strata train --force` on its points/ file runs it again"));
-            self.failed.push((point, "diverged".to_owned()));
-        }
     }
 
     /// Starts points while there is room.
@@ -312,51 +290,6 @@ impl Runner<'_> {
             self.look();
         }
         Ok(())
-    }
-
-    /// Looks after the points of other processes, and works out the time left.
-    fn look(&mut self) {
-        self.looked = Instant::now();
-        let (results, sweep) = (&self.options.results, self.sweep);
-        let free: Vec<usize> = self
-            .held
-            .iter()
-            .copied()
-            .filter(|&point| RunFolder::holder(&point_folder(results, &sweep.points[point])).is_none())
-            .collect();
-        self.held.retain(|point| !free.contains(point));
-        free.into_iter().for_each(|point| self.queue.push_front(point));
-        if self.queue.is_empty() && self.running.is_empty() && !self.held.is_empty() && !self.waiting_said {
-            self.waiting_said = true;
-            self.watcher.note(&format!("waiting for {} points that other processes run", self.held.len()));
-        }
-        self.estimate();
-        self.watcher.counts(&Counts {
-            done: self.done,
-            failed: self.failed.len(),
-            running: self.running.len(),
-            left: self.queue.len(),
-            held: self.held.len(),
-            seconds_left: self.seconds_left,
-        });
-    }
-
-    fn estimate(&mut self) {
-        let mut running = Vec::with_capacity(self.running.len());
-        for Running { job, progress } in &self.running {
-            let (passed, point) = (job.started.elapsed().as_secs_f64(), &self.sweep.points[job.point]);
-            // Before a part is done its time says nothing.
-            if progress.done() > 0.02 {
-                self.estimates.suppose(point, progress.done(), passed);
-                running.push(Some(passed * progress.left() / progress.done()));
-            } else {
-                running.push(self.estimates.seconds(point).map(|seconds| (seconds * progress.left() - passed).max(0.0)));
-            }
-        }
-        let queued = self.queue.iter().map(|&point| self.estimates.seconds(&self.sweep.points[point]));
-        let all: Option<Vec<f64>> = running.iter().copied().chain(queued).collect();
-        let longest = running.iter().flatten().copied().fold(0.0, f64::max);
-        self.seconds_left = all.map(|all| (all.iter().sum::<f64>() / self.options.jobs as f64).max(longest));
     }
 
     /// Stops what runs and waits for it.

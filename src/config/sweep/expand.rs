@@ -6,7 +6,7 @@ use super::random::Random;
 use super::scaling::{Solved, Target};
 use super::{Point, Sweep};
 use crate::config::experiment::{Architectures, Machine, build, build_shared};
-use crate::config::problem::Problem;
+use crate::config::problem::{Place, Problem};
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use toml::de::{DeTable, DeValue};
@@ -134,7 +134,8 @@ impl Expander<'_> {
         }
         let tries = random.tries();
         let met = self.met.as_ref().map_or_else(String::new, |met| format!("; they have {met}"));
-        let message = format!("of {tries} samples {kept} are distinct and within the limits, not {}{met}", random.count);
+        let message =
+            format!("of {tries} samples {kept} are distinct and within the limits, not {}{met}", random.count);
         Err(Problem::span(random.span.clone(), message).help("widen the ranges or the limits, or lower `count`"))
     }
 
@@ -189,7 +190,8 @@ impl Expander<'_> {
             let value = DeValue::parse(&setting.1).map_err(|error| Problem::at("sweep.scaling", error.to_string()))?;
             set(&mut table, setting.0, value)?;
         }
-        let experiment = build_shared(&table, self.name, self.machine, &mut self.architectures)?;
+        let built = build_shared(&table, self.name, self.machine, &mut self.architectures);
+        let experiment = built.map_err(|problem| self.blame(problem, sample, grid))?;
         if let Some((target, solved)) = &solved {
             values.extend(solved.values(experiment.scaling.total(), target.columns().len()));
         }
@@ -207,6 +209,18 @@ impl Expander<'_> {
         }
         self.sweep.points.push(Point { values, experiment, key, cost });
         Ok(())
+    }
+
+    /// A problem with a key that is swept is shown where its value stands in `[sweep]`.
+    fn blame(&self, problem: Problem, sample: &[(&str, Value)], grid: &[(&str, &Value)]) -> Problem {
+        let (Place::Key(key) | Place::Word(key)) = &problem.place else { return problem };
+        let of = |swept: &str| key == swept || key.starts_with(&format!("{swept}."));
+        let in_grid = grid.iter().find(|(swept, _)| of(swept)).map(|(_, value)| value.span());
+        let in_sample = sample.iter().find(|(swept, _)| of(swept)).map(|(_, value)| value.span());
+        match in_grid.or(in_sample) {
+            Some(span) => Problem { place: Place::Span(span), ..problem },
+            None => problem,
+        }
     }
 
     fn solve(&mut self, target: &Target, axis: usize, table: &DeTable) -> Result<Solved, Problem> {

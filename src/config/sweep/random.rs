@@ -136,8 +136,9 @@ fn collect<'a>(table: DeTable<'a>, prefix: &str, ranges: &mut Vec<(String, Sourc
                 let message = format!("`{key}` is drawn, so it is a range or a list, not {}", text_of(&other));
                 let allowed = ["count", "seed", "uniform", "log_uniform", "step", "digits"];
                 let problem = Problem::not_one_of(Place::Span(word.span()), message, word.get_ref(), &allowed);
-                return Err(Problem { place: Place::Span(span), ..problem }
-                    .help("a range: { uniform = [32, 256], step = 32 } or { log_uniform = [0.001, 1.0], digits = 2 }"));
+                return Err(Problem { place: Place::Span(span), ..problem }.help(
+                    "a range: { uniform = [32, 256], step = 32 } or { log_uniform = [0.001, 1.0], digits = 2 }",
+                ));
             }
         }
     }
@@ -148,12 +149,13 @@ impl Numbers {
     fn read(key: &str, table: Spanned<DeTable>) -> Result<Numbers, Problem> {
         let span = table.span();
         // A range of whole numbers gives whole numbers.
-        let whole = ["uniform", "log_uniform", "step"].iter().filter_map(|name| table.get_ref().get(*name)).all(|value| {
-            match value.get_ref() {
-                DeValue::Array(ends) => ends.iter().all(|end| end.get_ref().is_integer()),
-                value => value.is_integer(),
-            }
-        });
+        let whole =
+            ["uniform", "log_uniform", "step"].iter().filter_map(|name| table.get_ref().get(*name)).all(|value| {
+                match value.get_ref() {
+                    DeValue::Array(ends) => ends.iter().all(|end| end.get_ref().is_integer()),
+                    value => value.is_integer(),
+                }
+            });
         let keys = RangeKeys::deserialize(Deserializer::from(table))
             .map_err(|error| from_serde(&error, &format!("the range of {key}"), &[]))?;
         let problem = |message: &str| Err(Problem::span(span.clone(), format!("`{key}`: {message}")));

@@ -137,7 +137,15 @@ impl Target {
                 100.0 * off,
                 goal / 1e6,
             );
-            let help = format!("the unscaled network has {:.2} M; a larger `tolerance` (here {}) lets the point in, or leave the axis out", unscaled as f64 / 1e6, self.tolerance);
+            let finer = match by {
+                By::Width | By::Compound => "; a smaller `round` in [scaling] makes finer widths",
+                By::Depth | By::Resolution => "",
+            };
+            let help = format!(
+                "the unscaled network has {:.2} M; a larger `tolerance` (here {}) lets the point in{finer}",
+                unscaled as f64 / 1e6,
+                self.tolerance,
+            );
             return Err(Problem::span(self.span.clone(), message).help(help));
         }
         Ok(Solved { by, goal, value })
