@@ -128,8 +128,9 @@ impl Runner<'_> {
         self.estimates = Estimates::read(&self.options.results, self.sweep, self.device());
         self.look();
         while !(self.running.is_empty() && (self.stopping || self.queue.is_empty() && self.held.is_empty())) {
-            if interrupt::requested() {
+            if interrupt::requested() && !self.stopping {
                 self.stopping = true;
+                self.watcher.note("stopping: the points that run finish their step and save (again: stop at once)");
             }
             if self.stopping {
                 self.running.iter_mut().for_each(|running| running.job.stop());

@@ -189,3 +189,14 @@ fn a_value_that_cannot_be_is_shown_where_it_is_swept() {
         assert!(error.rendered.contains(&format!("| {shown}")), "{}", error.rendered);
     }
 }
+
+#[test]
+fn the_example_of_the_documentation_is_a_sweep() {
+    let text = include_str!("../../../docs/sweeps.md");
+    let example = text.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("widths.toml");
+    std::fs::write(&path, example).unwrap();
+    let sweep = Sweep::load(&path, &[], Machine::default()).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(sweep.points.len(), 5 * 2 * 3 * 2);
+}
