@@ -46,18 +46,19 @@ pub fn run(command: &Sweep, shared: &Shared) -> Result<Done> {
         return Ok(Done::Well);
     }
     interrupt::install()?;
+    let jobs = command.jobs.min(sweep.points.len());
     let cores = available_parallelism().map_or(1, NonZero::get);
     let options = Options {
         results: shared.results.clone(),
         program: std::env::current_exe()?,
         arguments: vec!["--results".into(), shared.results.clone().into()],
-        jobs: command.jobs,
-        threads: shared.threads_of_jobs().or((command.jobs > 1).then(|| (cores / command.jobs).max(1))),
+        jobs,
+        threads: shared.threads_of_jobs().or((jobs > 1).then(|| (cores / jobs).max(1))),
         devices,
         retries: command.retries,
         fail_fast: command.fail_fast,
     };
-    let mut view = View::new(&sweep, command.jobs, shared.quiet);
+    let mut view = View::new(&sweep, jobs, shared.quiet);
     view.begin(left_out(&sweep).as_deref());
     let report = strata::sweep::run(&sweep, &options, &mut view);
     view.clear();
@@ -80,7 +81,7 @@ fn finish(sweep: &Points, report: &Report) -> Result<Done> {
         folder.join("table.csv").display(),
     ))?;
     for (point, reason) in &report.failed {
-        eprintln!("failed: {}: {}", sweep.label(*point), reason.lines().next().unwrap_or_default());
+        eprintln!("failed: {}: {}", sweep.label(*point), reason.split("; the last").next().unwrap_or_default());
     }
     if report.interrupted {
         eprintln!("the sweep was stopped; the same command goes on from here");

@@ -208,6 +208,10 @@ impl Architectures {
             return Ok(known.clone());
         }
         let built = architecture(model.clone(), scaling, info)?;
+        // Samples may have thousands of networks, most of which are left out: what nobody holds is let go.
+        if self.0.len() >= 1000 {
+            self.0.retain(|_, known| Arc::strong_count(&known.network) > 1);
+        }
         self.0.insert(written, built.clone());
         Ok(built)
     }

@@ -120,7 +120,15 @@ impl RunFolder {
             .write(true)
             .open(&lock_path)
             .map_err(RunError::io("write", &lock_path))?;
-        match lock.try_lock() {
+        let mut taken = lock.try_lock();
+        // Somebody who only looks whether the folder is held has it for a moment.
+        for _ in 0..3 {
+            if matches!(taken, Err(TryLockError::WouldBlock)) {
+                std::thread::sleep(std::time::Duration::from_millis(10));
+                taken = lock.try_lock();
+            }
+        }
+        match taken {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 return Err(RunError::Held { path, holder: holder(&mut lock) });

@@ -35,7 +35,7 @@ pub fn verdict(exit: &Exit, status: Option<&str>, attempts_left: usize, stopping
         Some(code) if code == i32::from(HELD) => return Verdict::Held,
         _ if stopping => return Verdict::Stopped,
         // Bad input does not get better.
-        Some(2) => return Verdict::Failed("bad input, exit code 2".to_owned()),
+        Some(2) => return Verdict::Failed("was refused as bad input, exit code 2".to_owned()),
         Some(0) => "ended well but left no result".to_owned(),
         Some(code) if code == interrupt::EXIT_CODE => "was stopped from outside".to_owned(),
         Some(code) => format!("ended with exit code {code}"),

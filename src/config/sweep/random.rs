@@ -84,7 +84,7 @@ impl<'a> Random<'a> {
 
     /// So many draws are made before giving up.
     pub fn tries(&self) -> usize {
-        (50 * self.count).max(1000)
+        (50 * self.count).clamp(1000, 20_000)
     }
 
     /// The values of a draw as TOML texts; `None` for a value that is picked from a list.
