@@ -4,7 +4,7 @@
 use super::format::{accuracy, significant};
 use super::run_folder::{RunError, RunFolder};
 use super::stats::Spread;
-use super::summary::read_summary;
+use super::summary::{Status, read_summary};
 use super::table::Table;
 use crate::config::{Point, Sweep};
 use std::path::{Path, PathBuf};
@@ -63,14 +63,15 @@ pub fn status(results: &Path, point: &Point) -> Option<String> {
     read_summary(&point_folder(results, point))?.remove("status")
 }
 
-/// Writes `table.csv` and `summary.csv` into `sweeps/<name>/` below `results`.
+/// Writes `table.csv` and `summary.csv` into `sweeps/<name>/` below `results`. `failed` are the points that were given up: a
+/// process that was killed, or did not come to its run, leaves nothing that says so.
 ///
 /// # Errors
 /// As the file system says.
-pub fn write_tables(results: &Path, sweep: &Sweep) -> Result<SweepTables, RunError> {
+pub fn write_tables(results: &Path, sweep: &Sweep, failed: &[usize]) -> Result<SweepTables, RunError> {
     let folder = sweep_folder(results, sweep);
     std::fs::create_dir_all(&folder).map_err(RunError::io("make", &folder))?;
-    let points = points(results, sweep);
+    let points = points(results, sweep, failed);
     let summary = summary(&points, &sweep.columns);
     points.write(&folder.join("table.csv"))?;
     summary.write(&folder.join("summary.csv"))?;
@@ -78,13 +79,17 @@ pub fn write_tables(results: &Path, sweep: &Sweep) -> Result<SweepTables, RunErr
     Ok(SweepTables { points, summary, folder })
 }
 
-fn points(results: &Path, sweep: &Sweep) -> Table {
+fn points(results: &Path, sweep: &Sweep, failed: &[usize]) -> Table {
     let varied: Vec<usize> =
         (0..sweep.columns.len()).filter(|&index| !COLUMNS.contains(&sweep.columns[index].as_str())).collect();
     let names: Vec<&str> = varied.iter().map(|&index| sweep.columns[index].as_str()).chain(COLUMNS).collect();
     let mut table = Table::new(&names);
-    for point in &sweep.points {
+    for (index, point) in sweep.points.iter().enumerate() {
         let mut summary = read_summary(&point_folder(results, point)).unwrap_or_default();
+        let ended = summary.get("status").is_some_and(|status| ["done", "diverged"].contains(&status.as_str()));
+        if failed.contains(&index) && !ended {
+            summary.insert("status".to_owned(), Status::Failed.name().to_owned());
+        }
         let known = |column: &str| match column {
             "name" => point.experiment.name.clone(),
             "key" => point.key.clone(),

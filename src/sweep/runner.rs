@@ -124,7 +124,7 @@ impl Runner<'_> {
         let points = sweep_folder(&self.options.results, self.sweep).join("points");
         std::fs::create_dir_all(&points).map_err(RunError::io("make", &points))?;
         self.skip_finished();
-        write_tables(&self.options.results, self.sweep)?;
+        self.write_tables()?;
         self.estimates = Estimates::read(&self.options.results, self.sweep, self.device());
         self.look();
         while !(self.running.is_empty() && (self.stopping || self.queue.is_empty() && self.held.is_empty())) {
@@ -149,7 +149,7 @@ impl Runner<'_> {
                 self.look();
             }
         }
-        let tables = write_tables(&self.options.results, self.sweep)?;
+        let tables = self.write_tables()?;
         let left = self.sweep.points.len() - self.done - self.failed.len();
         self.failed.sort_by_key(|(point, _)| *point);
         let failed = std::mem::take(&mut self.failed);
@@ -287,10 +287,15 @@ impl Runner<'_> {
             self.stopping = true;
         }
         if !matches!(verdict, Verdict::Held) {
-            write_tables(&self.options.results, self.sweep)?;
+            self.write_tables()?;
             self.look();
         }
         Ok(())
+    }
+
+    fn write_tables(&self) -> Result<SweepTables, RunError> {
+        let failed: Vec<usize> = self.failed.iter().map(|(point, _)| *point).collect();
+        write_tables(&self.options.results, self.sweep, &failed)
     }
 
     /// Stops what runs and waits for it.

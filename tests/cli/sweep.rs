@@ -115,6 +115,7 @@ fn a_point_that_fails_for_good_is_said_and_fails_the_sweep() {
     assert_eq!(ran.code, Some(1), "{}", ran.err);
     assert!(ran.err.contains("FAILED") && ran.err.contains("failed: seed="), "{}", ran.err);
     assert!(ran.out.contains("1 of 2 points done, 1 failed"), "{}", ran.out);
+    assert_eq!(statuses(&place).into_iter().collect::<BTreeSet<_>>(), ["done", "failed"].map(str::to_owned).into());
     let log = place.path("results/sweeps/grid/points").join(run.file_name().unwrap()).with_extension("log");
     assert!(std::fs::read_to_string(log).unwrap().contains("multiply-adds"));
     // The same command makes the rest.
