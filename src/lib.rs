@@ -1,7 +1,8 @@
 //! Strata: experiments on deep convolutional architectures, on libtorch.
 //!
 //! An experiment file describes a network, data and a recipe ([`config`]); the network is plain data ([`arch`]); from it a
-//! tch graph is built ([`model`]), trained ([`train`]) on a dataset ([`data`]), and its tables are written ([`results`]).
+//! tch graph is built ([`model`]), trained ([`train`]) on a dataset ([`data`]), and its tables are written ([`results`]). A
+//! sweep runs many ([`sweep`]).
 
 pub mod arch;
 pub mod config;
@@ -10,5 +11,6 @@ pub mod files;
 pub mod model;
 pub mod random;
 pub mod results;
+pub mod sweep;
 pub mod torch;
 pub mod train;

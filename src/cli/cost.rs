@@ -105,15 +105,21 @@ pub fn render(format: Format, header: &[&str], lines: &[Vec<String>]) -> Result<
         }
         return Ok(String::from_utf8(writer.into_inner()?)?);
     }
-    let grouped = |text: &String| if is_count(text) { with_spaces(text) } else { text.clone() };
+    // A key is no number, not even where it happens to have digits alone.
+    let is_number = |index: usize, text: &str| is_count(text) && header.get(index).is_none_or(|name| *name != "key");
+    let grouped = |(index, text): (usize, &String)| match is_number(index, text) {
+        true => with_spaces(text),
+        false => text.clone(),
+    };
     let mut table = Table::new();
     table.load_style(if let Format::Markdown = format { presets::ASCII_MARKDOWN } else { presets::NOTHING });
     table.set_header(header.to_vec());
     for line in lines {
-        table.add_row(line.iter().map(grouped).collect::<Vec<_>>());
+        table.add_row(line.iter().enumerate().map(grouped).collect::<Vec<_>>());
     }
     for index in 0..header.len() {
-        let numbers = lines.iter().filter_map(|line| line.get(index)).all(|text| text.is_empty() || is_count(text));
+        let numbers =
+            lines.iter().filter_map(|line| line.get(index)).all(|text| text.is_empty() || is_number(index, text));
         if let (true, Some(column)) = (numbers, table.column_mut(index)) {
             column.set_cell_alignment(CellAlignment::Right);
         }

@@ -10,6 +10,7 @@ mod progress;
 mod runs;
 pub mod show;
 pub mod sweep;
+mod sweep_view;
 pub mod tables;
 pub mod train;
 
@@ -132,16 +133,20 @@ impl Shared {
         }
     }
 
-    /// A command of this program with the options that a run of its own needs.
-    pub fn child<'a>(&self, command: &'a mut std::process::Command) -> &'a mut std::process::Command {
-        command.arg("--results").arg(&self.results).arg("--device").arg(&self.device);
-        if let Some(threads) = self.threads {
-            command.arg("--threads").arg(threads.to_string());
-        }
-        if self.quiet {
-            command.arg("--quiet");
-        }
-        command
+    /// The devices that the points of a sweep take in turn: with `auto` and `cuda` every GPU there is.
+    pub fn job_devices(&self) -> Result<Vec<String>> {
+        // What is wrong with --device or --threads is said before anything runs.
+        let device = self.device()?;
+        let all = match (self.device.as_str(), cuda::load_if_present()) {
+            ("auto" | "cuda", cuda::CudaStatus::Available { devices }) if device.is_cuda() => devices,
+            _ => return Ok(vec![if device == Device::Cpu { "cpu".to_owned() } else { self.device.clone() }]),
+        };
+        Ok((0..all).map(|number| format!("cuda:{number}")).collect())
+    }
+
+    /// `--threads`, where it was given.
+    pub fn threads_of_jobs(&self) -> Option<usize> {
+        self.threads.and_then(|threads| usize::try_from(threads).ok())
     }
 
     /// Reads the experiment that a path or a name stands for.
@@ -236,6 +241,8 @@ pub enum Done {
     WithFailures,
     /// Stopped by a signal.
     Interrupted,
+    /// Another process has the run: for a sweep, which comes back to it.
+    Held,
 }
 
 /// Says what went wrong and finds the exit code for it.
@@ -244,6 +251,7 @@ pub fn exit_code(result: Result<Done>) -> ExitCode {
         Ok(Done::Well) => ExitCode::SUCCESS,
         Ok(Done::WithFailures) => ExitCode::from(FAILED),
         Ok(Done::Interrupted) => ExitCode::from(interrupt::EXIT_CODE as u8),
+        Ok(Done::Held) => ExitCode::from(strata::sweep::HELD),
         Err(error) => {
             match error.downcast_ref::<ConfigError>() {
                 Some(error) => eprintln!("{error}"),

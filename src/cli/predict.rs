@@ -74,8 +74,9 @@ fn network(command: &Predict, shared: &Shared, device: Device, input: Option<[i6
     if let Some(input) = input {
         let mut plan = experiment.network.plan.clone();
         plan.input = input.map(|side| side as usize);
-        experiment.network = strata::arch::Network::new(plan)
+        let network = strata::arch::Network::new(plan)
             .map_err(|error| Usage(format!("the network cannot take an input of {input:?}: {error}")))?;
+        experiment.network = network.into();
     }
     let mut model = build(&experiment, device)?;
     match (&command.weights, weights) {

@@ -1,24 +1,31 @@
 //! `strata sweep FILE`
 
 use super::cost::{Format, render};
-use super::{Done, Shared, locate, machine, print};
-use anyhow::{Context, Result};
+use super::sweep_view::View;
+use super::{Done, Shared, Usage, locate, machine, print};
+use anyhow::{Result, bail};
 use clap::Args;
-use std::io::IsTerminal;
-use std::process::{Child, Command, ExitStatus};
-use std::time::Duration;
+use std::num::NonZero;
+use std::thread::available_parallelism;
 use strata::config::Sweep as Points;
-use strata::results::{status, write_sweep_table};
+use strata::results::{SweepTables, Table, status};
+use strata::sweep::{Estimates, Options, Report, duration};
 use strata::train::interrupt;
 
+/// Every point is a process of its own: what ends one leaves the others alone. Finished points are skipped, interrupted ones
+/// resumed. Ctrl-C stops cleanly; the same command goes on. Sweeps on one results folder share the work.
 #[derive(Args)]
+#[command(verbatim_doc_comment)]
 pub struct Sweep {
     /// Experiment file with a [sweep] table, or its name
     #[arg(value_name = "FILE")]
     file: String,
-    /// List the points with their cost and how they stand; run nothing
+    /// List the points with their cost, how they stand and how long they may take; run nothing
     #[arg(long)]
     dry_run: bool,
+    /// So many points at once; the cores are divided among them, GPUs taken in turn
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    jobs: usize,
     /// How often a point that failed is tried again
     #[arg(long, value_name = "N", default_value_t = 1)]
     retries: usize,
@@ -28,112 +35,133 @@ pub struct Sweep {
 }
 
 pub fn run(command: &Sweep, shared: &Shared) -> Result<Done> {
+    if !(1..=1024).contains(&command.jobs) {
+        bail!(Usage(format!("--jobs takes 1 to 1024, not {}", command.jobs)));
+    }
     let sweep = Points::load(&locate(&command.file)?, &shared.set, machine())?;
+    let devices = shared.job_devices()?;
     if command.dry_run {
-        print(&listed(&sweep, shared)?)?;
+        let kind = if devices.iter().any(|device| device.starts_with("cuda")) { "cuda" } else { "cpu" };
+        print(&listed(&sweep, shared, kind, command.jobs)?)?;
         return Ok(Done::Well);
     }
     interrupt::install()?;
-    let mut failed = Vec::new();
-    for (index, point) in sweep.points.iter().enumerate() {
-        let label = label(&sweep, index);
-        let place = format!("{}/{} {label}", index + 1, sweep.points.len());
-        if status(&shared.results, &sweep, index).as_deref() == Some("done") {
-            eprintln!("sweep {place}: finished before");
-            continue;
-        }
-        eprintln!("sweep {place}");
-        // Each point is a process of its own: whatever kills it leaves the sweep alive.
-        let folder = shared.results.join("sweeps").join(&sweep.name).join("points");
-        std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        let file = folder.join(format!("{}.toml", point.experiment.key()));
-        strata::files::write_whole(&file, point.experiment.to_toml().to_string().as_bytes())
-            .with_context(|| format!("cannot write {}", file.display()))?;
-        for attempt in 0..=command.retries {
-            let ended = wait(shared.child(Command::new(std::env::current_exe()?).arg("train").arg(&file)).spawn()?)?;
-            write_sweep_table(&shared.results, &sweep)?;
-            if ended.code() == Some(interrupt::EXIT_CODE) || interrupt::requested() {
-                eprintln!("sweep stopped at {place}; the same command goes on from here");
-                return Ok(Done::Interrupted);
-            }
-            let diverged = status(&shared.results, &sweep, index).as_deref() == Some("diverged");
-            if ended.success() || diverged {
-                if diverged {
-                    failed.push(format!("{label} diverged"));
-                }
-                break;
-            }
-            // Bad input does not get better.
-            let again = attempt < command.retries && ended.code() != Some(2);
-            eprintln!("sweep {place}: {}{}", how(ended), if again { "; trying again" } else { "" });
-            if !again {
-                failed.push(format!("{label}: {}", how(ended)));
-                break;
-            }
-        }
-        if command.fail_fast && !failed.is_empty() {
-            break;
-        }
-    }
-    let table = write_sweep_table(&shared.results, &sweep)?;
-    print(&format!("{} points, {} failed → {}\n", sweep.points.len(), failed.len(), table.display()))?;
-    for failure in &failed {
-        eprintln!("failed: {failure}");
-    }
-    Ok(if failed.is_empty() { Done::Well } else { Done::WithFailures })
+    let jobs = command.jobs.min(sweep.points.len());
+    let cores = available_parallelism().map_or(1, NonZero::get);
+    let options = Options {
+        results: shared.results.clone(),
+        program: std::env::current_exe()?,
+        arguments: vec!["--results".into(), shared.results.clone().into()],
+        jobs,
+        threads: shared.threads_of_jobs().or((jobs > 1).then(|| (cores / jobs).max(1))),
+        devices,
+        retries: command.retries,
+        fail_fast: command.fail_fast,
+    };
+    let mut view = View::new(&sweep, jobs, shared.quiet);
+    view.begin(left_out(&sweep).as_deref());
+    let report = strata::sweep::run(&sweep, &options, &mut view);
+    view.clear();
+    finish(&sweep, &report?)
 }
 
-/// Waits for a point; a request to stop that reached the sweep alone is passed on.
-fn wait(mut child: Child) -> Result<ExitStatus> {
-    let mut told = false;
-    loop {
-        if let Some(ended) = child.try_wait()? {
-            return Ok(ended);
-        }
-        if interrupt::requested() && !told {
-            told = true;
-            // A terminal's Ctrl-C has reached the child already; a second would cut its step short.
-            if !std::io::stdin().is_terminal() {
-                let _ = Command::new("kill").arg("-TERM").arg(child.id().to_string()).status();
-            }
-        }
-        std::thread::sleep(Duration::from_millis(50));
+/// The table of settings, where everything lies, and what went wrong.
+fn finish(sweep: &Points, report: &Report) -> Result<Done> {
+    let SweepTables { summary, folder, .. } = &report.tables;
+    let count = |number: usize, what: &str| if number > 0 { format!(", {number} {what}") } else { String::new() };
+    print(&format!(
+        "{}\n{}: {} of {} points done{}{} → {}, {}\n",
+        means(summary)?,
+        sweep.name,
+        report.done,
+        sweep.points.len(),
+        count(report.failed.len(), "failed"),
+        count(report.left, "not finished"),
+        folder.join("summary.csv").display(),
+        folder.join("table.csv").display(),
+    ))?;
+    for (point, reason) in &report.failed {
+        eprintln!("failed: {}: {}", sweep.label(*point), reason.split("; the last").next().unwrap_or_default());
     }
-}
-
-fn label(sweep: &Points, index: usize) -> String {
-    let Some(point) = sweep.points.get(index) else { return String::new() };
-    let short = |text: &String| if text.len() > 40 { "…".to_owned() } else { text.clone() };
-    let pairs = sweep.keys.iter().zip(&point.values).map(|(key, value)| format!("{key}={}", short(value)));
-    pairs.collect::<Vec<_>>().join(" ")
-}
-
-fn how(ended: ExitStatus) -> String {
-    match ended.code() {
-        Some(code) => format!("ended with exit code {code}"),
-        None => format!("was ended by a signal ({ended})"),
+    if report.interrupted {
+        eprintln!("the sweep was stopped; the same command goes on from here");
+        return Ok(Done::Interrupted);
     }
+    Ok(if report.failed.is_empty() { Done::Well } else { Done::WithFailures })
 }
 
-fn listed(sweep: &Points, shared: &Shared) -> Result<String> {
-    let mut header: Vec<&str> = sweep.keys.iter().map(String::as_str).collect();
-    header.extend(["key", "params", "macs", "epochs", "status"]);
-    let lines: Vec<Vec<String>> = sweep
-        .points
+/// The summary for people: mean ± standard deviation of the accuracies in per cent.
+fn means(summary: &Table) -> Result<String> {
+    let result = |name: &&String| name.ends_with("_mean") || name.ends_with("_std");
+    let bound = |name: &&String| name.ends_with("_low") || name.ends_with("_high");
+    let plain: Vec<&str> =
+        summary.columns.iter().filter(|name| !result(name) && !bound(name)).map(String::as_str).collect();
+    let shown = [("val_top1", "validation Top-1, %"), ("test_top1", "test Top-1, %"), ("seconds", "seconds")];
+    let cell = |row: &Vec<String>, name: &str| summary.column(name).and_then(|column| row.get(column)).cloned();
+    let lines: Vec<Vec<String>> = summary
+        .rows
         .iter()
-        .enumerate()
-        .map(|(index, point)| {
-            let cost = point.experiment.network.cost();
-            let mut line = point.values.clone();
-            line.extend([
-                point.experiment.key(),
-                cost.params.to_string(),
-                cost.macs.to_string(),
-                point.experiment.train.epochs.to_string(),
-                status(&shared.results, sweep, index).unwrap_or_default(),
-            ]);
+        .map(|row| {
+            let mut line: Vec<String> = plain.iter().map(|name| cell(row, name).unwrap_or_default()).collect();
+            for (name, _) in shown {
+                let number = |part: &str| cell(row, &format!("{name}_{part}"))?.parse::<f64>().ok();
+                let (scale, digits) = if name == "seconds" { (1.0, 1) } else { (100.0, 2) };
+                line.push(match (number("mean"), number("std")) {
+                    (Some(mean), Some(std)) => format!("{:.digits$} ± {:.digits$}", scale * mean, scale * std),
+                    (Some(mean), None) => format!("{:.digits$}", scale * mean),
+                    _ => String::new(),
+                });
+            }
             line
         })
         .collect();
+    let header: Vec<&str> = plain.iter().copied().chain(shown.map(|(_, title)| title)).collect();
     render(Format::Table, &header, &lines)
+}
+
+/// What of the sweep's table became no point.
+fn left_out(sweep: &Points) -> Option<String> {
+    let parts: Vec<String> = [(sweep.left_out, "outside the limits"), (sweep.repeats, "repeating others")]
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, why)| format!("{count} {why}"))
+        .collect();
+    (!parts.is_empty()).then(|| format!("left out: {}", parts.join(", ")))
+}
+
+fn listed(sweep: &Points, shared: &Shared, device: &str, jobs: usize) -> Result<String> {
+    let mut header: Vec<&str> = sweep.columns.iter().map(String::as_str).collect();
+    header.extend(["key", "params", "macs", "epochs", "time", "status"]);
+    let estimates = Estimates::read(&shared.results, sweep, device);
+    let (mut total, mut left) = (Some(0.0), 0);
+    let mut lines = Vec::with_capacity(sweep.points.len());
+    for point in &sweep.points {
+        let seconds = estimates.seconds(point);
+        let status = status(&shared.results, point).unwrap_or_default();
+        if !["done", "diverged"].contains(&status.as_str()) {
+            left += 1;
+            total = total.zip(seconds).map(|(total, seconds)| total + seconds);
+        }
+        let mut line = point.values.clone();
+        line.extend([
+            point.key.clone(),
+            point.cost.params.to_string(),
+            point.cost.macs.to_string(),
+            point.experiment.train.epochs.to_string(),
+            seconds.map_or_else(|| "?".to_owned(), duration),
+            status,
+        ]);
+        lines.push(line);
+    }
+    let mut text = render(Format::Table, &header, &lines)?;
+    let time = match total {
+        Some(total) => format!("about {}, estimated from finished runs", duration(total / jobs as f64)),
+        None => format!(
+            "the time is not known: `strata train` on any experiment with --results {} gives a rate to go by",
+            shared.results.display()
+        ),
+    };
+    text.push_str(&format!("\n{} points, {left} to run; {time}\n", sweep.points.len()));
+    text.extend(left_out(sweep).map(|out| format!("{out}\n")));
+    Ok(text)
 }

@@ -5,7 +5,8 @@ use super::{Done, Shared, print};
 use anyhow::Result;
 use clap::Args;
 use strata::config::Experiment;
-use strata::results::Status;
+use strata::results::{RunError, Status};
+use strata::sweep::event::{Event, Reporter, stop_with_stdin};
 use strata::train::{Outcome, RunOptions, TrainError, interrupt};
 use strata::{data, train};
 
@@ -17,6 +18,9 @@ pub struct Train {
     /// Run again what is finished
     #[arg(long)]
     force: bool,
+    /// For `strata sweep`: events on standard output; stop when standard input closes
+    #[arg(long, hide = true)]
+    events: bool,
 }
 
 pub fn run(command: &Train, shared: &Shared) -> Result<Done> {
@@ -29,18 +33,32 @@ pub fn run(command: &Train, shared: &Shared) -> Result<Done> {
         force: command.force,
     };
     interrupt::install()?;
+    if command.events {
+        stop_with_stdin();
+    }
     let mut failed = false;
     let several = experiments.len() > 1;
     for experiment in &experiments {
         let mut progress = Progress::new(shared.quiet);
-        match train::run(experiment, &options, &mut progress) {
+        let result = match command.events {
+            true => train::run(experiment, &options, &mut Reporter::new(&mut progress)),
+            false => train::run(experiment, &options, &mut progress),
+        };
+        match result {
             Ok(outcome) => {
-                print(&line(experiment, &outcome))?;
+                match command.events {
+                    true => Event::Ended { status: outcome.status.name().to_owned() }.tell(),
+                    false => print(&line(experiment, &outcome))?,
+                }
                 match outcome.status {
                     Status::Interrupted => return Ok(Done::Interrupted),
                     Status::Done => {}
                     Status::Diverged | Status::Failed => failed = true,
                 }
+            }
+            Err(TrainError::Folder(RunError::Held { holder, .. })) if command.events => {
+                Event::Held { by: holder }.tell();
+                return Ok(Done::Held);
             }
             // What is wrong with the input of one is likely wrong with all.
             Err(error @ (TrainError::Data(_) | TrainError::Folder(_))) => return Err(error.into()),

@@ -8,9 +8,12 @@ use super::problem::{ConfigError, Problem, Source, from_serde};
 use super::train::{Train, TrainKeys};
 use crate::arch::rows::Row;
 use crate::arch::{Network, Scaling};
+use crate::data::Info;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
+use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, Deserializer};
 
@@ -21,11 +24,11 @@ pub struct Experiment {
     pub seed: u64,
     pub data: Data,
     pub origin: Origin,
-    /// Scaled and with every shape known.
-    pub network: Network,
+    /// Scaled and with every shape known; the points of a sweep that have the same network share it.
+    pub network: Arc<Network>,
     pub train: Train,
     pub expect: Option<Expect>,
-    scaling: Scaling,
+    pub(super) scaling: Scaling,
     /// The input before scaling.
     base_input: [usize; 3],
     overrides: toml::Table,
@@ -143,9 +146,18 @@ impl Experiment {
 const MAX_PARAMS: u64 = 100_000_000_000;
 
 pub(super) fn build(root: &DeTable, name: &str, machine: Machine) -> Result<Experiment, Problem> {
-    let mut root = root.clone();
-    let whole = Spanned::new(0..0, root.clone());
-    let keys = Keys::deserialize(Deserializer::from(whole)).map_err(|error| from_serde(&error, "", &[]))?;
+    build_shared(root, name, machine, &mut Architectures::default())
+}
+
+/// As [`build`], with the networks that were built for other experiments.
+pub(super) fn build_shared(
+    root: &DeTable,
+    name: &str,
+    machine: Machine,
+    known: &mut Architectures,
+) -> Result<Experiment, Problem> {
+    let keys = Keys::deserialize(Deserializer::from(Spanned::new(0..0, root.clone())))
+        .map_err(|error| from_serde(&error, "", &[]))?;
     if keys.seed > i64::MAX as u64 {
         return Err(Problem::at("seed", format!("a seed is between 0 and {}", i64::MAX)));
     }
@@ -153,29 +165,73 @@ pub(super) fn build(root: &DeTable, name: &str, machine: Machine) -> Result<Expe
     check_name(&name)?;
     keys.data.check()?;
     let info = keys.data.info()?;
-    let model = match root.remove_entry("model") {
-        Some((_, value)) if value.get_ref().is_table() => {
-            let span = value.span();
-            let DeValue::Table(table) = value.into_inner() else { return Err(Problem::at("model", "not a table")) };
-            model::read(Spanned::new(span, table), info.shape, info.classes)?
-        }
-        _ => return Err(Problem::at("model", "`model` is a table: [model]")),
+    if let Some(expect) = &keys.expect {
+        expect.check()?;
+    }
+    let Some(model) = root.get("model").filter(|value| value.get_ref().is_table()) else {
+        return Err(Problem::at("model", "`model` is a table: [model]"));
     };
+    let architecture = known.get(model, &keys.scaling, info)?;
+    let train = keys.train.resolve(machine.native_bf16)?;
+    Ok(Experiment {
+        name,
+        seed: keys.seed,
+        data: keys.data,
+        origin: architecture.origin,
+        network: architecture.network,
+        train,
+        expect: keys.expect,
+        scaling: keys.scaling,
+        base_input: architecture.base_input,
+        overrides: architecture.overrides,
+    })
+}
+
+/// A `[model]` with its `[scaling]`, built.
+#[derive(Clone)]
+struct Architecture {
+    origin: Origin,
+    network: Arc<Network>,
+    base_input: [usize; 3],
+    overrides: toml::Table,
+}
+
+/// Networks by what they were written as: most points of a sweep have the network of another.
+#[derive(Default)]
+pub(super) struct Architectures(HashMap<String, Architecture>);
+
+impl Architectures {
+    fn get(&mut self, model: &Spanned<DeValue>, scaling: &Scaling, info: &Info) -> Result<Architecture, Problem> {
+        // Places in the text are part of this, which costs a hit now and then but never mixes two up.
+        let written = format!("{} {scaling:?} {model:?}", info.name);
+        if let Some(known) = self.0.get(&written) {
+            return Ok(known.clone());
+        }
+        let built = architecture(model.clone(), scaling, info)?;
+        // Samples may have thousands of networks, most of which are left out: what nobody holds is let go.
+        if self.0.len() >= 1000 {
+            self.0.retain(|_, known| Arc::strong_count(&known.network) > 1);
+        }
+        self.0.insert(written, built.clone());
+        Ok(built)
+    }
+}
+
+fn architecture(model: Spanned<DeValue>, scaling: &Scaling, info: &Info) -> Result<Architecture, Problem> {
+    let span = model.span();
+    let DeValue::Table(table) = model.into_inner() else { return Err(Problem::at("model", "not a table")) };
+    let model = model::read(Spanned::new(span, table), info.shape, info.classes)?;
     // An image folder has the classes that it has: they are counted when it is loaded.
     if model.plan.classes < info.classes && info.name != "imagenet" {
         let message =
             format!("{} has {} classes; a network of {} cannot name them", info.name, info.classes, model.plan.classes);
         return Err(Problem::at("model.classes", message));
     }
-    if let Some(expect) = &keys.expect {
-        expect.check()?;
-    }
-    let train = keys.train.resolve(machine.native_bf16)?;
     let base_input = model.plan.input;
     let mut plan = model.plan;
     // Scaling lifts widths and repeats to 1 at least; rows that are not scaled are judged as they are written.
-    if !keys.scaling.is_identity() {
-        keys.scaling.apply(&mut plan).map_err(|error| Problem::at("scaling", error.to_string()))?;
+    if !scaling.is_identity() {
+        scaling.apply(&mut plan).map_err(|error| Problem::at("scaling", error.to_string()))?;
         model::check_sides("scaling", plan.input)?;
     }
     let labels: Vec<String> = plan.rows.iter().map(|row| row.name().first().unwrap_or(row.op()).to_owned()).collect();
@@ -187,20 +243,9 @@ pub(super) fn build(root: &DeTable, name: &str, machine: Machine) -> Result<Expe
     let params = network.cost().params.saturating_add(network.aux_cost().params);
     if params > MAX_PARAMS {
         let message = format!("the network has {params} parameters; more than {MAX_PARAMS} fit nowhere");
-        return Err(Problem::at(if keys.scaling.is_identity() { "model" } else { "scaling" }, message));
+        return Err(Problem::at(if scaling.is_identity() { "model" } else { "scaling" }, message));
     }
-    Ok(Experiment {
-        name,
-        seed: keys.seed,
-        data: keys.data,
-        origin: model.origin,
-        network,
-        train,
-        expect: keys.expect,
-        scaling: keys.scaling,
-        base_input,
-        overrides: model.overrides,
-    })
+    Ok(Architecture { origin: model.origin, network: Arc::new(network), base_input, overrides: model.overrides })
 }
 
 /// A name becomes a folder, so it stays below the one it is put in.

@@ -15,5 +15,5 @@ pub use run_folder::{EPOCH_COLUMNS, EpochRow, RunError, RunFolder};
 pub use run_info::{RunInfo, utc_now};
 pub use stats::Spread;
 pub use summary::{Status, Summary, read_summary};
-pub use sweep_table::{status, write_sweep_table};
+pub use sweep_table::{SweepTables, point_folder, status, sweep_folder, write_tables};
 pub use table::Table;

@@ -70,6 +70,13 @@ impl EpochRow {
     }
 }
 
+/// What the holder of a lock wrote into it.
+fn holder(lock: &mut File) -> String {
+    let mut name = String::new();
+    let _ = lock.read_to_string(&mut name);
+    if name.is_empty() { "another process".to_owned() } else { name }
+}
+
 /// An open run folder; other processes are kept out until it is dropped.
 #[derive(Debug)]
 pub struct RunFolder {
@@ -81,7 +88,21 @@ pub struct RunFolder {
 impl RunFolder {
     /// Where an experiment's run lies below a results folder.
     pub fn place(results: &Path, experiment: &Experiment) -> PathBuf {
-        results.join("runs").join(&experiment.name).join(experiment.key())
+        RunFolder::place_of(results, &experiment.name, &experiment.key())
+    }
+
+    /// The same for an experiment whose key is known.
+    pub fn place_of(results: &Path, name: &str, key: &str) -> PathBuf {
+        results.join("runs").join(name).join(key)
+    }
+
+    /// Who holds a run folder, if anybody does. It may be let go, or taken, in the next moment.
+    pub fn holder(path: &Path) -> Option<String> {
+        let mut lock = File::open(path.join(".lock")).ok()?;
+        match lock.try_lock_shared() {
+            Err(TryLockError::WouldBlock) => Some(holder(&mut lock)),
+            _ => None,
+        }
     }
 
     /// Opens the folder of an experiment, making it where it is missing.
@@ -99,13 +120,18 @@ impl RunFolder {
             .write(true)
             .open(&lock_path)
             .map_err(RunError::io("write", &lock_path))?;
-        match lock.try_lock() {
+        let mut taken = lock.try_lock();
+        // Somebody who only looks whether the folder is held has it for a moment.
+        for _ in 0..3 {
+            if matches!(taken, Err(TryLockError::WouldBlock)) {
+                std::thread::sleep(std::time::Duration::from_millis(10));
+                taken = lock.try_lock();
+            }
+        }
+        match taken {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                let mut holder = String::new();
-                let _ = lock.read_to_string(&mut holder);
-                let holder = if holder.is_empty() { "another process".to_owned() } else { holder };
-                return Err(RunError::Held { path, holder });
+                return Err(RunError::Held { path, holder: holder(&mut lock) });
             }
             Err(TryLockError::Error(error)) => return Err(RunError::io("lock", &lock_path)(error)),
         }

@@ -1,17 +1,20 @@
-//! `table.csv` of a sweep: a row a point, written anew after every point that ends.
+//! Tables of a sweep, written anew after every point that ends: `table.csv` with a row a point, `summary.csv` with a row for
+//! each setting, over its seeds.
 
+use super::format::{accuracy, significant};
 use super::run_folder::{RunError, RunFolder};
-use super::summary::read_summary;
-use crate::config::Sweep;
-use crate::files::write_whole;
+use super::stats::Spread;
+use super::summary::{Status, read_summary};
+use super::table::Table;
+use crate::config::{Point, Sweep};
 use std::path::{Path, PathBuf};
 
-/// Columns behind the varied keys; `status` is empty for a point that has not run.
+/// Columns behind what varies; `status` is empty for a point that has not run.
 const COLUMNS: [&str; 16] = [
+    "seed",
     "name",
     "key",
     "status",
-    "seed",
     "params",
     "macs",
     "epochs",
@@ -26,44 +29,146 @@ const COLUMNS: [&str; 16] = [
     "precision",
 ];
 
-/// How a point of a sweep stands.
-pub fn status(results: &Path, sweep: &Sweep, index: usize) -> Option<String> {
-    let point = sweep.points.get(index)?;
-    read_summary(&RunFolder::place(results, &point.experiment))?.get("status").cloned()
+/// Results that are averaged over seeds, and whether the interval of the mean is given.
+const RESULTS: [(&str, bool); 7] = [
+    ("val_top1", true),
+    ("val_top5", true),
+    ("val_loss", true),
+    ("test_top1", true),
+    ("test_top5", true),
+    ("test_loss", true),
+    ("seconds", false),
+];
+
+/// Both tables of a sweep, and where they lie.
+#[derive(Clone, Debug)]
+pub struct SweepTables {
+    pub points: Table,
+    pub summary: Table,
+    pub folder: PathBuf,
 }
 
-/// Writes `sweeps/<name>/table.csv` below `results`.
+/// The folder of a sweep below `results`.
+pub fn sweep_folder(results: &Path, sweep: &Sweep) -> PathBuf {
+    results.join("sweeps").join(&sweep.name)
+}
+
+/// The run folder of a point.
+pub fn point_folder(results: &Path, point: &Point) -> PathBuf {
+    RunFolder::place_of(results, &point.experiment.name, &point.key)
+}
+
+/// How a point of a sweep stands; `None` for one that has not ended yet.
+pub fn status(results: &Path, point: &Point) -> Option<String> {
+    read_summary(&point_folder(results, point))?.remove("status")
+}
+
+/// Writes `table.csv` and `summary.csv` into `sweeps/<name>/` below `results`. `failed` are the points that were given up: a
+/// process that was killed, or did not come to its run, leaves nothing that says so.
 ///
 /// # Errors
 /// As the file system says.
-pub fn write_sweep_table(results: &Path, sweep: &Sweep) -> Result<PathBuf, RunError> {
-    let folder = results.join("sweeps").join(&sweep.name);
+pub fn write_tables(results: &Path, sweep: &Sweep, failed: &[usize]) -> Result<SweepTables, RunError> {
+    let folder = sweep_folder(results, sweep);
     std::fs::create_dir_all(&folder).map_err(RunError::io("make", &folder))?;
-    let path = folder.join("table.csv");
-    let text = table(results, sweep).map_err(|error| RunError::io("write", &path)(error.into()))?;
-    write_whole(&path, text.as_bytes()).map_err(RunError::io("write", &path))?;
-    Ok(path)
+    let points = points(results, sweep, failed);
+    let summary = summary(&points, &sweep.columns);
+    points.write(&folder.join("table.csv"))?;
+    summary.write(&folder.join("summary.csv"))?;
+    // Pictures of the sweep are drawn here, from the tables just written.
+    Ok(SweepTables { points, summary, folder })
 }
 
-fn table(results: &Path, sweep: &Sweep) -> Result<String, csv::Error> {
-    let shown: Vec<usize> =
-        (0..sweep.keys.len()).filter(|&index| !COLUMNS.contains(&sweep.keys[index].as_str())).collect();
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    writer.write_record(shown.iter().map(|&index| sweep.keys[index].as_str()).chain(COLUMNS))?;
-    for point in &sweep.points {
-        let summary = read_summary(&RunFolder::place(results, &point.experiment)).unwrap_or_default();
-        let cost = point.experiment.network.cost();
+fn points(results: &Path, sweep: &Sweep, failed: &[usize]) -> Table {
+    let varied: Vec<usize> =
+        (0..sweep.columns.len()).filter(|&index| !COLUMNS.contains(&sweep.columns[index].as_str())).collect();
+    let names: Vec<&str> = varied.iter().map(|&index| sweep.columns[index].as_str()).chain(COLUMNS).collect();
+    let mut table = Table::new(&names);
+    for (index, point) in sweep.points.iter().enumerate() {
+        let mut summary = read_summary(&point_folder(results, point)).unwrap_or_default();
+        let ended = summary.get("status").is_some_and(|status| ["done", "diverged"].contains(&status.as_str()));
+        if failed.contains(&index) && !ended {
+            summary.insert("status".to_owned(), Status::Failed.name().to_owned());
+        }
         let known = |column: &str| match column {
             "name" => point.experiment.name.clone(),
-            "key" => point.experiment.key(),
+            "key" => point.key.clone(),
             "seed" => point.experiment.seed.to_string(),
-            "params" => cost.params.to_string(),
-            "macs" => cost.macs.to_string(),
+            "params" => point.cost.params.to_string(),
+            "macs" => point.cost.macs.to_string(),
             _ => String::new(),
         };
-        let cells = COLUMNS.iter().map(|&column| summary.get(column).cloned().unwrap_or_else(|| known(column)));
-        writer.write_record(shown.iter().map(|&index| point.values[index].clone()).chain(cells))?;
+        let cells = COLUMNS.iter().map(|&column| summary.remove(column).unwrap_or_else(|| known(column)));
+        table.rows.push(varied.iter().map(|&index| point.values[index].clone()).chain(cells).collect());
     }
-    let bytes = writer.into_inner().map_err(|error| error.into_error())?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    table
+}
+
+/// One row for each setting: what varies but the seed, the number of finished runs, cost, and each result's mean, standard
+/// deviation and 95 % interval. Cells are empty where there are too few runs for them.
+fn summary(points: &Table, varied: &[String]) -> Table {
+    let varied: Vec<&str> = varied.iter().map(String::as_str).filter(|&name| name != "seed").collect();
+    let mut names: Vec<String> = varied.iter().chain(&["n", "params", "macs"]).map(|&name| name.to_owned()).collect();
+    for (result, with_interval) in RESULTS {
+        let parts: &[&str] = if with_interval { &["mean", "std", "low", "high"] } else { &["mean", "std"] };
+        names.extend(parts.iter().map(|part| format!("{result}_{part}")));
+    }
+    let mut table = Table { columns: names, rows: Vec::new() };
+    let columns: Vec<usize> = varied.iter().filter_map(|name| points.column(name)).collect();
+    let cell = |row: usize, name: &str| {
+        points.column(name).and_then(|column| points.rows.get(row)?.get(column)).cloned().unwrap_or_default()
+    };
+    for group in points.groups(&columns) {
+        let Some(&first) = group.first() else { continue };
+        let finished: Vec<usize> = group.iter().copied().filter(|&row| cell(row, "status") == "done").collect();
+        let mut row: Vec<String> = varied.iter().map(|name| cell(first, name)).collect();
+        row.extend([finished.len().to_string(), cell(first, "params"), cell(first, "macs")]);
+        for (result, with_interval) in RESULTS {
+            let values = points.column(result).map(|column| points.numbers(column, &finished)).unwrap_or_default();
+            let spread = Spread::of(&values);
+            let write = |value: f64| match result {
+                _ if !value.is_finite() => String::new(),
+                "seconds" => format!("{value:.1}"),
+                result if result.ends_with("loss") => significant(value),
+                _ => accuracy(value),
+            };
+            let mut numbers = spread.map_or([f64::NAN; 2], |spread| [spread.mean, spread.std]).to_vec();
+            if with_interval {
+                numbers.extend(spread.map_or([f64::NAN; 2], |spread| spread.interval()));
+            }
+            row.extend(numbers.into_iter().map(write));
+        }
+        table.rows.push(row);
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_summary_is_over_the_finished_runs_of_each_setting() {
+        let mut points = Table::new(&["model.depth", "seed", "status", "params", "macs", "test_top1", "seconds"]);
+        for row in [
+            ["8", "0", "done", "10", "20", "0.900000", "1.0"],
+            ["8", "1", "done", "10", "20", "0.940000", "2.0"],
+            ["8", "2", "diverged", "10", "20", "0.1", "9.0"],
+            ["14", "0", "done", "30", "40", "0.500000", "3.0"],
+            ["14", "1", "", "30", "40", "", ""],
+        ] {
+            points.rows.push(row.map(str::to_owned).to_vec());
+        }
+        let summary = summary(&points, &["model.depth".to_owned(), "seed".to_owned()]);
+        let cell = |row: usize, name: &str| summary.rows[row][summary.column(name).unwrap()].clone();
+        assert_eq!(summary.columns[..4], ["model.depth", "n", "params", "macs"]);
+        assert_eq!([cell(0, "n"), cell(0, "test_top1_mean"), cell(0, "test_top1_std")], ["2", "0.920000", "0.028284"]);
+        assert_eq!([cell(0, "seconds_mean"), cell(1, "n"), cell(1, "macs")], ["1.5", "1", "40"]);
+        // One run has a mean and no spread; a result that is missing has nothing.
+        assert_eq!([cell(1, "test_top1_mean"), cell(1, "test_top1_low")], ["0.500000", ""]);
+        assert_eq!(cell(0, "val_top1_mean"), "");
+        // t(0.975, 1) = 12.706: two runs say little.
+        let low: f64 = cell(0, "test_top1_low").parse().unwrap();
+        assert!((low - (0.92 - 12.7062 * 0.028_284_27 / 2f64.sqrt())).abs() < 1e-5, "{low}");
+    }
 }

@@ -20,6 +20,11 @@ pub fn install() -> Result<(), ctrlc::Error> {
     })
 }
 
+/// Asks for a clean stop, as a signal does.
+pub fn request() {
+    REQUESTED.store(true, Ordering::SeqCst);
+}
+
 /// Whether a stop was asked for.
 pub fn requested() -> bool {
     REQUESTED.load(Ordering::SeqCst)

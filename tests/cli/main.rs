@@ -5,4 +5,5 @@ mod corpus;
 mod errors;
 mod place;
 mod resume;
+mod sweep;
 mod train;

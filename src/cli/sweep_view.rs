@@ -1,0 +1,167 @@
+//! What a person sees of a sweep: on a terminal a line for the whole and one for each point that runs, elsewhere a plain line
+//! as points start and end.
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use std::io::IsTerminal;
+use std::time::Duration;
+use strata::config::Sweep;
+use strata::sweep::event::Event;
+use strata::sweep::{Counts, Ended, Verdict, Watcher, duration};
+
+pub struct View<'a> {
+    sweep: &'a Sweep,
+    quiet: bool,
+    settled: usize,
+    live: Option<Live>,
+}
+
+/// The table on a terminal.
+struct Live {
+    all: MultiProgress,
+    whole: ProgressBar,
+    /// A line for each job.
+    jobs: Vec<ProgressBar>,
+}
+
+impl<'a> View<'a> {
+    pub fn new(sweep: &'a Sweep, jobs: usize, quiet: bool) -> View<'a> {
+        let live = (!quiet && std::io::stderr().is_terminal()).then(|| Live::new(sweep.points.len(), jobs));
+        View { sweep, quiet, settled: 0, live }
+    }
+
+    pub fn begin(&self, left_out: Option<&str>) {
+        let out = left_out.map_or_else(String::new, |text| format!("; {text}"));
+        self.say(&format!("{}: {} points{out}", self.sweep.name, self.sweep.points.len()));
+    }
+
+    /// Takes the live table off the screen.
+    pub fn clear(&self) {
+        if let Some(live) = &self.live {
+            live.jobs.iter().for_each(ProgressBar::finish_and_clear);
+            live.whole.finish_and_clear();
+        }
+    }
+
+    fn say(&self, text: &str) {
+        if !self.quiet {
+            self.warn(text);
+        }
+    }
+
+    /// Says what `--quiet` does not silence.
+    fn warn(&self, text: &str) {
+        match &self.live {
+            Some(live) => live.all.suspend(|| eprintln!("{text}")),
+            None => eprintln!("{text}"),
+        }
+    }
+
+    fn settle(&mut self, point: usize, verdict: &Verdict, what: &str) {
+        self.settled += 1;
+        let line = format!("sweep {}/{} {}: {what}", self.settled, self.sweep.points.len(), self.sweep.label(point));
+        if matches!(verdict, Verdict::Done) { self.say(&line) } else { self.warn(&line) }
+    }
+}
+
+impl Live {
+    fn new(points: usize, jobs: usize) -> Live {
+        let all = MultiProgress::new();
+        let bar = |length: usize, template: &str| {
+            let bar = all.add(ProgressBar::new(length as u64));
+            if let Ok(style) = ProgressStyle::with_template(template) {
+                bar.set_style(style);
+            }
+            bar.enable_steady_tick(Duration::from_millis(500));
+            bar
+        };
+        let whole = bar(points, "{bar:24.cyan/blue} {msg} · {elapsed} gone");
+        let jobs = (0..jobs.min(points)).map(|_| bar(1000, "  {bar:22.green/blue} {prefix} · {msg}")).collect();
+        Live { all, whole, jobs }
+    }
+
+    fn job(&self, slot: usize) -> Option<&ProgressBar> {
+        self.jobs.get(slot)
+    }
+}
+
+impl Watcher for View<'_> {
+    fn started(&mut self, point: usize, slot: usize) {
+        match self.live.as_ref().and_then(|live| live.job(slot)) {
+            Some(bar) => {
+                bar.reset();
+                bar.set_prefix(self.sweep.label(point));
+                bar.set_message("starts");
+            }
+            None => self.say(&format!("sweep: {} starts", self.sweep.label(point))),
+        }
+    }
+
+    fn told(&mut self, _point: usize, slot: usize, event: &Event) {
+        let Some(bar) = self.live.as_ref().and_then(|live| live.job(slot)) else { return };
+        let percent = |fraction: Option<f64>| fraction.map_or_else(String::new, |f| format!("{:.1} %", 100.0 * f));
+        match event {
+            Event::Started { epochs, done_epochs, .. } if *done_epochs > 0 => {
+                bar.set_message(format!("goes on after epoch {done_epochs}/{epochs}"));
+            }
+            Event::Step { epoch, epochs, batch, batches, loss, top1 } => {
+                let done = ((epoch - 1) * batches + batch) as f64 / (epochs * batches).max(1) as f64;
+                bar.set_position((1000.0 * done) as u64);
+                let loss = loss.unwrap_or(f64::NAN);
+                bar.set_message(format!("epoch {epoch}/{epochs}, loss {loss:.3}, Top-1 {}", percent(*top1)));
+            }
+            Event::Epoch { epoch, epochs, val_top1 } => {
+                bar.set_message(format!("epoch {epoch}/{epochs} done, validation Top-1 {}", percent(*val_top1)));
+            }
+            _ => {}
+        }
+    }
+
+    fn ended(&mut self, point: usize, slot: usize, ended: &Ended) {
+        if let Some(bar) = self.live.as_ref().and_then(|live| live.job(slot)) {
+            bar.set_position(0);
+            bar.set_prefix("");
+            bar.set_message("idle");
+        }
+        let label = self.sweep.label(point);
+        let number = |column: &str| ended.summary.get(column).and_then(|text| text.parse::<f64>().ok());
+        match &ended.verdict {
+            Verdict::Done => {
+                let percent =
+                    |column| number(column).map_or_else(String::new, |value| format!("{:.2} %", 100.0 * value));
+                let time = number("seconds").map(duration).unwrap_or_default();
+                let (validation, test) = (percent("val_top1"), percent("test_top1"));
+                let what = format!("done, validation Top-1 {validation}, test Top-1 {test}, {time}");
+                self.settle(point, &Verdict::Done, &what);
+            }
+            verdict @ Verdict::Diverged => self.settle(point, verdict, "diverged: the loss is no number any more"),
+            verdict @ Verdict::Failed(reason) => {
+                self.settle(point, verdict, &format!("FAILED: it {reason}\n  all of it: {}", ended.log.display()));
+            }
+            Verdict::Retry(reason) => self.warn(&format!("sweep: {label} {reason}\n  it is tried again later")),
+            Verdict::Held => {
+                self.say(&format!("sweep: {label} is in the hands of another process; left to it for now"))
+            }
+            Verdict::Stopped => self.say(&format!("sweep: {label} stopped and saved")),
+        }
+    }
+
+    fn ended_elsewhere(&mut self, point: usize, verdict: &Verdict) {
+        let what = if *verdict == Verdict::Done { "done by another process" } else { "diverged in another process" };
+        self.settle(point, verdict, what);
+    }
+
+    fn note(&mut self, text: &str) {
+        self.say(&format!("sweep: {text}"));
+    }
+
+    fn counts(&mut self, counts: &Counts) {
+        let Counts { done, failed, running, left, held, seconds_left } = *counts;
+        self.settled = done + failed;
+        let Some(live) = &self.live else { return };
+        live.whole.set_position((done + failed) as u64);
+        let others = if held > 0 { format!(", {held} with others") } else { String::new() };
+        let time = seconds_left.map_or_else(|| "time left ?".to_owned(), |s| format!("about {} left", duration(s)));
+        live.whole
+            .set_message(format!("{done} done, {failed} failed, {running} running, {left} to go{others} · {time}"));
+    }
+}

@@ -1,0 +1,82 @@
+//! The `[sweep]` table: lists on dotted keys, every combination of which is an experiment; samples, limits on cost, and
+//! scaling to one cost.
+//!
+//! ```toml
+//! [sweep]
+//! model.depth = [20, 32, 44]        # with the next line a grid of nine
+//! seed = [0, 1, 2]
+//! zip = [{ name = ["a", "b"], model = [{ preset = "nin" }, { preset = "vgg" }] }]   # these vary together
+//! macs = [35e6, 45e6]               # points outside are left out
+//!
+//! [sweep.random]                    # samples, each of which goes through the grid
+//! count = 20
+//! train.lr = { log_uniform = [0.001, 1.0], digits = 2 }
+//!
+//! [sweep.scaling]                   # the multiplier of each axis that comes to the target is solved for
+//! macs = 82e6
+//! axes = ["depth", "width", "resolution", "compound"]
+//! ```
+
+mod axes;
+mod expand;
+mod limits;
+mod random;
+mod scaling;
+#[cfg(test)]
+mod tests;
+
+use super::document::{Document, override_line};
+use super::experiment::{Experiment, Machine};
+use super::problem::{ConfigError, Source};
+use crate::arch::Cost;
+use std::path::Path;
+
+/// A sweep: its points in the order they are run.
+#[derive(Debug)]
+pub struct Sweep {
+    pub name: String,
+    /// What varies: keys of the experiment, and what is to be said of a scaled point.
+    pub columns: Vec<String>,
+    pub points: Vec<Point>,
+    /// Points whose cost lies outside the limits.
+    pub left_out: usize,
+    /// Points that were the same experiment as one before them.
+    pub repeats: usize,
+}
+
+/// One experiment of a sweep.
+#[derive(Debug)]
+pub struct Point {
+    /// A value for each of the sweep's columns.
+    pub values: Vec<String>,
+    pub experiment: Experiment,
+    /// The experiment's key and cost, worked out once.
+    pub key: String,
+    pub cost: Cost,
+}
+
+impl Sweep {
+    /// Reads the sweep of an experiment file and checks every point of it.
+    ///
+    /// # Errors
+    /// As [`Experiment::load`], for the file and for each point; and for a file without `[sweep]`.
+    pub fn load(path: &Path, overrides: &[String], machine: Machine) -> Result<Sweep, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| ConfigError::file(format!("cannot read {}: {error}", path.display())))?;
+        let name = path.file_stem().map_or_else(|| "sweep".to_owned(), |stem| stem.to_string_lossy().into_owned());
+        let mut source = Source::new(path.display().to_string(), text);
+        for text in overrides {
+            source.push_override(&override_line(text)?);
+        }
+        let document = Document::parse(&source)?;
+        expand::expand(&document.root, &name, machine).map_err(|problem| document.error(&problem))
+    }
+
+    /// A point in words: `model.depth=20 seed=1`.
+    pub fn label(&self, index: usize) -> String {
+        let Some(point) = self.points.get(index) else { return String::new() };
+        let short = |text: &String| if text.len() > 40 { "…".to_owned() } else { text.clone() };
+        let pairs = self.columns.iter().zip(&point.values).map(|(key, value)| format!("{key}={}", short(value)));
+        pairs.collect::<Vec<_>>().join(" ")
+    }
+}

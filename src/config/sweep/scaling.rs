@@ -1,0 +1,280 @@
+//! `[sweep.scaling]`: networks of one cost, scaled along different axes. The multiplier that meets the cost is solved for.
+
+use super::axes::{Value, set};
+use super::random::{float, rounded};
+use crate::config::problem::{Problem, from_serde};
+use serde::Deserialize;
+use std::ops::Range;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue, Deserializer};
+
+/// What the points are to cost, and by which axes they get there.
+pub struct Target {
+    pub span: Range<usize>,
+    pub axes: Vec<By>,
+    goal: Goal,
+    tolerance: f64,
+}
+
+enum Goal {
+    Macs(f64),
+    /// Of the unscaled network.
+    Times(f64),
+}
+
+/// An axis of scaling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum By {
+    Depth,
+    Width,
+    Resolution,
+    /// All three by the exponent φ.
+    Compound,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Keys {
+    macs: Option<f64>,
+    times: Option<f64>,
+    axes: Vec<By>,
+    #[serde(default = "a_tenth")]
+    tolerance: f64,
+}
+
+fn a_tenth() -> f64 {
+    0.1
+}
+
+const KEYS: [&str; 4] = ["macs", "times", "axes", "tolerance"];
+
+impl Target {
+    /// Takes the target out of `[sweep.scaling]`; lists on other keys stay there, they are grid axes.
+    pub fn take(sweep: &mut DeTable) -> Result<Option<Target>, Problem> {
+        let Some(scaling) = sweep.get_mut("scaling") else { return Ok(None) };
+        let span = scaling.span();
+        let DeValue::Table(table) = scaling.get_mut() else { return Ok(None) };
+        let mut keys = DeTable::new();
+        for key in KEYS {
+            if let Some((key, value)) = table.remove_entry(key) {
+                keys.insert(key, value);
+            }
+        }
+        if keys.is_empty() {
+            return Ok(None);
+        }
+        let solved = |key: &str| ["depth", "width", "resolution", "phi"].contains(&key);
+        if let Some((key, _)) = table.iter().find(|(key, _)| solved(key.get_ref())) {
+            let message = format!("`scaling.{}` is solved for, so it cannot be swept too", key.get_ref());
+            return Err(Problem::span(key.span(), message));
+        }
+        // A word that is no list is no axis of the grid, but a key of this table that is misspelt.
+        if let Some((key, _)) = table.iter().find(|(_, value)| !value.get_ref().is_array()) {
+            let message = format!("there is no key `{}` in sweep.scaling", key.get_ref());
+            let place = crate::config::problem::Place::Span(key.span());
+            return Err(Problem::not_one_of(place, message, key.get_ref(), &KEYS));
+        }
+        let Keys { macs, times, axes, tolerance } =
+            Keys::deserialize(Deserializer::from(Spanned::new(span.clone(), keys)))
+                .map_err(|error| from_serde(&error, "sweep.scaling", &[]))?;
+        let positive = |value: f64| value > 0.0 && value.is_finite();
+        let goal = match (macs, times) {
+            (Some(macs), None) if positive(macs) => Goal::Macs(macs),
+            (None, Some(times)) if positive(times) => Goal::Times(times),
+            (Some(_), Some(_)) => return Err(Problem::span(span, "a target is `macs` or `times`, not both")),
+            (None, None) => {
+                return Err(Problem::span(span, "[sweep.scaling] needs a target: `macs = 82e6` or `times = 2`"));
+            }
+            _ => return Err(Problem::span(span, "a target is a number above 0")),
+        };
+        if !(0.0..=1.0).contains(&tolerance) {
+            return Err(Problem::at("sweep.scaling.tolerance", format!("tolerance is 0 to 1, not {tolerance}")));
+        }
+        if axes.is_empty() || (1..axes.len()).any(|index| axes[..index].contains(&axes[index])) {
+            let message = "`axes` names each axis once: depth, width, resolution, compound";
+            return Err(Problem::at("sweep.scaling.axes", message));
+        }
+        Ok(Some(Target { span, axes, goal, tolerance }))
+    }
+
+    /// The columns that [`Solved::values`] fills.
+    pub fn columns(&self) -> Vec<String> {
+        let mut columns = vec!["axis", "target_macs", "depth", "width", "resolution"];
+        if self.axes.contains(&By::Compound) {
+            columns.push("phi");
+        }
+        columns.iter().map(|column| format!("scaling.{column}")).collect()
+    }
+
+    /// Finds the multiplier along an axis with which a network comes nearest to the target. `cost` counts the multiply-adds of
+    /// a table. Cost never falls by more than rounding when a multiplier grows, so halving an interval finds the place; where
+    /// it goes in steps, as with depth, the nearer step counts.
+    pub fn solve(
+        &self,
+        by: By,
+        table: &DeTable,
+        cost: &mut dyn FnMut(&DeTable) -> Result<u64, Problem>,
+    ) -> Result<Solved, Problem> {
+        let unscaled = cost(table)?;
+        let goal = match self.goal {
+            Goal::Macs(macs) => macs,
+            Goal::Times(times) => (times * unscaled as f64).round(),
+        };
+        let mut search = Search { by, table, cost, goal, best: (by.neutral(), unscaled) };
+        if goal != unscaled as f64 {
+            search.narrow(goal > unscaled as f64)?;
+        }
+        search.simplify()?;
+        let (value, macs) = search.best;
+        let off = (macs as f64 - goal).abs() / goal;
+        if off > self.tolerance {
+            let message = format!(
+                "scaling by {} comes to {:.2} M multiply-adds at the nearest ({} = {value}), {:.1} % off the target of {:.2} M",
+                by.name(),
+                macs as f64 / 1e6,
+                by.key(),
+                100.0 * off,
+                goal / 1e6,
+            );
+            let finer = match by {
+                By::Width | By::Compound => "; a smaller `round` in [scaling] makes finer widths",
+                By::Depth | By::Resolution => "",
+            };
+            let help = format!(
+                "the unscaled network has {:.2} M; a larger `tolerance` (here {}) lets the point in{finer}",
+                unscaled as f64 / 1e6,
+                self.tolerance,
+            );
+            return Err(Problem::span(self.span.clone(), message).help(help));
+        }
+        Ok(Solved { by, goal, value })
+    }
+}
+
+/// A multiplier that meets the target.
+#[derive(Clone, Copy, Debug)]
+pub struct Solved {
+    by: By,
+    goal: f64,
+    value: f64,
+}
+
+impl Solved {
+    /// The key that is set, and its value as TOML.
+    pub fn setting(&self) -> (&'static str, String) {
+        (self.by.key(), float(self.value))
+    }
+
+    /// The cells of [`Target::columns`]; `total` has the multipliers of depth, width and resolution that come out.
+    pub fn values(&self, total: (f64, f64, f64), columns: usize) -> Vec<String> {
+        let short = |value: f64| rounded(value, 5).to_string();
+        let phi = if self.by == By::Compound { self.value } else { 0.0 };
+        let mut cells = vec![self.by.name().to_owned(), format!("{:.0}", self.goal)];
+        cells.extend([total.0, total.1, total.2, phi].map(short));
+        cells.truncate(columns);
+        cells
+    }
+}
+
+impl By {
+    pub fn name(self) -> &'static str {
+        match self {
+            By::Depth => "depth",
+            By::Width => "width",
+            By::Resolution => "resolution",
+            By::Compound => "compound",
+        }
+    }
+
+    fn key(self) -> &'static str {
+        match self {
+            By::Depth => "scaling.depth",
+            By::Width => "scaling.width",
+            By::Resolution => "scaling.resolution",
+            By::Compound => "scaling.phi",
+        }
+    }
+
+    /// The value that scales nothing.
+    fn neutral(self) -> f64 {
+        if self == By::Compound { 0.0 } else { 1.0 }
+    }
+
+    /// Multipliers go by powers of two, φ is a power already; both to this many digits.
+    fn value(self, power: f64) -> f64 {
+        rounded(if self == By::Compound { power } else { power.exp2() }, 6)
+    }
+
+    /// Nobody scales by more; beyond it a network is but slow to count.
+    fn furthest(self) -> u32 {
+        if self == By::Compound { 16 } else { 6 }
+    }
+}
+
+struct Search<'t, 'f> {
+    by: By,
+    table: &'t DeTable<'t>,
+    cost: &'f mut dyn FnMut(&DeTable) -> Result<u64, Problem>,
+    goal: f64,
+    best: (f64, u64),
+}
+
+impl Search<'_, '_> {
+    /// The cost at a value; `None` for a network that cannot be (a map smaller than its kernel, more parameters than fit).
+    fn at(&mut self, value: f64) -> Result<Option<u64>, Problem> {
+        let text = float(value);
+        let parsed: Value = match DeValue::parse(&text) {
+            Ok(parsed) => parsed,
+            Err(_) => return Ok(None),
+        };
+        let mut table = self.table.clone();
+        set(&mut table, self.by.key(), parsed)?;
+        let Ok(macs) = (self.cost)(&table) else { return Ok(None) };
+        if (macs as f64 - self.goal).abs() < (self.best.1 as f64 - self.goal).abs() {
+            self.best = (value, macs);
+        }
+        Ok(Some(macs))
+    }
+
+    fn narrow(&mut self, up: bool) -> Result<(), Problem> {
+        let sign = if up { 1.0 } else { -1.0 };
+        let (mut near, mut far) = (0.0, None);
+        for power in 1..=self.by.furthest() {
+            let power = sign * f64::from(power);
+            let macs = self.at(self.by.value(power))?;
+            if macs.is_none_or(|macs| if up { macs as f64 >= self.goal } else { macs as f64 <= self.goal }) {
+                far = Some(power);
+                break;
+            }
+            near = power;
+        }
+        let Some(mut far) = far else { return Ok(()) };
+        for _ in 0..24 {
+            let middle = (near + far) / 2.0;
+            let macs = self.at(self.by.value(middle))?;
+            let beyond = macs.is_none_or(|macs| if up { macs as f64 >= self.goal } else { macs as f64 <= self.goal });
+            *(if beyond { &mut far } else { &mut near }) = middle;
+        }
+        Ok(())
+    }
+
+    /// The shortest value of the same cost: 2 rather than 1.66667.
+    fn simplify(&mut self) -> Result<(), Problem> {
+        let (value, macs) = self.best;
+        if value == self.by.neutral() {
+            return Ok(());
+        }
+        for digits in 1..6 {
+            let near = rounded(value, digits);
+            let unit = 10f64.powi(value.abs().log10().floor() as i32 + 1 - digits as i32);
+            for candidate in [near, rounded(near + unit, 6), rounded(near - unit, 6)] {
+                if candidate != 0.0 && self.at(candidate)? == Some(macs) {
+                    self.best = (candidate, macs);
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+}

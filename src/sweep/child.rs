@@ -1,0 +1,94 @@
+//! The process of one point.
+
+use super::event::Event;
+use super::verdict::Exit;
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::mpsc::Sender;
+use std::time::Instant;
+
+/// A point that runs.
+pub struct Job {
+    pub point: usize,
+    /// Which of the `--jobs` it is.
+    pub slot: usize,
+    pub started: Instant,
+    pub log: PathBuf,
+    /// Where in the log this attempt begins.
+    log_start: u64,
+    child: Child,
+    /// Closing it asks the process to stop.
+    stdin: Option<ChildStdin>,
+}
+
+impl Job {
+    /// Starts `program train FILE --events …`; its events go to `events` with the point's index.
+    pub fn start(
+        program: &Path,
+        file: &Path,
+        arguments: &[OsString],
+        (point, slot): (usize, usize),
+        log: PathBuf,
+        events: Sender<(usize, usize, Event)>,
+    ) -> io::Result<Job> {
+        let said = OpenOptions::new().create(true).append(true).open(&log)?;
+        let log_start = said.metadata()?.len();
+        let mut command = Command::new(program);
+        command.arg("train").arg(file).arg("--events").args(arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(said);
+        // Ctrl-C on a terminal reaches the sweep alone, which passes it on by closing the pipe.
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        let mut child = command.spawn()?;
+        if let Some(out) = child.stdout.take() {
+            std::thread::spawn(move || {
+                for line in BufReader::new(out).lines().map_while(Result::ok) {
+                    let Ok(event) = serde_json::from_str(&line) else { continue };
+                    if events.send((point, slot, event)).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        let stdin = child.stdin.take();
+        Ok(Job { point, slot, started: Instant::now(), log, log_start, child, stdin })
+    }
+
+    /// Asks the process to finish its step, save and end.
+    pub fn stop(&mut self) {
+        self.stdin = None;
+    }
+
+    /// How it ended, once it has.
+    pub fn ended(&mut self) -> io::Result<Option<Exit>> {
+        Ok(self.child.try_wait()?.map(|status| Exit { code: status.code(), words: signal(status) }))
+    }
+
+    /// The last lines that this attempt said.
+    pub fn last_words(&self) -> String {
+        let mut text = Vec::new();
+        let read = File::open(&self.log).and_then(|mut file| {
+            let start = self.log_start.max(file.metadata()?.len().saturating_sub(10_000));
+            file.seek(SeekFrom::Start(start))?;
+            file.read_to_end(&mut text)
+        });
+        if read.is_err() {
+            return String::new();
+        }
+        let text = String::from_utf8_lossy(&text);
+        let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+        lines[lines.len().saturating_sub(4)..].join("\n")
+    }
+}
+
+/// The signal that ended a process, in words.
+fn signal(status: ExitStatus) -> String {
+    #[cfg(unix)]
+    if std::os::unix::process::ExitStatusExt::signal(&status) == Some(9) {
+        return "signal 9 (SIGKILL: killed, perhaps for lack of memory)".to_owned();
+    }
+    status.to_string()
+}

@@ -1,0 +1,171 @@
+//! How long points take: an estimate from the runs that are finished.
+//!
+//! Time is taken to be in proportion to multiply-adds, images and epochs. The rate is that of the finished run whose
+//! multiply-adds are nearest, of the same sweep if there is one, else of any run below the results folder on the same kind of
+//! device in the same precision. Threads, and what else the machine did, are not known.
+
+use crate::config::{Data, Point, Precision, Sweep};
+use crate::data;
+use crate::results::{point_folder, read_summary};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Rates of finished runs.
+#[derive(Clone, Debug, Default)]
+pub struct Estimates {
+    samples: Vec<Sample>,
+    /// Of a point that is running, for as long as nothing else is known.
+    provisional: Option<f64>,
+}
+
+#[derive(Clone, Debug)]
+struct Sample {
+    same_sweep: bool,
+    precision: String,
+    macs: f64,
+    /// Seconds for a multiply-add of one image in one epoch: sum and number of runs.
+    rate: (f64, usize),
+}
+
+type Row = BTreeMap<String, String>;
+
+impl Estimates {
+    /// Reads what is finished. `device` is `cpu` or `cuda`.
+    pub fn read(results: &Path, sweep: &Sweep, device: &str) -> Estimates {
+        let mut estimates = Estimates::default();
+        let of_sweep = sweep.points.iter().filter_map(|point| read_summary(&point_folder(results, point)));
+        of_sweep.for_each(|row| estimates.add(&row, true, device));
+        if estimates.samples.is_empty() {
+            let folders = |path: &Path| {
+                std::fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path()).collect::<Vec<_>>()
+            };
+            for run in folders(&results.join("runs")).iter().flat_map(|name| folders(name)) {
+                if let Some(row) = read_summary(&run) {
+                    estimates.add(&row, false, device);
+                }
+            }
+        }
+        estimates
+    }
+
+    /// Takes a finished run of this sweep in.
+    pub fn learn(&mut self, row: &Row, device: &str) {
+        self.add(row, true, device);
+    }
+
+    /// Takes the rate of a running point in the place of better knowledge: it has done `fraction` of its work in `seconds`.
+    pub fn suppose(&mut self, point: &Point, fraction: f64, seconds: f64) {
+        if fraction > 0.0 {
+            self.provisional = Some(seconds / (fraction * work(point)));
+        }
+    }
+
+    fn add(&mut self, row: &Row, same_sweep: bool, device: &str) {
+        let text = |key: &str| row.get(key).map_or("", String::as_str);
+        let number = |key: &str| text(key).parse::<f64>().ok().filter(|number| *number > 0.0);
+        if text("status") != "done" || !text("device").starts_with(device) {
+            return;
+        }
+        let count = |key: &str| text(key).parse().unwrap_or(0);
+        let images = images(text("data.dataset"), count("data.validation"), count("data.limit"));
+        let (Some(seconds), Some(macs), Some(epochs)) = (number("seconds"), number("macs"), number("epochs")) else {
+            return;
+        };
+        let (rate, precision) = (seconds / (macs * images as f64 * epochs), text("precision"));
+        let same = |sample: &&mut Sample| {
+            sample.macs == macs && sample.precision == precision && sample.same_sweep == same_sweep
+        };
+        match self.samples.iter_mut().find(same) {
+            Some(sample) => sample.rate = (sample.rate.0 + rate, sample.rate.1 + 1),
+            None => self.samples.push(Sample { same_sweep, precision: precision.to_owned(), macs, rate: (rate, 1) }),
+        }
+    }
+
+    /// Seconds that a point takes; `None` where no run is known that it could be judged by.
+    pub fn seconds(&self, point: &Point) -> Option<f64> {
+        let precision = if point.experiment.train.precision == Precision::Bf16 { "bf16" } else { "fp32" };
+        let macs = (point.cost.macs.max(1)) as f64;
+        // Runs of the same sweep come first, however far off in cost.
+        let far = |sample: &&Sample| (!sample.same_sweep, (sample.macs / macs).ln().abs());
+        let nearest = self
+            .samples
+            .iter()
+            .filter(|sample| sample.precision == precision)
+            .min_by(|a, b| far(a).partial_cmp(&far(b)).unwrap_or(std::cmp::Ordering::Equal));
+        let rate = nearest.map(|sample| sample.rate.0 / sample.rate.1 as f64).or(self.provisional)?;
+        Some(rate * work(point))
+    }
+}
+
+/// Multiply-adds of a point's run, but for a factor that all runs have.
+fn work(point: &Point) -> f64 {
+    let Data { dataset, validation, limit, .. } = &point.experiment.data;
+    let images = images(dataset, *validation, *limit) as f64;
+    point.cost.macs.max(1) as f64 * images * point.experiment.train.epochs as f64
+}
+
+/// Training images of an epoch.
+fn images(dataset: &str, validation: usize, limit: usize) -> usize {
+    match limit {
+        0 => data::info(dataset).map_or(1, |info| info.train.saturating_sub(validation)).max(1),
+        limit => limit,
+    }
+}
+
+/// A time for people: `4.5 s`, `45 s`, `12 min`, `3 h 20 min`.
+pub fn duration(seconds: f64) -> String {
+    let whole = seconds.round() as u64;
+    match whole {
+        0..10 => format!("{seconds:.1} s"),
+        10..100 => format!("{whole} s"),
+        100..6000 => format!("{} min", (whole + 30) / 60),
+        _ => format!("{} h {:02} min", whole / 3600, whole % 3600 / 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Machine;
+
+    fn sweep() -> Sweep {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.toml");
+        let text = "[data]\ndataset = 'synthetic'\nvalidation = 400\nlimit = 1000\n[model]\npreset = 'resnet'\nlayout = 'cifar'\n\
+                    depth = 8\n[train]\nepochs = 2\nprecision = 'fp32'\n[sweep]\nmodel.depth = [8, 56]\ntrain.epochs = [2, 4]\n";
+        std::fs::write(&path, text).unwrap();
+        Sweep::load(&path, &[], Machine::default()).unwrap()
+    }
+
+    fn row(macs: u64, seconds: f64) -> Row {
+        let cells =
+            [("status", "done"), ("device", "cpu"), ("precision", "fp32"), ("epochs", "2"), ("data.limit", "500")];
+        let mut row: Row = cells.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+        row.insert("macs".to_owned(), macs.to_string());
+        row.insert("seconds".to_owned(), seconds.to_string());
+        row
+    }
+
+    #[test]
+    fn time_goes_with_cost_images_and_epochs_of_the_nearest_run() {
+        let sweep = sweep();
+        let macs = sweep.points[0].cost.macs;
+        let mut estimates = Estimates::default();
+        assert_eq!(estimates.seconds(&sweep.points[0]), None);
+        estimates.add(&row(macs, 3.0), false, "cpu");
+        estimates.add(&row(macs, 5.0), false, "cpu");
+        estimates.add(&row(macs, 99.0), false, "cuda");
+        estimates.add(&row(macs * 100, 1.0), false, "cpu");
+        // Twice the images; then twice the epochs too. Seeds are averaged: 4 s.
+        let seconds = |estimates: &Estimates, point: usize| estimates.seconds(&sweep.points[point]).unwrap();
+        assert!((seconds(&estimates, 0) - 8.0).abs() < 1e-9 && (seconds(&estimates, 1) - 16.0).abs() < 1e-9);
+        // A run of the same sweep counts before others.
+        estimates.learn(&row(macs * 100, 100.0), "cpu");
+        assert!((seconds(&estimates, 0) - 2.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn times_are_written_for_people() {
+        assert_eq!([0.4, 99.0, 200.0, 12_000.0].map(duration), ["0.4 s", "99 s", "3 min", "3 h 20 min"]);
+    }
+}

@@ -1,0 +1,99 @@
+//! What the process of a point tells the sweep: a line of JSON an event on standard output, at most one a second for steps.
+//! Its standard input is the other half: when that closes, because the sweep stops or has died, the process stops as it
+//! does on Ctrl-C.
+
+use crate::results::EpochRow;
+use crate::train::{Observer, Started, StepReport, interrupt};
+use serde::{Deserialize, Serialize};
+use std::io::{Read, Write};
+use std::time::{Duration, Instant};
+
+/// A line of the protocol. Epochs and batches are counted from 1.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    Started { epochs: usize, done_epochs: usize, batches: usize },
+    Step { epoch: usize, epochs: usize, batch: usize, batches: usize, loss: Option<f64>, top1: Option<f64> },
+    Epoch { epoch: usize, epochs: usize, val_top1: Option<f64> },
+    Held { by: String },
+    Ended { status: String },
+}
+
+impl Event {
+    /// Writes the event; nobody may be listening any more.
+    pub fn tell(&self) {
+        if let Ok(line) = serde_json::to_string(self) {
+            let mut out = std::io::stdout().lock();
+            let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+        }
+    }
+}
+
+/// Steps are told this often at most.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Tells events of a run and passes everything on.
+pub struct Reporter<'a> {
+    inner: &'a mut dyn Observer,
+    epochs: usize,
+    last: Option<Instant>,
+}
+
+impl<'a> Reporter<'a> {
+    pub fn new(inner: &'a mut dyn Observer) -> Reporter<'a> {
+        Reporter { inner, epochs: 0, last: None }
+    }
+}
+
+impl Observer for Reporter<'_> {
+    fn started(&mut self, run: &Started) {
+        self.inner.started(run);
+        self.epochs = run.epochs;
+        Event::Started { epochs: run.epochs, done_epochs: run.done_epochs, batches: run.batches }.tell();
+    }
+
+    fn step(&mut self, step: &StepReport) {
+        self.inner.step(step);
+        if self.last.is_some_and(|last| last.elapsed() < PAUSE) {
+            return;
+        }
+        self.last = Some(Instant::now());
+        let StepReport { epoch, batch, batches, loss, top1, .. } = *step;
+        Event::Step { epoch, epochs: self.epochs, batch, batches, loss: Some(loss), top1: Some(top1) }.tell();
+    }
+
+    fn epoch(&mut self, row: &EpochRow, is_best: bool) {
+        self.inner.epoch(row, is_best);
+        Event::Epoch { epoch: row.epoch, epochs: self.epochs, val_top1: Some(row.val_top1) }.tell();
+    }
+
+    fn note(&mut self, text: &str) {
+        self.inner.note(text);
+    }
+}
+
+/// Asks the run to stop when standard input closes. A thread of its own waits for that.
+pub fn stop_with_stdin() {
+    std::thread::spawn(|| {
+        let _ = std::io::stdin().lock().read_to_end(&mut Vec::new());
+        interrupt::request();
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_come_back_as_they_went() {
+        let step = Event::Step { epoch: 1, epochs: 2, batch: 3, batches: 4, loss: Some(0.1 + 0.2), top1: None };
+        for event in [step, Event::Held { by: "process 7".to_owned() }] {
+            let line = serde_json::to_string(&event).unwrap();
+            assert_eq!(serde_json::from_str::<Event>(&line).unwrap(), event, "{line}");
+        }
+        // A number that JSON cannot write does not lose the line.
+        let nan = Event::Epoch { epoch: 1, epochs: 1, val_top1: Some(f64::NAN) };
+        let line = serde_json::to_string(&nan).unwrap();
+        assert_eq!(serde_json::from_str::<Event>(&line).unwrap(), Event::Epoch { epoch: 1, epochs: 1, val_top1: None });
+    }
+}

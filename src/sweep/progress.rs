@@ -1,0 +1,36 @@
+//! How far a point is.
+
+use super::event::Event;
+
+/// Epochs done at the start of the process and now, with the part of an epoch.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Progress {
+    epochs: f64,
+    at_start: f64,
+    now: f64,
+}
+
+impl Progress {
+    pub fn take(&mut self, event: &Event) {
+        match *event {
+            Event::Started { epochs, done_epochs, .. } => {
+                *self = Progress { epochs: epochs as f64, at_start: done_epochs as f64, now: done_epochs as f64 };
+            }
+            Event::Step { epoch, batch, batches, .. } => {
+                self.now = epoch.saturating_sub(1) as f64 + batch as f64 / batches.max(1) as f64;
+            }
+            Event::Epoch { epoch, .. } => self.now = epoch as f64,
+            Event::Held { .. } | Event::Ended { .. } => {}
+        }
+    }
+
+    /// The part of the whole run that this process has done.
+    pub fn done(&self) -> f64 {
+        if self.epochs > 0.0 { (self.now - self.at_start) / self.epochs } else { 0.0 }
+    }
+
+    /// The part that is left.
+    pub fn left(&self) -> f64 {
+        if self.epochs > 0.0 { (1.0 - self.now / self.epochs).max(0.0) } else { 1.0 }
+    }
+}
