@@ -105,12 +105,11 @@ pub fn render(format: Format, header: &[&str], lines: &[Vec<String>]) -> Result<
         }
         return Ok(String::from_utf8(writer.into_inner()?)?);
     }
-    let grouped = |text: &String| if is_count(text) { with_spaces(text) } else { text.clone() };
     let mut table = Table::new();
     table.load_style(if let Format::Markdown = format { presets::ASCII_MARKDOWN } else { presets::NOTHING });
     table.set_header(header.to_vec());
     for line in lines {
-        table.add_row(line.iter().map(grouped).collect::<Vec<_>>());
+        table.add_row(line.iter().map(|text| grouped(text)).collect::<Vec<_>>());
     }
     for index in 0..header.len() {
         let numbers = lines.iter().filter_map(|line| line.get(index)).all(|text| text.is_empty() || is_count(text));
@@ -119,6 +118,11 @@ pub fn render(format: Format, header: &[&str], lines: &[Vec<String>]) -> Result<
         }
     }
     Ok(format!("{table}\n"))
+}
+
+/// A count with its digits in groups of three; any other text as it is.
+pub fn grouped(text: &str) -> String {
+    if is_count(text) { with_spaces(text) } else { text.to_owned() }
 }
 
 fn is_count(text: &str) -> bool {
