@@ -43,7 +43,7 @@ pub struct Compare {
     #[arg(long, conflicts_with = "columns")]
     all: bool,
     /// A line a run instead of a line for all seeds
-    #[arg(long, conflicts_with = "by")]
+    #[arg(long, conflicts_with_all = ["by", "baseline"])]
     runs: bool,
     /// Make groups by these columns alone, divided by commas
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
@@ -170,7 +170,7 @@ fn narrow(comparison: &mut Comparison) {
         }
     }
     if !hidden.is_empty() {
-        comparison.notes.push(format!("for want of room without {}; --all shows them", hidden.join(", ")));
+        comparison.notes.push(format!("left out for want of room: {}; --all shows them", hidden.join(", ")));
     }
 }
 

@@ -58,6 +58,9 @@ pub fn collect(paths: &[String], results: &Path) -> Result<Collection, CollectEr
     for path in paths {
         place::find(path, results, &mut found)?;
     }
+    if found.is_empty() {
+        return Err(CollectError::Missing(format!("{}: {}", paths.join(", "), place::NO_RUN)));
+    }
     // Among several tables each row says which one it is from; runs have names.
     let tables = found.iter().filter(|found| !matches!(found, Found::Run(_))).count();
     let tell = tables > 1 && !paths.is_empty();

@@ -16,6 +16,10 @@ pub enum Found {
     File(PathBuf),
 }
 
+/// Why a folder gives no row.
+pub const NO_RUN: &str =
+    "there is no run and no sweep below (a run has summary.csv or experiment.toml, a sweep table.csv)";
+
 /// Folders in folders; deeper than any results folder, and an end to links that lead back.
 const DEPTH: usize = 6;
 
@@ -43,27 +47,27 @@ pub fn find(path: &str, results: &Path, found: &mut Vec<Found>) -> Result<(), Co
         return Ok(());
     }
     if given.is_dir() {
-        return folder(given, found);
+        return below(given, found);
     }
     if path.contains(['*', '?', '[']) {
         return pattern(path, found);
     }
     // A sweep comes first: its points may be called like it, among other runs of that name.
-    let below = [results.join("sweeps").join(path), results.join("runs").join(path), results.join(path)];
-    match below.iter().find(|place| !path.is_empty() && place.is_dir()) {
-        Some(place) => folder(place, found),
+    let places = [results.join("sweeps").join(path), results.join("runs").join(path), results.join(path)];
+    match places.iter().find(|place| !path.is_empty() && place.is_dir()) {
+        Some(place) => below(place, found),
         None => Err(CollectError::Missing(unknown(path, results))),
     }
 }
 
-fn folder(path: &Path, found: &mut Vec<Found>) -> Result<(), CollectError> {
+/// Runs and sweeps below a folder. A shell that expands `results/*` names folders without any, such as `results/tables`.
+fn below(path: &Path, found: &mut Vec<Found>) -> Result<(), CollectError> {
     let before = found.len();
     walk(path, DEPTH, found);
-    if found.len() > before {
-        return Ok(());
+    if found.len() == before {
+        tracing::warn!("{} is passed over: {NO_RUN}", path.display());
     }
-    let wanted = "a run has summary.csv or experiment.toml, a sweep table.csv";
-    Err(CollectError::Missing(format!("there is no run and no sweep below {}: {wanted}", path.display())))
+    Ok(())
 }
 
 fn file(path: &Path) -> Result<Found, CollectError> {

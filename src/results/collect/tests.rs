@@ -63,6 +63,7 @@ fn folders_names_patterns_and_nothing_stand_for_runs() {
     assert_eq!(keys(&["plain", "$/runs/plain/aa/summary.csv"]), ["aa", "bb"], "the same run counts once");
     results.refused(&["plian"], "did you mean `plain`?");
     results.refused(&["$/tables"], "there is no run and no sweep below");
+    assert_eq!(keys(&["$/kept", "$/runs", "$/tables"]).len(), 4, "as a shell expands $/*");
     results.refused(&["$/runs/*/x*"], "matches");
     results.refused(&[""], "nothing called ``");
     Results::new().refused(&[], "there is no run below");
@@ -137,4 +138,28 @@ fn a_table_that_is_broken_is_told_with_its_line() {
         .file("runs/third/cc/epochs.csv", &epochs(&["x\n", "1\n"]));
     results.refused(&["third"], "epochs.csv");
     results.refused(&["$/runs/third/cc/experiment.toml"], "is no table");
+}
+
+/// Under two seconds and 500 MiB: `cargo test --release --lib five_thousand_run -- --ignored --nocapture` says how long.
+#[test]
+#[ignore = "makes 5,000 folders"]
+fn five_thousand_run_folders_are_quick() {
+    use crate::results::compare::{Request, compare};
+    let kept = env!("CARGO_MANIFEST_DIR").to_owned() + "/results/googlenet";
+    let read = |name: &str| fs::read_to_string(format!("{kept}/{name}")).unwrap();
+    let (summary, experiment) = (read("summary.csv"), read("experiment.toml"));
+    let results = Results::new();
+    for run in 0..5000 {
+        let (name, key) = (format!("net{}", run / 5), format!("{run:010x}"));
+        let row = summary.replace("googlenet,9224ca033e,done,0", &format!("{name},{key},done,{}", run % 5));
+        results.file(&format!("runs/{name}/{key}/summary.csv"), &row);
+        results.file(&format!("runs/{name}/{key}/experiment.toml"), &experiment);
+    }
+    let start = std::time::Instant::now();
+    let mut collection = results.collect(&[]).unwrap();
+    let comparison = compare(&mut collection, &Request::default()).unwrap();
+    let seconds = start.elapsed().as_secs_f64();
+    println!("5,000 run folders: {seconds:.2} s");
+    assert_eq!(comparison.table.rows.len(), 1000);
+    assert!(seconds < 2.0, "{seconds}");
 }

@@ -2,8 +2,10 @@
 //!
 //! Every step is a function of tables: conditions choose rows ([`filter`]), functions over epochs add columns
 //! ([`epochs`]), rows that differ in the seed alone become groups ([`group`]), differences are paired at equal seeds
-//! ([`difference`]), published values are held beside ours ([`expected`]), and [`view`] writes it all down.
+//! ([`difference`]), published values are held beside ours ([`expected`]), and [`view`] writes it all down
+//! in the columns that [`columns`] chose.
 
+mod columns;
 mod difference;
 mod epochs;
 mod expected;

@@ -29,19 +29,18 @@ pub fn sort(
     request: &Request,
     metric: Option<usize>,
 ) -> Result<(), CompareError> {
-    let (falling, key): (bool, Box<dyn Fn(&Line) -> Key>) = match &request.sort {
-        Some((column, falling)) if column == DELTA => {
-            (*falling, Box::new(|line| line.difference.map_or(Key::Nothing, |spread| Key::Number(spread.mean))))
+    let metric = metric.and_then(|metric| Some((metric, table.columns.get(metric)?)));
+    let (column, falling) = match (&request.sort, metric) {
+        (Some((column, falling)), _) if column == DELTA => (None, *falling),
+        (Some((column, falling)), _) => {
+            (Some(table.column(column).ok_or_else(|| unknown_column(table, column))?), *falling)
         }
-        Some((column, falling)) => {
-            let place = table.column(column).ok_or_else(|| unknown_column(table, column))?;
-            (*falling, Box::new(move |line| key(table, kinds, line, place)))
-        }
-        None => {
-            let Some(metric) = metric else { return Ok(()) };
-            let name = table.columns.get(metric).map(String::as_str).unwrap_or_default();
-            (!lower_is_better(name), Box::new(move |line| key(table, kinds, line, metric)))
-        }
+        (None, Some((metric, name))) => (Some(metric), !lower_is_better(name)),
+        (None, None) => return Ok(()),
+    };
+    let key = |line: &Line| match column {
+        Some(column) => key(table, kinds, line, column),
+        None => line.difference.map_or(Key::Nothing, |spread| Key::Number(spread.mean)),
     };
     let mut keyed: Vec<(Key, Line)> = lines.drain(..).map(|line| (key(&line), line)).collect();
     keyed.sort_by(|(a, _), (b, _)| compare(a, b, falling));
