@@ -57,28 +57,34 @@ fn heading(side: &Side) -> String {
     printable(&format!("{} (name {}, key {})", side.title, side.experiment.name, side.experiment.key()))
 }
 
+/// Longest value that stands beside its counterpart; longer ones stand below it.
+const BESIDE: usize = 48;
+
 fn printed(section: &Section) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     let mut text = String::new();
     for line in &section.lines {
         match line {
-            Line::Values(cells) => {
-                table.add_row([&cells[0], &shown(section, &cells[1]), &shown(section, &cells[2]), &cells[3]]);
+            Line::Values([key, a, b, change]) => {
+                let (a, b) = (shown(section, a), shown(section, b));
+                if a.len().max(b.len()) > BESIDE {
+                    text.push_str(&format!("  {}\n    A  {a}\n    B  {b}\n", printable(key)));
+                } else {
+                    table.add_row([&printable(key), &a, &b, change]);
+                }
             }
             Line::Both(row) => text.push_str(&format!("    {}\n", printable(row))),
             Line::Removed(row) => text.push_str(&format!("  - {}\n", printable(row))),
             Line::Added(row) => text.push_str(&format!("  + {}\n", printable(row))),
-            Line::Skipped(1) => text.push_str("    … 1 row as in the other\n"),
-            Line::Skipped(count) => text.push_str(&format!("    … {count} rows as in the other\n")),
+            Line::Skipped(count) => {
+                let rows = if *count == 1 { "row" } else { "rows" };
+                text.push_str(&format!("    … {count} {rows} as in the other\n"));
+            }
         }
     }
-    if table.row_count() > 0 {
-        for line in table.lines() {
-            text.push_str(&format!(" {}\n", line.trim_end()));
-        }
-    }
-    text
+    let beside: Vec<String> = table.lines().map(|line| format!(" {}\n", line.trim_end())).collect();
+    if table.row_count() > 0 { beside.concat() + &text } else { text }
 }
 
 /// Counts in groups of three digits; elsewhere a number may be a name.

@@ -100,8 +100,14 @@ fn network(a: &[String], b: &[String]) -> Vec<Line> {
     for (index, operation) in operations.iter().enumerate() {
         let (old, new) = (&a[operation.old_range()], &b[operation.new_range()]);
         if !matches!(operation, DiffOp::Equal { .. }) {
-            lines.extend(old.iter().cloned().map(Line::Removed));
-            lines.extend(new.iter().cloned().map(Line::Added));
+            // As many as before: most likely each is the other's counterpart.
+            if old.len() == new.len() {
+                let pairs = old.iter().zip(new);
+                lines.extend(pairs.flat_map(|(old, new)| [Line::Removed(old.clone()), Line::Added(new.clone())]));
+            } else {
+                lines.extend(old.iter().cloned().map(Line::Removed));
+                lines.extend(new.iter().cloned().map(Line::Added));
+            }
             continue;
         }
         let before = usize::from(index > 0).min(old.len());

@@ -44,6 +44,8 @@ pub struct RowOrigin {
     pub folder: Option<PathBuf>,
     /// The row has every key of its experiment, as a run's summary does.
     pub complete: bool,
+    /// The row is about a run of Strata: `name` and `key` say which.
+    pub ours: bool,
 }
 
 /// Every run that the paths stand for; without paths, everything below the results folder.
@@ -68,7 +70,7 @@ pub fn collect(paths: &[String], results: &Path) -> Result<Collection, CollectEr
     for found in &found {
         match found {
             Found::Run(folder) => {
-                let origin = RowOrigin { folder: Some(folder.clone()), complete: true };
+                let origin = RowOrigin { folder: Some(folder.clone()), complete: true, ours: true };
                 let row = read::run(folder)?;
                 joined.add(row.columns, row.rows.into_iter().map(|row| (row, origin.clone())));
             }
@@ -116,7 +118,7 @@ impl Joined {
         let Collection { table, origins } = &mut self.collection;
         let cell = |name: &str| self.columns.get(name).and_then(|&place| row.get(place)).cloned().unwrap_or_default();
         let identity = ["name", "key", "seed"].map(cell);
-        if !identity[1].is_empty() {
+        if origin.ours && !identity[1].is_empty() {
             match self.runs.entry(identity) {
                 Entry::Vacant(place) => drop(place.insert(table.rows.len())),
                 Entry::Occupied(place) => {

@@ -170,7 +170,7 @@ pub fn sweep(folder: &Path, results: &Path, tell: bool) -> Result<Collection, Co
                 row[status] = if is_held(run) { "running" } else { "interrupted" }.to_owned();
             }
         }
-        origins.push(RowOrigin { folder: run, complete: false });
+        origins.push(RowOrigin { folder: run, complete: false, ours: true });
     }
     for (index, columns) in published {
         for (column, cell) in columns {
@@ -195,7 +195,9 @@ pub fn file(path: &Path, tell: bool) -> Result<Collection, CollectError> {
     if tell {
         tell_source(&mut table, path);
     }
-    let origins = vec![RowOrigin::default(); table.rows.len()];
+    // A table of ours that was copied somewhere.
+    let ours = ["name", "key", "status", "seed"].iter().all(|column| table.column(column).is_some());
+    let origins = vec![RowOrigin { ours, ..RowOrigin::default() }; table.rows.len()];
     Ok(Collection { table, origins })
 }
 

@@ -112,6 +112,9 @@ fn tables_from_elsewhere_are_joined_on_equal_names() {
     assert_eq!(table.columns, ["source", "net", "acc", "loss"]);
     assert_eq!(table.rows[1][1..], ["", "0.7", "1;2"]);
     assert!(table.rows[2][0].ends_with("b.csv"));
+    // Rows of a table that happens to have these columns used to count once.
+    results.file("long.csv", "name,key,epoch,acc\nx,k,1,0.5\nx,k,2,0.6\n");
+    assert_eq!(results.collect(&["$/long.csv"]).unwrap().table.rows.len(), 2);
     assert_eq!(results.collect(&["$/a.csv"]).unwrap().table.columns, ["net", "acc"]);
 }
 

@@ -24,8 +24,10 @@ pub enum Against {
 pub fn difference(table: &Table, group: &Group, baseline: &Group, metric: usize) -> Option<Spread> {
     let base = by_seed(table, baseline, metric);
     let pairs = by_seed(table, group, metric);
-    let differences: Vec<f64> =
-        pairs.iter().filter_map(|(seed, value)| base.get(seed).map(|base| value - base)).collect();
+    // What is below 1e-12 is the rounding of the subtraction; two equal differences of 1e-17 would exclude zero.
+    let subtract = |value: f64, base: f64| ((value - base) * 1e12).round() / 1e12;
+    let common = pairs.iter().filter_map(|(seed, &value)| Some(subtract(value, *base.get(seed)?)));
+    let differences: Vec<f64> = common.collect();
     Spread::of(&differences)
 }
 

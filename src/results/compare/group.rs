@@ -37,15 +37,13 @@ pub fn groups(collection: &Collection, kinds: &[Kind], rows: &[usize], by: Optio
 /// A cell, where it says which experiment a row belongs to.
 ///
 /// A run's summary has every key of its experiment, so that columns of other tables mean nothing for it; what follows from
-/// these keys, such as the cost, is not yet known of some runs and does not count. A row without a key comes from
-/// elsewhere: then the file it is in may be all that tells two results apart.
+/// these keys, such as the cost, is not yet known of some runs and does not count. Of a row that is not ours the file it is in may be all that tells two results apart.
 pub fn setting<'a>(collection: &'a Collection, kinds: &[Kind], row: usize, column: usize) -> Option<&'a str> {
     let table = &collection.table;
-    let foreign = || table.column("key").is_none_or(|key| table.rows[row][key].is_empty());
     let counts = match kinds[column] {
         Kind::Name => true,
         Kind::Setting => !collection.origins[row].complete || table.columns[column].contains('.'),
-        Kind::Source | Kind::Cost | Kind::Epochs | Kind::Precision => foreign(),
+        Kind::Source | Kind::Cost | Kind::Epochs | Kind::Precision => !collection.origins[row].ours,
         _ => false,
     };
     counts.then(|| table.rows[row][column].as_str())
@@ -123,7 +121,8 @@ pub fn number(value: f64, column: &str) -> String {
 /// Digits that show two of the deviation; four at least for accuracies.
 pub fn decimals(deviation: f64, column: &str) -> usize {
     let least = if is_accuracy(column) { 4 } else { 0 };
-    if !(deviation > 0.0 && deviation.is_finite()) {
+    // Less is the rounding of the arithmetic.
+    if !(deviation > 1e-9 && deviation.is_finite()) {
         return least.max(4);
     }
     let wanted = 1 - deviation.log10().floor() as i64;

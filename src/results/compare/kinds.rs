@@ -58,6 +58,12 @@ const RESULTS: [&str; 28] = [
     "top5",
 ];
 
+/// Words that may follow: `acc_val`, `error rate`, `top 1`, `memory_mib`.
+const ENDINGS: [&str; 23] = [
+    "1", "5", "average", "avg", "best", "eval", "epoch", "final", "gib", "max", "mean", "mib", "min", "ms", "n", "pct",
+    "percent", "rate", "s", "std", "test", "train", "val",
+];
+
 /// Words of results that are better when they are lower.
 const LOWER: [&str; 14] = [
     "err",
@@ -104,7 +110,7 @@ fn kind(table: &Table, index: usize, name: &str) -> Kind {
             Kind::Result
         }
         _ if is_key(name) => Kind::Setting,
-        _ if words(name).any(|word| RESULTS.contains(&word.as_str())) && numeric(table, index) => Kind::Result,
+        _ if is_measured(name) && numeric(table, index) => Kind::Result,
         _ => Kind::Setting,
     }
 }
@@ -113,6 +119,13 @@ fn kind(table: &Table, index: usize, name: &str) -> Kind {
 fn is_key(name: &str) -> bool {
     let table = name.split('.').next().unwrap_or_default();
     name.contains('.') && ["data", "model", "train", "scaling"].contains(&table)
+}
+
+/// The last word that says something names a measured value: `val_acc` does, `loss_weight` and `top_k` do not.
+fn is_measured(name: &str) -> bool {
+    let words: Vec<String> = words(name).filter(|word| !word.is_empty()).collect();
+    let mut telling = words.iter().rev().map(String::as_str).skip_while(|word| ENDINGS.contains(word));
+    telling.next().is_some_and(|word| RESULTS.contains(&word))
 }
 
 fn words(name: &str) -> impl Iterator<Item = String> + '_ {
@@ -131,4 +144,32 @@ pub fn lower_is_better(column: &str) -> bool {
 /// Whether the column holds fractions of right answers, which are written with four digits at least.
 pub fn is_accuracy(column: &str) -> bool {
     (column.ends_with("top1") || column.ends_with("top5")) && !column.starts_with("epoch of ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn foreign_columns_are_judged_by_their_last_telling_word() {
+        for name in
+            ["val_acc", "acc/val", "Test Error (%)", "error rate", "top-1", "val_top1", "train loss", "memory_mib"]
+        {
+            assert!(is_measured(name), "{name}");
+        }
+        for name in ["lr", "loss_weight", "top_k", "time_steps", "val", "max depth", "score threshold", "", "%"] {
+            assert!(!is_measured(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn keys_of_experiments_are_settings_whatever_they_are_called() {
+        let columns = ["train.loss", "metrics.loss", "loss", "max val_top1", "maximum", "expect.test_top1", "macs"];
+        let mut table = Table::new(&columns);
+        table.rows.push(vec!["1".to_owned(); columns.len()]);
+        use Kind::{Cost, Expected, Result, Setting};
+        assert_eq!(kinds(&table), [Setting, Result, Result, Result, Setting, Expected, Cost]);
+        table.rows[0][2] = "cross_entropy".to_owned();
+        assert_eq!(kinds(&table)[2], Setting, "a loss that is a word was chosen");
+    }
 }

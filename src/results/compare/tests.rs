@@ -6,7 +6,8 @@ use crate::results::collect::RowOrigin;
 fn collection(text: &str) -> Collection {
     let mut lines = text.trim().lines().map(|line| line.trim().split(',').map(str::to_owned).collect::<Vec<_>>());
     let table = Table { columns: lines.next().unwrap(), rows: lines.collect() };
-    let origins = vec![RowOrigin::default(); table.rows.len()];
+    let ours = table.column("key").is_some();
+    let origins = vec![RowOrigin { ours, ..RowOrigin::default() }; table.rows.len()];
     Collection { table, origins }
 }
 
@@ -73,6 +74,22 @@ fn differences_are_paired_at_equal_seeds() {
     assert_eq!(people[0], "name|train.lr|val_top1|Δ val_top1|95 % interval|differs");
     assert_eq!(people[2], "resnet|0.1|0.8100 ± 0.1054 (3)|+0.2100 (3)|[+0.1852, +0.2348]|yes");
     assert!(people[3].contains("|baseline|"), "without a difference last: {people:?}");
+}
+
+/// 0.3 - 0.2 is not 0.4 - 0.3 in binary: such rests used to be taken for a difference, and written with eight digits.
+#[test]
+fn rests_of_rounding_are_no_difference() {
+    let text = "
+        net,seed,val_acc
+        a,0,0.1
+        a,1,0.3
+        b,0,0.30000000000000004
+        b,1,0.5";
+    let request = Request { baseline: vec!["net=a".to_owned()], ..Request::default() };
+    assert!(lines(text, request.clone())[1].ends_with("|+0.2000 (2)|[+0.2000, +0.2000]|yes"));
+    let same = text.replace("0.30000000000000004", "0.10000000000000002").replace("0.5", "0.3");
+    let lines = lines(&same, request);
+    assert!(lines.iter().any(|line| line.ends_with("|+0.0000 (2)|[+0.0000, +0.0000]|noise")), "{lines:?}");
 }
 
 #[test]
