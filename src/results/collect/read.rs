@@ -1,6 +1,7 @@
 //! Rows from a run's folder, a sweep's folder, a CSV file.
 
 use super::{CollectError, Collection, RowOrigin};
+use crate::config::{Experiment, Machine};
 use crate::results::curves::read_epochs;
 use crate::results::format::{accuracy, significant};
 use crate::results::summary::flatten;
@@ -92,6 +93,9 @@ fn unfinished(folder: &Path) -> Result<Table, CollectError> {
     let (name, seed) = (take(&mut experiment, "name"), take(&mut experiment, "seed"));
     let key = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let epochs = if folder.join("epochs.csv").is_file() { read_epochs(folder)? } else { Vec::new() };
+    // Only runs that have not ended are worth these milliseconds.
+    let cost = Experiment::load(&folder.join("experiment.toml"), &[], Machine::default());
+    let cost = cost.map(|experiment| experiment.network.cost()).ok();
     // As the summary has it: the first of the epochs that did best.
     let best = epochs.iter().rev().max_by(|a, b| a.val_top1.total_cmp(&b.val_top1));
     let mut columns: Vec<(String, String)> = [
@@ -99,6 +103,8 @@ fn unfinished(folder: &Path) -> Result<Table, CollectError> {
         ("key", key),
         ("status", if is_held(folder) { "running" } else { "interrupted" }.to_owned()),
         ("seed", seed),
+        ("params", cost.as_ref().map(|cost| cost.params.to_string()).unwrap_or_default()),
+        ("macs", cost.as_ref().map(|cost| cost.macs.to_string()).unwrap_or_default()),
         ("epochs", epochs.len().to_string()),
         ("best_epoch", best.map(|row| row.epoch.to_string()).unwrap_or_default()),
         ("val_loss", best.map(|row| significant(row.val_loss)).unwrap_or_default()),

@@ -25,6 +25,12 @@ impl View<'_> {
         cells.any(|cell| Some(cell) != first)
     }
 
+    /// Whether a run has not ended: then it matters how far it is.
+    fn unfinished(&self) -> bool {
+        let status = self.collection.table.column("status");
+        status.is_some_and(|status| self.rows().any(|row| matches!(row[status].as_str(), "running" | "interrupted")))
+    }
+
     /// The settings that differ; where they are many, those that the name does not tell.
     pub fn settings(&mut self) -> Vec<usize> {
         let all = 0..self.kinds.len();
@@ -72,7 +78,8 @@ impl View<'_> {
             (_, Kind::Result) => Some(column) == metric || self.lines.len() == 1 || self.differs(column),
             (_, Kind::Circumstance) => self.request.runs && table.columns[column] == "key",
             (_, Kind::Expected) => false,
-            (_, Kind::Cost | Kind::Epochs | Kind::Precision) => self.differs_where_known(column),
+            (_, Kind::Epochs) => self.differs_where_known(column) || self.unfinished(),
+            (_, Kind::Cost | Kind::Precision) => self.differs_where_known(column),
             (_, Kind::Source) => self.differs(column),
         };
         let order = [
