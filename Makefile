@@ -5,7 +5,7 @@ STRATA = target/release/strata
 CARGO_FLAGS = --release --locked
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build experiment sweep tables test lint bench bench-peers bench-parts clean
+.PHONY: help setup build experiment sweep compare report tables test lint bench bench-peers bench-parts clean
 
 help: ## list the targets
 	@echo "Strata: experiments on deep convolutional architectures. Targets:"
@@ -24,6 +24,9 @@ experiment: build ## train experiments/NAME.toml (NAME=googlenet), after bringin
 sweep: NAME := architectures
 sweep: build ## every point of experiments/sweeps/NAME.toml (NAME=architectures); the same command goes on after a stop
 	@$(STRATA) sweep sweeps/$(NAME) $(ARGS)
+
+compare: build ## one table of runs and sweeps: ARGS="resnet20 plain20 --baseline plain20"; without ARGS of everything
+	@$(STRATA) compare $(ARGS)
 
 tables: build ## results/tables: what every architecture costs, the chart of accuracy against operations
 	@$(STRATA) tables

@@ -20,6 +20,8 @@ fn main() -> ExitCode {
     let result = match &arguments.command {
         Command::Train(command) => cli::train::run(command, shared),
         Command::Sweep(command) => cli::sweep::run(command, shared),
+        Command::Compare(command) => cli::compare::run(command, shared),
+        Command::Diff(command) => cli::diff::run(command, shared),
         Command::Cost(command) => cli::cost::run(command, shared),
         Command::Show(command) => cli::show::run(command, shared),
         Command::Eval(command) => cli::eval::run(command, shared),

@@ -127,6 +127,11 @@ pub fn render(format: Format, header: &[&str], lines: &[Vec<String>]) -> Result<
     Ok(format!("{table}\n"))
 }
 
+/// A count with its digits in groups of three; any other text as it is.
+pub fn grouped(text: &str) -> String {
+    if is_count(text) { with_spaces(text) } else { text.to_owned() }
+}
+
 fn is_count(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|c| c.is_ascii_digit())
 }

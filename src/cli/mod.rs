@@ -1,7 +1,9 @@
 //! The command line: one file per command, and here what they share.
 
 pub mod bench;
+pub mod compare;
 pub mod cost;
+pub mod diff;
 pub mod doctor;
 pub mod eval;
 pub mod fetch;
@@ -21,6 +23,8 @@ use std::process::ExitCode;
 use strata::config::{ConfigError, Experiment, Machine, nearest};
 use strata::data::DataError;
 use strata::model::WeightsError;
+use strata::results::collect::CollectError;
+use strata::results::compare::CompareError;
 use strata::torch::cuda;
 use strata::train::{CheckpointError, TrainError, interrupt};
 use tch::Device;
@@ -48,6 +52,10 @@ pub enum Command {
     Train(train::Train),
     /// Run every point of a file's [sweep]: skip what is finished, go on past failures, keep one table
     Sweep(sweep::Sweep),
+    /// One table from runs, sweeps and CSV files: what differs, seeds as mean ± standard deviation, differences and noise
+    Compare(compare::Compare),
+    /// What differs between two runs: keys, rows of the network, cost, environment, results
+    Diff(diff::Diff),
     /// Parameters, multiply-adds and activations of networks, before anything runs
     Cost(cost::Cost),
     /// The experiment with every row of the network written out, ready to edit
@@ -267,6 +275,8 @@ fn is_bad_input(error: &anyhow::Error) -> bool {
         || error.is::<Usage>()
         || error.is::<DataError>()
         || error.is::<WeightsError>()
+        || error.is::<CollectError>()
+        || error.is::<CompareError>()
         || error.is::<CheckpointError>()
         || matches!(error.downcast_ref(), Some(TrainError::Data(_) | TrainError::Folder(_)))
 }

@@ -1,5 +1,9 @@
 //! What a run leaves behind: its folder, its tables; and the charts and tables that compare networks.
 
+pub mod collect;
+pub mod compare;
+pub mod curves;
+pub mod diff;
 mod format;
 pub mod plot;
 mod run_folder;

@@ -1,0 +1,215 @@
+//! Rows from a run's folder, a sweep's folder, a CSV file.
+
+use super::{CollectError, Collection, RowOrigin};
+use crate::config::{Experiment, Machine};
+use crate::results::curves::read_epochs;
+use crate::results::format::{accuracy, significant};
+use crate::results::summary::flatten;
+use crate::results::table::Table;
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// No table of results is longer; a slip (weights instead of a table) shall not fill the memory.
+const MAX_BYTES: u64 = 256 << 20;
+
+/// A CSV file in memory. Commas, semicolons or tabs divide the cells, whichever the header has.
+///
+/// # Errors
+/// For a file that is not a table, with the line.
+pub fn csv(path: &Path) -> Result<Table, CollectError> {
+    let io = |reason| CollectError::Io { path: path.to_owned(), reason };
+    let broken = |line: u64, problem: String| CollectError::Broken { path: path.to_owned(), line, problem };
+    let bytes = fs::metadata(path).map_err(io)?.len();
+    if bytes > MAX_BYTES {
+        return Err(broken(1, format!("a file of {} MiB is no table of results", bytes >> 20)));
+    }
+    let text = fs::read(path).map_err(io)?;
+    if text.contains(&0) {
+        return Err(broken(1, "this is not a text file".to_owned()));
+    }
+    let header = text.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    let delimiter = [b',', b';', b'\t'].into_iter().find(|delimiter| header.contains(delimiter)).unwrap_or(b',');
+    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).trim(csv::Trim::All).from_reader(text.as_slice());
+    let told = |error: csv::Error| {
+        let line = error.position().map_or(1, csv::Position::line);
+        let problem = match error.kind() {
+            csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+                format!("this line has {len} cells, the header has {expected_len}")
+            }
+            csv::ErrorKind::Utf8 { .. } => "this is not UTF-8".to_owned(),
+            _ => error.to_string(),
+        };
+        broken(line, problem)
+    };
+    let columns: Vec<String> = reader.headers().map_err(told)?.iter().map(str::to_owned).collect();
+    if columns.iter().all(String::is_empty) {
+        return Err(broken(1, "there is no header: the first line names the columns".to_owned()));
+    }
+    let mut seen = HashSet::new();
+    if let Some(twice) = columns.iter().find(|column| !seen.insert(column.as_str())) {
+        return Err(broken(1, format!("the column `{twice}` stands there twice")));
+    }
+    let mut rows = Vec::new();
+    for record in reader.records() {
+        rows.push(record.map_err(told)?.iter().map(str::to_owned).collect());
+    }
+    Ok(Table { columns, rows })
+}
+
+/// The one row of a run: its summary, or what is known of a run that has not ended.
+pub fn run(folder: &Path) -> Result<Table, CollectError> {
+    let path = folder.join("summary.csv");
+    if !path.is_file() {
+        return unfinished(folder);
+    }
+    let mut table = csv(&path)?;
+    table.rows.truncate(1);
+    let Some(row) = table.rows.first_mut() else {
+        return Err(CollectError::Broken { path, line: 2, problem: "the row is missing".to_owned() });
+    };
+    if let Some(place) = table.columns.iter().position(|column| column == "status")
+        && matches!(row[place].as_str(), "interrupted" | "failed")
+        && is_held(folder)
+    {
+        row[place] = "running".to_owned();
+    }
+    if !table.columns.iter().any(|column| column.starts_with("expect.")) {
+        for (column, cell) in expect(folder)? {
+            table.columns.push(column);
+            row.push(cell);
+        }
+    }
+    Ok(table)
+}
+
+/// A run without a summary: the keys of its experiment and what `epochs.csv` says so far.
+fn unfinished(folder: &Path) -> Result<Table, CollectError> {
+    let mut experiment = experiment(folder)?;
+    let take = |table: &mut toml::Table, key: &str| match table.remove(key) {
+        Some(toml::Value::String(text)) => text,
+        other => other.map(|value| value.to_string()).unwrap_or_default(),
+    };
+    let (name, seed) = (take(&mut experiment, "name"), take(&mut experiment, "seed"));
+    let key = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let epochs = if folder.join("epochs.csv").is_file() { read_epochs(folder)? } else { Vec::new() };
+    // Only runs that have not ended are worth these milliseconds.
+    let cost = Experiment::load(&folder.join("experiment.toml"), &[], Machine::default());
+    let cost = cost.map(|experiment| experiment.network.cost()).ok();
+    // As the summary has it: the first of the epochs that did best.
+    let best = epochs.iter().rev().max_by(|a, b| a.val_top1.total_cmp(&b.val_top1));
+    let mut columns: Vec<(String, String)> = [
+        ("name", name),
+        ("key", key),
+        ("status", if is_held(folder) { "running" } else { "interrupted" }.to_owned()),
+        ("seed", seed),
+        ("params", cost.as_ref().map(|cost| cost.params.to_string()).unwrap_or_default()),
+        ("macs", cost.as_ref().map(|cost| cost.macs.to_string()).unwrap_or_default()),
+        ("epochs", epochs.len().to_string()),
+        ("best_epoch", best.map(|row| row.epoch.to_string()).unwrap_or_default()),
+        ("val_loss", best.map(|row| significant(row.val_loss)).unwrap_or_default()),
+        ("val_top1", best.map(|row| accuracy(row.val_top1)).unwrap_or_default()),
+        ("val_top5", best.map(|row| accuracy(row.val_top5)).unwrap_or_default()),
+    ]
+    .map(|(column, cell)| (column.to_owned(), cell))
+    .into();
+    flatten("", &toml::Value::Table(experiment), &mut columns);
+    let (columns, row) = columns.into_iter().unzip();
+    Ok(Table { columns, rows: vec![row] })
+}
+
+fn experiment(folder: &Path) -> Result<toml::Table, CollectError> {
+    let path = folder.join("experiment.toml");
+    let text = fs::read_to_string(&path).map_err(|reason| CollectError::Io { path: path.clone(), reason })?;
+    parsed(&path, &text)
+}
+
+fn parsed(path: &Path, text: &str) -> Result<toml::Table, CollectError> {
+    text.parse().map_err(|error: toml::de::Error| {
+        let start = error.span().map_or(0, |span| span.start);
+        let line = 1 + text.bytes().take(start).filter(|&byte| byte == b'\n').count() as u64;
+        CollectError::Broken { path: path.to_owned(), line, problem: error.message().to_owned() }
+    })
+}
+
+/// The published result that a run's experiment quotes, as columns `expect.…`.
+fn expect(folder: &Path) -> Result<Vec<(String, String)>, CollectError> {
+    let path = folder.join("experiment.toml");
+    let mut columns = Vec::new();
+    // Most experiments have none, and thousands are looked at: only those that can have it are parsed.
+    let Some(text) = fs::read_to_string(&path).ok().filter(|text| text.contains("expect")) else { return Ok(columns) };
+    if let Some(expect) = parsed(&path, &text)?.get("expect") {
+        flatten("expect", expect, &mut columns);
+    }
+    Ok(columns)
+}
+
+/// Whether a process that trains has the run open. The lock names the process; taking the lock to find out could stop a
+/// run that starts at this moment.
+fn is_held(folder: &Path) -> bool {
+    let text = fs::read_to_string(folder.join(".lock")).unwrap_or_default();
+    let Some(process) = text.trim().strip_prefix("process ").and_then(|id| id.parse::<u32>().ok()) else {
+        return false;
+    };
+    fs::read(format!("/proc/{process}/cmdline")).is_ok_and(|line| line.windows(6).any(|part| part == b"strata"))
+}
+
+/// The points of a sweep, each with its run's folder where that is there.
+pub fn sweep(folder: &Path, results: &Path, tell: bool) -> Result<Collection, CollectError> {
+    let path = folder.join("table.csv");
+    let mut table = csv(&path)?;
+    if tell {
+        tell_source(&mut table, &path);
+    }
+    let sweeps = folder.parent().filter(|parent| parent.ends_with("sweeps"));
+    let runs = sweeps.and_then(Path::parent).unwrap_or(results).join("runs");
+    let place = |column: &str| table.columns.iter().position(|known| known == column);
+    let (name, key, status) = (place("name"), place("key"), place("status"));
+    let mut origins = Vec::with_capacity(table.rows.len());
+    let mut published: Vec<(usize, Vec<(String, String)>)> = Vec::new();
+    for (index, row) in table.rows.iter_mut().enumerate() {
+        let run: Option<PathBuf> = name.zip(key).map(|(name, key)| runs.join(&row[name]).join(&row[key]));
+        let run = run.filter(|run| run.is_dir());
+        if let Some(run) = &run {
+            published.push((index, expect(run)?));
+            if let Some(status) = status.filter(|&status| row[status].is_empty()) {
+                row[status] = if is_held(run) { "running" } else { "interrupted" }.to_owned();
+            }
+        }
+        origins.push(RowOrigin { folder: run, complete: false, ours: true });
+    }
+    for (index, columns) in published {
+        for (column, cell) in columns {
+            set(&mut table, index, &column, cell);
+        }
+    }
+    Ok(Collection { table, origins })
+}
+
+fn set(table: &mut Table, row: usize, column: &str, cell: String) {
+    let place = table.column(column).unwrap_or_else(|| {
+        table.columns.push(column.to_owned());
+        table.rows.iter_mut().for_each(|row| row.push(String::new()));
+        table.columns.len() - 1
+    });
+    table.rows[row][place] = cell;
+}
+
+/// The rows of a CSV file.
+pub fn file(path: &Path, tell: bool) -> Result<Collection, CollectError> {
+    let mut table = csv(path)?;
+    if tell {
+        tell_source(&mut table, path);
+    }
+    // A table of ours that was copied somewhere.
+    let ours = ["name", "key", "status", "seed"].iter().all(|column| table.column(column).is_some());
+    let origins = vec![RowOrigin { ours, ..RowOrigin::default() }; table.rows.len()];
+    Ok(Collection { table, origins })
+}
+
+fn tell_source(table: &mut Table, path: &Path) {
+    if table.column("source").is_none() {
+        table.columns.insert(0, "source".to_owned());
+        table.rows.iter_mut().for_each(|row| row.insert(0, path.display().to_string()));
+    }
+}

@@ -1,0 +1,126 @@
+//! `strata compare` and `strata diff`.
+
+use super::place::{Place, TINY};
+use std::fs;
+
+/// Runs of two depths under three seeds, as a run leaves them; one of the six has not ended.
+fn place() -> Place {
+    let place = Place::new();
+    for (depth, base) in [(8, 0.5), (14, 0.7)] {
+        for seed in 0..3 {
+            let folder = format!("results/runs/net{depth}/{depth}{seed}");
+            let ended = (depth, seed) != (14, 2);
+            let head = format!("name = \"net{depth}\"\nseed = {seed}\n");
+            let experiment = match ended {
+                true => format!("{head}{}", TINY.replace("depth = 8", &format!("depth = {depth}"))),
+                false => format!("{head}[model]\ndepth = {depth}\n"),
+            };
+            place.file(&format!("{folder}/experiment.toml"), experiment);
+            let top1 = base + 0.01 * f64::from(seed * seed);
+            let row =
+                |epoch: i32, top1: f64| format!("{epoch},{epoch},0.05,2,0.1,0.5,2,{top1:.6},0.9,1.000,100.0,50\n");
+            let header = strata::results::EPOCH_COLUMNS;
+            place.file(&format!("{folder}/epochs.csv"), format!("{header}\n{}{}", row(1, top1), row(2, top1 - 0.1)));
+            if ended {
+                let summary = format!(
+                    "name,key,status,seed,params,macs,val_top1,test_top1,git,model.depth\n\
+                     net{depth},{depth}{seed},done,{seed},1000{depth},20000,{top1:.6},{top1:.6},abc{seed},{depth}\n"
+                );
+                place.file(&format!("{folder}/summary.csv"), summary);
+            }
+        }
+    }
+    place
+}
+
+#[test]
+fn compare_without_a_path_shows_all_runs() {
+    let out = place().strata(&["compare"]).good();
+    let lines: Vec<&str> = out.lines().collect();
+    assert!(lines[1].contains("net14") && lines[2].contains("net8"), "the best first: {out}");
+    assert!(lines[2].contains("0.5167 ± 0.0208 (3)") && lines[2].contains("10 008"), "{out}");
+    assert!(lines[1].contains("0.7050 ± 0.0071 (2)") && lines[1].contains("2 done, 1 interrupted"), "{out}");
+    assert!(!lines[0].contains("macs") && !lines[0].contains("git"), "{out}");
+    assert!(out.contains("means are those of finished runs"), "{out}");
+}
+
+#[test]
+fn columns_of_epochs_and_differences_in_every_format() {
+    let place = place();
+    let columns = "model.depth, max val_top1,epoch of max  val_top1,final train_loss";
+    let csv = place.strata(&["compare", "--columns", columns, "--format", "csv", "--sort", "-max val_top1"]).good();
+    assert!(
+        csv.starts_with("model.depth,max val_top1,max val_top1_std,max val_top1_n,epoch of max val_top1,"),
+        "{csv}"
+    );
+    assert!(csv.lines().nth(1).unwrap().starts_with("14,0.705000,0.00707"), "{csv}");
+    let csv = place.strata(&["compare", "--baseline", "net8", "--format", "csv"]).good();
+    assert!(csv.lines().nth(1).unwrap().ends_with(",0.200000,0.200000,0.200000,2,yes"), "{csv}");
+    let markdown = place.strata(&["compare", "--format", "markdown", "--where", "model.depth=8", "--all"]).good();
+    assert!(markdown.lines().nth(1).unwrap().starts_with("|--") && markdown.contains("abc0, abc1, abc2"), "{markdown}");
+    // What programs are given is a table that can be compared again.
+    place.file("again.csv", place.strata(&["compare", "--format", "csv"]).good());
+    assert!(place.strata(&["compare", "again.csv", "--top", "1"]).good().contains("net14"));
+}
+
+#[test]
+fn curves_are_drawn() {
+    let place = place();
+    place.strata(&["compare", "net8", "net14", "--plot", "curves.svg"]).good();
+    let svg = fs::read_to_string(place.path("curves.svg")).unwrap();
+    assert!(svg.starts_with("<svg") && svg.contains("net14"), "{svg}");
+    place.file("foreign.csv", "net,acc\nx,0.5\n");
+    place.strata(&["compare", "foreign.csv", "--plot", "x.svg"]).refused(&["epochs.csv"]);
+    let ran = place.strata(&["compare", "--plot", "nowhere/x.svg"]);
+    assert!(ran.code == Some(1) && ran.err.contains("cannot write nowhere/x.svg"), "{}", ran.err);
+}
+
+#[test]
+fn a_published_result_is_met_or_not() {
+    let place = place();
+    let path = "results/runs/net8/80/experiment.toml";
+    let text = fs::read_to_string(place.path(path)).unwrap();
+    place.file(path, format!("{text}[expect]\ntest_top1 = 0.6\nsource = \"Nobody, table 1\"\n"));
+    let out = place.strata(&["compare", "net8"]).good();
+    assert!(out.contains("0.6000") && out.lines().nth(1).unwrap().trim_end().ends_with("no"), "{out}");
+    assert!(out.contains("Nobody, table 1") && out.contains("at most 0.005 below"), "{out}");
+}
+
+#[test]
+fn bad_words_to_compare_are_refused() {
+    let place = place();
+    place.strata(&["compare", "nett8"]).refused(&["there is nothing called `nett8`: did you mean `net8`?"]);
+    place.strata(&["compare", "--where", "depth=8"]).refused(&["no column `depth`", "did you mean `model.depth`?"]);
+    place.strata(&["compare", "--where", "depth"]).refused(&["`depth` is no condition"]);
+    place.strata(&["compare", "--columns", "max val_topl"]).refused(&["did you mean `val_top1`?"]);
+    place.strata(&["compare", "--baseline", "net9"]).refused(&["no", "baseline `net9`", "did you mean `net8`?"]);
+    place.strata(&["compare", "--top", "0"]).refused(&["--top"]);
+    place.file("broken.csv", "a,b\n1\n");
+    place.strata(&["compare", "broken.csv"]).refused(&["broken.csv, line 2: this line has 1 cell"]);
+    Place::new().strata(&["compare"]).refused(&["there is no run below results", "strata train"]);
+}
+
+/// Tables from elsewhere used to be able to clear the terminal.
+#[test]
+fn control_characters_do_not_reach_the_terminal() {
+    let place = Place::new();
+    place.file("evil.csv", "net,acc\n\u{1b}[2Jx,0.5\n\"a\nb\",0.6\n");
+    let out = place.strata(&["compare", "evil.csv"]).good();
+    assert!(!out.contains('\u{1b}') && out.lines().count() == 3, "{out:?}");
+}
+
+#[test]
+fn diff_tells_what_differs() {
+    let place = place();
+    let out = place.strata(&["diff", "net8/80", "results/runs/net14/140"]).good();
+    for part in ["model.depth", "  + basic", "multiply-adds", "val_top1", "+0.2, better", "results/runs/net8/80"] {
+        assert!(out.contains(part), "`{part}` is missing:\n{out}");
+    }
+    assert!(!out.contains("train.lr") && out.contains("not known of both: environment"), "{out}");
+    place.strata(&["diff", "net8", "net14"]).refused(&["`net8` is 3 runs; name one of them:", "runs/net8/80"]);
+    place.strata(&["diff", "net8/80", "net15"]).refused(&["nothing called `net15`", "did you mean `net14`?"]);
+    place.file("experiments/a.toml", TINY);
+    place.file("b.toml", TINY.replace("lr = 0.05", "lr = 0.1"));
+    let out = place.strata(&["diff", "a", "b.toml"]).good();
+    assert!(out.contains("train.lr  0.05  0.1") && out.contains("no difference: network, cost"), "{out}");
+}
