@@ -5,6 +5,7 @@ pub mod doctor;
 pub mod eval;
 pub mod fetch;
 pub mod predict;
+mod live_plot;
 mod progress;
 mod runs;
 pub mod show;

@@ -33,7 +33,11 @@ pub fn run(command: &Train, shared: &Shared) -> Result<Done> {
     let several = experiments.len() > 1;
     for experiment in &experiments {
         let mut progress = Progress::new(shared.quiet);
-        match train::run(experiment, &options, &mut progress) {
+        let result = train::run(experiment, &options, &mut progress);
+        progress.draw_curves();
+        // The bar goes and the plot stays before the result is said.
+        drop(progress);
+        match result {
             Ok(outcome) => {
                 print(&line(experiment, &outcome))?;
                 match outcome.status {

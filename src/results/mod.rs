@@ -1,5 +1,6 @@
 //! What a run leaves behind: its folder, its tables; and the charts and tables that compare networks.
 
+pub mod curves;
 mod format;
 pub mod plot;
 mod run_folder;

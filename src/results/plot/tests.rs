@@ -30,7 +30,7 @@ fn an_axis_bears_anything() {
 
 fn line(points: Vec<[f64; 2]>, band: Vec<[f64; 3]>) -> Chart {
     let mut chart = Chart::new("loss <&>", Axis::new("epoch"), Axis::new("loss").log());
-    let marks = Marks::Line { points, band, dashed: false };
+    let marks = Marks::Line { points, band, stroke: Stroke::Solid };
     chart.series.push(Series { name: "resnet20".to_owned(), colour: COLOURS[0], marks });
     chart
 }
