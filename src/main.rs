@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         Command::Eval(command) => cli::eval::run(command, shared),
         Command::Predict(command) => cli::predict::run(command, shared),
         Command::Tables(command) => cli::tables::run(command, shared),
+        Command::Report(command) => cli::report::run(command, shared),
         Command::Fetch(command) => cli::fetch::run(command),
         Command::Doctor => cli::doctor::run(shared),
     };

@@ -95,13 +95,7 @@ impl LivePlot {
 
 /// A title, [`HEIGHT`] lines of dots with the highest and lowest value beside them, and the axis of epochs; every line is
 /// `width` columns wide.
-fn panel(
-    title: &str,
-    points: &[[f64; 2]],
-    epochs: usize,
-    width: usize,
-    number: impl Fn(f64) -> String,
-) -> Vec<String> {
+fn panel(title: &str, points: &[[f64; 2]], epochs: usize, width: usize, number: impl Fn(f64) -> String) -> Vec<String> {
     let finite = || points.iter().copied().filter(|[_, y]| y.is_finite());
     let (low, high) = finite().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), [_, y]| (a.min(y), b.max(y)));
     let inner = width - NUMBERS - 1;
@@ -191,7 +185,8 @@ mod tests {
     #[test]
     fn the_loss_of_a_point_is_that_since_the_last_one() {
         let mut plot = LivePlot::new(2, &[]);
-        let report = |epoch, batch, loss| StepReport { epoch, batch, batches: 3, loss, top1: 0.0, images_per_second: 1.0 };
+        let report =
+            |epoch, batch, loss| StepReport { epoch, batch, batches: 3, loss, top1: 0.0, images_per_second: 1.0 };
         // Losses 4, 2, 3 of single batches, reported as means so far; then a new epoch.
         for (epoch, batch, mean) in [(1, 1, 4.0), (1, 2, 3.0), (1, 3, 3.0), (2, 1, 1.0)] {
             plot.step(&report(epoch, batch, mean));

@@ -4,9 +4,10 @@ pub mod cost;
 pub mod doctor;
 pub mod eval;
 pub mod fetch;
-pub mod predict;
 mod live_plot;
+pub mod predict;
 mod progress;
+pub mod report;
 mod runs;
 pub mod show;
 pub mod sweep;
@@ -57,6 +58,8 @@ pub enum Command {
     Predict(predict::Predict),
     /// Tables and a chart that compare the architectures of a folder: cost, published accuracy
     Tables(tables::Tables),
+    /// One self-contained HTML page of all results: tables, curves, network diagrams, commands
+    Report(report::Report),
     /// Bring a dataset into the cache, checked
     Fetch(fetch::Fetch),
     /// What was found here: libtorch, device, threads, precision, datasets

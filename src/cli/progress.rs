@@ -130,7 +130,8 @@ impl Observer for Progress {
             if let Ok(style) = ProgressStyle::with_template(BAR) {
                 bar.set_style(style);
             }
-            let earlier = if run.done_epochs > 0 { curves::read_epochs(&run.folder).unwrap_or_default() } else { Vec::new() };
+            let earlier =
+                if run.done_epochs > 0 { curves::read_epochs(&run.folder).unwrap_or_default() } else { Vec::new() };
             self.plot = LivePlot::new(run.epochs, &earlier);
             bar.reset_eta();
             bar.enable_steady_tick(Duration::from_millis(250));

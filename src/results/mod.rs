@@ -3,6 +3,7 @@
 pub mod curves;
 mod format;
 pub mod plot;
+pub mod report;
 mod run_folder;
 mod run_info;
 mod stats;

@@ -104,7 +104,7 @@ impl Summary {
 }
 
 /// Dotted keys and their values; lists stay in one column, as TOML writes them.
-fn flatten(prefix: &str, value: &toml::Value, columns: &mut Vec<(String, String)>) {
+pub(super) fn flatten(prefix: &str, value: &toml::Value, columns: &mut Vec<(String, String)>) {
     match value {
         toml::Value::Table(table) => {
             for (key, value) in table {

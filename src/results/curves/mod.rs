@@ -8,6 +8,7 @@ mod sweep;
 mod tests;
 
 pub use read::{read_epochs, read_table};
+pub use setting::{Setting, Settings};
 pub use sweep::{SweepPictures, sweep_pictures, write_sweep_pictures};
 
 use super::plot::{Axis, COLOURS, Chart, Figure, Marks, Series, Stroke};
@@ -64,7 +65,8 @@ pub fn figure(groups: &[CurveGroup], title: &str) -> Figure {
         .flat_map(|group| group.runs.iter().flatten())
         .flat_map(|row| [row.train_loss, row.val_loss])
         .collect();
-    let loss = if spans(&losses, 20.0) { Axis::new("loss (nats, logarithmic)").log() } else { Axis::new("loss (nats)") };
+    let loss =
+        if spans(&losses, 20.0) { Axis::new("loss (nats, logarithmic)").log() } else { Axis::new("loss (nats)") };
     let [mut losses, mut top1s] = [loss, Axis::new("Top-1 accuracy").percent()]
         .map(|axis| Chart::new(&format!("{title}: {}", axis.label), Axis::new("epoch").count(), axis));
     for (index, group) in drawn.iter().enumerate() {

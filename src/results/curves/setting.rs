@@ -37,6 +37,8 @@ const LONGEST: usize = 36;
 
 /// What varies in a sweep, and its settings in the order of the table.
 pub struct Settings {
+    /// Columns of all keys that vary.
+    pub keys: Vec<usize>,
     /// Column of the first key that is a number.
     pub x: Option<usize>,
     /// Names of the other keys, as the series are called by.
@@ -74,7 +76,7 @@ impl Settings {
             })
             .collect();
         let others = others.iter().map(|&column| table.columns[column].clone()).collect();
-        Settings { x, others, settings }
+        Settings { keys, x, others, settings }
     }
 }
 
@@ -111,20 +113,15 @@ fn is_number(table: &Table, column: usize) -> bool {
     table.rows.iter().all(|row| row[column].parse::<f64>().is_ok_and(f64::is_finite))
 }
 
-/// `depth=20 shortcut=A`; the value alone where it is that of the only key and no number.
+/// `depth=20 shortcut=A`; values that say themselves what they are stand alone.
 fn label(table: &Table, row: &[String], keys: &[usize]) -> String {
-    if let &[column] = keys
-        && !is_number(table, column)
-    {
-        return cut(&row[column]);
-    }
     let last = |column: usize| table.columns[column].rsplit('.').next().unwrap_or_default();
     let short = |column: usize| {
         let clash = keys.iter().any(|&other| other != column && last(other) == last(column));
         if clash { table.columns[column].as_str() } else { last(column) }
     };
     let part = |&column: &usize| match table.columns[column].as_str() {
-        "name" => cut(&row[column]),
+        "name" | "scaling.axis" => cut(&row[column]),
         _ => format!("{}={}", short(column), cut(&row[column])),
     };
     keys.iter().map(part).collect::<Vec<_>>().join(" ")

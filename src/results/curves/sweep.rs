@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 /// More settings than these are not named in a picture of costs, nor listed on an axis of names.
 const NAMED: usize = 24;
 const LISTED: usize = 40;
+/// An axis of so few values is numbered at these.
+const FEW: usize = 9;
 /// Values of a numeric key that span more than this are drawn on a logarithmic axis.
 const LOGARITHMIC: f64 = 20.0;
 
@@ -152,7 +154,8 @@ fn series<'m, 'a>(measured: &'m [Measured<'a>]) -> Vec<(&'a str, Vec<&'m Measure
     series
 }
 
-const SEEDS: &str = "Dots are single runs, lines join means over seeds, bands reach from the lowest to the highest seed.";
+const SEEDS: &str =
+    "Dots are single runs, lines join means over seeds, bands reach from the lowest to the highest seed.";
 
 fn by_number(
     key: &str,
@@ -163,6 +166,10 @@ fn by_number(
 ) -> Option<Figure> {
     let values: Vec<f64> = measured.iter().filter_map(|point| point.setting.x).collect();
     let log = spans(&values, LOGARITHMIC);
+    let mut distinct = values.clone();
+    distinct.sort_by(f64::total_cmp);
+    distinct.dedup();
+    let at = if distinct.len() <= FEW { distinct } else { Vec::new() };
     let mut series = series(measured);
     // A random search has hardly two points in one series: they are one cloud.
     let cloud = series.len() > 1 && series.len() * 2 > measured.len();
@@ -177,7 +184,7 @@ fn by_number(
     }
     let panels = splits(&measured.iter().collect::<Vec<_>>()).into_iter().map(|(split, label)| {
         let axis = Axis::new(&if log { format!("{key} (logarithmic)") } else { key.to_owned() });
-        let axis = if log { axis.log() } else { axis.padding(0.04) };
+        let axis = if log { axis.log() } else { axis.padding(0.04) }.at(at.clone());
         let mut chart = Chart::new(&format!("{name}: {label}"), axis, Axis::new(label).percent());
         for (index, (series, points)) in series.iter().enumerate() {
             let colour = COLOURS[index % COLOURS.len()];
@@ -186,10 +193,8 @@ fn by_number(
                 points.iter().copied().filter(|point| !point.top1[split].is_empty()).collect();
             points.sort_by(|a, b| a.setting.x.unwrap_or(f64::NAN).total_cmp(&b.setting.x.unwrap_or(f64::NAN)));
             if !cloud {
-                let ranges: Vec<(f64, Range)> = points
-                    .iter()
-                    .filter_map(|point| Some((point.setting.x?, Range::of(&point.top1[split]))))
-                    .collect();
+                let ranges: Vec<(f64, Range)> =
+                    points.iter().filter_map(|point| Some((point.setting.x?, Range::of(&point.top1[split])))).collect();
                 let band = ranges.iter().map(|&(x, range)| [x, range.low, range.high]).collect();
                 let points = ranges.iter().map(|&(x, range)| [x, range.mean]).collect();
                 let marks = Marks::Line { points, band, stroke };
@@ -204,7 +209,12 @@ fn by_number(
         }
         chart
     });
-    Some(Figure { title: format!("{name}: accuracy by {key}"), note: note(&text), panels: panels.collect(), keys: vec![] })
+    Some(Figure {
+        title: format!("{name}: accuracy by {key}"),
+        note: note(&text),
+        panels: panels.collect(),
+        keys: vec![],
+    })
 }
 
 /// A list of settings that have no number: the best on top.
@@ -227,7 +237,8 @@ fn by_name(mut measured: Vec<&Measured>, name: &str, note: impl Fn(&str) -> Stri
         let mut dots = Vec::new();
         for (place, point) in measured.iter().enumerate().filter(|(_, point)| !point.top1[split].is_empty()) {
             let (y, range) = (place as f64, Range::of(&point.top1[split]));
-            let marks = Marks::Line { points: vec![[range.low, y], [range.high, y]], band: vec![], stroke: Stroke::Thin };
+            let marks =
+                Marks::Line { points: vec![[range.low, y], [range.high, y]], band: vec![], stroke: Stroke::Thin };
             chart.series.push(Series { name: String::new(), colour: COLOURS[0], marks });
             dots.push(dot(range.mean, y, String::new(), &point.setting.label));
         }
@@ -251,7 +262,8 @@ fn by_cost(settings: &Settings, measured: &[Measured], name: &str, note: impl Fn
     let groups = series(measured);
     let lines = settings.x.is_some() && groups.len() <= MOST && groups.len() < measured.len();
     let groups = if lines { groups } else { vec![("", measured.iter().collect())] };
-    let costs: [(&str, fn(&Measured) -> f64); 2] = [("multiply-adds", |point| point.macs), ("parameters", |p| p.params)];
+    let costs: [(&str, fn(&Measured) -> f64); 2] =
+        [("multiply-adds", |point| point.macs), ("parameters", |p| p.params)];
     let mut panels = Vec::new();
     for (what, cost) in costs {
         let values: Vec<f64> = measured.iter().map(cost).filter(|value| *value > 0.0).collect();
@@ -263,7 +275,8 @@ fn by_cost(settings: &Settings, measured: &[Measured], name: &str, note: impl Fn
         let log = spans(&values, 3.0);
         let axis = Axis::new(&format!("{what} ({unit_name}{})", if log { ", logarithmic" } else { "" })).padding(0.08);
         let axis = if log { axis.log() } else { axis };
-        let mut chart = Chart::new(&format!("{name}: {label} against {what}"), axis, Axis::new(label).percent().padding(0.1));
+        let mut chart =
+            Chart::new(&format!("{name}: {label} against {what}"), axis, Axis::new(label).percent().padding(0.1));
         for (index, (series, points)) in groups.iter().enumerate() {
             let colour = COLOURS[index % COLOURS.len()];
             let mut means = Vec::new();
@@ -275,7 +288,8 @@ fn by_cost(settings: &Settings, measured: &[Measured], name: &str, note: impl Fn
                     let marks = Marks::Line { points, band: vec![], stroke: Stroke::Thin };
                     chart.series.push(Series { name: String::new(), colour, marks });
                 }
-                let named = if lines { point.setting.x.map(|x| x.to_string()) } else { Some(point.setting.label.clone()) };
+                let named =
+                    if lines { point.setting.x.map(|x| x.to_string()) } else { Some(point.setting.label.clone()) };
                 let text = if measured.len() <= NAMED { named.unwrap_or_default() } else { String::new() };
                 means.push(dot(x, range.mean, text, &point.setting.label));
             }
@@ -290,7 +304,12 @@ fn by_cost(settings: &Settings, measured: &[Measured], name: &str, note: impl Fn
     }
     let several = measured.iter().any(|point| point.top1[split].len() > 1);
     let text = if several { "Dots are means over seeds, lines reach from the lowest to the highest seed." } else { "" };
-    (!panels.is_empty()).then(|| Figure { title: format!("{name}: accuracy against cost"), note: note(text), panels, keys: vec![] })
+    (!panels.is_empty()).then(|| Figure {
+        title: format!("{name}: accuracy against cost"),
+        note: note(text),
+        panels,
+        keys: vec![],
+    })
 }
 
 fn dot(x: f64, y: f64, label: String, of: &str) -> Point {

@@ -1,5 +1,7 @@
 //! An axis: its range, its ticks, and where a value stands on it.
 
+use crate::results::format::significant;
+
 /// How an axis is labelled and divided.
 #[derive(Clone, Debug)]
 pub struct Axis {
@@ -13,6 +15,8 @@ pub struct Axis {
     pub unit: Unit,
     /// Names of things that stand at 0, 1, 2, … instead of numbers; empty for an axis of numbers.
     pub names: Vec<String>,
+    /// Numbers that the ticks stand at, where only a few values occur; empty for ticks at round numbers.
+    pub at: Vec<f64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +54,15 @@ pub struct Span {
 
 impl Axis {
     pub fn new(label: &str) -> Axis {
-        Axis { label: label.to_owned(), scale: Scale::Linear, range: None, padding: 0.0, unit: Unit::Plain, names: Vec::new() }
+        Axis {
+            label: label.to_owned(),
+            scale: Scale::Linear,
+            range: None,
+            padding: 0.0,
+            unit: Unit::Plain,
+            names: Vec::new(),
+            at: Vec::new(),
+        }
     }
 
     /// An axis of things with names, the first at 0.
@@ -65,6 +77,11 @@ impl Axis {
 
     pub fn percent(mut self) -> Axis {
         self.unit = Unit::Percent;
+        self
+    }
+
+    pub fn at(mut self, values: Vec<f64>) -> Axis {
+        self.at = values;
         self
     }
 
@@ -97,10 +114,14 @@ impl Axis {
                 .fold([f64::INFINITY, f64::NEG_INFINITY], |[low, high], value| [low.min(value), high.max(value)]);
             if bounds[0] > bounds[1] { [1.0, 2.0] } else { bounds }
         });
-        match self.scale {
+        let mut span = match self.scale {
             Scale::Linear => self.linear(low, high),
             Scale::Log => self.log_span(low, high),
+        };
+        if !self.at.is_empty() {
+            span.ticks = self.at.iter().map(|&value| Tick { value, label: significant(value) }).collect();
         }
+        span
     }
 
     fn linear(&self, low: f64, high: f64) -> Span {

@@ -69,22 +69,23 @@ fn draw_line(svg: &mut String, frame: &Frame, series: &Series) {
             (places, "stroke-width=\"1.6\" stroke-opacity=\"0.55\"")
         }
     };
+    let colour = series.colour;
     let mut path = String::new();
-    // Points since the line began; one alone is drawn as a dot.
-    let mut run = 0;
+    // Places since the line began; one alone is drawn as a dot.
+    let mut run: Vec<[f64; 2]> = Vec::new();
     for [x, y] in points.into_iter().chain([[f64::NAN; 2]]) {
-        match frame.place(x, y) {
-            Some([x, y]) => {
-                let _ = write!(path, "{}{} {}", if run == 0 { 'M' } else { 'L' }, n(x), n(y));
-                run += 1;
+        match (frame.place(x, y), run.as_slice()) {
+            (Some([x, y]), before) => {
+                let _ = write!(path, "{}{} {}", if before.is_empty() { 'M' } else { 'L' }, n(x), n(y));
+                run.push([x, y]);
             }
-            None => {
-                path.push_str(if run == 1 { "h0" } else { "" });
-                run = 0;
+            (None, &[[x, y]]) => {
+                let _ = writeln!(svg, "<circle cx=\"{}\" cy=\"{}\" r=\"3.6\" fill=\"{colour}\" {style}/>", n(x), n(y));
+                run.clear();
             }
+            (None, _) => run.clear(),
         }
     }
-    let colour = series.colour;
     let _ = writeln!(
         svg,
         "<path d=\"{path}\" fill=\"none\" stroke=\"{colour}\" stroke-linejoin=\"round\" \
