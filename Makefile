@@ -5,7 +5,7 @@ STRATA = target/release/strata
 CARGO_FLAGS = --release --locked
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build experiment sweep tables test lint clean
+.PHONY: help setup build experiment sweep tables report test lint clean
 
 help: ## list the targets
 	@echo "Strata: experiments on deep convolutional architectures. Targets:"
@@ -27,6 +27,9 @@ sweep: build ## every point of experiments/sweeps/NAME.toml (NAME=architectures)
 
 tables: build ## results/tables: what every architecture costs, the chart of accuracy against operations
 	@$(STRATA) tables
+
+report: build ## results/report.html: one page of all results, for any browser
+	@$(STRATA) report $(ARGS)
 
 test: setup ## the whole test suite
 	@cargo test $(CARGO_FLAGS)

@@ -3,5 +3,6 @@
 mod corpus;
 mod errors;
 mod place;
+mod report;
 mod resume;
 mod train;
