@@ -72,15 +72,20 @@ impl LivePlot {
     /// Two panels side by side in so many columns.
     fn draw(&self, columns: usize) -> String {
         let width = ((columns - 2) / 2).min(WIDEST);
-        let now = self.loss.last().map_or_else(String::new, |[_, loss]| format!(" {loss:.4}"));
-        let best = match self.best {
-            Some((epoch, top1)) => format!(" best {:.2} % in epoch {epoch}", 100.0 * top1),
-            None => String::new(),
-        };
-        let left = panel(&format!("training loss{now}"), &self.loss, self.epochs, width, |loss| format!("{loss:.3}"));
-        let right = panel(&format!("validation Top-1{best}"), &self.top1, self.epochs, width, |top1| {
-            format!("{:.1} %", 100.0 * top1)
-        });
+        let loss = self.loss.last().map_or(f64::NAN, |[_, loss]| *loss);
+        let top1 = self.top1.last().map_or(f64::NAN, |[_, top1]| 100.0 * top1);
+        let losses = ["training loss".to_owned(), format!("training loss {loss:.4}")];
+        let mut top1s = vec!["validation Top-1".to_owned()];
+        if let Some((epoch, best)) = self.best {
+            let best = 100.0 * best;
+            top1s.push(format!("validation Top-1 {top1:.2} %"));
+            top1s.push(format!("validation Top-1 {top1:.2} %, best {best:.2} %"));
+            top1s.push(format!("validation Top-1 {top1:.2} %, best {best:.2} % in epoch {epoch}"));
+        }
+        let losses = longest(if self.loss.is_empty() { &losses[..1] } else { &losses }, width);
+        let left = panel(losses, &self.loss, self.epochs, width, |loss| format!("{loss:.3}"));
+        let top1s = longest(&top1s, width);
+        let right = panel(top1s, &self.top1, self.epochs, width, |top1| format!("{:.1} %", 100.0 * top1));
         let line = |(index, (left, right)): (usize, (&String, &String))| match index {
             1..=HEIGHT => {
                 let [a, b] = [left, right].map(|text| text.split_at(text.find('│').unwrap_or(0)));
@@ -91,6 +96,12 @@ impl LivePlot {
         };
         left.iter().zip(&right).enumerate().map(line).collect::<Vec<_>>().join("\n")
     }
+}
+
+/// The last of some titles, each longer than the one before, that a panel has room for.
+fn longest(titles: &[String], width: usize) -> &str {
+    let fits = |title: &&String| title.chars().count() + NUMBERS < width;
+    titles.iter().rev().find(fits).map_or("", String::as_str)
 }
 
 /// A title, [`HEIGHT`] lines of dots with the highest and lowest value beside them, and the axis of epochs; every line is

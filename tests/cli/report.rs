@@ -76,7 +76,10 @@ fn a_browser_sorts_the_page_without_an_error() {
         let summary = format!("name,key,status,seed,val_top1,started\n{name},k{seed},done,{seed},0.5,2026-{seed:03}\n");
         place.file(&format!("results/runs/run/k{seed}/summary.csv"), summary);
     }
-    place.file("results/sweeps/s/table.csv", "train.lr,seed,name,key,status,val_top1\n0.1,0,s,a,done,0.5\n0.2,0,s,b,done,0.6\n");
+    place.file(
+        "results/sweeps/s/table.csv",
+        "train.lr,seed,name,key,status,val_top1\n0.1,0,s,a,done,0.5\n0.2,0,s,b,done,0.6\n",
+    );
     place.strata(&["report"]).good();
     let html = fs::read_to_string(place.path("results/report.html")).unwrap();
     let html = html.replacen("<head>", &format!("<head>{WATCH}"), 1).replacen("</body>", &format!("{TRY}</body>"), 1);
