@@ -1,4 +1,5 @@
-//! What a run leaves behind: its folder, its tables; and the charts and tables that compare networks.
+//! What a run leaves behind: its folder, its tables, its curves; the charts and tables that compare networks; the page of all
+//! results.
 
 pub mod curves;
 mod format;

@@ -114,3 +114,28 @@ fn texts_make_an_axis_of_names() {
     assert_eq!(parameter.unwrap().panels[0].y.names, ["depth", "resolution", "width"]);
     assert_eq!(cost.unwrap().panels.len(), 2);
 }
+
+/// Drawn after every point of a sweep: what is kept in git stays where the runs it was drawn from are gone.
+#[test]
+fn a_picture_without_data_is_left_as_it_is() {
+    let results = tempfile::tempdir().unwrap();
+    let sweep = results.path().join("sweeps/s");
+    let run = results.path().join("runs/n/k1");
+    fs::create_dir_all(&sweep).unwrap();
+    fs::create_dir_all(&run).unwrap();
+    let table = "train.lr,name,key,status,params,macs,val_top1\n0.1,n,k1,done,10,100,0.5\n0.2,n,k2,done,20,300,0.6\n";
+    fs::write(sweep.join("table.csv"), table).unwrap();
+    fs::write(sweep.join("curves.svg"), "kept").unwrap();
+    let names = |paths: Vec<std::path::PathBuf>| {
+        paths.iter().map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let written = write_sweep_pictures(&sweep, results.path()).unwrap();
+    assert_eq!(names(written), ["parameter.svg", "cost.svg"]);
+    assert_eq!(fs::read_to_string(sweep.join("curves.svg")).unwrap(), "kept");
+    fs::write(run.join("epochs.csv"), format!("{}\n{ROWS}", crate::results::EPOCH_COLUMNS)).unwrap();
+    let written = write_sweep_pictures(&sweep, results.path()).unwrap();
+    assert_eq!(names(written), ["curves.svg", "parameter.svg", "cost.svg"]);
+    write_run_picture(&run).unwrap();
+    assert!(fs::read_to_string(run.join("curves.svg")).unwrap().contains("n (k1)"));
+    assert!(write_sweep_pictures(&run, results.path()).unwrap_err().to_string().contains("table.csv"));
+}

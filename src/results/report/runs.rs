@@ -49,7 +49,7 @@ impl<'r> Differences<'r> {
 }
 
 const COLUMNS: [(&str, &str); 14] = [
-    ("run", ""),
+    ("run", "tight"),
     ("setting", "long"),
     ("seed", "n"),
     ("status", ""),
@@ -60,8 +60,8 @@ const COLUMNS: [(&str, &str); 14] = [
     ("multiply-adds", "n"),
     ("epochs", "n"),
     ("seconds", "n"),
-    ("device", ""),
-    ("started, UTC", ""),
+    ("device", "tight"),
+    ("started, UTC", "tight"),
     ("again", "code"),
 ];
 

@@ -56,8 +56,13 @@ const MOST_ROWS: usize = 500;
 impl TableView {
     /// A table of plain text: columns whose cells are all numbers are set like numbers.
     pub fn new(caption: &str, columns: Vec<String>, rows: Vec<Vec<String>>) -> TableView {
-        let number = |index: usize| rows.iter().all(|row| row.get(index).is_none_or(|text| is_number(text)));
-        let classes: Vec<&'static str> = (0..columns.len()).map(|index| if number(index) { "n" } else { "" }).collect();
+        let cells = |index: usize| rows.iter().filter_map(move |row| row.get(index));
+        let class = |index: usize| match cells(index).map(|text| text.chars().count()).max() {
+            _ if cells(index).all(|text| is_number(text)) => "n",
+            Some(longest) if longest > TIGHT => "long",
+            _ => "tight",
+        };
+        let classes: Vec<&'static str> = (0..columns.len()).map(class).collect();
         let class = |index: usize| classes.get(index).copied().unwrap_or_default();
         TableView {
             caption: caption.to_owned(),
@@ -81,6 +86,9 @@ impl TableView {
         view
     }
 }
+
+/// Texts up to this length stay on one line.
+const TIGHT: usize = 28;
 
 /// Empty cells go along with numbers. `90.1 ± 0.2` is one too.
 fn is_number(text: &str) -> bool {
