@@ -1,5 +1,6 @@
 //! Pictures of training: loss and accuracy by epoch for runs and groups of runs, and the pictures of a sweep.
 
+mod accuracy;
 mod read;
 mod setting;
 mod sweep;
