@@ -25,6 +25,8 @@ pub struct Progress {
     epochs: usize,
     folder: Option<PathBuf>,
     drawn: Instant,
+    /// Epochs ended since the curves were drawn.
+    undrawn: bool,
     plot: LivePlot,
     /// The plot as the bar shows it; empty where there is no room.
     plotted: Arc<Mutex<String>>,
@@ -41,6 +43,7 @@ impl Progress {
             epochs: 0,
             folder: None,
             drawn: Instant::now(),
+            undrawn: false,
             plot: LivePlot::default(),
             plotted: Arc::default(),
             plotted_at: None,
@@ -49,11 +52,11 @@ impl Progress {
 
     /// Draws the curves of the run so far into its folder. They are no part of the result: what goes wrong is a note.
     pub fn draw_curves(&mut self) {
+        let Some(folder) = self.folder.as_ref().filter(|_| self.undrawn) else { return };
+        let drawn = curves::write_run_picture(folder);
         self.drawn = Instant::now();
-        let Some(folder) = &self.folder else { return };
-        if folder.join("epochs.csv").exists()
-            && let Err(error) = curves::write_run_picture(folder)
-        {
+        self.undrawn = false;
+        if let Err(error) = drawn {
             self.say(&format!("note: the curves could not be drawn: {error}"));
         }
     }
@@ -174,7 +177,10 @@ impl Observer for Progress {
         self.say(&line);
         self.plot.epoch(row);
         self.plot();
-        if self.drawn.elapsed() >= DRAWN_EVERY {
+        self.undrawn = true;
+        // The last epoch is drawn before the summary says that the run is done: a kill while the picture is written leaves a
+        // temporary file, which the next process only tidies up in a run that is not.
+        if row.epoch == self.epochs || self.drawn.elapsed() >= DRAWN_EVERY {
             self.draw_curves();
         }
     }
