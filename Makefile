@@ -31,6 +31,9 @@ compare: build ## one table of runs and sweeps: ARGS="resnet20 plain20 --baselin
 tables: build ## results/tables: what every architecture costs, the chart of accuracy against operations
 	@$(STRATA) tables
 
+report: build ## results/report.html: one page of all results, for any browser
+	@$(STRATA) report $(ARGS)
+
 test: setup ## the whole test suite
 	@cargo test $(CARGO_FLAGS)
 

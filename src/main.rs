@@ -28,6 +28,7 @@ fn main() -> ExitCode {
         Command::Predict(command) => cli::predict::run(command, shared),
         Command::Tables(command) => cli::tables::run(command, shared),
         Command::Bench(command) => cli::bench::run(command, shared),
+        Command::Report(command) => cli::report::run(command, shared),
         Command::Fetch(command) => cli::fetch::run(command),
         Command::Doctor => cli::doctor::run(shared),
     };

@@ -7,8 +7,10 @@ pub mod diff;
 pub mod doctor;
 pub mod eval;
 pub mod fetch;
+mod live_plot;
 pub mod predict;
 mod progress;
+pub mod report;
 mod runs;
 pub mod show;
 pub mod sweep;
@@ -68,6 +70,8 @@ pub enum Command {
     Tables(tables::Tables),
     /// Time training steps and evaluation: milliseconds, part of the machine's peak, memory
     Bench(bench::Bench),
+    /// One self-contained HTML page of all results: tables, curves, network diagrams, commands
+    Report(report::Report),
     /// Bring a dataset into the cache, checked
     Fetch(fetch::Fetch),
     /// What was found here: libtorch, device, threads, precision, datasets

@@ -44,6 +44,9 @@ pub fn run(command: &Train, shared: &Shared) -> Result<Done> {
             true => train::run(experiment, &options, &mut Reporter::new(&mut progress)),
             false => train::run(experiment, &options, &mut progress),
         };
+        progress.draw_curves();
+        // The bar goes and the plot stays before the result is said.
+        drop(progress);
         match result {
             Ok(outcome) => {
                 match command.events {

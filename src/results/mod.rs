@@ -1,4 +1,5 @@
-//! What a run leaves behind: its folder, its tables; and the charts and tables that compare networks.
+//! What a run leaves behind: its folder, its tables, its curves; the charts and tables that compare networks; the page of all
+//! results.
 
 pub mod collect;
 pub mod compare;
@@ -6,6 +7,7 @@ pub mod curves;
 pub mod diff;
 mod format;
 pub mod plot;
+pub mod report;
 mod run_folder;
 mod run_info;
 mod stats;

@@ -51,6 +51,32 @@ pub const EPOCH_COLUMNS: &str = "epoch,step,lr,train_loss,train_top1,train_top5,
                                  epoch_seconds,images_per_second,peak_memory_mib";
 
 impl EpochRow {
+    /// A row of `epochs.csv`; `None` for anything else.
+    pub fn parse(line: &str) -> Option<EpochRow> {
+        let cells: Vec<&str> = line.trim_end().split(',').collect();
+        let &[epoch, step, ref values @ ..] = cells.as_slice() else { return None };
+        let values = values.iter().map(|cell| cell.parse().ok()).collect::<Option<Vec<f64>>>()?;
+        let &[lr, train_loss, train_top1, train_top5, val_loss, val_top1, val_top5, seconds, rate, memory] =
+            values.as_slice()
+        else {
+            return None;
+        };
+        Some(EpochRow {
+            epoch: epoch.parse().ok()?,
+            step: step.parse().ok()?,
+            lr,
+            train_loss,
+            train_top1,
+            train_top5,
+            val_loss,
+            val_top1,
+            val_top5,
+            epoch_seconds: seconds,
+            images_per_second: rate,
+            peak_memory_mib: memory,
+        })
+    }
+
     fn line(&self) -> String {
         format!(
             "{},{},{},{},{},{},{},{},{},{:.3},{:.1},{:.0}\n",

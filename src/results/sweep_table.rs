@@ -1,6 +1,7 @@
 //! Tables of a sweep, written anew after every point that ends: `table.csv` with a row a point, `summary.csv` with a row for
 //! each setting, over its seeds.
 
+use super::curves;
 use super::format::{accuracy, significant};
 use super::run_folder::{RunError, RunFolder};
 use super::stats::Spread;
@@ -75,7 +76,10 @@ pub fn write_tables(results: &Path, sweep: &Sweep, failed: &[usize]) -> Result<S
     let summary = summary(&points, &sweep.columns);
     points.write(&folder.join("table.csv"))?;
     summary.write(&folder.join("summary.csv"))?;
-    // Pictures of the sweep are drawn here, from the tables just written.
+    if let Err(error) = curves::write_sweep_pictures(&folder, results) {
+        // The tables are the result; a sweep does not stop for a picture.
+        tracing::warn!("{error}");
+    }
     Ok(SweepTables { points, summary, folder })
 }
 

@@ -235,7 +235,15 @@ impl Checkpoints {
         let mut passed_over = Vec::new();
         for name in names.iter().rev() {
             match self.take_up(&self.folder.join(name), model, stepper, average) {
-                Ok(position) => return Ok((Some(position), passed_over)),
+                Ok(position) => {
+                    // A kill between the two links of a save leaves `best` behind `last`.
+                    if let Some(best) = &position.best
+                        && self.target("best").as_ref() != Some(&best.folder)
+                    {
+                        self.link("best", &best.folder)?;
+                    }
+                    return Ok((Some(position), passed_over));
+                }
                 Err(error) => passed_over.push(error),
             }
         }

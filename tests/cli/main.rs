@@ -5,6 +5,7 @@ mod compare;
 mod corpus;
 mod errors;
 mod place;
+mod report;
 mod resume;
 mod sweep;
 mod train;

@@ -144,6 +144,19 @@ fn stopped(place: &Place) -> Run {
     run
 }
 
+/// A kill after `last` moved and before `best` did used to leave `best` pointing to a folder that was tidied away later.
+#[test]
+fn a_best_link_that_was_left_behind_is_mended() {
+    let place = Place::new();
+    let run = stopped(&place);
+    let best = run.weights("best");
+    let link = run.path("checkpoint/best");
+    fs::remove_file(&link).unwrap();
+    std::os::unix::fs::symlink("step-gone", &link).unwrap();
+    place.strata(&["train", "tiny.toml"]).good();
+    assert!(run.weights("best") == best);
+}
+
 fn flip(path: &std::path::Path, at: usize) {
     let mut bytes = fs::read(path).unwrap();
     let at = at.min(bytes.len() - 1);

@@ -15,7 +15,8 @@ const SUMMARY_START: &str = "name,key,status,seed,params,macs,epochs,best_epoch,
 fn a_run_leaves_the_files_of_the_design() {
     let place = Place::trained("tiny", TINY);
     let run = place.run("tiny");
-    let files = [".lock", "checkpoint", "epochs.csv", "experiment.toml", "run.json", "run.log", "summary.csv"];
+    let files =
+        [".lock", "checkpoint", "curves.svg", "epochs.csv", "experiment.toml", "run.json", "run.log", "summary.csv"];
     assert_eq!(names(&run.folder), files);
     assert_eq!(run.key().len(), 10);
 

@@ -1,5 +1,7 @@
 //! An axis: its range, its ticks, and where a value stands on it.
 
+use crate::results::format::significant;
+
 /// How an axis is labelled and divided.
 #[derive(Clone, Debug)]
 pub struct Axis {
@@ -11,6 +13,10 @@ pub struct Axis {
     /// Room at both ends beyond the data, as a part of what they span: large marks need it. 0 ends at round values.
     pub padding: f64,
     pub unit: Unit,
+    /// Names of things that stand at 0, 1, 2, … instead of numbers; empty for an axis of numbers.
+    pub names: Vec<String>,
+    /// Numbers that the ticks stand at, where only a few values occur; empty for ticks at round numbers.
+    pub at: Vec<f64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +32,8 @@ pub enum Unit {
     Plain,
     /// A fraction, written in per cent.
     Percent,
+    /// Epochs or steps: no tick stands between two of them.
+    Count,
 }
 
 /// A line across the chart; only those with a label are numbered.
@@ -46,7 +54,20 @@ pub struct Span {
 
 impl Axis {
     pub fn new(label: &str) -> Axis {
-        Axis { label: label.to_owned(), scale: Scale::Linear, range: None, padding: 0.0, unit: Unit::Plain }
+        Axis {
+            label: label.to_owned(),
+            scale: Scale::Linear,
+            range: None,
+            padding: 0.0,
+            unit: Unit::Plain,
+            names: Vec::new(),
+            at: Vec::new(),
+        }
+    }
+
+    /// An axis of things with names, the first at 0.
+    pub fn of_names(label: &str, names: Vec<String>) -> Axis {
+        Axis { names, ..Axis::new(label) }
     }
 
     pub fn log(mut self) -> Axis {
@@ -56,6 +77,16 @@ impl Axis {
 
     pub fn percent(mut self) -> Axis {
         self.unit = Unit::Percent;
+        self
+    }
+
+    pub fn at(mut self, values: Vec<f64>) -> Axis {
+        self.at = values;
+        self
+    }
+
+    pub fn count(mut self) -> Axis {
+        self.unit = Unit::Count;
         self
     }
 
@@ -71,6 +102,11 @@ impl Axis {
 
     /// Fits the axis to values; those that cannot stand on it are left out.
     pub fn span(&self, values: impl Iterator<Item = f64>) -> Span {
+        if !self.names.is_empty() {
+            let ticks = self.names.iter().enumerate();
+            let ticks = ticks.map(|(index, name)| Tick { value: index as f64, label: name.clone() }).collect();
+            return Span { low: -0.6, high: self.names.len() as f64 - 0.4, ticks, scale: Scale::Linear };
+        }
         let usable = |value: &f64| value.is_finite() && (self.scale == Scale::Linear || *value > 0.0);
         let [low, high] = self.range.unwrap_or_else(|| {
             let bounds = values
@@ -78,10 +114,14 @@ impl Axis {
                 .fold([f64::INFINITY, f64::NEG_INFINITY], |[low, high], value| [low.min(value), high.max(value)]);
             if bounds[0] > bounds[1] { [1.0, 2.0] } else { bounds }
         });
-        match self.scale {
+        let mut span = match self.scale {
             Scale::Linear => self.linear(low, high),
             Scale::Log => self.log_span(low, high),
+        };
+        if !self.at.is_empty() {
+            span.ticks = self.at.iter().map(|&value| Tick { value, label: significant(value) }).collect();
         }
+        span
     }
 
     fn linear(&self, low: f64, high: f64) -> Span {
@@ -89,12 +129,15 @@ impl Axis {
         let room = if high > low { (high - low) * self.padding } else { (low.abs() * 0.1).max(0.5) };
         let room = if self.range.is_some() && high > low { 0.0 } else { room };
         let (mut low, mut high) = (low - room, high + room);
-        let step = nice((high - low) / 7.0);
-        if self.range.is_none() && self.padding == 0.0 {
+        let step = match self.unit {
+            Unit::Count => whole((high - low) / 7.0),
+            Unit::Plain | Unit::Percent => nice((high - low) / 7.0),
+        };
+        if self.unit != Unit::Count && self.range.is_none() && self.padding == 0.0 {
             (low, high) = ((low / step + 1e-9).floor() * step, (high / step - 1e-9).ceil() * step);
         }
         let digits = match self.unit {
-            Unit::Plain => decimals(step),
+            Unit::Plain | Unit::Count => decimals(step),
             Unit::Percent => decimals(step * 100.0),
         };
         let first = (low / step - 1e-9).ceil() as i64;
@@ -102,7 +145,7 @@ impl Axis {
         let ticks = (first..=last).map(|index| {
             let value = index as f64 * step;
             let label = match self.unit {
-                Unit::Plain => format!("{value:.digits$}"),
+                Unit::Plain | Unit::Count => format!("{value:.digits$}"),
                 Unit::Percent => format!("{:.digits$} %", value * 100.0),
             };
             Tick { value, label }
@@ -137,7 +180,7 @@ impl Axis {
 
     fn log_label(&self, value: f64, exponent: i32) -> String {
         let (value, exponent, unit) = match self.unit {
-            Unit::Plain => (value, exponent, ""),
+            Unit::Plain | Unit::Count => (value, exponent, ""),
             Unit::Percent => (value * 100.0, exponent + 2, " %"),
         };
         if !(-3..6).contains(&exponent) {
@@ -164,6 +207,14 @@ impl Span {
 fn nice(step: f64) -> f64 {
     let power = 10f64.powf(step.log10().floor());
     [1.0, 2.0, 2.5, 5.0, 10.0].into_iter().map(|digit| digit * power).find(|&s| s >= step * 0.999).unwrap_or(step)
+}
+
+/// The nearest of 1, 2, 5 times a power of ten that is a whole number and not below a step.
+fn whole(step: f64) -> f64 {
+    match nice(step.max(1.0)) {
+        step if step.fract() > 0.0 => 5.0,
+        step => step,
+    }
 }
 
 /// Digits behind the point that a step needs.

@@ -1,8 +1,8 @@
 //! Draws the data of a chart.
 
-use super::frame::Frame;
+use super::frame::{Frame, HEIGHT, WIDTH};
 use super::labels::{self, Circle};
-use super::svg::{Anchor, FAINT, Font, escape, line, n, text, width};
+use super::svg::{Anchor, FAINT, Font, card, escape, line, n, text, width};
 use super::{Chart, Marks, Point, Series, darker, legend};
 use std::fmt::Write;
 
@@ -11,24 +11,33 @@ const LARGEST: f64 = 36.0;
 const DOT: f64 = 5.0;
 const LABEL: f64 = 13.5;
 
+/// A chart as a picture of its own: heading, data, legend on the right.
 pub fn chart(chart: &Chart) -> String {
-    let frame = Frame::new(chart, legend::room(chart));
-    let mut svg = frame.write(chart);
-    frame.clip(&mut svg, "plot");
-    svg.push_str("<g clip-path=\"url(#plot)\">\n");
-    for series in &chart.series {
-        if let Marks::Line { band, .. } = &series.marks {
-            draw_band(&mut svg, &frame, series.colour, band);
-        }
-    }
-    for series in &chart.series {
-        draw_line(&mut svg, &frame, series);
-    }
-    svg.push_str("</g>\n");
-    draw_points(&mut svg, chart, &frame);
+    let top = if chart.subtitle.is_empty() { 74.0 } else { 98.0 };
+    let mut svg = card(&chart.title, [WIDTH, HEIGHT]);
+    text(&mut svg, [30.0, 38.0], &chart.title, Font::new(23.0).bold(), false);
+    text(&mut svg, [30.0, 66.0], &chart.subtitle, Font::new(15.0).colour(FAINT), false);
+    let frame = Frame::new(chart, [0.0, top, WIDTH - legend::room(chart), HEIGHT]);
+    panel(&mut svg, chart, &frame);
     legend::write(&mut svg, chart, &frame);
     svg.push_str("</svg>\n");
     svg
+}
+
+/// Axes and data.
+pub fn panel(svg: &mut String, chart: &Chart, frame: &Frame) {
+    frame.write(svg, chart);
+    frame.clipped(svg, |svg| {
+        for series in &chart.series {
+            if let Marks::Line { band, .. } = &series.marks {
+                draw_band(svg, frame, series.colour, band);
+            }
+        }
+        for series in &chart.series {
+            draw_line(svg, frame, series);
+        }
+    });
+    draw_points(svg, chart, frame);
 }
 
 /// Radius of a mark whose area stands for a quantity.
@@ -52,30 +61,35 @@ fn draw_band(svg: &mut String, frame: &Frame, colour: &str, band: &[[f64; 3]]) {
 }
 
 fn draw_line(svg: &mut String, frame: &Frame, series: &Series) {
-    let (points, thickness, style): (Vec<[f64; 2]>, f64, &str) = match &series.marks {
-        Marks::Line { points, dashed: true, .. } => (points.clone(), 2.2, " stroke-dasharray=\"6 4\""),
-        Marks::Line { points, .. } => (points.clone(), 2.2, ""),
+    let (points, style): (Vec<[f64; 2]>, &str) = match &series.marks {
+        Marks::Line { points, stroke, .. } => (points.clone(), stroke.attributes()),
         Marks::Points { linked: false, .. } => return,
         Marks::Points { points, .. } => {
-            (points.iter().map(|point| [point.x, point.y]).collect(), 1.6, " stroke-opacity=\"0.55\"")
+            let places = points.iter().map(|point| [point.x, point.y]).collect();
+            (places, "stroke-width=\"1.6\" stroke-opacity=\"0.55\"")
         }
     };
+    let colour = series.colour;
     let mut path = String::new();
-    let mut pen = 'M';
-    for [x, y] in points {
-        match frame.place(x, y) {
-            Some([x, y]) => {
-                let _ = write!(path, "{pen}{} {}", n(x), n(y));
-                pen = 'L';
+    // Places since the line began; one alone is drawn as a dot.
+    let mut run: Vec<[f64; 2]> = Vec::new();
+    for [x, y] in points.into_iter().chain([[f64::NAN; 2]]) {
+        match (frame.place(x, y), run.as_slice()) {
+            (Some([x, y]), before) => {
+                let _ = write!(path, "{}{} {}", if before.is_empty() { 'M' } else { 'L' }, n(x), n(y));
+                run.push([x, y]);
             }
-            None => pen = 'M',
+            (None, &[[x, y]]) => {
+                let _ = writeln!(svg, "<circle cx=\"{}\" cy=\"{}\" r=\"3.6\" fill=\"{colour}\" {style}/>", n(x), n(y));
+                run.clear();
+            }
+            (None, _) => run.clear(),
         }
     }
-    let colour = series.colour;
     let _ = writeln!(
         svg,
-        "<path d=\"{path}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"{thickness}\" stroke-linejoin=\"round\" \
-         stroke-linecap=\"round\"{style}/>"
+        "<path d=\"{path}\" fill=\"none\" stroke=\"{colour}\" stroke-linejoin=\"round\" \
+         stroke-linecap=\"round\" {style}/>"
     );
 }
 

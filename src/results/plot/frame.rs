@@ -1,8 +1,8 @@
-//! The card, the plotting area, grid, ticks and titles.
+//! The plotting area, grid, ticks and titles.
 
 use super::Chart;
 use super::axis::Span;
-use super::svg::{Anchor, CARD, EDGE, FAINT, FONTS, Font, GRID, INK, escape, line, n, text, width};
+use super::svg::{Anchor, FAINT, Font, GRID, INK, line, n, text, width};
 use std::fmt::Write;
 
 pub const WIDTH: f64 = 1200.0;
@@ -19,17 +19,19 @@ pub struct Frame {
     pub bottom: f64,
     pub x: Span,
     pub y: Span,
+    /// Left side and lower side of the room, titles of the axes included.
+    outer: [f64; 2],
 }
 
 impl Frame {
-    /// `aside` is what the legend takes on the right.
-    pub fn new(chart: &Chart, aside: f64) -> Frame {
+    /// `room` is left, top, right and bottom of what the axes take, numbers and titles on the left and below included.
+    pub fn new(chart: &Chart, [left, top, right, bottom]: [f64; 4]) -> Frame {
         let points: Vec<[f64; 2]> = chart.extent().collect();
         let x = chart.x.span(points.iter().map(|point| point[0]));
         let y = chart.y.span(points.iter().map(|point| point[1]));
         let numbers = y.ticks.iter().map(|tick| width(&tick.label, TICK)).fold(0.0, f64::max);
-        let top = if chart.subtitle.is_empty() { 74.0 } else { 98.0 };
-        Frame { left: 58.0 + numbers, top, right: WIDTH - aside, bottom: HEIGHT - BOTTOM, x, y }
+        let title = if chart.y.label.is_empty() { 26.0 } else { 58.0 };
+        Frame { left: left + title + numbers, top, right, bottom: bottom - BOTTOM, x, y, outer: [left, bottom] }
     }
 
     /// The place of a point on the card, wherever it is on the axes; `None` where it has none.
@@ -38,29 +40,19 @@ impl Frame {
         Some([self.left + x * (self.right - self.left), self.bottom - y * (self.bottom - self.top)])
     }
 
-    /// Writes all that is behind the data. The caller ends the document.
-    pub fn write(&self, chart: &Chart) -> String {
-        let [w, h] = [WIDTH, HEIGHT].map(n);
-        let mut svg = format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {w} {h}\" width=\"{w}\" height=\"{h}\" role=\"img\" \
-             font-family=\"{FONTS}\">\n<title>{}</title>\n\
-             <rect x=\"0.5\" y=\"0.5\" width=\"{}\" height=\"{}\" rx=\"14\" fill=\"{CARD}\" stroke=\"{EDGE}\"/>\n",
-            escape(&chart.title),
-            n(WIDTH - 1.0),
-            n(HEIGHT - 1.0)
-        );
-        text(&mut svg, [30.0, 38.0], &chart.title, Font::new(23.0).bold(), false);
-        text(&mut svg, [30.0, 66.0], &chart.subtitle, Font::new(15.0).colour(FAINT), false);
-        self.ticks(&mut svg);
+    /// Writes all that is behind the data.
+    pub fn write(&self, svg: &mut String, chart: &Chart) {
+        self.ticks(svg);
         let (middle_x, middle_y) = ((self.left + self.right) / 2.0, (self.top + self.bottom) / 2.0);
         let title = Font::new(15.5).anchor(Anchor::Middle);
-        text(&mut svg, [middle_x, HEIGHT - 24.0], &chart.x.label, title, false);
-        text(&mut svg, [28.0, middle_y], &chart.y.label, title, true);
-        svg
+        let [left, bottom] = self.outer;
+        text(svg, [middle_x, bottom - 24.0], &chart.x.label, title, false);
+        text(svg, [left + 28.0, middle_y], &chart.y.label, title, true);
     }
 
     fn ticks(&self, svg: &mut String) {
         let number = Font::new(TICK).colour(FAINT);
+        let mut free = f64::NEG_INFINITY;
         for tick in &self.x.ticks {
             let Some(part) = self.x.place(tick.value) else { continue };
             let x = self.left + part * (self.right - self.left);
@@ -70,6 +62,12 @@ impl Frame {
             }
             line(svg, [x, self.top], [x, self.bottom], GRID, 1.0);
             line(svg, [x, self.bottom], [x, self.bottom + 7.0], INK, 1.0);
+            // Where the axis is short, numbers that would run into the last one are left out.
+            let half = width(&tick.label, TICK) / 2.0;
+            if x - half < free {
+                continue;
+            }
+            free = x + half + 6.0;
             text(svg, [x, self.bottom + 21.0], &tick.label, number.anchor(Anchor::Middle), false);
         }
         for tick in &self.y.ticks {
@@ -85,15 +83,15 @@ impl Frame {
         line(svg, [self.left, self.bottom], [self.right, self.bottom], INK, 1.2);
     }
 
-    /// A region outside of which lines and bands are not drawn.
-    pub fn clip(&self, svg: &mut String, id: &str) {
+    /// Writes what is drawn no further than the axes go. An inner picture clips without an id, which could be another's
+    /// where several pictures stand in one page.
+    pub fn clipped(&self, svg: &mut String, draw: impl FnOnce(&mut String)) {
+        let [x, y, w, h] = [self.left, self.top, self.right - self.left, self.bottom - self.top].map(n);
         let _ = writeln!(
             svg,
-            "<clipPath id=\"{id}\"><rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\"/></clipPath>",
-            n(self.left),
-            n(self.top),
-            n(self.right - self.left),
-            n(self.bottom - self.top)
+            "<svg x=\"{x}\" y=\"{y}\" width=\"{w}\" height=\"{h}\" viewBox=\"{x} {y} {w} {h}\" overflow=\"hidden\">"
         );
+        draw(svg);
+        svg.push_str("</svg>\n");
     }
 }

@@ -38,13 +38,9 @@ pub fn write(svg: &mut String, chart: &Chart, frame: &Frame) {
         let colour = series.colour;
         // Writing to a string cannot fail.
         let _ = match &series.marks {
-            Marks::Line { dashed, .. } => {
-                let dashes = if *dashed { " stroke-dasharray=\"6 4\"" } else { "" };
-                writeln!(
-                    svg,
-                    "<path d=\"M{} {y}h22\" stroke=\"{colour}\" stroke-width=\"2.6\"{dashes}/>",
-                    n(left - 4.0)
-                )
+            Marks::Line { stroke, .. } => {
+                let style = stroke.attributes();
+                writeln!(svg, "<path d=\"M{} {y}h22\" fill=\"none\" stroke=\"{colour}\" {style}/>", n(left - 4.0))
             }
             Marks::Points { .. } => writeln!(
                 svg,

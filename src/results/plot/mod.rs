@@ -1,10 +1,11 @@
 //! Charts as SVG: lines with bands, scatters, bubbles, on linear or logarithmic axes.
 //!
-//! A [`Chart`] is plain data; [`Chart::svg`] lays it out and writes it. The picture is one card on white, so that it reads
+//! A [`Chart`] is plain data; [`Chart::svg`] lays it out and writes it. A [`Figure`] is several charts with one legend. The picture is one card on white, so that it reads
 //! on dark pages, with presentation attributes only, so that several can stand in one page.
 
 mod axis;
 mod draw;
+mod figure;
 mod frame;
 mod labels;
 mod legend;
@@ -14,6 +15,7 @@ mod svg;
 mod tests;
 
 pub use axis::{Axis, Scale, Unit};
+pub use figure::Figure;
 pub use svg::escape;
 
 /// Okabe and Ito's colours (grey for their black, their yellow darker): they stay apart for colour-blind readers.
@@ -51,9 +53,34 @@ pub struct Series {
 #[derive(Clone, Debug)]
 pub enum Marks {
     /// A line through (x, y); it breaks where a value is not finite. `band` holds (x, low, high), drawn pale behind it.
-    Line { points: Vec<[f64; 2]>, band: Vec<[f64; 3]>, dashed: bool },
+    Line { points: Vec<[f64; 2]>, band: Vec<[f64; 3]>, stroke: Stroke },
     /// Points, each with a label of its own or none. `linked` joins them, in order, by a thin line.
     Points { points: Vec<Point>, linked: bool },
+}
+
+/// How a line is drawn. With eight colours and three patterns 24 lines stay apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stroke {
+    Solid,
+    Dashed,
+    Dotted,
+    /// For the range of a few values.
+    Thin,
+    /// Thin, pale and in short dashes: for what stands behind the lines that count.
+    Pale,
+}
+
+impl Stroke {
+    /// Presentation attributes: width, pattern, opacity.
+    fn attributes(self) -> &'static str {
+        match self {
+            Stroke::Solid => "stroke-width=\"2.4\"",
+            Stroke::Dashed => "stroke-width=\"2.4\" stroke-dasharray=\"9 5\"",
+            Stroke::Dotted => "stroke-width=\"2.6\" stroke-dasharray=\"1 5\"",
+            Stroke::Thin => "stroke-width=\"1.8\" stroke-opacity=\"0.7\"",
+            Stroke::Pale => "stroke-width=\"1.8\" stroke-dasharray=\"4 4\" stroke-opacity=\"0.6\"",
+        }
+    }
 }
 
 /// One mark of a scatter.

@@ -31,6 +31,35 @@ pub fn width(text: &str, size: f64) -> f64 {
     ems * size
 }
 
+/// Begins a picture: a white card of a size. The caller ends the document.
+pub fn card(title: &str, [w, h]: [f64; 2]) -> String {
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0} {1}\" width=\"{0}\" height=\"{1}\" role=\"img\" \
+         font-family=\"{FONTS}\">\n<title>{2}</title>\n\
+         <rect x=\"0.5\" y=\"0.5\" width=\"{3}\" height=\"{4}\" rx=\"14\" fill=\"{CARD}\" stroke=\"{EDGE}\"/>\n",
+        n(w),
+        n(h),
+        escape(title),
+        n(w - 1.0),
+        n(h - 1.0)
+    )
+}
+
+/// A text in lines that are no wider than `room`, broken between words.
+pub fn wrapped(text: &str, size: f64, room: f64) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if width(line, size) + width(word, size) + 0.3 * size <= room => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Anchor {
     Start,

@@ -15,6 +15,10 @@ fn ticks_are_round() {
     assert_eq!(labels(&Axis::new("epoch"), &[1.0, 5.0])[..2], ["1", "2"]);
     assert_eq!(labels(&Axis::new("x").log(), &[0.3, 38.0]), ["0.5", "1", "2", "5", "10", "20"]);
     assert_eq!(labels(&Axis::new("lr").log(), &[1e-5, 0.9]), ["1e-5", "1e-4", "0.001", "0.01", "0.1", "1"]);
+    assert_eq!(labels(&Axis::new("epoch").count(), &[1.0, 2.0]), ["1", "2"]);
+    assert_eq!(labels(&Axis::new("epoch").count(), &[1.0, 18.0])[..2], ["5", "10"]);
+    assert_eq!(labels(&Axis::new("depth").at(vec![8.0, 14.0]), &[8.0, 14.0]), ["8", "14"]);
+    assert_eq!(labels(&Axis::of_names("", vec!["a".to_owned(), "b".to_owned()]), &[]), ["a", "b"]);
     assert_eq!(labels(&Axis::new("x").range(0.0, 10.0), &[]), ["0", "2", "4", "6", "8", "10"]);
 }
 
@@ -30,7 +34,7 @@ fn an_axis_bears_anything() {
 
 fn line(points: Vec<[f64; 2]>, band: Vec<[f64; 3]>) -> Chart {
     let mut chart = Chart::new("loss <&>", Axis::new("epoch"), Axis::new("loss").log());
-    let marks = Marks::Line { points, band, dashed: false };
+    let marks = Marks::Line { points, band, stroke: Stroke::Solid };
     chart.series.push(Series { name: "resnet20".to_owned(), colour: COLOURS[0], marks });
     chart
 }

@@ -1,0 +1,39 @@
+//! `strata report`
+
+use super::{Done, Shared, Usage};
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use std::path::{Path, PathBuf};
+use strata::files::write_whole;
+use strata::results::report;
+
+/// One HTML file of everything below the results folder: runs, sweeps, kept results, tables, network diagrams, and the
+/// command that makes each again. It needs no network and no other file; send it to anyone.
+#[derive(Args)]
+#[command(verbatim_doc_comment)]
+pub struct Report {
+    /// The page to write; report.html in the results folder without this option
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+pub fn run(command: &Report, shared: &Shared) -> Result<Done> {
+    let results = &shared.results;
+    if !results.is_dir() {
+        let hint = "`strata train` makes it, --results DIR takes another";
+        bail!(Usage(format!("there is no results folder {}: {hint}", results.display())));
+    }
+    let path = command.output.clone().unwrap_or_else(|| results.join("report.html"));
+    if path.is_dir() {
+        bail!(Usage(format!("{} is a folder; -o takes the name of a file to write", path.display())));
+    }
+    let (html, notes) = report::page(results, Path::new("experiments"))?;
+    write_whole(&path, html.as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
+    if !shared.quiet {
+        for note in &notes {
+            eprintln!("note: {note}");
+        }
+    }
+    super::print(&format!("{}\n", path.display()))?;
+    Ok(Done::Well)
+}

@@ -1,0 +1,150 @@
+//! Several charts side by side with one legend below them; or in pieces, for a page that lays them out itself.
+
+use super::draw;
+use super::frame::Frame;
+use super::svg::{EDGE, FAINT, Font, card, n, text, width, wrapped};
+use super::{Chart, Marks, Series};
+use std::fmt::Write;
+
+const WIDTH: f64 = 1200.0;
+const MARGIN: f64 = 30.0;
+/// Height of a panel, titles of its axes included, and width and height of one that stands alone.
+const PANEL: f64 = 470.0;
+const ALONE: [f64; 2] = [520.0, 380.0];
+/// Height of a thing with a name on an axis.
+const ROW: f64 = 24.0;
+/// Legend: size of its text, height of its lines, room for the sign before a name, space behind it.
+const SIZE: f64 = 14.5;
+const LINE: f64 = 24.0;
+const SIGN: f64 = 34.0;
+const SPACE: f64 = 26.0;
+
+/// Charts of the same things; their series share colours, and the names of all of them make the legend.
+#[derive(Clone, Debug)]
+pub struct Figure {
+    pub title: String,
+    /// What lines and bands stand for, and what is left out.
+    pub note: String,
+    pub panels: Vec<Chart>,
+    /// Further lines of the legend, for signs that belong to no series with a name.
+    pub keys: Vec<Series>,
+}
+
+impl Figure {
+    /// The whole picture, a file of its own.
+    pub fn svg(&self) -> String {
+        let note = wrapped(&self.note, SIZE, WIDTH - 2.0 * MARGIN);
+        let top = 66.0 + 20.0 * note.len() as f64 + if note.is_empty() { 0.0 } else { 6.0 };
+        let legend = self.lines();
+        let panel = self.panels.iter().map(|chart| height(chart, PANEL)).fold(0.0, f64::max);
+        let foot = top + panel;
+        let mut svg = card(&self.title, [WIDTH, foot + LINE * legend.len() as f64 + 10.0]);
+        text(&mut svg, [MARGIN, 36.0], &self.title, Font::new(22.0).bold(), false);
+        for (index, line) in note.iter().enumerate() {
+            text(&mut svg, [MARGIN, 66.0 + 20.0 * index as f64], line, Font::new(SIZE).colour(FAINT), false);
+        }
+        let share = WIDTH / self.panels.len().max(1) as f64;
+        for (index, chart) in self.panels.iter().enumerate() {
+            let left = share * index as f64;
+            let frame = Frame::new(chart, [left, top, left + share - MARGIN, foot]);
+            draw::panel(&mut svg, chart, &frame);
+        }
+        for (index, line) in legend.iter().enumerate() {
+            let mut x = MARGIN;
+            let y = foot + 6.0 + LINE * index as f64;
+            for key in line {
+                sign(&mut svg, [x, y], key);
+                text(&mut svg, [x + SIGN, y], &key.name, Font::new(SIZE), false);
+                x += key_width(key);
+            }
+        }
+        svg.push_str("</svg>\n");
+        svg
+    }
+
+    /// Each panel as a small picture of its own, without frame and heading.
+    pub fn pieces(&self) -> Vec<String> {
+        let piece = |chart: &Chart| {
+            let [w, h] = [ALONE[0], height(chart, ALONE[1])];
+            let mut svg = card(&chart.title, [w, h]).replace(&format!("stroke=\"{EDGE}\""), "stroke=\"none\"");
+            draw::panel(&mut svg, chart, &Frame::new(chart, [-8.0, 14.0, w - 16.0, h + 8.0]));
+            svg.push_str("</svg>\n");
+            svg
+        };
+        self.panels.iter().map(piece).collect()
+    }
+
+    /// The legend: the sign of each line as a small picture, and its name.
+    pub fn legend(&self) -> Vec<(String, String)> {
+        let picture = |key: &Series| {
+            let mut svg = String::from("<svg viewBox=\"0 0 28 12\" width=\"28\" height=\"12\" aria-hidden=\"true\">");
+            sign(&mut svg, [1.0, 6.0], key);
+            svg + "</svg>"
+        };
+        self.named().iter().map(|key| (picture(key), key.name.clone())).collect()
+    }
+
+    /// What the legend tells: every name once, then the further lines.
+    fn named(&self) -> Vec<Series> {
+        let mut keys: Vec<Series> = Vec::new();
+        for Series { name, colour, marks } in self.panels.iter().flat_map(|chart| &chart.series) {
+            if !name.is_empty() && keys.iter().all(|key| key.name != *name) {
+                keys.push(Series { name: name.clone(), colour, marks: bare(marks) });
+            }
+        }
+        keys.extend(self.keys.iter().cloned());
+        keys
+    }
+
+    /// The legend in lines as wide as the card.
+    fn lines(&self) -> Vec<Vec<Series>> {
+        let mut lines: Vec<Vec<Series>> = Vec::new();
+        let mut room = 0.0;
+        for key in self.named() {
+            let wanted = key_width(&key);
+            match lines.last_mut() {
+                Some(line) if wanted <= room => line.push(key),
+                _ => {
+                    lines.push(vec![key]);
+                    room = WIDTH - 2.0 * MARGIN + SPACE;
+                }
+            }
+            room -= wanted;
+        }
+        lines
+    }
+}
+
+fn key_width(key: &Series) -> f64 {
+    SIGN + width(&key.name, SIZE) + SPACE
+}
+
+/// Marks without their data: a legend needs the kind alone.
+fn bare(marks: &Marks) -> Marks {
+    match marks {
+        Marks::Line { stroke, .. } => Marks::Line { points: Vec::new(), band: Vec::new(), stroke: *stroke },
+        Marks::Points { linked, .. } => Marks::Points { points: Vec::new(), linked: *linked },
+    }
+}
+
+/// An axis of many names needs more height than one of numbers.
+fn height(chart: &Chart, usual: f64) -> f64 {
+    usual.max(chart.y.names.len() as f64 * ROW + 80.0)
+}
+
+fn sign(svg: &mut String, [x, y]: [f64; 2], key: &Series) {
+    let (colour, y) = (key.colour, n(y));
+    // Writing to a string cannot fail.
+    let _ = match &key.marks {
+        Marks::Line { stroke, .. } => {
+            let style = stroke.attributes();
+            write!(svg, "<path d=\"M{} {y}h26\" fill=\"none\" stroke=\"{colour}\" {style}/>", n(x))
+        }
+        Marks::Points { .. } => write!(
+            svg,
+            "<circle cx=\"{}\" cy=\"{y}\" r=\"5\" fill=\"{colour}\" fill-opacity=\"0.42\" stroke=\"{colour}\" \
+             stroke-width=\"1.4\"/>",
+            n(x + 13.0)
+        ),
+    };
+}

@@ -1,0 +1,65 @@
+//! Diagrams of the networks that were trained, one of each.
+
+use super::gather::Run;
+use crate::arch::picture::diagram;
+use crate::config::{Experiment, Machine};
+use std::collections::HashSet;
+
+/// More diagrams than these make a page slow.
+const MOST: usize = 16;
+
+/// Distinct networks in the order given.
+pub struct Networks {
+    pub drawn: Vec<Network>,
+    pub left_out: usize,
+}
+
+pub struct Network {
+    pub name: String,
+    pub facts: String,
+    pub svg: String,
+}
+
+impl Networks {
+    pub fn of<'r>(runs: impl Iterator<Item = &'r Run>, notes: &mut Vec<String>) -> Networks {
+        let mut seen: HashSet<String> = HashSet::new();
+        let mut networks = Networks { drawn: Vec::new(), left_out: 0 };
+        for run in runs {
+            // Runs whose keys of the network agree have the same one: most files need not be read.
+            let keys = run
+                .keys()
+                .filter(|(key, _)| key.starts_with("model.") || key.starts_with("scaling.") || *key == "data.dataset");
+            if !seen.insert(keys.map(|(key, value)| format!("{key}={value}\n")).collect()) {
+                continue;
+            }
+            if networks.drawn.len() == MOST {
+                networks.left_out += 1;
+                continue;
+            }
+            let path = run.folder.join("experiment.toml");
+            match Experiment::load(&path, &[], Machine::default()) {
+                Ok(experiment) => networks.drawn.push(draw(&experiment, networks.drawn.len())),
+                Err(error) => notes.push(format!("no diagram of {}: {}", path.display(), error.message)),
+            }
+        }
+        networks
+    }
+}
+
+fn draw(experiment: &Experiment, index: usize) -> Network {
+    let cost = experiment.network.cost();
+    // Every diagram has an arrow head of this id; in one page each needs its own.
+    let svg = diagram(&experiment.network, &experiment.name)
+        .replace("id=\"head\"", &format!("id=\"head-{index}\""))
+        .replace("\"url(#head)\"", &format!("\"url(#head-{index})\""));
+    Network {
+        name: experiment.name.clone(),
+        facts: format!(
+            "{} layers deep, {:.2} M parameters, {:.1} M multiply-adds",
+            experiment.network.depth(),
+            cost.params as f64 / 1e6,
+            cost.macs as f64 / 1e6
+        ),
+        svg,
+    }
+}
