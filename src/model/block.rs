@@ -1,7 +1,9 @@
 //! Branches, squeeze-and-excitation and residual blocks as tch modules.
 
+use super::layers::or_panic;
 use super::unit::Unit;
 use crate::arch::node::{Join, Survival, SurvivalGate};
+use crate::torch::fused;
 use tch::nn::{ModuleT, SequentialT};
 use tch::{Device, Kind, Tensor};
 
@@ -10,13 +12,19 @@ use tch::{Device, Kind, Tensor};
 pub struct Branches {
     pub join: Join,
     pub branches: Vec<SequentialT>,
+    /// Concatenate by our own operation.
+    pub fused: bool,
 }
 
 impl ModuleT for Branches {
     fn forward_t(&self, x: &Tensor, train: bool) -> Tensor {
         let mut outputs = self.branches.iter().map(|branch| branch.forward_t(x, train));
         match self.join {
-            Join::Concat => Tensor::cat(&outputs.collect::<Vec<_>>(), 1),
+            Join::Concat => {
+                let outputs: Vec<Tensor> = outputs.collect();
+                let alike = outputs.iter().all(|output| fused::takes(output) && output.kind() == outputs[0].kind());
+                if self.fused && alike { or_panic(fused::concat(&outputs)) } else { Tensor::cat(&outputs, 1) }
+            }
             Join::Sum => match outputs.next() {
                 Some(first) => outputs.fold(first, |sum, output| sum + output),
                 None => x.shallow_clone(),

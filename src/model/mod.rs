@@ -199,7 +199,7 @@ impl Builder<'_> {
             }
             Node::Branches { join, branches } => {
                 let branches = branches.iter().map(|branch| self.chain(branch)).collect();
-                chain.add(block::Branches { join: *join, branches })
+                chain.add(block::Branches { join: *join, branches, fused: self.rewrite })
             }
             Node::Excite { gate } => chain.add(block::Excite { gate: self.chain(gate) }),
             Node::Residual(residual) => chain.add(self.residual(residual)),

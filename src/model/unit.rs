@@ -1,7 +1,7 @@
 //! A convolution, the normalisation and the non-linearity behind it, and the sum with a shortcut: one module, so that they
 //! can be carried out together.
 
-use super::layers::{by_hand, moves, or_panic, sides};
+use super::layers::{by_hand, moves, or_panic};
 use crate::arch::layer::{Act, Conv, Layer};
 use crate::arch::rewrite::ConvPlan;
 use crate::arch::window::Pair;
@@ -65,15 +65,28 @@ pub struct Convolution {
     groups: i64,
     dense: bool,
     thin: bool,
-    /// Where matrix products over the batch are the faster form.
-    products: Option<Moves>,
+    own: Option<Own>,
 }
 
-/// Output pixels up to which a convolution is carried out as products over the batch: beyond, the rows of a product lie so
-/// far apart in memory that oneDNN's own convolution wins.
-const MAX_PIXELS: i64 = 64;
-/// Fewer images leave the products' rows too few.
-const MIN_IMAGES: i64 = 16;
+/// An operation of our own that carries the convolution out.
+#[derive(Clone, Copy, Debug)]
+enum Own {
+    Products(Moves),
+    /// With the kernel's height and width.
+    Depthwise([i64; 2], Moves),
+}
+
+impl Own {
+    fn of(layer: &Layer, conv: &Conv) -> Option<Own> {
+        let (inputs, kernel) = (layer.input.channels(), conv.window.kernel);
+        let moves = moves(&conv.window, layer.input, layer.output);
+        if conv.groups == inputs && conv.width == inputs && inputs > 1 {
+            return Some(Own::Depthwise([kernel.h as i64, kernel.w as i64], moves));
+        }
+        // Products take channels in pairs; an odd number of inputs is filled up, and has no gradient to give back then.
+        (conv.groups == 1 && conv.width % 2 == 0 && kernel.h * kernel.w < 256).then_some(Own::Products(moves))
+    }
+}
 
 impl Convolution {
     /// `rewrite` allows forms other than the layer as it is written.
@@ -86,10 +99,6 @@ impl Convolution {
         let ConvPlan { first, taps, pad, dense } = plan;
         let crop = (taps != conv.window.kernel).then_some([first.h, taps.h, first.w, taps.w].map(|n| n as i64));
         let by_hand = by_hand(pad);
-        let even = inputs % 2 == 0 && conv.width % 2 == 0;
-        let moves = moves(&conv.window, layer.input, layer.output);
-        let (h, w) = sides(layer.output);
-        let small = dense || (h * w) as i64 <= MAX_PIXELS || conv.window.stride == Pair::square(1);
         Convolution {
             weight,
             bias,
@@ -100,18 +109,20 @@ impl Convolution {
             groups: conv.groups as i64,
             dense,
             thin: taps == Pair::square(1) && conv.window.stride != Pair::square(1) && by_hand.is_none() && inputs < 8,
-            products: (rewrite && conv.groups == 1 && even && small).then_some(moves),
+            own: Own::of(layer, conv).filter(|_| rewrite),
         }
     }
 
     /// The convolution, and whether a relu that was asked for is done.
     fn forward(&self, x: &Tensor, relu: bool) -> (Tensor, bool) {
-        let images = x.size().first().copied().unwrap_or(0);
-        match &self.products {
-            Some(moves) if fused::takes(x) && (self.dense || images >= MIN_IMAGES) => {
-                (or_panic(fused::conv(x, &self.weight, self.bias.as_ref(), moves, relu)), relu)
+        match self.own.filter(|_| fused::takes(x)) {
+            Some(Own::Products(moves)) => {
+                (or_panic(fused::conv(x, &self.weight, self.bias.as_ref(), &moves, relu)), relu)
             }
-            _ => (self.plain(x), false),
+            Some(Own::Depthwise(kernel, moves)) => {
+                (or_panic(fused::depthwise(x, &self.weight, self.bias.as_ref(), kernel, &moves)), false)
+            }
+            None => (self.plain(x), false),
         }
     }
 

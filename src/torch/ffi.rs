@@ -116,6 +116,15 @@ unsafe extern "C" {
     ) -> ErrorText;
     pub(super) fn strata_max_pool(x: *const C_tensor, sides: *const i64, out: *mut *mut C_tensor) -> ErrorText;
 
+    pub(super) fn strata_depthwise(
+        x: *const C_tensor,
+        weight: *const C_tensor,
+        bias: *const C_tensor,
+        sides: *const i64,
+        out: *mut *mut C_tensor,
+    ) -> ErrorText;
+    pub(super) fn strata_concat(n: usize, parts: Handles, out: *mut *mut C_tensor) -> ErrorText;
+
     pub(super) fn strata_profile_start() -> ErrorText;
     pub(super) fn strata_profile_stop(out: *mut *mut c_char) -> ErrorText;
     pub(super) fn strata_cpu_capability(out: *mut *mut c_char) -> ErrorText;

@@ -112,11 +112,46 @@ pub fn norm_act(x: &Tensor, add: Option<&Tensor>, norm: &Norm, act: Activation, 
 /// # Errors
 /// Only those of libtorch.
 pub fn max_pool(x: &Tensor, kernel: [i64; 2], moves: &Moves) -> Result<Tensor> {
-    let Moves { stride: [sh, sw], before: [top, left], out: [oh, ow] } = *moves;
-    let sides = [kernel[0], kernel[1], sh, sw, top, left, oh, ow];
+    let sides = window(kernel, moves);
     // SAFETY: the handle is valid while borrowed, `sides` has the eight numbers that are read; the shim stores an owned
     // tensor.
     unsafe { ffi::tensor_from(|out| ffi::strata_max_pool(x.as_ptr(), sides.as_ptr(), out)) }
+}
+
+/// The convolution of every channel by itself, with a weight `[C, 1, h, w]` and a bias `[C]`.
+///
+/// # Errors
+/// Only those of libtorch.
+pub fn depthwise(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    kernel: [i64; 2],
+    moves: &Moves,
+) -> Result<Tensor> {
+    let sides = window(kernel, moves);
+    // SAFETY: the handles are valid while borrowed, `sides` has the eight numbers that are read; the shim stores an owned
+    // tensor.
+    unsafe {
+        ffi::tensor_from(|out| {
+            ffi::strata_depthwise(x.as_ptr(), weight.as_ptr(), ffi::or_null(bias), sides.as_ptr(), out)
+        })
+    }
+}
+
+/// Maps of one height, width and kind side by side along the channels.
+///
+/// # Errors
+/// Only those of libtorch.
+pub fn concat(parts: &[Tensor]) -> Result<Tensor> {
+    let handles = ffi::handles(parts);
+    // SAFETY: the handles are valid while borrowed; the shim stores an owned tensor.
+    unsafe { ffi::tensor_from(|out| ffi::strata_concat(handles.len(), handles.as_ptr(), out)) }
+}
+
+fn window(kernel: [i64; 2], moves: &Moves) -> [i64; 8] {
+    let Moves { stride: [sh, sw], before: [top, left], out: [oh, ow] } = *moves;
+    [kernel[0], kernel[1], sh, sw, top, left, oh, ow]
 }
 
 #[cfg(test)]

@@ -69,6 +69,9 @@ fn cases() -> Vec<Case> {
         case(20, [16, 11, 13], 18, 3, 1, 1),
         case(3, [6, 9, 9], 70, 5, 1, 2),
         case(2, [66, 10, 12], 4, 3, 1, 0),
+        case(3, [16, 17, 16], 6, 3, 2, 1),
+        case(2, [1, 28, 28], 64, 7, 2, 3),
+        case(18, [3, 9, 9], 16, 3, 1, 1),
     ]
 }
 
@@ -230,5 +233,55 @@ fn the_number_of_threads_changes_no_bit() {
     };
     for (one, two) in run(1).iter().zip(&run(2)) {
         assert_eq!(one, two);
+    }
+}
+
+#[test]
+fn a_depthwise_convolution_is_one_with_a_group_a_channel() {
+    for (kind, tolerance) in [(Kind::Double, 1e-10), (Kind::Float, 1e-4)] {
+        for (images, c, side, kernel, stride) in
+            [(5, 19, 6, 3, 1), (3, 32, 7, 5, 2), (20, 16, 1, 5, 1), (2, 40, 2, 3, 2)]
+        {
+            let pad = kernel / 2;
+            let x = channels_last(&numbers(&[images, c, side, side], 0.1).to_kind(kind));
+            let (weight, bias) =
+                (numbers(&[c, 1, kernel, kernel], 0.2).to_kind(kind), numbers(&[c], 0.3).to_kind(kind));
+            let out = (side + 2 * pad - kernel) / stride + 1;
+            let moves = Moves { stride: [stride, stride], before: [pad, pad], out: [out, out] };
+            same(
+                &[x, weight, bias],
+                |l| depthwise(&l[0], &l[1], Some(&l[2]), [kernel, kernel], &moves).unwrap(),
+                |l| l[0].conv2d(&l[1], Some(&l[2]), [stride, stride], [pad, pad], [1, 1], c),
+                tolerance,
+            );
+        }
+    }
+}
+
+#[test]
+fn concatenation_gives_slices_back() {
+    let parts = [3, 8, 1].map(|c| channels_last(&numbers(&[4, c, 3, 2], 0.1 * c as f64)));
+    same(&parts, |l| concat(l).unwrap(), |l| Tensor::cat(l, 1), 1e-12);
+}
+
+/// bfloat16 takes another way through the kernels.
+#[test]
+fn pooling_in_bfloat16_finds_the_same_maxima() {
+    for (c, side, kernel, stride, pad) in [(19, 7, 3, 2, 1), (64, 4, 3, 1, 1), (33, 6, 2, 2, 0)] {
+        let x = channels_last(&numbers(&[5, c, side, side], 0.1).to_kind(Kind::BFloat16));
+        let out = (side + 2 * pad - kernel) / stride + 1;
+        let moves = Moves { stride: [stride, stride], before: [pad, pad], out: [out, out] };
+        same(
+            &[x],
+            |l| max_pool(&l[0], [kernel, kernel], &moves).unwrap().to_kind(Kind::Float),
+            |l| l[0].max_pool2d([kernel, kernel], [stride, stride], [pad, pad], [1, 1], false).to_kind(Kind::Float),
+            0.01,
+        );
+    }
+    for sign in [1.0, -1.0] {
+        let hole = channels_last(&Tensor::from_slice(&[1.0, f64::NAN * sign, 2.0, 3.0]).view([1, 1, 2, 2]));
+        let moves = Moves { stride: [2, 2], before: [0, 0], out: [1, 1] };
+        let found = max_pool(&hole.to_kind(Kind::BFloat16), [2, 2], &moves).unwrap();
+        assert!(found.to_kind(Kind::Float).double_value(&[0, 0, 0, 0]).is_nan());
     }
 }

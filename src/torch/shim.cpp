@@ -21,7 +21,9 @@
 #include <mutex>
 
 #include "shim.h"
+#include "shim_concat.h"
 #include "shim_conv.h"
+#include "shim_depthwise.h"
 #include "shim_norm.h"
 #include "shim_optim.h"
 #include "shim_pool.h"
@@ -276,6 +278,17 @@ char* strata_norm_act(const Tensor* x, const Tensor* add, const Tensor* gamma, c
 
 char* strata_max_pool(const Tensor* x, const int64_t* sides, Tensor** out) {
   return guarded([&] { *out = new Tensor(PoolFunction::apply(*x, std::vector<int64_t>(sides, sides + 8))); });
+}
+
+char* strata_depthwise(const Tensor* x, const Tensor* weight, const Tensor* bias, const int64_t* sides, Tensor** out) {
+  return guarded([&] {
+    *out = new Tensor(DepthwiseFunction::apply(*x, *weight, bias ? std::optional<Tensor>(*bias) : std::nullopt,
+                                               std::vector<int64_t>(sides, sides + 8)));
+  });
+}
+
+char* strata_concat(size_t n, Handles parts, Tensor** out) {
+  return guarded([&] { *out = new Tensor(ConcatFunction::apply(at::TensorList(list_of(parts, n)))); });
 }
 
 // ---- profile --------------------------------------------------------------------------------------------------------

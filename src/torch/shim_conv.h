@@ -268,7 +268,7 @@ void conv_weight_gradient(const Shape& s, const Gradient<T>& g, const T* x, int6
 
 }  // namespace
 
-#include "shim_rows.h"
+#include "shim_columns.h"
 
 namespace {
 
@@ -277,9 +277,13 @@ namespace {
 constexpr int64_t kManyPixels = 50;
 
 bool by_rows(const Shape& s) {
-  return !s.dense && s.window.stride_h == 1 && s.window.stride_w == 1 && s.out_pixels() >= kManyPixels &&
+  return !s.dense && s.in % 2 == 0 && s.window.stride_h == 1 && s.window.stride_w == 1 && s.out_pixels() >= kManyPixels &&
          s.window.top < s.kernel_h && s.window.left < s.kernel_w && s.window.out_h <= s.height + s.window.top &&
          s.window.out_w <= s.width + s.window.left;
+}
+
+bool by_columns(const Shape& s) {
+  return s.in % 2 || (!s.dense && !by_rows(s) && s.out_pixels() >= kManyPixels && s.taps() > 1);
 }
 
 struct ConvFunction : torch::autograd::Function<ConvFunction> {
@@ -311,6 +315,8 @@ struct ConvFunction : torch::autograd::Function<ConvFunction> {
       const End<T> end{nullptr, bias ? data<Acc<T>>(*bias) : nullptr, nullptr, act};
       if (by_rows(s))
         rows_forward<T>(s, data<T>(x.tensor), x.ld, weight_of<Acc<T>>(w, s), end.shift, act, mutable_data<T>(y), s.out);
+      else if (by_columns(s))
+        columns_forward<T>(s, data<T>(x.tensor), x.ld, weight_of<Acc<T>>(w, s), end.shift, act, mutable_data<T>(y));
       else
         conv_forward<T>(s, data<T>(x.tensor), x.ld, w, end, mutable_data<T>(y), s.out);
     });
@@ -335,13 +341,14 @@ struct ConvFunction : torch::autograd::Function<ConvFunction> {
     with_type(kind, [&](auto zero) {
       using T = decltype(zero);
       using A = Acc<T>;
-      if (by_rows(s)) {
+      if (by_rows(s) || by_columns(s)) {
+        const auto form = by_rows(s) ? rows_backward<T> : columns_backward<T>;
         if (wants_input) dx = new_map(s.images, s.in, s.height, s.width, kind);
         if (wants_weight) dw = at::empty_strided(w.sizes(), w.strides(), w.options());
         if (wants_bias) db = at::empty({s.out}, kKind<A>);
-        rows_backward<T>(s, data<T>(dy.tensor), dy.ld, data<T>(saved[2]), static_cast<int>(sides[6]),
-                         data<T>(x.tensor), x.ld, weight_of<A>(w, s), wants_input ? mutable_data<T>(dx) : nullptr,
-                         wants_weight ? mutable_data<A>(dw) : nullptr, wants_bias ? mutable_data<A>(db) : nullptr);
+        form(s, data<T>(dy.tensor), dy.ld, data<T>(saved[2]), static_cast<int>(sides[6]), data<T>(x.tensor), x.ld,
+             weight_of<A>(w, s), wants_input ? mutable_data<T>(dx) : nullptr,
+             wants_weight ? mutable_data<A>(dw) : nullptr, wants_bias ? mutable_data<A>(db) : nullptr);
         return;
       }
       const Gradient<T> g(s, data<T>(dy.tensor), dy.ld, data<T>(saved[2]), static_cast<int>(sides[6]), wants_bias,

@@ -54,16 +54,18 @@ Step gather(size_t n, Handles params, Handles grads, std::initializer_list<Handl
       copy.copy_(grad);
       grad = copy;
     }
+    // As flat lists: a kernel that finds a tensor not contiguous copies it first.
+    const auto flat = [](const Tensor& whole) { return whole.as_strided({whole.numel()}, {1}, whole.storage_offset()); };
     size_t slot = 0;
     for (Handles state : states) {
       const Tensor& value = *state[i];
       if (!value.defined()) refuse(i, "has an undefined optimizer state");
       if (value.scalar_type() != param.scalar_type() || value.device() != param.device() || !same_layout(value, param))
         refuse(i, "has an optimizer state of another shape, kind, device or memory format");
-      step.states[slot++].push_back(value);
+      step.states[slot++].push_back(flat(value));
     }
-    step.params.push_back(param);
-    step.grads.push_back(grad);
+    step.params.push_back(flat(param));
+    step.grads.push_back(flat(grad));
   }
   return step;
 }

@@ -4,9 +4,10 @@
 
 #include <type_traits>
 
+#include "pool.h"
+#include "depthwise.h"
 #include "layout.h"
 #include "norm.h"
-#include "pool.h"
 
 #define STRATA_JOIN_(a, b) a##b
 #define STRATA_JOIN(a, b) STRATA_JOIN_(a, b)
@@ -19,7 +20,8 @@ constexpr Kernels<T> table() {
   return {interleave<T, T>, interleave<T, Acc<T>>, interleave_transposed<T, Acc<T>>,
           transpose<T>,     mask<T>,               finish<T>,
           moments<T>,       affine<T>,             norm_sums<T>,
-          norm_input<T>,    max_pool<T>,           max_pool_backward<T>};
+          norm_input<T>,    max_pool<T>,           max_pool_backward<T>,
+          depthwise<T>,     depthwise_input<T>,    depthwise_weight<T>};
 }
 
 }  // namespace

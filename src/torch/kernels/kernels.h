@@ -66,8 +66,14 @@ struct Kernels {
   // One image [h, w, cols] → [oh, ow, cols] with the tap that was largest, ky · kernel_w + kx.
   void (*max_pool)(const T* x, const struct Pool& pool, T* y, uint8_t* tap);
   void (*max_pool_backward)(const T* dy, const uint8_t* tap, const struct Pool& pool, T* dx);
+
+  // Every channel by itself; `weight` is [taps, cols]. The gradient of the weight is added to what is there.
+  void (*depthwise)(const T* x, const A* weight, const A* bias, const struct Pool& pool, T* y);
+  void (*depthwise_input)(const T* dy, const A* weight, const struct Pool& pool, T* dx);
+  void (*depthwise_weight)(const T* x, const T* dy, const struct Pool& pool, A* gradient, A* bias);
 };
 
+// A window over one image.
 struct Pool {
   int64_t h, w, oh, ow, cols, kernel_h, kernel_w, stride_h, stride_w, top, left;
 };

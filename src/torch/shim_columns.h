@@ -1,0 +1,126 @@
+// Convolutions that neither of the other forms takes (a stride on a large map, few channels): image by image, the values
+// under the kernel copied side by side, then one product [pixels, taps · in] · [taps · in, out].
+// Included by shim_conv.h alone.
+
+#pragma once
+
+#include "shim_rows.h"
+
+namespace {
+
+// The values under the kernel at every output pixel, zeros where it reaches over the edge: [pixels, taps · in], `ld` apart.
+template <class T>
+void gather_columns(const Shape& s, const T* x, int64_t ld_x, T* to, int64_t ld) {
+  for (int64_t oy = 0; oy < s.window.out_h; ++oy)
+    for (int64_t ox = 0; ox < s.window.out_w; ++ox, to += ld) {
+      T* at = to;
+      for (int64_t ky = 0; ky < s.kernel_h; ++ky) {
+        const int64_t iy = oy * s.window.stride_h + ky - s.window.top;
+        for (int64_t kx = 0; kx < s.kernel_w; ++kx, at += s.in) {
+          const int64_t ix = ox * s.window.stride_w + kx - s.window.left;
+          const bool inside = iy >= 0 && iy < s.height && ix >= 0 && ix < s.width;
+          const T* from = x + (iy * s.width + ix) * ld_x;
+          for (int64_t c = 0; c < s.in; ++c) at[c] = inside ? from[c] : T{};
+        }
+      }
+      std::fill(at, to + ld, T{});
+    }
+}
+
+template <class A>
+void scatter_columns(const Shape& s, const A* columns, int64_t ld, A* dx) {
+  std::fill(dx, dx + s.height * s.width * s.in, A(0));
+  for (int64_t oy = 0; oy < s.window.out_h; ++oy)
+    for (int64_t ox = 0; ox < s.window.out_w; ++ox, columns += ld)
+      for (int64_t ky = 0; ky < s.kernel_h; ++ky)
+        for (int64_t kx = 0; kx < s.kernel_w; ++kx) {
+          const int64_t iy = oy * s.window.stride_h + ky - s.window.top, ix = ox * s.window.stride_w + kx - s.window.left;
+          if (iy < 0 || iy >= s.height || ix < 0 || ix >= s.width) continue;
+          const A* from = columns + (ky * s.kernel_w + kx) * s.in;
+          A* to = dx + (iy * s.width + ix) * s.in;
+          for (int64_t c = 0; c < s.in; ++c) to[c] += from[c];
+        }
+}
+
+template <class T>
+void columns_forward(const Shape& s, const T* x, int64_t ld_x, const Weight<Acc<T>>& w, const Acc<T>* bias, int act,
+                     T* y) {
+  using A = Acc<T>;
+  const auto& k = kernels<T>();
+  const int64_t width = s.taps() * s.in, depth = width + width % kPair<T>, pixels = s.window.out_h * s.window.out_w;
+  Buffer<T> packed(depth * s.out);
+  k.interleave_transposed(w.data, s.out, width, w.ld, packed.data);
+  tasks(s.images, [&](int64_t n) {
+    T* columns = room<T>(0, pixels * depth);
+    gather_columns(s, x + n * s.height * s.width * ld_x, ld_x, columns, depth);
+    A* sums = scratch<A>(kRows * kCols);
+    for (int64_t row = 0; row < pixels; row += kRows)
+      for (int64_t col = 0; col < s.out; col += kCols) {
+        const int64_t m = std::min(kRows, pixels - row), count = std::min(kCols, s.out - col);
+        product(m, count, depth, depth, s.out, count, false, columns + row * depth, packed.data + col * kPair<T>, sums);
+        k.store(sums, count, m, count, nullptr, bias ? bias + col : nullptr, nullptr, 0, act,
+                y + (n * pixels + row) * s.out + col, s.out);
+      }
+  });
+}
+
+template <class T>
+void columns_backward(const Shape& s, const T* dy, int64_t ld_dy, const T* y, int act, const T* x, int64_t ld_x,
+                      const Weight<Acc<T>>& w, T* dx, Acc<T>* dw, Acc<T>* db) {
+  using A = Acc<T>;
+  const auto& k = kernels<T>();
+  const int64_t width = s.taps() * s.in, depth = width + width % kPair<T>, pixels = s.window.out_h * s.window.out_w;
+  const int64_t even = pixels + pixels % 2, size = s.out * depth;
+  Buffer<T> packed(dx ? s.out * width : 0);
+  if (dx) k.interleave_weights(w.data, s.out, width, w.ld, packed.data);
+  const int64_t parts = std::min(kParts, s.images);
+  Buffer<A> partial(dw ? parts * size : 0);
+  std::vector<A> sums(db ? parts * s.out : 0, A(0));
+  tasks(parts, [&](int64_t part) {
+    T* masked = room<T>(0, even * s.out);
+    T* turned = room<T>(1, s.out * even);
+    T* columns = room<T>(2, even * depth);
+    T* right = room<T>(3, even * depth);
+    for (int64_t n = s.images * part / parts; n < s.images * (part + 1) / parts; ++n) {
+      k.mask(dy + n * pixels * ld_dy, ld_dy, y + n * pixels * s.out, s.out, pixels, s.out, act == strata::kRelu, masked,
+             s.out, db ? &sums[part * s.out] : nullptr);
+      if (dw) {
+        k.transpose(masked, pixels, s.out, s.out, turned, even);
+        if (even > pixels)
+          for (int64_t o = 0; o < s.out; ++o) turned[o * even + pixels] = T{};
+        gather_columns(s, x + n * s.height * s.width * ld_x, ld_x, columns, depth);
+        k.interleave(columns, pixels, depth, depth, right);
+        const bool add = n > s.images * part / parts;
+        for (int64_t row = 0; row < s.out; row += kCols)
+          for (int64_t col = 0; col < depth; col += kCols)
+            product(std::min(kCols, s.out - row), std::min(kCols, depth - col), pixels, even, depth, depth, add,
+                    turned + row * even, right + col * kPair<T>, partial.data + part * size + row * depth + col);
+      }
+      if (!dx) continue;
+      A* spread = scratch<A>(pixels * width + s.height * s.width * s.in);
+      A* image = spread + pixels * width;
+      for (int64_t row = 0; row < pixels; row += kRows)
+        product(std::min(kRows, pixels - row), width, s.out, s.out, width, width, false, masked + row * s.out,
+                packed.data, spread + row * width);
+      scatter_columns(s, spread, width, image);
+      k.store(image, s.in, s.height * s.width, s.in, nullptr, nullptr, nullptr, 0, strata::kNone,
+              dx + n * s.height * s.width * s.in, s.in);
+    }
+  });
+  if (dw)
+    tasks(s.out, [&](int64_t o) {
+      for (int64_t i = 0; i < width; ++i) {
+        A sum = 0;
+        for (int64_t part = 0; part < parts; ++part) sum += partial.data[part * size + o * depth + i];
+        dw[o * width + i] = sum;
+      }
+    });
+  if (db)
+    for (int64_t c = 0; c < s.out; ++c) {
+      double sum = 0;
+      for (int64_t part = 0; part < parts; ++part) sum += sums[part * s.out + c];
+      db[c] = static_cast<A>(sum);
+    }
+}
+
+}  // namespace

@@ -1,0 +1,80 @@
+// Depthwise convolutions (MobileNets; Howard et al. 2017), channels last. Included by shim.cpp alone.
+
+#pragma once
+
+#include "shim_pool.h"
+
+namespace {
+
+struct DepthwiseFunction : torch::autograd::Function<DepthwiseFunction> {
+  using Context = torch::autograd::AutogradContext;
+
+  // A weight [C, 1, h, w] as [taps, C].
+  static Tensor by_tap(const Tensor& weight) {
+    return weight.reshape({weight.size(0), weight.size(2) * weight.size(3)}).t().contiguous();
+  }
+
+  // `sides` as in PoolFunction.
+  static Tensor forward(Context* context, const Tensor& input, const Tensor& weight, const std::optional<Tensor>& bias,
+                        const std::vector<int64_t>& sides) {
+    const auto kind = activation_kind(input);
+    const Pixels x = dense_pixels(input.scalar_type() == kind ? input : input.to(kind));
+    const strata::Pool window = PoolFunction::window(x, sides);
+    const Tensor taps = by_tap(weight.detach());
+    Tensor y = new_map(x.images, x.channels, window.oh, window.ow, kind);
+    with_type(kind, [&](auto zero) {
+      using T = decltype(zero);
+      const int64_t in_size = x.height * x.width * x.channels, out_size = window.oh * window.ow * x.channels;
+      const T* in = data<T>(x.tensor);
+      T* out = mutable_data<T>(y);
+      tasks(x.images, [&](int64_t n) {
+        kernels<T>().depthwise(in + n * in_size, data<Acc<T>>(taps), bias ? data<Acc<T>>(*bias) : nullptr, window,
+                               out + n * out_size);
+      });
+    });
+    context->save_for_backward({x.tensor, weight});
+    context->saved_data["sides"] = sides;
+    context->saved_data["kind"] = static_cast<int64_t>(input.scalar_type());
+    context->saved_data["bias"] = bias.has_value();
+    return y;
+  }
+
+  static torch::autograd::variable_list backward(Context* context, const torch::autograd::variable_list& grads) {
+    const auto saved = context->get_saved_variables();
+    const Pixels x = dense_pixels(saved[0]);
+    const Tensor& weight = saved[1];
+    const auto kind = x.tensor.scalar_type();
+    const Pixels dy = dense_pixels(grads[0].scalar_type() == kind ? grads[0] : grads[0].to(kind));
+    const strata::Pool window = PoolFunction::window(x, context->saved_data["sides"].toIntVector());
+    const bool wants_input = context->needs_input_grad(0), wants_bias = context->saved_data["bias"].toBool();
+    const Tensor taps = by_tap(weight.detach());
+    Tensor dx, dw, db;
+    if (wants_input) dx = new_map(x.images, x.channels, x.height, x.width, kind);
+    with_type(kind, [&](auto zero) {
+      using T = decltype(zero);
+      using A = Acc<T>;
+      const auto& k = kernels<T>();
+      const int64_t in_size = x.height * x.width * x.channels, out_size = window.oh * window.ow * x.channels;
+      const T *in = data<T>(x.tensor), *up = data<T>(dy.tensor);
+      const int64_t parts = std::min(kParts, x.images), size = taps.numel();
+      const Tensor partial = at::zeros({parts, size + x.channels}, kKind<A>);
+      tasks(parts, [&](int64_t part) {
+        A* sums = mutable_data<A>(partial) + part * (size + x.channels);
+        for (int64_t n = x.images * part / parts; n < x.images * (part + 1) / parts; ++n) {
+          if (wants_input)
+            k.depthwise_input(up + n * out_size, data<A>(taps), window, mutable_data<T>(dx) + n * in_size);
+          k.depthwise_weight(in + n * in_size, up + n * out_size, window, sums, wants_bias ? sums + size : nullptr);
+        }
+      });
+      const Tensor total = partial.sum(0);
+      dw = at::empty_strided(weight.sizes(), weight.strides(), weight.options());
+      dw.copy_(total.narrow(0, 0, size).reshape({-1, x.channels}).t().reshape(weight.sizes()));
+      if (wants_bias) db = total.narrow(0, size, x.channels).clone();
+    });
+    const auto came_as = static_cast<at::ScalarType>(context->saved_data["kind"].toInt());
+    if (dx.defined() && came_as != kind) dx = dx.to(came_as);
+    return {dx, dw, db, Tensor()};
+  }
+};
+
+}  // namespace
