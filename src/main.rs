@@ -15,6 +15,7 @@ fn main() -> ExitCode {
             return ExitCode::from(code);
         }
     };
+    strata::torch::keep_memory();
     arguments.shared.start_logging();
     let shared = &arguments.shared;
     let result = match &arguments.command {

@@ -37,11 +37,20 @@ impl ModuleT for Branches {
 #[derive(Debug)]
 pub struct Excite {
     pub gate: SequentialT,
+    /// The gate begins with the mean over the map, which is left out of `gate`: our own operation gives it.
+    pub squeeze: bool,
 }
 
 impl ModuleT for Excite {
     fn forward_t(&self, x: &Tensor, train: bool) -> Tensor {
-        x * self.gate.forward_t(x, train)
+        if !self.squeeze {
+            return x * self.gate.forward_t(x, train);
+        }
+        if !fused::takes(x) {
+            return x * self.gate.forward_t(&x.adaptive_avg_pool2d([1, 1]), train);
+        }
+        let (x, mean) = or_panic(fused::squeeze(x));
+        or_panic(fused::gate(&x, &self.gate.forward_t(&mean, train)))
     }
 }
 
@@ -66,6 +75,8 @@ pub struct Residual {
     pub merge: Merge,
     pub after: SequentialT,
     pub survival: Survival,
+    /// Add the gradients of the two paths by our own operation.
+    pub fused: bool,
 }
 
 impl Residual {
@@ -108,6 +119,10 @@ impl Factor {
         match self {
             Factor::One => branch,
             Factor::Constant(factor) => branch * *factor,
+            Factor::PerSample(kept) if fused::takes(&branch) => {
+                let channels = branch.size()[1];
+                or_panic(fused::gate(&branch, &kept.expand([-1, channels, 1, 1], false)))
+            }
             Factor::PerSample(kept) => branch * kept,
         }
     }
@@ -116,33 +131,39 @@ impl Factor {
 impl ModuleT for Residual {
     fn forward_t(&self, x: &Tensor, train: bool) -> Tensor {
         let x = self.pre.forward_t(x, train);
-        let merged = match (&self.merge, self.branch_factor(&x, train)) {
+        let factor = self.branch_factor(&x, train);
+        let two_paths = !matches!(self.merge, Merge::Body) && factor.is_some();
+        let (x, aside) = match self.fused && two_paths && x.requires_grad() && fused::takes(&x) {
+            true => or_panic(fused::fork(&x)),
+            false => (x.shallow_clone(), x),
+        };
+        let merged = match (&self.merge, factor) {
             (Merge::Body, _) => self.body.forward_t(&x, train),
             (Merge::Joined, _) => {
                 let body = self.body.forward_t(&x, train);
-                let shortcut = self.shortcut.forward_t(&x, train);
+                let shortcut = self.shortcut.forward_t(&aside, train);
                 match &self.end {
                     Some(end) => end.forward_with(&body, Some(&shortcut), train),
                     None => body + shortcut,
                 }
             }
-            (_, None) => self.shortcut.forward_t(&x, train),
+            (_, None) => self.shortcut.forward_t(&aside, train),
             (Merge::Sum(scale), Some(factor)) => {
                 let body = factor.times(self.body.forward_t(&x, train));
                 let body = if *scale == 1.0 { body } else { body * *scale };
-                body + self.shortcut.forward_t(&x, train)
+                body + self.shortcut.forward_t(&aside, train)
             }
             (Merge::Gate(gate), Some(factor)) => {
                 let transform = gate.forward_t(&x, train);
                 let body = self.body.forward_t(&x, train);
-                let shortcut = self.shortcut.forward_t(&x, train);
+                let shortcut = self.shortcut.forward_t(&aside, train);
                 // T·F + (1 − T)·S; a block that is left out leaves S
                 &shortcut + factor.times(transform * (body - &shortcut))
             }
             (Merge::ShortcutGate(gate), Some(factor)) => {
                 let transform = gate.forward_t(&x, train);
                 let body = self.body.forward_t(&x, train);
-                let shortcut = self.shortcut.forward_t(&x, train);
+                let shortcut = self.shortcut.forward_t(&aside, train);
                 &shortcut + factor.times(body - transform * &shortcut)
             }
         };

@@ -105,9 +105,9 @@ pub fn moves(window: &Window, input: Shape, output: Shape) -> Moves {
 }
 
 /// Modules cannot return errors: like tch's own operations, ours panic, and [`crate::torch::catch`] makes an error of it.
-pub fn or_panic(result: Result<Tensor, TorchError>) -> Tensor {
+pub fn or_panic<T>(result: Result<T, TorchError>) -> T {
     match result {
-        Ok(tensor) => tensor,
+        Ok(done) => done,
         Err(error) => panic!("{error}"),
     }
 }

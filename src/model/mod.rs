@@ -201,7 +201,15 @@ impl Builder<'_> {
                 let branches = branches.iter().map(|branch| self.chain(branch)).collect();
                 chain.add(block::Branches { join: *join, branches, fused: self.rewrite })
             }
-            Node::Excite { gate } => chain.add(block::Excite { gate: self.chain(gate) }),
+            Node::Excite { gate } => {
+                let squeezed = match gate.split_first() {
+                    Some((Node::Layer(first), rest)) if first.op == (Op::AdaptiveAvgPool { size: 1 }) => Some(rest),
+                    _ => None,
+                };
+                let squeezed = squeezed.filter(|_| self.rewrite);
+                let squeeze = squeezed.is_some();
+                chain.add(block::Excite { gate: self.chain(squeezed.unwrap_or(gate)), squeeze })
+            }
             Node::Residual(residual) => chain.add(self.residual(residual)),
             // Only segments have heads: Network::new lets none stand inside a block.
             Node::Aux { .. } => chain,
@@ -225,7 +233,7 @@ impl Builder<'_> {
             Merge::ShortcutGate(gate) => block::Merge::ShortcutGate(self.chain(gate)),
         };
         let after = if end.is_some() { nn::seq_t() } else { self.chain(&residual.after) };
-        block::Residual { pre, body, end, shortcut, merge, after, survival: residual.survival }
+        block::Residual { pre, body, end, shortcut, merge, after, survival: residual.survival, fused: self.rewrite }
     }
 
     fn tensors(&mut self, layer: &crate::arch::layer::Layer) -> Vec<Tensor> {

@@ -5,7 +5,7 @@ use super::layers::{by_hand, moves, or_panic};
 use crate::arch::layer::{Act, Conv, Layer};
 use crate::arch::rewrite::ConvPlan;
 use crate::arch::window::Pair;
-use crate::torch::fused::{self, Activation, Moves, Norm};
+use crate::torch::fused::{self, Activation, Kernel, Moves, Norm};
 use tch::Tensor;
 use tch::nn::ModuleT;
 
@@ -20,6 +20,11 @@ pub struct Unit {
 impl Unit {
     /// The unit with the shortcut `add` in the sum.
     pub fn forward_with(&self, x: &Tensor, add: Option<&Tensor>, train: bool) -> Tensor {
+        if let (Some(conv), Some(norm), false) = (&self.conv, &self.norm, train)
+            && let Some(y) = conv.evaluated(x, norm, add, self.act)
+        {
+            return y;
+        }
         let relu_inside = self.norm.is_none() && add.is_none() && self.act == Activation::Relu;
         let convolved = self.conv.as_ref().map(|conv| conv.forward(x, relu_inside));
         let (y, act) = match convolved {
@@ -83,7 +88,7 @@ impl Own {
         if conv.groups == inputs && conv.width == inputs && inputs > 1 {
             return Some(Own::Depthwise([kernel.h as i64, kernel.w as i64], moves));
         }
-        // Products take channels in pairs; an odd number of inputs is filled up, and has no gradient to give back then.
+        // Products take the outputs in pairs; an odd number of inputs is filled up.
         (conv.groups == 1 && conv.width % 2 == 0 && kernel.h * kernel.w < 256).then_some(Own::Products(moves))
     }
 }
@@ -126,6 +131,19 @@ impl Convolution {
         }
     }
 
+    /// act(norm(conv(x)) + add) in one pass, where that can be had: in evaluation, recording no graph.
+    fn evaluated(&self, x: &Tensor, norm: &BatchNorm, add: Option<&Tensor>, act: Activation) -> Option<Tensor> {
+        let own = self.own.filter(|_| fused::takes(x) && !fused::records())?;
+        let (depthwise, moves) = match &own {
+            Own::Products(moves) => (None, moves),
+            Own::Depthwise(kernel, moves) if add.is_none() => (Some(*kernel), moves),
+            Own::Depthwise(..) => return None,
+        };
+        let running = norm.mean.as_ref().zip(norm.var.as_ref())?;
+        let kernel = Kernel { weight: &self.weight, bias: self.bias.as_ref(), depthwise, moves };
+        Some(or_panic(fused::conv_norm(x, &kernel, &norm.numbers(), running, add, act)))
+    }
+
     fn plain(&self, x: &Tensor) -> Tensor {
         let cropped = self.crop.map(|[top, h, left, w]| self.weight.narrow(2, top, h).narrow(3, left, w));
         let weight = cropped.as_ref().unwrap_or(&self.weight);
@@ -158,19 +176,24 @@ pub struct BatchNorm {
 }
 
 impl BatchNorm {
+    fn numbers(&self) -> Norm<'_> {
+        let Self { gamma, beta, mean, var, eps, momentum, .. } = self;
+        let [gamma, beta, mean, var] = [gamma, beta, mean, var].map(Option::as_ref);
+        Norm { gamma, beta, mean, var, momentum: *momentum, eps: *eps }
+    }
+
     fn forward(&self, x: &Tensor, add: Option<&Tensor>, act: Activation, train: bool) -> Tensor {
-        let Self { gamma, beta, mean, var, eps, momentum, fused } = self;
         // One value a channel has no variance: libtorch would make the running one NaN. It is normalised by what is known.
         let values = x.numel() as i64 / x.size().get(1).copied().unwrap_or(1).max(1);
         let train = train && values > 1;
-        let [gamma, beta, mean, var] = [gamma, beta, mean, var].map(Option::as_ref);
+        let norm = self.numbers();
         // With a shortcut the derivative of the others cannot be told from the output.
         let together = add.is_none() || matches!(act, Activation::None | Activation::Relu);
-        if *fused && together && fused::takes(x) {
-            let norm = Norm { gamma, beta, mean, var, momentum: *momentum, eps: *eps };
+        if self.fused && together && fused::takes(x) {
             return or_panic(fused::norm_act(x, add, &norm, act, train));
         }
-        let y = x.batch_norm(gamma, beta, mean, var, train, *momentum, *eps, true);
+        let Norm { gamma, beta, mean, var, momentum, eps } = norm;
+        let y = x.batch_norm(gamma, beta, mean, var, train, momentum, eps, true);
         act.apply(match add {
             Some(add) => y + add,
             None => y,

@@ -8,6 +8,13 @@ use tch::{Device, Tensor};
 use super::error::Result;
 use super::ffi;
 
+/// Keeps freed memory for the next step instead of giving it back to the system; to be called once, before anything large
+/// is made. The process stays as large as it was at its peak.
+pub fn keep_memory() {
+    // SAFETY: takes and returns nothing, and sets switches of the allocator only.
+    unsafe { ffi::strata_keep_memory() }
+}
+
 /// Makes libtorch choose algorithms that give the same bits in every run, in cuDNN and oneDNN too. On CPU, results
 /// still depend on the number of threads. An op that has no such algorithm warns.
 ///

@@ -84,6 +84,7 @@ unsafe extern "C" {
     pub(super) fn strata_rng_state(device: c_int, out: *mut *mut C_tensor) -> ErrorText;
     pub(super) fn strata_set_rng_state(device: c_int, state: *const C_tensor) -> ErrorText;
 
+    pub(super) fn strata_keep_memory();
     pub(super) fn strata_dlopen(path: *const c_char) -> ErrorText;
     pub(super) fn strata_synchronize(device: c_int) -> ErrorText;
     pub(super) fn strata_peak_memory(device: c_int, bytes: *mut i64) -> ErrorText;
@@ -123,7 +124,26 @@ unsafe extern "C" {
         sides: *const i64,
         out: *mut *mut C_tensor,
     ) -> ErrorText;
+    pub(super) fn strata_grad_enabled() -> c_int;
+    pub(super) fn strata_conv_norm(
+        x: *const C_tensor,
+        weight: *const C_tensor,
+        bias: *const C_tensor,
+        gamma: *const C_tensor,
+        beta: *const C_tensor,
+        mean: *const C_tensor,
+        var: *const C_tensor,
+        eps: f64,
+        add: *const C_tensor,
+        depthwise: c_int,
+        sides: *const i64,
+        out: *mut *mut C_tensor,
+    ) -> ErrorText;
     pub(super) fn strata_concat(n: usize, parts: Handles, out: *mut *mut C_tensor) -> ErrorText;
+
+    pub(super) fn strata_gate(x: *const C_tensor, factor: *const C_tensor, out: *mut *mut C_tensor) -> ErrorText;
+    pub(super) fn strata_squeeze(x: *const C_tensor, same: *mut *mut C_tensor, mean: *mut *mut C_tensor) -> ErrorText;
+    pub(super) fn strata_fork(x: *const C_tensor, one: *mut *mut C_tensor, other: *mut *mut C_tensor) -> ErrorText;
 
     pub(super) fn strata_profile_start() -> ErrorText;
     pub(super) fn strata_profile_stop(out: *mut *mut c_char) -> ErrorText;
@@ -165,6 +185,21 @@ pub(super) unsafe fn tensor_from(call: impl FnOnce(*mut *mut C_tensor) -> ErrorT
     unsafe {
         check(call(&mut out))?;
         Ok(Tensor::from_ptr(out))
+    }
+}
+
+/// Runs a shim function that hands out two tensors.
+///
+/// # Safety
+/// As [`tensor_from`], for both.
+pub(super) unsafe fn two_tensors_from(
+    call: impl FnOnce(*mut *mut C_tensor, *mut *mut C_tensor) -> ErrorText,
+) -> Result<(Tensor, Tensor)> {
+    let (mut one, mut other): (*mut C_tensor, *mut C_tensor) = (ptr::null_mut(), ptr::null_mut());
+    // SAFETY: the text comes from the shim; on success both are owned tensors, each taken over once.
+    unsafe {
+        check(call(&mut one, &mut other))?;
+        Ok((Tensor::from_ptr(one), Tensor::from_ptr(other)))
     }
 }
 

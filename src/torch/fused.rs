@@ -139,6 +139,64 @@ pub fn depthwise(
     }
 }
 
+/// Whether operations record a graph on this thread.
+pub fn records() -> bool {
+    // SAFETY: takes nothing and reads a flag of the thread.
+    unsafe { ffi::strata_grad_enabled() != 0 }
+}
+
+/// A convolution as [`norm_act`] follows it in evaluation.
+#[derive(Debug)]
+pub struct Kernel<'a> {
+    pub weight: &'a Tensor,
+    pub bias: Option<&'a Tensor>,
+    /// Every channel by itself, with a kernel of this height and width.
+    pub depthwise: Option<[i64; 2]>,
+    pub moves: &'a Moves,
+}
+
+/// act(norm(conv(x)) + add) with running statistics, which must be there, in one pass: for evaluation, no graph is recorded.
+/// A depthwise kernel takes no `add`.
+///
+/// # Errors
+/// Only those of libtorch.
+pub fn conv_norm(
+    x: &Tensor,
+    kernel: &Kernel,
+    norm: &Norm,
+    running: (&Tensor, &Tensor),
+    add: Option<&Tensor>,
+    act: Activation,
+) -> Result<Tensor> {
+    let Kernel { weight, bias, depthwise, moves } = *kernel;
+    let Moves { stride: [sh, sw], before: [top, left], out: [oh, ow] } = *moves;
+    let sides = match depthwise {
+        None => vec![sh, sw, top, left, oh, ow, act.number()],
+        Some(kernel) => window(kernel, moves).into_iter().chain([act.number()]).collect(),
+    };
+    let (mean, var) = running;
+    // SAFETY: the handles are valid while borrowed, `sides` has the numbers that are read in either case; the shim stores an
+    // owned tensor.
+    unsafe {
+        ffi::tensor_from(|out| {
+            ffi::strata_conv_norm(
+                x.as_ptr(),
+                weight.as_ptr(),
+                ffi::or_null(bias),
+                ffi::or_null(norm.gamma),
+                ffi::or_null(norm.beta),
+                mean.as_ptr(),
+                var.as_ptr(),
+                norm.eps,
+                ffi::or_null(add),
+                c_int::from(depthwise.is_some()),
+                sides.as_ptr(),
+                out,
+            )
+        })
+    }
+}
+
 /// Maps of one height, width and kind side by side along the channels.
 ///
 /// # Errors
@@ -147,6 +205,34 @@ pub fn concat(parts: &[Tensor]) -> Result<Tensor> {
     let handles = ffi::handles(parts);
     // SAFETY: the handles are valid while borrowed; the shim stores an owned tensor.
     unsafe { ffi::tensor_from(|out| ffi::strata_concat(handles.len(), handles.as_ptr(), out)) }
+}
+
+/// x · factor, with a factor `[N, C, 1, 1]` for maps `[N, C, H, W]`.
+///
+/// # Errors
+/// Only those of libtorch.
+pub fn gate(x: &Tensor, factor: &Tensor) -> Result<Tensor> {
+    // SAFETY: the handles are valid while borrowed; the shim stores an owned tensor.
+    unsafe { ffi::tensor_from(|out| ffi::strata_gate(x.as_ptr(), factor.as_ptr(), out)) }
+}
+
+/// A map and its mean over pixels `[N, C, 1, 1]`; what follows must use the map that is given back, so that both gradients
+/// are added in one pass.
+///
+/// # Errors
+/// Only those of libtorch.
+pub fn squeeze(x: &Tensor) -> Result<(Tensor, Tensor)> {
+    // SAFETY: the handle is valid while borrowed; the shim stores two owned tensors.
+    unsafe { ffi::two_tensors_from(|same, mean| ffi::strata_squeeze(x.as_ptr(), same, mean)) }
+}
+
+/// The same map for two paths, whose gradients are added by a pass of our own.
+///
+/// # Errors
+/// Only those of libtorch.
+pub fn fork(x: &Tensor) -> Result<(Tensor, Tensor)> {
+    // SAFETY: the handle is valid while borrowed; the shim stores two owned tensors.
+    unsafe { ffi::two_tensors_from(|one, other| ffi::strata_fork(x.as_ptr(), one, other)) }
 }
 
 fn window(kernel: [i64; 2], moves: &Moves) -> [i64; 8] {

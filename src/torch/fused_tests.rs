@@ -285,3 +285,58 @@ fn pooling_in_bfloat16_finds_the_same_maxima() {
         assert!(found.to_kind(Kind::Float).double_value(&[0, 0, 0, 0]).is_nan());
     }
 }
+
+#[test]
+fn squeeze_gate_and_fork() {
+    let x = channels_last(&numbers(&[5, 19, 3, 4], 0.1));
+    let ours = |l: &[Tensor]| {
+        let (one, other) = fork(&l[0]).unwrap();
+        let (same, mean) = squeeze(&one).unwrap();
+        gate(&same, &mean.sigmoid()).unwrap() + other
+    };
+    let theirs = |l: &[Tensor]| {
+        let mean = l[0].mean_dim([2i64, 3].as_slice(), true, None::<Kind>);
+        &l[0] * mean.sigmoid() + &l[0]
+    };
+    same(&[x], ours, theirs, 1e-12);
+}
+
+/// Evaluation folds the normalisation into the end of the convolution.
+#[test]
+fn evaluation_in_one_pass() {
+    for depthwise in [false, true] {
+        for (c, side, kernel, stride) in [(6, 4, 3, 1), (20, 9, 3, 1), (16, 17, 3, 2), (3, 9, 3, 1), (6, 5, 1, 1)] {
+            for added in [false, true] {
+                let (width, groups) = if depthwise { (c, c) } else { (10, 1) };
+                if depthwise && added {
+                    continue;
+                }
+                let out = (side - 1) / stride + 1;
+                let moves = Moves { stride: [stride, stride], before: [kernel / 2; 2], out: [out, out] };
+                let x = channels_last(&numbers(&[4, c, side, side], 0.1));
+                let weight = numbers(&[width, c / groups, kernel, kernel], 0.2);
+                let [bias, gamma, beta, mean] = [0.3, 0.4, 0.5, 0.6].map(|salt| numbers(&[width], salt));
+                let var = numbers(&[width], 0.7) + 2.0;
+                let add = numbers(&[4, width, out, out], 0.8);
+                let norm = Norm {
+                    gamma: Some(&gamma),
+                    beta: Some(&beta),
+                    mean: Some(&mean),
+                    var: Some(&var),
+                    momentum: 0.1,
+                    eps: 1e-3,
+                };
+                let taps = depthwise.then_some([kernel, kernel]);
+                let form = Kernel { weight: &weight, bias: Some(&bias), depthwise: taps, moves: &moves };
+                let add = added.then_some(&add);
+                let y = conv_norm(&x, &form, &norm, (&mean, &var), add, Activation::Relu).unwrap();
+                let plain = x.conv2d(&weight, Some(&bias), [stride; 2], [kernel / 2; 2], [1, 1], groups);
+                let normed =
+                    plain.batch_norm(Some(&gamma), Some(&beta), Some(&mean), Some(&var), false, 0.1, 1e-3, false);
+                let expected = add.map_or(normed.shallow_clone(), |add| normed + add).relu();
+                assert!((y - &expected).abs().max().double_value(&[]) < 1e-10);
+                assert!(expected.max().double_value(&[]) > 0.1);
+            }
+        }
+    }
+}

@@ -16,6 +16,9 @@
 #include <torch/headeronly/version.h>
 
 #include <dlfcn.h>
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
 
 #include <cmath>
 #include <mutex>
@@ -24,6 +27,7 @@
 #include "shim_concat.h"
 #include "shim_conv.h"
 #include "shim_depthwise.h"
+#include "shim_gate.h"
 #include "shim_norm.h"
 #include "shim_optim.h"
 #include "shim_pool.h"
@@ -221,6 +225,15 @@ char* strata_reset_peak_memory(int device) {
   });
 }
 
+// glibc gives large blocks back to the system when they are freed and gets them, zeroed page by page, at the next step.
+void strata_keep_memory() {
+#if defined(__GLIBC__)
+  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  mallopt(M_TRIM_THRESHOLD, 1 << 30);
+  mallopt(M_TOP_PAD, 64 << 20);
+#endif
+}
+
 // ---- global switches ------------------------------------------------------------------------------------------------
 
 char* strata_set_deterministic(int on) {
@@ -287,8 +300,46 @@ char* strata_depthwise(const Tensor* x, const Tensor* weight, const Tensor* bias
   });
 }
 
+int strata_grad_enabled() { return at::GradMode::is_enabled(); }
+
+// Evaluation of a convolution, the batch normalisation behind it, the sum with `add` and the non-linearity. `sides` as in
+// strata_conv, or, with `depthwise`, as in strata_depthwise followed by the non-linearity.
+char* strata_conv_norm(const Tensor* x, const Tensor* weight, const Tensor* bias, const Tensor* gamma, const Tensor* beta,
+                       const Tensor* mean, const Tensor* var, double eps, const Tensor* add, int depthwise,
+                       const int64_t* sides, Tensor** out) {
+  return guarded([&] {
+    at::NoGradGuard no_grad;
+    const auto or_none = [](const Tensor* tensor) { return tensor ? std::optional<Tensor>(*tensor) : std::nullopt; };
+    const Tensor affine = running_affine(gamma ? *gamma : Tensor(), beta ? *beta : Tensor(), *mean, *var, eps, or_none(bias));
+    if (depthwise)
+      *out = new Tensor(depthwise_norm(*x, *weight, affine, static_cast<int>(sides[8]), std::vector<int64_t>(sides, sides + 8)));
+    else
+      *out = new Tensor(conv_norm(*x, *weight, affine, or_none(add), std::vector<int64_t>(sides, sides + 7)));
+  });
+}
+
 char* strata_concat(size_t n, Handles parts, Tensor** out) {
   return guarded([&] { *out = new Tensor(ConcatFunction::apply(at::TensorList(list_of(parts, n)))); });
+}
+
+char* strata_gate(const Tensor* x, const Tensor* factor, Tensor** out) {
+  return guarded([&] { *out = new Tensor(GateFunction::apply(*x, *factor)); });
+}
+
+char* strata_squeeze(const Tensor* x, Tensor** same, Tensor** mean) {
+  return guarded([&] {
+    const auto both = SqueezeFunction::apply(*x);
+    *same = new Tensor(both[0]);
+    *mean = new Tensor(both[1]);
+  });
+}
+
+char* strata_fork(const Tensor* x, Tensor** one, Tensor** other) {
+  return guarded([&] {
+    const auto both = ForkFunction::apply(*x);
+    *one = new Tensor(both[0]);
+    *other = new Tensor(both[1]);
+  });
 }
 
 // ---- profile --------------------------------------------------------------------------------------------------------

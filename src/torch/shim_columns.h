@@ -43,8 +43,7 @@ void scatter_columns(const Shape& s, const A* columns, int64_t ld, A* dx) {
 }
 
 template <class T>
-void columns_forward(const Shape& s, const T* x, int64_t ld_x, const Weight<Acc<T>>& w, const Acc<T>* bias, int act,
-                     T* y) {
+void columns_forward(const Shape& s, const T* x, int64_t ld_x, const Weight<Acc<T>>& w, const End<T>& end, T* y) {
   using A = Acc<T>;
   const auto& k = kernels<T>();
   const int64_t width = s.taps() * s.in, depth = width + width % kPair<T>, pixels = s.window.out_h * s.window.out_w;
@@ -58,8 +57,7 @@ void columns_forward(const Shape& s, const T* x, int64_t ld_x, const Weight<Acc<
       for (int64_t col = 0; col < s.out; col += kCols) {
         const int64_t m = std::min(kRows, pixels - row), count = std::min(kCols, s.out - col);
         product(m, count, depth, depth, s.out, count, false, columns + row * depth, packed.data + col * kPair<T>, sums);
-        k.store(sums, count, m, count, nullptr, bias ? bias + col : nullptr, nullptr, 0, act,
-                y + (n * pixels + row) * s.out + col, s.out);
+        store_pixels(sums, count, m, count, end, n * pixels + row, col, s.out, y);
       }
   });
 }

@@ -111,12 +111,12 @@ struct End {
 };
 
 template <class T>
-void conv_forward(const Shape& s, const T* x, int64_t ld_x, const Tensor& weight, const End<T>& end, T* y, int64_t ld_y) {
+void batch_forward(const Shape& s, const T* x, int64_t ld_x, const Weight<Acc<T>>& w, const End<T>& end, T* y) {
   using A = Acc<T>;
   const auto& k = kernels<T>();
+  const int64_t ld_y = s.out;
   const auto pairs = s.pairs();
   const auto by_out = grouped(pairs, s.out_pixels(), &Pair::out);
-  const Weight<A> w = weight_of<A>(weight, s);
   const int64_t depth = s.in + s.in % kPair<T>;
   Buffer<T> packed(s.taps() * depth * s.out);
   std::vector<char> used(s.taps(), 0);
@@ -286,6 +286,13 @@ bool by_columns(const Shape& s) {
   return s.in % 2 || (!s.dense && !by_rows(s) && s.out_pixels() >= kManyPixels && s.taps() > 1);
 }
 
+// The convolution in the form that suits its shape.
+template <class T>
+void convolve(const Shape& s, const Pixels& x, const Tensor& weight, const End<T>& end, T* y) {
+  const auto form = by_rows(s) ? rows_forward<T> : by_columns(s) ? columns_forward<T> : batch_forward<T>;
+  form(s, data<T>(x.tensor), x.ld, weight_of<Acc<T>>(weight, s), end, y);
+}
+
 struct ConvFunction : torch::autograd::Function<ConvFunction> {
   using Context = torch::autograd::AutogradContext;
 
@@ -312,13 +319,7 @@ struct ConvFunction : torch::autograd::Function<ConvFunction> {
     Tensor y = new_map(s.images, s.out, s.window.out_h, s.window.out_w, kind);
     with_type(kind, [&](auto zero) {
       using T = decltype(zero);
-      const End<T> end{nullptr, bias ? data<Acc<T>>(*bias) : nullptr, nullptr, act};
-      if (by_rows(s))
-        rows_forward<T>(s, data<T>(x.tensor), x.ld, weight_of<Acc<T>>(w, s), end.shift, act, mutable_data<T>(y), s.out);
-      else if (by_columns(s))
-        columns_forward<T>(s, data<T>(x.tensor), x.ld, weight_of<Acc<T>>(w, s), end.shift, act, mutable_data<T>(y));
-      else
-        conv_forward<T>(s, data<T>(x.tensor), x.ld, w, end, mutable_data<T>(y), s.out);
+      convolve<T>(s, x, w, {nullptr, bias ? data<Acc<T>>(*bias) : nullptr, nullptr, act}, mutable_data<T>(y));
     });
     context->save_for_backward({x.tensor, weight, y});
     context->saved_data["sides"] = sides;
@@ -370,5 +371,33 @@ struct ConvFunction : torch::autograd::Function<ConvFunction> {
     return {dx, dw, db, Tensor()};
   }
 };
+
+// What batch normalisation with running statistics does to a channel: x · scale + shift. Rows: scale, shift.
+Tensor running_affine(const Tensor& gamma, const Tensor& beta, const Tensor& mean, const Tensor& var, double eps,
+                      const std::optional<Tensor>& bias) {
+  Tensor scale = at::rsqrt(var + eps);
+  if (gamma.defined()) scale = scale * gamma;
+  Tensor shift = bias ? (*bias - mean) * scale : -mean * scale;
+  if (beta.defined()) shift = shift + beta;
+  return at::stack({scale, shift}).contiguous();
+}
+
+// Evaluation: act(norm(conv(x)) + add) in one pass. Records no graph.
+Tensor conv_norm(const Tensor& input, const Tensor& weight, const Tensor& affine, const std::optional<Tensor>& add,
+                 const std::vector<int64_t>& sides) {
+  at::NoGradGuard no_grad;
+  const auto kind = activation_kind(input);
+  const Pixels x = pixels(input.scalar_type() == kind ? input : input.to(kind));
+  const Tensor w = channels_last_weight(weight);
+  const Shape s = ConvFunction::shape_of(x, w, sides);
+  Tensor y = new_map(s.images, s.out, s.window.out_h, s.window.out_w, kind), other;
+  if (add) other = dense_pixels(add->to(kind)).tensor;
+  with_type(kind, [&](auto zero) {
+    using T = decltype(zero);
+    const Acc<T>* scale = data<Acc<T>>(affine);
+    convolve<T>(s, x, w, {scale, scale + s.out, data_or_null<T>(other), static_cast<int>(sides[6])}, mutable_data<T>(y));
+  });
+  return y;
+}
 
 }  // namespace

@@ -14,24 +14,29 @@ struct DepthwiseFunction : torch::autograd::Function<DepthwiseFunction> {
     return weight.reshape({weight.size(0), weight.size(2) * weight.size(3)}).t().contiguous();
   }
 
-  // `sides` as in PoolFunction.
-  static Tensor forward(Context* context, const Tensor& input, const Tensor& weight, const std::optional<Tensor>& bias,
-                        const std::vector<int64_t>& sides) {
-    const auto kind = activation_kind(input);
-    const Pixels x = dense_pixels(input.scalar_type() == kind ? input : input.to(kind));
+  static Tensor convolved(const Pixels& x, const Tensor& taps, const Tensor& shift, int act,
+                          const std::vector<int64_t>& sides) {
     const strata::Pool window = PoolFunction::window(x, sides);
-    const Tensor taps = by_tap(weight.detach());
-    Tensor y = new_map(x.images, x.channels, window.oh, window.ow, kind);
-    with_type(kind, [&](auto zero) {
+    Tensor y = new_map(x.images, x.channels, window.oh, window.ow, x.tensor.scalar_type());
+    with_type(x.tensor.scalar_type(), [&](auto zero) {
       using T = decltype(zero);
       const int64_t in_size = x.height * x.width * x.channels, out_size = window.oh * window.ow * x.channels;
       const T* in = data<T>(x.tensor);
       T* out = mutable_data<T>(y);
       tasks(x.images, [&](int64_t n) {
-        kernels<T>().depthwise(in + n * in_size, data<Acc<T>>(taps), bias ? data<Acc<T>>(*bias) : nullptr, window,
+        kernels<T>().depthwise(in + n * in_size, data<Acc<T>>(taps), data_or_null<Acc<T>>(shift), act, window,
                                out + n * out_size);
       });
     });
+    return y;
+  }
+
+  // `sides` as in PoolFunction.
+  static Tensor forward(Context* context, const Tensor& input, const Tensor& weight, const std::optional<Tensor>& bias,
+                        const std::vector<int64_t>& sides) {
+    const auto kind = activation_kind(input);
+    const Pixels x = dense_pixels(input.scalar_type() == kind ? input : input.to(kind));
+    const Tensor y = convolved(x, by_tap(weight.detach()), bias ? *bias : Tensor(), strata::kNone, sides);
     context->save_for_backward({x.tensor, weight});
     context->saved_data["sides"] = sides;
     context->saved_data["kind"] = static_cast<int64_t>(input.scalar_type());
@@ -76,5 +81,15 @@ struct DepthwiseFunction : torch::autograd::Function<DepthwiseFunction> {
     return {dx, dw, db, Tensor()};
   }
 };
+
+// Evaluation: act(norm(conv(x))) in one pass, the norm's scale being part of the weight. Records no graph.
+Tensor depthwise_norm(const Tensor& input, const Tensor& weight, const Tensor& affine, int act,
+                      const std::vector<int64_t>& sides) {
+  at::NoGradGuard no_grad;
+  const auto kind = activation_kind(input);
+  const Pixels x = dense_pixels(input.scalar_type() == kind ? input : input.to(kind));
+  const Tensor taps = DepthwiseFunction::by_tap(weight) * affine[0];
+  return DepthwiseFunction::convolved(x, taps, affine[1], act, sides);
+}
 
 }  // namespace

@@ -114,7 +114,9 @@ struct NormFunction : torch::autograd::Function<NormFunction> {
       const auto& k = kernels<T>();
       const int64_t rows = x.rows(), cols = x.channels;
       const T *in = data<T>(x.tensor), *out = data<T>(y), *up = data<T>(dy.tensor);
-      T* residual = dadd.defined() ? mutable_data<T>(dadd) : nullptr;
+      // The first pass keeps the gradient behind the non-linearity where the shortcut wants it, or where to compute it
+      // twice (an exponential) is dearer than to write it.
+      T* residual = dadd.defined() ? mutable_data<T>(dadd) : act == strata::kSilu ? mutable_data<T>(dx) : nullptr;
       const A *scale = data<A>(columns), *shift = scale + cols, *mean = shift + cols, *inverse = mean + cols;
       const Pieces pieces(rows, cols);
       std::vector<A> sums(pieces.count * cols), products(pieces.count * cols);
@@ -138,7 +140,6 @@ struct NormFunction : torch::autograd::Function<NormFunction> {
       T* to = mutable_data<T>(dx);
       tasks(pieces.count, [&](int64_t i) {
         const int64_t at = pieces.begin(i) * cols;
-        // What the first pass wrote for the shortcut is the masked gradient already.
         k.norm_input(in + at, out + at, (residual ? residual : up) + at, pieces.length(i), cols, scale, shift,
                      a.data(), b.data(), c0.data(), residual ? strata::kNone : act, to + at);
       });

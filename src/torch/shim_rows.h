@@ -39,15 +39,25 @@ T* room(int slot, int64_t size) {
   return rooms[slot].data();
 }
 
+// Writes the sums of `pixels` pixels from `first` on, channels from `col` on, of a map of `out` channels.
+template <class T>
+void store_pixels(const Acc<T>* sums, int64_t ld, int64_t pixels, int64_t cols, const End<T>& end, int64_t first,
+                  int64_t col, int64_t out, T* to) {
+  const int64_t at = first * out + col;
+  kernels<T>().store(sums, ld, pixels, cols, end.scale ? end.scale + col : nullptr, end.shift ? end.shift + col : nullptr,
+                     end.add ? end.add + at : nullptr, out, end.act, to + at, out);
+}
+
 // out[rows, cols of the map] = end(the products of the framed image with each row of the kernel).
 // `packed` is [kernel_h][kernel_w · in / pair][out][pair].
 template <class T>
 void frame_products(const T* framed, const Frame& f, int64_t kernel_h, int64_t kernel_w, int64_t in, int64_t out,
-                    const T* packed, const Acc<T>* shift, int act, T* to, int64_t ld_to) {
+                    const T* packed, const End<T>& end, T* to) {
   using A = Acc<T>;
   const int64_t height = f.height - kernel_h + 1, width = f.width - kernel_w + 1, depth = kernel_w * in;
-  const int64_t rows = std::max<int64_t>(1, kRows / f.width);
-  A* sums = scratch<A>((rows * f.width) * kCols);
+  // As many rows of the map as keep their sums in the nearest cache.
+  const int64_t strip = std::min(kCols, out), rows = std::max<int64_t>(1, kRows * kCols / strip / f.width);
+  A* sums = scratch<A>(rows * f.width * strip);
   for (int64_t y = 0; y < height; y += rows) {
     const int64_t count = std::min(rows, height - y), m = (count - 1) * f.width + width;
     for (int64_t col = 0; col < out; col += kCols) {
@@ -56,8 +66,7 @@ void frame_products(const T* framed, const Frame& f, int64_t kernel_h, int64_t k
         product(m, n, depth, in, out, n, ky > 0, framed + (y + ky) * f.width * in,
                 packed + ky * depth * out + col * kPair<T>, sums);
       for (int64_t row = 0; row < count; ++row)
-        kernels<T>().store(sums + row * f.width * n, n, width, n, nullptr, shift ? shift + col : nullptr, nullptr, 0, act,
-                           to + (y + row) * width * ld_to + col, ld_to);
+        store_pixels(sums + row * f.width * n, n, width, n, end, (y + row) * width, col, out, to);
     }
   }
 }
@@ -72,8 +81,7 @@ Frame gradient_frame(const Shape& s) {
 }
 
 template <class T>
-void rows_forward(const Shape& s, const T* x, int64_t ld_x, const Weight<Acc<T>>& w, const Acc<T>* bias, int act, T* y,
-                  int64_t ld_y) {
+void rows_forward(const Shape& s, const T* x, int64_t ld_x, const Weight<Acc<T>>& w, const End<T>& end, T* y) {
   const auto& k = kernels<T>();
   const Frame frame = input_frame(s);
   const int64_t depth = s.kernel_w * s.in;
@@ -84,8 +92,9 @@ void rows_forward(const Shape& s, const T* x, int64_t ld_x, const Weight<Acc<T>>
   tasks(s.images, [&](int64_t n) {
     T* framed = room<T>(0, frame.pixels() * s.in);
     frame.place(x + n * s.height * s.width * ld_x, ld_x, s.in, framed);
-    frame_products(framed, frame, s.kernel_h, s.kernel_w, s.in, s.out, packed.data, bias, act,
-                   y + n * s.window.out_h * s.window.out_w * ld_y, ld_y);
+    const int64_t start = n * s.window.out_h * s.window.out_w * s.out;
+    const End<T> here{end.scale, end.shift, end.add ? end.add + start : nullptr, end.act};
+    frame_products(framed, frame, s.kernel_h, s.kernel_w, s.in, s.out, packed.data, here, y + start);
   });
 }
 
@@ -122,8 +131,8 @@ void rows_backward(const Shape& s, const T* dy, int64_t ld_dy, const T* y, int a
              act == strata::kRelu, masked, s.out, db ? &sums[part * s.out] : nullptr);
       if (dx) {
         turned_frame.place(masked, s.out, s.out, framed);
-        frame_products<T>(framed, turned_frame, s.kernel_h, s.kernel_w, s.out, s.in, packed.data, nullptr,
-                          strata::kNone, dx + n * s.height * s.width * s.in, s.in);
+        frame_products<T>(framed, turned_frame, s.kernel_h, s.kernel_w, s.out, s.in, packed.data, {},
+                          dx + n * s.height * s.width * s.in);
       }
       if (!dw) continue;
       const Frame flat{s.window.out_h, s.window.out_w, 0, 0, s.window.out_h, frame.width};

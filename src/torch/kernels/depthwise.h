@@ -7,9 +7,8 @@
 namespace strata {
 namespace {
 
-// y[oh, ow, cols] of one image; `weight` is [taps, cols].
-template <class T>
-void depthwise(const T* x, const Acc<T>* weight, const Acc<T>* bias, const Pool& p, T* y) {
+template <int act, class T>
+void depthwise_with(const T* x, const Acc<T>* weight, const Acc<T>* bias, const Pool& p, T* y) {
   using A = Acc<T>;
   for (int64_t oy = 0; oy < p.oh; ++oy)
     for (int64_t ox = 0; ox < p.ow; ++ox) {
@@ -23,31 +22,56 @@ void depthwise(const T* x, const Acc<T>* weight, const Acc<T>* bias, const Pool&
           for (int64_t kx = cols.begin; kx < cols.end; ++kx)
             sum += load(x + ((top + ky) * p.w + left + kx) * p.cols + c, n) *
                    load(weight + (ky * p.kernel_w + kx) * p.cols + c, n);
-        store(out + c, sum, n);
+        store(out + c, activated<act, A>(sum), n);
       }
     }
+}
+
+// y[oh, ow, cols] of one image; `weight` is [taps, cols].
+template <class T>
+void depthwise(const T* x, const Acc<T>* weight, const Acc<T>* bias, int act, const Pool& p, T* y) {
+  with_act(act, [&](auto constant) { depthwise_with<constant.value>(x, weight, bias, p, y); });
 }
 
 template <class T>
 void depthwise_input(const T* dy, const Acc<T>* weight, const Pool& p, T* dx) {
   using A = Acc<T>;
   for (int64_t iy = 0; iy < p.h; ++iy)
-    for (int64_t ix = 0; ix < p.w; ++ix)
+    for (int64_t ix = 0; ix < p.w; ++ix) {
+      const Covers covers(p, iy, ix);
       for (int64_t c = 0; c < p.cols; c += kLanes) {
         const int64_t n = p.cols - c < kLanes ? p.cols - c : kLanes;
         Vec<A> sum = {};
-        for (int64_t ky = 0; ky < p.kernel_h; ++ky) {
-          const int64_t y = iy + p.top - ky;
-          if (y < 0 || y % p.stride_h || y / p.stride_h >= p.oh) continue;
-          for (int64_t kx = 0; kx < p.kernel_w; ++kx) {
-            const int64_t x = ix + p.left - kx;
-            if (x < 0 || x % p.stride_w || x / p.stride_w >= p.ow) continue;
-            sum += load(dy + ((y / p.stride_h) * p.ow + x / p.stride_w) * p.cols + c, n) *
-                   load(weight + (ky * p.kernel_w + kx) * p.cols + c, n);
-          }
-        }
+        for (int i = 0; i < covers.count; ++i)
+          sum += load(dy + covers.pixel[i] * p.cols + c, n) * load(weight + covers.tap[i] * p.cols + c, n);
         store(dx + (iy * p.w + ix) * p.cols + c, sum, n);
       }
+    }
+}
+
+// The sums of the taps of a K x K kernel stay in registers while a pixel's gradient meets each of them.
+template <int K, class T>
+void depthwise_weight_of(const T* x, const T* dy, const Pool& p, int64_t c, int64_t n, Acc<T>* gradient) {
+  using A = Acc<T>;
+  Vec<A> sums[K * K];
+  for (int tap = 0; tap < K * K; ++tap) sums[tap] = load(gradient + tap * p.cols + c, n);
+  for (int64_t oy = 0; oy < p.oh; ++oy)
+    for (int64_t ox = 0; ox < p.ow; ++ox) {
+      const Vec<A> g = load(dy + (oy * p.ow + ox) * p.cols + c, n);
+      const int64_t top = oy * p.stride_h - p.top, left = ox * p.stride_w - p.left;
+#pragma GCC unroll 8
+      for (int ky = 0; ky < K; ++ky) {
+        const int64_t iy = top + ky;
+        if (iy < 0 || iy >= p.h) continue;
+#pragma GCC unroll 8
+        for (int kx = 0; kx < K; ++kx) {
+          const int64_t ix = left + kx;
+          if (ix < 0 || ix >= p.w) continue;
+          sums[ky * K + kx] += g * load(x + (iy * p.w + ix) * p.cols + c, n);
+        }
+      }
+    }
+  for (int tap = 0; tap < K * K; ++tap) store(gradient + tap * p.cols + c, sums[tap], n);
 }
 
 // Adds the gradient of one image to `gradient` [taps, cols], and that of the bias to `bias` where it is not null.
@@ -56,21 +80,24 @@ void depthwise_weight(const T* x, const T* dy, const Pool& p, Acc<T>* gradient, 
   using A = Acc<T>;
   for (int64_t c = 0; c < p.cols; c += kLanes) {
     const int64_t n = p.cols - c < kLanes ? p.cols - c : kLanes;
-    for (int64_t ky = 0; ky < p.kernel_h; ++ky)
-      for (int64_t kx = 0; kx < p.kernel_w; ++kx) {
-        A* to = gradient + (ky * p.kernel_w + kx) * p.cols + c;
-        Vec<A> sum = load(to, n);
-        for (int64_t oy = 0; oy < p.oh; ++oy) {
-          const int64_t iy = oy * p.stride_h + ky - p.top;
-          if (iy < 0 || iy >= p.h) continue;
-          for (int64_t ox = 0; ox < p.ow; ++ox) {
-            const int64_t ix = ox * p.stride_w + kx - p.left;
-            if (ix < 0 || ix >= p.w) continue;
-            sum += load(dy + (oy * p.ow + ox) * p.cols + c, n) * load(x + (iy * p.w + ix) * p.cols + c, n);
-          }
+    if (p.kernel_h == 3 && p.kernel_w == 3) {
+      depthwise_weight_of<3>(x, dy, p, c, n, gradient);
+    } else if (p.kernel_h == 5 && p.kernel_w == 5) {
+      depthwise_weight_of<5>(x, dy, p, c, n, gradient);
+    } else {
+      for (int64_t ky = 0; ky < p.kernel_h; ++ky)
+        for (int64_t kx = 0; kx < p.kernel_w; ++kx) {
+          A* to = gradient + (ky * p.kernel_w + kx) * p.cols + c;
+          Vec<A> sum = load(to, n);
+          for (int64_t oy = 0; oy < p.oh; ++oy)
+            for (int64_t ox = 0; ox < p.ow; ++ox) {
+              const int64_t iy = oy * p.stride_h + ky - p.top, ix = ox * p.stride_w + kx - p.left;
+              if (iy < 0 || iy >= p.h || ix < 0 || ix >= p.w) continue;
+              sum += load(dy + (oy * p.ow + ox) * p.cols + c, n) * load(x + (iy * p.w + ix) * p.cols + c, n);
+            }
+          store(to, sum, n);
         }
-        store(to, sum, n);
-      }
+    }
     if (!bias) continue;
     Vec<A> sum = load(bias + c, n);
     for (int64_t pixel = 0; pixel < p.oh * p.ow; ++pixel) sum += load(dy + pixel * p.cols + c, n);

@@ -4,10 +4,10 @@
 
 #include <type_traits>
 
-#include "pool.h"
-#include "depthwise.h"
 #include "layout.h"
 #include "norm.h"
+#include "pool.h"
+#include "depthwise.h"
 
 #define STRATA_JOIN_(a, b) a##b
 #define STRATA_JOIN(a, b) STRATA_JOIN_(a, b)
@@ -21,7 +21,9 @@ constexpr Kernels<T> table() {
           transpose<T>,     mask<T>,               finish<T>,
           moments<T>,       affine<T>,             norm_sums<T>,
           norm_input<T>,    max_pool<T>,           max_pool_backward<T>,
-          depthwise<T>,     depthwise_input<T>,    depthwise_weight<T>};
+          depthwise<T>,     depthwise_input<T>,    depthwise_weight<T>,
+          gate<T>,          column_sums<T>,        add_column<T>,
+          add<T>};
 }
 
 }  // namespace

@@ -68,9 +68,16 @@ struct Kernels {
   void (*max_pool_backward)(const T* dy, const uint8_t* tap, const struct Pool& pool, T* dx);
 
   // Every channel by itself; `weight` is [taps, cols]. The gradient of the weight is added to what is there.
-  void (*depthwise)(const T* x, const A* weight, const A* bias, const struct Pool& pool, T* y);
+  void (*depthwise)(const T* x, const A* weight, const A* bias, int act, const struct Pool& pool, T* y);
   void (*depthwise_input)(const T* dy, const A* weight, const struct Pool& pool, T* dx);
   void (*depthwise_weight)(const T* x, const T* dy, const struct Pool& pool, A* gradient, A* bias);
+
+  // Of one image [pixels, cols]: out = x · factor; sums = scale · column sums of a · b (b may be null);
+  // out = a + scale · column (a may be null).
+  void (*gate)(const T* x, const T* factor, int64_t pixels, int64_t cols, T* out);
+  void (*column_sums)(const T* a, const T* b, int64_t pixels, int64_t cols, A scale, T* sums);
+  void (*add_column)(const T* a, const T* column, int64_t pixels, int64_t cols, A scale, T* out);
+  void (*add)(const T* a, const T* b, int64_t size, T* out);
 };
 
 // A window over one image.

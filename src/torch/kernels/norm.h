@@ -143,5 +143,51 @@ void norm_input(const T* x, const T* y, const T* dy, int64_t rows, int64_t cols,
   });
 }
 
+// Of one image [pixels, cols]: out = x · factor.
+template <class T>
+void gate(const T* x, const T* factor, int64_t pixels, int64_t cols, T* out) {
+  using A = Acc<T>;
+  for (int64_t c = 0; c < cols; c += kLanes) {
+    const int64_t n = cols - c < kLanes ? cols - c : kLanes;
+    const Vec<A> f = load(factor + c, n);
+    for (int64_t p = 0; p < pixels; ++p) store(out + p * cols + c, load(x + p * cols + c, n) * f, n);
+  }
+}
+
+// sums = the column sums of a · b, or of a where b is null, times `scale`.
+template <class T>
+void column_sums(const T* a, const T* b, int64_t pixels, int64_t cols, Acc<T> scale, T* sums) {
+  using A = Acc<T>;
+  for (int64_t c = 0; c < cols; c += kLanes) {
+    const int64_t n = cols - c < kLanes ? cols - c : kLanes;
+    Vec<A> sum = {};
+    for (int64_t p = 0; p < pixels; ++p) {
+      const Vec<A> v = load(a + p * cols + c, n);
+      sum += b ? v * load(b + p * cols + c, n) : v;
+    }
+    store(sums + c, sum * scale, n);
+  }
+}
+
+// out = a (or zero) + column · scale at every pixel
+template <class T>
+void add_column(const T* a, const T* column, int64_t pixels, int64_t cols, Acc<T> scale, T* out) {
+  using A = Acc<T>;
+  for (int64_t c = 0; c < cols; c += kLanes) {
+    const int64_t n = cols - c < kLanes ? cols - c : kLanes;
+    const Vec<A> f = load(column + c, n) * scale;
+    for (int64_t p = 0; p < pixels; ++p)
+      store(out + p * cols + c, a ? load(a + p * cols + c, n) + f : f, n);
+  }
+}
+
+template <class T>
+void add(const T* a, const T* b, int64_t size, T* out) {
+  for (int64_t i = 0; i < size; i += kLanes) {
+    const int64_t n = size - i < kLanes ? size - i : kLanes;
+    store(out + i, load(a + i, n) + load(b + i, n), n);
+  }
+}
+
 }  // namespace
 }  // namespace strata

@@ -19,6 +19,26 @@ struct Span {
       : begin(start < 0 ? -start : 0), end(start + kernel > size ? size - start : kernel) {}
 };
 
+// The windows that cover an input pixel: output pixel and tap of each.
+struct Covers {
+  int64_t pixel[256];
+  int tap[256];
+  int count = 0;
+
+  Covers(const Pool& p, int64_t iy, int64_t ix) {
+    for (int64_t ky = 0; ky < p.kernel_h; ++ky) {
+      const int64_t y = iy + p.top - ky;
+      if (y < 0 || y % p.stride_h || y / p.stride_h >= p.oh) continue;
+      for (int64_t kx = 0; kx < p.kernel_w; ++kx) {
+        const int64_t x = ix + p.left - kx;
+        if (x < 0 || x % p.stride_w || x / p.stride_w >= p.ow) continue;
+        pixel[count] = (y / p.stride_h) * p.ow + x / p.stride_w;
+        tap[count++] = static_cast<int>(ky * p.kernel_w + kx);
+      }
+    }
+  }
+};
+
 #if defined(__AVX512BW__) && defined(__AVX512VL__)
 // bfloat16 as integers in the same order, 32 at a time; NaN is the largest, whatever its sign.
 inline __m512i order(__m512i bits) {
@@ -56,28 +76,24 @@ inline void max_pool_wide(const bf16* x, const Pool& p, bf16* y, uint8_t* tap) {
 
 inline void max_pool_backward_wide(const bf16* dy, const uint8_t* tap, const Pool& p, bf16* dx) {
   for (int64_t iy = 0; iy < p.h; ++iy)
-    for (int64_t ix = 0; ix < p.w; ++ix)
+    for (int64_t ix = 0; ix < p.w; ++ix) {
+      const Covers covers(p, iy, ix);
       for (int64_t c = 0; c < p.cols; c += 32) {
         const __mmask32 lanes = p.cols - c >= 32 ? ~__mmask32(0) : (__mmask32(1) << (p.cols - c)) - 1;
         __m512 low = _mm512_setzero_ps(), high = low;
-        for (int64_t ky = 0; ky < p.kernel_h; ++ky) {
-          const int64_t y = iy + p.top - ky;
-          if (y < 0 || y % p.stride_h || y / p.stride_h >= p.oh) continue;
-          for (int64_t kx = 0; kx < p.kernel_w; ++kx) {
-            const int64_t x = ix + p.left - kx;
-            if (x < 0 || x % p.stride_w || x / p.stride_w >= p.ow) continue;
-            const int64_t at = ((y / p.stride_h) * p.ow + x / p.stride_w) * p.cols + c;
-            const __mmask32 mine = _mm256_mask_cmpeq_epi8_mask(
-                lanes, _mm256_maskz_loadu_epi8(lanes, tap + at), _mm256_set1_epi8(static_cast<char>(ky * p.kernel_w + kx)));
-            const __m512i g = _mm512_maskz_loadu_epi16(mine, dy + at);
-            low = _mm512_add_ps(low, (__m512)widen((U16)_mm512_castsi512_si256(g)));
-            high = _mm512_add_ps(high, (__m512)widen((U16)_mm512_extracti64x4_epi64(g, 1)));
-          }
+        for (int i = 0; i < covers.count; ++i) {
+          const int64_t at = covers.pixel[i] * p.cols + c;
+          const __mmask32 mine = _mm256_mask_cmpeq_epi8_mask(lanes, _mm256_maskz_loadu_epi8(lanes, tap + at),
+                                                             _mm256_set1_epi8(static_cast<char>(covers.tap[i])));
+          const __m512i g = _mm512_maskz_loadu_epi16(mine, dy + at);
+          low = _mm512_add_ps(low, (__m512)widen((U16)_mm512_castsi512_si256(g)));
+          high = _mm512_add_ps(high, (__m512)widen((U16)_mm512_extracti64x4_epi64(g, 1)));
         }
         const __m512i out = _mm512_inserti64x4(_mm512_castsi256_si512((__m256i)narrow((Vec<float>)low)),
                                                (__m256i)narrow((Vec<float>)high), 1);
         _mm512_mask_storeu_epi16(dx + (iy * p.w + ix) * p.cols + c, lanes, out);
       }
+    }
 }
 #define STRATA_WIDE_POOL 1
 #endif
@@ -124,26 +140,21 @@ void max_pool_backward(const T* dy, const uint8_t* tap, const Pool& p, T* dx) {
 #endif
   using A = Acc<T>;
   for (int64_t iy = 0; iy < p.h; ++iy)
-    for (int64_t ix = 0; ix < p.w; ++ix)
+    for (int64_t ix = 0; ix < p.w; ++ix) {
+      const Covers covers(p, iy, ix);
       for (int64_t c = 0; c < p.cols; c += kLanes) {
         const int64_t n = p.cols - c < kLanes ? p.cols - c : kLanes;
         Vec<A> sum = {};
-        for (int64_t ky = 0; ky < p.kernel_h; ++ky) {
-          const int64_t y = iy + p.top - ky;
-          if (y < 0 || y % p.stride_h || y / p.stride_h >= p.oh) continue;
-          for (int64_t kx = 0; kx < p.kernel_w; ++kx) {
-            const int64_t x = ix + p.left - kx;
-            if (x < 0 || x % p.stride_w || x / p.stride_w >= p.ow) continue;
-            const int64_t at = ((y / p.stride_h) * p.ow + x / p.stride_w) * p.cols + c;
-            U8 bytes = {};
-            std::memcpy(&bytes, tap + at, n);
-            const Mask<A> where = __builtin_convertvector(bytes, Mask<A>);
-            const Mask<A> mine = where == static_cast<int>(ky * p.kernel_w + kx);
-            sum += choose<A>(mine, load(dy + at, n), Vec<A>{});
-          }
+        for (int i = 0; i < covers.count; ++i) {
+          const int64_t at = covers.pixel[i] * p.cols + c;
+          U8 bytes = {};
+          std::memcpy(&bytes, tap + at, n);
+          const Mask<A> mine = __builtin_convertvector(bytes, Mask<A>) == covers.tap[i];
+          sum += choose<A>(mine, load(dy + at, n), Vec<A>{});
         }
         store(dx + (iy * p.w + ix) * p.cols + c, sum, n);
       }
+    }
 }
 
 }  // namespace
