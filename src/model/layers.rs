@@ -67,8 +67,12 @@ pub fn add(chain: SequentialT, layer: &Layer, tensors: Vec<Tensor>, rewrite: boo
         }
         Op::PadShortcut { stride, average, .. } => {
             let (stride, average) = (*stride as i64, *average);
-            let missing = layer.output.channels() as i64 - layer.input.channels() as i64;
+            let channels = layer.output.channels() as i64;
+            let missing = channels - layer.input.channels() as i64;
             chain.add_fn(move |x| {
+                if rewrite && !average && fused::takes(x) {
+                    return or_panic(fused::subsample(x, channels, stride));
+                }
                 let small = match (stride, average) {
                     (1, _) => x.shallow_clone(),
                     (_, true) => x.avg_pool2d([stride, stride], [stride, stride], [0, 0], true, false, None::<i64>),

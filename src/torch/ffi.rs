@@ -141,6 +141,12 @@ unsafe extern "C" {
     ) -> ErrorText;
     pub(super) fn strata_concat(n: usize, parts: Handles, out: *mut *mut C_tensor) -> ErrorText;
 
+    pub(super) fn strata_subsample(
+        x: *const C_tensor,
+        channels: i64,
+        stride: i64,
+        out: *mut *mut C_tensor,
+    ) -> ErrorText;
     pub(super) fn strata_gate(x: *const C_tensor, factor: *const C_tensor, out: *mut *mut C_tensor) -> ErrorText;
     pub(super) fn strata_squeeze(x: *const C_tensor, same: *mut *mut C_tensor, mean: *mut *mut C_tensor) -> ErrorText;
     pub(super) fn strata_fork(x: *const C_tensor, one: *mut *mut C_tensor, other: *mut *mut C_tensor) -> ErrorText;

@@ -207,6 +207,15 @@ pub fn concat(parts: &[Tensor]) -> Result<Tensor> {
     unsafe { ffi::tensor_from(|out| ffi::strata_concat(handles.len(), handles.as_ptr(), out)) }
 }
 
+/// Every `stride`-th pixel of a map, with zeros for the channels that are missing to `channels`: shortcut A (He et al. 2015).
+///
+/// # Errors
+/// Only those of libtorch.
+pub fn subsample(x: &Tensor, channels: i64, stride: i64) -> Result<Tensor> {
+    // SAFETY: the handle is valid while borrowed; the shim stores an owned tensor.
+    unsafe { ffi::tensor_from(|out| ffi::strata_subsample(x.as_ptr(), channels, stride, out)) }
+}
+
 /// x · factor, with a factor `[N, C, 1, 1]` for maps `[N, C, H, W]`.
 ///
 /// # Errors

@@ -340,3 +340,14 @@ fn evaluation_in_one_pass() {
         }
     }
 }
+
+#[test]
+fn shortcut_a_picks_pixels_and_adds_channels() {
+    for (side, stride) in [(6, 2), (5, 2), (4, 1)] {
+        let x = channels_last(&numbers(&[3, 7, side, side], 0.1));
+        let theirs = |l: &[Tensor]| {
+            l[0].slice(2, None, None, stride).slice(3, None, None, stride).constant_pad_nd([0, 0, 0, 0, 0, 5])
+        };
+        same(&[x], |l| subsample(&l[0], 12, stride).unwrap(), theirs, 1e-12);
+    }
+}

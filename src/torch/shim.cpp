@@ -322,6 +322,10 @@ char* strata_concat(size_t n, Handles parts, Tensor** out) {
   return guarded([&] { *out = new Tensor(ConcatFunction::apply(at::TensorList(list_of(parts, n)))); });
 }
 
+char* strata_subsample(const Tensor* x, int64_t channels, int64_t stride, Tensor** out) {
+  return guarded([&] { *out = new Tensor(SubsampleFunction::apply(*x, channels, stride)); });
+}
+
 char* strata_gate(const Tensor* x, const Tensor* factor, Tensor** out) {
   return guarded([&] { *out = new Tensor(GateFunction::apply(*x, *factor)); });
 }

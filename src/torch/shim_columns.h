@@ -11,17 +11,26 @@ namespace {
 // The values under the kernel at every output pixel, zeros where it reaches over the edge: [pixels, taps · in], `ld` apart.
 template <class T>
 void gather_columns(const Shape& s, const T* x, int64_t ld_x, T* to, int64_t ld) {
+  // Taps that lie side by side in the kernel do so in the image: copied at once.
+  const int64_t span = s.kernel_w * s.in;
   for (int64_t oy = 0; oy < s.window.out_h; ++oy)
     for (int64_t ox = 0; ox < s.window.out_w; ++ox, to += ld) {
       T* at = to;
-      for (int64_t ky = 0; ky < s.kernel_h; ++ky) {
+      const int64_t left = ox * s.window.stride_w - s.window.left;
+      const int64_t begin = std::max<int64_t>(0, -left), end = std::max(begin, std::min(s.kernel_w, s.width - left));
+      for (int64_t ky = 0; ky < s.kernel_h; ++ky, at += span) {
         const int64_t iy = oy * s.window.stride_h + ky - s.window.top;
-        for (int64_t kx = 0; kx < s.kernel_w; ++kx, at += s.in) {
-          const int64_t ix = ox * s.window.stride_w + kx - s.window.left;
-          const bool inside = iy >= 0 && iy < s.height && ix >= 0 && ix < s.width;
-          const T* from = x + (iy * s.width + ix) * ld_x;
-          for (int64_t c = 0; c < s.in; ++c) at[c] = inside ? from[c] : T{};
+        if (iy < 0 || iy >= s.height) {
+          std::fill(at, at + span, T{});
+          continue;
         }
+        const T* from = x + (iy * s.width + left) * ld_x;
+        std::fill(at, at + begin * s.in, T{});
+        if (ld_x == s.in)
+          std::memcpy(at + begin * s.in, from + begin * s.in, (end - begin) * s.in * sizeof(T));
+        else
+          for (int64_t kx = begin; kx < end; ++kx) std::memcpy(at + kx * s.in, from + kx * ld_x, s.in * sizeof(T));
+        std::fill(at + end * s.in, at + span, T{});
       }
       std::fill(at, to + ld, T{});
     }

@@ -1,4 +1,4 @@
-// Maps side by side along the channels. Included by shim.cpp alone.
+// Maps side by side along the channels, and shortcuts that add channels of zeros. Included by shim.cpp alone.
 
 #pragma once
 
@@ -46,6 +46,53 @@ struct ConcatFunction : torch::autograd::Function<ConcatFunction> {
       start += width;
     }
     return parts;
+  }
+};
+
+// Shortcut A (He et al. 2015): every `stride`-th pixel of a map, zeros for the channels that it lacks.
+struct SubsampleFunction : torch::autograd::Function<SubsampleFunction> {
+  using Context = torch::autograd::AutogradContext;
+
+  // Calls f(pixel of the large map, pixel of the small one) for those that meet in image n.
+  template <class F>
+  static void meet(int64_t n, int64_t height, int64_t width, int64_t stride, F&& f) {
+    const int64_t rows = (height + stride - 1) / stride, cols = (width + stride - 1) / stride;
+    for (int64_t y = 0; y < rows; ++y)
+      for (int64_t x = 0; x < cols; ++x)
+        f((n * height + y * stride) * width + x * stride, (n * rows + y) * cols + x);
+  }
+
+  static Tensor forward(Context* context, const Tensor& input, int64_t channels, int64_t stride) {
+    const Pixels x = pixels(input);
+    Tensor y = new_map(x.images, channels, (x.height + stride - 1) / stride, (x.width + stride - 1) / stride,
+                       x.tensor.scalar_type());
+    const int64_t bytes = static_cast<int64_t>(y.element_size()), kept = x.channels * bytes, size = channels * bytes;
+    const char* in = static_cast<const char*>(x.tensor.const_data_ptr());
+    char* out = static_cast<char*>(y.mutable_data_ptr());
+    tasks(x.images, [&](int64_t n) {
+      meet(n, x.height, x.width, stride, [&](int64_t from, int64_t to) {
+        std::memcpy(out + to * size, in + from * x.ld * bytes, kept);
+        std::memset(out + to * size + kept, 0, size - kept);
+      });
+    });
+    context->saved_data["shape"] = std::vector<int64_t>{x.images, x.channels, x.height, x.width, stride};
+    return y;
+  }
+
+  static torch::autograd::variable_list backward(Context* context, const torch::autograd::variable_list& grads) {
+    const auto s = context->saved_data["shape"].toIntVector();
+    const Pixels dy = pixels(grads[0]);
+    Tensor dx = new_map(s[0], s[1], s[2], s[3], dy.tensor.scalar_type());
+    const int64_t bytes = static_cast<int64_t>(dx.element_size()), kept = s[1] * bytes, image = s[2] * s[3] * kept;
+    const char* up = static_cast<const char*>(dy.tensor.const_data_ptr());
+    char* to = static_cast<char*>(dx.mutable_data_ptr());
+    tasks(s[0], [&](int64_t n) {
+      if (s[4] > 1) std::memset(to + n * image, 0, image);
+      meet(n, s[2], s[3], s[4], [&](int64_t large, int64_t small) {
+        std::memcpy(to + large * kept, up + small * dy.ld * bytes, kept);
+      });
+    });
+    return {dx, Tensor(), Tensor()};
   }
 };
 
