@@ -13,21 +13,21 @@ struct Frame {
   int64_t rows, cols, top, left, height, width;  // of the image, its place, and of the whole
   int64_t pixels() const { return height * width; }
 
+  // The place of the image's first pixel.
   template <class T>
-  void place(const T* from, int64_t ld, int64_t channels, T* to) const {
-    std::fill(to, to + top * width * channels, T{});
-    for (int64_t y = 0; y < rows; ++y) {
-      T* row = to + (top + y) * width * channels;
-      std::fill(row, row + left * channels, T{});
-      const T* pixel = from + y * cols * ld;
+  T* inside(T* frame, int64_t channels) const {
+    return frame + (top * width + left) * channels;
+  }
+
+  // Copies an image into a frame that is zero around it.
+  template <class T>
+  void place(const T* from, int64_t ld, int64_t channels, T* frame) const {
+    T* to = inside(frame, channels);
+    for (int64_t y = 0; y < rows; ++y, from += cols * ld, to += width * channels)
       if (ld == channels)
-        std::memcpy(row + left * channels, pixel, cols * channels * sizeof(T));
+        std::memcpy(to, from, cols * channels * sizeof(T));
       else
-        for (int64_t x = 0; x < cols; ++x)
-          std::memcpy(row + (left + x) * channels, pixel + x * ld, channels * sizeof(T));
-      std::fill(row + (left + cols) * channels, row + width * channels, T{});
-    }
-    std::fill(to + (top + rows) * width * channels, to + pixels() * channels, T{});
+        for (int64_t x = 0; x < cols; ++x) std::memcpy(to + x * channels, from + x * ld, channels * sizeof(T));
   }
 };
 
@@ -38,6 +38,23 @@ T* room(int slot, int64_t size) {
   if (static_cast<int64_t>(rooms[slot].size()) < size) rooms[slot].resize(size);
   return rooms[slot].data();
 }
+
+// The same, zero.
+template <class T>
+T* zeroed(int slot, int64_t size) {
+  T* place = room<T>(slot, size);
+  std::fill(place, place + size, T{});
+  return place;
+}
+
+// Images that are gone through one after the other by one thread. What is added up over a part is then added in the order
+// of parts, so that the number of threads does not matter.
+constexpr int64_t kParts = 16;
+
+struct Part {
+  int64_t begin, end;
+  Part(int64_t images, int64_t index, int64_t parts) : begin(images * index / parts), end(images * (index + 1) / parts) {}
+};
 
 // Writes the sums of `pixels` pixels from `first` on, channels from `col` on, of a map of `out` channels.
 template <class T>
@@ -89,18 +106,18 @@ void rows_forward(const Shape& s, const T* x, int64_t ld_x, const Weight<Acc<T>>
   tasks(s.kernel_h, [&](int64_t ky) {
     k.interleave_transposed(w.data + ky * depth, s.out, depth, w.ld, packed.data + ky * depth * s.out);
   });
-  tasks(s.images, [&](int64_t n) {
-    T* framed = room<T>(0, frame.pixels() * s.in);
-    frame.place(x + n * s.height * s.width * ld_x, ld_x, s.in, framed);
-    const int64_t start = n * s.window.out_h * s.window.out_w * s.out;
-    const End<T> here{end.scale, end.shift, end.add ? end.add + start : nullptr, end.act};
-    frame_products(framed, frame, s.kernel_h, s.kernel_w, s.in, s.out, packed.data, here, y + start);
+  const int64_t parts = std::min(2 * kParts, s.images);
+  tasks(parts, [&](int64_t index) {
+    const Part part(s.images, index, parts);
+    T* framed = zeroed<T>(0, frame.pixels() * s.in);
+    for (int64_t n = part.begin; n < part.end; ++n) {
+      frame.place(x + n * s.height * s.width * ld_x, ld_x, s.in, framed);
+      const int64_t start = n * s.window.out_h * s.window.out_w * s.out;
+      const End<T> here{end.scale, end.shift, end.add ? end.add + start : nullptr, end.act};
+      frame_products(framed, frame, s.kernel_h, s.kernel_w, s.in, s.out, packed.data, here, y + start);
+    }
   });
 }
-
-// Images whose weight gradients are added up one after the other; the parts are then added in their order, so that the
-// number of threads does not matter.
-constexpr int64_t kParts = 16;
 
 template <class T>
 void rows_backward(const Shape& s, const T* dy, int64_t ld_dy, const T* y, int act, const T* x, int64_t ld_x,
@@ -121,36 +138,48 @@ void rows_backward(const Shape& s, const T* dy, int64_t ld_dy, const T* y, int a
   const int64_t parts = std::min(kParts, s.images), size = s.taps() * s.in * s.out;
   Buffer<A> partial(dw ? parts * size : 0);
   std::vector<A> sums(db ? parts * s.out : 0, A(0));
-  tasks(parts, [&](int64_t part) {
-    T* masked = room<T>(0, out_pixels * s.out);
-    T* framed = room<T>(1, std::max(turned_frame.pixels() * s.out, frame.pixels() * s.in));
-    T* wide = room<T>(2, even * s.out * 2);
-    T* turned = room<T>(3, s.in * span);
-    for (int64_t n = s.images * part / parts; n < s.images * (part + 1) / parts; ++n) {
-      k.mask(dy + n * out_pixels * ld_dy, ld_dy, y + n * out_pixels * s.out, s.out, out_pixels, s.out,
-             act == strata::kRelu, masked, s.out, db ? &sums[part * s.out] : nullptr);
-      if (dx) {
-        turned_frame.place(masked, s.out, s.out, framed);
-        frame_products<T>(framed, turned_frame, s.kernel_h, s.kernel_w, s.out, s.in, packed.data, {},
-                          dx + n * s.height * s.width * s.in);
+  // Between two rows of a framed gradient lie zeros: where it is as wide as the framed input, it is that already.
+  const bool same_width = turned_frame.width == frame.width;
+  const Frame flat{s.window.out_h, s.window.out_w, 0, 0, s.window.out_h + 1, frame.width};
+  tasks(parts, [&](int64_t index) {
+    const Part part(s.images, index, parts);
+    T* gradient = zeroed<T>(0, turned_frame.pixels() * s.out);
+    T* framed = zeroed<T>(1, frame.pixels() * s.in);
+    T* right = room<T>(2, even * s.out + flat.pixels() * s.out);
+    T* wide = right + even * s.out;
+    if (!same_width) std::fill(wide, wide + flat.pixels() * s.out, T{});
+    T* turned = zeroed<T>(3, s.in * span);
+    for (int64_t n = part.begin; n < part.end; ++n) {
+      for (int64_t row = 0; row < s.window.out_h; ++row) {
+        const int64_t pixel = n * out_pixels + row * s.window.out_w;
+        k.mask(dy + pixel * ld_dy, ld_dy, y + pixel * s.out, s.out, s.window.out_w, s.out, act == strata::kRelu,
+               turned_frame.inside(gradient, s.out) + row * turned_frame.width * s.out, s.out,
+               db ? &sums[index * s.out] : nullptr);
       }
+      if (dx)
+        frame_products<T>(gradient, turned_frame, s.kernel_h, s.kernel_w, s.out, s.in, packed.data, {},
+                          dx + n * s.height * s.width * s.in);
       if (!dw) continue;
-      const Frame flat{s.window.out_h, s.window.out_w, 0, 0, s.window.out_h, frame.width};
-      flat.place(masked, s.out, s.out, wide);
-      std::fill(wide + length * s.out, wide + even * s.out, T{});
-      T* right = wide + even * s.out;
-      k.interleave(wide, even, s.out, s.out, right);
+      const T* rows = turned_frame.inside(gradient, s.out);
+      if (!same_width) {
+        for (int64_t row = 0; row < s.window.out_h; ++row)
+          std::memcpy(wide + row * frame.width * s.out, rows + row * turned_frame.width * s.out,
+                      s.window.out_w * s.out * sizeof(T));
+        rows = wide;
+      }
+      // The last row has no zeros to its right that belong to it.
+      k.interleave(rows, length - (frame.width - s.window.out_w), s.out, s.out, right);
+      const int64_t done = (length - (frame.width - s.window.out_w) + kPair<T> - 1) / kPair<T> * kPair<T>;
+      std::fill(right + done * s.out, right + even * s.out, T{});
       frame.place(x + n * s.height * s.width * ld_x, ld_x, s.in, framed);
       k.transpose(framed, frame.pixels(), s.in, s.in, turned, span);
-      for (int64_t c = 0; c < s.in; ++c) std::fill(turned + c * span + frame.pixels(), turned + (c + 1) * span, T{});
-      const bool add = n > s.images * part / parts;
       for (int64_t tap = 0; tap < s.taps(); ++tap) {
         const int64_t shift = tap / s.kernel_w * frame.width + tap % s.kernel_w;
         for (int64_t row = 0; row < s.in; row += kCols)
           for (int64_t col = 0; col < s.out; col += kCols)
-            product(std::min(kCols, s.in - row), std::min(kCols, s.out - col), even, span, s.out, s.out, add,
+            product(std::min(kCols, s.in - row), std::min(kCols, s.out - col), even, span, s.out, s.out, n > part.begin,
                     turned + row * span + shift, right + col * kPair<T>,
-                    partial.data + part * size + (tap * s.in + row) * s.out + col);
+                    partial.data + index * size + (tap * s.in + row) * s.out + col);
       }
     }
   });

@@ -15,15 +15,14 @@ void depthwise_with(const T* x, const Acc<T>* weight, const Acc<T>* bias, const 
       const int64_t top = oy * p.stride_h - p.top, left = ox * p.stride_w - p.left;
       const Span rows(top, p.kernel_h, p.h), cols(left, p.kernel_w, p.w);
       T* out = y + (oy * p.ow + ox) * p.cols;
-      for (int64_t c = 0; c < p.cols; c += kLanes) {
-        const int64_t n = p.cols - c < kLanes ? p.cols - c : kLanes;
+      over(p.cols, [&](int64_t c, auto n) {
         Vec<A> sum = bias ? load(bias + c, n) : Vec<A>{};
         for (int64_t ky = rows.begin; ky < rows.end; ++ky)
           for (int64_t kx = cols.begin; kx < cols.end; ++kx)
             sum += load(x + ((top + ky) * p.w + left + kx) * p.cols + c, n) *
                    load(weight + (ky * p.kernel_w + kx) * p.cols + c, n);
         store(out + c, activated<act, A>(sum), n);
-      }
+      });
     }
 }
 
@@ -39,19 +38,18 @@ void depthwise_input(const T* dy, const Acc<T>* weight, const Pool& p, T* dx) {
   for (int64_t iy = 0; iy < p.h; ++iy)
     for (int64_t ix = 0; ix < p.w; ++ix) {
       const Covers covers(p, iy, ix);
-      for (int64_t c = 0; c < p.cols; c += kLanes) {
-        const int64_t n = p.cols - c < kLanes ? p.cols - c : kLanes;
+      over(p.cols, [&](int64_t c, auto n) {
         Vec<A> sum = {};
         for (int i = 0; i < covers.count; ++i)
           sum += load(dy + covers.pixel[i] * p.cols + c, n) * load(weight + covers.tap[i] * p.cols + c, n);
         store(dx + (iy * p.w + ix) * p.cols + c, sum, n);
-      }
+      });
     }
 }
 
 // The sums of the taps of a K x K kernel stay in registers while a pixel's gradient meets each of them.
-template <int K, class T>
-void depthwise_weight_of(const T* x, const T* dy, const Pool& p, int64_t c, int64_t n, Acc<T>* gradient) {
+template <int K, class T, class N>
+void depthwise_weight_of(const T* x, const T* dy, const Pool& p, int64_t c, N n, Acc<T>* gradient) {
   using A = Acc<T>;
   Vec<A> sums[K * K];
   for (int tap = 0; tap < K * K; ++tap) sums[tap] = load(gradient + tap * p.cols + c, n);
@@ -78,8 +76,7 @@ void depthwise_weight_of(const T* x, const T* dy, const Pool& p, int64_t c, int6
 template <class T>
 void depthwise_weight(const T* x, const T* dy, const Pool& p, Acc<T>* gradient, Acc<T>* bias) {
   using A = Acc<T>;
-  for (int64_t c = 0; c < p.cols; c += kLanes) {
-    const int64_t n = p.cols - c < kLanes ? p.cols - c : kLanes;
+  over(p.cols, [&](int64_t c, auto n) {
     if (p.kernel_h == 3 && p.kernel_w == 3) {
       depthwise_weight_of<3>(x, dy, p, c, n, gradient);
     } else if (p.kernel_h == 5 && p.kernel_w == 5) {
@@ -98,11 +95,11 @@ void depthwise_weight(const T* x, const T* dy, const Pool& p, Acc<T>* gradient, 
           store(to, sum, n);
         }
     }
-    if (!bias) continue;
+    if (!bias) return;
     Vec<A> sum = load(bias + c, n);
     for (int64_t pixel = 0; pixel < p.oh * p.ow; ++pixel) sum += load(dy + pixel * p.cols + c, n);
     store(bias + c, sum, n);
-  }
+  });
 }
 
 }  // namespace

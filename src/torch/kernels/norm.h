@@ -22,8 +22,7 @@ template <class T>
 void mask(const T* in, int64_t ld_in, const T* y, int64_t ld_y, int64_t rows, int64_t cols, int relu, T* out,
           int64_t ld_out, Acc<T>* sums) {
   using A = Acc<T>;
-  for (int64_t c = 0; c < cols; c += kLanes) {
-    const int64_t n = cols - c < kLanes ? cols - c : kLanes;
+  over(cols, [&](int64_t c, auto n) {
     Vec<A> sum = {};
     for (int64_t r = 0; r < rows; ++r) {
       Vec<A> v = load(in + r * ld_in + c, n);
@@ -32,7 +31,7 @@ void mask(const T* in, int64_t ld_in, const T* y, int64_t ld_y, int64_t rows, in
       sum += v;
     }
     if (sums) store(sums + c, load(sums + c, n) + sum, n);
-  }
+  });
 }
 
 template <class T>
@@ -40,8 +39,7 @@ void finish(const Acc<T>* sums, int64_t ld_sums, int64_t rows, int64_t cols, con
             const T* add, int64_t ld_add, int act, T* out, int64_t ld_out) {
   using A = Acc<T>;
   with_act(act, [&](auto constant) {
-    for (int64_t c = 0; c < cols; c += kLanes) {
-      const int64_t n = cols - c < kLanes ? cols - c : kLanes;
+    over(cols, [&](int64_t c, auto n) {
       const Vec<A> one = Vec<A>{} + 1;
       const Vec<A> a = scale ? load(scale + c, n) : one;
       const Vec<A> b = shift ? load(shift + c, n) : Vec<A>{};
@@ -50,15 +48,14 @@ void finish(const Acc<T>* sums, int64_t ld_sums, int64_t rows, int64_t cols, con
         if (add) v += load(add + r * ld_add + c, n);
         store(out + r * ld_out + c, activated<constant.value, A>(v), n);
       }
-    }
+    });
   });
 }
 
 template <class T>
 void moments(const T* x, int64_t rows, int64_t cols, const Acc<T>* origin, Acc<T>* sums, Acc<T>* squares) {
   using A = Acc<T>;
-  for (int64_t c = 0; c < cols; c += kLanes) {
-    const int64_t n = cols - c < kLanes ? cols - c : kLanes;
+  over(cols, [&](int64_t c, auto n) {
     const Vec<A> zero = load(origin + c, n);
     // Two chains, since an addition waits for the one before it.
     Vec<A> s0 = {}, s1 = {}, q0 = {}, q1 = {};
@@ -74,7 +71,7 @@ void moments(const T* x, int64_t rows, int64_t cols, const Acc<T>* origin, Acc<T
     }
     store(sums + c, s0 + s1, n);
     store(squares + c, q0 + q1, n);
-  }
+  });
 }
 
 template <class T>
@@ -82,15 +79,14 @@ void affine(const T* x, int64_t rows, int64_t cols, const Acc<T>* scale, const A
             T* out) {
   using A = Acc<T>;
   with_act(act, [&](auto constant) {
-    for (int64_t c = 0; c < cols; c += kLanes) {
-      const int64_t n = cols - c < kLanes ? cols - c : kLanes;
+    over(cols, [&](int64_t c, auto n) {
       const Vec<A> a = load(scale + c, n), b = load(shift + c, n);
       for (int64_t r = 0; r < rows; ++r) {
         Vec<A> v = load(x + r * cols + c, n) * a + b;
         if (add) v += load(add + r * cols + c, n);
         store(out + r * cols + c, activated<constant.value, A>(v), n);
       }
-    }
+    });
   });
 }
 
@@ -101,8 +97,7 @@ void norm_sums(const T* x, const T* y, const T* dy, int64_t rows, int64_t cols, 
   using A = Acc<T>;
   with_act(act, [&](auto constant) {
     constexpr int kind = constant.value;
-    for (int64_t c = 0; c < cols; c += kLanes) {
-      const int64_t n = cols - c < kLanes ? cols - c : kLanes;
+    over(cols, [&](int64_t c, auto n) {
       const Vec<A> a = load(scale + c, n), b = load(shift + c, n), m = load(mean + c, n), i = load(inverse + c, n);
       Vec<A> s = {}, p = {};
       for (int64_t r = 0; r < rows; ++r) {
@@ -117,7 +112,7 @@ void norm_sums(const T* x, const T* y, const T* dy, int64_t rows, int64_t cols, 
       }
       store(sums + c, s, n);
       store(products + c, p * i, n);
-    }
+    });
   });
 }
 
@@ -127,8 +122,7 @@ void norm_input(const T* x, const T* y, const T* dy, int64_t rows, int64_t cols,
   using A = Acc<T>;
   with_act(act, [&](auto constant) {
     constexpr int kind = constant.value;
-    for (int64_t c = 0; c < cols; c += kLanes) {
-      const int64_t n = cols - c < kLanes ? cols - c : kLanes;
+    over(cols, [&](int64_t c, auto n) {
       const Vec<A> s = load(scale + c, n), t = load(shift + c, n);
       const Vec<A> ga = load(a + c, n), gb = load(b + c, n), gc = load(c0 + c, n);
       for (int64_t r = 0; r < rows; ++r) {
@@ -139,7 +133,7 @@ void norm_input(const T* x, const T* y, const T* dy, int64_t rows, int64_t cols,
         const Vec<A> g = derived<kind, A>(load(dy + at, n), out, kind == kSilu ? v * s + t : v);
         store(dx + at, g * ga + v * gb + gc, n);
       }
-    }
+    });
   });
 }
 
@@ -147,38 +141,35 @@ void norm_input(const T* x, const T* y, const T* dy, int64_t rows, int64_t cols,
 template <class T>
 void gate(const T* x, const T* factor, int64_t pixels, int64_t cols, T* out) {
   using A = Acc<T>;
-  for (int64_t c = 0; c < cols; c += kLanes) {
-    const int64_t n = cols - c < kLanes ? cols - c : kLanes;
+  over(cols, [&](int64_t c, auto n) {
     const Vec<A> f = load(factor + c, n);
     for (int64_t p = 0; p < pixels; ++p) store(out + p * cols + c, load(x + p * cols + c, n) * f, n);
-  }
+  });
 }
 
 // sums = the column sums of a · b, or of a where b is null, times `scale`.
 template <class T>
 void column_sums(const T* a, const T* b, int64_t pixels, int64_t cols, Acc<T> scale, T* sums) {
   using A = Acc<T>;
-  for (int64_t c = 0; c < cols; c += kLanes) {
-    const int64_t n = cols - c < kLanes ? cols - c : kLanes;
+  over(cols, [&](int64_t c, auto n) {
     Vec<A> sum = {};
     for (int64_t p = 0; p < pixels; ++p) {
       const Vec<A> v = load(a + p * cols + c, n);
       sum += b ? v * load(b + p * cols + c, n) : v;
     }
     store(sums + c, sum * scale, n);
-  }
+  });
 }
 
 // out = a (or zero) + column · scale at every pixel
 template <class T>
 void add_column(const T* a, const T* column, int64_t pixels, int64_t cols, Acc<T> scale, T* out) {
   using A = Acc<T>;
-  for (int64_t c = 0; c < cols; c += kLanes) {
-    const int64_t n = cols - c < kLanes ? cols - c : kLanes;
+  over(cols, [&](int64_t c, auto n) {
     const Vec<A> f = load(column + c, n) * scale;
     for (int64_t p = 0; p < pixels; ++p)
       store(out + p * cols + c, a ? load(a + p * cols + c, n) + f : f, n);
-  }
+  });
 }
 
 template <class T>

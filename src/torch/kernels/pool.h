@@ -106,8 +106,7 @@ void max_pool(const T* x, const Pool& p, T* y, uint8_t* tap) {
   using A = Acc<T>;
   for (int64_t oy = 0; oy < p.oh; ++oy)
     for (int64_t ox = 0; ox < p.ow; ++ox)
-      for (int64_t c = 0; c < p.cols; c += kLanes) {
-        const int64_t n = p.cols - c < kLanes ? p.cols - c : kLanes;
+      over(p.cols, [&](int64_t c, auto n) {
         Vec<A> best = Vec<A>{} - static_cast<A>(INFINITY);
         Mask<A> where = {};
         bool first = true;
@@ -130,7 +129,7 @@ void max_pool(const T* x, const Pool& p, T* y, uint8_t* tap) {
         store(y + at, best, n);
         const U8 bytes = __builtin_convertvector(where, U8);
         std::memcpy(tap + at, &bytes, n);
-      }
+      });
 }
 
 template <class T>
@@ -142,8 +141,7 @@ void max_pool_backward(const T* dy, const uint8_t* tap, const Pool& p, T* dx) {
   for (int64_t iy = 0; iy < p.h; ++iy)
     for (int64_t ix = 0; ix < p.w; ++ix) {
       const Covers covers(p, iy, ix);
-      for (int64_t c = 0; c < p.cols; c += kLanes) {
-        const int64_t n = p.cols - c < kLanes ? p.cols - c : kLanes;
+      over(p.cols, [&](int64_t c, auto n) {
         Vec<A> sum = {};
         for (int i = 0; i < covers.count; ++i) {
           const int64_t at = covers.pixel[i] * p.cols + c;
@@ -153,7 +151,7 @@ void max_pool_backward(const T* dy, const uint8_t* tap, const Pool& p, T* dx) {
           sum += choose<A>(mine, load(dy + at, n), Vec<A>{});
         }
         store(dx + (iy * p.w + ix) * p.cols + c, sum, n);
-      }
+      });
     }
 }
 
