@@ -20,7 +20,7 @@ const COLUMNS: &str = "\
     measured in a product of large matrices. The bounds: milliseconds of the arithmetic at that best,\n\
     and of the bytes at the measured bandwidth of memory. docs/speed.md tells more.";
 
-/// See [`COLUMNS`].
+/// Time training steps and evaluation: milliseconds, part of the machine's peak, memory
 #[derive(Args)]
 #[command(after_help = COLUMNS)]
 pub struct Bench {

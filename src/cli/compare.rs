@@ -12,7 +12,7 @@ use strata::results::collect::{Collection, collect};
 use strata::results::compare::{Comparison, Request, Where, compare};
 use strata::results::curves::{self, CurveGroup, read_epochs};
 
-/// One table from runs, sweeps and CSV files: the columns that differ, and seeds as mean ± standard deviation (n).
+/// One table from runs, sweeps and CSV files: what differs, seeds as mean ± standard deviation, differences and noise
 ///
 /// A PATH is a run folder, a folder with runs below it, a sweep folder, a CSV file, a pattern such as
 /// 'results/runs/resnet*', or the name of a run, a sweep or a kept result. Without one, everything below the results

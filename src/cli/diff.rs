@@ -12,7 +12,7 @@ use strata::config::Experiment;
 use strata::results::collect::collect;
 use strata::results::diff::{Line, Section, Side, diff};
 
-/// What differs between two runs: keys of the experiment, rows of the network, cost, environment, results.
+/// What differs between two runs: keys of the experiment, rows of the network, cost, environment, results
 ///
 /// A and B are run folders, names of runs (NAME or NAME/KEY), or experiment files.
 #[derive(Args)]
@@ -21,8 +21,10 @@ use strata::results::diff::{Line, Section, Side, diff};
   strata diff results/runs/resnet20/0123456789 resnet20/9876543210
   strata diff experiments/resnet20.toml experiments/plain20.toml   before anything runs")]
 pub struct Diff {
+    /// A run or an experiment
     #[arg(value_name = "A")]
     a: String,
+    /// The one to hold beside it
     #[arg(value_name = "B")]
     b: String,
 }

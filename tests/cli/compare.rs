@@ -50,10 +50,10 @@ fn columns_of_epochs_and_differences_in_every_format() {
     let columns = "model.depth, max val_top1,epoch of max  val_top1,final train_loss";
     let csv = place.strata(&["compare", "--columns", columns, "--format", "csv", "--sort", "-max val_top1"]).good();
     assert!(
-        csv.starts_with("model.depth,max val_top1,max val_top1_std,max val_top1_n,epoch of max val_top1,"),
+        csv.starts_with("model.depth,n,max val_top1_mean,max val_top1_std,max val_top1_low,max val_top1_high,epoch of max val_top1_mean,"),
         "{csv}"
     );
-    assert!(csv.lines().nth(1).unwrap().starts_with("14,0.705000,0.00707"), "{csv}");
+    assert!(csv.lines().nth(1).unwrap().starts_with("14,2,0.705000,0.00707"), "{csv}");
     let csv = place.strata(&["compare", "--baseline", "net8", "--format", "csv"]).good();
     assert!(csv.lines().nth(1).unwrap().ends_with(",0.200000,0.200000,0.200000,2,yes"), "{csv}");
     let markdown = place.strata(&["compare", "--format", "markdown", "--where", "model.depth=8", "--all"]).good();

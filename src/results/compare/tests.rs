@@ -46,7 +46,13 @@ fn seeds_are_one_line_and_only_what_differs_is_shown() {
 #[test]
 fn programs_get_numbers_in_columns() {
     let lines = lines(RUNS, Request { plain: true, top: Some(1), ..Request::default() });
-    assert_eq!(lines, ["name|train.lr|val_top1|val_top1_std|val_top1_n", "resnet|0.1|0.810000|0.105357|3"]);
+    assert_eq!(
+        lines,
+        [
+            "name|train.lr|n|val_top1_mean|val_top1_std|val_top1_low|val_top1_high",
+            "resnet|0.1|3|0.810000|0.105357|0.548280|1.071720"
+        ]
+    );
 }
 
 #[test]

@@ -8,7 +8,7 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 
-pub use read::{read_epochs, read_table};
+pub use read::read_epochs;
 pub use setting::{Setting, Settings};
 pub use sweep::{SweepPictures, sweep_pictures, write_sweep_pictures};
 

@@ -2,7 +2,7 @@
 
 use super::accuracy::{by_cost, by_name, by_number};
 use super::setting::{Setting, Settings};
-use super::{CurveGroup, MOST, Range, figure, read_epochs, read_table, write};
+use super::{CurveGroup, MOST, Range, figure, read_epochs, write};
 use crate::results::plot::Figure;
 use crate::results::run_folder::RunError;
 use crate::results::table::Table;
@@ -23,7 +23,7 @@ pub struct SweepPictures {
 /// # Errors
 /// When the table cannot be read or a picture cannot be written.
 pub fn write_sweep_pictures(folder: &Path, results: &Path) -> Result<Vec<PathBuf>, RunError> {
-    let table = read_table(&folder.join("table.csv"))?;
+    let table = Table::read(&folder.join("table.csv"))?;
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
     let SweepPictures { curves, parameter, cost } = sweep_pictures(&table, &name, results);
     let mut written = Vec::new();

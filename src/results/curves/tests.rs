@@ -1,4 +1,5 @@
 use super::*;
+use crate::results::Table;
 use std::fs;
 
 fn row(epoch: usize, loss: f64, top1: f64) -> EpochRow {
@@ -74,7 +75,7 @@ fn pictures(table: &str) -> SweepPictures {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("table.csv");
     fs::write(&path, table).unwrap();
-    sweep_pictures(&read_table(&path).unwrap(), "s", folder.path())
+    sweep_pictures(&Table::read(&path).unwrap(), "s", folder.path())
 }
 
 #[test]
