@@ -38,6 +38,15 @@ pub fn is_run(run: &str, results: &Path) -> bool {
     Path::new(run).join("experiment.toml").is_file() || results.join("runs").join(run).is_dir()
 }
 
+/// The one run of a name; of several, which may be points of sweeps, that of the experiment file of this name.
+pub fn meant<'a>(name: &str, folders: &'a [PathBuf], shared: &Shared) -> Option<&'a Path> {
+    if let [one] = folders {
+        return Some(one);
+    }
+    let key = shared.experiment(name).ok()?.key();
+    folders.iter().find(|folder| folder.ends_with(&key)).map(PathBuf::as_path)
+}
+
 /// The folder of a run: given as such, as NAME/KEY, or as the name of one run.
 fn find(run: &str, shared: &Shared) -> Result<PathBuf> {
     let results = &shared.results;
@@ -55,15 +64,10 @@ fn find(run: &str, shared: &Shared) -> Result<PathBuf> {
         .filter(|path| path.join("experiment.toml").is_file())
         .collect();
     keys.sort();
-    // Sweeps may have points of this name too: the experiment file says which one is meant.
-    if keys.len() > 1
-        && let Ok(experiment) = shared.experiment(run)
-        && let Some(own) = keys.iter().find(|path| path.ends_with(experiment.key()))
-    {
-        return Ok(own.clone());
+    if let Some(meant) = meant(run, &keys, shared) {
+        return Ok(meant.to_owned());
     }
     match keys.as_slice() {
-        [one] => Ok(one.clone()),
         [] => {
             let names: Vec<String> = std::fs::read_dir(results.join("runs"))
                 .into_iter()

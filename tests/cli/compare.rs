@@ -87,6 +87,19 @@ fn a_published_result_is_met_or_not() {
 }
 
 #[test]
+fn a_published_result_that_is_written_down_after_the_run_is_taken_up() {
+    let place = Place::trained("tiny", TINY);
+    place.file("tiny.toml", format!("{TINY}[expect]\ntest_top1 = 0.999\nsource = 'Nobody'\n"));
+    assert!(place.strata(&["train", "tiny.toml"]).good().contains("finished before"));
+    let out = place.strata(&["compare", "tiny"]).good();
+    assert!(out.contains("0.9990") && out.contains("Nobody"), "{out}");
+    // A file without one forgets nothing.
+    place.file("tiny.toml", TINY);
+    place.strata(&["train", "tiny.toml"]).good();
+    assert_eq!(place.strata(&["compare", "tiny"]).good(), out);
+}
+
+#[test]
 fn bad_words_to_compare_are_refused() {
     let place = place();
     place.strata(&["compare", "nett8"]).refused(&["there is nothing called `nett8`: did you mean `net8`?"]);

@@ -88,7 +88,7 @@ fn missing(table: &Table) -> String {
     let parts = [(diverged, "diverged"), (failed, "failed"), (table.rows.len() - done - diverged - failed, "to come")];
     let parts: Vec<String> =
         parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
-    if parts.is_empty() { String::new() } else { format!(" Not shown: runs {}.", parts.join(", ")) }
+    if parts.is_empty() { String::new() } else { format!(" Not shown: {}.", parts.join(", ")) }
 }
 
 fn curves(table: &Table, settings: &[Setting], name: &str, results: &Path) -> Option<Figure> {
