@@ -69,6 +69,11 @@ fn curves_are_drawn() {
     place.strata(&["compare", "net8", "net14", "--plot", "curves.svg"]).good();
     let svg = fs::read_to_string(place.path("curves.svg")).unwrap();
     assert!(svg.starts_with("<svg") && svg.contains("net14"), "{svg}");
+    // The depths have the same multiply-adds here, and parameters that differ.
+    place.strata(&["compare", "--plot-cost", "cost.svg"]).good();
+    let svg = fs::read_to_string(place.path("cost.svg")).unwrap();
+    assert!(svg.contains("parameters") && svg.contains("net8") && !svg.contains("multiply-adds ("), "{svg}");
+    place.strata(&["compare", "net8", "--plot-cost", "x.svg"]).refused(&["differ in `macs` or `params`"]);
     place.file("foreign.csv", "net,acc\nx,0.5\n");
     place.strata(&["compare", "foreign.csv", "--plot", "x.svg"]).refused(&["epochs.csv"]);
     let ran = place.strata(&["compare", "--plot", "nowhere/x.svg"]);

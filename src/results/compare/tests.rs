@@ -69,10 +69,10 @@ fn every_run_can_have_its_line() {
 fn differences_are_paired_at_equal_seeds() {
     let request = Request { baseline: vec!["plain".to_owned()], plain: true, ..Request::default() };
     let all = lines(RUNS, request.clone());
-    let columns = "delta_val_top1|delta_low|delta_high|pairs|differs";
+    let columns = "delta_val_top1_mean|delta_val_top1_low|delta_val_top1_high|delta_val_top1_n|differs";
     assert!(all[0].ends_with(columns), "{all:?}");
     assert!(all[1].ends_with("|0.210000|0.185159|0.234841|3|yes"), "{all:?}");
-    assert!(all[2].ends_with("|0.600000|0.100000|3|||||"), "the baseline itself: {all:?}");
+    assert!(all[2].ends_with("|3|0.600000|0.100000|0.351586|0.848414|||||"), "the baseline itself: {all:?}");
     assert!(all[3].ends_with("|-0.100000|||1|–"), "one pair has no interval: {all:?}");
     let noise = RUNS.replace("0.92", "0.20");
     assert!(lines(&noise, request.clone()).iter().any(|line| line.ends_with("|3|noise")));

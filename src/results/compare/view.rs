@@ -152,10 +152,10 @@ impl View<'_> {
             let bound = |spread: &Spread, end: usize| {
                 if spread.n > 1 { number(spread.interval()[end], metric) } else { String::new() }
             };
-            self.push(format!("delta_{metric}"), column(&|spread| number(spread.mean, metric)));
-            self.push("delta_low".to_owned(), column(&|spread| bound(spread, 0)));
-            self.push("delta_high".to_owned(), column(&|spread| bound(spread, 1)));
-            self.push("pairs".to_owned(), column(&|spread| spread.n.to_string()));
+            self.push(format!("delta_{metric}_mean"), column(&|spread| number(spread.mean, metric)));
+            self.push(format!("delta_{metric}_low"), column(&|spread| bound(spread, 0)));
+            self.push(format!("delta_{metric}_high"), column(&|spread| bound(spread, 1)));
+            self.push(format!("delta_{metric}_n"), column(&|spread| spread.n.to_string()));
             self.push("differs".to_owned(), column(&|spread| verdict(spread).to_owned()));
             return;
         }

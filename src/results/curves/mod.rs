@@ -10,7 +10,7 @@ mod tests;
 
 pub use read::read_epochs;
 pub use setting::{Setting, Settings};
-pub use sweep::{SweepPictures, sweep_pictures, write_sweep_pictures};
+pub use sweep::{SweepPictures, cost_picture, sweep_pictures, write_sweep_pictures};
 
 use super::plot::{Axis, COLOURS, Chart, Figure, Marks, Series, Stroke};
 use super::run_folder::{EpochRow, RunError};

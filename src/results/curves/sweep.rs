@@ -55,6 +55,14 @@ pub fn sweep_pictures(table: &Table, name: &str, results: &Path) -> SweepPicture
     pictures
 }
 
+/// Accuracy against multiply-adds and parameters of any runs; `None` where none is done, or all cost the same.
+pub fn cost_picture(table: &Table, name: &str) -> Option<Figure> {
+    let settings = Settings::of(table);
+    let measured = Measured::all(table, &settings.settings);
+    let gone = missing(table);
+    by_cost(&settings, &measured, name, |text| format!("{text}{gone}"))
+}
+
 /// What runs of a setting came to.
 pub(super) struct Measured<'a> {
     pub setting: &'a Setting,
