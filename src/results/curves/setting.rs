@@ -98,5 +98,6 @@ fn label(table: &Table, row: &[String], keys: &[usize]) -> String {
         "name" | "scaling.axis" => cut(&row[column], LONGEST),
         _ => format!("{}={}", short(column), cut(&row[column], LONGEST)),
     };
-    keys.iter().map(part).collect::<Vec<_>>().join(" ")
+    // Tables that were joined have cells with nothing in them.
+    keys.iter().filter(|&&column| !row[column].is_empty()).map(part).collect::<Vec<_>>().join(" ")
 }
