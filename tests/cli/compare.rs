@@ -72,7 +72,10 @@ fn curves_are_drawn() {
     // The depths have the same multiply-adds here, and parameters that differ.
     place.strata(&["compare", "--plot-cost", "cost.svg"]).good();
     let svg = fs::read_to_string(place.path("cost.svg")).unwrap();
-    assert!(svg.contains("parameters") && svg.contains("net8") && !svg.contains("multiply-adds ("), "{svg}");
+    assert!(
+        svg.contains("parameters") && svg.contains("depth=14: 70.50 %") && !svg.contains("multiply-adds ("),
+        "{svg}"
+    );
     place.strata(&["compare", "net8", "--plot-cost", "x.svg"]).refused(&["differ in `macs` or `params`"]);
     place.file("foreign.csv", "net,acc\nx,0.5\n");
     place.strata(&["compare", "foreign.csv", "--plot", "x.svg"]).refused(&["epochs.csv"]);
