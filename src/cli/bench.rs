@@ -20,7 +20,7 @@ const COLUMNS: &str = "\
     measured in a product of large matrices. The bounds: milliseconds of the arithmetic at that best,\n\
     and of the bytes at the measured bandwidth of memory. docs/speed.md tells more.";
 
-/// See [`COLUMNS`].
+/// Time training steps and evaluation: milliseconds, part of the machine's peak, memory
 #[derive(Args)]
 #[command(after_help = COLUMNS)]
 pub struct Bench {
@@ -122,7 +122,7 @@ fn operations(command: &Bench, experiment: &Experiment, device: Device) -> Resul
         vec![op.name.clone(), per_step(op.calls as f64), per_step(1000.0 * op.seconds), share]
     };
     let lines: Vec<Vec<String>> = times.iter().take(SHOWN_OPERATIONS).map(line).collect();
-    Ok(render(command.format, &["operation", "calls", "ms", "share"], &lines)?)
+    render(command.format, &["operation", "calls", "ms", "share"], &lines)
 }
 
 /// A line for each phase.

@@ -6,13 +6,14 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use comfy_table::{CellAlignment, Table as Printed, TableStyle, presets};
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use strata::files::write_whole;
 use strata::results::Table;
 use strata::results::collect::{Collection, collect};
 use strata::results::compare::{Comparison, Request, Where, compare};
 use strata::results::curves::{self, CurveGroup, read_epochs};
 
-/// One table from runs, sweeps and CSV files: the columns that differ, and seeds as mean ± standard deviation (n).
+/// One table from runs, sweeps and CSV files: what differs, seeds as mean ± standard deviation, differences and noise
 ///
 /// A PATH is a run folder, a folder with runs below it, a sweep folder, a CSV file, a pattern such as
 /// 'results/runs/resnet*', or the name of a run, a sweep or a kept result. Without one, everything below the results
@@ -69,6 +70,9 @@ pub struct Compare {
     /// Draw the curves of these runs too
     #[arg(long, value_name = "FILE.svg")]
     plot: Option<PathBuf>,
+    /// Draw their accuracy against multiply-adds and parameters too
+    #[arg(long, value_name = "FILE.svg")]
+    plot_cost: Option<PathBuf>,
 }
 
 pub fn run(command: &Compare, shared: &Shared) -> Result<Done> {
@@ -80,6 +84,9 @@ pub fn run(command: &Compare, shared: &Shared) -> Result<Done> {
     let mut comparison = compare(&mut collection, &request)?;
     if let Some(path) = &command.plot {
         plot(command, &collection, &comparison, path)?;
+    }
+    if let Some(path) = &command.plot_cost {
+        plot_cost(command, &collection, &comparison, path)?;
     }
     let mut text = match command.format {
         Format::Csv => comparison.table.to_csv(),
@@ -131,7 +138,7 @@ fn words(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn plot(command: &Compare, collection: &Collection, comparison: &Comparison, path: &std::path::Path) -> Result<()> {
+fn plot(command: &Compare, collection: &Collection, comparison: &Comparison, path: &Path) -> Result<()> {
     let mut groups = Vec::new();
     for (name, group) in comparison.labels.iter().zip(&comparison.groups) {
         let folders = group.rows.iter().filter_map(|&row| collection.origins[row].folder.as_ref());
@@ -147,9 +154,25 @@ fn plot(command: &Compare, collection: &Collection, comparison: &Comparison, pat
     if groups.is_empty() {
         bail!(Usage("--plot draws what epochs.csv of the runs says; none of these has one".to_owned()));
     }
-    let title = if command.paths.is_empty() { "Runs".to_owned() } else { command.paths.join(", ") };
-    strata::files::write_whole(path, curves::chart(&groups, &title).as_bytes())
-        .with_context(|| format!("cannot write {}", path.display()))?;
+    write(path, &curves::chart(&groups, &title(command)))
+}
+
+fn plot_cost(command: &Compare, collection: &Collection, comparison: &Comparison, path: &Path) -> Result<()> {
+    let shown = comparison.groups.iter().flat_map(|group| &group.rows);
+    let rows = shown.map(|&row| collection.table.rows[row].clone()).collect();
+    let table = Table { columns: collection.table.columns.clone(), rows };
+    let Some(figure) = curves::cost_picture(&table, &title(command)) else {
+        bail!(Usage("--plot-cost draws runs that are done and differ in `macs` or `params`; these do not".to_owned()));
+    };
+    write(path, &figure.svg())
+}
+
+fn title(command: &Compare) -> String {
+    if command.paths.is_empty() { "Runs".to_owned() } else { command.paths.join(", ") }
+}
+
+fn write(path: &Path, svg: &str) -> Result<()> {
+    write_whole(path, svg.as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
     eprintln!("wrote {}", path.display());
     Ok(())
 }

@@ -7,10 +7,12 @@ use comfy_table::{CellAlignment, Table, presets};
 use strata::arch::picture::describe;
 use strata::arch::{Cost as Counts, Network};
 
-/// Counts are for one image, without auxiliary heads. Multiply-adds are those of convolutions and linear layers: bias,
-/// normalisation, pooling and sums are not counted (torchvision's convention). Activations are the outputs of those layers.
+/// Parameters, multiply-adds and activations of networks, before anything runs
+///
+/// Counts are for one image, without auxiliary heads. Multiply-adds (macs) are those of convolutions and linear layers, one
+/// for a product and its sum: bias, normalisation, pooling and sums are not counted (torchvision's convention). Papers that
+/// count both have twice as many FLOPs. Activations are the outputs of those layers.
 #[derive(Args)]
-#[command(verbatim_doc_comment)]
 pub struct Cost {
     /// Experiment files, or their names
     #[arg(required = true, value_name = "FILE")]
@@ -107,15 +109,12 @@ pub fn render(format: Format, header: &[&str], lines: &[Vec<String>]) -> Result<
     }
     // A key is no number, not even where it happens to have digits alone.
     let is_number = |index: usize, text: &str| is_count(text) && header.get(index).is_none_or(|name| *name != "key");
-    let grouped = |(index, text): (usize, &String)| match is_number(index, text) {
-        true => with_spaces(text),
-        false => text.clone(),
-    };
+    let written = |(index, text): (usize, &String)| if is_number(index, text) { grouped(text) } else { text.clone() };
     let mut table = Table::new();
     table.load_style(if let Format::Markdown = format { presets::ASCII_MARKDOWN } else { presets::NOTHING });
     table.set_header(header.to_vec());
     for line in lines {
-        table.add_row(line.iter().enumerate().map(grouped).collect::<Vec<_>>());
+        table.add_row(line.iter().enumerate().map(written).collect::<Vec<_>>());
     }
     for index in 0..header.len() {
         let numbers =
@@ -129,21 +128,9 @@ pub fn render(format: Format, header: &[&str], lines: &[Vec<String>]) -> Result<
 
 /// A count with its digits in groups of three; any other text as it is.
 pub fn grouped(text: &str) -> String {
-    if is_count(text) { with_spaces(text) } else { text.to_owned() }
+    strata::results::grouped(text, ' ')
 }
 
 fn is_count(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|c| c.is_ascii_digit())
-}
-
-/// 25557032 as 25 557 032.
-fn with_spaces(digits: &str) -> String {
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(' ');
-        }
-        text.push(digit);
-    }
-    text
 }

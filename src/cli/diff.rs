@@ -2,6 +2,7 @@
 
 use super::compare::printable;
 use super::cost::grouped;
+use super::runs::meant;
 use super::{Done, Shared, Usage, experiment, locate, machine, print};
 use anyhow::{Result, bail};
 use clap::Args;
@@ -12,17 +13,20 @@ use strata::config::Experiment;
 use strata::results::collect::collect;
 use strata::results::diff::{Line, Section, Side, diff};
 
-/// What differs between two runs: keys of the experiment, rows of the network, cost, environment, results.
+/// What differs between two runs: keys of the experiment, rows of the network, cost, environment, results
 ///
-/// A and B are run folders, names of runs (NAME or NAME/KEY), or experiment files.
+/// A and B are run folders, names of runs (NAME or NAME/KEY), or experiment files. Of several runs of one name, that of the
+/// experiment file of this name is taken.
 #[derive(Args)]
 #[command(after_help = "Examples:
   strata diff resnet20 plain20
   strata diff results/runs/resnet20/0123456789 resnet20/9876543210
   strata diff experiments/resnet20.toml experiments/plain20.toml   before anything runs")]
 pub struct Diff {
+    /// A run or an experiment
     #[arg(value_name = "A")]
     a: String,
+    /// The one to hold beside it
     #[arg(value_name = "B")]
     b: String,
 }
@@ -106,16 +110,17 @@ fn side(word: &str, shared: &Shared) -> Result<Side> {
         },
     };
     let folders: Vec<_> = collection.origins.iter().filter_map(|origin| origin.folder.clone()).collect();
-    let folder = match folders.as_slice() {
-        [folder] => folder,
-        [] => bail!(Usage(format!("`{word}` is no run: diff takes two runs or two experiment files"))),
-        several => {
+    let folder = match (meant(word, &folders, shared), folders.as_slice()) {
+        (Some(folder), _) => folder,
+        (None, []) => bail!(Usage(format!("`{word}` is no run: diff takes two runs or two experiment files"))),
+        (None, several) => {
             let list: Vec<String> = several.iter().take(12).map(|path| format!("\n  {}", path.display())).collect();
             let more = if several.len() > 12 { "\n  …" } else { "" };
             bail!(Usage(format!("`{word}` is {} runs; name one of them:{}{more}", several.len(), list.concat())))
         }
     };
-    let row = collection.table.rows.first().cloned().unwrap_or_default();
+    let row = collection.origins.iter().position(|origin| origin.folder.as_deref() == Some(folder));
+    let row = row.and_then(|row| collection.table.rows.get(row)).cloned().unwrap_or_default();
     let summary: BTreeMap<String, String> = collection.table.columns.iter().cloned().zip(row).collect();
     let circumstances = std::fs::read_to_string(folder.join("run.json")).unwrap_or_default();
     Ok(Side {

@@ -10,9 +10,13 @@ use strata::results::{accuracy, significant};
 use strata::train::{Sums, cross_entropy, for_each_batch};
 use tch::{Kind, Tensor};
 
+/// Top-1 and Top-5 of trained runs on a split; several runs: also their ensemble
+///
+/// Of several runs of one name, that of the experiment file of this name is taken, with its --set: `strata eval resnet20
+/// --set seed=1`.
 #[derive(Args)]
 pub struct Eval {
-    /// Run folders, or names of experiments with one run
+    /// Run folders, or names of runs (NAME or NAME/KEY)
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<String>,
     #[arg(long, value_enum, default_value_t = Split::Test)]
@@ -36,7 +40,7 @@ pub fn run(command: &Eval, shared: &Shared) -> Result<Done> {
     let mut ensemble: Option<(Tensor, Tensor)> = None;
     let mut dataset = String::new();
     for name in &command.runs {
-        let TrainedRun { experiment, model } = TrainedRun::load(name, &shared.results, device)?;
+        let TrainedRun { experiment, model } = TrainedRun::load(name, shared, device)?;
         if dataset.is_empty() {
             dataset.clone_from(&experiment.data.dataset);
         } else if dataset != experiment.data.dataset {

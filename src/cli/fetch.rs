@@ -6,6 +6,7 @@ use clap::Args;
 use std::path::PathBuf;
 use strata::data;
 
+/// Bring a dataset into the cache, checked
 #[derive(Args)]
 pub struct Fetch {
     /// fashion-mnist or cifar10; imagenet with --from, a folder of train/CLASS/*.jpg and val/CLASS/*.jpg

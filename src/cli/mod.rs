@@ -48,31 +48,20 @@ pub struct Arguments {
     pub shared: Shared,
 }
 
+/// Each command's help is the doc comment of its arguments: one here would hide it.
 #[derive(Subcommand)]
 pub enum Command {
-    /// Run experiments: train, validate every epoch, test at the end; resume what was interrupted, skip what is finished
     Train(train::Train),
-    /// Run every point of a file's [sweep]: skip what is finished, go on past failures, keep one table
     Sweep(sweep::Sweep),
-    /// One table from runs, sweeps and CSV files: what differs, seeds as mean ± standard deviation, differences and noise
     Compare(compare::Compare),
-    /// What differs between two runs: keys, rows of the network, cost, environment, results
     Diff(diff::Diff),
-    /// Parameters, multiply-adds and activations of networks, before anything runs
     Cost(cost::Cost),
-    /// The experiment with every row of the network written out, ready to edit
     Show(show::Show),
-    /// Top-1 and Top-5 of trained runs on a split; several runs: also their ensemble
     Eval(eval::Eval),
-    /// The top classes of images, or the logits of a tensor
     Predict(predict::Predict),
-    /// Tables and a chart that compare the architectures of a folder: cost, published accuracy
     Tables(tables::Tables),
-    /// Time training steps and evaluation: milliseconds, part of the machine's peak, memory
     Bench(bench::Bench),
-    /// One self-contained HTML page of all results: tables, curves, network diagrams, commands
     Report(report::Report),
-    /// Bring a dataset into the cache, checked
     Fetch(fetch::Fetch),
     /// What was found here: libtorch, device, threads, precision, datasets
     Doctor,

@@ -12,6 +12,8 @@ use strata::model::{Model, read_tensors, write_tensors};
 use strata::torch::{Autocast, catch};
 use tch::{Device, Kind, Tensor};
 
+/// The top classes of images, or the logits of a tensor
+///
 /// The classes that a network sees in images, most probable first; or, with --input and --output, the logits of a tensor.
 #[derive(Args)]
 pub struct Predict {
@@ -58,7 +60,7 @@ pub fn run(command: &Predict, shared: &Shared) -> Result<Done> {
 fn network(command: &Predict, shared: &Shared, device: Device, input: Option<[i64; 3]>) -> Result<(Experiment, Model)> {
     let (mut experiment, weights) = match &command.weights {
         None if is_run(&command.network, &shared.results) => {
-            let TrainedRun { experiment, model } = TrainedRun::load(&command.network, &shared.results, device)?;
+            let TrainedRun { experiment, model } = TrainedRun::load(&command.network, shared, device)?;
             let tensors = model.named_tensors();
             if input.is_none_or(|input| input == experiment.network.plan.input.map(|side| side as i64)) {
                 return Ok((experiment, model));

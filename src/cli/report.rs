@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use strata::files::write_whole;
 use strata::results::report;
 
+/// One self-contained HTML page of all results: tables, curves, network diagrams, commands
+///
 /// One HTML file of everything below the results folder: runs, sweeps, kept results, tables, network diagrams, and the
 /// command that makes each again. It needs no network and no other file; send it to anyone.
 #[derive(Args)]
-#[command(verbatim_doc_comment)]
 pub struct Report {
     /// The page to write; report.html in the results folder without this option
     #[arg(short, long, value_name = "FILE")]

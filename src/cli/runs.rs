@@ -1,6 +1,6 @@
 //! Trained runs by folder or by name.
 
-use super::{Usage, machine};
+use super::{Shared, Usage, machine};
 use anyhow::{Result, bail};
 use std::path::{Path, PathBuf};
 use strata::config::{Experiment, nearest};
@@ -15,9 +15,9 @@ pub struct TrainedRun {
 }
 
 impl TrainedRun {
-    /// Loads the run that a folder, or the name of an experiment with one run, stands for.
-    pub fn load(run: &str, results: &Path, device: Device) -> Result<TrainedRun> {
-        let folder = find(run, results)?;
+    /// Loads the run that a folder or a name stands for.
+    pub fn load(run: &str, shared: &Shared, device: Device) -> Result<TrainedRun> {
+        let folder = find(run, shared)?;
         let experiment = Experiment::load(&folder.join("experiment.toml"), &[], machine())?;
         let weights = best_weights(&folder)?;
         let mut model = build(&experiment, device)?;
@@ -38,12 +38,24 @@ pub fn is_run(run: &str, results: &Path) -> bool {
     Path::new(run).join("experiment.toml").is_file() || results.join("runs").join(run).is_dir()
 }
 
-fn find(run: &str, results: &Path) -> Result<PathBuf> {
-    let path = PathBuf::from(run);
-    if path.join("experiment.toml").is_file() {
-        return Ok(path);
+/// The one run of a name; of several, which may be points of sweeps, that of the experiment file of this name.
+pub fn meant<'a>(name: &str, folders: &'a [PathBuf], shared: &Shared) -> Option<&'a Path> {
+    if let [one] = folders {
+        return Some(one);
     }
+    let key = shared.experiment(name).ok()?.key();
+    folders.iter().find(|folder| folder.ends_with(&key)).map(PathBuf::as_path)
+}
+
+/// The folder of a run: given as such, as NAME/KEY, or as the name of one run.
+fn find(run: &str, shared: &Shared) -> Result<PathBuf> {
+    let results = &shared.results;
     let named = results.join("runs").join(run);
+    for path in [PathBuf::from(run), named.clone()] {
+        if path.join("experiment.toml").is_file() {
+            return Ok(path);
+        }
+    }
     let mut keys: Vec<PathBuf> = std::fs::read_dir(&named)
         .into_iter()
         .flatten()
@@ -52,8 +64,10 @@ fn find(run: &str, results: &Path) -> Result<PathBuf> {
         .filter(|path| path.join("experiment.toml").is_file())
         .collect();
     keys.sort();
+    if let Some(meant) = meant(run, &keys, shared) {
+        return Ok(meant.to_owned());
+    }
     match keys.as_slice() {
-        [one] => Ok(one.clone()),
         [] => {
             let names: Vec<String> = std::fs::read_dir(results.join("runs"))
                 .into_iter()

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use strata::arch::picture;
 use strata::config::Experiment;
 
+/// The experiment with every row of the network written out, ready to edit
 #[derive(Args)]
 pub struct Show {
     /// Experiment file, or its name

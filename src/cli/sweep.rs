@@ -12,10 +12,12 @@ use strata::results::{SweepTables, Table, status};
 use strata::sweep::{Estimates, Options, Report, duration};
 use strata::train::interrupt;
 
-/// Every point is a process of its own: what ends one leaves the others alone. Finished points are skipped, interrupted ones
-/// resumed. Ctrl-C stops cleanly; the same command goes on. Sweeps on one results folder share the work.
+/// Run every point of a file's [sweep]: skip what is finished, go on past failures, keep one table
+///
+/// Every point is a process of its own: what ends one leaves the others alone. Finished points are skipped, interrupted
+/// ones resumed. Ctrl-C stops cleanly; the same command goes on. Sweeps on one results folder share the work. The tables
+/// and pictures lie in results/sweeps/NAME/; docs/sweeps.md tells how a [sweep] is written.
 #[derive(Args)]
-#[command(verbatim_doc_comment)]
 pub struct Sweep {
     /// Experiment file with a [sweep] table, or its name
     #[arg(value_name = "FILE")]

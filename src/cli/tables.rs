@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use strata::config::Experiment;
 use strata::results::tables;
 
+/// Tables and a chart that compare the architectures of a folder: cost, published accuracy
+///
 /// Writes architectures.csv, googlenet-layers.csv, inception-cost.csv and accuracy-vs-operations.svg. Nothing is trained:
 /// costs are counted, accuracies are those that the experiments' [expect] tables quote.
 #[derive(Args)]
-#[command(verbatim_doc_comment)]
 pub struct Tables {
     /// The folder of experiment files
     #[arg(long, value_name = "FOLDER", default_value = "experiments/imagenet")]

@@ -10,6 +10,7 @@ use strata::sweep::event::{Event, Reporter, stop_with_stdin};
 use strata::train::{Outcome, RunOptions, TrainError, interrupt};
 use strata::{data, train};
 
+/// Run experiments: train, validate every epoch, test at the end; resume what was interrupted, skip what is finished
 #[derive(Args)]
 pub struct Train {
     /// Experiment files, or their names

@@ -1,7 +1,7 @@
 //! What differs between two runs, or two experiments: keys, rows of the network, cost, circumstances, results.
 
-use super::compare::lower_is_better;
 use super::format::significant;
+use super::kinds::lower_is_better;
 use super::summary::flatten;
 use crate::config::Experiment;
 use similar::{Algorithm, DiffOp, capture_diff_slices};

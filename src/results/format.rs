@@ -1,4 +1,4 @@
-//! How numbers are written in tables.
+//! How numbers and texts are written in tables.
 
 /// An accuracy: a fraction with six digits.
 pub fn accuracy(fraction: f64) -> String {
@@ -20,6 +20,29 @@ pub fn significant(value: f64) -> String {
         return text;
     }
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// A count with its digits in groups of three, 25557032 as 25 557 032; any other text as it is.
+pub fn grouped(text: &str, gap: char) -> String {
+    if !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return text.to_owned();
+    }
+    let mut grouped = String::new();
+    for (index, digit) in text.chars().enumerate() {
+        if index > 0 && (text.len() - index).is_multiple_of(3) {
+            grouped.push(gap);
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+/// A text of at most so many characters.
+pub fn cut(text: &str, longest: usize) -> String {
+    if text.chars().count() <= longest {
+        return text.to_owned();
+    }
+    text.chars().take(longest - 1).chain(['…']).collect()
 }
 
 #[cfg(test)]

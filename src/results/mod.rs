@@ -6,6 +6,7 @@ pub mod compare;
 pub mod curves;
 pub mod diff;
 mod format;
+mod kinds;
 pub mod plot;
 pub mod report;
 mod run_folder;
@@ -16,7 +17,7 @@ mod sweep_table;
 mod table;
 pub mod tables;
 
-pub use format::{accuracy, significant};
+pub use format::{accuracy, grouped, significant};
 pub use run_folder::{EPOCH_COLUMNS, EpochRow, RunError, RunFolder};
 pub use run_info::{RunInfo, utc_now};
 pub use stats::Spread;

@@ -1,6 +1,7 @@
 //! The folder of one run: `runs/<name>/<key>`, held by one process at a time.
 
 use super::format::{accuracy, significant};
+use super::table::TableError;
 use crate::config::Experiment;
 use crate::files::{append_synced, write_whole};
 use std::fs::{self, File, TryLockError};
@@ -18,6 +19,8 @@ pub enum RunError {
     Held { path: PathBuf, holder: String },
     #[error("{path}, line {line}: {problem}; move the run folder away to start over")]
     Corrupt { path: PathBuf, line: usize, problem: String },
+    #[error(transparent)]
+    Table(#[from] TableError),
 }
 
 impl RunError {

@@ -2,8 +2,21 @@
 
 use super::run_folder::RunError;
 use crate::files::write_whole;
-use std::collections::HashMap;
-use std::path::Path;
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// No table of results is longer; a slip (weights instead of a table) shall not fill the memory.
+const MAX_BYTES: u64 = 256 << 20;
+
+/// Why a file is no table.
+#[derive(Debug, thiserror::Error)]
+pub enum TableError {
+    #[error("cannot read {}: {reason}", .path.display())]
+    Io { path: PathBuf, reason: std::io::Error },
+    #[error("{}, line {line}: {problem}", .path.display())]
+    Broken { path: PathBuf, line: u64, problem: String },
+}
 
 /// Columns and rows; every row has a cell for every column.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -15,6 +28,51 @@ pub struct Table {
 impl Table {
     pub fn new(columns: &[&str]) -> Table {
         Table { columns: columns.iter().map(|&column| column.to_owned()).collect(), rows: Vec::new() }
+    }
+
+    /// Reads a CSV file. Commas, semicolons or tabs divide the cells, whichever the header has.
+    ///
+    /// # Errors
+    /// For a file that is not a table, with the line.
+    pub fn read(path: &Path) -> Result<Table, TableError> {
+        let io = |reason| TableError::Io { path: path.to_owned(), reason };
+        let broken = |line: u64, problem: String| TableError::Broken { path: path.to_owned(), line, problem };
+        let bytes = fs::metadata(path).map_err(io)?.len();
+        if bytes > MAX_BYTES {
+            return Err(broken(1, format!("a file of {} MiB is no table of results", bytes >> 20)));
+        }
+        let text = fs::read(path).map_err(io)?;
+        if text.contains(&0) {
+            return Err(broken(1, "this is not a text file".to_owned()));
+        }
+        let header = text.split(|&byte| byte == b'\n').next().unwrap_or_default();
+        let delimiter = [b',', b';', b'\t'].into_iter().find(|delimiter| header.contains(delimiter)).unwrap_or(b',');
+        let mut reader =
+            csv::ReaderBuilder::new().delimiter(delimiter).trim(csv::Trim::All).from_reader(text.as_slice());
+        let told = |error: csv::Error| {
+            let line = error.position().map_or(1, csv::Position::line);
+            let problem = match error.kind() {
+                csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+                    format!("this line has {len} cells, the header has {expected_len}")
+                }
+                csv::ErrorKind::Utf8 { .. } => "this is not UTF-8".to_owned(),
+                _ => error.to_string(),
+            };
+            broken(line, problem)
+        };
+        let columns: Vec<String> = reader.headers().map_err(told)?.iter().map(str::to_owned).collect();
+        if columns.iter().all(String::is_empty) {
+            return Err(broken(1, "there is no header: the first line names the columns".to_owned()));
+        }
+        let mut seen = HashSet::new();
+        if let Some(twice) = columns.iter().find(|column| !seen.insert(column.as_str())) {
+            return Err(broken(1, format!("the column `{twice}` stands there twice")));
+        }
+        let mut rows = Vec::new();
+        for record in reader.records() {
+            rows.push(record.map_err(told)?.iter().map(str::to_owned).collect());
+        }
+        Ok(Table { columns, rows })
     }
 
     /// Where a column stands.

@@ -114,6 +114,8 @@ fn images(dataset: &str, validation: usize, limit: usize) -> usize {
 
 /// A time for people: `4.5 s`, `45 s`, `12 min`, `3 h 20 min`.
 pub fn duration(seconds: f64) -> String {
+    // A sum of nothing is -0.
+    let seconds = seconds + 0.0;
     let whole = seconds.round() as u64;
     match whole {
         0..10 => format!("{seconds:.1} s"),
@@ -166,6 +168,7 @@ mod tests {
 
     #[test]
     fn times_are_written_for_people() {
-        assert_eq!([0.4, 99.0, 200.0, 12_000.0].map(duration), ["0.4 s", "99 s", "3 min", "3 h 20 min"]);
+        let texts = [0.4, 99.0, 200.0, 12_000.0, -0.0].map(duration);
+        assert_eq!(texts, ["0.4 s", "99 s", "3 min", "3 h 20 min", "0.0 s"]);
     }
 }

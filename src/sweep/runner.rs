@@ -130,7 +130,7 @@ impl Runner<'_> {
         while !(self.running.is_empty() && (self.stopping || self.queue.is_empty() && self.held.is_empty())) {
             if interrupt::requested() && !self.stopping {
                 self.stopping = true;
-                self.watcher.note("stopping: the points that run finish their step and save (again: stop at once)");
+                self.watcher.note("the points that run finish their step and save");
             }
             if self.stopping {
                 self.running.iter_mut().for_each(|running| running.job.stop());

@@ -9,6 +9,7 @@ use super::optimizer::Stepper;
 use super::{Observer, Started};
 use crate::config::{Experiment, Precision};
 use crate::data::{self, DataError, Images, Normalise};
+use crate::files::write_whole;
 use crate::model::{Model, WeightsError};
 use crate::results::{EpochRow, RunError, RunFolder, RunInfo, Status, Summary, read_summary, utc_now};
 use crate::torch::{self, TorchError};
@@ -115,7 +116,9 @@ fn check_room(name: &str, needed: u64) -> Result<(), DataError> {
 /// When data, the run folder or a checkpoint cannot be used, or memory does not suffice. A loss that is not finite is not an
 /// error but an outcome.
 pub fn run(experiment: &Experiment, options: &RunOptions, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
-    if let (false, Some(outcome)) = (options.force, finished(&RunFolder::place(&options.results, experiment))) {
+    let place = RunFolder::place(&options.results, experiment);
+    if let (false, Some(outcome)) = (options.force, finished(&place)) {
+        keep_expectation(experiment, &place)?;
         return Ok(outcome);
     }
     // Data first: a dataset that cannot be read leaves no half-begun run behind.
@@ -148,6 +151,17 @@ pub fn run(experiment: &Experiment, options: &RunOptions, observer: &mut dyn Obs
         session.summary(&info, Status::Failed, &position, None).write(&folder, experiment)?;
     }
     result
+}
+
+/// A published result says nothing about how a run goes: one that was written into the experiment later is taken up without
+/// running it again.
+fn keep_expectation(experiment: &Experiment, folder: &Path) -> Result<(), TrainError> {
+    let path = folder.join("experiment.toml");
+    let text = experiment.to_toml().to_string();
+    if experiment.expect.is_none() || std::fs::read_to_string(&path).is_ok_and(|known| known == text) {
+        return Ok(());
+    }
+    write_whole(&path, text.as_bytes()).map_err(|error| RunError::io("write", &path)(error).into())
 }
 
 /// The outcome of a run that was carried to its end earlier.

@@ -50,10 +50,10 @@ fn columns_of_epochs_and_differences_in_every_format() {
     let columns = "model.depth, max val_top1,epoch of max  val_top1,final train_loss";
     let csv = place.strata(&["compare", "--columns", columns, "--format", "csv", "--sort", "-max val_top1"]).good();
     assert!(
-        csv.starts_with("model.depth,max val_top1,max val_top1_std,max val_top1_n,epoch of max val_top1,"),
+        csv.starts_with("model.depth,n,max val_top1_mean,max val_top1_std,max val_top1_low,max val_top1_high,epoch of max val_top1_mean,"),
         "{csv}"
     );
-    assert!(csv.lines().nth(1).unwrap().starts_with("14,0.705000,0.00707"), "{csv}");
+    assert!(csv.lines().nth(1).unwrap().starts_with("14,2,0.705000,0.00707"), "{csv}");
     let csv = place.strata(&["compare", "--baseline", "net8", "--format", "csv"]).good();
     assert!(csv.lines().nth(1).unwrap().ends_with(",0.200000,0.200000,0.200000,2,yes"), "{csv}");
     let markdown = place.strata(&["compare", "--format", "markdown", "--where", "model.depth=8", "--all"]).good();
@@ -69,6 +69,14 @@ fn curves_are_drawn() {
     place.strata(&["compare", "net8", "net14", "--plot", "curves.svg"]).good();
     let svg = fs::read_to_string(place.path("curves.svg")).unwrap();
     assert!(svg.starts_with("<svg") && svg.contains("net14"), "{svg}");
+    // The depths have the same multiply-adds here, and parameters that differ.
+    place.strata(&["compare", "--plot-cost", "cost.svg"]).good();
+    let svg = fs::read_to_string(place.path("cost.svg")).unwrap();
+    assert!(
+        svg.contains("parameters") && svg.contains("depth=14: 70.50 %") && !svg.contains("multiply-adds ("),
+        "{svg}"
+    );
+    place.strata(&["compare", "net8", "--plot-cost", "x.svg"]).refused(&["differ in `macs` or `params`"]);
     place.file("foreign.csv", "net,acc\nx,0.5\n");
     place.strata(&["compare", "foreign.csv", "--plot", "x.svg"]).refused(&["epochs.csv"]);
     let ran = place.strata(&["compare", "--plot", "nowhere/x.svg"]);
@@ -84,6 +92,19 @@ fn a_published_result_is_met_or_not() {
     let out = place.strata(&["compare", "net8"]).good();
     assert!(out.contains("0.6000") && out.lines().nth(1).unwrap().trim_end().ends_with("no"), "{out}");
     assert!(out.contains("Nobody, table 1") && out.contains("at most 0.005 below"), "{out}");
+}
+
+#[test]
+fn a_published_result_that_is_written_down_after_the_run_is_taken_up() {
+    let place = Place::trained("tiny", TINY);
+    place.file("tiny.toml", format!("{TINY}[expect]\ntest_top1 = 0.999\nsource = 'Nobody'\n"));
+    assert!(place.strata(&["train", "tiny.toml"]).good().contains("finished before"));
+    let out = place.strata(&["compare", "tiny"]).good();
+    assert!(out.contains("0.9990") && out.contains("Nobody"), "{out}");
+    // A file without one forgets nothing.
+    place.file("tiny.toml", TINY);
+    place.strata(&["train", "tiny.toml"]).good();
+    assert_eq!(place.strata(&["compare", "tiny"]).good(), out);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! From a file to its tables, and what can be done with a trained run.
 
 use super::place::{Place, TINY, names};
+use std::collections::HashSet;
 use std::fs;
 use strata::model::{read_tensors, write_tensors};
 use strata::results::EPOCH_COLUMNS;
@@ -173,6 +174,13 @@ fn two_seeds_make_an_ensemble() {
     assert_eq!(runs.len(), 2, "another seed is another run");
     let keys: Vec<&str> = runs.iter().map(|run| run.rsplit('/').next().unwrap()).collect();
     place.strata(&["eval", "tiny"]).refused(&["`tiny` has several runs; name one of them", keys[0], keys[1]]);
+    // The experiment of that name says which one is meant; points of sweeps may be called like it.
+    place.file("experiments/tiny.toml", TINY);
+    let one = |arguments: &[&str]| place.strata(&[&["eval", "--format", "csv"], arguments].concat()).good();
+    let numbers = |text: String| text.lines().nth(1).and_then(|line| line.split_once(',')).unwrap().1.to_owned();
+    let both: HashSet<String> =
+        ["tiny", "tiny --set seed=1"].map(|line| numbers(one(&line.split(' ').collect::<Vec<_>>()))).into();
+    assert_eq!(both, runs.iter().map(|run| numbers(one(&[run]))).collect());
     let out = place.strata(&["eval", &runs[0], &runs[1], "--format", "csv"]).good();
     let lines: Vec<&str> = out.lines().collect();
     assert_eq!(lines.len(), 4);
@@ -227,6 +235,12 @@ fn cost_speaks_to_people_programs_and_pages() {
     assert!(page.lines().all(|line| line.starts_with('|') && line.ends_with('|')) && page.contains("19 810"), "{page}");
     let table = place.strata(&["cost", "tiny.toml"]).good();
     assert!(table.contains("19 810"), "{table}");
+    // The command's one-line description used to hide all that its help says.
+    let help = place.strata(&["cost", "--help"]).good();
+    assert!(
+        help.contains("torchvision's convention") && help.lines().all(|line| line.chars().count() <= 100),
+        "{help}"
+    );
 
     let layers = place.strata(&["cost", "tiny.toml", "--layers", "--format", "csv"]).good();
     let params = |line: &str| line.split(',').rev().nth(3).unwrap().parse::<u64>().unwrap();

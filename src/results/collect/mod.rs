@@ -10,8 +10,9 @@ mod read;
 mod tests;
 
 use super::run_folder::RunError;
-use super::table::Table;
+use super::table::{Table, TableError};
 use place::Found;
+pub use read::run as run_row;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::path::{Path, PathBuf};
@@ -21,10 +22,8 @@ use std::path::{Path, PathBuf};
 pub enum CollectError {
     #[error("{0}")]
     Missing(String),
-    #[error("cannot read {}: {reason}", .path.display())]
-    Io { path: PathBuf, reason: std::io::Error },
-    #[error("{}, line {line}: {problem}", .path.display())]
-    Broken { path: PathBuf, line: u64, problem: String },
+    #[error(transparent)]
+    Table(#[from] TableError),
     #[error(transparent)]
     Epochs(#[from] RunError),
 }

@@ -2,6 +2,7 @@
 
 use super::CollectError;
 use crate::config::nearest;
+use crate::results::table::TableError;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -91,7 +92,7 @@ fn pattern(pattern: &str, found: &mut Vec<Found>) -> Result<(), CollectError> {
         .map_err(|error| CollectError::Missing(format!("`{pattern}` is not a pattern: {}", error.msg)))?;
     let before = found.len();
     for path in paths {
-        let path = path.map_err(|error| CollectError::Io { path: error.path().to_owned(), reason: error.into() })?;
+        let path = path.map_err(|error| TableError::Io { path: error.path().to_owned(), reason: error.into() })?;
         if path.is_dir() {
             walk(&path, DEPTH, found);
         } else if path.extension().is_some_and(|extension| extension == "csv") {

@@ -4,69 +4,25 @@ use super::{CollectError, Collection, RowOrigin};
 use crate::config::{Experiment, Machine};
 use crate::results::curves::read_epochs;
 use crate::results::format::{accuracy, significant};
+use crate::results::run_folder::RunFolder;
 use crate::results::summary::flatten;
-use crate::results::table::Table;
-use std::collections::HashSet;
+use crate::results::table::{Table, TableError};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// No table of results is longer; a slip (weights instead of a table) shall not fill the memory.
-const MAX_BYTES: u64 = 256 << 20;
-
-/// A CSV file in memory. Commas, semicolons or tabs divide the cells, whichever the header has.
+/// The one row of a run: its summary, or what is known of a run that has not ended.
 ///
 /// # Errors
-/// For a file that is not a table, with the line.
-pub fn csv(path: &Path) -> Result<Table, CollectError> {
-    let io = |reason| CollectError::Io { path: path.to_owned(), reason };
-    let broken = |line: u64, problem: String| CollectError::Broken { path: path.to_owned(), line, problem };
-    let bytes = fs::metadata(path).map_err(io)?.len();
-    if bytes > MAX_BYTES {
-        return Err(broken(1, format!("a file of {} MiB is no table of results", bytes >> 20)));
-    }
-    let text = fs::read(path).map_err(io)?;
-    if text.contains(&0) {
-        return Err(broken(1, "this is not a text file".to_owned()));
-    }
-    let header = text.split(|&byte| byte == b'\n').next().unwrap_or_default();
-    let delimiter = [b',', b';', b'\t'].into_iter().find(|delimiter| header.contains(delimiter)).unwrap_or(b',');
-    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).trim(csv::Trim::All).from_reader(text.as_slice());
-    let told = |error: csv::Error| {
-        let line = error.position().map_or(1, csv::Position::line);
-        let problem = match error.kind() {
-            csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-                format!("this line has {len} cells, the header has {expected_len}")
-            }
-            csv::ErrorKind::Utf8 { .. } => "this is not UTF-8".to_owned(),
-            _ => error.to_string(),
-        };
-        broken(line, problem)
-    };
-    let columns: Vec<String> = reader.headers().map_err(told)?.iter().map(str::to_owned).collect();
-    if columns.iter().all(String::is_empty) {
-        return Err(broken(1, "there is no header: the first line names the columns".to_owned()));
-    }
-    let mut seen = HashSet::new();
-    if let Some(twice) = columns.iter().find(|column| !seen.insert(column.as_str())) {
-        return Err(broken(1, format!("the column `{twice}` stands there twice")));
-    }
-    let mut rows = Vec::new();
-    for record in reader.records() {
-        rows.push(record.map_err(told)?.iter().map(str::to_owned).collect());
-    }
-    Ok(Table { columns, rows })
-}
-
-/// The one row of a run: its summary, or what is known of a run that has not ended.
+/// When a file of the run cannot be read.
 pub fn run(folder: &Path) -> Result<Table, CollectError> {
     let path = folder.join("summary.csv");
     if !path.is_file() {
         return unfinished(folder);
     }
-    let mut table = csv(&path)?;
+    let mut table = Table::read(&path)?;
     table.rows.truncate(1);
     let Some(row) = table.rows.first_mut() else {
-        return Err(CollectError::Broken { path, line: 2, problem: "the row is missing".to_owned() });
+        return Err(TableError::Broken { path, line: 2, problem: "the row is missing".to_owned() }.into());
     };
     if let Some(place) = table.columns.iter().position(|column| column == "status")
         && matches!(row[place].as_str(), "interrupted" | "failed")
@@ -74,11 +30,9 @@ pub fn run(folder: &Path) -> Result<Table, CollectError> {
     {
         row[place] = "running".to_owned();
     }
-    if !table.columns.iter().any(|column| column.starts_with("expect.")) {
-        for (column, cell) in expect(folder)? {
-            table.columns.push(column);
-            row.push(cell);
-        }
+    // What others got may have been written into the experiment after the run.
+    for (column, cell) in expect(folder)? {
+        set(&mut table, 0, &column, cell);
     }
     Ok(table)
 }
@@ -118,17 +72,17 @@ fn unfinished(folder: &Path) -> Result<Table, CollectError> {
     Ok(Table { columns, rows: vec![row] })
 }
 
-fn experiment(folder: &Path) -> Result<toml::Table, CollectError> {
+fn experiment(folder: &Path) -> Result<toml::Table, TableError> {
     let path = folder.join("experiment.toml");
-    let text = fs::read_to_string(&path).map_err(|reason| CollectError::Io { path: path.clone(), reason })?;
+    let text = fs::read_to_string(&path).map_err(|reason| TableError::Io { path: path.clone(), reason })?;
     parsed(&path, &text)
 }
 
-fn parsed(path: &Path, text: &str) -> Result<toml::Table, CollectError> {
+fn parsed(path: &Path, text: &str) -> Result<toml::Table, TableError> {
     text.parse().map_err(|error: toml::de::Error| {
         let start = error.span().map_or(0, |span| span.start);
         let line = 1 + text.bytes().take(start).filter(|&byte| byte == b'\n').count() as u64;
-        CollectError::Broken { path: path.to_owned(), line, problem: error.message().to_owned() }
+        TableError::Broken { path: path.to_owned(), line, problem: error.message().to_owned() }
     })
 }
 
@@ -144,20 +98,15 @@ fn expect(folder: &Path) -> Result<Vec<(String, String)>, CollectError> {
     Ok(columns)
 }
 
-/// Whether a process that trains has the run open. The lock names the process; taking the lock to find out could stop a
-/// run that starts at this moment.
+/// Whether a process works on the run.
 fn is_held(folder: &Path) -> bool {
-    let text = fs::read_to_string(folder.join(".lock")).unwrap_or_default();
-    let Some(process) = text.trim().strip_prefix("process ").and_then(|id| id.parse::<u32>().ok()) else {
-        return false;
-    };
-    fs::read(format!("/proc/{process}/cmdline")).is_ok_and(|line| line.windows(6).any(|part| part == b"strata"))
+    RunFolder::holder(folder).is_some()
 }
 
 /// The points of a sweep, each with its run's folder where that is there.
 pub fn sweep(folder: &Path, results: &Path, tell: bool) -> Result<Collection, CollectError> {
     let path = folder.join("table.csv");
-    let mut table = csv(&path)?;
+    let mut table = Table::read(&path)?;
     if tell {
         tell_source(&mut table, &path);
     }
@@ -197,7 +146,7 @@ fn set(table: &mut Table, row: usize, column: &str, cell: String) {
 
 /// The rows of a CSV file.
 pub fn file(path: &Path, tell: bool) -> Result<Collection, CollectError> {
-    let mut table = csv(path)?;
+    let mut table = Table::read(path)?;
     if tell {
         tell_source(&mut table, path);
     }

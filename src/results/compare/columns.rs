@@ -1,7 +1,7 @@
 //! Which columns a comparison shows: those that differ, and of many settings those that the name does not tell.
 
-use super::kinds::Kind;
 use super::view::View;
+use crate::results::kinds::Kind;
 use std::collections::HashMap;
 
 /// More settings than this are cut to those that the name does not tell.

@@ -2,10 +2,10 @@
 
 use super::filter::Where;
 use super::group::{Group, by_seed, setting, texts};
-use super::kinds::Kind;
 use super::{CompareError, unknown_column};
 use crate::config::nearest;
 use crate::results::collect::Collection;
+use crate::results::kinds::Kind;
 use crate::results::stats::Spread;
 use crate::results::table::Table;
 

@@ -1,10 +1,10 @@
 //! Functions over a run's epochs as columns: `max val_top1`, `final train_loss`, `epoch of max val_top1`.
 
-use super::kinds::{FUNCTIONS, is_accuracy};
 use super::{CompareError, unknown_column};
 use crate::config::nearest;
 use crate::results::collect::Collection;
 use crate::results::curves::read_epochs;
+use crate::results::kinds::{FUNCTIONS, is_accuracy};
 use crate::results::run_folder::{EPOCH_COLUMNS, EpochRow};
 use crate::results::{accuracy, significant};
 

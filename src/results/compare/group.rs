@@ -1,7 +1,7 @@
 //! Runs that are one experiment under several seeds.
 
-use super::kinds::{Kind, is_accuracy};
 use crate::results::collect::Collection;
+use crate::results::kinds::{Kind, is_accuracy};
 use crate::results::stats::Spread;
 use crate::results::table::Table;
 use crate::results::{accuracy, significant};
@@ -67,7 +67,8 @@ pub fn by_seed(table: &Table, group: &Group, column: usize) -> BTreeMap<String, 
     seeds.into_iter().filter_map(|(seed, values)| Some((seed, Spread::of(&values)?.mean))).collect()
 }
 
-fn counted(table: &Table, group: &Group) -> Vec<usize> {
+/// The rows that means are of: finished runs, or all where none has finished.
+pub fn counted(table: &Table, group: &Group) -> Vec<usize> {
     let Some(status) = table.column("status") else { return group.rows.clone() };
     // Tables from elsewhere say nothing about how a run stands.
     let finished = |&&row: &&usize| matches!(table.rows[row][status].as_str(), "done" | "");

@@ -11,7 +11,6 @@ mod epochs;
 mod expected;
 mod filter;
 mod group;
-mod kinds;
 mod order;
 mod view;
 
@@ -20,14 +19,13 @@ mod tests;
 
 pub use filter::Where;
 pub use group::Group;
-pub use kinds::lower_is_better;
 
 use super::collect::Collection;
+use super::kinds::{Kind, kinds};
 use super::run_folder::RunError;
 use super::table::Table;
 use crate::config::nearest;
 use difference::against;
-use kinds::{Kind, kinds};
 
 /// Why a comparison cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -137,7 +135,10 @@ fn metric(table: &Table, kinds: &[Kind], request: &Request) -> Option<usize> {
         return table.column(metric);
     }
     let holds = |column: &usize| table.rows.iter().any(|row| !row[*column].is_empty());
-    let known = ["val_top1", "test_top1"].into_iter().filter_map(|column| table.column(column)).find(holds);
+    let known = ["val_top1", "val_top1_mean", "test_top1", "test_top1_mean"]
+        .into_iter()
+        .filter_map(|column| table.column(column))
+        .find(holds);
     known.or_else(|| (0..kinds.len()).filter(|&column| kinds[column] == Kind::Result).find(holds))
 }
 

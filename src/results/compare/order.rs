@@ -1,9 +1,9 @@
 //! The order of lines: by a column, or the best first.
 
 use super::group::{texts, values};
-use super::kinds::{Kind, lower_is_better};
 use super::view::Line;
 use super::{CompareError, Request, unknown_column};
+use crate::results::kinds::{Kind, lower_is_better};
 use crate::results::stats::Spread;
 use crate::results::table::Table;
 use std::cmp::Ordering;

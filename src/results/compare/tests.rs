@@ -46,7 +46,13 @@ fn seeds_are_one_line_and_only_what_differs_is_shown() {
 #[test]
 fn programs_get_numbers_in_columns() {
     let lines = lines(RUNS, Request { plain: true, top: Some(1), ..Request::default() });
-    assert_eq!(lines, ["name|train.lr|val_top1|val_top1_std|val_top1_n", "resnet|0.1|0.810000|0.105357|3"]);
+    assert_eq!(
+        lines,
+        [
+            "name|train.lr|n|val_top1_mean|val_top1_std|val_top1_low|val_top1_high",
+            "resnet|0.1|3|0.810000|0.105357|0.548280|1.071720"
+        ]
+    );
 }
 
 #[test]
@@ -63,10 +69,10 @@ fn every_run_can_have_its_line() {
 fn differences_are_paired_at_equal_seeds() {
     let request = Request { baseline: vec!["plain".to_owned()], plain: true, ..Request::default() };
     let all = lines(RUNS, request.clone());
-    let columns = "delta_val_top1|delta_low|delta_high|pairs|differs";
+    let columns = "delta_val_top1_mean|delta_val_top1_low|delta_val_top1_high|delta_val_top1_n|differs";
     assert!(all[0].ends_with(columns), "{all:?}");
     assert!(all[1].ends_with("|0.210000|0.185159|0.234841|3|yes"), "{all:?}");
-    assert!(all[2].ends_with("|0.600000|0.100000|3|||||"), "the baseline itself: {all:?}");
+    assert!(all[2].ends_with("|3|0.600000|0.100000|0.351586|0.848414|||||"), "the baseline itself: {all:?}");
     assert!(all[3].ends_with("|-0.100000|||1|–"), "one pair has no interval: {all:?}");
     let noise = RUNS.replace("0.92", "0.20");
     assert!(lines(&noise, request.clone()).iter().any(|line| line.ends_with("|3|noise")));

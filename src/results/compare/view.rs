@@ -3,9 +3,10 @@
 use super::difference::Against;
 use super::expected::{Expected, TOLERANCE, expected};
 use super::group::{self, Group, decimals, number, texts, values, written};
-use super::kinds::Kind;
 use super::{Comparison, Request};
 use crate::results::collect::Collection;
+use crate::results::format::cut;
+use crate::results::kinds::Kind;
 use crate::results::stats::Spread;
 use crate::results::table::Table;
 use std::collections::{HashMap, HashSet};
@@ -94,6 +95,11 @@ impl View<'_> {
             _ => false,
         };
         if measured && several {
+            // Ahead of the first mean, how many runs these are of.
+            if self.request.plain && self.out.column("n").is_none() {
+                let count = |line: &Line| group::counted(table, &line.group).len().to_string();
+                self.push("n".to_owned(), lines.iter().map(count).collect());
+            }
             return self.means(&header, column);
         }
         let cell = |line: &Line| match self.kinds[column] {
@@ -105,7 +111,7 @@ impl View<'_> {
         self.push(header, cells);
     }
 
-    /// `mean ± std (n)`, or three columns for programs.
+    /// `mean ± std (n)`, or columns of their own for programs.
     fn means(&mut self, header: &str, column: usize) {
         let spreads: Vec<Option<Spread>> =
             self.lines.iter().map(|line| Spread::of(&values(self.table(), &line.group, column))).collect();
@@ -115,10 +121,20 @@ impl View<'_> {
         if !self.request.plain {
             return self.push(header.to_owned(), cells(&|spread| written(spread, header)));
         }
-        self.push(header.to_owned(), cells(&|spread| number(spread.mean, header)));
-        let deviation = |spread: &Spread| if spread.n > 1 { number(spread.std, header) } else { String::new() };
-        self.push(format!("{header}_std"), cells(&deviation));
-        self.push(format!("{header}_n"), cells(&|spread| spread.n.to_string()));
+        // As in the summary of a sweep.
+        let several = |spread: &Spread, value: f64| if spread.n > 1 { number(value, header) } else { String::new() };
+        self.push(format!("{header}_mean"), cells(&|spread| number(spread.mean, header)));
+        self.push(format!("{header}_std"), cells(&|spread| several(spread, spread.std)));
+        self.push(format!("{header}_low"), cells(&|spread| several(spread, spread.interval()[0])));
+        self.push(format!("{header}_high"), cells(&|spread| several(spread, spread.interval()[1])));
+        // Some runs may lack this result.
+        let counts: Vec<String> = cells(&|spread| spread.n.to_string());
+        let counted = |(line, count): (&Line, &String)| {
+            group::counted(&self.collection.table, &line.group).len().to_string() == *count
+        };
+        if !self.lines.iter().zip(&counts).all(counted) {
+            self.push(format!("{header}_n"), counts);
+        }
     }
 
     /// Difference from the baseline, its interval, and whether that is more than noise.
@@ -136,10 +152,10 @@ impl View<'_> {
             let bound = |spread: &Spread, end: usize| {
                 if spread.n > 1 { number(spread.interval()[end], metric) } else { String::new() }
             };
-            self.push(format!("delta_{metric}"), column(&|spread| number(spread.mean, metric)));
-            self.push("delta_low".to_owned(), column(&|spread| bound(spread, 0)));
-            self.push("delta_high".to_owned(), column(&|spread| bound(spread, 1)));
-            self.push("pairs".to_owned(), column(&|spread| spread.n.to_string()));
+            self.push(format!("delta_{metric}_mean"), column(&|spread| number(spread.mean, metric)));
+            self.push(format!("delta_{metric}_low"), column(&|spread| bound(spread, 0)));
+            self.push(format!("delta_{metric}_high"), column(&|spread| bound(spread, 1)));
+            self.push(format!("delta_{metric}_n"), column(&|spread| spread.n.to_string()));
             self.push("differs".to_owned(), column(&|spread| verdict(spread).to_owned()));
             return;
         }
@@ -260,8 +276,5 @@ impl View<'_> {
 }
 
 fn shortened(text: String) -> String {
-    if text.chars().count() <= LONGEST {
-        return text;
-    }
-    text.chars().take(LONGEST - 1).chain(['…']).collect()
+    cut(&text, LONGEST)
 }

@@ -8,9 +8,9 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 
-pub use read::{read_epochs, read_table};
+pub use read::read_epochs;
 pub use setting::{Setting, Settings};
-pub use sweep::{SweepPictures, sweep_pictures, write_sweep_pictures};
+pub use sweep::{SweepPictures, cost_picture, sweep_pictures, write_sweep_pictures};
 
 use super::plot::{Axis, COLOURS, Chart, Figure, Marks, Series, Stroke};
 use super::run_folder::{EpochRow, RunError};
@@ -28,6 +28,9 @@ pub struct CurveGroup {
 
 /// More groups than these are not told apart; the best of them are drawn.
 pub const MOST: usize = 16;
+/// Of a run that diverges, losses above this are not drawn: they would press all others onto one line. Guessing among a
+/// thousand classes costs 7 nats.
+const LARGEST_LOSS: f64 = 100.0;
 /// With more groups than these, training is left out: each line then needs the room.
 const BOTH: usize = 6;
 
@@ -61,11 +64,12 @@ fn write(path: &Path, svg: &str) -> Result<(), RunError> {
 pub fn figure(groups: &[CurveGroup], title: &str) -> Figure {
     let drawn = best(groups);
     let both = drawn.len() <= BOTH;
-    let losses: Vec<f64> = drawn
+    let (losses, larger): (Vec<f64>, Vec<f64>) = drawn
         .iter()
         .flat_map(|group| group.runs.iter().flatten())
         .flat_map(|row| [row.train_loss, row.val_loss])
-        .collect();
+        .filter(|loss| loss.is_finite())
+        .partition(|loss| *loss <= LARGEST_LOSS);
     let loss =
         if spans(&losses, 20.0) { Axis::new("loss (nats, logarithmic)").log() } else { Axis::new("loss (nats)") };
     let [mut losses, mut top1s] = [loss, Axis::new("Top-1 accuracy").percent()]
@@ -87,18 +91,27 @@ pub fn figure(groups: &[CurveGroup], title: &str) -> Figure {
             chart.series.push(Series { name: if pale { String::new() } else { name.clone() }, colour, marks });
         };
         if both {
-            draw(&mut losses, |row| row.train_loss, true);
+            draw(&mut losses, |row| drawable(row.train_loss), true);
             draw(&mut top1s, |row| row.train_top1, true);
         }
-        draw(&mut losses, |row| row.val_loss, false);
+        draw(&mut losses, |row| drawable(row.val_loss), false);
         draw(&mut top1s, |row| row.val_top1, false);
+    }
+    let mut note = note(groups, &drawn, both);
+    if !larger.is_empty() {
+        note = format!("{note} Losses above {LARGEST_LOSS} are not drawn.").trim().to_owned();
     }
     Figure {
         title: title.to_owned(),
-        note: note(groups, &drawn, both),
+        note,
         panels: vec![losses, top1s],
         keys: if both { vec![key("validation", Stroke::Solid), key("training", Stroke::Pale)] } else { Vec::new() },
     }
+}
+
+/// A loss that can be drawn beside others; what is not a number is left out.
+fn drawable(loss: f64) -> f64 {
+    if loss <= LARGEST_LOSS { loss } else { f64::NAN }
 }
 
 /// A line of the legend that no series has.

@@ -1,7 +1,6 @@
-//! Reads the tables that pictures are drawn from.
+//! Reads the rows that curves are drawn from.
 
 use crate::results::run_folder::{EPOCH_COLUMNS, EpochRow, RunError};
-use crate::results::table::Table;
 use std::path::Path;
 
 /// The rows of a run's `epochs.csv`; a run that goes on may be writing the last of them, which is then left out.
@@ -27,24 +26,4 @@ pub fn read_epochs(folder: &Path) -> Result<Vec<EpochRow>, RunError> {
         }
     }
     Ok(rows)
-}
-
-/// A CSV file with a header.
-///
-/// # Errors
-/// When the file cannot be read, or a row has not as many cells as the header.
-pub fn read_table(path: &Path) -> Result<Table, RunError> {
-    let text = std::fs::read(path).map_err(RunError::io("read", path))?;
-    let corrupt = |error: csv::Error| RunError::Corrupt {
-        path: path.to_owned(),
-        line: error.position().map_or(1, |position| position.line() as usize),
-        problem: error.to_string(),
-    };
-    let mut reader = csv::Reader::from_reader(text.as_slice());
-    let columns = reader.headers().map_err(corrupt)?.iter().map(str::to_owned).collect();
-    let mut rows = Vec::new();
-    for record in reader.records() {
-        rows.push(record.map_err(corrupt)?.iter().map(str::to_owned).collect());
-    }
-    Ok(Table { columns, rows })
 }

@@ -1,37 +1,10 @@
 //! The settings of a sweep, from its table: what varies beside the seed, and the runs of each combination.
 
+use crate::results::format::cut;
+use crate::results::kinds::{Kind, kinds};
 use crate::results::table::Table;
 use std::collections::{HashMap, HashSet};
 
-/// Columns that a sweep's table has for every point; the others are what was varied.
-const RESULTS: [&str; 26] = [
-    "key",
-    "status",
-    "seed",
-    "params",
-    "macs",
-    "activations",
-    "epochs",
-    "best_epoch",
-    "val_loss",
-    "val_top1",
-    "val_top5",
-    "test_loss",
-    "test_top1",
-    "test_top5",
-    "test_correct",
-    "test_total",
-    "seconds",
-    "device",
-    "precision",
-    "git",
-    "started",
-    "attempts",
-    "threads",
-    "host",
-    "source",
-    "scaling.target_macs",
-];
 /// Longer values of a key are cut.
 const LONGEST: usize = 36;
 
@@ -83,9 +56,10 @@ impl Settings {
 /// Columns that tell settings apart, without those that follow from another one: of a pair that says the same, numbers
 /// are kept before texts, and `name` before other texts.
 fn varied(table: &Table) -> Vec<usize> {
-    let candidates: Vec<usize> = (0..table.columns.len())
-        .filter(|&column| !RESULTS.contains(&table.columns[column].as_str()) && distinct(table, column) > 1)
-        .collect();
+    let kinds = kinds(table);
+    let chosen = |column: usize| matches!(kinds[column], Kind::Name | Kind::Setting);
+    let candidates: Vec<usize> =
+        (0..table.columns.len()).filter(|&column| chosen(column) && distinct(table, column) > 1).collect();
     let rank = |column: usize| match table.columns[column].as_str() {
         _ if is_number(table, column) => 0,
         "name" => 1,
@@ -121,15 +95,9 @@ fn label(table: &Table, row: &[String], keys: &[usize]) -> String {
         if clash { table.columns[column].as_str() } else { last(column) }
     };
     let part = |&column: &usize| match table.columns[column].as_str() {
-        "name" | "scaling.axis" => cut(&row[column]),
-        _ => format!("{}={}", short(column), cut(&row[column])),
+        "name" | "scaling.axis" => cut(&row[column], LONGEST),
+        _ => format!("{}={}", short(column), cut(&row[column], LONGEST)),
     };
-    keys.iter().map(part).collect::<Vec<_>>().join(" ")
-}
-
-fn cut(text: &str) -> String {
-    if text.chars().count() <= LONGEST {
-        return text.to_owned();
-    }
-    text.chars().take(LONGEST - 1).chain(['…']).collect()
+    // Tables that were joined have cells with nothing in them.
+    keys.iter().filter(|&&column| !row[column].is_empty()).map(part).collect::<Vec<_>>().join(" ")
 }

@@ -2,7 +2,7 @@
 
 use super::accuracy::{by_cost, by_name, by_number};
 use super::setting::{Setting, Settings};
-use super::{CurveGroup, MOST, Range, figure, read_epochs, read_table, write};
+use super::{CurveGroup, MOST, Range, figure, read_epochs, write};
 use crate::results::plot::Figure;
 use crate::results::run_folder::RunError;
 use crate::results::table::Table;
@@ -23,7 +23,7 @@ pub struct SweepPictures {
 /// # Errors
 /// When the table cannot be read or a picture cannot be written.
 pub fn write_sweep_pictures(folder: &Path, results: &Path) -> Result<Vec<PathBuf>, RunError> {
-    let table = read_table(&folder.join("table.csv"))?;
+    let table = Table::read(&folder.join("table.csv"))?;
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
     let SweepPictures { curves, parameter, cost } = sweep_pictures(&table, &name, results);
     let mut written = Vec::new();
@@ -53,6 +53,14 @@ pub fn sweep_pictures(table: &Table, name: &str, results: &Path) -> SweepPicture
     });
     pictures.cost = by_cost(&settings, &measured, name, note);
     pictures
+}
+
+/// Accuracy against multiply-adds and parameters of any runs; `None` where none is done, or all cost the same.
+pub fn cost_picture(table: &Table, name: &str) -> Option<Figure> {
+    let settings = Settings::of(table);
+    let measured = Measured::all(table, &settings.settings);
+    let gone = missing(table);
+    by_cost(&settings, &measured, name, |text| format!("{text}{gone}"))
 }
 
 /// What runs of a setting came to.
@@ -88,7 +96,7 @@ fn missing(table: &Table) -> String {
     let parts = [(diverged, "diverged"), (failed, "failed"), (table.rows.len() - done - diverged - failed, "to come")];
     let parts: Vec<String> =
         parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
-    if parts.is_empty() { String::new() } else { format!(" Not shown: runs {}.", parts.join(", ")) }
+    if parts.is_empty() { String::new() } else { format!(" Not shown: {}.", parts.join(", ")) }
 }
 
 fn curves(table: &Table, settings: &[Setting], name: &str, results: &Path) -> Option<Figure> {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::results::Table;
 use std::fs;
 
 fn row(epoch: usize, loss: f64, top1: f64) -> EpochRow {
@@ -70,11 +71,22 @@ fn of_many_groups_the_best_are_drawn() {
     assert!(chart(&[], "none").ends_with("</svg>\n"));
 }
 
+/// One run whose loss explodes used to leave the others a flat line, and the axis a pile of numbers.
+#[test]
+fn a_run_that_diverges_does_not_hide_the_others() {
+    let mut wild = group("wild", &[0.1, 0.1]);
+    wild.runs[0][1].val_loss = 1e33;
+    wild.runs[0][1].train_loss = f64::NAN;
+    let figure = figure(&[group("tame", &[0.4, 0.6]), wild], "both");
+    assert!(figure.note.ends_with("Losses above 100 are not drawn."), "{}", figure.note);
+    assert!(!figure.svg().contains("e33") && !figure.svg().contains("1e"), "{}", figure.svg());
+}
+
 fn pictures(table: &str) -> SweepPictures {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("table.csv");
     fs::write(&path, table).unwrap();
-    sweep_pictures(&read_table(&path).unwrap(), "s", folder.path())
+    sweep_pictures(&Table::read(&path).unwrap(), "s", folder.path())
 }
 
 #[test]
@@ -94,7 +106,7 @@ fn a_number_makes_an_axis_and_the_other_keys_make_series() {
     assert_eq!(names, ["shortcut=A", "shortcut=none"]);
     assert_eq!(parameter.panels.len(), 2);
     assert_eq!(parameter.panels[0].x.label, "train.lr (logarithmic)");
-    assert!(parameter.note.ends_with("Not shown: runs 1 diverged."), "{}", parameter.note);
+    assert!(parameter.note.ends_with("Not shown: 1 diverged."), "{}", parameter.note);
     assert!(curves.is_none() && cost.is_none(), "no run folders; every setting costs the same");
 }
 

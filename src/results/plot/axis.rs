@@ -163,12 +163,17 @@ impl Axis {
             }
         };
         let decades = (high / low).log10();
+        // Labels of many decades would stand on one another.
+        let every = (decades / 8.0).ceil().max(1.0) as i32;
         let numbered = |digit: u32| digit == 1 || decades < 4.0 && matches!(digit, 2 | 5);
         let mut ticks = Vec::new();
         for exponent in (low.log10().floor() as i32)..=(high.log10().ceil() as i32) {
             for digit in 1..10 {
                 let value = f64::from(digit) * 10f64.powi(exponent);
-                if value < low * (1.0 - 1e-9) || value > high * (1.0 + 1e-9) || decades > 8.0 && digit > 1 {
+                if value < low * (1.0 - 1e-9)
+                    || value > high * (1.0 + 1e-9)
+                    || decades > 8.0 && (digit > 1 || exponent % every != 0)
+                {
                     continue;
                 }
                 let label = if numbered(digit) { self.log_label(value, exponent) } else { String::new() };

@@ -1,11 +1,10 @@
 //! Finds everything in a results folder: runs, kept results, sweeps, further tables and pictures.
 
-use crate::results::curves::{read_epochs, read_table};
+use crate::results::collect::{CollectError, run_row};
 use crate::results::run_folder::RunError;
-use crate::results::summary::{flatten, read_summary};
 use crate::results::table::Table;
 use std::collections::BTreeMap;
-use std::fs::{self, File, TryLockError};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What a results folder holds.
@@ -57,9 +56,10 @@ impl Run {
         self.text(column).parse().ok().filter(|number: &f64| number.is_finite())
     }
 
-    /// Keys of the experiment and their values, without name and seed.
+    /// Keys of the experiment and their values, without name, seed and what others got.
     pub fn keys(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.columns.iter().filter(|(key, _)| key.contains('.')).map(|(key, value)| (key.as_str(), value.as_str()))
+        let is_key = |key: &str| key.contains('.') && !key.starts_with("expect.");
+        self.columns.iter().filter(move |(key, _)| is_key(key)).map(|(key, value)| (key.as_str(), value.as_str()))
     }
 }
 
@@ -83,12 +83,12 @@ fn enter(results: &Path, folder: &Path, depth: usize, found: &mut Found) {
         match run(folder) {
             Ok(run) if kept => found.kept.push(run),
             Ok(run) => found.runs.push(run),
-            Err(problem) => found.notes.push(problem),
+            Err(error) => found.notes.push(error.to_string()),
         }
         return;
     }
     if in_sweeps && folder.join("table.csv").is_file() {
-        match read_table(&folder.join("table.csv")) {
+        match Table::read(&folder.join("table.csv")) {
             Ok(table) => {
                 let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
                 found.sweeps.push(Sweep { name, folder: folder.to_owned(), table });
@@ -106,7 +106,7 @@ fn enter(results: &Path, folder: &Path, depth: usize, found: &mut Found) {
         match entry.file_type() {
             Ok(kind) if kind.is_dir() && !hidden && depth < DEEPEST => enter(results, &path, depth + 1, found),
             Ok(kind) if kind.is_file() && !hidden => match path.extension().and_then(|extension| extension.to_str()) {
-                Some("csv") => match read_table(&path) {
+                Some("csv") => match Table::read(&path) {
                     Ok(table) => shelf.tables.push((path, table)),
                     Err(error) => found.notes.push(error.to_string()),
                 },
@@ -122,39 +122,8 @@ fn enter(results: &Path, folder: &Path, depth: usize, found: &mut Found) {
 }
 
 /// Reads a run; one that goes on, or was killed, has no summary yet.
-fn run(folder: &Path) -> Result<Run, String> {
-    let mut columns = match read_summary(folder) {
-        Some(columns) => columns,
-        None => unfinished(folder)?,
-    };
-    let ended = columns.get("status").is_some_and(|status| status == "done" || status == "diverged");
-    if !ended && held(folder) {
-        columns.insert("status".to_owned(), "running".to_owned());
-    }
-    Ok(Run { folder: folder.to_owned(), columns })
-}
-
-/// What experiment and epochs tell of a run without summary.
-fn unfinished(folder: &Path) -> Result<BTreeMap<String, String>, String> {
-    let path = folder.join("experiment.toml");
-    let text = fs::read_to_string(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-    let table: toml::Table = text.parse().map_err(|error| format!("{}: {error}", path.display()))?;
-    let mut columns = Vec::new();
-    flatten("", &toml::Value::Table(table), &mut columns);
-    let mut columns: BTreeMap<String, String> = columns.into_iter().collect();
-    columns.insert("key".to_owned(), folder.file_name().unwrap_or_default().to_string_lossy().into_owned());
-    columns.insert("status".to_owned(), "interrupted".to_owned());
-    // Before the first epoch has ended there is no such file.
-    let rows = read_epochs(folder).unwrap_or_default();
-    columns.insert("epochs".to_owned(), rows.len().to_string());
-    if let Some(best) = rows.iter().max_by(|a, b| a.val_top1.total_cmp(&b.val_top1)) {
-        columns.insert("best_epoch".to_owned(), best.epoch.to_string());
-        columns.insert("val_top1".to_owned(), best.val_top1.to_string());
-    }
-    Ok(columns)
-}
-
-/// Whether a process works on the run.
-fn held(folder: &Path) -> bool {
-    File::open(folder.join(".lock")).is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
+fn run(folder: &Path) -> Result<Run, CollectError> {
+    let Table { columns, mut rows } = run_row(folder)?;
+    let row = rows.pop().unwrap_or_default();
+    Ok(Run { folder: folder.to_owned(), columns: columns.into_iter().zip(row).collect() })
 }

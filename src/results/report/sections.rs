@@ -228,16 +228,16 @@ fn picture(path: &Path, results: &Path, notes: &mut Vec<String>) -> Option<Pictu
 
 /// What there is, for the overview: name, number, class.
 pub fn counts(found: &Found) -> Vec<(String, usize, &'static str)> {
+    let ending = |count: usize| if count == 1 { "" } else { "s" };
     let mut counts = Vec::new();
     for status in ["running", "done", "interrupted", "diverged", "failed"] {
         let count = found.runs.iter().filter(|run| run.text("status") == status).count();
         if count > 0 {
-            counts.push((format!("runs {status}"), count, status_class(status)));
+            counts.push((format!("run{} {status}", ending(count)), count, status_class(status)));
         }
     }
-    let others = [("kept results", found.kept.len()), ("sweeps", found.sweeps.len())];
-    counts.extend(
-        others.into_iter().filter(|(_, count)| *count > 0).map(|(name, count)| (name.to_owned(), count, "status")),
-    );
+    let others = [("kept result", found.kept.len()), ("sweep", found.sweeps.len())];
+    let others = others.into_iter().filter(|(_, count)| *count > 0);
+    counts.extend(others.map(|(name, count)| (format!("{name}{}", ending(count)), count, "status")));
     counts
 }

@@ -66,7 +66,7 @@ fn runs_tell_what_sets_them_apart() {
     let settings: Vec<String> = found.runs.iter().map(|run| differences.setting(run)).collect();
     assert_eq!(settings, ["", "model.depth=14", "model.depth=8"]);
     let counts: Vec<(String, usize)> = sections::counts(&found).into_iter().map(|(name, n, _)| (name, n)).collect();
-    assert_eq!(counts, [("runs done".to_owned(), 2), ("runs diverged".to_owned(), 1)]);
+    assert_eq!(counts, [("runs done".to_owned(), 2), ("run diverged".to_owned(), 1)]);
 }
 
 /// A run that was killed has no summary; one that another process works on is running.

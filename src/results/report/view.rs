@@ -1,5 +1,6 @@
 //! What the page's template is filled with: tables of text, figures, commands.
 
+use crate::results::format;
 use crate::results::plot::Figure;
 use crate::results::table::Table;
 
@@ -99,19 +100,9 @@ fn is_number(text: &str) -> bool {
 /// Between groups of three digits: no line is broken there.
 const GROUP: char = '\u{202f}';
 
-/// 25557032 as 25 557 032; any other text as it is.
+/// A count in groups of three digits.
 pub fn grouped(digits: &str) -> String {
-    if !digits.chars().all(|c| c.is_ascii_digit()) {
-        return digits.to_owned();
-    }
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(GROUP);
-        }
-        text.push(digit);
-    }
-    text
+    format::grouped(digits, GROUP)
 }
 
 /// A fraction in per cent, with two digits.

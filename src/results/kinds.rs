@@ -1,4 +1,4 @@
-//! What a column is: a setting that was chosen, a result that came out, a circumstance.
+//! What a column of results is: a setting that was chosen, a result that came out, a circumstance.
 //!
 //! Strata's own columns are known. Those of foreign tables are judged by their names and cells: `val_acc` with numbers in
 //! it is a result, `optimizer` and whatever else is a setting.
@@ -59,9 +59,9 @@ const RESULTS: [&str; 28] = [
 ];
 
 /// Words that may follow: `acc_val`, `error rate`, `top 1`, `memory_mib`.
-const ENDINGS: [&str; 23] = [
-    "1", "5", "average", "avg", "best", "eval", "epoch", "final", "gib", "max", "mean", "mib", "min", "ms", "n", "pct",
-    "percent", "rate", "s", "std", "test", "train", "val",
+const ENDINGS: [&str; 25] = [
+    "1", "5", "average", "avg", "best", "eval", "epoch", "final", "gib", "high", "low", "max", "mean", "mib", "min",
+    "ms", "n", "pct", "percent", "rate", "s", "std", "test", "train", "val",
 ];
 
 /// Words of results that are better when they are lower.
@@ -99,7 +99,8 @@ fn kind(table: &Table, index: usize, name: &str) -> Kind {
         "params" | "macs" | "activations" => Kind::Cost,
         "epochs" => Kind::Epochs,
         "precision" => Kind::Precision,
-        "key" | "best_epoch" | "test_correct" | "test_total" | "seconds" | "device" | "git" | "started" => {
+        // `n` counts the runs of a line in tables of means.
+        "n" | "key" | "best_epoch" | "test_correct" | "test_total" | "seconds" | "device" | "git" | "started" => {
             Kind::Circumstance
         }
         _ if name.starts_with("expect.") => Kind::Expected,
