@@ -39,7 +39,13 @@ fn main() {
     };
     for (name, flags) in sets {
         let mut build = cc::Build::new();
-        build.cpp(true).std("c++20").opt_level(3).warnings(false).define("STRATA_ISA", name);
+        build
+            .cpp(true)
+            .std("c++20")
+            .opt_level(3)
+            .warnings(false)
+            .flag_if_supported("-Wno-psabi")
+            .define("STRATA_ISA", name);
         flags.iter().for_each(|flag| _ = build.flag(flag));
         build.file("src/torch/kernels/kernels.cpp").compile(&format!("strata_kernels_{name}"));
     }

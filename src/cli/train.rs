@@ -19,6 +19,9 @@ pub struct Train {
     /// Run again what is finished
     #[arg(long)]
     force: bool,
+    /// On a GPU, launch the kernels of a step as one recording, for small networks. Never run on a GPU yet
+    #[arg(long)]
+    cuda_graphs: bool,
     /// For `strata sweep`: events on standard output; stop when standard input closes
     #[arg(long, hide = true)]
     events: bool,
@@ -32,6 +35,7 @@ pub fn run(command: &Train, shared: &Shared) -> Result<Done> {
         cache: data::cache_dir()?,
         device: shared.device()?,
         force: command.force,
+        graphs: command.cuda_graphs,
     };
     interrupt::install()?;
     if command.events {

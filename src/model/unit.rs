@@ -89,7 +89,7 @@ impl Own {
             return Some(Own::Depthwise([kernel.h as i64, kernel.w as i64], moves));
         }
         // Products take the outputs in pairs; an odd number of inputs is filled up.
-        (conv.groups == 1 && conv.width % 2 == 0 && kernel.h * kernel.w < 256).then_some(Own::Products(moves))
+        (conv.groups == 1 && conv.width.is_multiple_of(2) && kernel.h * kernel.w < 256).then_some(Own::Products(moves))
     }
 }
 

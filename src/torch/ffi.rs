@@ -24,6 +24,10 @@ pub(super) struct AutocastState {
     pub cache: i32,
 }
 
+/// `StrataGraph` in `shim.cpp`.
+#[repr(C)]
+pub(super) struct GraphHandle(());
+
 unsafe extern "C" {
     fn strata_free_text(text: *mut c_char);
 
@@ -83,6 +87,11 @@ unsafe extern "C" {
 
     pub(super) fn strata_rng_state(device: c_int, out: *mut *mut C_tensor) -> ErrorText;
     pub(super) fn strata_set_rng_state(device: c_int, state: *const C_tensor) -> ErrorText;
+
+    pub(super) fn strata_graph_begin(device: c_int, out: *mut *mut GraphHandle) -> ErrorText;
+    pub(super) fn strata_graph_end(graph: *mut GraphHandle) -> ErrorText;
+    pub(super) fn strata_graph_replay(graph: *mut GraphHandle) -> ErrorText;
+    pub(super) fn strata_graph_free(graph: *mut GraphHandle);
 
     pub(super) fn strata_keep_memory();
     pub(super) fn strata_dlopen(path: *const c_char) -> ErrorText;

@@ -9,6 +9,7 @@
 //! | `kernels/`, `shim_fused.h`, `shim_conv.h`, `shim_norm.h`, `shim_pool.h`, [`fused`] | operations fused forward and backward |
 //! | [`optim`] | fused optimizer steps, moving averages |
 //! | [`grad`] | reading, clearing, clipping and checking gradients |
+//! | [`Graph`] | kernels of a GPU recorded and launched at once |
 //! | [`cuda`] | CUDA found at run time, in a program that starts without it |
 //! | [`context`] | process-wide switches, versions, random number state, memory, synchronization |
 //!
@@ -25,6 +26,7 @@ mod error;
 mod ffi;
 pub mod fused;
 pub mod grad;
+mod graph;
 mod memory_format;
 pub mod optim;
 mod profile;
@@ -36,6 +38,7 @@ pub use context::{
 };
 pub use error::{Result, TorchError, catch, first_line};
 pub use grad::{all_finite, clip_grad_norm, grads, zero_grad};
+pub use graph::Graph;
 pub use memory_format::{channels_last, contiguous, is_channels_last, set_channels_last};
 pub use optim::{Adam, RmsProp, Sgd, ema_update, fused_adam, fused_adamw, fused_sgd, rmsprop};
 pub use profile::{OpTime, Profile};

@@ -11,6 +11,8 @@
 #include <ATen/ATen.h>
 #include <ATen/Context.h>
 #include <ATen/DeviceAccelerator.h>
+#include <ATen/accelerator/Graph.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
 #include <ATen/Version.h>
 #include <ATen/autocast_mode.h>
 #include <torch/headeronly/version.h>
@@ -233,6 +235,44 @@ void strata_keep_memory() {
   mallopt(M_TOP_PAD, 64 << 20);
 #endif
 }
+
+// ---- graphs of kernels ----------------------------------------------------------------------------------------------
+
+// Capturing wants a stream of its own; replaying does not.
+struct StrataGraph {
+  at::accelerator::Graph graph;
+  std::optional<c10::Stream> before;
+};
+
+char* strata_graph_begin(int device, StrataGraph** out) {
+  return guarded([&] {
+    const auto where = device_of(device);
+    auto graph = std::make_unique<StrataGraph>();
+    at::accelerator::synchronizeDevice(where.index());
+    graph->before = at::accelerator::getCurrentStream(where.index());
+    at::accelerator::setCurrentStream(c10::impl::VirtualGuardImpl(where.type()).getStreamFromGlobalPool(where));
+    try {
+      graph->graph.capture_begin();
+    } catch (...) {
+      at::accelerator::setCurrentStream(*graph->before);
+      throw;
+    }
+    *out = graph.release();
+  });
+}
+
+char* strata_graph_end(StrataGraph* graph) {
+  return guarded([&] {
+    graph->graph.capture_end();
+    at::accelerator::setCurrentStream(*graph->before);
+  });
+}
+
+char* strata_graph_replay(StrataGraph* graph) {
+  return guarded([&] { graph->graph.replay(); });
+}
+
+void strata_graph_free(StrataGraph* graph) { delete graph; }
 
 // ---- global switches ------------------------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ use super::checkpoint::Position;
 use super::evaluate::tensors;
 use super::metrics::cross_entropy;
 use super::optimizer::Stepper;
+use super::recorder::Recorder;
 use super::run::TrainError;
 use super::schedule::learning_rate;
 use super::{Observer, StepReport, interrupt};
@@ -15,6 +16,7 @@ use crate::random;
 use crate::torch::{Autocast, TorchError, catch};
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
+use tch::Tensor;
 
 /// What the steps of a run work on.
 pub struct Trainer<'a> {
@@ -24,6 +26,8 @@ pub struct Trainer<'a> {
     pub model: &'a Model,
     pub stepper: Stepper,
     pub average: Option<Average>,
+    /// Only for GPUs, and only where it was asked for.
+    pub recorder: Option<Recorder>,
 }
 
 /// How an epoch ended.
@@ -95,32 +99,68 @@ impl Trainer<'_> {
 
     fn step(&mut self, position: &mut Position, batch: &Batch) -> Result<f64, TorchError> {
         let Experiment { seed, train, .. } = self.experiment;
-        let device = self.model.device();
-        let (pixels, labels) = tensors(batch, device);
+        let (pixels, labels) = tensors(batch, self.model.device());
         // Dropout and stochastic depth draw from here on; a resumed run draws the same.
         tch::manual_seed(random::key(*seed, "step", &[position.step]) as i64);
-        let outputs = {
-            let _autocast = Autocast::bf16_if(train.precision == Precision::Bf16, device);
-            self.model.forward(&pixels, true)
-        };
-        let main = cross_entropy(&outputs.logits, &labels, train.label_smoothing);
-        let loss = outputs.aux.iter().fold(main.shallow_clone(), |sum, (logits, weight)| {
-            sum + cross_entropy(logits, &labels, train.label_smoothing) * *weight
-        });
-        let value = loss.double_value(&[]);
+        let pass = self.pass(&pixels, &labels)?;
+        let value = pass.loss.double_value(&[]);
         if !value.is_finite() {
             return Ok(value);
         }
-        loss.backward();
+        if !pass.has_gradients {
+            pass.loss.backward();
+        }
         if train.clip_norm > 0.0 {
             self.stepper.clip(train.clip_norm)?;
         }
         let rate = self.rate(position.step);
         self.stepper.step(rate)?;
+        if !pass.has_gradients {
+            self.stepper.drop_gradients()?;
+        }
         if let Some(average) = &self.average {
             average.update(position.step)?;
         }
-        position.sums.add(main.double_value(&[]), &outputs.logits, &labels);
+        position.sums.add(pass.main.double_value(&[]), &pass.logits, &labels);
         Ok(value)
     }
+
+    /// Forward pass and losses; by a recording of them and of the backward pass where there is one.
+    fn pass(&mut self, pixels: &Tensor, labels: &Tensor) -> Result<Pass, TorchError> {
+        let Some(recorder) = &mut self.recorder else {
+            return Ok(pass(self.experiment, self.model, pixels, labels));
+        };
+        let recorded = recorder.pass(self.experiment, self.model, pixels, labels)?;
+        match recorded {
+            Some(pass) => Ok(pass),
+            None => {
+                self.stepper.drop_gradients()?;
+                Ok(pass(self.experiment, self.model, pixels, labels))
+            }
+        }
+    }
+}
+
+/// What a step computes before the optimizer: `main` is the loss of the network's own head, `loss` that with the auxiliary
+/// heads'.
+pub struct Pass {
+    pub loss: Tensor,
+    pub main: Tensor,
+    pub logits: Tensor,
+    /// The backward pass is done.
+    pub has_gradients: bool,
+}
+
+/// The forward pass and the losses.
+pub fn pass(experiment: &Experiment, model: &Model, pixels: &Tensor, labels: &Tensor) -> Pass {
+    let train = &experiment.train;
+    let outputs = {
+        let _autocast = Autocast::bf16_if(train.precision == Precision::Bf16, model.device());
+        model.forward(pixels, true)
+    };
+    let main = cross_entropy(&outputs.logits, labels, train.label_smoothing);
+    let loss = outputs.aux.iter().fold(main.shallow_clone(), |sum, (logits, weight)| {
+        sum + cross_entropy(logits, labels, train.label_smoothing) * *weight
+    });
+    Pass { loss, main, logits: outputs.logits, has_gradients: false }
 }

@@ -11,8 +11,17 @@ use tch::{Device, Tensor};
 /// A batch's pixels and labels on the model's device: `[N, C, H, W]` floats and `[N]` integers.
 pub fn tensors(batch: &Batch, device: Device) -> (Tensor, Tensor) {
     let shape = batch.shape.map(|side| side as i64);
-    let images = Tensor::from_slice(&batch.pixels).view(shape).to_device(device);
-    (images, Tensor::from_slice(&batch.labels).to_device(device))
+    let images = Tensor::from_slice(&batch.pixels).view(shape);
+    (on_device(images, device), on_device(Tensor::from_slice(&batch.labels), device))
+}
+
+/// A GPU copies from pinned memory by itself while the processor goes on. Never run on one yet.
+fn on_device(host: Tensor, device: Device) -> Tensor {
+    if !device.is_cuda() {
+        return host.to_device(device);
+    }
+    let kind = host.kind();
+    host.pin_memory(device).to_device_(device, kind, true, false)
 }
 
 /// Calls `f` with the logits and labels of each batch of `images`, in order.

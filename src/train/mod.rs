@@ -8,6 +8,7 @@ mod evaluate;
 pub mod interrupt;
 mod metrics;
 mod optimizer;
+mod recorder;
 mod run;
 mod schedule;
 

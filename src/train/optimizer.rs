@@ -54,7 +54,7 @@ impl Stepper {
         torch::clip_grad_norm(&torch::grads(&self.all_params()), max_norm)
     }
 
-    /// One step with the gradients that the parameters have; the gradients are dropped.
+    /// One step with the gradients that the parameters have.
     pub fn step(&mut self, lr: f64) -> Result<(), TorchError> {
         let first = self.steps == 0;
         self.steps += 1;
@@ -81,9 +81,13 @@ impl Stepper {
                     torch::rmsprop(params, &grads, buffer(0), buffer(1), &rmsprop)?;
                 }
             }
-            torch::zero_grad(params)?;
         }
         Ok(())
+    }
+
+    /// Makes the gradients undefined: the next backward pass stores its own.
+    pub fn drop_gradients(&self) -> Result<(), TorchError> {
+        self.groups.iter().try_for_each(|group| torch::zero_grad(&group.params))
     }
 
     /// The buffers under `<parameter>:<buffer>`.

@@ -6,6 +6,7 @@ use super::epoch::{EpochEnd, Trainer};
 use super::evaluate::evaluate;
 use super::metrics::Sums;
 use super::optimizer::Stepper;
+use super::recorder::Recorder;
 use super::{Observer, Started};
 use crate::config::{Experiment, Precision};
 use crate::data::{self, DataError, Images, Normalise};
@@ -26,6 +27,8 @@ pub struct RunOptions {
     pub device: Device,
     /// Run again what is finished.
     pub force: bool,
+    /// On a GPU, record a step once and launch the recording. Never run on one yet.
+    pub graphs: bool,
 }
 
 /// How a run ended, or that there was nothing to do.
@@ -209,7 +212,9 @@ impl Session<'_> {
         let seconds_before = position.seconds;
 
         let (images, normalise) = (&splits.train, &splits.normalise);
-        let mut trainer = Trainer { experiment, images, normalise, model: &model, stepper, average };
+        let wanted = self.options.graphs && self.options.device.is_cuda();
+        let recorder = if wanted { Recorder::new(experiment) } else { None };
+        let mut trainer = Trainer { experiment, images, normalise, model: &model, stepper, average, recorder };
         let cost = experiment.network.cost();
         observer.started(&Started {
             name: experiment.name.clone(),

@@ -93,7 +93,7 @@ impl Subject {
         let Subject { experiment, images, normalise, model, .. } = self;
         let stepper = Stepper::new(&experiment.train, model.trainable());
         let average = (experiment.train.ema > 0.0).then(|| Average::new(model, experiment.train.ema));
-        let trainer = Trainer { experiment, images, normalise, model, stepper, average };
+        let trainer = Trainer { experiment, images, normalise, model, stepper, average, recorder: None };
         Bench { trainer, position: Position::default(), rounds_of: self.rounds_of }
     }
 }
