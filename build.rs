@@ -23,11 +23,14 @@ fn main() {
         .cpp(true)
         .std("c++20")
         .opt_level(2)
+        .flag("-fopenmp") // or libtorch's parallel loops, which are templates, run on one thread
         .warnings(false)
         .include(&include)
         .include(include.join("torch/csrc/api/include"))
         .file(shim)
         .compile("strata_shim");
+    // The same library that libtorch uses: there is one pool of threads.
+    println!("cargo:rustc-link-lib=dylib=gomp");
     // The loops over memory once for each instruction set; which one runs is decided at run time.
     let sets: [(&str, &[&str]); 3] = match env::var("CARGO_CFG_TARGET_ARCH").as_deref() {
         Ok("x86_64") => [
