@@ -2,12 +2,13 @@
 
 use super::average::Average;
 use super::checkpoint::Position;
+use super::divergence::Divergence;
 use super::evaluate::tensors;
 use super::metrics::cross_entropy;
 use super::optimizer::Stepper;
 use super::run::TrainError;
 use super::schedule::learning_rate;
-use super::{Observer, StepReport, interrupt};
+use super::{Observer, StepReport, faults, interrupt};
 use crate::config::{Experiment, Precision};
 use crate::data::{self, Batch, Images, Normalise};
 use crate::model::Model;
@@ -33,10 +34,8 @@ pub enum EpochEnd {
         images: usize,
     },
     Interrupted,
-    /// The loss of this step was not finite.
-    Diverged {
-        loss: f64,
-    },
+    /// The loss or the gradients of this step were not finite.
+    Diverged(Divergence),
 }
 
 impl Trainer<'_> {
@@ -57,9 +56,8 @@ impl Trainer<'_> {
         let (mut waited, mut left) = (Duration::ZERO, start);
         let step = |_, batch: &Batch| -> Result<_, TrainError> {
             waited += left.elapsed();
-            let loss = self.step(position, batch)?;
-            if !loss.is_finite() {
-                return Ok(ControlFlow::Break(EpochEnd::Diverged { loss }));
+            if let Some(divergence) = self.step(position, batch)? {
+                return Ok(ControlFlow::Break(EpochEnd::Diverged(divergence)));
             }
             position.batch += 1;
             position.step += 1;
@@ -93,7 +91,8 @@ impl Trainer<'_> {
         learning_rate(&self.experiment.train, step, self.batches() as u64)
     }
 
-    fn step(&mut self, position: &mut Position, batch: &Batch) -> Result<f64, TorchError> {
+    fn step(&mut self, position: &mut Position, batch: &Batch) -> Result<Option<Divergence>, TorchError> {
+        let fault = faults::step(position.step)?;
         let Experiment { seed, train, .. } = self.experiment;
         let device = self.model.device();
         let (pixels, labels) = tensors(batch, device);
@@ -108,12 +107,14 @@ impl Trainer<'_> {
             sum + cross_entropy(logits, &labels, train.label_smoothing) * *weight
         });
         let value = loss.double_value(&[]);
+        let number = position.step + 1;
         if !value.is_finite() {
-            return Ok(value);
+            return Ok(Some(Divergence::of_loss(value, number, self.experiment, self.model, batch)));
         }
         loss.backward();
-        if train.clip_norm > 0.0 {
-            self.stepper.clip(train.clip_norm)?;
+        faults::spoil(fault, self.model);
+        if train.clip_norm > 0.0 && !self.stepper.clip(train.clip_norm)?.is_finite() {
+            return Ok(Some(Divergence::of_gradients(number, &self.model.trainable())));
         }
         let rate = self.rate(position.step);
         self.stepper.step(rate)?;
@@ -121,6 +122,6 @@ impl Trainer<'_> {
             average.update(position.step)?;
         }
         position.sums.add(main.double_value(&[]), &outputs.logits, &labels);
-        Ok(value)
+        Ok(None)
     }
 }

@@ -8,4 +8,5 @@ mod place;
 mod report;
 mod resume;
 mod sweep;
+mod torture;
 mod train;
