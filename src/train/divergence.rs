@@ -115,6 +115,7 @@ mod tests {
     const FILE: &str = r#"
 [data]
 dataset = "synthetic"
+validation = 100
 [model]
 input = [1, 8, 8]
 rows = [

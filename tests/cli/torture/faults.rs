@@ -88,7 +88,7 @@ fn sweep_with(fault: &str) -> (Place, Ran) {
     let place = Place::new();
     let points = "[sweep]\ntrain.epochs = [2, 1]\n";
     place.file("grid.toml", format!("{}{points}", Recipe::named("dropout").experiment(1).replace("epochs = 1\n", "")));
-    let ran = with_fault(&place, &["sweep", "grid.toml"], fault);
+    let ran = with_fault(&place, &["sweep", "grid.toml", "--retries", "0"], fault);
     (place, ran)
 }
 
