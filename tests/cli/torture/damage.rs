@@ -43,7 +43,7 @@ impl Stopped {
         let ran = self.place.strata(&["train", "adamw-ema.toml"]);
         let name = file.rsplit('/').next().unwrap();
         // A checksum that was changed blames the file that it is of.
-        let blamed = if name == "position.json" { "checkpoint/step-" } else { name };
+        let blamed = if name == "position.json" { "results/runs" } else { name };
         assert!(plain(&ran.err) && ran.err.contains(blamed), "{told}: {}", ran.err);
         if ran.code == Some(0) {
             assert!(ran.err.contains("the checkpoint before it is used"), "{told}: {}", ran.err);
@@ -99,7 +99,7 @@ fn damage_at_any_place_is_noticed() {
 #[test]
 #[ignore = "long: make torture"]
 fn long_damage() {
-    let rows = damage_all(40);
+    let rows = damage_all(30);
     let header = ["file", "cut or changed", "noticed, gone on to the equal result", "noticed, refused (needs --force)"];
     print_table(&header, &rows);
     println!("  wrong results: none");
