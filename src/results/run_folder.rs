@@ -229,8 +229,9 @@ impl RunFolder {
     /// When the file cannot be read or written, or lacks one of those rows.
     pub fn keep_epochs(&self, epochs: usize) -> Result<(), RunError> {
         let path = self.file("epochs.csv");
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => text,
+        // Whatever bytes stand behind the rows that are kept, they go.
+        let text = match fs::read(&path) {
+            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
             Err(error) if error.kind() == io::ErrorKind::NotFound && epochs == 0 => return Ok(()),
             Err(error) => return Err(RunError::io("read", &path)(error)),
         };

@@ -1,7 +1,7 @@
 //! Checkpoints and tables that are cut or changed: noticed, and the checkpoint before them used, or an error that says so.
 
 use super::recipes::Recipe;
-use super::{Place, Whole, plain, print_table};
+use super::{Place, Whole, kills_asked, plain, print_table};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -99,7 +99,7 @@ fn damage_at_any_place_is_noticed() {
 #[test]
 #[ignore = "long: make torture"]
 fn long_damage() {
-    let rows = damage_all(30);
+    let rows = damage_all(kills_asked() / 2);
     let header = ["file", "cut or changed", "noticed, gone on to the equal result", "noticed, refused (needs --force)"];
     print_table(&header, &rows);
     println!("  wrong results: none");
