@@ -5,7 +5,7 @@ STRATA = target/release/strata
 CARGO_FLAGS = --release --locked
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build experiment sweep compare report tables test lint bench bench-peers bench-parts clean
+.PHONY: help setup build experiment sweep compare report tables test lint bench bench-peers bench-parts torture clean
 
 help: ## list the targets
 	@echo "Strata: experiments on deep convolutional architectures. Targets:"
@@ -36,6 +36,9 @@ report: build ## results/report.html: one page of all results, for any browser
 
 test: setup ## the whole test suite
 	@cargo test $(CARGO_FLAGS)
+
+torture: setup ## kills, faults and damage by the hundred, with tables: docs/reliability.md; KILLS=50 a recipe
+	@STRATA_KILLS=$(KILLS) cargo test $(CARGO_FLAGS) --test cli torture -- --ignored --nocapture --test-threads 1
 
 lint: setup ## format and clippy, warnings as errors
 	@cargo fmt --check

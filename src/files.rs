@@ -1,7 +1,8 @@
 //! Files that are there whole or not at all.
 
+use crate::fault;
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 
 /// Writes a file so that a kill at any moment leaves the old one or the new one: temporary file, sync, rename, sync.
@@ -10,12 +11,14 @@ use std::path::Path;
 /// As the file system says; the old file is then untouched.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fault::before("make", path)?;
     let mut temporary = tempfile::NamedTempFile::new_in(folder)?;
-    temporary.write_all(bytes)?;
+    fault::write_all(&mut temporary, bytes, path)?;
     temporary.as_file().sync_all()?;
     // tempfile makes files for their owner alone; a result is for everyone that the umask lets see it.
     #[cfg(unix)]
     set_usual_permissions(temporary.as_file())?;
+    fault::before("rename", path)?;
     temporary.persist(path).map_err(|error| error.error)?;
     sync_folder(folder)
 }
@@ -31,7 +34,42 @@ fn set_usual_permissions(file: &File) -> io::Result<()> {
 /// # Errors
 /// As the file system says.
 pub fn sync_folder(folder: &Path) -> io::Result<()> {
+    fault::before("sync", folder)?;
     File::open(folder)?.sync_all()
+}
+
+/// Makes a folder and those above it.
+///
+/// # Errors
+/// As the file system says.
+pub fn make_folder(folder: &Path) -> io::Result<()> {
+    fault::before("make", folder)?;
+    fs::create_dir_all(folder)
+}
+
+/// Removes a folder and what is in it.
+///
+/// # Errors
+/// As the file system says; part of it may then be gone.
+pub fn remove_folder(folder: &Path) -> io::Result<()> {
+    fault::before("remove", folder)?;
+    fs::remove_dir_all(folder)
+}
+
+/// Points a symbolic link to a target in its own folder: a new link is renamed over the old one, which happens at once or
+/// not at all.
+///
+/// # Errors
+/// As the file system says; the old link is then untouched.
+pub fn point_link(link: &Path, target: &str) -> io::Result<()> {
+    let folder = link.parent().unwrap_or(Path::new("."));
+    let fresh = folder.join(format!(".{}.new", link.file_name().unwrap_or_default().to_string_lossy()));
+    let _ = fs::remove_file(&fresh);
+    fault::before("link", &fresh)?;
+    std::os::unix::fs::symlink(target, &fresh)?;
+    fault::before("rename", link)?;
+    fs::rename(&fresh, link)?;
+    sync_folder(folder)
 }
 
 /// Appends to a file and makes it last.
@@ -40,7 +78,8 @@ pub fn sync_folder(folder: &Path) -> io::Result<()> {
 /// As the file system says.
 pub fn append_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = fs::OpenOptions::new().create(true).append(true).open(path)?;
-    file.write_all(bytes)?;
+    fault::write_all(&mut file, bytes, path)?;
+    fault::before("sync", path)?;
     file.sync_data()
 }
 

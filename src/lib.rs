@@ -7,6 +7,7 @@
 pub mod arch;
 pub mod config;
 pub mod data;
+pub mod fault;
 pub mod files;
 pub mod model;
 pub mod random;

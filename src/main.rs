@@ -18,6 +18,10 @@ fn main() -> ExitCode {
     strata::torch::keep_memory();
     arguments.shared.start_logging();
     let shared = &arguments.shared;
+    if let Err(error) = strata::fault::arm() {
+        eprintln!("error: {error}");
+        return ExitCode::from(cli::BAD_INPUT);
+    }
     let result = match &arguments.command {
         Command::Train(command) => cli::train::run(command, shared),
         Command::Sweep(command) => cli::sweep::run(command, shared),

@@ -271,5 +271,8 @@ fn is_bad_input(error: &anyhow::Error) -> bool {
         || error.is::<CollectError>()
         || error.is::<CompareError>()
         || error.is::<CheckpointError>()
-        || matches!(error.downcast_ref(), Some(TrainError::Data(_) | TrainError::Folder(_)))
+        || matches!(
+            error.downcast_ref(),
+            Some(TrainError::Data(_) | TrainError::Folder(_) | TrainError::DataChanged { .. })
+        )
 }

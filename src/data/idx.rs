@@ -71,4 +71,63 @@ mod tests {
         lying.extend([0xff; 12]);
         assert!(read_bytes::<3>(&lying).unwrap_err().contains("0 bytes follow"));
     }
+
+    /// Each broken file of the corpus with its exact message; `STRATA_BLESS=1` writes them anew.
+    #[test]
+    fn broken_files_get_their_message() {
+        let head = |rank: u8, sizes: &[u32]| {
+            let mut bytes = vec![0, 0, 8, rank];
+            sizes.iter().for_each(|size| bytes.extend(size.to_be_bytes()));
+            bytes
+        };
+        let with = |mut head: Vec<u8>, body: usize| {
+            head.resize(head.len() + body, 7);
+            head
+        };
+        let mut little = vec![0, 0, 8, 3];
+        [2u32, 2, 2].iter().for_each(|size| little.extend(size.to_le_bytes()));
+        let kind = |kind: u8, body| with([&[0, 0, kind, 3][..], &head(3, &[2, 2, 2])[4..]].concat(), body);
+        let cases: Vec<(&str, Vec<u8>)> = vec![
+            ("empty", vec![]),
+            ("one byte", vec![0]),
+            ("magic only", vec![0, 0, 8, 3]),
+            ("header cut", head(3, &[2, 2])),
+            ("header alone", head(3, &[2, 2, 2])),
+            ("body short by one", with(head(3, &[2, 2, 2]), 7)),
+            ("body long by one", with(head(3, &[2, 2, 2]), 9)),
+            ("two dimensions", with(head(2, &[2, 4, 0]), 8)),
+            ("four dimensions", with(head(4, &[2, 2, 2, 1]), 8)),
+            ("no dimensions", with(head(0, &[]), 20)),
+            ("255 dimensions", with(head(255, &[2, 2, 2]), 8)),
+            ("signed bytes", kind(9, 8)),
+            ("shorts", kind(0x0b, 16)),
+            ("integers", kind(0x0c, 32)),
+            ("floats", kind(0x0d, 32)),
+            ("doubles", kind(0x0e, 64)),
+            ("little endian", with(little, 8)),
+            ("gigabytes promised", with(head(3, &[u32::MAX, 1, 1]), 8)),
+            ("exabytes promised", with(head(3, &[u32::MAX, u32::MAX, 1]), 8)),
+            ("product past 64 bits", with(head(3, &[u32::MAX, u32::MAX, u32::MAX]), 8)),
+            ("product that wraps to 0", head(3, &[1 << 31, 1 << 31, 4])),
+            ("zero images of much", with(head(3, &[0, 2, 2]), 8)),
+            ("gzip", with(vec![0x1f, 0x8b, 8, 0], 60)),
+            ("html", b"<html><body>404 Not Found</body></html>".to_vec()),
+            ("zeros", vec![0; 64]),
+        ];
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x-ubyte");
+        let mut messages = String::new();
+        for (name, bytes) in cases {
+            std::fs::write(&path, bytes).unwrap();
+            let message =
+                read::<3>(&path, "fashion-mnist").map_or_else(|error| error.to_string(), |_| "NOT REFUSED".to_owned());
+            messages += &format!("{name}: {}\n", message.replace(&path.display().to_string(), "x-ubyte"));
+        }
+        if std::env::var_os("STRATA_BLESS").is_some() {
+            std::fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/corpus/idx.txt"), &messages).unwrap();
+        }
+        let expected = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/corpus/idx.txt"));
+        assert_eq!(messages, expected.unwrap_or_default());
+        assert!(!messages.contains("NOT REFUSED"), "{messages}");
+    }
 }

@@ -102,6 +102,26 @@ impl Images {
         Picture::read(&path, "replace this file, or remove it and run `strata fetch` with --from again")
     }
 
+    /// Feeds a hash with the shape, the labels and the pixels; of files with their names, for reading a million of them
+    /// would take longer than many runs.
+    pub(super) fn digest(&self, mut feed: impl FnMut(&[u8])) {
+        for number in self.shape.iter().chain([&self.len()]) {
+            feed(&(*number as u64).to_le_bytes());
+        }
+        self.labels.iter().for_each(|label| feed(&label.to_le_bytes()));
+        let range = self.first..self.first + self.len();
+        match &self.store {
+            Store::Memory(pixels) => {
+                let size = self.shape.iter().product::<usize>();
+                feed(pixels.get(range.start * size..range.end * size).unwrap_or_default());
+            }
+            Store::Files(files) => files.paths.get(range).unwrap_or_default().iter().for_each(|path| {
+                feed(path.as_bytes());
+                feed(&[0]);
+            }),
+        }
+    }
+
     /// The images in `range`, as far as there are so many.
     pub fn slice(&self, range: Range<usize>) -> Images {
         let end = range.end.min(self.len());

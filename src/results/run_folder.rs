@@ -3,9 +3,10 @@
 use super::format::{accuracy, significant};
 use super::table::TableError;
 use crate::config::Experiment;
-use crate::files::{append_synced, write_whole};
+use crate::fault;
+use crate::files::{append_synced, make_folder, write_whole};
 use std::fs::{self, File, TryLockError};
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 
 /// Why a run folder cannot be used.
@@ -140,7 +141,7 @@ impl RunFolder {
     /// When the folder cannot be made or written, or another process holds it.
     pub fn open(results: &Path, experiment: &Experiment) -> Result<RunFolder, RunError> {
         let path = RunFolder::place(results, experiment);
-        fs::create_dir_all(&path).map_err(RunError::io("make", &path))?;
+        make_folder(&path).map_err(RunError::io("make", &path))?;
         let lock_path = path.join(".lock");
         let mut lock = fs::OpenOptions::new()
             .create(true)
@@ -165,7 +166,8 @@ impl RunFolder {
             Err(TryLockError::Error(error)) => return Err(RunError::io("lock", &lock_path)(error)),
         }
         let name = format!("process {}", std::process::id());
-        let written = lock.set_len(0).and_then(|()| lock.rewind()).and_then(|()| lock.write_all(name.as_bytes()));
+        let written = lock.set_len(0).and_then(|()| lock.rewind());
+        let written = written.and_then(|()| fault::write_all(&mut lock, name.as_bytes(), &lock_path));
         written.map_err(RunError::io("write", &lock_path))?;
         // Whoever holds the lock is alone: temporary files that lie here were left by a process that was killed.
         for entry in fs::read_dir(&path).into_iter().flatten().flatten() {
@@ -230,8 +232,9 @@ impl RunFolder {
     /// When the file cannot be read or written, or lacks one of those rows.
     pub fn keep_epochs(&self, epochs: usize) -> Result<(), RunError> {
         let path = self.file("epochs.csv");
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => text,
+        // Whatever bytes stand behind the rows that are kept, they go.
+        let text = match fs::read(&path) {
+            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
             Err(error) if error.kind() == io::ErrorKind::NotFound && epochs == 0 => return Ok(()),
             Err(error) => return Err(RunError::io("read", &path)(error)),
         };

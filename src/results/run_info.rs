@@ -16,6 +16,8 @@ pub struct RunInfo {
     pub threads: i64,
     /// What the dataset calls itself: a copy that differs from the published files says so.
     pub dataset: String,
+    /// By what the data is known again when the run goes on.
+    pub data: String,
     /// Commit of the folder that the program was started in; empty outside a repository.
     pub git: String,
     pub dirty: bool,
@@ -27,8 +29,8 @@ pub struct RunInfo {
 }
 
 impl RunInfo {
-    /// What can be known before the run; `device` and `precision` as in the summary.
-    pub fn new(device: &str, precision: &str, dataset: &str) -> RunInfo {
+    /// What can be known before the run; `device` and `precision` as in the summary, `data` a fingerprint.
+    pub fn new(device: &str, precision: &str, dataset: &str, data: &str) -> RunInfo {
         let git = |arguments: &[&str]| {
             let output = Command::new("git").args(arguments).output().ok().filter(|output| output.status.success())?;
             Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
@@ -43,6 +45,7 @@ impl RunInfo {
             precision: precision.to_owned(),
             threads: i64::from(tch::get_num_threads()),
             dataset: dataset.to_owned(),
+            data: data.to_owned(),
             git: git(&["rev-parse", "--short=12", "HEAD"]).unwrap_or_default(),
             dirty: git(&["status", "--porcelain", "--untracked-files=no"]).is_some_and(|changes| !changes.is_empty()),
             command: std::env::args().collect(),
@@ -55,6 +58,12 @@ impl RunInfo {
     /// The commit, with a mark where the tree has changes.
     pub fn git_mark(&self) -> String {
         if self.dirty { format!("{}-dirty", self.git) } else { self.git.clone() }
+    }
+
+    /// The fingerprint of the data that a `run.json` tells; `None` where there is none to be read.
+    pub fn data_of(json: &str) -> Option<String> {
+        let info: serde_json::Value = serde_json::from_str(json).ok()?;
+        info.get("data")?.as_str().map(str::to_owned)
     }
 
     pub fn to_json(&self) -> String {

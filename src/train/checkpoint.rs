@@ -7,7 +7,7 @@
 use super::average::Average;
 use super::metrics::Sums;
 use super::optimizer::Stepper;
-use crate::files::{sync_folder, write_whole};
+use crate::files::{make_folder, point_link, remove_folder, write_whole};
 use crate::model::{Model, WeightsError, read_tensors, write_tensors};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -142,9 +142,9 @@ impl Checkpoints {
         let folder = self.folder.join(&name);
         // A folder of that name that no link points to is what a kill left of an attempt.
         if folder.exists() && self.target("last").as_deref() != Some(name.as_str()) {
-            fs::remove_dir_all(&folder).map_err(CheckpointError::io("remove", &folder))?;
+            remove_folder(&folder).map_err(CheckpointError::io("remove", &folder))?;
         }
-        fs::create_dir_all(&folder).map_err(CheckpointError::io("make", &folder))?;
+        make_folder(&folder).map_err(CheckpointError::io("make", &folder))?;
         write_tensors(&folder.join(WEIGHTS), &model.named_tensors())?;
         write_tensors(&folder.join(OPTIMIZER), &stepper.state())?;
         let mut files = vec![WEIGHTS, OPTIMIZER];
@@ -175,14 +175,9 @@ impl Checkpoints {
         Ok(())
     }
 
-    /// Points a link to a folder: a new link is renamed over the old one, which happens at once or not at all.
     fn link(&self, link: &str, target: &str) -> Result<(), CheckpointError> {
         let path = self.folder.join(link);
-        let fresh = self.folder.join(format!(".{link}.new"));
-        let _ = fs::remove_file(&fresh);
-        std::os::unix::fs::symlink(target, &fresh).map_err(CheckpointError::io("link", &fresh))?;
-        fs::rename(&fresh, &path).map_err(CheckpointError::io("link", &path))?;
-        sync_folder(&self.folder).map_err(CheckpointError::io("sync", &self.folder))
+        point_link(&path, target).map_err(CheckpointError::io("link", &path))
     }
 
     /// The SHA-256 of the header and the first `epochs` rows of the run's table; `None` where it has not so many.
@@ -208,7 +203,7 @@ impl Checkpoints {
             let name = entry.file_name().to_string_lossy().into_owned();
             if name.starts_with("step-") && !needed.iter().flatten().any(|kept| *kept == name) {
                 // A leftover costs room and nothing else.
-                let _ = fs::remove_dir_all(entry.path());
+                let _ = remove_folder(&entry.path());
             }
         }
     }

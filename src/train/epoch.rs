@@ -2,13 +2,14 @@
 
 use super::average::Average;
 use super::checkpoint::Position;
+use super::divergence::Divergence;
 use super::evaluate::tensors;
 use super::metrics::cross_entropy;
 use super::optimizer::Stepper;
 use super::recorder::Recorder;
 use super::run::TrainError;
 use super::schedule::learning_rate;
-use super::{Observer, StepReport, interrupt};
+use super::{Observer, StepReport, faults, interrupt};
 use crate::config::{Experiment, Precision};
 use crate::data::{self, Batch, Images, Normalise};
 use crate::model::Model;
@@ -37,10 +38,8 @@ pub enum EpochEnd {
         images: usize,
     },
     Interrupted,
-    /// The loss of this step was not finite.
-    Diverged {
-        loss: f64,
-    },
+    /// The loss or the gradients of this step were not finite.
+    Diverged(Divergence),
 }
 
 impl Trainer<'_> {
@@ -61,9 +60,8 @@ impl Trainer<'_> {
         let (mut waited, mut left) = (Duration::ZERO, start);
         let step = |_, batch: &Batch| -> Result<_, TrainError> {
             waited += left.elapsed();
-            let loss = self.step(position, batch)?;
-            if !loss.is_finite() {
-                return Ok(ControlFlow::Break(EpochEnd::Diverged { loss }));
+            if let Some(divergence) = self.step(position, batch)? {
+                return Ok(ControlFlow::Break(EpochEnd::Diverged(divergence)));
             }
             position.batch += 1;
             position.step += 1;
@@ -97,21 +95,24 @@ impl Trainer<'_> {
         learning_rate(&self.experiment.train, step, self.batches() as u64)
     }
 
-    fn step(&mut self, position: &mut Position, batch: &Batch) -> Result<f64, TorchError> {
+    fn step(&mut self, position: &mut Position, batch: &Batch) -> Result<Option<Divergence>, TorchError> {
+        let fault = faults::step(position.step)?;
         let Experiment { seed, train, .. } = self.experiment;
         let (pixels, labels) = tensors(batch, self.model.device());
         // Dropout and stochastic depth draw from here on; a resumed run draws the same.
         tch::manual_seed(random::key(*seed, "step", &[position.step]) as i64);
         let pass = self.pass(&pixels, &labels)?;
         let value = pass.loss.double_value(&[]);
+        let number = position.step + 1;
         if !value.is_finite() {
-            return Ok(value);
+            return Ok(Some(Divergence::of_loss(value, number, self.experiment, self.model, batch)));
         }
         if !pass.has_gradients {
             pass.loss.backward();
         }
-        if train.clip_norm > 0.0 {
-            self.stepper.clip(train.clip_norm)?;
+        faults::spoil(fault, self.model);
+        if train.clip_norm > 0.0 && !self.stepper.clip(train.clip_norm)?.is_finite() {
+            return Ok(Some(Divergence::of_gradients(number, &self.model.trainable())));
         }
         let rate = self.rate(position.step);
         self.stepper.step(rate)?;
@@ -122,7 +123,7 @@ impl Trainer<'_> {
             average.update(position.step)?;
         }
         position.sums.add(pass.main.double_value(&[]), &pass.logits, &labels);
-        Ok(value)
+        Ok(None)
     }
 
     /// Forward pass and losses; by a recording of them and of the backward pass where there is one.

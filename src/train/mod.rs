@@ -3,8 +3,10 @@
 mod average;
 pub mod bench;
 mod checkpoint;
+mod divergence;
 mod epoch;
 mod evaluate;
+mod faults;
 pub mod interrupt;
 mod metrics;
 mod optimizer;

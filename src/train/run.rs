@@ -2,6 +2,7 @@
 
 use super::average::Average;
 use super::checkpoint::{Best, CheckpointError, Checkpoints, Position, best_weights};
+use super::divergence::Divergence;
 use super::epoch::{EpochEnd, Trainer};
 use super::evaluate::evaluate;
 use super::metrics::Sums;
@@ -41,6 +42,8 @@ pub struct Outcome {
     pub best: Option<(usize, f64)>,
     pub test_top1: Option<f64>,
     pub test_top5: Option<f64>,
+    /// Where and when a run diverged, in words.
+    pub divergence: Option<String>,
 }
 
 /// Why a run could not be carried out.
@@ -58,7 +61,18 @@ pub enum TrainError {
     #[error(transparent)]
     Weights(#[from] WeightsError),
     #[error("{error}{hint}", error = .0, hint = memory_hint(.0))]
-    Torch(#[from] TorchError),
+    Torch(TorchError),
+    #[error(
+        "the data of {name} is not that which {run} was begun with, so the run cannot go on; bring the former data back, or start over with --force"
+    )]
+    DataChanged { name: String, run: PathBuf },
+}
+
+// By hand, not `#[from]`: the message is part of ours and would be said twice as its source.
+impl From<TorchError> for TrainError {
+    fn from(error: TorchError) -> TrainError {
+        TrainError::Torch(error)
+    }
 }
 
 /// What to do about an allocation that failed; nothing for other errors.
@@ -75,6 +89,8 @@ struct Splits {
     test: Images,
     normalise: Normalise,
     source: String,
+    /// Of the images before they are resized.
+    fingerprint: String,
 }
 
 impl Splits {
@@ -89,13 +105,27 @@ impl Splits {
         if !set.train.are_files() && set.train.shape != shape {
             check_room(&set.name, count.saturating_mul(shape.iter().product::<usize>() as u64))?;
         }
+        let fingerprint = data::fingerprint(&[&train, &validation, &set.test]);
         Ok(Splits {
+            fingerprint,
             train: train.resized(shape),
             validation: validation.resized(shape),
             test: set.test.resized(shape),
             normalise: experiment.data.normalisation(info, shape[0]),
             source: set.name,
         })
+    }
+
+    /// A run that goes on must see the images that it began with.
+    fn check_unchanged(&self, folder: &RunFolder) -> Result<(), TrainError> {
+        let begun = folder.file("checkpoint/last").exists();
+        let told = std::fs::read_to_string(folder.file("run.json")).unwrap_or_default();
+        match RunInfo::data_of(&told) {
+            Some(data) if begun && data != self.fingerprint => {
+                Err(TrainError::DataChanged { name: self.source.clone(), run: folder.path().to_owned() })
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -134,10 +164,11 @@ pub fn run(experiment: &Experiment, options: &RunOptions, observer: &mut dyn Obs
     if let Some(outcome) = finished(folder.path()) {
         return Ok(outcome);
     }
+    splits.check_unchanged(&folder)?;
     folder.write("experiment.toml", &experiment.to_toml().to_string())?;
     let device = format!("{:?}", options.device).to_lowercase();
     let precision = if experiment.train.precision == Precision::Bf16 { "bf16" } else { "fp32" };
-    let mut info = RunInfo::new(&device, precision, &splits.source);
+    let mut info = RunInfo::new(&device, precision, &splits.source, &splits.fingerprint);
     folder.write("run.json", &info.to_json())?;
 
     let session = Session { experiment, options, splits: &splits, folder: &folder, start: Instant::now() };
@@ -146,13 +177,17 @@ pub fn run(experiment: &Experiment, options: &RunOptions, observer: &mut dyn Obs
     let result = session.train(&info, &mut position, observer);
     info.finished = utc_now();
     info.outcome = match &result {
-        Ok(outcome) => outcome.status.name().to_owned(),
+        Ok(Outcome { status, divergence: None, .. }) => status.name().to_owned(),
+        Ok(Outcome { status, divergence: Some(place), .. }) => format!("{}: {place}", status.name()),
         Err(error) => format!("failed: {error}"),
     };
-    folder.write("run.json", &info.to_json())?;
+    let told = folder.write("run.json", &info.to_json());
     if result.is_err() {
-        session.summary(&info, Status::Failed, &position, None).write(&folder, experiment)?;
+        // Where the disk is full these fail too, and what is said shall be what came first.
+        let _ = session.summary(&info, Status::Failed, &position, None).write(&folder, experiment);
+        return result;
     }
+    told?;
     result
 }
 
@@ -178,7 +213,7 @@ fn finished(folder: &Path) -> Option<Outcome> {
     let number = |column: &str| summary.get(column).and_then(|text| text.parse::<f64>().ok());
     let best = number("best_epoch").zip(number("val_top1")).map(|(epoch, top1)| (epoch as usize, top1));
     let (test_top1, test_top5) = (number("test_top1"), number("test_top5"));
-    Some(Outcome { status, folder: folder.to_owned(), skipped: true, best, test_top1, test_top5 })
+    Some(Outcome { status, folder: folder.to_owned(), skipped: true, best, test_top1, test_top5, divergence: None })
 }
 
 struct Session<'a> {
@@ -239,21 +274,14 @@ impl Session<'_> {
                     checkpoints.save(position, &model, &trainer.stepper, trainer.average.as_ref(), false)?;
                     return self.end(info, Status::Interrupted, position, None);
                 }
-                EpochEnd::Diverged { loss } => {
-                    let (epoch, batch) = (position.epoch + 1, position.batch + 1);
-                    observer.note(&format!(
-                        "the loss is {loss} in batch {batch} of epoch {epoch}: the run stops; try a lower train.lr"
-                    ));
-                    return self.end(info, Status::Diverged, position, None);
+                EpochEnd::Diverged(divergence) => {
+                    return self.diverged(info, position, observer, divergence, position.batch + 1);
                 }
             };
             let validation = self.evaluate(&model, trainer.average.as_ref(), &splits.validation)?;
             if !validation.mean_loss().is_finite() {
-                let epoch = position.epoch + 1;
-                observer.note(&format!(
-                    "the validation loss of epoch {epoch} is not finite: the run stops; try a lower train.lr"
-                ));
-                return self.end(info, Status::Diverged, position, None);
+                let divergence = Divergence::of_validation(position.step, &model);
+                return self.diverged(info, position, observer, divergence, position.batch);
             }
             let is_best = position.best.as_ref().is_none_or(|best| validation.top1() > best.top1);
             let sums = std::mem::take(&mut position.sums);
@@ -320,6 +348,20 @@ impl Session<'_> {
         }
     }
 
+    fn diverged(
+        &self,
+        info: &RunInfo,
+        position: &Position,
+        observer: &mut dyn Observer,
+        divergence: Divergence,
+        batch: usize,
+    ) -> Result<Outcome, TrainError> {
+        let said = divergence.said(position.epoch + 1, batch);
+        observer.note(&format!("{said}: the run stops; try a lower train.lr"));
+        let outcome = self.end(info, Status::Diverged, position, None)?;
+        Ok(Outcome { divergence: Some(said), ..outcome })
+    }
+
     fn end(
         &self,
         info: &RunInfo,
@@ -335,6 +377,7 @@ impl Session<'_> {
             best: position.best.as_ref().map(|best| (best.epoch, best.top1)),
             test_top1: test.map(|sums| sums.top1()),
             test_top5: test.map(|sums| sums.top5()),
+            divergence: None,
         })
     }
 }

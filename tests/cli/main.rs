@@ -1,6 +1,7 @@
 //! The program as a user meets it: every test runs the real binary in a folder of its own, on images made by formula.
 
 mod bench;
+mod broken;
 mod compare;
 mod corpus;
 mod errors;
@@ -8,4 +9,5 @@ mod place;
 mod report;
 mod resume;
 mod sweep;
+mod torture;
 mod train;

@@ -223,6 +223,22 @@ fn a_table_that_is_cut_or_changed_never_gives_wrong_rows() {
     assert!(ran.err.contains("epochs.csv is damaged") && ran.err.contains("--force"), "{}", ran.err);
 }
 
+/// The row is of no use any more, but it used to stop the run: the table was read as text before it was cut.
+#[test]
+fn a_damaged_row_that_is_no_text_is_made_anew() {
+    let place = Place::new();
+    let run = stopped(&place);
+    let epochs = run.epochs();
+    let mut table = fs::read(run.path("epochs.csv")).unwrap();
+    let at = table.len() - 4;
+    table[at] = 0xff;
+    fs::write(run.path("epochs.csv"), table).unwrap();
+    let ran = place.strata(&["train", "tiny.toml"]);
+    assert!(ran.err.contains("the checkpoint before it is used"), "{}", ran.err);
+    ran.good();
+    assert_eq!(run.epochs(), epochs);
+}
+
 /// Only a folder without its links is there when the process dies in its first save; the run used to fail for good.
 #[test]
 fn a_kill_in_the_first_save_starts_the_run_over() {

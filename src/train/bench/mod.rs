@@ -117,7 +117,7 @@ impl Bench<'_> {
         self.position.sums = Sums::default();
         let mut clock = Clock::default();
         match self.trainer.epoch(&mut self.position, &mut clock)? {
-            EpochEnd::Diverged { loss } => tracing::warn!("the loss became {loss}: the round ended early"),
+            EpochEnd::Diverged(divergence) => tracing::warn!("{}: the round ended early", divergence.what),
             EpochEnd::Whole { .. } | EpochEnd::Interrupted => {}
         }
         let waited = match clock.waited.as_slice() {

@@ -1,0 +1,146 @@
+//! Fault points: places where a test can make a write, or a training step, go wrong.
+//!
+//! `STRATA_FAULT=POINT:N:WHAT` makes the N-th visit of a point fail, `POINT:N+:WHAT` that one and all after it. The points
+//! are `write` (everything that changes the file system in a run) and `step` (a training step). What can happen is
+//! `enospc` (no space left), `erofs` (read-only file system), `kill` (the process is gone at once; a write that was under
+//! way is half done), `oom` (libtorch cannot get memory), `nan` (the gradients of a step are not numbers). Without the
+//! variable a point is one look at a cell that is never written.
+
+use std::io;
+use std::path::Path;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The variable that sets a fault.
+pub const VARIABLE: &str = "STRATA_FAULT";
+
+/// What happens at a point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    NoSpace,
+    ReadOnly,
+    Kill,
+    OutOfMemory,
+    NotANumber,
+}
+
+#[derive(Debug)]
+struct Fault {
+    point: String,
+    /// Counted from 1.
+    at: u64,
+    onwards: bool,
+    what: What,
+    visits: AtomicU64,
+}
+
+/// A value of the variable that is no fault: a test that injects nothing shall not pass for one that survived it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("STRATA_FAULT={0} is not POINT:N:WHAT, such as write:3:enospc or write:3+:enospc (for tests; unset it)")]
+pub struct FaultError(String);
+
+static FAULT: OnceLock<Option<Fault>> = OnceLock::new();
+
+/// Takes up what the environment asks for; without this call no point ever fails.
+///
+/// # Errors
+/// When the variable holds something else.
+pub fn arm() -> Result<(), FaultError> {
+    let Some(text) = std::env::var_os(VARIABLE) else { return Ok(()) };
+    let text = text.to_string_lossy();
+    let fault = parse(&text).ok_or_else(|| FaultError(text.clone().into_owned()))?;
+    FAULT.get_or_init(|| Some(fault));
+    Ok(())
+}
+
+fn parse(text: &str) -> Option<Fault> {
+    let mut parts = text.split(':');
+    let (point, count, what) = (parts.next()?, parts.next()?, parts.next()?);
+    let what = match (point, what) {
+        ("write", "enospc") => What::NoSpace,
+        ("write", "erofs") => What::ReadOnly,
+        ("write" | "step", "kill") => What::Kill,
+        ("step", "oom") => What::OutOfMemory,
+        ("step", "nan") => What::NotANumber,
+        _ => return None,
+    };
+    let onwards = count.ends_with('+');
+    let at = count.trim_end_matches('+').parse().ok().filter(|&at| at > 0)?;
+    let none_left = parts.next().is_none();
+    none_left.then(|| Fault { point: point.to_owned(), at, onwards, what, visits: AtomicU64::new(0) })
+}
+
+/// Visits a point: what happens there, if anything does. `place` is said with it.
+pub fn hit(point: &str, place: &str) -> Option<What> {
+    let fault = FAULT.get()?.as_ref().filter(|fault| fault.point == point)?;
+    let visit = fault.visits.fetch_add(1, Ordering::Relaxed) + 1;
+    if visit != fault.at && !(fault.onwards && visit > fault.at) {
+        return None;
+    }
+    eprintln!("fault injected at {point} {visit}: {:?}, {place}", fault.what);
+    Some(fault.what)
+}
+
+/// Visits the point `write` before something is done to `path`.
+///
+/// # Errors
+/// The one that is injected.
+pub fn before(action: &str, path: &Path) -> io::Result<()> {
+    if FAULT.get().is_none() {
+        return Ok(());
+    }
+    match hit("write", &format!("{action} {}", path.display())) {
+        Some(What::Kill) => std::process::abort(),
+        Some(what) => Err(error(what)),
+        None => Ok(()),
+    }
+}
+
+/// Writes `bytes`, or half of them where a fault is injected.
+///
+/// # Errors
+/// As the writer says, or the one that is injected.
+pub fn write_all(writer: &mut impl io::Write, bytes: &[u8], path: &Path) -> io::Result<()> {
+    let outcome = match FAULT.get() {
+        None => None,
+        Some(_) => hit("write", &format!("write {}", path.display())),
+    };
+    let Some(what) = outcome else { return writer.write_all(bytes) };
+    writer.write_all(&bytes[..bytes.len() / 2])?;
+    if what == What::Kill {
+        std::process::abort();
+    }
+    Err(error(what))
+}
+
+fn error(what: What) -> io::Error {
+    // ENOSPC and EROFS, so that the message is the system's own.
+    io::Error::from_raw_os_error(if what == What::ReadOnly { 30 } else { 28 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_are_read_or_refused() {
+        let fault = parse("write:12+:enospc").unwrap();
+        assert_eq!((fault.point.as_str(), fault.at, fault.onwards, fault.what), ("write", 12, true, What::NoSpace));
+        assert!(!parse("step:1:oom").unwrap().onwards);
+        for wrong in
+            ["", "write", "write:1", "write:0:kill", "write:x:kill", "write:1:oom", "step:1:nan:3", "read:1:kill"]
+        {
+            assert!(parse(wrong).is_none(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn nothing_fails_unless_asked() {
+        assert_eq!(hit("write", ""), None);
+        before("make", Path::new("x")).unwrap();
+        let mut written = Vec::new();
+        write_all(&mut written, b"whole", Path::new("x")).unwrap();
+        assert_eq!(written, b"whole");
+        assert!(error(What::NoSpace).to_string().contains("No space left"));
+    }
+}

@@ -1,0 +1,33 @@
+//! What can be made to go wrong in a training step; see [`crate::fault`].
+
+use crate::fault::{self, What};
+use crate::model::Model;
+use crate::torch::{TorchError, catch};
+use tch::{Device, Kind, Tensor};
+
+/// Visits the point `step` before the step that follows `done` ones.
+///
+/// # Errors
+/// libtorch's own, of memory that it cannot get.
+pub fn step(done: u64) -> Result<Option<What>, TorchError> {
+    let what = fault::hit("step", "a training step");
+    match what {
+        Some(What::Kill) => std::process::abort(),
+        // Two pebibytes: a real request, so that the message and the way it takes are the real ones.
+        Some(What::OutOfMemory) => {
+            tracing::debug!("asking for too much memory after {done} steps");
+            catch(|| Tensor::ones([1 << 49], (Kind::Float, Device::Cpu))).map(|_| what)
+        }
+        _ => Ok(what),
+    }
+}
+
+/// Spoils the gradient of one parameter, in the middle of the network, where the fault says so.
+pub fn spoil(what: Option<What>, model: &Model) {
+    if what == Some(What::NotANumber) {
+        let params = model.trainable();
+        if let Some((_, tensor)) = params.get(params.len() / 2) {
+            let _ = tensor.grad().fill_(f64::NAN);
+        }
+    }
+}
