@@ -39,6 +39,7 @@ unsafe extern "C" {
         channels_last: c_int,
         out: *mut *mut C_tensor,
     ) -> ErrorText;
+    pub(super) fn strata_images(from: *const f32, shape: *const i64, out: *mut *mut C_tensor) -> ErrorText;
     pub(super) fn strata_set_channels_last(tensor: *const C_tensor) -> ErrorText;
 
     pub(super) fn strata_fused_sgd(

@@ -72,6 +72,20 @@ fn in_format(tensor: &Tensor, channels_last: bool) -> Result<Tensor> {
     unsafe { ffi::tensor_from(|out| ffi::strata_contiguous(tensor.as_ptr(), c_int::from(channels_last), out)) }
 }
 
+/// Images in memory, one channel's rows after the other's, as a tensor `[N, C, H, W]` on the CPU with channels last.
+///
+/// # Errors
+/// When `values` are not as many as `shape` says.
+pub fn images(values: &[f32], shape: [usize; 4]) -> Result<Tensor> {
+    let count = shape.iter().try_fold(1usize, |count, &side| count.checked_mul(side));
+    if count != Some(values.len()) {
+        return Err(TorchError(format!("{} values are no images of shape {shape:?}", values.len())));
+    }
+    let shape = shape.map(|side| side as i64);
+    // SAFETY: as many values are read as the shape says, which are there; the shim stores an owned tensor.
+    unsafe { ffi::tensor_from(|out| ffi::strata_images(values.as_ptr(), shape.as_ptr(), out)) }
+}
+
 #[cfg(test)]
 mod tests {
     use tch::{Device, Kind, nn};
@@ -119,5 +133,17 @@ mod tests {
         assert!(is_channels_last(&output));
         output.sum(Kind::Float).backward();
         assert!(is_channels_last(&layer.ws.grad()));
+    }
+
+    #[test]
+    fn images_from_memory_keep_their_places() {
+        for channels in [1usize, 3] {
+            let values: Vec<f32> = (0..2 * channels * 6).map(|i| i as f32).collect();
+            let made = images(&values, [2, channels, 2, 3]).unwrap();
+            assert_eq!(made, Tensor::from_slice(&values).view([2, channels as i64, 2, 3]));
+            assert_eq!(made.stride()[1], 1);
+        }
+        assert!(images(&[1.0; 5], [1, 1, 2, 3]).is_err());
+        assert!(images(&[], [usize::MAX, 2, 1, 1]).is_err());
     }
 }

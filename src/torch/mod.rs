@@ -39,6 +39,6 @@ pub use context::{
 pub use error::{Result, TorchError, catch, first_line};
 pub use grad::{all_finite, clip_grad_norm, grads, zero_grad};
 pub use graph::Graph;
-pub use memory_format::{channels_last, contiguous, is_channels_last, set_channels_last};
+pub use memory_format::{channels_last, contiguous, images, is_channels_last, set_channels_last};
 pub use optim::{Adam, RmsProp, Sgd, ema_update, fused_adam, fused_adamw, fused_sgd, rmsprop};
 pub use profile::{OpTime, Profile};

@@ -79,6 +79,10 @@ char* strata_contiguous(const Tensor* tensor, int channels_last, Tensor** out) {
   });
 }
 
+char* strata_images(const float* from, const int64_t* shape, Tensor** out) {
+  return guarded([&] { *out = new Tensor(images_from(from, shape[0], shape[1], shape[2], shape[3])); });
+}
+
 char* strata_set_channels_last(const Tensor* tensor) {
   return guarded([&] {
     at::NoGradGuard no_grad;

@@ -1,4 +1,5 @@
-// Maps side by side along the channels, and shortcuts that add channels of zeros. Included by shim.cpp alone.
+// Maps side by side along the channels, shortcuts that add channels of zeros, batches from memory: what only moves numbers.
+// Included by shim.cpp alone.
 
 #pragma once
 
@@ -95,5 +96,23 @@ struct SubsampleFunction : torch::autograd::Function<SubsampleFunction> {
     return {dx, Tensor(), Tensor()};
   }
 };
+
+// Images [N, C, H, W] from memory as a tensor with channels last, in one pass.
+Tensor images_from(const float* from, int64_t n, int64_t c, int64_t h, int64_t w) {
+  Tensor y = new_map(n, c, h, w, at::kFloat);
+  float* out = mutable_data<float>(y);
+  const int64_t plane = h * w;
+  tasks(n, [&](int64_t i) {
+    const float* image = from + i * c * plane;
+    float* to = out + i * c * plane;
+    if (c == 1) {
+      std::memcpy(to, image, plane * sizeof(float));
+      return;
+    }
+    for (int64_t channel = 0; channel < c; ++channel)
+      for (int64_t pixel = 0; pixel < plane; ++pixel) to[pixel * c + channel] = image[channel * plane + pixel];
+  });
+  return y;
+}
 
 }  // namespace

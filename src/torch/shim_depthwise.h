@@ -62,11 +62,20 @@ struct DepthwiseFunction : torch::autograd::Function<DepthwiseFunction> {
       const int64_t in_size = x.height * x.width * x.channels, out_size = window.oh * window.ow * x.channels;
       const T *in = data<T>(x.tensor), *up = data<T>(dy.tensor);
       const int64_t parts = std::min(kParts, x.images), size = taps.numel();
+      // Of stride 1, the gradient of the input is the same convolution with the kernel turned by half a circle.
+      const bool turns = window.stride_h == 1 && window.stride_w == 1 && window.top < window.kernel_h &&
+                         window.left < window.kernel_w;
+      const Tensor turned = turns && wants_input ? taps.flip(0).contiguous() : Tensor();
+      const strata::Pool back{window.oh, window.ow, window.h, window.w, window.cols, window.kernel_h, window.kernel_w, 1, 1,
+                              window.kernel_h - 1 - window.top, window.kernel_w - 1 - window.left};
       const Tensor partial = at::zeros({parts, size + x.channels}, kKind<A>);
       tasks(parts, [&](int64_t part) {
         A* sums = mutable_data<A>(partial) + part * (size + x.channels);
         for (int64_t n = x.images * part / parts; n < x.images * (part + 1) / parts; ++n) {
-          if (wants_input)
+          if (turned.defined())
+            k.depthwise(up + n * out_size, data<A>(turned), nullptr, strata::kNone, back,
+                        mutable_data<T>(dx) + n * in_size);
+          else if (wants_input)
             k.depthwise_input(up + n * out_size, data<A>(taps), window, mutable_data<T>(dx) + n * in_size);
           k.depthwise_weight(in + n * in_size, up + n * out_size, window, sums, wants_bias ? sums + size : nullptr);
         }

@@ -4,14 +4,14 @@ use super::metrics::{Sums, cross_entropy};
 use crate::config::Precision;
 use crate::data::{Batch, DataError, Images, Normalise, prefetch};
 use crate::model::Model;
-use crate::torch::Autocast;
+use crate::torch::{self, Autocast};
 use std::ops::ControlFlow;
 use tch::{Device, Tensor};
 
 /// A batch's pixels and labels on the model's device: `[N, C, H, W]` floats and `[N]` integers.
 pub fn tensors(batch: &Batch, device: Device) -> (Tensor, Tensor) {
-    let shape = batch.shape.map(|side| side as i64);
-    let images = Tensor::from_slice(&batch.pixels).view(shape);
+    let images = torch::images(&batch.pixels, batch.shape)
+        .unwrap_or_else(|error| panic!("a batch has the values that its shape says: {error}"));
     (on_device(images, device), on_device(Tensor::from_slice(&batch.labels), device))
 }
 

@@ -26,10 +26,55 @@ void depthwise_with(const T* x, const Acc<T>* weight, const Acc<T>* bias, const 
     }
 }
 
+// The same with a K x K kernel of stride S: pixels of a row are taken four at a time, so that a value that several of them
+// meet is read once.
+template <int act, int K, int S, class T>
+void depthwise_of(const T* x, const Acc<T>* weight, const Acc<T>* bias, const Pool& p, T* y) {
+  using A = Acc<T>;
+  constexpr int kStrip = 4, kReach = (kStrip - 1) * S + K;
+  for (int64_t oy = 0; oy < p.oh; ++oy) {
+    const int64_t top = oy * S - p.top;
+    const Span rows(top, K, p.h);
+    for (int64_t ox = 0; ox < p.ow; ox += kStrip) {
+      const int64_t left = ox * S - p.left, count = p.ow - ox < kStrip ? p.ow - ox : kStrip;
+      T* out = y + (oy * p.ow + ox) * p.cols;
+      over(p.cols, [&](int64_t c, auto n) {
+        Vec<A> sums[kStrip];
+        for (int i = 0; i < kStrip; ++i) sums[i] = bias ? load(bias + c, n) : Vec<A>{};
+        for (int64_t ky = rows.begin; ky < rows.end; ++ky) {
+          const T* row = x + (top + ky) * p.w * p.cols + c;
+          const A* taps = weight + ky * K * p.cols + c;
+#pragma GCC unroll 16
+          for (int at = 0; at < kReach; ++at) {
+            const int64_t ix = left + at;
+            if (ix < 0 || ix >= p.w) continue;
+            const Vec<A> v = load(row + ix * p.cols, n);
+#pragma GCC unroll 4
+            for (int i = 0; i < kStrip; ++i) {
+              const int kx = at - i * S;
+              if (kx >= 0 && kx < K) sums[i] += v * load(taps + kx * p.cols, n);
+            }
+          }
+        }
+        for (int64_t i = 0; i < count; ++i) store(out + i * p.cols + c, activated<act, A>(sums[i]), n);
+      });
+    }
+  }
+}
+
 // y[oh, ow, cols] of one image; `weight` is [taps, cols].
 template <class T>
 void depthwise(const T* x, const Acc<T>* weight, const Acc<T>* bias, int act, const Pool& p, T* y) {
-  with_act(act, [&](auto constant) { depthwise_with<constant.value>(x, weight, bias, p, y); });
+  with_act(act, [&](auto constant) {
+    constexpr int kind = constant.value;
+    const bool square = p.kernel_h == p.kernel_w && p.stride_h == p.stride_w && p.ow > 1;
+    const int64_t kernel = square ? p.kernel_h : 0, stride = p.stride_h;
+    if (kernel == 3 && stride == 1) return depthwise_of<kind, 3, 1>(x, weight, bias, p, y);
+    if (kernel == 3 && stride == 2) return depthwise_of<kind, 3, 2>(x, weight, bias, p, y);
+    if (kernel == 5 && stride == 1) return depthwise_of<kind, 5, 1>(x, weight, bias, p, y);
+    if (kernel == 5 && stride == 2) return depthwise_of<kind, 5, 2>(x, weight, bias, p, y);
+    depthwise_with<kind>(x, weight, bias, p, y);
+  });
 }
 
 template <class T>

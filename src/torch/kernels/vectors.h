@@ -76,6 +76,20 @@ inline void store(T* p, Vec<Acc<T>> v) {
   else
     storeu(p, v);
 }
+#if defined(__AVX512BW__) && defined(__AVX512VL__)
+inline Vec<float> load(const bf16* p, int64_t n) {
+  return widen((U16)_mm256_maskz_loadu_epi16(static_cast<__mmask16>((1u << n) - 1), p));
+}
+inline void store(bf16* p, Vec<float> v, int64_t n) {
+  _mm256_mask_storeu_epi16(p, static_cast<__mmask16>((1u << n) - 1), (__m256i)narrow(v));
+}
+inline Vec<float> load(const float* p, int64_t n) {
+  return (Vec<float>)_mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << n) - 1), p);
+}
+inline void store(float* p, Vec<float> v, int64_t n) {
+  _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << n) - 1), (__m512)v);
+}
+#endif
 template <class T>
 inline Vec<Acc<T>> load(const T* p, int64_t n) {
   if (n == kLanes) return load(p);
