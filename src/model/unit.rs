@@ -118,9 +118,14 @@ impl Convolution {
         }
     }
 
+    /// The operation of our own for such an input, where there is one on this processor.
+    fn own_for(&self, x: &Tensor) -> Option<Own> {
+        self.own.filter(|own| fused::takes(x) && (matches!(own, Own::Depthwise(..)) || fused::has_products(x)))
+    }
+
     /// The convolution, and whether a relu that was asked for is done.
     fn forward(&self, x: &Tensor, relu: bool) -> (Tensor, bool) {
-        match self.own.filter(|_| fused::takes(x)) {
+        match self.own_for(x) {
             Some(Own::Products(moves)) => {
                 (or_panic(fused::conv(x, &self.weight, self.bias.as_ref(), &moves, relu)), relu)
             }
@@ -133,7 +138,7 @@ impl Convolution {
 
     /// act(norm(conv(x)) + add) in one pass, where that can be had: in evaluation, recording no graph.
     fn evaluated(&self, x: &Tensor, norm: &BatchNorm, add: Option<&Tensor>, act: Activation) -> Option<Tensor> {
-        let own = self.own.filter(|_| fused::takes(x) && !fused::records())?;
+        let own = self.own_for(x).filter(|_| !fused::records())?;
         let (depthwise, moves) = match &own {
             Own::Products(moves) => (None, moves),
             Own::Depthwise(kernel, moves) if add.is_none() => (Some(*kernel), moves),

@@ -134,6 +134,7 @@ unsafe extern "C" {
         sides: *const i64,
         out: *mut *mut C_tensor,
     ) -> ErrorText;
+    pub(super) fn strata_has_products(x: *const C_tensor) -> c_int;
     pub(super) fn strata_grad_enabled() -> c_int;
     pub(super) fn strata_conv_norm(
         x: *const C_tensor,

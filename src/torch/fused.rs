@@ -44,6 +44,12 @@ pub fn takes(x: &Tensor) -> bool {
     x.device() == Device::Cpu && x.dim() == 4 && matches!(x.kind(), Kind::BFloat16 | Kind::Float | Kind::Double)
 }
 
+/// Whether [`conv`] has its matrix products for this processor and the kind of number that `x` would be carried out in.
+pub fn has_products(x: &Tensor) -> bool {
+    // SAFETY: the handle is valid while borrowed; only its kind is read.
+    unsafe { ffi::strata_has_products(x.as_ptr()) != 0 }
+}
+
 /// How a window moves: height, then width.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moves {

@@ -344,6 +344,15 @@ char* strata_depthwise(const Tensor* x, const Tensor* weight, const Tensor* bias
   });
 }
 
+// Of convolutions on such a tensor, under autocast or not.
+int strata_has_products(const Tensor* x) {
+  switch (activation_kind(*x)) {
+    case at::kBFloat16: return has_products<bf16>();
+    case at::kFloat: return has_products<float>();
+    default: return 1;
+  }
+}
+
 int strata_grad_enabled() { return at::GradMode::is_enabled(); }
 
 // Evaluation of a convolution, the batch normalisation behind it, the sum with `add` and the non-linearity. `sides` as in

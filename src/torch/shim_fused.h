@@ -50,6 +50,22 @@ void product(int64_t m, int64_t n, int64_t k, int64_t ld_a, int64_t ld_b, int64_
              const float* b, float* c) {
   at::native::cpublas::brgemm(m, n, k, ld_a, ld_b, ld_c, add, a, b, c, false);
 }
+// Whether oneDNN has products of this kind for the processor.
+template <class T>
+bool has_products() {
+  static const bool has = [] {
+    try {
+      const std::vector<T> a(32), b(64);
+      std::vector<Acc<T>> c(32);
+      product(1, 16, 2, 2, 16, 16, false, a.data(), b.data(), c.data());
+      return true;
+    } catch (const std::exception&) {
+      return false;
+    }
+  }();
+  return has;
+}
+
 // For tests of equality only.
 void product(int64_t m, int64_t n, int64_t k, int64_t ld_a, int64_t ld_b, int64_t ld_c, bool add, const double* a,
              const double* b, double* c) {
