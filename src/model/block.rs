@@ -115,11 +115,11 @@ enum Factor {
 }
 
 impl Factor {
-    fn times(&self, branch: Tensor) -> Tensor {
+    fn times(&self, branch: Tensor, fused: bool) -> Tensor {
         match self {
             Factor::One => branch,
             Factor::Constant(factor) => branch * *factor,
-            Factor::PerSample(kept) if fused::takes(&branch) => {
+            Factor::PerSample(kept) if fused && fused::takes(&branch) => {
                 let channels = branch.size()[1];
                 or_panic(fused::gate(&branch, &kept.expand([-1, channels, 1, 1], false)))
             }
@@ -149,7 +149,7 @@ impl ModuleT for Residual {
             }
             (_, None) => self.shortcut.forward_t(&aside, train),
             (Merge::Sum(scale), Some(factor)) => {
-                let body = factor.times(self.body.forward_t(&x, train));
+                let body = factor.times(self.body.forward_t(&x, train), self.fused);
                 let body = if *scale == 1.0 { body } else { body * *scale };
                 body + self.shortcut.forward_t(&aside, train)
             }
@@ -158,13 +158,13 @@ impl ModuleT for Residual {
                 let body = self.body.forward_t(&x, train);
                 let shortcut = self.shortcut.forward_t(&aside, train);
                 // T·F + (1 − T)·S; a block that is left out leaves S
-                &shortcut + factor.times(transform * (body - &shortcut))
+                &shortcut + factor.times(transform * (body - &shortcut), self.fused)
             }
             (Merge::ShortcutGate(gate), Some(factor)) => {
                 let transform = gate.forward_t(&x, train);
                 let body = self.body.forward_t(&x, train);
                 let shortcut = self.shortcut.forward_t(&aside, train);
-                &shortcut + factor.times(body - transform * &shortcut)
+                &shortcut + factor.times(body - transform * &shortcut, self.fused)
             }
         };
         self.after.forward_t(&merged, train)

@@ -223,3 +223,26 @@ fn a_thin_strided_convolution_steps_without_a_crash() {
     let (plain, last) = (gradient(false, images.shallow_clone()), gradient(true, images));
     assert!(largest_difference(&plain, &last) < 1e-3 * plain.abs().max().double_value(&[]));
 }
+
+/// Windows with more taps than a byte tells apart are left to libtorch; the gradient goes to the largest pixel alone.
+#[test]
+fn a_window_over_a_large_map_has_its_gradient() {
+    let rows = "rows = [{ op = 'pool', kind = 'max', kernel = 28 }, { op = 'global_avg_pool' }, { op = 'classifier' }]";
+    let model = double(&from_rows(rows, crate::arch::style::Norm::None, [2, 28, 28]));
+    let x = input(&[3, 2, 28, 28]).set_requires_grad(true);
+    model.forward(&x, true).logits.sum(Kind::Double).backward();
+    assert_eq!(x.grad().count_nonzero(None::<i64>).int64_value(&[]), 6);
+}
+
+/// A network is built for one size of map; another goes through libtorch's operations and is not misread.
+#[test]
+fn images_of_another_size_are_not_read_past_their_end() {
+    let rows = "rows = [{ op = 'conv', kernel = 3, width = 4 }, { op = 'pool', kind = 'max', kernel = 3, stride = 2 }, \
+                { op = 'global_avg_pool' }, { op = 'classifier' }]";
+    let network = from_rows(rows, crate::arch::style::Norm::Batch, [2, 12, 12]);
+    let fast = double(&network);
+    let mut plain = Model::build(&network, Device::Cpu, 1, false).unwrap();
+    plain.to_kind(Kind::Double);
+    let x = input(&[3, 2, 20, 20]);
+    assert!(largest_difference(&fast.forward(&x, false).logits, &plain.forward(&x, false).logits) < 1e-12);
+}

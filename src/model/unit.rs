@@ -1,7 +1,7 @@
 //! A convolution, the normalisation and the non-linearity behind it, and the sum with a shortcut: one module, so that they
 //! can be carried out together.
 
-use super::layers::{by_hand, moves, or_panic};
+use super::layers::{by_hand, moves, or_panic, sides};
 use crate::arch::layer::{Act, Conv, Layer};
 use crate::arch::rewrite::ConvPlan;
 use crate::arch::window::Pair;
@@ -71,6 +71,8 @@ pub struct Convolution {
     dense: bool,
     thin: bool,
     own: Option<Own>,
+    /// Height and width of the input that the network was built for.
+    map: [i64; 2],
 }
 
 /// An operation of our own that carries the convolution out.
@@ -85,11 +87,15 @@ impl Own {
     fn of(layer: &Layer, conv: &Conv) -> Option<Own> {
         let (inputs, kernel) = (layer.input.channels(), conv.window.kernel);
         let moves = moves(&conv.window, layer.input, layer.output);
+        // More taps than a byte tells apart are left to libtorch.
+        if kernel.h * kernel.w > 256 {
+            return None;
+        }
         if conv.groups == inputs && conv.width == inputs && inputs > 1 {
             return Some(Own::Depthwise([kernel.h as i64, kernel.w as i64], moves));
         }
         // Products take the outputs in pairs; an odd number of inputs is filled up.
-        (conv.groups == 1 && conv.width.is_multiple_of(2) && kernel.h * kernel.w < 256).then_some(Own::Products(moves))
+        (conv.groups == 1 && conv.width.is_multiple_of(2)).then_some(Own::Products(moves))
     }
 }
 
@@ -115,12 +121,15 @@ impl Convolution {
             dense,
             thin: taps == Pair::square(1) && conv.window.stride != Pair::square(1) && by_hand.is_none() && inputs < 8,
             own: Own::of(layer, conv).filter(|_| rewrite),
+            map: <[usize; 2]>::from(sides(layer.input)).map(|side| side as i64),
         }
     }
 
     /// The operation of our own for such an input, where there is one on this processor.
     fn own_for(&self, x: &Tensor) -> Option<Own> {
-        self.own.filter(|own| fused::takes(x) && (matches!(own, Own::Depthwise(..)) || fused::has_products(x)))
+        let fits = x.size().get(2..) == Some(&self.map[..]);
+        let runs = |own: &Own| matches!(own, Own::Depthwise(..)) || fused::has_products(x);
+        self.own.filter(|own| fits && fused::takes(x) && runs(own))
     }
 
     /// The convolution, and whether a relu that was asked for is done.

@@ -61,10 +61,10 @@ pub struct Moves {
 }
 
 /// The convolution `[N, C, H, W]` → `[N, K, H', W']` with a weight `[K, C, h, w]`, a bias `[K]` and then no non-linearity or
-/// relu. Under autocast it is carried out in bfloat16, with sums in float; C and K must then be even.
+/// relu. Under autocast it is carried out in bfloat16, with sums in float; K must then be even.
 ///
 /// # Errors
-/// Only those of libtorch.
+/// Tensors that do not fit together, and those of libtorch.
 pub fn conv(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, moves: &Moves, relu: bool) -> Result<Tensor> {
     let Moves { stride: [sh, sw], before: [top, left], out: [oh, ow] } = *moves;
     let sides = [sh, sw, top, left, oh, ow, i64::from(relu)];
@@ -91,7 +91,7 @@ pub struct Norm<'a> {
 /// move the running ones. `add` goes with no non-linearity or relu only.
 ///
 /// # Errors
-/// Only those of libtorch.
+/// Tensors that do not fit together, and those of libtorch.
 pub fn norm_act(x: &Tensor, add: Option<&Tensor>, norm: &Norm, act: Activation, train: bool) -> Result<Tensor> {
     // SAFETY: the handles are valid while borrowed; the shim stores an owned tensor.
     unsafe {
@@ -116,7 +116,7 @@ pub fn norm_act(x: &Tensor, add: Option<&Tensor>, norm: &Norm, act: Activation, 
 /// The maximum over windows of `kernel` rows and columns; what lies outside the map does not count.
 ///
 /// # Errors
-/// Only those of libtorch.
+/// Tensors that do not fit together, and those of libtorch.
 pub fn max_pool(x: &Tensor, kernel: [i64; 2], moves: &Moves) -> Result<Tensor> {
     let sides = window(kernel, moves);
     // SAFETY: the handle is valid while borrowed, `sides` has the eight numbers that are read; the shim stores an owned
@@ -127,7 +127,7 @@ pub fn max_pool(x: &Tensor, kernel: [i64; 2], moves: &Moves) -> Result<Tensor> {
 /// The convolution of every channel by itself, with a weight `[C, 1, h, w]` and a bias `[C]`.
 ///
 /// # Errors
-/// Only those of libtorch.
+/// Tensors that do not fit together, and those of libtorch.
 pub fn depthwise(
     x: &Tensor,
     weight: &Tensor,
@@ -165,7 +165,7 @@ pub struct Kernel<'a> {
 /// A depthwise kernel takes no `add`.
 ///
 /// # Errors
-/// Only those of libtorch.
+/// Tensors that do not fit together, and those of libtorch.
 pub fn conv_norm(
     x: &Tensor,
     kernel: &Kernel,
@@ -206,7 +206,7 @@ pub fn conv_norm(
 /// Maps of one height, width and kind side by side along the channels.
 ///
 /// # Errors
-/// Only those of libtorch.
+/// Tensors that do not fit together, and those of libtorch.
 pub fn concat(parts: &[Tensor]) -> Result<Tensor> {
     let handles = ffi::handles(parts);
     // SAFETY: the handles are valid while borrowed; the shim stores an owned tensor.
@@ -216,7 +216,7 @@ pub fn concat(parts: &[Tensor]) -> Result<Tensor> {
 /// Every `stride`-th pixel of a map, with zeros for the channels that are missing to `channels`: shortcut A (He et al. 2015).
 ///
 /// # Errors
-/// Only those of libtorch.
+/// Tensors that do not fit together, and those of libtorch.
 pub fn subsample(x: &Tensor, channels: i64, stride: i64) -> Result<Tensor> {
     // SAFETY: the handle is valid while borrowed; the shim stores an owned tensor.
     unsafe { ffi::tensor_from(|out| ffi::strata_subsample(x.as_ptr(), channels, stride, out)) }
@@ -225,7 +225,7 @@ pub fn subsample(x: &Tensor, channels: i64, stride: i64) -> Result<Tensor> {
 /// x · factor, with a factor `[N, C, 1, 1]` for maps `[N, C, H, W]`.
 ///
 /// # Errors
-/// Only those of libtorch.
+/// Tensors that do not fit together, and those of libtorch.
 pub fn gate(x: &Tensor, factor: &Tensor) -> Result<Tensor> {
     // SAFETY: the handles are valid while borrowed; the shim stores an owned tensor.
     unsafe { ffi::tensor_from(|out| ffi::strata_gate(x.as_ptr(), factor.as_ptr(), out)) }
@@ -235,7 +235,7 @@ pub fn gate(x: &Tensor, factor: &Tensor) -> Result<Tensor> {
 /// are added in one pass.
 ///
 /// # Errors
-/// Only those of libtorch.
+/// Tensors that do not fit together, and those of libtorch.
 pub fn squeeze(x: &Tensor) -> Result<(Tensor, Tensor)> {
     // SAFETY: the handle is valid while borrowed; the shim stores two owned tensors.
     unsafe { ffi::two_tensors_from(|same, mean| ffi::strata_squeeze(x.as_ptr(), same, mean)) }
@@ -244,7 +244,7 @@ pub fn squeeze(x: &Tensor) -> Result<(Tensor, Tensor)> {
 /// The same map for two paths, whose gradients are added by a pass of our own.
 ///
 /// # Errors
-/// Only those of libtorch.
+/// Tensors that do not fit together, and those of libtorch.
 pub fn fork(x: &Tensor) -> Result<(Tensor, Tensor)> {
     // SAFETY: the handle is valid while borrowed; the shim stores two owned tensors.
     unsafe { ffi::two_tensors_from(|one, other| ffi::strata_fork(x.as_ptr(), one, other)) }

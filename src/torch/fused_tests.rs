@@ -351,3 +351,24 @@ fn shortcut_a_picks_pixels_and_adds_channels() {
         same(&[x], |l| subsample(&l[0], 12, stride).unwrap(), theirs, 1e-12);
     }
 }
+
+#[test]
+fn what_does_not_fit_is_an_error_and_not_a_read_past_the_end() {
+    let x = channels_last(&numbers(&[2, 4, 6, 6], 0.1).to_kind(Kind::Float));
+    let moves = Moves { stride: [1, 1], before: [1, 1], out: [6, 6] };
+    let weight = |out: i64, channels: i64, kind| numbers(&[out, channels, 3, 3], 0.2).to_kind(kind);
+    assert!(conv(&x, &weight(6, 5, Kind::Float), None, &moves, false).is_err());
+    assert!(conv(&x, &weight(6, 4, Kind::Double), None, &moves, false).is_err());
+    let short = numbers(&[3], 0.3).to_kind(Kind::Float);
+    assert!(conv(&x, &weight(6, 4, Kind::Float), Some(&short), &moves, false).is_err());
+    let norm = |column| Norm { gamma: column, beta: column, mean: None, var: None, momentum: 0.1, eps: 1e-5 };
+    assert!(norm_act(&x, None, &norm(Some(&short)), Activation::None, true).is_err());
+    assert!(norm_act(&x, None, &norm(None), Activation::None, false).is_err());
+    assert!(norm_act(&x, Some(&short), &norm(None), Activation::None, true).is_err());
+    assert!(depthwise(&x, &numbers(&[5, 1, 3, 3], 0.2).to_kind(Kind::Float), None, [3, 3], &moves).is_err());
+    assert!(max_pool(&x, [17, 17], &moves).is_err());
+    assert!(concat(&[]).is_err());
+    assert!(gate(&x, &short).is_err());
+    let vector = numbers(&[2, 4], 0.1).to_kind(Kind::Float);
+    assert!(conv(&vector, &weight(6, 4, Kind::Float), None, &moves, false).is_err());
+}

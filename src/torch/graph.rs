@@ -35,8 +35,10 @@ impl Graph {
         let graph = Graph { handle, _this_thread: PhantomData };
         let made = catch(f);
         // SAFETY: the handle is valid until `graph` is dropped. The recording is ended whatever became of `f`.
-        unsafe { ffi::check(ffi::strata_graph_end(graph.handle))? };
-        Ok((graph, made?))
+        let ended = unsafe { ffi::check(ffi::strata_graph_end(graph.handle)) };
+        let made = made?;
+        ended?;
+        Ok((graph, made))
     }
 
     /// Launches the recorded kernels.

@@ -6,7 +6,7 @@
 //! | [`error`](TorchError) | C++ errors and tch panics as one-line errors |
 //! | [`Autocast`] | bfloat16 mixed precision as a guard |
 //! | [`memory format`](channels_last) | channels_last tensors and parameters |
-//! | `kernels/`, `shim_fused.h`, `shim_conv.h`, `shim_norm.h`, `shim_pool.h`, [`fused`] | operations fused forward and backward |
+//! | `kernels/`, the other `shim_*.h`, [`fused`] | operations fused forward and backward |
 //! | [`optim`] | fused optimizer steps, moving averages |
 //! | [`grad`] | reading, clearing, clipping and checking gradients |
 //! | [`Graph`] | kernels of a GPU recorded and launched at once |

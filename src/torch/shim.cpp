@@ -234,7 +234,8 @@ char* strata_reset_peak_memory(int device) {
 // glibc gives large blocks back to the system when they are freed and gets them, zeroed page by page, at the next step.
 void strata_keep_memory() {
 #if defined(__GLIBC__)
-  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  // Older glibc refuses more than half of a thread's heap.
+  if (!mallopt(M_MMAP_THRESHOLD, 1 << 30)) mallopt(M_MMAP_THRESHOLD, 32 << 20);
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
   mallopt(M_TOP_PAD, 64 << 20);
 #endif
@@ -267,8 +268,11 @@ char* strata_graph_begin(int device, StrataGraph** out) {
 
 char* strata_graph_end(StrataGraph* graph) {
   return guarded([&] {
+    struct Back {
+      c10::Stream stream;
+      ~Back() { at::accelerator::setCurrentStream(stream); }
+    } back{*graph->before};
     graph->graph.capture_end();
-    at::accelerator::setCurrentStream(*graph->before);
   });
 }
 

@@ -1,4 +1,4 @@
-// Convolutions that neither of the other forms takes (a stride on a large map, few channels): image by image, the values
+// Convolutions that neither of the other forms takes (a stride on a large map, an odd number of channels): image by image, the values
 // under the kernel copied side by side, then one product [pixels, taps · in] · [taps · in, out].
 // Included by shim_conv.h alone.
 
@@ -80,7 +80,7 @@ void columns_backward(const Shape& s, const T* dy, int64_t ld_dy, const T* y, in
   const int64_t even = pixels + pixels % 2, size = s.out * depth;
   Buffer<T> packed(dx ? s.out * width : 0);
   if (dx) k.interleave_weights(w.data, s.out, width, w.ld, packed.data);
-  const int64_t parts = std::min(kParts, s.images);
+  const int64_t parts = parts_of(s.images, size);
   Buffer<A> partial(dw ? parts * size : 0);
   std::vector<A> sums(db ? parts * s.out : 0, A(0));
   tasks(parts, [&](int64_t part) {

@@ -11,10 +11,15 @@ struct ConcatFunction : torch::autograd::Function<ConcatFunction> {
   using Context = torch::autograd::AutogradContext;
 
   static Tensor forward(Context* context, at::TensorList inputs) {
+    TORCH_CHECK(!inputs.empty(), "there is nothing to concatenate");
     std::vector<Pixels> parts;
     std::vector<int64_t> widths;
     int64_t channels = 0;
     for (const Tensor& input : inputs) {
+      require_map(input);
+      TORCH_CHECK(input.scalar_type() == inputs[0].scalar_type() && input.size(0) == inputs[0].size(0) &&
+                      input.size(2) == inputs[0].size(2) && input.size(3) == inputs[0].size(3),
+                  "maps side by side must agree but in their channels: ", inputs[0].sizes(), ", ", input.sizes());
       parts.push_back(pixels(input));
       widths.push_back(parts.back().channels);
       channels += widths.back();
@@ -40,6 +45,7 @@ struct ConcatFunction : torch::autograd::Function<ConcatFunction> {
 
   // Slices: whoever takes them reads them in place.
   static torch::autograd::variable_list backward(Context* context, const torch::autograd::variable_list& grads) {
+    require_first_order();
     torch::autograd::variable_list parts;
     int64_t start = 0;
     for (const int64_t width : context->saved_data["widths"].toIntVector()) {
@@ -64,6 +70,8 @@ struct SubsampleFunction : torch::autograd::Function<SubsampleFunction> {
   }
 
   static Tensor forward(Context* context, const Tensor& input, int64_t channels, int64_t stride) {
+    require_map(input);
+    TORCH_CHECK(stride > 0 && channels >= input.size(1), "shortcut A only adds channels");
     const Pixels x = pixels(input);
     Tensor y = new_map(x.images, channels, (x.height + stride - 1) / stride, (x.width + stride - 1) / stride,
                        x.tensor.scalar_type());
@@ -81,6 +89,7 @@ struct SubsampleFunction : torch::autograd::Function<SubsampleFunction> {
   }
 
   static torch::autograd::variable_list backward(Context* context, const torch::autograd::variable_list& grads) {
+    require_first_order();
     const auto s = context->saved_data["shape"].toIntVector();
     const Pixels dy = pixels(grads[0]);
     Tensor dx = new_map(s[0], s[1], s[2], s[3], dy.tensor.scalar_type());

@@ -83,7 +83,7 @@ Tensor channels_last_weight(const Tensor& w) {
 }
 
 // The activations [N, pixels, C] as [pixels, N, C], so that a pixel's images follow one another; the same memory where
-// they do already.
+// they do already, or where `copy` is false.
 template <class T>
 struct ByPixel {
   Buffer<T> buffer;
@@ -279,7 +279,8 @@ constexpr int64_t kManyPixels = 50;
 bool by_rows(const Shape& s) {
   return !s.dense && s.in % 2 == 0 && s.window.stride_h == 1 && s.window.stride_w == 1 && s.out_pixels() >= kManyPixels &&
          s.window.top < s.kernel_h && s.window.left < s.kernel_w && s.window.out_h <= s.height + s.window.top &&
-         s.window.out_w <= s.width + s.window.left;
+         s.window.out_w <= s.width + s.window.left && s.height + s.window.top <= s.window.out_h + s.kernel_h - 1 &&
+         s.width + s.window.left <= s.window.out_w + s.kernel_w - 1;
 }
 
 bool by_columns(const Shape& s) {
@@ -297,6 +298,11 @@ struct ConvFunction : torch::autograd::Function<ConvFunction> {
   using Context = torch::autograd::AutogradContext;
 
   static Shape shape_of(const Pixels& x, const Tensor& weight, const std::vector<int64_t>& sides) {
+    const auto kind = x.tensor.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
+    TORCH_CHECK(weight.dim() == 4 && weight.size(1) == x.channels && weight.scalar_type() == kind, "a weight ",
+                weight.sizes(), " of ", weight.scalar_type(), " does not fit ", x.channels, " channels of ",
+                x.tensor.scalar_type());
+    TORCH_CHECK(x.tensor.scalar_type() != at::kBFloat16 || weight.size(0) % 2 == 0, "products take outputs in pairs");
     Shape s{x.images, x.height, x.width, x.channels, weight.size(0), weight.size(2), weight.size(3),
             {sides[0], sides[1], sides[2], sides[3], sides[4], sides[5]}, false};
     const auto still = [](int64_t in, int64_t out, int64_t kernel, int64_t stride, int64_t before) {
@@ -311,7 +317,9 @@ struct ConvFunction : torch::autograd::Function<ConvFunction> {
   // `sides`: stride, padding before, output size, each height then width; then the non-linearity, none or relu.
   static Tensor forward(Context* context, const Tensor& input, const Tensor& weight,
                         const std::optional<Tensor>& bias, const std::vector<int64_t>& sides) {
+    require_map(input);
     const auto kind = activation_kind(input);
+    require_column(bias, weight.size(0), kind, "the bias");
     const Pixels x = pixels(input.scalar_type() == kind ? input : input.to(kind));
     const Tensor w = channels_last_weight(weight);
     const Shape s = shape_of(x, w, sides);
@@ -329,6 +337,7 @@ struct ConvFunction : torch::autograd::Function<ConvFunction> {
   }
 
   static torch::autograd::variable_list backward(Context* context, const torch::autograd::variable_list& grads) {
+    require_first_order();
     const auto saved = context->get_saved_variables();
     const auto sides = context->saved_data["sides"].toIntVector();
     const Pixels x = pixels(saved[0]);
@@ -386,12 +395,18 @@ Tensor running_affine(const Tensor& gamma, const Tensor& beta, const Tensor& mea
 Tensor conv_norm(const Tensor& input, const Tensor& weight, const Tensor& affine, const std::optional<Tensor>& add,
                  const std::vector<int64_t>& sides) {
   at::NoGradGuard no_grad;
+  require_map(input);
   const auto kind = activation_kind(input);
   const Pixels x = pixels(input.scalar_type() == kind ? input : input.to(kind));
   const Tensor w = channels_last_weight(weight);
   const Shape s = ConvFunction::shape_of(x, w, sides);
   Tensor y = new_map(s.images, s.out, s.window.out_h, s.window.out_w, kind), other;
-  if (add) other = dense_pixels(add->to(kind)).tensor;
+  if (add) {
+    TORCH_CHECK(add->sizes() == y.sizes(), "a shortcut ", add->sizes(), " does not fit ", y.sizes());
+    other = dense_pixels(add->to(kind)).tensor;
+  }
+  TORCH_CHECK(affine.size(1) == s.out && affine.scalar_type() == (kind == at::kDouble ? at::kDouble : at::kFloat),
+              "the normalisation does not fit ", s.out, " channels");
   with_type(kind, [&](auto zero) {
     using T = decltype(zero);
     const Acc<T>* scale = data<Acc<T>>(affine);

@@ -9,6 +9,12 @@ namespace {
 struct DepthwiseFunction : torch::autograd::Function<DepthwiseFunction> {
   using Context = torch::autograd::AutogradContext;
 
+  static void require_weight(const Tensor& x, const Tensor& weight, at::ScalarType activations) {
+    const auto kind = activations == at::kDouble ? at::kDouble : at::kFloat;
+    TORCH_CHECK(weight.dim() == 4 && weight.size(0) == x.size(1) && weight.size(1) == 1 && weight.scalar_type() == kind,
+                "a depthwise weight ", weight.sizes(), " does not fit ", x.size(1), " channels");
+  }
+
   // A weight [C, 1, h, w] as [taps, C].
   static Tensor by_tap(const Tensor& weight) {
     return weight.reshape({weight.size(0), weight.size(2) * weight.size(3)}).t().contiguous();
@@ -34,7 +40,10 @@ struct DepthwiseFunction : torch::autograd::Function<DepthwiseFunction> {
   // `sides` as in PoolFunction.
   static Tensor forward(Context* context, const Tensor& input, const Tensor& weight, const std::optional<Tensor>& bias,
                         const std::vector<int64_t>& sides) {
+    require_map(input);
     const auto kind = activation_kind(input);
+    require_weight(input, weight, kind);
+    require_column(bias, weight.size(0), kind, "the bias");
     const Pixels x = dense_pixels(input.scalar_type() == kind ? input : input.to(kind));
     const Tensor y = convolved(x, by_tap(weight.detach()), bias ? *bias : Tensor(), strata::kNone, sides);
     context->save_for_backward({x.tensor, weight});
@@ -45,6 +54,7 @@ struct DepthwiseFunction : torch::autograd::Function<DepthwiseFunction> {
   }
 
   static torch::autograd::variable_list backward(Context* context, const torch::autograd::variable_list& grads) {
+    require_first_order();
     const auto saved = context->get_saved_variables();
     const Pixels x = dense_pixels(saved[0]);
     const Tensor& weight = saved[1];
@@ -95,6 +105,8 @@ struct DepthwiseFunction : torch::autograd::Function<DepthwiseFunction> {
 Tensor depthwise_norm(const Tensor& input, const Tensor& weight, const Tensor& affine, int act,
                       const std::vector<int64_t>& sides) {
   at::NoGradGuard no_grad;
+  require_map(input);
+  DepthwiseFunction::require_weight(input, weight, activation_kind(input));
   const auto kind = activation_kind(input);
   const Pixels x = dense_pixels(input.scalar_type() == kind ? input : input.to(kind));
   const Tensor taps = DepthwiseFunction::by_tap(weight) * affine[0];

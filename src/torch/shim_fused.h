@@ -14,22 +14,29 @@
 
 namespace strata {
 
+#if defined(__x86_64__)
+#define STRATA_CHOICE(NAME)                                                                      \
+  __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512vl") ? NAME##_avx512     \
+  : __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")          ? NAME##_avx2       \
+                                                                             : NAME##_baseline
+#else
+#define STRATA_CHOICE(NAME) NAME##_baseline
+#endif
+
 #define STRATA_KERNELS(T, NAME)                                                                        \
   extern const Kernels<T> NAME##_baseline;                                                             \
   extern const Kernels<T> NAME##_avx2;                                                                 \
   extern const Kernels<T> NAME##_avx512;                                                               \
   template <>                                                                                          \
   const Kernels<T>& kernels<T>() {                                                                     \
-    static const Kernels<T>& best =                                                                    \
-        __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512vl") ? NAME##_avx512     \
-        : __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")          ? NAME##_avx2       \
-                                                                                   : NAME##_baseline;  \
+    static const Kernels<T>& best = STRATA_CHOICE(NAME); \
     return best;                                                                                       \
   }
 STRATA_KERNELS(bf16, bf16)
 STRATA_KERNELS(float, float)
 STRATA_KERNELS(double, double)
 #undef STRATA_KERNELS
+#undef STRATA_CHOICE
 
 }  // namespace strata
 
@@ -39,6 +46,14 @@ using strata::Acc;
 using strata::bf16;
 using strata::kernels;
 using strata::kPair;
+
+template <class T>
+T number(float value) {
+  if constexpr (std::is_same_v<T, bf16>)
+    return bf16{c10::BFloat16(value).x};
+  else
+    return value;
+}
 
 // C (+)= A · B, with B interleaved (kernels.h). The bfloat16 and float forms are oneDNN's, made for the processor.
 void product(int64_t m, int64_t n, int64_t k, int64_t ld_a, int64_t ld_b, int64_t ld_c, bool add, const bf16* a,
@@ -50,18 +65,31 @@ void product(int64_t m, int64_t n, int64_t k, int64_t ld_a, int64_t ld_b, int64_
              const float* b, float* c) {
   at::native::cpublas::brgemm(m, n, k, ld_a, ld_b, ld_c, add, a, b, c, false);
 }
-// Whether oneDNN has products of this kind for the processor.
+// Processors with tiles (AMX) keep them set up for one kind of product; other code of oneDNN takes them down without telling
+// brgemm, which must therefore begin anew. Elsewhere this costs nothing.
+struct Products {
+  ~Products() { at::native::cpublas::brgemm_release(); }
+};
+
+// Whether oneDNN has products of this kind for the processor, and they do what is expected of them.
 template <class T>
 bool has_products() {
   static const bool has = [] {
+#if defined(__x86_64__)
+    if (!__builtin_cpu_supports("avx2")) return false;
     try {
-      const std::vector<T> a(32), b(64);
-      std::vector<Acc<T>> c(32);
-      product(1, 16, 2, 2, 16, 16, false, a.data(), b.data(), c.data());
-      return true;
+      const Products products;
+      // [1 2] · [[1 …], [3 …]] = 7, with the right operand as kernels.h says.
+      T a[2], b[32];
+      for (int i = 0; i < 32; ++i) b[i] = number<T>(kPair<T> == 2 ? (i % 2 ? 3 : 1) : (i < 16 ? 1 : 3));
+      a[0] = number<T>(1), a[1] = number<T>(2);
+      Acc<T> c[16] = {};
+      product(1, 16, 2, 2, 16, 16, false, a, b, c);
+      return c[0] == 7 && c[15] == 7;
     } catch (const std::exception&) {
-      return false;
     }
+#endif
+    return false;
   }();
   return has;
 }
@@ -169,11 +197,29 @@ at::ScalarType activation_kind(const Tensor& x) {
   return autocast ? at::autocast::get_autocast_dtype(at::kCPU) : x.scalar_type();
 }
 
+// There is no second derivative of what is computed outside of libtorch's operations.
+void require_first_order() {
+  TORCH_CHECK(!at::GradMode::is_enabled(), "fused operations have no second derivative; train.rewrites = false has");
+}
+
+// A parameter [C], or none, of the kind that sums are kept in.
+void require_column(const std::optional<Tensor>& column, int64_t channels, at::ScalarType activations, const char* what) {
+  if (!column) return;
+  const auto kind = activations == at::kDouble ? at::kDouble : at::kFloat;
+  TORCH_CHECK(column->scalar_type() == kind && column->numel() == channels && column->is_contiguous(), what, " is ",
+              column->sizes(), " of ", column->scalar_type(), ", not ", channels, " of ", kind);
+}
+
+void require_map(const Tensor& x) {
+  TORCH_CHECK(x.is_cpu() && x.dim() == 4, "a map [N, C, H, W] on the CPU is needed, not ", x.sizes());
+}
+
 // Calls f(i) for 0 ≤ i < n, in any order and on all threads. No result may depend on the number of threads: each task
 // owns what it writes.
 template <class F>
 void tasks(int64_t n, F&& f) {
   at::parallel_for(0, n, 1, [&](int64_t begin, int64_t end) {
+    const Products products;
     for (int64_t i = begin; i < end; ++i) f(i);
   });
 }

@@ -12,6 +12,10 @@ struct GateFunction : torch::autograd::Function<GateFunction> {
   using Context = torch::autograd::AutogradContext;
 
   static Tensor forward(Context* context, const Tensor& input, const Tensor& factor) {
+    require_map(input);
+    TORCH_CHECK(factor.dim() == 4 && factor.size(0) == input.size(0) && factor.size(1) == input.size(1) &&
+                    factor.size(2) == 1 && factor.size(3) == 1,
+                "a factor ", factor.sizes(), " is none a channel of ", input.sizes());
     const Pixels x = dense_pixels(input);
     const Tensor f = dense_pixels(factor.to(x.tensor.scalar_type())).tensor;
     Tensor y = new_map(x.images, x.channels, x.height, x.width, x.tensor.scalar_type());
@@ -29,6 +33,7 @@ struct GateFunction : torch::autograd::Function<GateFunction> {
   }
 
   static torch::autograd::variable_list backward(Context* context, const torch::autograd::variable_list& grads) {
+    require_first_order();
     const auto saved = context->get_saved_variables();
     const Pixels x = dense_pixels(saved[0]), dy = dense_pixels(grads[0]);
     const auto kind = x.tensor.scalar_type();
@@ -55,7 +60,9 @@ struct SqueezeFunction : torch::autograd::Function<SqueezeFunction> {
   using Context = torch::autograd::AutogradContext;
 
   static torch::autograd::variable_list forward(Context* context, const Tensor& input) {
+    require_map(input);
     const Pixels x = dense_pixels(input);
+    context->set_materialize_grads(false);
     Tensor mean = new_map(x.images, x.channels, 1, 1, x.tensor.scalar_type());
     with_type(x.tensor.scalar_type(), [&](auto zero) {
       using T = decltype(zero);
@@ -70,6 +77,7 @@ struct SqueezeFunction : torch::autograd::Function<SqueezeFunction> {
   }
 
   static torch::autograd::variable_list backward(Context* context, const torch::autograd::variable_list& grads) {
+    require_first_order();
     if (!grads[1].defined()) return {grads[0]};
     const auto s = context->saved_data["shape"].toIntVector();
     const auto kind = grads[1].scalar_type();
@@ -93,9 +101,14 @@ struct SqueezeFunction : torch::autograd::Function<SqueezeFunction> {
 struct ForkFunction : torch::autograd::Function<ForkFunction> {
   using Context = torch::autograd::AutogradContext;
 
-  static torch::autograd::variable_list forward(Context*, const Tensor& x) { return {x.alias(), x.alias()}; }
+  static torch::autograd::variable_list forward(Context* context, const Tensor& x) {
+    require_map(x);
+    context->set_materialize_grads(false);
+    return {x.alias(), x.alias()};
+  }
 
   static torch::autograd::variable_list backward(Context*, const torch::autograd::variable_list& grads) {
+    require_first_order();
     if (!grads[0].defined() || !grads[1].defined()) return {grads[0].defined() ? grads[0] : grads[1]};
     if (grads[0].scalar_type() != grads[1].scalar_type()) return {grads[0] + grads[1]};
     const Pixels a = dense_pixels(grads[0]), b = dense_pixels(grads[1]);

@@ -1,4 +1,4 @@
-// Batch normalisation (Ioffe and Szegedy 2015), the sum with a shortcut and the non-linearity in one pass forward and
+// Batch normalisation (Ioffe and Szegedy 2015), the sum with a shortcut and the non-linearity in two passes forward and
 // two backward. Included by shim.cpp alone.
 
 #pragma once
@@ -29,8 +29,14 @@ struct NormFunction : torch::autograd::Function<NormFunction> {
   static Tensor forward(Context* context, const Tensor& input, const std::optional<Tensor>& add,
                         const std::optional<Tensor>& gamma, const std::optional<Tensor>& beta,
                         const NormArguments& args) {
+    require_map(input);
     const Pixels x = dense_pixels(input);
     const auto kind = x.tensor.scalar_type();
+    for (const auto* column : {&gamma, &beta, &args.running_mean, &args.running_var})
+      require_column(*column, x.channels, kind, "a tensor of the normalisation");
+    TORCH_CHECK(gamma.has_value() == beta.has_value(), "gamma and beta go together");
+    TORCH_CHECK(args.batch ? x.rows() > 0 : args.running_mean && args.running_var, "there are no statistics");
+    TORCH_CHECK(!add || add->sizes() == input.sizes(), "the shortcut has another shape");
     Tensor shortcut;
     if (add) shortcut = dense_pixels(add->scalar_type() == kind ? *add : add->to(kind)).tensor;
     Tensor y = new_map(x.images, x.channels, x.height, x.width, kind);
@@ -97,6 +103,7 @@ struct NormFunction : torch::autograd::Function<NormFunction> {
   }
 
   static torch::autograd::variable_list backward(Context* context, const torch::autograd::variable_list& grads) {
+    require_first_order();
     const auto saved = context->get_saved_variables();
     const Pixels x = dense_pixels(saved[0]);
     const Tensor &y = saved[1], &columns = saved[2];

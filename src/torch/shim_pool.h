@@ -11,6 +11,7 @@ struct PoolFunction : torch::autograd::Function<PoolFunction> {
 
   // `sides`: kernel, stride, padding before, each height then width; then output height and width.
   static Tensor forward(Context* context, const Tensor& input, const std::vector<int64_t>& sides) {
+    require_map(input);
     const Pixels x = dense_pixels(input);
     const strata::Pool pool = window(x, sides);
     Tensor y = new_map(x.images, x.channels, pool.oh, pool.ow, x.tensor.scalar_type());
@@ -32,6 +33,7 @@ struct PoolFunction : torch::autograd::Function<PoolFunction> {
   }
 
   static torch::autograd::variable_list backward(Context* context, const torch::autograd::variable_list& grads) {
+    require_first_order();
     const Tensor tap = context->get_saved_variables()[0];
     const auto shape = context->saved_data["shape"].toIntVector();
     const Pixels dy = dense_pixels(grads[0]);
@@ -52,6 +54,7 @@ struct PoolFunction : torch::autograd::Function<PoolFunction> {
   }
 
   static strata::Pool window(const Pixels& x, const std::vector<int64_t>& s) {
+    TORCH_CHECK(s[0] * s[1] <= 256, "a window of ", s[0], "x", s[1], " has more than 256 taps");
     return {x.height, x.width, s[6], s[7], x.channels, s[0], s[1], s[2], s[3], s[4], s[5]};
   }
 };

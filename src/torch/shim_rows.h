@@ -51,6 +51,11 @@ T* zeroed(int slot, int64_t size) {
 // of parts, so that the number of threads does not matter.
 constexpr int64_t kParts = 16;
 
+// So few that their sums of `size` numbers each take at most 32 MB; the shape alone decides.
+int64_t parts_of(int64_t images, int64_t size) {
+  return std::min(images, std::clamp<int64_t>((int64_t(8) << 20) / std::max<int64_t>(size, 1), 2, kParts));
+}
+
 struct Part {
   int64_t begin, end;
   Part(int64_t images, int64_t index, int64_t parts) : begin(images * index / parts), end(images * (index + 1) / parts) {}
@@ -135,7 +140,7 @@ void rows_backward(const Shape& s, const T* dy, int64_t ld_dy, const T* y, int a
   // The gradient in rows as wide as the framed input's, zeros where that has no output.
   const int64_t length = s.window.out_h * frame.width, even = length + length % 2;
   const int64_t span = (frame.pixels() + s.kernel_w + 32) / 32 * 32;
-  const int64_t parts = std::min(kParts, s.images), size = s.taps() * s.in * s.out;
+  const int64_t size = s.taps() * s.in * s.out, parts = parts_of(s.images, size);
   Buffer<A> partial(dw ? parts * size : 0);
   std::vector<A> sums(db ? parts * s.out : 0, A(0));
   // Between two rows of a framed gradient lie zeros: where it is as wide as the framed input, it is that already.

@@ -1,4 +1,4 @@
-// Loops over raw memory, compiled once for each instruction set and chosen at run time (see build.rs and fused.h).
+// Loops over raw memory, compiled once for each instruction set and chosen at run time (see build.rs and shim_fused.h).
 //
 // Matrices are row-major, `ld` is the distance of rows in elements. T is the type of activations: bfloat16 (as its bits),
 // float or double; A is the type that sums are kept in: float, for double double. No ATen here: an inline function of a

@@ -135,7 +135,7 @@ inline Vec<double> exponential(Vec<double> x) {
   return y;
 }
 
-// Cody and Waite's reduction and a polynomial of degree 6: within 2 units of the last place.
+// Cody and Waite's reduction and a polynomial of degree 7: within 2 units of the last place.
 inline Vec<float> exponential(Vec<float> x) {
   const Vec<float> zero = {};
   x = choose<float>(x < -87.0f, zero - 87.0f, x);
