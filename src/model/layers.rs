@@ -115,7 +115,7 @@ pub fn moves(window: &Window, input: Shape, output: Shape) -> Moves {
 pub fn or_panic<T>(result: Result<T, TorchError>) -> T {
     match result {
         Ok(done) => done,
-        Err(error) => panic!("{error}"),
+        Err(error) => crate::torch::throw(error),
     }
 }
 

@@ -79,7 +79,8 @@ pub fn read_tensors(path: &Path) -> Result<BTreeMap<String, Tensor>, WeightsErro
             dtype => return Err(WeightsError::Kind { path: path.to_owned(), name, dtype }),
         };
         let shape: Vec<i64> = view.shape().iter().map(|&side| side as i64).collect();
-        let tensor = Tensor::f_from_data_size(view.data(), &shape, kind).map_err(|error| fail(error.to_string()))?;
+        let tensor = Tensor::f_from_data_size(view.data(), &shape, kind)
+            .map_err(|error| fail(crate::torch::first_line(&error)))?;
         tensors.insert(name, tensor);
     }
     Ok(tensors)

@@ -63,9 +63,17 @@ pub fn catch<T>(f: impl FnOnce() -> T) -> Result<T> {
     let outcome = panic::catch_unwind(AssertUnwindSafe(f));
     drop(depth);
     outcome.map_err(|payload| {
+        if let Some(error) = payload.downcast_ref::<TorchError>() {
+            return error.clone();
+        }
         let text = payload_text(payload.as_ref());
         tch_message(text).unwrap_or_else(|| TorchError::from_message(text))
     })
+}
+
+/// Leaves a module of tch, which cannot return an error, for the [`catch`] around it.
+pub fn throw(error: TorchError) -> ! {
+    panic::panic_any(error)
 }
 
 thread_local! {
@@ -94,7 +102,9 @@ fn install_quiet_hook() {
     INSTALL.call_once(|| {
         let former = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
-            let expected = CATCHING.get() > 0 && tch_message(payload_text(info.payload())).is_some();
+            let torch =
+                |payload: &(dyn Any + Send)| payload.is::<TorchError>() || tch_message(payload_text(payload)).is_some();
+            let expected = CATCHING.get() > 0 && torch(info.payload());
             if !expected {
                 former(info);
             }

@@ -36,7 +36,7 @@ pub use context::{
     available_memory_mib, cpu_capability, keep_memory, peak_memory_mib, reset_peak_memory, rng_state,
     set_cudnn_benchmark, set_deterministic, set_flush_denormal, set_rng_state, set_tf32, synchronize, version,
 };
-pub use error::{Result, TorchError, catch, first_line};
+pub use error::{Result, TorchError, catch, first_line, throw};
 pub use grad::{all_finite, clip_grad_norm, grads, zero_grad};
 pub use graph::Graph;
 pub use memory_format::{channels_last, contiguous, images, is_channels_last, set_channels_last};
