@@ -183,7 +183,7 @@ mod tests {
     fn what_the_table_says_of_runs_that_are_elsewhere_stays() {
         let results = tempfile::tempdir().unwrap();
         let file = results.path().join("s.toml");
-        let text = "[data]\ndataset = 'synthetic'\n[model]\npreset = 'resnet'\nlayout = 'cifar'\ndepth = 8\n\
+        let text = "[data]\ndataset = 'synthetic'\nvalidation = 400\n[model]\npreset = 'resnet'\nlayout = 'cifar'\ndepth = 8\n\
                     [train]\nepochs = 1\n[sweep]\nseed = [0, 1, 2]\n";
         std::fs::write(&file, text).unwrap();
         let sweep = Sweep::load(&file, &[], crate::config::Machine::default()).unwrap();
