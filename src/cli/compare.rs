@@ -37,8 +37,8 @@ pub struct Compare {
     /// Keep rows with COLUMN=VALUE; operators are = != < <= > >= and ~ for "contains"; repeatable, all must hold
     #[arg(long = "where", value_name = "CONDITION")]
     conditions: Vec<String>,
-    /// Show these, divided by commas: names of columns, or max, min, final, first, mean, `epoch of max`, `epoch of min` of
-    /// a column of epochs.csv
+    /// Show these beside what tells the lines apart, divided by commas: names of columns, or max, min, final, first, mean,
+    /// `epoch of max`, `epoch of min` of a column of epochs.csv
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     columns: Vec<String>,
     /// Show every column, also those that do not differ

@@ -154,14 +154,14 @@ fn zero_has_no_minus_and_an_end_near_it_has_digits() {
     assert!(row(end(-0.000_02)).ends_with("|[-0.00002, +0.40002]|noise"), "{}", row(end(-0.000_02)));
     assert!(row(end(0.000_02)).ends_with("|[+0.00002, +0.39998]|yes"), "{}", row(end(0.000_02)));
     assert!(row(end(0.01)).ends_with("|[+0.0100, +0.3900]|yes"), "{}", row(end(0.01)));
-    assert!(row([-0.000_01, 0.0]).contains("|+0.0000"), "{}", row([-0.000_01, 0.0]));
+    assert!(row([-0.08, 0.079_99]).contains("|+0.0000"), "{}", row([-0.08, 0.079_99]));
 }
 
 #[test]
 fn chosen_columns_stand_beside_what_tells_lines_apart() {
     let columns = Some(vec!["seconds".to_owned()]);
     let chosen = lines(RUNS, Request { columns: columns.clone(), ..Request::default() });
-    assert_eq!(chosen[..2], ["name|train.lr|seconds", "resnet|0.1|8.66667 ± 0.57735 (3)"].map(str::to_owned));
+    assert_eq!(chosen[..2], ["name|train.lr|seconds", "resnet|0.1|8.67 ± 0.58 (3)"].map(str::to_owned));
     let runs = lines(RUNS, Request { columns: columns.clone(), runs: true, ..Request::default() });
     assert_eq!(runs[0], "name|train.lr|seed|seconds");
     let programs = lines(RUNS, Request { columns: columns.clone(), plain: true, ..Request::default() });
