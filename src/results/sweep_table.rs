@@ -93,7 +93,7 @@ fn kept(folder: &Path) -> HashMap<String, Cells> {
     // A table that is not there or cannot be read says nothing: it is written anew.
     let table = Table::read(&folder.join("table.csv")).unwrap_or_default();
     let rows = table.rows.into_iter().map(|row| table.columns.iter().cloned().zip(row).collect::<Cells>());
-    rows.filter(|row| has_ended(row)).filter_map(|row| Some((row.get("key")?.clone(), row))).collect()
+    rows.filter(has_ended).filter_map(|row| Some((row.get("key")?.clone(), row))).collect()
 }
 
 fn has_ended(row: &Cells) -> bool {

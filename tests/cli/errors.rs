@@ -21,6 +21,7 @@ fn sweeps_are_found_by_name_and_are_no_part_of_one_experiment() {
     let place = Place::new();
     place.file("experiments/sweeps/lecture.toml", format!("{TINY}[sweep]\nseed = [0]\n"));
     place.strata(&["train", "lecture"]).refused(&["no experiment file `lecture`; did you mean `sweeps/lecture`?"]);
+    place.strata(&["sweep", "lectur"]).refused(&["did you mean `sweeps/lecture`?"]);
     let listed = place.strata(&["sweep", "lecture", "--dry-run"]).good();
     assert!(listed.contains("\n1 point, 1 to run"), "{listed}");
     // What is no part of a single experiment is said.
