@@ -22,7 +22,8 @@ use strata::results::curves::{self, CurveGroup, read_epochs};
 #[command(after_help = "Examples:
   strata compare                                        everything in results/
   strata compare resnet20 plain20 --baseline plain20    is the difference more than noise?
-  strata compare degradation --baseline name~plain      a sweep; each depth against the plain net of the same depth
+  strata compare degradation --baseline model.shortcut=none
+                                                        a sweep; each depth against the plain net of the same depth
   strata compare --where train.lr=0.1 --where 'macs<4e7' --top 10
   strata compare --columns 'train.lr, max val_top1, epoch of max val_top1, final train_loss' --sort -train.lr
   strata compare old.csv new.csv --format markdown      tables from elsewhere, joined on equal column names
@@ -36,8 +37,8 @@ pub struct Compare {
     /// Keep rows with COLUMN=VALUE; operators are = != < <= > >= and ~ for "contains"; repeatable, all must hold
     #[arg(long = "where", value_name = "CONDITION")]
     conditions: Vec<String>,
-    /// Show these, divided by commas: names of columns, or max, min, final, first, mean, `epoch of max`, `epoch of min` of
-    /// a column of epochs.csv
+    /// Show these beside what tells the lines apart, divided by commas: names of columns, or max, min, final, first, mean,
+    /// `epoch of max`, `epoch of min` of a column of epochs.csv
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     columns: Vec<String>,
     /// Show every column, also those that do not differ

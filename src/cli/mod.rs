@@ -166,7 +166,11 @@ fn on_gpu(number: usize) -> Result<Device> {
 /// Reads the experiment that a path or a name stands for, with overrides.
 pub fn experiment(file: &str, overrides: &[String]) -> Result<Experiment> {
     let path = locate(file)?;
-    Ok(Experiment::load(&path, overrides, machine())?)
+    let experiment = Experiment::load(&path, overrides, machine())?;
+    if experiment.swept {
+        tracing::warn!("the [sweep] of {} is left out; `strata sweep {file}` runs its points", path.display());
+    }
+    Ok(experiment)
 }
 
 /// Wrong words on the command line.
@@ -189,6 +193,9 @@ fn native_bf16() -> bool {
     false
 }
 
+/// So many names of files are told where one is not found.
+const LISTED: usize = 8;
+
 /// The experiment file that a path or a name stands for.
 pub fn locate(file: &str) -> Result<PathBuf> {
     let path = PathBuf::from(file);
@@ -203,9 +210,17 @@ pub fn locate(file: &str) -> Result<PathBuf> {
     list_experiments(Path::new("experiments"), "", &mut known);
     let known: Vec<&str> = known.iter().map(String::as_str).collect();
     let meant = file.strip_prefix("experiments/").unwrap_or(file);
-    let hint = match nearest(meant.strip_suffix(".toml").unwrap_or(meant), &known) {
+    let meant = meant.strip_suffix(".toml").unwrap_or(meant);
+    // Folders below experiments/ are easily forgotten.
+    let last = |name: &&str| name.rsplit('/').next().unwrap_or_default().to_owned();
+    let lasts: Vec<String> = known.iter().map(last).collect();
+    let below = |word: &str| lasts.iter().position(|last| last == word).map(|place| known[place]);
+    let lasts: Vec<&str> = lasts.iter().map(String::as_str).collect();
+    let near = below(meant).or_else(|| nearest(meant, &known)).or_else(|| below(nearest(meant, &lasts)?));
+    let hint = match near {
         Some(near) => format!("; did you mean `{near}`?"),
         None if known.is_empty() => "; there is no folder experiments/ here".to_owned(),
+        None if known.len() > LISTED => format!("; experiments/ has {}, …", known[..LISTED].join(", ")),
         None => format!("; experiments/ has {}", known.join(", ")),
     };
     bail!(Usage(format!("there is no experiment file `{file}`{hint}")))

@@ -1,7 +1,7 @@
 //! `strata show FILE`
 
-use super::{Done, Shared, print};
-use anyhow::{Context, Result};
+use super::{Done, Shared, Usage, print};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use std::path::PathBuf;
 use strata::arch::picture;
@@ -22,6 +22,11 @@ pub fn run(command: &Show, shared: &Shared) -> Result<Done> {
     let experiment = shared.experiment(&command.file)?;
     match &command.diagram {
         Some(path) => {
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+                let (path, folder) = (path.display(), folder.display());
+                bail!(Usage(format!("cannot write {path}: there is no folder {folder}")));
+            }
             let svg = picture::diagram(&experiment.network, &experiment.name);
             strata::files::write_whole(path, svg.as_bytes())
                 .with_context(|| format!("cannot write {}", path.display()))?;

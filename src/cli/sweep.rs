@@ -6,10 +6,11 @@ use super::{Done, Shared, Usage, locate, machine, print};
 use anyhow::{Result, bail};
 use clap::Args;
 use std::num::NonZero;
+use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 use strata::config::Sweep as Points;
-use strata::results::{SweepTables, Table, status};
-use strata::sweep::{Estimates, Options, Report, duration};
+use strata::results::{SweepTables, Table, counted, status};
+use strata::sweep::{DIVERGED, Estimates, Options, Report, duration};
 use strata::train::interrupt;
 
 /// Run every point of a file's [sweep]: skip what is finished, go on past failures, keep one table
@@ -40,7 +41,7 @@ pub fn run(command: &Sweep, shared: &Shared) -> Result<Done> {
     if !(1..=1024).contains(&command.jobs) {
         bail!(Usage(format!("--jobs takes 1 to 1024, not {}", command.jobs)));
     }
-    let sweep = Points::load(&locate(&command.file)?, &shared.set, machine())?;
+    let sweep = Points::load(&file(&command.file)?, &shared.set, machine())?;
     let devices = shared.job_devices()?;
     if command.dry_run {
         let kind = if devices.iter().any(|device| device.starts_with("cuda")) { "cuda" } else { "cpu" };
@@ -67,23 +68,34 @@ pub fn run(command: &Sweep, shared: &Shared) -> Result<Done> {
     finish(&sweep, &report?)
 }
 
+/// The file that a path or a name stands for; names are those of sweeps first.
+fn file(word: &str) -> Result<PathBuf> {
+    let sweep = Path::new("experiments/sweeps").join(format!("{word}.toml"));
+    if sweep.is_file() && !Path::new(word).is_file() { Ok(sweep) } else { locate(word) }
+}
+
 /// The table of settings, where everything lies, and what went wrong.
 fn finish(sweep: &Points, report: &Report) -> Result<Done> {
     let SweepTables { summary, folder, .. } = &report.tables;
     let count = |number: usize, what: &str| if number > 0 { format!(", {number} {what}") } else { String::new() };
     print(&format!(
-        "{}\n{}: {} of {} points done{}{} → {}, {}\n",
+        "{}\n{}: {} of {} done{}{}{} → {}, {}\n",
         means(summary)?,
         sweep.name,
         report.done,
-        sweep.points.len(),
-        count(report.failed.len(), "failed"),
+        counted(sweep.points.len(), "point"),
+        count(report.diverged(), "diverged"),
+        count(report.failed.len() - report.diverged(), "failed"),
         count(report.left, "not finished"),
         folder.join("summary.csv").display(),
         folder.join("table.csv").display(),
     ))?;
     for (point, reason) in &report.failed {
-        eprintln!("failed: {}: {}", sweep.label(*point), reason.split("; the last").next().unwrap_or_default());
+        let label = sweep.label(*point);
+        match reason.as_str() {
+            DIVERGED => eprintln!("diverged: {label}"),
+            _ => eprintln!("failed: {label}: {}", reason.split("; the last").next().unwrap_or_default()),
+        }
     }
     if report.interrupted {
         eprintln!("the sweep was stopped; the same command goes on from here");
@@ -163,7 +175,7 @@ fn listed(sweep: &Points, shared: &Shared, device: &str, jobs: usize) -> Result<
             shared.results.display()
         ),
     };
-    text.push_str(&format!("\n{} points, {left} to run; {time}\n", sweep.points.len()));
+    text.push_str(&format!("\n{}, {left} to run; {time}\n", counted(sweep.points.len(), "point")));
     text.extend(left_out(sweep).map(|out| format!("{out}\n")));
     Ok(text)
 }

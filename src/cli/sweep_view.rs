@@ -5,6 +5,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 use std::time::Duration;
 use strata::config::Sweep;
+use strata::results::counted;
 use strata::sweep::event::Event;
 use strata::sweep::{Counts, Ended, Verdict, Watcher, duration};
 
@@ -31,7 +32,7 @@ impl<'a> View<'a> {
 
     pub fn begin(&self, left_out: Option<&str>) {
         let out = left_out.map_or_else(String::new, |text| format!("; {text}"));
-        self.say(&format!("{}: {} points{out}", self.sweep.name, self.sweep.points.len()));
+        self.say(&format!("{}: {}{out}", self.sweep.name, counted(self.sweep.points.len(), "point")));
     }
 
     /// Takes the live table off the screen.

@@ -28,6 +28,8 @@ pub struct Experiment {
     pub network: Arc<Network>,
     pub train: Train,
     pub expect: Option<Expect>,
+    /// The file has a `[sweep]`, which is no part of this experiment.
+    pub swept: bool,
     pub(super) scaling: Scaling,
     /// The input before scaling.
     base_input: [usize; 3],
@@ -57,7 +59,6 @@ struct Keys {
     train: TrainKeys,
     expect: Option<Expect>,
     // What `strata sweep` varies; a single run passes it over.
-    #[allow(dead_code)]
     sweep: Option<serde::de::IgnoredAny>,
 }
 
@@ -181,6 +182,7 @@ pub(super) fn build_shared(
         network: architecture.network,
         train,
         expect: keys.expect,
+        swept: keys.sweep.is_some(),
         scaling: keys.scaling,
         base_input: architecture.base_input,
         overrides: architecture.overrides,

@@ -37,6 +37,11 @@ pub fn grouped(text: &str, gap: char) -> String {
     grouped
 }
 
+/// "1 point", "2 points".
+pub fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 /// A text of at most so many characters.
 pub fn cut(text: &str, longest: usize) -> String {
     if text.chars().count() <= longest {

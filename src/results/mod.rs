@@ -17,7 +17,7 @@ mod sweep_table;
 mod table;
 pub mod tables;
 
-pub use format::{accuracy, grouped, significant};
+pub use format::{accuracy, counted, grouped, significant};
 pub use run_folder::{EPOCH_COLUMNS, EpochRow, RunError, RunFolder};
 pub use run_info::{RunInfo, utc_now};
 pub use stats::Spread;

@@ -8,6 +8,7 @@ use super::stats::Spread;
 use super::summary::{Status, read_summary};
 use super::table::Table;
 use crate::config::{Point, Sweep};
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 /// Columns behind what varies; `status` is empty for a point that has not run.
@@ -65,14 +66,15 @@ pub fn status(results: &Path, point: &Point) -> Option<String> {
 }
 
 /// Writes `table.csv` and `summary.csv` into `sweeps/<name>/` below `results`. `failed` are the points that were given up: a
-/// process that was killed, or did not come to its run, leaves nothing that says so.
+/// process that was killed, or did not come to its run, leaves nothing that says so. Tables are kept in git where runs are
+/// not: what the table there says of a finished point stays as long as there is no run of it here.
 ///
 /// # Errors
 /// As the file system says.
 pub fn write_tables(results: &Path, sweep: &Sweep, failed: &[usize]) -> Result<SweepTables, RunError> {
     let folder = sweep_folder(results, sweep);
     std::fs::create_dir_all(&folder).map_err(RunError::io("make", &folder))?;
-    let points = points(results, sweep, failed);
+    let points = points(results, sweep, failed, &kept(&folder));
     let summary = summary(&points, &sweep.columns);
     points.write(&folder.join("table.csv"))?;
     summary.write(&folder.join("summary.csv"))?;
@@ -83,15 +85,40 @@ pub fn write_tables(results: &Path, sweep: &Sweep, failed: &[usize]) -> Result<S
     Ok(SweepTables { points, summary, folder })
 }
 
-fn points(results: &Path, sweep: &Sweep, failed: &[usize]) -> Table {
+/// The cells of a row by column.
+type Cells = BTreeMap<String, String>;
+
+/// What the table that lies there says of finished points, by their key.
+fn kept(folder: &Path) -> HashMap<String, Cells> {
+    // A table that is not there or cannot be read says nothing: it is written anew.
+    let table = Table::read(&folder.join("table.csv")).unwrap_or_default();
+    let rows = table.rows.into_iter().map(|row| table.columns.iter().cloned().zip(row).collect::<Cells>());
+    rows.filter(has_ended).filter_map(|row| Some((row.get("key")?.clone(), row))).collect()
+}
+
+fn has_ended(row: &Cells) -> bool {
+    row.get("status").is_some_and(|status| ["done", "diverged"].contains(&status.as_str()))
+}
+
+/// What is known of a point's run: of one that is here from its folder, of another from the table that was kept.
+fn outcome(folder: &Path, point: &Point, kept: &HashMap<String, Cells>) -> Cells {
+    if folder.is_dir() {
+        return read_summary(folder).unwrap_or_default();
+    }
+    let mut cells = kept.get(&point.key).cloned().unwrap_or_default();
+    // The name is no part of the key: the sweep's file may have changed it since.
+    cells.remove("name");
+    cells
+}
+
+fn points(results: &Path, sweep: &Sweep, failed: &[usize], kept: &HashMap<String, Cells>) -> Table {
     let varied: Vec<usize> =
         (0..sweep.columns.len()).filter(|&index| !COLUMNS.contains(&sweep.columns[index].as_str())).collect();
     let names: Vec<&str> = varied.iter().map(|&index| sweep.columns[index].as_str()).chain(COLUMNS).collect();
     let mut table = Table::new(&names);
     for (index, point) in sweep.points.iter().enumerate() {
-        let mut summary = read_summary(&point_folder(results, point)).unwrap_or_default();
-        let ended = summary.get("status").is_some_and(|status| ["done", "diverged"].contains(&status.as_str()));
-        if failed.contains(&index) && !ended {
+        let mut summary = outcome(&point_folder(results, point), point, kept);
+        if failed.contains(&index) && !has_ended(&summary) {
             summary.insert("status".to_owned(), Status::Failed.name().to_owned());
         }
         let known = |column: &str| match column {
@@ -150,6 +177,35 @@ fn summary(points: &Table, varied: &[String]) -> Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A fresh clone has the tables of a sweep and none of its runs.
+    #[test]
+    fn what_the_table_says_of_runs_that_are_elsewhere_stays() {
+        let results = tempfile::tempdir().unwrap();
+        let file = results.path().join("s.toml");
+        let text = "[data]\ndataset = 'synthetic'\nvalidation = 400\n[model]\npreset = 'resnet'\nlayout = 'cifar'\ndepth = 8\n\
+                    [train]\nepochs = 1\n[sweep]\nseed = [0, 1, 2]\n";
+        std::fs::write(&file, text).unwrap();
+        let sweep = Sweep::load(&file, &[], crate::config::Machine::default()).unwrap();
+        let folder = sweep_folder(results.path(), &sweep);
+        std::fs::create_dir_all(&folder).unwrap();
+        let keys: Vec<&str> = sweep.points.iter().map(|point| point.key.as_str()).collect();
+        let table = format!(
+            "seed,name,key,status,val_top1,seconds\n0,old,{},done,0.750000,9.0\n1,s,{},failed,0.1,1.0\n2,s,{},done,0.8,2\n",
+            keys[0], keys[1], keys[2]
+        );
+        std::fs::write(folder.join("table.csv"), table).unwrap();
+        // The last is run anew: what was said of it is over.
+        std::fs::create_dir_all(point_folder(results.path(), &sweep.points[2])).unwrap();
+        for _ in 0..2 {
+            let SweepTables { points, summary, .. } = write_tables(results.path(), &sweep, &[]).unwrap();
+            let cell = |row: usize, name: &str| points.rows[row][points.column(name).unwrap()].clone();
+            assert_eq!([cell(0, "status"), cell(0, "val_top1"), cell(0, "name")], ["done", "0.750000", "s"]);
+            assert_eq!([cell(1, "status"), cell(1, "val_top1"), cell(2, "status"), cell(2, "val_top1")], [""; 4]);
+            assert_eq!(summary.rows[0][summary.column("n").unwrap()], "1");
+        }
+        assert!(status(results.path(), &sweep.points[0]).is_none(), "it has not run here");
+    }
 
     #[test]
     fn a_summary_is_over_the_finished_runs_of_each_setting() {

@@ -13,7 +13,7 @@ mod standing;
 mod verdict;
 
 pub use estimate::{Estimates, duration};
-pub use runner::{Options, Report, SweepError, run};
+pub use runner::{DIVERGED, Options, Report, SweepError, run};
 pub use verdict::Verdict;
 
 use event::Event;

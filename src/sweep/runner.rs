@@ -50,6 +50,16 @@ pub struct Report {
     pub tables: SweepTables,
 }
 
+/// The reason of a point whose loss stopped being a number.
+pub const DIVERGED: &str = "diverged";
+
+impl Report {
+    /// How many of the `failed` diverged.
+    pub fn diverged(&self) -> usize {
+        self.failed.iter().filter(|(_, reason)| reason == DIVERGED).count()
+    }
+}
+
 /// Why a sweep cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub enum SweepError {
@@ -273,7 +283,7 @@ impl Runner<'_> {
     fn settle(&mut self, point: usize, verdict: &Verdict) -> Result<(), SweepError> {
         match verdict {
             Verdict::Done => self.done += 1,
-            Verdict::Diverged => self.failed.push((point, "diverged".to_owned())),
+            Verdict::Diverged => self.failed.push((point, DIVERGED.to_owned())),
             Verdict::Failed(reason) => self.failed.push((point, reason.clone())),
             // A point that failed waits for the others: what was wrong may have passed by then.
             Verdict::Retry(_) => self.queue.push_back(point),

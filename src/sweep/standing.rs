@@ -1,8 +1,8 @@
 //! How a sweep stands: what was finished before, what others have in hand, how long the rest takes.
 
 use super::Counts;
-use super::runner::{Runner, Running};
-use crate::results::{RunFolder, point_folder, read_summary};
+use super::runner::{DIVERGED, Runner, Running};
+use crate::results::{RunFolder, counted, point_folder, read_summary};
 use std::time::{Duration, Instant};
 
 /// How often it is looked at.
@@ -23,13 +23,13 @@ impl Runner<'_> {
             false
         });
         if self.done > 0 {
-            self.watcher.note(&format!("{} of {} points were finished before", self.done, points.len()));
+            self.watcher.note(&format!("{} of {} finished before", self.done, counted(points.len(), "point")));
         }
         for point in diverged {
             let label = self.sweep.label(point);
             self.watcher
                 .note(&format!("{label} diverged before; `strata train --force` on its points/ file runs it again"));
-            self.failed.push((point, "diverged".to_owned()));
+            self.failed.push((point, DIVERGED.to_owned()));
         }
     }
 

@@ -17,6 +17,29 @@ fn a_missing_file_gets_the_nearest_name() {
 }
 
 #[test]
+fn sweeps_are_found_by_name_and_are_no_part_of_one_experiment() {
+    let place = Place::new();
+    place.file("experiments/sweeps/lecture.toml", format!("{TINY}[sweep]\nseed = [0]\n"));
+    place.strata(&["train", "lecture"]).refused(&["no experiment file `lecture`; did you mean `sweeps/lecture`?"]);
+    place.strata(&["sweep", "lectur"]).refused(&["did you mean `sweeps/lecture`?"]);
+    let listed = place.strata(&["sweep", "lecture", "--dry-run"]).good();
+    assert!(listed.contains("\n1 point, 1 to run"), "{listed}");
+    // What is no part of a single experiment is said.
+    for command in ["train", "show", "cost"] {
+        let ran = place.strata(&[command, "sweeps/lecture", "--set", "train.epochs=1"]);
+        assert_eq!(
+            ran.err.matches("is left out; `strata sweep sweeps/lecture` runs its points").count(),
+            1,
+            "{}",
+            ran.err
+        );
+        ran.good();
+    }
+    let ran = place.strata(&["show", "sweeps/lecture", "--diagram", "nowhere/x.svg"]);
+    ran.refused(&["cannot write nowhere/x.svg: there is no folder nowhere"]);
+}
+
+#[test]
 fn a_typo_in_the_last_file_stops_the_first_from_running() {
     let place = Place::with_tiny();
     place.file("wrong.toml", TINY.replace("epochs", "epoch"));

@@ -49,6 +49,10 @@ pub fn collect<'a>(table: DeTable<'a>, prefix: &str, axes: &mut Vec<Axis<'a>>) -
             DeValue::Array(steps) if steps.iter().next().is_some() => {
                 axes.push(Axis { keys: vec![dotted], steps: steps.into_iter().map(|step| vec![step]).collect() });
             }
+            DeValue::Array(_) => {
+                let message = format!("`{dotted}` is swept and its list is empty: give it at least one value");
+                return Err(Problem::span(span, message));
+            }
             _ => return Err(Problem::span(span, format!("`{dotted}` is swept, so it is a list of values"))),
         }
     }
@@ -69,9 +73,9 @@ fn zipped(group: Value) -> Result<Axis, Problem> {
     let length = lists.first().map_or(0, |list| list.steps.len());
     if let Some(other) = lists.iter().find(|list| list.steps.len() != length) {
         let message = format!(
-            "lists that vary together have one length, but `{}` has {} values and `{}` {length}",
+            "lists that vary together have one length, but `{}` has {} and `{}` {length}",
             other.keys.join(", "),
-            other.steps.len(),
+            if other.steps.len() == 1 { "1 value".to_owned() } else { format!("{} values", other.steps.len()) },
             lists[0].keys.join(", ")
         );
         return Err(Problem::span(span, message));

@@ -81,6 +81,10 @@ impl<'a> Spec<'a> {
     }
 
     fn check(&self) -> Result<(), Problem> {
+        if self.axes.is_empty() && self.random.is_none() && self.target.is_none() {
+            let message = "this [sweep] varies nothing: it needs a list of values for at least one key";
+            return Err(Problem::span(self.span.clone(), message).help("seed = [0, 1, 2]"));
+        }
         let sizes = self.axes.iter().map(|axis| axis.steps.len());
         let sizes = sizes.chain(self.random.iter().map(|random| random.count));
         let mut sizes = sizes.chain(self.target.iter().map(|target| target.axes.len()));

@@ -33,6 +33,9 @@ fn zip_varies_together_and_whole_models_can_vary() {
 fn what_cannot_be_swept_is_said() {
     assert_eq!(sweep("").unwrap_err(), "this file has no [sweep] table");
     assert_eq!(sweep("[sweep]\nseed = 3").unwrap_err(), "`seed` is swept, so it is a list of values");
+    assert!(sweep("[sweep]").unwrap_err().contains("varies nothing"));
+    assert!(sweep("[sweep]\nmacs = [1, 2]").unwrap_err().contains("varies nothing"));
+    assert!(sweep("[sweep]\ntrain.lr = []").unwrap_err().contains("`train.lr` is swept and its list is empty"));
     assert!(sweep("[sweep]\nmodel.dept = [8]").unwrap_err().contains("`dept`"));
     assert!(sweep("[sweep]\nzip = [{ seed = [1, 2], train.lr = [1] }]").unwrap_err().contains("one length"));
 }

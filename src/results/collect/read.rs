@@ -121,6 +121,11 @@ pub fn sweep(folder: &Path, results: &Path, tell: bool) -> Result<Collection, Co
         let run = run.filter(|run| run.is_dir());
         if let Some(run) = &run {
             published.push((index, expect(run)?));
+            let ended = |status: &String| matches!(status.as_str(), "done" | "diverged");
+            let known = ["summary.csv", "experiment.toml"].iter().any(|file| run.join(file).is_file());
+            if status.is_some_and(|status| !ended(&row[status])) && known {
+                catch_up(&table.columns, row, &self::run(run)?);
+            }
             if let Some(status) = status.filter(|&status| row[status].is_empty()) {
                 row[status] = if is_held(run) { "running" } else { "interrupted" }.to_owned();
             }
@@ -133,6 +138,20 @@ pub fn sweep(folder: &Path, results: &Path, tell: bool) -> Result<Collection, Co
         }
     }
     Ok(Collection { table, origins })
+}
+
+/// A sweep that was killed did not write down how far its points came, and one that runs does so at their end: the run's
+/// own folder knows. What the sweep said of a run without an end stays, such as that it failed.
+fn catch_up(columns: &[String], row: &mut [String], run: &Table) {
+    let ended = run.column("status").is_some_and(|status| matches!(run.rows[0][status].as_str(), "done" | "diverged"));
+    for (column, cell) in columns.iter().zip(row) {
+        if let Some(known) = run.column(column).map(|place| &run.rows[0][place])
+            && !known.is_empty()
+            && (ended || cell.is_empty())
+        {
+            cell.clone_from(known);
+        }
+    }
 }
 
 fn set(table: &mut Table, row: usize, column: &str, cell: String) {

@@ -89,6 +89,24 @@ fn a_sweep_s_points_know_their_runs() {
     assert_eq!(results.cells(&["depth", "net"], "model.depth"), ["8", "14"]);
 }
 
+/// The sweep was killed, and its points with it: its table was last written before they began.
+#[test]
+fn a_sweep_s_unfinished_points_say_what_they_have() {
+    let results = Results::new();
+    let table = "name,key,status,seed,epochs,best_epoch,val_top1\nnet,aa,,3,,,\nnet,bb,,0,,,\nnet,cc,failed,0,,,\nnet,dd,,0,,,\n";
+    results.file("sweeps/s/table.csv", table);
+    let rows = ["1,5,0.1,2,0.2,0.5,2.1,0.4,0.5,1.0,100.0,0\n", "2,10,0.1,1,0.4,0.5,1.1,0.3,0.5,1.0,100.0,0\n"];
+    for key in ["aa", "cc"] {
+        results.file(&format!("runs/net/{key}/experiment.toml"), EXPERIMENT);
+        results.file(&format!("runs/net/{key}/epochs.csv"), &epochs(&rows));
+    }
+    results.run("net", "dd", "0.7");
+    assert_eq!(results.cells(&["s"], "status"), ["interrupted", "", "failed", "done"]);
+    assert_eq!(results.cells(&["s"], "val_top1"), ["0.400000", "", "0.400000", "0.7"]);
+    assert_eq!(results.cells(&["s"], "epochs"), ["2", "", "2", ""]);
+    assert_eq!(results.cells(&["s"], "best_epoch"), ["1", "", "1", ""]);
+}
+
 #[test]
 fn a_run_that_goes_on_says_what_it_has() {
     let results = Results::new();

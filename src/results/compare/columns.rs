@@ -56,14 +56,28 @@ impl View<'_> {
             .all(|row| *cells.entry(row[name].as_str()).or_insert(row[column].as_str()) == row[column])
     }
 
+    /// The columns that tell the lines apart, which are shown beside those that were asked for.
+    fn telling(&self, settings: &[usize]) -> Vec<usize> {
+        let table = &self.collection.table;
+        let by = self.request.by.as_ref();
+        let by = by.map(|by| by.iter().filter_map(|column| table.column(column)).collect::<Vec<_>>());
+        let seed = table.column("seed").filter(|_| self.request.runs);
+        let varied: Vec<usize> = by.unwrap_or_else(|| settings.iter().copied().chain(seed).collect());
+        let varied: Vec<usize> = varied.into_iter().filter(|&column| self.differs(column)).collect();
+        // Programs have no use for a name that stands in every row.
+        let name = table.column("name").filter(|&name| !self.request.plain || varied.is_empty() && self.differs(name));
+        name.into_iter().chain(varied.into_iter().filter(|&column| Some(column) != name)).collect()
+    }
+
     /// The columns that are shown, in their order.
     pub fn columns(&self, settings: &[usize], metric: Option<usize>) -> Vec<usize> {
         let table = &self.collection.table;
         if let Some(columns) = &self.request.columns {
-            let name = table.column("name").filter(|_| !self.request.plain);
             let asked: Vec<usize> = columns.iter().filter_map(|column| table.column(column)).collect();
-            let name = name.filter(|name| !asked.contains(name));
-            return name.into_iter().chain(asked).collect();
+            let mut shown = self.telling(settings);
+            shown.retain(|column| !asked.contains(column));
+            shown.extend(asked);
+            return shown;
         }
         let shown = |column: usize| match (self.request.all, self.kinds[column]) {
             (_, Kind::Name) | (true, _) => true,

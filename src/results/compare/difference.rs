@@ -57,13 +57,7 @@ pub fn against(
     let bases: Vec<usize> = (0..groups.len()).filter(|&index| is_base(&groups[index])).collect();
     let named = baseline.join(", ");
     if bases.is_empty() {
-        let name = table.column("name").map(|name| groups.iter().map(|group| texts(table, group, name)).collect());
-        let names: Vec<String> = name.unwrap_or_default();
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let hint = match nearest(&named, &names) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => "it is a name, or conditions such as model.depth=20".to_owned(),
-        };
+        let hint = there_is(table, kinds, groups, &named, &columns);
         return Err(CompareError::NoBaseline { baseline: named, hint });
     }
     // Where there are several, what tells them apart: a group is compared with the one that agrees with it in that.
@@ -100,6 +94,44 @@ pub fn against(
         return Err(CompareError::SeveralBaselines { baseline: named, count: bases.len() });
     }
     Ok(found)
+}
+
+/// The values, or settings, that are listed where nothing is the baseline.
+const LISTED: usize = 5;
+
+/// What could have been meant by a baseline that matches nothing: the nearest name, or a few of the values there are.
+fn there_is(table: &Table, kinds: &[Kind], groups: &[Group], named: &str, columns: &[usize]) -> String {
+    let listed = |column: usize| {
+        let mut values: Vec<String> = Vec::new();
+        for text in groups.iter().map(|group| texts(table, group, column)).filter(|text| !text.is_empty()) {
+            if !values.contains(&text) {
+                values.push(text);
+            }
+        }
+        values
+    };
+    let told = |column: usize, values: &[String]| {
+        let more = if values.len() > LISTED { ", …" } else { "" };
+        format!("`{}` is {}{more}", table.columns[column], values[..values.len().min(LISTED)].join(", "))
+    };
+    let names = table.column("name").map(listed).unwrap_or_default();
+    if let Some(near) = nearest(named, &names.iter().map(String::as_str).collect::<Vec<_>>()) {
+        return format!("did you mean `{near}`?");
+    }
+    let mut parts: Vec<String> = Vec::new();
+    for &column in columns {
+        let values = listed(column);
+        if !values.is_empty() {
+            parts.push(told(column, &values));
+        }
+        // The points of a sweep have one name: other columns tell them apart.
+        if values.len() < 2 {
+            let varied = (0..kinds.len()).filter(|&other| kinds[other] == Kind::Setting && other != column);
+            let varied = varied.map(|other| (other, listed(other))).filter(|(_, values)| values.len() > 1);
+            parts.extend(varied.take(LISTED).map(|(other, values)| told(other, &values)));
+        }
+    }
+    if parts.is_empty() { "it is a name, or conditions such as model.depth=20".to_owned() } else { parts.join("; ") }
 }
 
 /// A text without an operator is a name, or a key.

@@ -110,6 +110,10 @@ pub fn written(spread: &Spread, column: &str) -> String {
     if spread.n < 2 {
         return format!("{} (1)", number(spread.mean, column));
     }
+    // Counts that agree, such as the epoch that was best.
+    if spread.std == 0.0 && spread.mean.fract() == 0.0 && !is_accuracy(column) {
+        return format!("{} ± 0 ({})", spread.mean, spread.n);
+    }
     let decimals = decimals(spread.std, column);
     format!("{:.decimals$} ± {:.decimals$} ({})", spread.mean, spread.std, spread.n)
 }

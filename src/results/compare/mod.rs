@@ -47,6 +47,8 @@ pub enum CompareError {
     SeveralBaselines { baseline: String, count: usize },
     #[error("there is no result to compare: none of the columns holds one; --metric COLUMN names it")]
     NoMetric,
+    #[error("--sort delta is by the difference from a baseline, and there is none: --baseline NAME or KEY=VALUE")]
+    NoDelta,
     #[error(transparent)]
     Epochs(#[from] RunError),
 }

@@ -31,7 +31,7 @@ pub fn sort(
 ) -> Result<(), CompareError> {
     let metric = metric.and_then(|metric| Some((metric, table.columns.get(metric)?)));
     let (column, falling) = match (&request.sort, metric) {
-        (Some((column, falling)), _) if column == DELTA => (None, *falling),
+        (Some((column, falling)), _) if is_delta(table, request, column)? => (None, *falling),
         (Some((column, falling)), _) => {
             (Some(table.column(column).ok_or_else(|| unknown_column(table, column))?), *falling)
         }
@@ -46,6 +46,14 @@ pub fn sort(
     keyed.sort_by(|(a, _), (b, _)| compare(a, b, falling));
     lines.extend(keyed.into_iter().map(|(_, line)| line));
     Ok(())
+}
+
+/// Whether a column to sort by is the difference from the baseline. A table from elsewhere may have a column of that name.
+fn is_delta(table: &Table, request: &Request, column: &str) -> Result<bool, CompareError> {
+    match (column == DELTA, request.baseline.is_empty()) {
+        (true, true) if table.column(DELTA).is_none() => Err(CompareError::NoDelta),
+        (delta, without) => Ok(delta && !without),
+    }
 }
 
 fn key(table: &Table, kinds: &[Kind], line: &Line, column: usize) -> Key {

@@ -117,6 +117,64 @@ fn a_baseline_of_several_depths_is_that_of_the_same_depth() {
 }
 
 #[test]
+fn a_baseline_that_is_not_there_is_told_what_is() {
+    let text = "
+        name,key,seed,val_top1,model.depth,model.shortcut
+        deg,a,0,0.50,20,none
+        deg,b,0,0.40,56,none
+        deg,c,0,0.55,20,A";
+    let refused = |baseline: &str| error(text, Request { baseline: vec![baseline.to_owned()], ..Request::default() });
+    let told = refused("name~plain");
+    assert!(told.ends_with("`name` is deg; `model.depth` is 20, 56; `model.shortcut` is none, A"), "{told}");
+    assert!(refused("model.shortcut=B").ends_with(": `model.shortcut` is none, A"), "{}", refused("model.shortcut=B"));
+}
+
+#[test]
+fn an_order_by_differences_needs_a_baseline() {
+    let sort = Some(("delta".to_owned(), false));
+    assert!(error(RUNS, Request { sort: sort.clone(), ..Request::default() }).contains("--baseline NAME"));
+    let foreign = "net,delta\na,2\nb,1";
+    assert!(lines(foreign, Request { sort, ..Request::default() })[1].starts_with('b'));
+}
+
+/// The interval [-0.00002, 0.38...] holds zero, which four digits do not show.
+#[test]
+fn zero_has_no_minus_and_an_end_near_it_has_digits() {
+    let text = |b: [f64; 2]| format!("net,seed,val_top1\na,0,0.1\na,1,0.1\nb,0,{}\nb,1,{}", 0.1 + b[0], 0.1 + b[1]);
+    let row = |b: [f64; 2]| {
+        let request = Request { baseline: vec!["net=a".to_owned()], ..Request::default() };
+        lines(&text(b), request).into_iter().find(|line| line.starts_with("b|")).unwrap()
+    };
+    // Mean m and deviation s of two: the half width is 12.7062 s / √2.
+    let end = |low: f64| {
+        let (mean, half) = (0.2, 0.2 - low);
+        let deviation = half * 2f64.sqrt() / 12.706_204_736;
+        [mean - deviation / 2f64.sqrt(), mean + deviation / 2f64.sqrt()]
+    };
+    assert!(row(end(-0.000_02)).ends_with("|[-0.00002, +0.40002]|noise"), "{}", row(end(-0.000_02)));
+    assert!(row(end(0.000_02)).ends_with("|[+0.00002, +0.39998]|yes"), "{}", row(end(0.000_02)));
+    assert!(row(end(0.01)).ends_with("|[+0.0100, +0.3900]|yes"), "{}", row(end(0.01)));
+    assert!(row([-0.08, 0.079_99]).contains("|+0.0000"), "{}", row([-0.08, 0.079_99]));
+}
+
+#[test]
+fn chosen_columns_stand_beside_what_tells_lines_apart() {
+    let columns = Some(vec!["seconds".to_owned()]);
+    let chosen = lines(RUNS, Request { columns: columns.clone(), ..Request::default() });
+    assert_eq!(chosen[..2], ["name|train.lr|seconds", "resnet|0.1|8.67 ± 0.58 (3)"].map(str::to_owned));
+    let runs = lines(RUNS, Request { columns: columns.clone(), runs: true, ..Request::default() });
+    assert_eq!(runs[0], "name|train.lr|seed|seconds");
+    let programs = lines(RUNS, Request { columns: columns.clone(), plain: true, ..Request::default() });
+    assert_eq!(programs[0], "train.lr|n|seconds_mean|seconds_std|seconds_low|seconds_high");
+    let by = Some(vec!["train.lr".to_owned()]);
+    assert_eq!(lines(RUNS, Request { columns, by, ..Request::default() })[0], "name|train.lr|seconds");
+    let best = RUNS.replace("seconds", "epoch of max val_top1").replace(",8,", ",9,");
+    let columns = Some(vec!["epoch of max val_top1".to_owned()]);
+    let best = lines(&best, Request { columns, ..Request::default() });
+    assert_eq!(best[1], "resnet|0.1|9 ± 0 (3)");
+}
+
+#[test]
 fn conditions_compare_numbers_as_numbers() {
     let left = |conditions: &[&str]| {
         let conditions = conditions.iter().map(|text| Where::parse(text).unwrap()).collect();

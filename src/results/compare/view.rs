@@ -159,8 +159,8 @@ impl View<'_> {
             self.push("differs".to_owned(), column(&|spread| verdict(spread).to_owned()));
             return;
         }
-        let signed = |value: f64, spread: &Spread| format!("{value:+.*}", decimals(spread.std, metric));
-        let mut means = column(&|spread| format!("{} ({})", signed(spread.mean, spread), spread.n));
+        let digits = |spread: &Spread| decimals(spread.std, metric);
+        let mut means = column(&|spread| format!("{} ({})", signed(spread.mean, digits(spread)), spread.n));
         for (cell, line) in means.iter_mut().zip(lines) {
             if line.against == Some(Against::Itself) {
                 *cell = "baseline".to_owned();
@@ -169,7 +169,11 @@ impl View<'_> {
         self.push(format!("Δ {metric}"), means);
         let interval = |spread: &Spread| match (spread.n, spread.interval()) {
             (..2, _) => "–".to_owned(),
-            (_, [low, high]) => format!("[{}, {}]", signed(low, spread), signed(high, spread)),
+            (_, [low, high]) => {
+                // Where an end is near zero its sign decides: enough digits to see it.
+                let digits = telling(low, digits(spread)).max(telling(high, digits(spread)));
+                format!("[{}, {}]", signed(low, digits), signed(high, digits))
+            }
         };
         self.push("95 % interval".to_owned(), column(&interval));
         self.push("differs".to_owned(), column(&|spread| verdict(spread).to_owned()));
@@ -273,6 +277,20 @@ impl View<'_> {
         };
         names.iter().zip(self.lines).map(label).collect()
     }
+}
+
+/// A number with its sign; what is zero in so many digits has none that counts.
+fn signed(value: f64, digits: usize) -> String {
+    let text = format!("{value:+.digits$}");
+    match text.strip_prefix('-') {
+        Some(rest) if rest.chars().all(|c| matches!(c, '0' | '.')) => format!("+{rest}"),
+        _ => text,
+    }
+}
+
+/// Digits in which a number that is not zero is not written as zero either; what only rounding makes is zero.
+fn telling(value: f64, digits: usize) -> usize {
+    (digits..=9).find(|&digits| value.abs() >= 0.5 * 10f64.powi(-(digits as i32))).unwrap_or(digits)
 }
 
 fn shortened(text: String) -> String {

@@ -98,6 +98,14 @@ pub fn figure(groups: &[CurveGroup], title: &str) -> Figure {
         draw(&mut top1s, |row| row.val_top1, false);
     }
     let mut note = note(groups, &drawn, both);
+    let broken = |series: &Series| match &series.marks {
+        Marks::Line { points, .. } => points.iter().any(|[_, y]| !y.is_finite()),
+        Marks::Points { .. } => false,
+    };
+    let several = drawn.iter().any(|group| group.runs.len() > 1);
+    if several && losses.series.iter().chain(&top1s.series).any(broken) {
+        note.push_str(" A line breaks where one of its seeds has no value to draw.");
+    }
     if !larger.is_empty() {
         note = format!("{note} Losses above {LARGEST_LOSS} are not drawn.").trim().to_owned();
     }
@@ -152,13 +160,15 @@ fn best(groups: &[CurveGroup]) -> Vec<&CurveGroup> {
     drawn.into_iter().map(|(index, _)| &groups[index]).collect()
 }
 
-/// By epoch: the mean over the runs that got there, and the lowest and highest of them.
+/// By epoch: the mean over the runs, and the lowest and highest of them. Where one of them has no value, neither is a number:
+/// a mean of those that are left would be another line.
 fn over_seeds(runs: &[Vec<EpochRow>], value: fn(&EpochRow) -> f64) -> (Vec<[f64; 2]>, Vec<[f64; 3]>) {
     let mut epochs: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
-    for row in runs.iter().flatten().filter(|row| value(row).is_finite()) {
-        epochs.entry(row.epoch).or_default().push(value(row));
+    for row in runs.iter().flatten() {
+        epochs.entry(row.epoch).or_default().extend(Some(value(row)).filter(|value| value.is_finite()));
     }
-    let lines = epochs.into_iter().map(|(epoch, values)| (epoch as f64, Range::of(&values)));
+    let range = |values: &[f64]| if values.len() == runs.len() { Range::of(values) } else { Range::NOTHING };
+    let lines = epochs.into_iter().map(|(epoch, values)| (epoch as f64, range(&values)));
     let lines: Vec<(f64, Range)> = lines.collect();
     let points = lines.iter().map(|(epoch, range)| [*epoch, range.mean]).collect();
     let band = if runs.len() > 1 {
@@ -178,6 +188,8 @@ struct Range {
 }
 
 impl Range {
+    const NOTHING: Range = Range { mean: f64::NAN, low: f64::NAN, high: f64::NAN };
+
     fn of(values: &[f64]) -> Range {
         Range {
             mean: values.iter().sum::<f64>() / values.len() as f64,

@@ -6,6 +6,7 @@ use super::{CurveGroup, MOST, Range, figure, read_epochs, write};
 use crate::results::plot::Figure;
 use crate::results::run_folder::RunError;
 use crate::results::table::Table;
+use std::fs::remove_file;
 use std::path::{Path, PathBuf};
 
 /// Pictures of a sweep; those that its table has nothing for are missing.
@@ -18,7 +19,9 @@ pub struct SweepPictures {
 }
 
 /// Draws a sweep's pictures into its folder, `sweeps/NAME` of a results folder, from the `table.csv` there and the runs
-/// below `results`; gives the files that were written. A picture whose data are missing is left as it is.
+/// below `results`; gives the files that were written. A picture whose data are missing is left as it is, and so are curves
+/// that were drawn of finished runs which are not here. Where no point costs more than another, a picture of costs that an
+/// earlier form of the sweep left is removed.
 ///
 /// # Errors
 /// When the table cannot be read or a picture cannot be written.
@@ -26,6 +29,11 @@ pub fn write_sweep_pictures(folder: &Path, results: &Path) -> Result<Vec<PathBuf
     let table = Table::read(&folder.join("table.csv"))?;
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
     let SweepPictures { curves, parameter, cost } = sweep_pictures(&table, &name, results);
+    let curves = curves.filter(|_| !(folder.join("curves.svg").is_file() && elsewhere(&table, results)));
+    let old = folder.join("cost.svg");
+    if !costs_differ(&table) && old.is_file() {
+        remove_file(&old).map_err(RunError::io("remove", &old))?;
+    }
     let mut written = Vec::new();
     for (file, figure) in [("curves.svg", curves), ("parameter.svg", parameter), ("cost.svg", cost)] {
         if let Some(figure) = figure {
@@ -35,6 +43,21 @@ pub fn write_sweep_pictures(folder: &Path, results: &Path) -> Result<Vec<PathBuf
         }
     }
     Ok(written)
+}
+
+/// Whether the table has a finished point whose epochs are not below `results`.
+fn elsewhere(table: &Table, results: &Path) -> bool {
+    let [Some(name), Some(key), Some(status)] = ["name", "key", "status"].map(|column| table.column(column)) else {
+        return false;
+    };
+    let run = |row: &Vec<String>| results.join("runs").join(&row[name]).join(&row[key]);
+    table.rows.iter().any(|row| row[status] == "done" && !run(row).join("epochs.csv").is_file())
+}
+
+/// Costs are known of points that have not run, too.
+fn costs_differ(table: &Table) -> bool {
+    let columns = ["macs", "params"].into_iter().filter_map(|column| table.column(column));
+    columns.into_iter().any(|column| table.rows.iter().any(|row| row[column] != table.rows[0][column]))
 }
 
 /// The pictures of a sweep's table; `name` stands in their titles.

@@ -55,6 +55,24 @@ fn the_mean_over_seeds_lies_in_its_band() {
     assert!(!chart(&[group("a", &[0.2])], "one").contains("<polygon"), "a single run has no band");
 }
 
+/// The mean of the seeds that were left used to be drawn, with a band of no width.
+#[test]
+fn a_mean_is_of_all_seeds_or_not_drawn() {
+    let mut wild = group("wild", &[0.2, 0.4]);
+    wild.runs.iter_mut().for_each(|run| run.push(row(3, 0.5, 0.3)));
+    wild.runs[0][1].val_loss = 1e3;
+    let (points, band) = over_seeds(&wild.runs, |row| drawable(row.val_loss));
+    assert_eq!([points[0], points[2]], [[1.0, 2.0], [3.0, 0.5]]);
+    assert!(points[1][1].is_nan() && band[1][1].is_nan() && band[1][2].is_nan(), "{points:?} {band:?}");
+    let broken = "A line breaks where one of its seeds has no value to draw.";
+    assert!(figure(&[wild.clone()], "s").note.contains(broken));
+    wild.runs[0][1].val_loss = 1.0;
+    assert!(!figure(&[wild.clone()], "s").note.contains(broken));
+    // One that ended early takes no part in a mean behind its end, and there is none without it.
+    wild.runs[1].pop();
+    assert!(over_seeds(&wild.runs, |row| row.val_top1).0[2][1].is_nan());
+}
+
 #[test]
 fn one_epoch_is_a_dot() {
     let one = CurveGroup { name: "short".to_owned(), runs: vec![vec![row(1, 2.0, 0.1)]] };
@@ -144,9 +162,22 @@ fn a_picture_without_data_is_left_as_it_is() {
     let written = write_sweep_pictures(&sweep, results.path()).unwrap();
     assert_eq!(names(written), ["parameter.svg", "cost.svg"]);
     assert_eq!(fs::read_to_string(sweep.join("curves.svg")).unwrap(), "kept");
-    fs::write(run.join("epochs.csv"), format!("{}\n{ROWS}", crate::results::EPOCH_COLUMNS)).unwrap();
+    let epochs = format!("{}\n{ROWS}", crate::results::EPOCH_COLUMNS);
+    fs::write(run.join("epochs.csv"), &epochs).unwrap();
+    let written = write_sweep_pictures(&sweep, results.path()).unwrap();
+    assert_eq!(names(written), ["parameter.svg", "cost.svg"], "the curves of one run are not those of two");
+    let other = results.path().join("runs/n/k2");
+    fs::create_dir_all(&other).unwrap();
+    fs::write(other.join("epochs.csv"), &epochs).unwrap();
     let written = write_sweep_pictures(&sweep, results.path()).unwrap();
     assert_eq!(names(written), ["curves.svg", "parameter.svg", "cost.svg"]);
+    // A sweep whose points cost the same has no picture of costs any more; one whose costs are not measured yet may have.
+    fs::write(sweep.join("table.csv"), table.replace("0.2,n,k2,done", "0.2,n,k2,")).unwrap();
+    write_sweep_pictures(&sweep, results.path()).unwrap();
+    assert!(sweep.join("cost.svg").is_file());
+    fs::write(sweep.join("table.csv"), table.replace("20,300", "10,100")).unwrap();
+    write_sweep_pictures(&sweep, results.path()).unwrap();
+    assert!(!sweep.join("cost.svg").exists() && sweep.join("parameter.svg").is_file());
     write_run_picture(&run).unwrap();
     assert!(fs::read_to_string(run.join("curves.svg")).unwrap().contains("n (k1)"));
     assert!(write_sweep_pictures(&run, results.path()).unwrap_err().to_string().contains("table.csv"));

@@ -52,11 +52,15 @@ pub fn radius(chart: &Chart, area: f64) -> f64 {
 }
 
 fn draw_band(svg: &mut String, frame: &Frame, colour: &str, band: &[[f64; 3]]) {
-    let upper = band.iter().filter_map(|&[x, _, high]| frame.place(x, high));
-    let lower = band.iter().rev().filter_map(|&[x, low, _]| frame.place(x, low));
-    let corners: Vec<String> = upper.chain(lower).map(|[x, y]| format!("{},{}", n(x), n(y))).collect();
-    if corners.len() > 2 {
-        let _ = writeln!(svg, "<polygon points=\"{}\" fill=\"{colour}\" fill-opacity=\"0.16\"/>", corners.join(" "));
+    // It breaks where its line does.
+    for part in band.split(|corner| corner.iter().any(|value| !value.is_finite())) {
+        let upper = part.iter().filter_map(|&[x, _, high]| frame.place(x, high));
+        let lower = part.iter().rev().filter_map(|&[x, low, _]| frame.place(x, low));
+        let corners: Vec<String> = upper.chain(lower).map(|[x, y]| format!("{},{}", n(x), n(y))).collect();
+        if corners.len() > 2 {
+            let points = corners.join(" ");
+            let _ = writeln!(svg, "<polygon points=\"{points}\" fill=\"{colour}\" fill-opacity=\"0.16\"/>");
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use super::gather::{Found, Run, Shelf, Sweep};
 use super::runs::{again, shell, status_class};
 use super::view::{FigureView, PictureView, TableView, grouped, percent};
 use crate::results::Spread;
+use crate::results::counted;
 use crate::results::curves::{CurveGroup, Setting, Settings, figure, read_epochs, sweep_pictures};
 use crate::results::table::Table;
 use base64::Engine;
@@ -130,7 +131,7 @@ pub fn option(results: &Path) -> String {
 
 /// "18 points: 17 done, 1 failed".
 fn state(table: &Table) -> String {
-    let Some(column) = table.column("status") else { return format!("{} points", table.rows.len()) };
+    let Some(column) = table.column("status") else { return counted(table.rows.len(), "point") };
     let mut counts: Vec<(&str, usize)> = Vec::new();
     for row in &table.rows {
         let status = if row[column].is_empty() { "to come" } else { row[column].as_str() };
@@ -140,7 +141,7 @@ fn state(table: &Table) -> String {
         }
     }
     let parts: Vec<String> = counts.iter().map(|(status, count)| format!("{count} {status}")).collect();
-    format!("{} points: {}", table.rows.len(), parts.join(", "))
+    format!("{}: {}", counted(table.rows.len(), "point"), parts.join(", "))
 }
 
 /// One row a setting: means over the seeds that are done.
