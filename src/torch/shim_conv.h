@@ -110,21 +110,29 @@ struct End {
   int act;
 };
 
+// The matrices of the taps that some pair uses, `size` numbers each, laid out by pack(tap, to).
+template <class T, class Pack>
+Buffer<T> pack_taps(const Shape& s, const std::vector<Pair>& pairs, int64_t size, Pack&& pack) {
+  std::vector<char> used(s.taps(), 0);
+  for (const Pair& pair : pairs) used[pair.tap] = 1;
+  Buffer<T> packed(s.taps() * size);
+  tasks(s.taps(), [&](int64_t tap) {
+    if (used[tap]) pack(tap, packed.data + tap * size);
+  });
+  return packed;
+}
+
 template <class T>
 void batch_forward(const Shape& s, const T* x, int64_t ld_x, const Weight<Acc<T>>& w, const End<T>& end, T* y) {
   using A = Acc<T>;
   const auto& k = kernels<T>();
-  const int64_t ld_y = s.out;
   const auto pairs = s.pairs();
   const auto by_out = grouped(pairs, s.out_pixels(), &Pair::out);
   const int64_t depth = s.in + s.in % kPair<T>;
-  Buffer<T> packed(s.taps() * depth * s.out);
-  std::vector<char> used(s.taps(), 0);
-  for (const Pair& pair : pairs) used[pair.tap] = 1;
-  const int64_t strips = blocks(s.out, kCols);
-  tasks(s.taps(), [&](int64_t tap) {
-    if (used[tap]) k.interleave_transposed(w.tap(tap, s.in), s.out, s.in, w.ld, packed.data + tap * depth * s.out);
+  const Buffer<T> packed = pack_taps<T>(s, pairs, depth * s.out, [&](int64_t tap, T* to) {
+    k.interleave_transposed(w.tap(tap, s.in), s.out, s.in, w.ld, to);
   });
+  const int64_t strips = blocks(s.out, kCols);
   const ByPixel<T> in(x, ld_x, s.batch(), s.in_pixels(), s.in, s.taps() > 1);
   const int64_t batch = s.batch(), bands = blocks(batch, kRows), pixels = s.out_pixels();
   tasks(pixels * bands * strips, [&](int64_t task) {
@@ -138,9 +146,9 @@ void batch_forward(const Shape& s, const T* x, int64_t ld_x, const Weight<Acc<T>
       add = true;
     }
     if (!add) std::fill(sums, sums + m * n, A(0));
-    const int64_t at = (row * pixels + p) * ld_y + col;
+    const int64_t at = (row * pixels + p) * s.out + col;
     k.store(sums, n, m, n, end.scale ? end.scale + col : nullptr, end.shift ? end.shift + col : nullptr,
-            end.add ? end.add + (row * pixels + p) * s.out + col : nullptr, pixels * s.out, end.act, y + at, pixels * ld_y);
+            end.add ? end.add + at : nullptr, pixels * s.out, end.act, y + at, pixels * s.out);
   });
 }
 
@@ -179,11 +187,8 @@ struct Gradient {
     if (!wants_sums) return;
     sums = at::empty({s.out}, kKind<A>);
     A* to = mutable_data<A>(sums);
-    for (int64_t c = 0; c < s.out; ++c) {
-      double sum = 0;
-      for (int64_t i = 0; i < pixels * bands; ++i) sum += parts[i * s.out + c];
-      to[c] = static_cast<A>(sum);
-    }
+    const auto sum = total(parts, pixels * bands, s.out);
+    std::copy(sum.begin(), sum.end(), to);
   }
 };
 
@@ -195,11 +200,8 @@ void conv_input_gradient(const Shape& s, const Gradient<T>& g, const Tensor& wei
   const auto by_in = grouped(pairs, s.in_pixels(), &Pair::in);
   const Weight<A> w = weight_of<A>(weight, s);
   const int64_t depth = s.out + s.out % kPair<T>;
-  Buffer<T> packed(s.taps() * depth * s.in);
-  std::vector<char> used(s.taps(), 0);
-  for (const Pair& pair : pairs) used[pair.tap] = 1;
-  tasks(s.taps(), [&](int64_t tap) {
-    if (used[tap]) k.interleave_weights(w.tap(tap, s.in), s.out, s.in, w.ld, packed.data + tap * depth * s.in);
+  const Buffer<T> packed = pack_taps<T>(s, pairs, depth * s.in, [&](int64_t tap, T* to) {
+    k.interleave_weights(w.tap(tap, s.in), s.out, s.in, w.ld, to);
   });
   const int64_t batch = s.batch(), bands = blocks(batch, kRows), strips = blocks(s.in, kCols), pixels = s.in_pixels();
   tasks(pixels * bands * strips, [&](int64_t task) {
@@ -320,7 +322,7 @@ struct ConvFunction : torch::autograd::Function<ConvFunction> {
     require_map(input);
     const auto kind = activation_kind(input);
     require_column(bias, weight.size(0), kind, "the bias");
-    const Pixels x = pixels(input.scalar_type() == kind ? input : input.to(kind));
+    const Pixels x = pixels(input.to(kind));
     const Tensor w = channels_last_weight(weight);
     const Shape s = shape_of(x, w, sides);
     const int act = static_cast<int>(sides[6]);
@@ -344,7 +346,7 @@ struct ConvFunction : torch::autograd::Function<ConvFunction> {
     const Tensor w = channels_last_weight(saved[1]);
     const Shape s = shape_of(x, w, sides);
     const auto kind = x.tensor.scalar_type();
-    const Pixels dy = pixels(grads[0].scalar_type() == kind ? grads[0] : grads[0].to(kind));
+    const Pixels dy = pixels(grads[0].to(kind));
     const bool wants_input = context->needs_input_grad(0), wants_weight = context->needs_input_grad(1);
     const bool wants_bias = context->saved_data["bias"].toBool();
     Tensor dx, dw, db;
@@ -370,13 +372,11 @@ struct ConvFunction : torch::autograd::Function<ConvFunction> {
       }
       if (wants_weight) {
         dw = at::empty_strided(w.sizes(), w.strides(), w.options());
-        // Taps that meet only padding have no gradient.
-        if (s.dense && s.taps() > 1) dw.zero_();
         conv_weight_gradient<T>(s, g, data<T>(x.tensor), x.ld, dw);
       }
     });
     const auto came_as = static_cast<at::ScalarType>(context->saved_data["kind"].toInt());
-    if (dx.defined() && came_as != kind) dx = dx.to(came_as);
+    if (dx.defined()) dx = dx.to(came_as);
     return {dx, dw, db, Tensor()};
   }
 };
@@ -397,7 +397,7 @@ Tensor conv_norm(const Tensor& input, const Tensor& weight, const Tensor& affine
   at::NoGradGuard no_grad;
   require_map(input);
   const auto kind = activation_kind(input);
-  const Pixels x = pixels(input.scalar_type() == kind ? input : input.to(kind));
+  const Pixels x = pixels(input.to(kind));
   const Tensor w = channels_last_weight(weight);
   const Shape s = ConvFunction::shape_of(x, w, sides);
   Tensor y = new_map(s.images, s.out, s.window.out_h, s.window.out_w, kind), other;

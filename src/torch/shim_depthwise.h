@@ -44,7 +44,7 @@ struct DepthwiseFunction : torch::autograd::Function<DepthwiseFunction> {
     const auto kind = activation_kind(input);
     require_weight(input, weight, kind);
     require_column(bias, weight.size(0), kind, "the bias");
-    const Pixels x = dense_pixels(input.scalar_type() == kind ? input : input.to(kind));
+    const Pixels x = dense_pixels(input.to(kind));
     const Tensor y = convolved(x, by_tap(weight.detach()), bias ? *bias : Tensor(), strata::kNone, sides);
     context->save_for_backward({x.tensor, weight});
     context->saved_data["sides"] = sides;
@@ -59,7 +59,7 @@ struct DepthwiseFunction : torch::autograd::Function<DepthwiseFunction> {
     const Pixels x = dense_pixels(saved[0]);
     const Tensor& weight = saved[1];
     const auto kind = x.tensor.scalar_type();
-    const Pixels dy = dense_pixels(grads[0].scalar_type() == kind ? grads[0] : grads[0].to(kind));
+    const Pixels dy = dense_pixels(grads[0].to(kind));
     const strata::Pool window = PoolFunction::window(x, context->saved_data["sides"].toIntVector());
     const bool wants_input = context->needs_input_grad(0), wants_bias = context->saved_data["bias"].toBool();
     const Tensor taps = by_tap(weight.detach());
@@ -96,7 +96,7 @@ struct DepthwiseFunction : torch::autograd::Function<DepthwiseFunction> {
       if (wants_bias) db = total.narrow(0, size, x.channels).clone();
     });
     const auto came_as = static_cast<at::ScalarType>(context->saved_data["kind"].toInt());
-    if (dx.defined() && came_as != kind) dx = dx.to(came_as);
+    if (dx.defined()) dx = dx.to(came_as);
     return {dx, dw, db, Tensor()};
   }
 };
@@ -108,7 +108,7 @@ Tensor depthwise_norm(const Tensor& input, const Tensor& weight, const Tensor& a
   require_map(input);
   DepthwiseFunction::require_weight(input, weight, activation_kind(input));
   const auto kind = activation_kind(input);
-  const Pixels x = dense_pixels(input.scalar_type() == kind ? input : input.to(kind));
+  const Pixels x = dense_pixels(input.to(kind));
   const Tensor taps = DepthwiseFunction::by_tap(weight) * affine[0];
   return DepthwiseFunction::convolved(x, taps, affine[1], act, sides);
 }

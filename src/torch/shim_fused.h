@@ -235,4 +235,13 @@ struct Pieces {
   int64_t length(int64_t i) const { return std::min(size, rows - i * size); }
 };
 
+// Sums over pieces put together in the order of pieces.
+template <class A>
+std::vector<double> total(const std::vector<A>& parts, int64_t count, int64_t cols) {
+  std::vector<double> sum(cols, 0.0);
+  for (int64_t i = 0; i < count; ++i)
+    for (int64_t c = 0; c < cols; ++c) sum[c] += parts[i * cols + c];
+  return sum;
+}
+
 }  // namespace

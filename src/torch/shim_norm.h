@@ -14,15 +14,6 @@ struct NormArguments {
   bool batch;  // statistics of the batch, else the running ones
 };
 
-// Sums over pieces put together in the order of pieces.
-template <class A>
-std::vector<double> total(const std::vector<A>& parts, int64_t count, int64_t cols) {
-  std::vector<double> sum(cols, 0.0);
-  for (int64_t i = 0; i < count; ++i)
-    for (int64_t c = 0; c < cols; ++c) sum[c] += parts[i * cols + c];
-  return sum;
-}
-
 struct NormFunction : torch::autograd::Function<NormFunction> {
   using Context = torch::autograd::AutogradContext;
 
@@ -38,7 +29,7 @@ struct NormFunction : torch::autograd::Function<NormFunction> {
     TORCH_CHECK(args.batch ? x.rows() > 0 : args.running_mean && args.running_var, "there are no statistics");
     TORCH_CHECK(!add || add->sizes() == input.sizes(), "the shortcut has another shape");
     Tensor shortcut;
-    if (add) shortcut = dense_pixels(add->scalar_type() == kind ? *add : add->to(kind)).tensor;
+    if (add) shortcut = dense_pixels(add->to(kind)).tensor;
     Tensor y = new_map(x.images, x.channels, x.height, x.width, kind);
     const auto sums_kind = kind == at::kDouble ? at::kDouble : at::kFloat;
     // Rows: scale, shift, mean, inverse deviation.
@@ -110,7 +101,7 @@ struct NormFunction : torch::autograd::Function<NormFunction> {
     const int act = static_cast<int>(context->saved_data["act"].toInt());
     const bool batch = context->saved_data["batch"].toBool(), added = context->saved_data["add"].toBool();
     const auto kind = x.tensor.scalar_type();
-    const Pixels dy = dense_pixels(grads[0].scalar_type() == kind ? grads[0] : grads[0].to(kind));
+    const Pixels dy = dense_pixels(grads[0].to(kind));
     const bool wants_input = context->needs_input_grad(0);
     Tensor dx = new_map(x.images, x.channels, x.height, x.width, kind), dadd, dgamma, dbeta;
     if (added && act != strata::kNone) dadd = new_map(x.images, x.channels, x.height, x.width, kind);

@@ -196,12 +196,10 @@ void rows_backward(const Shape& s, const T* dy, int64_t ld_dy, const T* y, int a
         dw[o * s.taps() * s.in + row] = sum;
       }
     });
-  if (db)
-    for (int64_t c = 0; c < s.out; ++c) {
-      double sum = 0;
-      for (int64_t part = 0; part < parts; ++part) sum += sums[part * s.out + c];
-      db[c] = static_cast<A>(sum);
-    }
+  if (db) {
+    const auto sum = total(sums, parts, s.out);
+    std::copy(sum.begin(), sum.end(), db);
+  }
 }
 
 }  // namespace
