@@ -72,7 +72,8 @@ impl Summary {
             ("test_top5", test_top5),
             ("test_correct", correct),
             ("test_total", total),
-            ("seconds", format!("{:.1}", self.seconds)),
+            // To the millisecond: a tiny run takes a few hundredths of a second, and 0.0 would give no rate to estimate by.
+            ("seconds", format!("{:.3}", self.seconds)),
             ("device", self.device.clone()),
             ("precision", self.precision.clone()),
             ("git", self.git.clone()),
