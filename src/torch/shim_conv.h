@@ -271,6 +271,7 @@ void conv_weight_gradient(const Shape& s, const Gradient<T>& g, const T* x, int6
 }  // namespace
 
 #include "shim_columns.h"
+#include "shim_winograd.h"
 
 namespace {
 
@@ -410,7 +411,11 @@ Tensor conv_norm(const Tensor& input, const Tensor& weight, const Tensor& affine
   with_type(kind, [&](auto zero) {
     using T = decltype(zero);
     const Acc<T>* scale = data<Acc<T>>(affine);
-    convolve<T>(s, x, w, {scale, scale + s.out, data_or_null<T>(other), static_cast<int>(sides[6])}, mutable_data<T>(y));
+    const End<T> end{scale, scale + s.out, data_or_null<T>(other), static_cast<int>(sides[6])};
+    if (by_winograd(s))
+      winograd_forward(s, data<T>(x.tensor), x.ld, weight_of<Acc<T>>(w, s), end, mutable_data<T>(y));
+    else
+      convolve<T>(s, x, w, end, mutable_data<T>(y));
   });
   return y;
 }

@@ -8,6 +8,7 @@
 #include "norm.h"
 #include "pool.h"
 #include "depthwise.h"
+#include "winograd.h"
 
 #define STRATA_JOIN_(a, b) a##b
 #define STRATA_JOIN(a, b) STRATA_JOIN_(a, b)
@@ -22,6 +23,7 @@ constexpr Kernels<T> table() {
           moments<T>,       affine<T>,             norm_sums<T>,
           norm_input<T>,    max_pool<T>,           max_pool_backward<T>,
           depthwise<T>,     depthwise_input<T>,    depthwise_weight<T>,
+          winograd_input<T>, winograd_output<T>,   winograd_weight<Acc<T>>,
           gate<T>,          column_sums<T>,        add_column<T>,
           add<T>};
 }

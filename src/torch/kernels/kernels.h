@@ -72,6 +72,13 @@ struct Kernels {
   void (*depthwise_input)(const T* dy, const A* weight, const struct Pool& pool, T* dx);
   void (*depthwise_weight)(const T* x, const T* dy, const struct Pool& pool, A* gradient, A* bias);
 
+  // Winograd's form of a 3x3 convolution: tiles of the input as sixteen matrices [tiles, cols], `step` apart; the outputs
+  // act(products · scale + shift + add) of such matrices; sixteen rows [cols] of a weight [9, cols].
+  void (*winograd_input)(const T* x, const struct Tiles& tiles, int64_t first, int64_t count, T* out, int64_t step);
+  void (*winograd_output)(const A* products, int64_t step, const struct Tiles& tiles, int64_t first, int64_t count,
+                          int64_t cols, const A* scale, const A* shift, const T* add, int act, T* y, int64_t ld);
+  void (*winograd_weight)(const A* weight, int64_t cols, A* out, int64_t step);
+
   // Of one image [pixels, cols]: out = x · factor; sums = scale · column sums of a · b (b may be null);
   // out = a + scale · column (a may be null).
   void (*gate)(const T* x, const T* factor, int64_t pixels, int64_t cols, T* out);
@@ -83,6 +90,28 @@ struct Kernels {
 // A window over one image.
 struct Pool {
   int64_t h, w, oh, ow, cols, kernel_h, kernel_w, stride_h, stride_w, top, left;
+};
+
+// Images [height, width, cols], pixels `ld` apart, in tiles of 2x2 pixels; the last ones may reach over the edge.
+struct Tiles {
+  int64_t height, width, cols, ld;
+
+  struct Place {
+    int64_t image, y, x;
+  };
+  int64_t across() const { return (width + 1) / 2; }
+  int64_t of_image() const { return (height + 1) / 2 * across(); }
+  Place place(int64_t tile) const {
+    const int64_t rest = tile % of_image();
+    return {tile / of_image(), rest / across(), rest % across()};
+  }
+  // To the next tile; whether it lies in the same row.
+  bool advance(Place& at) const {
+    if (++at.x < across()) return true;
+    at.x = 0;
+    if (++at.y == (height + 1) / 2) at.y = 0, ++at.image;
+    return false;
+  }
 };
 
 // The best set for this processor.
