@@ -323,7 +323,10 @@ char* strata_cpu_capability(char** out) {
 
 char* strata_conv(const Tensor* x, const Tensor* weight, const Tensor* bias, const int64_t* sides, Tensor** out) {
   return guarded([&] {
-    *out = new Tensor(ConvFunction::apply(*x, *weight, bias ? std::optional<Tensor>(*bias) : std::nullopt, std::vector<int64_t>(sides, sides + 7)));
+    const auto shift = bias ? std::optional<Tensor>(*bias) : std::nullopt;
+    const std::vector<int64_t> all(sides, sides + 7);
+    *out = new Tensor(at::GradMode::is_enabled() ? ConvFunction::apply(*x, *weight, shift, all)
+                                                 : conv_end(*x, *weight, {}, shift, {}, all));
   });
 }
 
@@ -371,7 +374,7 @@ char* strata_conv_norm(const Tensor* x, const Tensor* weight, const Tensor* bias
     if (depthwise)
       *out = new Tensor(depthwise_norm(*x, *weight, affine, static_cast<int>(sides[8]), std::vector<int64_t>(sides, sides + 8)));
     else
-      *out = new Tensor(conv_norm(*x, *weight, affine, or_none(add), std::vector<int64_t>(sides, sides + 7)));
+      *out = new Tensor(conv_end(*x, *weight, affine[0], affine[1], or_none(add), std::vector<int64_t>(sides, sides + 7)));
   });
 }
 

@@ -392,9 +392,9 @@ Tensor running_affine(const Tensor& gamma, const Tensor& beta, const Tensor& mea
   return at::stack({scale, shift}).contiguous();
 }
 
-// Evaluation: act(norm(conv(x)) + add) in one pass. Records no graph.
-Tensor conv_norm(const Tensor& input, const Tensor& weight, const Tensor& affine, const std::optional<Tensor>& add,
-                 const std::vector<int64_t>& sides) {
+// Evaluation: act(conv(x) · scale + shift + add) in one pass. Records no graph.
+Tensor conv_end(const Tensor& input, const Tensor& weight, const std::optional<Tensor>& scale,
+                const std::optional<Tensor>& shift, const std::optional<Tensor>& add, const std::vector<int64_t>& sides) {
   at::NoGradGuard no_grad;
   require_map(input);
   const auto kind = activation_kind(input);
@@ -406,14 +406,16 @@ Tensor conv_norm(const Tensor& input, const Tensor& weight, const Tensor& affine
     TORCH_CHECK(add->sizes() == y.sizes(), "a shortcut ", add->sizes(), " does not fit ", y.sizes());
     other = dense_pixels(add->to(kind)).tensor;
   }
-  TORCH_CHECK(affine.size(1) == s.out && affine.scalar_type() == (kind == at::kDouble ? at::kDouble : at::kFloat),
-              "the normalisation does not fit ", s.out, " channels");
+  require_column(scale, s.out, kind, "the scale");
+  require_column(shift, s.out, kind, "the shift");
+  const auto column = [](const std::optional<Tensor>& values) { return values ? *values : Tensor(); };
   with_type(kind, [&](auto zero) {
     using T = decltype(zero);
-    const Acc<T>* scale = data<Acc<T>>(affine);
-    const End<T> end{scale, scale + s.out, data_or_null<T>(other), static_cast<int>(sides[6])};
+    using A = Acc<T>;
+    const End<T> end{data_or_null<A>(column(scale)), data_or_null<A>(column(shift)), data_or_null<T>(other),
+                     static_cast<int>(sides[6])};
     if (by_winograd(s))
-      winograd_forward(s, data<T>(x.tensor), x.ld, weight_of<Acc<T>>(w, s), end, mutable_data<T>(y));
+      winograd_forward(s, data<T>(x.tensor), x.ld, weight_of<A>(w, s), end, mutable_data<T>(y));
     else
       convolve<T>(s, x, w, end, mutable_data<T>(y));
   });

@@ -21,7 +21,7 @@ void depthwise_with(const T* x, const Acc<T>* weight, const Acc<T>* bias, const 
           for (int64_t kx = cols.begin; kx < cols.end; ++kx)
             sum += load(x + ((top + ky) * p.w + left + kx) * p.cols + c, n) *
                    load(weight + (ky * p.kernel_w + kx) * p.cols + c, n);
-        store(out + c, activated<act, A>(sum), n);
+        store(out + c, activated<act, T>(sum), n);
       });
     }
 }
@@ -40,6 +40,7 @@ void depthwise_of(const T* x, const Acc<T>* weight, const Acc<T>* bias, const Po
       T* out = y + (oy * p.ow + ox) * p.cols;
       over(p.cols, [&](int64_t c, auto n) {
         Vec<A> sums[kStrip];
+#pragma GCC unroll 4
         for (int i = 0; i < kStrip; ++i) sums[i] = bias ? load(bias + c, n) : Vec<A>{};
         for (int64_t ky = rows.begin; ky < rows.end; ++ky) {
           const T* row = x + (top + ky) * p.w * p.cols + c;
@@ -56,7 +57,10 @@ void depthwise_of(const T* x, const Acc<T>* weight, const Acc<T>* bias, const Po
             }
           }
         }
-        for (int64_t i = 0; i < count; ++i) store(out + i * p.cols + c, activated<act, A>(sums[i]), n);
+        // Constant indices: with others the sums would live in memory.
+#pragma GCC unroll 4
+        for (int i = 0; i < kStrip; ++i)
+          if (i < count) store(out + i * p.cols + c, activated<act, T>(sums[i]), n);
       });
     }
   }

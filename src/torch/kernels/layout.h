@@ -33,10 +33,10 @@ inline void transpose16(U32 (&m)[16]) {
 
 // The bits of sixteen bfloat16, one a word.
 inline U32 words(const bf16* p) {
-  return __builtin_convertvector(loadu<U16>(p), U32);
+  return words(loadu<U16>(p));
 }
 inline U32 words(const float* p) {
-  return __builtin_convertvector(narrow(loadu<Vec<float>>(p)), U32);
+  return words(narrow(loadu<Vec<float>>(p)));
 }
 // Thirty-two neighbours as sixteen words.
 inline U32 pairs(const bf16* p) {

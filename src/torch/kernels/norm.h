@@ -26,7 +26,7 @@ void mask(const T* in, int64_t ld_in, const T* y, int64_t ld_y, int64_t rows, in
     Vec<A> sum = {};
     for (int64_t r = 0; r < rows; ++r) {
       Vec<A> v = load(in + r * ld_in + c, n);
-      if (relu) v = derived<kRelu, A>(v, load(y + r * ld_y + c, n), v);
+      if (relu) v = derived<kRelu, T>(v, load(y + r * ld_y + c, n), v);
       if (out) store(out + r * ld_out + c, v, n);
       sum += v;
     }
@@ -46,7 +46,7 @@ void finish(const Acc<T>* sums, int64_t ld_sums, int64_t rows, int64_t cols, con
       for (int64_t r = 0; r < rows; ++r) {
         Vec<A> v = load(sums + r * ld_sums + c, n) * a + b;
         if (add) v += load(add + r * ld_add + c, n);
-        store(out + r * ld_out + c, activated<constant.value, A>(v), n);
+        store(out + r * ld_out + c, activated<constant.value, T>(v), n);
       }
     });
   });
@@ -84,7 +84,7 @@ void affine(const T* x, int64_t rows, int64_t cols, const Acc<T>* scale, const A
       for (int64_t r = 0; r < rows; ++r) {
         Vec<A> v = load(x + r * cols + c, n) * a + b;
         if (add) v += load(add + r * cols + c, n);
-        store(out + r * cols + c, activated<constant.value, A>(v), n);
+        store(out + r * cols + c, activated<constant.value, T>(v), n);
       }
     });
   });
@@ -105,7 +105,7 @@ void norm_sums(const T* x, const T* y, const T* dy, int64_t rows, int64_t cols, 
         const Vec<A> v = load(x + at, n);
         Vec<A> out = {};
         if constexpr (kind == kRelu || kind == kRelu6) out = load(y + at, n);
-        const Vec<A> g = derived<kind, A>(load(dy + at, n), out, kind == kSilu ? v * a + b : v);
+        const Vec<A> g = derived<kind, T>(load(dy + at, n), out, kind == kSilu ? v * a + b : v);
         if (residual) store(residual + at, g, n);
         s += g;
         p += g * (v - m);
@@ -130,7 +130,7 @@ void norm_input(const T* x, const T* y, const T* dy, int64_t rows, int64_t cols,
         const Vec<A> v = load(x + at, n);
         Vec<A> out = {};
         if constexpr (kind == kRelu || kind == kRelu6) out = load(y + at, n);
-        const Vec<A> g = derived<kind, A>(load(dy + at, n), out, kind == kSilu ? v * s + t : v);
+        const Vec<A> g = derived<kind, T>(load(dy + at, n), out, kind == kSilu ? v * s + t : v);
         store(dx + at, g * ga + v * gb + gc, n);
       }
     });

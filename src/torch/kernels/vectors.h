@@ -40,10 +40,15 @@ inline void storeu(P* p, const V& v) {
   std::memcpy(p, &v, sizeof(V));
 }
 
-inline Vec<float> widen(U16 bits) {
-  const U32 wide = __builtin_convertvector(bits, U32) << 16;
-  return (Vec<float>)wide;
+inline U32 words(U16 bits) {
+#if defined(__AVX512F__)
+  return (U32)_mm512_cvtepu16_epi32((__m256i)bits);  // the compiler makes it in two halves
+#else
+  return __builtin_convertvector(bits, U32);
+#endif
 }
+
+inline Vec<float> widen(U16 bits) { return (Vec<float>)(words(bits) << 16); }
 
 // To the nearest, ties to even; NaN stays NaN.
 inline U16 narrow(Vec<float> v) {
@@ -167,23 +172,43 @@ inline Vec<float> reciprocal(Vec<float> x) {
 #endif
 }
 
-template <int act, class A>
-inline Vec<A> activated(Vec<A> z) {
+// 1 / (1 + exp(-x)), as exact as T can tell.
+template <class T>
+inline Vec<Acc<T>> sigmoid(Vec<Acc<T>> x) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(T) == 2) {
+    // Within 2^-13, where bfloat16 has 8 bits: 2^n by the exponent, 2^f by Taylor's polynomial.
+    const __m512 bound = _mm512_set1_ps(126.0f), scaled = (__m512)(x * -1.44269504f);
+    const __m512 t = _mm512_min_ps(bound, _mm512_max_ps(_mm512_set1_ps(-126.0f), scaled));
+    const __m512 whole = _mm512_roundscale_ps(t, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    const Vec<float> f = (Vec<float>)_mm512_sub_ps(t, whole);
+    const Vec<float> p = (((f * 9.618129e-3f + 5.550411e-2f) * f + 0.24022651f) * f + 0.69314718f) * f + 1.0f;
+    return (Vec<float>)_mm512_rcp14_ps((__m512)((Vec<float>)_mm512_scalef_ps((__m512)p, whole) + 1.0f));
+  }
+#endif
+  return reciprocal(exponential(-x) + 1);
+}
+
+// act(z), for values that are stored as T.
+template <int act, class T>
+inline Vec<Acc<T>> activated(Vec<Acc<T>> z) {
+  using A = Acc<T>;
   const Vec<A> zero = {};
   if constexpr (act == kRelu || act == kRelu6) z = choose<A>(z < 0, zero, z);
   if constexpr (act == kRelu6) z = choose<A>(z > 6, zero + 6, z);
-  if constexpr (act == kSilu) z = z * reciprocal(exponential(-z) + 1);
+  if constexpr (act == kSilu) z = z * sigmoid<T>(z);
   return z;
 }
 
 // dy · act'(z), told by y or z
-template <int act, class A>
-inline Vec<A> derived(Vec<A> dy, Vec<A> y, Vec<A> z) {
+template <int act, class T>
+inline Vec<Acc<T>> derived(Vec<Acc<T>> dy, Vec<Acc<T>> y, Vec<Acc<T>> z) {
+  using A = Acc<T>;
   const Vec<A> zero = {};
   if constexpr (act == kRelu) return choose<A>(y > 0, dy, zero);
   if constexpr (act == kRelu6) return choose<A>((y > 0) & (y < 6), dy, zero);
   if constexpr (act == kSilu) {
-    const Vec<A> s = reciprocal(exponential(-z) + 1);
+    const Vec<A> s = sigmoid<T>(z);
     return dy * (s * (z * (1 - s) + 1));
   }
   return dy;

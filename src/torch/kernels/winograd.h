@@ -95,7 +95,7 @@ void winograd_output(const Acc<T>* products, int64_t step, const Tiles& t, int64
             const int64_t to = ((at.image * t.height + row) * t.width + col) * ld + c;
             v[q] = v[q] * a + b;
             if (add) v[q] += load(add + to, n);
-            store(y + to, activated<constant.value, A>(v[q]), n);
+            store(y + to, activated<constant.value, T>(v[q]), n);
           }
         }
       }
