@@ -5,7 +5,7 @@ STRATA = target/release/strata
 CARGO_FLAGS = --release --locked
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build experiment sweep compare report tables test lint bench bench-peers bench-parts torture clean
+.PHONY: help setup build experiment sweep compare report tables test lint bench bench-peers bench-parts torture audit clean
 
 help: ## list the targets
 	@echo "Strata: experiments on deep convolutional architectures. Targets:"
@@ -37,12 +37,17 @@ report: build ## results/report.html: one page of all results, for any browser
 test: setup ## the whole test suite
 	@cargo test $(CARGO_FLAGS)
 
-torture: setup ## kills, faults and damage by the hundred, with tables: docs/reliability.md; KILLS=50 a recipe
+torture: setup ## kills, faults and damage by the hundred, with tables: docs/reliability.md; KILLS=50 a recipe, CASES=3000 experiments at random
+	@STRATA_CASES=$(CASES) cargo test $(CARGO_FLAGS) --lib train::properties -- --ignored --nocapture
 	@STRATA_KILLS=$(KILLS) cargo test $(CARGO_FLAGS) --test cli torture -- --ignored --nocapture --test-threads 1
 
 lint: setup ## format and clippy, warnings as errors
 	@cargo fmt --check
 	@cargo clippy $(CARGO_FLAGS) --all-targets -- -D warnings
+
+audit: ## the crates of Cargo.lock against RustSec's advisories; brings cargo-audit (once) and their database
+	@cargo audit --version >/dev/null 2>&1 || cargo install cargo-audit --locked
+	@cargo audit
 
 bench: build bench-peers ## steps and evaluation beside PyTorch's and Keras's, every network: half an hour; ARGS="resnet20 --rounds 3" for less
 	@python3 bench/run.py $(if $(ARGS),$(ARGS),--docs docs/speed.md)

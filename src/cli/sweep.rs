@@ -169,7 +169,10 @@ fn listed(sweep: &Points, shared: &Shared, device: &str, jobs: usize) -> Result<
     }
     let mut text = render(Format::Table, &header, &lines)?;
     let time = match total {
-        Some(total) => format!("about {}, estimated from finished runs", duration(total / jobs as f64)),
+        Some(total) => format!(
+            "about {}, estimated from finished runs and the threads that they had",
+            duration(total / jobs as f64)
+        ),
         None => format!(
             "the time is not known: `strata train` on any experiment with --results {} gives a rate to go by",
             shared.results.display()

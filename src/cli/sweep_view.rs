@@ -156,13 +156,31 @@ impl Watcher for View<'_> {
     }
 
     fn counts(&mut self, counts: &Counts) {
-        let Counts { done, failed, running, left, held, seconds_left } = *counts;
-        self.settled = done + failed;
+        self.settled = counts.done + counts.failed + counts.diverged;
         let Some(live) = &self.live else { return };
-        live.whole.set_position((done + failed) as u64);
-        let others = if held > 0 { format!(", {held} with others") } else { String::new() };
-        let time = seconds_left.map_or_else(|| "time left ?".to_owned(), |s| format!("about {} left", duration(s)));
-        live.whole
-            .set_message(format!("{done} done, {failed} failed, {running} running, {left} to go{others} · {time}"));
+        live.whole.set_position(self.settled as u64);
+        live.whole.set_message(standing(counts));
+    }
+}
+
+/// How a sweep stands, in a line; what there is none of is left out, but for what is done and what failed.
+fn standing(counts: &Counts) -> String {
+    let Counts { done, failed, diverged, running, left, held, seconds_left } = *counts;
+    let some = |count: usize, what: &str| if count > 0 { format!(", {count} {what}") } else { String::new() };
+    let (diverged, others) = (some(diverged, "diverged"), some(held, "with others"));
+    let time = seconds_left.map_or_else(|| "time left ?".to_owned(), |s| format!("about {} left", duration(s)));
+    format!("{done} done{diverged}, {failed} failed, {running} running, {left} to go{others} · {time}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn points_that_diverged_are_not_counted_as_failed() {
+        let counts = Counts { done: 3, failed: 1, diverged: 2, running: 1, left: 5, held: 0, seconds_left: Some(45.0) };
+        assert_eq!(standing(&counts), "3 done, 2 diverged, 1 failed, 1 running, 5 to go · about 45 s left");
+        let counts = Counts { held: 1, ..Counts::default() };
+        assert_eq!(standing(&counts), "0 done, 0 failed, 0 running, 0 to go, 1 with others · time left ?");
     }
 }

@@ -69,7 +69,8 @@ pub struct Convolution {
     stride: [i64; 2],
     groups: i64,
     dense: bool,
-    thin: bool,
+    /// A strided 1x1 convolution.
+    picks: bool,
     own: Option<Own>,
     /// Height and width of the input that the network was built for.
     map: [i64; 2],
@@ -102,7 +103,6 @@ impl Own {
 impl Convolution {
     /// `rewrite` allows forms other than the layer as it is written.
     pub fn new(layer: &Layer, conv: &Conv, rewrite: bool, weight: Tensor, bias: Option<Tensor>) -> Convolution {
-        let inputs = layer.input.channels();
         let plan = match rewrite {
             true => ConvPlan::rewritten(conv, layer.input, layer.output),
             false => ConvPlan::plain(conv, layer.input),
@@ -119,7 +119,7 @@ impl Convolution {
             stride: [conv.window.stride.h as i64, conv.window.stride.w as i64],
             groups: conv.groups as i64,
             dense,
-            thin: taps == Pair::square(1) && conv.window.stride != Pair::square(1) && by_hand.is_none() && inputs < 8,
+            picks: taps == Pair::square(1) && conv.window.stride != Pair::square(1) && by_hand.is_none(),
             own: Own::of(layer, conv).filter(|_| rewrite),
             map: <[usize; 2]>::from(sides(layer.input)).map(|side| side as i64),
         }
@@ -166,9 +166,10 @@ impl Convolution {
             let rows = x.permute([0, 2, 3, 1]);
             return rows.linear(&weight.flatten(1, -1), self.bias.as_ref()).permute([0, 3, 1, 2]);
         }
-        if self.thin && self.pad == [0, 0] {
-            // libtorch 2.13's AVX2 kernel for the weight gradient of a strided 1x1 convolution writes past its memory where
-            // there are fewer than 8 input channels, channels last. So the pixels are picked first.
+        if self.picks && self.pad == [0, 0] {
+            // libtorch 2.13's kernels for the weight gradient of a strided 1x1 convolution write past their memory: that for
+            // AVX2 where there are fewer than 8 input channels, channels last, that for bf16 where the threads do not divide
+            // the batch. So the pixels are picked first.
             let picked = x.slice(2, None, None, self.stride[0]).slice(3, None, None, self.stride[1]).contiguous();
             return picked.conv2d(weight, self.bias.as_ref(), [1, 1], [0, 0], [1, 1], self.groups);
         }

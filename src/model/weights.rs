@@ -18,10 +18,17 @@ pub enum WeightsError {
     Missing { path: PathBuf, name: String },
     #[error("{path}: `{name}` has shape {found:?}, the network needs {wanted:?}")]
     Shape { path: PathBuf, name: String, found: Vec<i64>, wanted: Vec<i64> },
-    #[error("{path} has a tensor `{name}` that the network does not know")]
+    #[error("{path} has a tensor `{}` that the network does not know", shown(.name))]
     Unknown { path: PathBuf, name: String },
-    #[error("{path}: `{name}` holds {dtype:?} values; F32, F64, F16 and BF16 can be read")]
+    #[error("{path}: `{}` holds {dtype:?} values; F32, F64, F16 and BF16 can be read", shown(.name))]
     Kind { path: PathBuf, name: String, dtype: Dtype },
+}
+
+/// A name out of a file, fit for a terminal: escapes for what a terminal would obey, and not without end.
+fn shown(name: &str) -> String {
+    const LONGEST: usize = 80;
+    let end = if name.chars().nth(LONGEST).is_some() { "…" } else { "" };
+    name.chars().take(LONGEST).flat_map(char::escape_debug).chain(end.chars()).collect()
 }
 
 /// Writes float tensors whole: a temporary file, synced, then renamed.

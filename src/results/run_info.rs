@@ -1,5 +1,6 @@
 //! `run.json`: under what circumstances a run came about.
 
+use super::format::counted;
 use serde::Serialize;
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -14,6 +15,10 @@ pub struct RunInfo {
     pub device: String,
     pub precision: String,
     pub threads: i64,
+    /// The thread counts of the processes that this one goes on from, in their order, none twice in a row. Sums over images
+    /// are split among threads, so the count is part of what decides the last digits.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub threads_before: Vec<i64>,
     /// What the dataset calls itself: a copy that differs from the published files says so.
     pub dataset: String,
     /// By what the data is known again when the run goes on.
@@ -44,6 +49,7 @@ impl RunInfo {
             device: device.to_owned(),
             precision: precision.to_owned(),
             threads: i64::from(tch::get_num_threads()),
+            threads_before: Vec::new(),
             dataset: dataset.to_owned(),
             data: data.to_owned(),
             git: git(&["rev-parse", "--short=12", "HEAD"]).unwrap_or_default(),
@@ -64,6 +70,29 @@ impl RunInfo {
     pub fn data_of(json: &str) -> Option<String> {
         let info: serde_json::Value = serde_json::from_str(json).ok()?;
         info.get("data")?.as_str().map(str::to_owned)
+    }
+
+    /// The thread counts that a `run.json` tells, its own last, none twice in a row; empty where there are none to be read.
+    pub fn threads_of(json: &str) -> Vec<i64> {
+        let info: serde_json::Value = serde_json::from_str(json).unwrap_or_default();
+        let before = info.get("threads_before").and_then(serde_json::Value::as_array);
+        let mut counts: Vec<i64> =
+            before.into_iter().flatten().chain(info.get("threads")).filter_map(|n| n.as_i64()).collect();
+        counts.dedup();
+        counts
+    }
+
+    /// What a person should know of a run that goes on with other threads than it had. It is no error, for the machine may be
+    /// another, but the last digits are then not those of a run that was never stopped.
+    pub fn other_threads(&self) -> Option<String> {
+        let last = *self.threads_before.last().filter(|&&last| last != self.threads)?;
+        let counts = |number: i64| counted(number.unsigned_abs() as usize, "thread");
+        Some(format!(
+            "this run had {} and goes on with {}: sums are split another way, so its numbers will differ in the last digits \
+             from those of a run that was never stopped; --threads {last} keeps them (run.json lists both)",
+            counts(last),
+            counts(self.threads),
+        ))
     }
 
     pub fn to_json(&self) -> String {
@@ -96,6 +125,15 @@ fn civil(days: i64) -> (i64, i64, i64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn thread_counts_are_told_in_order_and_none_twice_in_a_row() {
+        let told = |json: &str| RunInfo::threads_of(json);
+        assert_eq!(told(r#"{ "threads": 2, "threads_before": [1, 2] }"#), [1, 2]);
+        assert_eq!(told(r#"{ "threads": 1, "threads_before": [1, 2] }"#), [1, 2, 1]);
+        assert_eq!(told(r#"{ "threads": 8 }"#), [8], "as runs were written before");
+        assert_eq!((told("{ cut"), told(r#"{ "threads": "many", "threads_before": 3 }"#)), (vec![], vec![]));
+    }
 
     #[test]
     fn days_become_dates() {

@@ -67,7 +67,7 @@ pub fn status(results: &Path, point: &Point) -> Option<String> {
 
 /// Writes `table.csv` and `summary.csv` into `sweeps/<name>/` below `results`. `failed` are the points that were given up: a
 /// process that was killed, or did not come to its run, leaves nothing that says so. Tables are kept in git where runs are
-/// not: what the table there says of a finished point stays as long as there is no run of it here.
+/// not: what the table there says of a finished point stays until a run of it here has ended.
 ///
 /// # Errors
 /// As the file system says.
@@ -100,12 +100,12 @@ fn has_ended(row: &Cells) -> bool {
     row.get("status").is_some_and(|status| ["done", "diverged"].contains(&status.as_str()))
 }
 
-/// What is known of a point's run: of one that is here from its folder, of another from the table that was kept.
+/// What is known of a point's run: of one that came to its end here from its folder, of others from the table that was kept. A
+/// run that has only begun here does not take a result away: it has the same key, and may be stopped before it has one.
 fn outcome(folder: &Path, point: &Point, kept: &HashMap<String, Cells>) -> Cells {
-    if folder.is_dir() {
-        return read_summary(folder).unwrap_or_default();
-    }
-    let mut cells = kept.get(&point.key).cloned().unwrap_or_default();
+    let here = read_summary(folder).unwrap_or_default();
+    let failed = here.get("status").is_some_and(|status| status == Status::Failed.name());
+    let Some(mut cells) = kept.get(&point.key).cloned().filter(|_| !failed && !has_ended(&here)) else { return here };
     // The name is no part of the key: the sweep's file may have changed it since.
     cells.remove("name");
     cells
@@ -195,14 +195,26 @@ mod tests {
             keys[0], keys[1], keys[2]
         );
         std::fs::write(folder.join("table.csv"), table).unwrap();
-        // The last is run anew: what was said of it is over.
+        // The last is run anew: a run that has begun takes nothing away.
         std::fs::create_dir_all(point_folder(results.path(), &sweep.points[2])).unwrap();
         for _ in 0..2 {
             let SweepTables { points, summary, .. } = write_tables(results.path(), &sweep, &[]).unwrap();
             let cell = |row: usize, name: &str| points.rows[row][points.column(name).unwrap()].clone();
             assert_eq!([cell(0, "status"), cell(0, "val_top1"), cell(0, "name")], ["done", "0.750000", "s"]);
-            assert_eq!([cell(1, "status"), cell(1, "val_top1"), cell(2, "status"), cell(2, "val_top1")], [""; 4]);
-            assert_eq!(summary.rows[0][summary.column("n").unwrap()], "1");
+            assert_eq!([cell(1, "status"), cell(1, "val_top1")], [""; 2]);
+            assert_eq!([cell(2, "status"), cell(2, "val_top1")], ["done", "0.8"]);
+            assert_eq!(summary.rows[0][summary.column("n").unwrap()], "2");
+        }
+        for (status, top1) in [("interrupted", "0.8"), ("failed", "0.1"), ("done", "0.1"), ("diverged", "0.1")] {
+            let summary = format!("key,status,val_top1\n{},{status},0.1\n", keys[2]);
+            std::fs::write(point_folder(results.path(), &sweep.points[2]).join("summary.csv"), summary).unwrap();
+            let points = write_tables(results.path(), &sweep, &[]).unwrap().points;
+            let cell = |name: &str| points.rows[2][points.column(name).unwrap()].clone();
+            let told = if status == "interrupted" { "done" } else { status };
+            assert_eq!([cell("status"), cell("val_top1")], [told, top1], "{status}");
+            // As it was, for the next.
+            let table = format!("seed,name,key,status,val_top1,seconds\n2,s,{},done,0.8,2\n", keys[2]);
+            std::fs::write(folder.join("table.csv"), table).unwrap();
         }
         assert!(status(results.path(), &sweep.points[0]).is_none(), "it has not run here");
     }

@@ -25,6 +25,12 @@ pub struct Table {
     pub rows: Vec<Vec<String>>,
 }
 
+/// The reader passes blank lines over and counts a record from where they begin.
+fn blank_lines(text: &[u8], at: &csv::Position) -> u64 {
+    let rest = text.get(at.byte() as usize..).unwrap_or_default();
+    rest.iter().take_while(|byte| matches!(byte, b'\n' | b'\r')).filter(|&&byte| byte == b'\n').count() as u64
+}
+
 impl Table {
     pub fn new(columns: &[&str]) -> Table {
         Table { columns: columns.iter().map(|&column| column.to_owned()).collect(), rows: Vec::new() }
@@ -50,7 +56,7 @@ impl Table {
         let mut reader =
             csv::ReaderBuilder::new().delimiter(delimiter).trim(csv::Trim::All).from_reader(text.as_slice());
         let told = |error: csv::Error| {
-            let line = error.position().map_or(1, csv::Position::line);
+            let line = error.position().map_or(1, |at| at.line() + blank_lines(&text, at));
             let problem = match error.kind() {
                 csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
                     format!("this line has {len} cells, the header has {expected_len}")
@@ -124,6 +130,23 @@ impl Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The line of a record used to be that of the first blank line in front of it.
+    #[test]
+    fn a_broken_line_behind_blank_ones_is_the_one_that_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.csv");
+        for (text, line) in [
+            ("a,b\n1,2\n1\n", 3),
+            ("a,b\n1,2\n\n\n1\n", 5),
+            ("a,b\r\n\r\n1,2\r\n\r\n1\r\n", 5),
+            ("a,b\n\n\"x\ny\",2\n\n1", 6),
+        ] {
+            fs::write(&path, text).unwrap();
+            let error = Table::read(&path).unwrap_err().to_string();
+            assert!(error.contains(&format!("line {line}: this line has 1 cells")), "{text:?}: {error}");
+        }
+    }
 
     #[test]
     fn rows_that_differ_in_the_seed_alone_are_one_group() {

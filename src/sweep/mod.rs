@@ -27,6 +27,8 @@ pub const HELD: u8 = 75;
 pub struct Counts {
     pub done: usize,
     pub failed: usize,
+    /// Whose loss stopped being a number; not among the failed.
+    pub diverged: usize,
     pub running: usize,
     /// In the queue.
     pub left: usize,

@@ -53,9 +53,11 @@ impl Runner<'_> {
             });
         }
         self.estimate();
+        let diverged = self.failed.iter().filter(|(_, reason)| reason == DIVERGED).count();
         self.watcher.counts(&Counts {
             done: self.done,
-            failed: self.failed.len(),
+            failed: self.failed.len() - diverged,
+            diverged,
             running: self.running.len(),
             left: self.queue.len(),
             held: self.held.len(),

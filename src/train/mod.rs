@@ -14,6 +14,9 @@ mod recorder;
 mod run;
 mod schedule;
 
+#[cfg(test)]
+mod properties;
+
 pub use checkpoint::{CheckpointError, best_weights};
 pub use evaluate::{evaluate, for_each_batch, tensors};
 pub use metrics::{Sums, cross_entropy};

@@ -116,12 +116,10 @@ impl Splits {
         })
     }
 
-    /// A run that goes on must see the images that it began with.
-    fn check_unchanged(&self, folder: &RunFolder) -> Result<(), TrainError> {
-        let begun = folder.file("checkpoint/last").exists();
-        let told = std::fs::read_to_string(folder.file("run.json")).unwrap_or_default();
-        match RunInfo::data_of(&told) {
-            Some(data) if begun && data != self.fingerprint => {
+    /// A run that goes on must see the images that it began with; `told` is its `run.json`.
+    fn check_unchanged(&self, folder: &RunFolder, told: &str) -> Result<(), TrainError> {
+        match RunInfo::data_of(told) {
+            Some(data) if data != self.fingerprint => {
                 Err(TrainError::DataChanged { name: self.source.clone(), run: folder.path().to_owned() })
             }
             _ => Ok(()),
@@ -164,11 +162,14 @@ pub fn run(experiment: &Experiment, options: &RunOptions, observer: &mut dyn Obs
     if let Some(outcome) = finished(folder.path()) {
         return Ok(outcome);
     }
-    splits.check_unchanged(&folder)?;
+    let begun = folder.file("checkpoint/last").exists();
+    let told = if begun { std::fs::read_to_string(folder.file("run.json")).unwrap_or_default() } else { String::new() };
+    splits.check_unchanged(&folder, &told)?;
     folder.write("experiment.toml", &experiment.to_toml().to_string())?;
     let device = format!("{:?}", options.device).to_lowercase();
     let precision = if experiment.train.precision == Precision::Bf16 { "bf16" } else { "fp32" };
     let mut info = RunInfo::new(&device, precision, &splits.source, &splits.fingerprint);
+    info.threads_before = RunInfo::threads_of(&told);
     folder.write("run.json", &info.to_json())?;
 
     let session = Session { experiment, options, splits: &splits, folder: &folder, start: Instant::now() };
@@ -264,6 +265,9 @@ impl Session<'_> {
             params: cost.params,
             macs: cost.macs,
         });
+        if let Some(note) = info.other_threads() {
+            observer.note(&note);
+        }
         while position.epoch < experiment.train.epochs {
             let epoch_start = Instant::now();
             let end = trainer.epoch(position, observer)?;

@@ -2,6 +2,7 @@
 //!
 //! `STRATA_BLESS=1 cargo test --release --test cli broken` writes the messages anew; read each of them before it is kept.
 
+use super::place::{Place, Ran, TINY};
 use image::{GrayImage, ImageFormat, RgbImage};
 use safetensors::SafeTensors;
 use std::fmt::Write as _;
@@ -128,6 +129,31 @@ fn images() -> Vec<Case> {
 #[test]
 fn broken_images_get_their_message() {
     check("images", "png", images(), |path| decode(path, [3, 16, 16]).map(drop).map_err(|error| error.to_string()));
+}
+
+/// A picture of a hundred bytes that claims 7.5 GB is refused by a process that may take 2 GiB, before it asks for them.
+#[test]
+fn a_bomb_takes_no_memory() {
+    let place = Place::trained("tiny", TINY);
+    let header = |size: [u32; 2]| {
+        png_with_header(|header| {
+            header[..4].copy_from_slice(&size[0].to_be_bytes());
+            header[4..8].copy_from_slice(&size[1].to_be_bytes());
+        })
+    };
+    for (size, words) in
+        [([50_000, 50_000], "50000x50000 is over 100 megapixels"), ([u32::MAX >> 1, 1], "limit exceeded")]
+    {
+        place.file("bomb.png", header(size));
+        let program = place.command(&["predict", "tiny", "bomb.png"]);
+        let mut limited = std::process::Command::new("sh");
+        limited
+            .args(["-c", "ulimit -d 2097152 && exec \"$0\" \"$@\""])
+            .arg(program.get_program())
+            .args(program.get_args());
+        limited.current_dir(place.path("")).env("XDG_CACHE_HOME", place.path("cache"));
+        Ran::from(limited.output().unwrap()).refused(&[words]);
+    }
 }
 
 /// Cut at every length, and with any bit changed: an error or a picture of the right size, never a panic.

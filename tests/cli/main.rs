@@ -4,6 +4,7 @@ mod bench;
 mod broken;
 mod compare;
 mod corpus;
+mod determinism;
 mod errors;
 mod place;
 mod report;

@@ -1,6 +1,6 @@
 //! From a file to its tables, and what can be done with a trained run.
 
-use super::place::{Place, TINY, names};
+use super::place::{Place, Ran, TINY, names};
 use std::collections::HashSet;
 use std::fs;
 use strata::model::{read_tensors, write_tensors};
@@ -264,6 +264,31 @@ fn quiet_is_quiet() {
     let ran = place.strata(&["train", "tiny.toml", "-q"]);
     assert_eq!(ran.err, "");
     assert!(ran.good().starts_with("tiny: done, validation Top-1 "));
+}
+
+/// libtorch's bf16 kernel for the weight gradient of a strided 1x1 convolution writes past its memory where the threads do not
+/// divide the batch. An odd width has no operation of our own; without rewrites nothing has.
+#[test]
+fn a_strided_1x1_convolution_in_bf16_is_trained_on_any_batch() {
+    let place = Place::new();
+    for (width, rewrites) in [(9, true), (8, false)] {
+        place.file(
+            "stride.toml",
+            format!(
+                "[data]\ndataset = 'synthetic'\nvalidation = 10\nlimit = 48\n[model]\ninput = [3, 32, 32]\nrows = [\
+                 {{ op = 'conv', kernel = 3, width = 8 }}, {{ op = 'conv', kernel = 1, width = {width}, stride = 2 }}, \
+                 {{ op = 'global_avg_pool' }}, {{ op = 'classifier' }}]\n\
+                 [train]\nepochs = 1\nprecision = 'bf16'\nrewrites = {rewrites}\n"
+            ),
+        );
+        for (threads, batch) in [("2", 1), ("2", 3), ("3", 5), ("4", 6)] {
+            let batch = format!("train.batch={batch}");
+            let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_strata"));
+            command.current_dir(place.path("")).env("XDG_CACHE_HOME", place.path("cache"));
+            command.args(["--threads", threads, "train", "stride.toml", "--set", &batch]);
+            Ran::from(command.output().unwrap()).good();
+        }
+    }
 }
 
 /// A plain net without normalisation, a step an epoch, and a rate that no weights survive.

@@ -1,5 +1,6 @@
 //! Kills, faults and damage. The suite has a short form of each; `make torture` runs the long forms, which print tables.
 
+mod clock;
 mod damage;
 mod faults;
 mod kills;

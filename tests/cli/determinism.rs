@@ -1,0 +1,127 @@
+//! What may change a number and what may not: other processes, the order of work, `--jobs` and a resume may not; other
+//! threads may, and are told.
+
+use super::place::{Place, Ran, Run, TINY};
+use std::collections::BTreeMap;
+
+/// Wide enough that libtorch splits its loops among threads.
+const WIDE: &str = r#"
+[data]
+dataset = "synthetic"
+validation = 100
+limit = 128
+augment = { crop = 2, flip = true }
+
+[model]
+input = [1, 16, 16]
+stochastic_depth = { survival = 0.5 }
+rows = [
+  { op = "conv", kernel = 3, width = 32 },
+  { op = "aux", pool = "adaptive", width = 8, hidden = 16 },
+  { op = "basic", width = 32, repeat = 2, dropout = 0.2 },
+  { op = "separable", width = 48 },
+  { op = "global_avg_pool" },
+  { op = "classifier" },
+]
+
+[train]
+epochs = 2
+batch = 64
+optimizer = "adamw"
+lr = 3e-3
+ema = 0.9
+"#;
+
+/// With so many threads, in the place of the fixture's one.
+fn with_threads(place: &Place, threads: &str, arguments: &[&str]) -> Ran {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_strata"));
+    command.current_dir(place.path("")).env("XDG_CACHE_HOME", place.path("cache"));
+    Ran::from(command.args(["--threads", threads]).args(arguments).output().unwrap())
+}
+
+#[test]
+fn two_processes_give_the_same_bits() {
+    for threads in ["1", "2", "3"] {
+        let run = || {
+            let place = Place::new();
+            place.file("wide.toml", WIDE);
+            with_threads(&place, threads, &["train", "wide.toml"]).good();
+            place.run("wide").result()
+        };
+        assert!(run() == run(), "with {threads} threads");
+    }
+}
+
+/// The threads that `run.json` tells, and those of processes before.
+fn threads(run: &Run) -> (i64, Vec<i64>) {
+    let info: serde_json::Value = serde_json::from_str(&run.read("run.json")).unwrap();
+    let before = info["threads_before"].as_array().cloned().unwrap_or_default();
+    (info["threads"].as_i64().unwrap(), before.iter().map(|count| count.as_i64().unwrap()).collect())
+}
+
+#[test]
+fn other_threads_in_a_resume_are_told_and_recorded() {
+    let place = Place::with_tiny();
+    let file = place.file("tiny.toml", TINY.replace("epochs = 2", "epochs = 3"));
+    let file = file.to_str().unwrap();
+    let fault = place.command(&["train", file]).env("STRATA_FAULT", "step:4:kill").output().unwrap();
+    assert!(!fault.status.success());
+    let run = place.run("tiny");
+    assert_eq!(threads(&run), (1, vec![]));
+    let ran = with_threads(&place, "2", &["train", file]);
+    let words = "this run had 1 thread and goes on with 2 threads";
+    assert!(ran.err.contains(words) && ran.err.contains("--threads 1 keeps them"), "{}", ran.err);
+    ran.good();
+    assert_eq!(threads(&run), (2, vec![1]));
+    assert!(run.read("run.log").contains(words));
+    // A run that begins anew has no such past, and one that goes on with the same threads is not bothered.
+    let ran = with_threads(&place, "2", &["train", file, "--force"]);
+    assert!(!ran.err.contains("this run had"), "{}", ran.err);
+    ran.good();
+    assert_eq!(threads(&run), (2, vec![]));
+    std::fs::remove_file(run.path("summary.csv")).unwrap();
+    let ran = with_threads(&place, "2", &["train", file]);
+    assert!(ran.err.contains("resumed after epoch 3") && !ran.err.contains("this run had"), "{}", ran.err);
+}
+
+/// Results of all runs below a name, by their key.
+fn results(place: &Place, name: &str) -> BTreeMap<String, impl PartialEq + use<>> {
+    let run = |folder| {
+        let run = Run { folder };
+        (run.key().to_owned(), run.result())
+    };
+    place.runs(name).into_iter().map(run).collect()
+}
+
+#[test]
+fn order_jobs_and_resumes_change_no_bit_of_a_sweep() {
+    let place = |points: &str| {
+        let place = Place::new();
+        place.file("grid.toml", format!("{WIDE}{points}"));
+        place
+    };
+    let one = place("[sweep]\nseed = [0, 1]\ntrain.lr = [1e-3, 3e-3]\n");
+    one.strata(&["sweep", "grid.toml"]).good();
+    // The other way round, three at once, and every point killed within its second epoch.
+    let other = place("[sweep]\ntrain.lr = [3e-3, 1e-3]\nseed = [1, 0]\n");
+    let arguments = ["sweep", "grid.toml", "--jobs", "3", "--retries", "0"];
+    let killed = Ran::from(other.command(&arguments).env("STRATA_FAULT", "step:4:kill").output().unwrap());
+    assert!(killed.out.contains("0 of 4 points done, 4 failed"), "{}\n{}", killed.out, killed.err);
+    other.strata(&["sweep", "grid.toml", "--jobs", "3"]).good();
+    for run in other.runs("grid") {
+        assert!(std::fs::read_to_string(run.join("run.log")).unwrap().contains("resumed after epoch 1"));
+    }
+    let (one, other) = (results(&one, "grid"), results(&other, "grid"));
+    assert_eq!(one.len(), 4);
+    assert!(one == other);
+}
+
+/// Nothing that one experiment leaves in the process, such as the state of a generator, reaches the next.
+#[test]
+fn experiments_of_one_command_do_not_touch_one_another() {
+    let alone = Place::trained("wide", WIDE);
+    let behind = Place::with_tiny();
+    behind.file("wide.toml", WIDE);
+    behind.strata(&["train", "tiny.toml", "wide.toml"]).good();
+    assert!(alone.run("wide").result() == behind.run("wide").result());
+}
