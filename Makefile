@@ -3,9 +3,10 @@
 NAME ?= googlenet
 STRATA = target/release/strata
 CARGO_FLAGS = --release --locked
+SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build experiment sweep compare report tables test lint bench bench-peers bench-parts torture clean
+.PHONY: help setup build experiment sweep compare report tables test lint bench bench-peers bench-parts torture fuzz clean
 
 help: ## list the targets
 	@echo "Strata: experiments on deep convolutional architectures. Targets:"
@@ -39,6 +40,9 @@ test: setup ## the whole test suite
 
 torture: setup ## kills, faults and damage by the hundred, with tables: docs/reliability.md; KILLS=50 a recipe
 	@STRATA_KILLS=$(KILLS) cargo test $(CARGO_FLAGS) --test cli torture -- --ignored --nocapture --test-threads 1
+
+fuzz: setup ## fuzz the readers of files, SECONDS=60 each, with a table; needs a nightly toolchain and cargo-fuzz
+	@sh scripts/fuzz.sh $(SECONDS) $(ARGS)
 
 lint: setup ## format and clippy, warnings as errors
 	@cargo fmt --check
