@@ -96,7 +96,8 @@ fn comparison(collection: &Collection, request: &Request) {
     let mut rows: Vec<usize> = comparison.groups.iter().flat_map(|group| group.rows.clone()).collect();
     rows.sort_unstable();
     rows.dedup();
-    assert_eq!(rows.len(), comparison.groups.iter().map(|group| group.rows.len()).sum(), "each row stands in one line");
+    let counts = comparison.groups.iter().map(|group| group.rows.len());
+    assert_eq!(rows.len(), counts.sum::<usize>(), "each row stands in one line");
     assert!(rows.last().is_none_or(|&last| last < collection.table.rows.len()));
     // What was written for programs can be compared again.
     if request.plain && !table.columns.is_empty() {
