@@ -45,10 +45,3 @@ fn tables_are_read_or_refused() {
 fn checkpoints_are_taken_up_or_refused() {
     all_pass("checkpoint", bodies::checkpoint::read);
 }
-
-/// Otherwise the corpus would hold the first checks of a checkpoint alone.
-#[test]
-fn some_checkpoints_of_the_corpus_are_taken_up() {
-    let taken_up = |file: &PathBuf| bodies::checkpoint::taken_up(&fs::read(file).unwrap());
-    assert!(corpus("checkpoint").iter().any(taken_up));
-}

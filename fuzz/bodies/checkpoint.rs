@@ -95,7 +95,8 @@ fn put_right(files: &mut [Vec<u8>; 5]) {
     let Ok(mut manifest) = serde_json::from_slice::<Value>(&files[0]) else { return };
     let Ok(position) = serde_json::from_value::<Position>(manifest["position"].clone()) else { return };
     let Some(sums) = manifest.get_mut("sha256").and_then(Value::as_object_mut) else { return };
-    let rows: Vec<&[u8]> = files[4].split_inclusive(|&byte| byte == b'\n').take(position.epoch.saturating_add(1)).collect();
+    let rows: Vec<&[u8]> =
+        files[4].split_inclusive(|&byte| byte == b'\n').take(position.epoch.saturating_add(1)).collect();
     for (file, sum) in sums.iter_mut().filter(|(_, sum)| sum.as_str() == Some("")) {
         let content = match file.as_str() {
             "position.json" => serde_json::to_vec(&position).unwrap(),
@@ -130,7 +131,8 @@ impl Place {
     fn take_up(&mut self, files: &[Vec<u8>; 5]) -> bool {
         let run = self.folder.path().to_owned();
         for (name, bytes) in FILES.iter().zip(files) {
-            let path = if *name == "epochs.csv" { run.join(name) } else { run.join("checkpoint").join(STEP).join(name) };
+            let path =
+                if *name == "epochs.csv" { run.join(name) } else { run.join("checkpoint").join(STEP).join(name) };
             fs::write(path, bytes).unwrap();
         }
         if let Ok(weights) = best_weights(&run) {
@@ -140,7 +142,12 @@ impl Place {
         let Place { model, stepper, average, .. } = self;
         let resumed = Checkpoints::new(&run).resume(model, stepper, Some(average));
         if let Ok(target) = fs::read_link(run.join("checkpoint/best")) {
-            assert_eq!(target.file_name(), Some(target.as_os_str()), "`best` leads out of the folder: {}", target.display());
+            assert_eq!(
+                target.file_name(),
+                Some(target.as_os_str()),
+                "`best` leads out of the folder: {}",
+                target.display()
+            );
             fs::remove_file(run.join("checkpoint/best")).unwrap();
         }
         let Ok((Some(position), passed_over)) = resumed else { return false };
