@@ -3,9 +3,10 @@
 NAME ?= googlenet
 STRATA = target/release/strata
 CARGO_FLAGS = --release --locked
+SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build experiment sweep compare report tables test lint bench bench-peers bench-parts torture audit clean
+.PHONY: help setup build experiment sweep compare report tables test lint bench bench-peers bench-parts torture fuzz audit clean
 
 help: ## list the targets
 	@echo "Strata: experiments on deep convolutional architectures. Targets:"
@@ -40,6 +41,9 @@ test: setup ## the whole test suite
 torture: setup ## kills, faults and damage by the hundred, with tables: docs/reliability.md; KILLS=50 a recipe, CASES=3000 experiments at random
 	@STRATA_CASES=$(CASES) cargo test $(CARGO_FLAGS) --lib train::properties -- --ignored --nocapture
 	@STRATA_KILLS=$(KILLS) cargo test $(CARGO_FLAGS) --test cli torture -- --ignored --nocapture --test-threads 1
+
+fuzz: setup ## fuzz the readers of files, SECONDS=60 each, with a table; needs a nightly toolchain and cargo-fuzz
+	@sh scripts/fuzz.sh $(SECONDS) $(ARGS)
 
 lint: setup ## format and clippy, warnings as errors
 	@cargo fmt --check

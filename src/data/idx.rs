@@ -6,16 +6,28 @@ use std::path::Path;
 
 use super::DataError;
 
-/// Reads an IDX file of unsigned bytes with `D` dimensions. The header is held against the file's length before
-/// memory is taken, so a lying header costs nothing.
+/// Reads an IDX file of unsigned bytes with `D` dimensions.
 ///
 /// # Errors
-/// Not an IDX file, another number of dimensions, or a length that does not fit the header.
+/// As [`read_from`].
 pub(super) fn read<const D: usize>(path: &Path, dataset: &str) -> Result<([usize; D], Vec<u8>), DataError> {
-    let io = |e| DataError::io("read", path)(e);
-    let mut file = File::open(path).map_err(io)?;
-    let length = file.metadata().map_err(io)?.len();
+    let file = File::open(path).map_err(DataError::io("read", path))?;
+    let length = file.metadata().map_err(DataError::io("read", path))?.len();
+    read_from(file, length, path, dataset)
+}
 
+/// Reads IDX of unsigned bytes with `D` dimensions from a source that says its length; `path` and `dataset` are what
+/// errors speak of. The header is held against the length before memory is taken, so a lying header costs nothing.
+///
+/// # Errors
+/// Not IDX, another number of dimensions, or a length that does not fit the header or the source.
+pub fn read_from<const D: usize>(
+    mut file: impl Read,
+    length: u64,
+    path: &Path,
+    dataset: &str,
+) -> Result<([usize; D], Vec<u8>), DataError> {
+    let io = |e| DataError::io("read", path)(e);
     let mut header = vec![0; 4 + 4 * D];
     if length < header.len() as u64 {
         return Err(DataError::damaged(path, format!("truncated: only {length} bytes"), dataset));

@@ -30,6 +30,7 @@ pub use dataset::Dataset;
 pub use decode::decode;
 pub use error::DataError;
 pub use fingerprint::fingerprint;
+pub use idx::read_from as read_idx;
 pub use images::Images;
 pub use normalise::Normalise;
 pub use prefetch::prefetch;

@@ -13,7 +13,7 @@ mod properties;
 #[cfg(test)]
 mod reference;
 
-pub use weights::{WeightsError, read_tensors, write_tensors};
+pub use weights::{WeightsError, parse_tensors, read_tensors, tensor_bytes, write_tensors};
 
 use crate::arch::layer::Op;
 use crate::arch::node::{Merge, Node};

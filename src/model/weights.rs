@@ -2,7 +2,7 @@
 
 use super::Model;
 use crate::files;
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tch::{Kind, Tensor};
@@ -37,6 +37,15 @@ fn shown(name: &str) -> String {
 /// When the file cannot be written; what was there before is then still there.
 pub fn write_tensors(path: &Path, tensors: &[(String, Tensor)]) -> Result<(), WeightsError> {
     let fail = |reason: String| WeightsError::Write { path: path.to_owned(), reason };
+    let bytes = tensor_bytes(tensors).map_err(|error| fail(error.to_string()))?;
+    files::write_whole(path, &bytes).map_err(|error| fail(error.to_string()))
+}
+
+/// The bytes of a safetensors file of float and counter tensors.
+///
+/// # Errors
+/// When safetensors refuses them.
+pub fn tensor_bytes(tensors: &[(String, Tensor)]) -> Result<Vec<u8>, SafeTensorError> {
     let mut stored = Vec::with_capacity(tensors.len());
     for (name, tensor) in tensors {
         let (kind, dtype) = match tensor.kind() {
@@ -53,10 +62,8 @@ pub fn write_tensors(path: &Path, tensors: &[(String, Tensor)]) -> Result<(), We
         .map(|(name, dtype, shape, bytes)| {
             TensorView::new(*dtype, shape.clone(), bytes).map(|view| (name.clone(), view))
         })
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| fail(error.to_string()))?;
-    let bytes = safetensors::serialize(views, None).map_err(|error| fail(error.to_string()))?;
-    files::write_whole(path, &bytes).map_err(|error| fail(error.to_string()))
+        .collect::<Result<Vec<_>, _>>()?;
+    safetensors::serialize(views, None)
 }
 
 fn bytes_of(tensor: &Tensor, kind: Kind) -> Vec<u8> {
@@ -72,9 +79,17 @@ fn bytes_of(tensor: &Tensor, kind: Kind) -> Vec<u8> {
 /// # Errors
 /// When the file is missing, is not safetensors, or holds values that are not floats.
 pub fn read_tensors(path: &Path) -> Result<BTreeMap<String, Tensor>, WeightsError> {
+    let fail = |error: std::io::Error| WeightsError::Read { path: path.to_owned(), reason: error.to_string() };
+    parse_tensors(&std::fs::read(path).map_err(fail)?, path)
+}
+
+/// Reads every tensor in the bytes of a safetensors file; `path` is what errors call it.
+///
+/// # Errors
+/// As [`read_tensors`].
+pub fn parse_tensors(bytes: &[u8], path: &Path) -> Result<BTreeMap<String, Tensor>, WeightsError> {
     let fail = |reason: String| WeightsError::Read { path: path.to_owned(), reason };
-    let bytes = std::fs::read(path).map_err(|error| fail(error.to_string()))?;
-    let file = SafeTensors::deserialize(&bytes).map_err(|error| fail(format!("not a safetensors file ({error})")))?;
+    let file = SafeTensors::deserialize(bytes).map_err(|error| fail(format!("not a safetensors file ({error})")))?;
     let mut tensors = BTreeMap::new();
     for (name, view) in file.tensors() {
         let kind = match view.dtype() {

@@ -18,7 +18,7 @@ mod table;
 pub mod tables;
 
 pub use format::{accuracy, counted, grouped, significant};
-pub use run_folder::{EPOCH_COLUMNS, EpochRow, RunError, RunFolder};
+pub use run_folder::{EPOCH_COLUMNS, EpochRow, RunError, RunFolder, first_epochs};
 pub use run_info::{RunInfo, utc_now};
 pub use stats::Spread;
 pub use summary::{Status, Summary, read_summary};

@@ -81,7 +81,8 @@ impl EpochRow {
         })
     }
 
-    fn line(&self) -> String {
+    /// The row as it stands in `epochs.csv`, with its line break.
+    pub fn line(&self) -> String {
         format!(
             "{},{},{},{},{},{},{},{},{},{:.3},{:.1},{:.0}\n",
             self.epoch,
@@ -238,28 +239,37 @@ impl RunFolder {
             Err(error) if error.kind() == io::ErrorKind::NotFound && epochs == 0 => return Ok(()),
             Err(error) => return Err(RunError::io("read", &path)(error)),
         };
-        let corrupt = |line: usize, problem: &str| RunError::Corrupt {
-            path: path.clone(),
-            line: line + 1,
-            problem: problem.to_owned(),
-        };
-        let mut kept = String::with_capacity(text.len());
-        let mut lines = text.split_inclusive('\n');
-        if lines.next().is_none_or(|header| header.trim_end() != EPOCH_COLUMNS) {
-            return Err(corrupt(0, "the header is not that of this version"));
-        }
-        kept.push_str(EPOCH_COLUMNS);
-        kept.push('\n');
-        for epoch in 1..=epochs {
-            let line = lines.next().ok_or_else(|| corrupt(epoch, "a row is missing"))?;
-            let values: Vec<&str> = line.trim_end_matches('\n').split(',').collect();
-            let numbers = values.iter().all(|value| value.parse::<f64>().is_ok());
-            let whole = line.ends_with('\n') && values.len() == EPOCH_COLUMNS.split(',').count() && numbers;
-            if !whole || values[0] != epoch.to_string() {
-                return Err(corrupt(epoch, &format!("this is not the whole row of epoch {epoch}")));
-            }
-            kept.push_str(line);
-        }
+        let kept = first_epochs(&text, epochs, &path)?;
         if kept == text { Ok(()) } else { self.write("epochs.csv", &kept) }
     }
+}
+
+/// The header and the rows of the first `epochs` epochs of an `epochs.csv`; `path` is what errors call it.
+///
+/// # Errors
+/// For a text that lacks one of those rows.
+pub fn first_epochs(text: &str, epochs: usize, path: &Path) -> Result<String, RunError> {
+    let corrupt = |line: usize, problem: &str| RunError::Corrupt {
+        path: path.to_owned(),
+        line: line + 1,
+        problem: problem.to_owned(),
+    };
+    let mut kept = String::with_capacity(text.len());
+    let mut lines = text.split_inclusive('\n');
+    if lines.next().is_none_or(|header| header.trim_end() != EPOCH_COLUMNS) {
+        return Err(corrupt(0, "the header is not that of this version"));
+    }
+    kept.push_str(EPOCH_COLUMNS);
+    kept.push('\n');
+    for epoch in 1..=epochs {
+        let line = lines.next().ok_or_else(|| corrupt(epoch, "a row is missing"))?;
+        let values: Vec<&str> = line.trim_end_matches('\n').split(',').collect();
+        let numbers = values.iter().all(|value| value.parse::<f64>().is_ok());
+        let whole = line.ends_with('\n') && values.len() == EPOCH_COLUMNS.split(',').count() && numbers;
+        if !whole || values[0] != epoch.to_string() {
+            return Err(corrupt(epoch, &format!("this is not the whole row of epoch {epoch}")));
+        }
+        kept.push_str(line);
+    }
+    Ok(kept)
 }

@@ -42,19 +42,26 @@ impl Table {
     /// For a file that is not a table, with the line.
     pub fn read(path: &Path) -> Result<Table, TableError> {
         let io = |reason| TableError::Io { path: path.to_owned(), reason };
-        let broken = |line: u64, problem: String| TableError::Broken { path: path.to_owned(), line, problem };
         let bytes = fs::metadata(path).map_err(io)?.len();
         if bytes > MAX_BYTES {
-            return Err(broken(1, format!("a file of {} MiB is no table of results", bytes >> 20)));
+            let problem = format!("a file of {} MiB is no table of results", bytes >> 20);
+            return Err(TableError::Broken { path: path.to_owned(), line: 1, problem });
         }
-        let text = fs::read(path).map_err(io)?;
+        Table::parse(&fs::read(path).map_err(io)?, path)
+    }
+
+    /// Reads the bytes of a CSV file; `path` is what errors call it.
+    ///
+    /// # Errors
+    /// As [`Table::read`].
+    pub fn parse(text: &[u8], path: &Path) -> Result<Table, TableError> {
+        let broken = |line: u64, problem: String| TableError::Broken { path: path.to_owned(), line, problem };
         if text.contains(&0) {
             return Err(broken(1, "this is not a text file".to_owned()));
         }
         let header = text.split(|&byte| byte == b'\n').next().unwrap_or_default();
         let delimiter = [b',', b';', b'\t'].into_iter().find(|delimiter| header.contains(delimiter)).unwrap_or(b',');
-        let mut reader =
-            csv::ReaderBuilder::new().delimiter(delimiter).trim(csv::Trim::All).from_reader(text.as_slice());
+        let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).trim(csv::Trim::All).from_reader(text);
         let told = |error: csv::Error| {
             let line = error.position().map_or(1, |at| at.line() + blank_lines(&text, at));
             let problem = match error.kind() {

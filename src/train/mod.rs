@@ -17,9 +17,11 @@ mod schedule;
 #[cfg(test)]
 mod properties;
 
-pub use checkpoint::{CheckpointError, best_weights};
+pub use average::Average;
+pub use checkpoint::{Best, CheckpointError, Checkpoints, Position, best_weights};
 pub use evaluate::{evaluate, for_each_batch, tensors};
 pub use metrics::{Sums, cross_entropy};
+pub use optimizer::Stepper;
 pub use run::{Outcome, RunOptions, TrainError, run};
 pub use schedule::learning_rate;
 

@@ -64,12 +64,27 @@ impl Sweep {
         let text = std::fs::read_to_string(path)
             .map_err(|error| ConfigError::file(format!("cannot read {}: {error}", path.display())))?;
         let name = path.file_stem().map_or_else(|| "sweep".to_owned(), |stem| stem.to_string_lossy().into_owned());
-        let mut source = Source::new(path.display().to_string(), text);
+        Sweep::parse(&path.display().to_string(), &text, &name, overrides, machine)
+    }
+
+    /// Reads a sweep from a text. `file` is what errors call it, `name` what the sweep is called, and its experiments where
+    /// the text does not say.
+    ///
+    /// # Errors
+    /// As [`Sweep::load`].
+    pub fn parse(
+        file: &str,
+        text: &str,
+        name: &str,
+        overrides: &[String],
+        machine: Machine,
+    ) -> Result<Sweep, ConfigError> {
+        let mut source = Source::new(file, text);
         for text in overrides {
             source.push_override(&override_line(text)?);
         }
         let document = Document::parse(&source)?;
-        expand::expand(&document.root, &name, machine).map_err(|problem| document.error(&problem))
+        expand::expand(&document.root, name, machine).map_err(|problem| document.error(&problem))
     }
 
     /// A point in words: `model.depth=20 seed=1`.

@@ -8,7 +8,7 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 
-pub use read::read_epochs;
+pub use read::{parse_epochs, read_epochs};
 pub use setting::{Setting, Settings};
 pub use sweep::{SweepPictures, cost_picture, sweep_pictures, write_sweep_pictures};
 

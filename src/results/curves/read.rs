@@ -10,8 +10,16 @@ use std::path::Path;
 pub fn read_epochs(folder: &Path) -> Result<Vec<EpochRow>, RunError> {
     let path = folder.join("epochs.csv");
     let text = std::fs::read_to_string(&path).map_err(RunError::io("read", &path))?;
+    parse_epochs(&text, &path)
+}
+
+/// The rows in the text of an `epochs.csv`; `path` is what errors call it.
+///
+/// # Errors
+/// As [`read_epochs`].
+pub fn parse_epochs(text: &str, path: &Path) -> Result<Vec<EpochRow>, RunError> {
     let corrupt =
-        |line: usize, problem: &str| RunError::Corrupt { path: path.clone(), line, problem: problem.to_owned() };
+        |line: usize, problem: &str| RunError::Corrupt { path: path.to_owned(), line, problem: problem.to_owned() };
     let mut lines = text.split_inclusive('\n').enumerate();
     if lines.next().is_none_or(|(_, header)| header.trim_end() != EPOCH_COLUMNS) {
         return Err(corrupt(1, "the header is not that of this version"));

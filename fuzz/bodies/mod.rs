@@ -1,0 +1,9 @@
+//! What the fuzz targets do with their input, one file a target. `tests/fuzz.rs` does the same with the corpora that are
+//! kept, so that `make test` holds every one of them without a nightly toolchain.
+//!
+//! Each `read` panics where a reader does, and where what a reader took in does not come back equal from its own writer.
+
+pub mod checkpoint;
+pub mod experiment;
+pub mod idx;
+pub mod tables;

@@ -1,0 +1,45 @@
+#!/bin/sh
+# Fuzzes each reader for so many seconds: `sh scripts/fuzz.sh SECONDS [TARGET…]`, or `make fuzz`. What is new goes into
+# fuzz/work, what makes a reader fail into fuzz/artifacts; the corpora in fuzz/corpus stay as they are.
+set -u
+cd "$(dirname "$0")/.."
+
+seconds=$1
+shift
+[ $# -gt 0 ] || set -- experiment idx tables checkpoint
+
+if ! cargo +nightly fuzz --version >/dev/null 2>&1; then
+    echo "error: fuzzing needs a nightly toolchain and cargo-fuzz:" >&2
+    echo "  rustup toolchain install nightly --profile minimal && cargo install cargo-fuzz --locked" >&2
+    exit 2
+fi
+cargo +nightly fuzz build || exit 2
+
+# The readers that open their files themselves do so in memory.
+[ -d /dev/shm ] && TMPDIR=/dev/shm && export TMPDIR
+# libtorch keeps what it made until the end.
+export ASAN_OPTIONS="detect_leaks=0${ASAN_OPTIONS:+:$ASAN_OPTIONS}"
+
+table=$(printf '%-12s %12s %9s %8s' target executions seconds crashes)
+failed=0
+for target; do
+    work=fuzz/work/$target artifacts=fuzz/artifacts/$target log=fuzz/work/$target.log
+    mkdir -p "$work" "$artifacts"
+    # No input is longer than 4 KiB: half a GiB is more than any of them may ask for.
+    set -- -max_total_time="$seconds" -max_len=4096 -timeout=20 -rss_limit_mb=2048 -malloc_limit_mb=512 \
+        -print_final_stats=1 -dict="fuzz/dictionaries/$target.dict"
+    seeds=fuzz/corpus/$target
+    [ "$target" = experiment ] && seeds="$seeds experiments tests/corpus"
+    echo "$target: $seconds seconds, $log"
+    before=$(find "$artifacts" -type f | wc -l)
+    # shellcheck disable=SC2086 # folders without spaces
+    cargo +nightly fuzz run "$target" "$work" $seeds -- "$@" >"$log" 2>&1 || failed=1
+    crashes=$(($(find "$artifacts" -type f | wc -l) - before))
+    executions=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
+    ran=$(sed -n 's/^Done [0-9]* runs in \([0-9]*\) second.*/\1/p' "$log")
+    [ "$crashes" -gt 0 ] && grep -E "panicked at|^SUMMARY|^ERROR|==ERROR" -A 2 "$log" | head -12
+    table="$table
+$(printf '%-12s %12s %9s %8s' "$target" "${executions:--}" "${ran:-stopped}" "$crashes")"
+done
+printf '\n%s\n' "$table"
+exit $failed
