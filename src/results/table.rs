@@ -63,7 +63,7 @@ impl Table {
         let delimiter = [b',', b';', b'\t'].into_iter().find(|delimiter| header.contains(delimiter)).unwrap_or(b',');
         let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).trim(csv::Trim::All).from_reader(text);
         let told = |error: csv::Error| {
-            let line = error.position().map_or(1, |at| at.line() + blank_lines(&text, at));
+            let line = error.position().map_or(1, |at| at.line() + blank_lines(text, at));
             let problem = match error.kind() {
                 csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
                     format!("this line has {len} cells, the header has {expected_len}")
@@ -116,7 +116,10 @@ impl Table {
     }
 
     pub fn to_csv(&self) -> String {
-        let mut writer = csv::Writer::from_writer(Vec::new());
+        // A header without a comma that has another mark would be taken for one that this mark divides.
+        let other_mark = self.columns.len() == 1 && self.columns.iter().any(|column| column.contains([';', '\t']));
+        let quotes = if other_mark { csv::QuoteStyle::Always } else { csv::QuoteStyle::Necessary };
+        let mut writer = csv::WriterBuilder::new().quote_style(quotes).from_writer(Vec::new());
         // Writing to memory does not fail.
         let _ = writer.write_record(&self.columns);
         for row in &self.rows {
