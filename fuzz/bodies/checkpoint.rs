@@ -44,7 +44,7 @@ pub fn read(data: &[u8]) {
 /// As [`read`]; whether the input was a checkpoint that a run goes on from.
 pub fn taken_up(data: &[u8]) -> bool {
     let mut files = parts(data);
-    files[1..4].iter_mut().for_each(|file| headed(file));
+    files[1..4].iter_mut().for_each(headed);
     files[1..4].iter().for_each(|file| tensors(file));
     put_right(&mut files);
     with_place(|place| place.take_up(&files))
