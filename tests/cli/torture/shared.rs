@@ -7,15 +7,18 @@ use std::io::{Seek, SeekFrom, Write};
 
 #[test]
 fn a_second_process_is_told_who_holds_the_run() {
-    let experiment = Recipe::named("sgd").experiment(30);
+    let experiment = Recipe::named("sgd").experiment(60);
     let whole = Whole::of("sgd", &experiment);
     let place = Place::new();
     place.file("sgd.toml", &experiment);
     let running = place.start("sgd.toml");
+    // Held up, or it might be done before the others have asked.
+    running.signal("STOP");
     let holder = place.run("sgd").read(".lock");
     assert!(holder.starts_with("process "), "{holder}");
     place.strata(&["train", "sgd.toml"]).refused(&[&format!("is in use by {holder}")]);
     place.strata(&["train", "sgd.toml", "--force"]).refused(&[&format!("is in use by {holder}")]);
+    running.signal("CONT");
     assert!(running.wait().success());
     assert_eq!(whole.differs(&place.run("sgd")), None);
 }
