@@ -74,11 +74,23 @@ fn span(problem: &Problem) -> Option<Range<usize>> {
     }
 }
 
+/// A text with overrides such as `train.epochs=3`; `file` is what errors call it.
+///
+/// # Errors
+/// For an override without `=`.
+pub fn overridden(file: &str, text: &str, overrides: &[String]) -> Result<Source, ConfigError> {
+    let mut source = Source::new(file, text);
+    for text in overrides {
+        source.push_override(&override_line(text)?);
+    }
+    Ok(source)
+}
+
 /// `train.lr=0.1` as a line of TOML. A value that is not TOML is taken as a string, so that no shell needs two kinds of quotes.
 ///
 /// # Errors
 /// Where there is no `=`.
-pub fn override_line(text: &str) -> Result<String, ConfigError> {
+fn override_line(text: &str) -> Result<String, ConfigError> {
     let Some((key, value)) = text.split_once('=') else {
         return Err(ConfigError::file(format!(
             "--set takes KEY=VALUE, for example --set train.epochs=3, not `{text}`"

@@ -1,10 +1,10 @@
 //! An experiment: read, completed, checked; and written down again.
 
 use super::data::Data;
-use super::document::{Document, override_line};
+use super::document::{Document, overridden};
 use super::expect::Expect;
 use super::model::{self, Origin, Shared};
-use super::problem::{ConfigError, Problem, Source, from_serde};
+use super::problem::{ConfigError, Problem, from_serde};
 use super::train::{Train, TrainKeys};
 use crate::arch::rows::Row;
 use crate::arch::{Network, Scaling};
@@ -85,10 +85,7 @@ impl Experiment {
         overrides: &[String],
         machine: Machine,
     ) -> Result<Experiment, ConfigError> {
-        let mut source = Source::new(file, text);
-        for text in overrides {
-            source.push_override(&override_line(text)?);
-        }
+        let source = overridden(file, text, overrides)?;
         let document = Document::parse(&source)?;
         build(&document.root, name, machine).map_err(|problem| document.error(&problem))
     }

@@ -25,9 +25,9 @@ mod scaling;
 #[cfg(test)]
 mod tests;
 
-use super::document::{Document, override_line};
+use super::document::{Document, overridden};
 use super::experiment::{Experiment, Machine};
-use super::problem::{ConfigError, Source};
+use super::problem::ConfigError;
 use crate::arch::Cost;
 use std::path::Path;
 
@@ -79,10 +79,7 @@ impl Sweep {
         overrides: &[String],
         machine: Machine,
     ) -> Result<Sweep, ConfigError> {
-        let mut source = Source::new(file, text);
-        for text in overrides {
-            source.push_override(&override_line(text)?);
-        }
+        let source = overridden(file, text, overrides)?;
         let document = Document::parse(&source)?;
         expand::expand(&document.root, name, machine).map_err(|problem| document.error(&problem))
     }
