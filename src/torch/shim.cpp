@@ -370,7 +370,7 @@ char* strata_conv_norm(const Tensor* x, const Tensor* weight, const Tensor* bias
   return guarded([&] {
     at::NoGradGuard no_grad;
     const auto or_none = [](const Tensor* tensor) { return tensor ? std::optional<Tensor>(*tensor) : std::nullopt; };
-    const Tensor affine = running_affine(gamma ? *gamma : Tensor(), beta ? *beta : Tensor(), *mean, *var, eps, or_none(bias));
+    const Tensor affine = Running{or_none(gamma), or_none(beta), *mean, *var, or_none(bias), eps}.affine();
     if (depthwise)
       *out = new Tensor(depthwise_norm(*x, *weight, affine, static_cast<int>(sides[8]), std::vector<int64_t>(sides, sides + 8)));
     else

@@ -8,32 +8,53 @@
 
 namespace {
 
-// The values under the kernel at every output pixel, zeros where it reaches over the edge: [pixels, taps · in], `ld` apart.
+// Values that a copy of known length may read and write behind its end.
+constexpr int64_t kBeyond = 16;
+
+// Copies `size` values, and what follows them up to a length that the compiler knows, which takes a fraction of the time.
+// What is too much the next copy overwrites.
 template <class T>
-void gather_columns(const Shape& s, const T* x, int64_t ld_x, T* to, int64_t ld) {
+inline void copy_more(const T* from, int64_t size, T* to) {
+  if (size <= kBeyond)
+    std::memcpy(to, from, kBeyond * sizeof(T));
+  else
+    std::memcpy(to, from, size * sizeof(T));
+}
+
+// The values under the kernel at every output pixel of image `n`, zeros where it reaches over the edge: [pixels, taps · in],
+// `ld` apart. There must be room for kBeyond values behind them.
+template <class T>
+void gather_columns(const Shape& s, const T* images, int64_t n, int64_t ld_x, T* to, int64_t ld) {
+  const Window& w = s.window;
   // Taps that lie side by side in the kernel do so in the image: copied at once.
-  const int64_t span = s.kernel_w * s.in;
-  for (int64_t oy = 0; oy < s.window.out_h; ++oy)
-    for (int64_t ox = 0; ox < s.window.out_w; ++ox, to += ld) {
-      T* at = to;
-      const int64_t left = ox * s.window.stride_w - s.window.left;
-      const int64_t begin = std::max<int64_t>(0, -left), end = std::max(begin, std::min(s.kernel_w, s.width - left));
-      for (int64_t ky = 0; ky < s.kernel_h; ++ky, at += span) {
-        const int64_t iy = oy * s.window.stride_h + ky - s.window.top;
-        if (iy < 0 || iy >= s.height) {
-          std::fill(at, at + span, T{});
-          continue;
-        }
-        const T* from = x + (iy * s.width + left) * ld_x;
-        std::fill(at, at + begin * s.in, T{});
-        if (ld_x == s.in)
-          std::memcpy(at + begin * s.in, from + begin * s.in, (end - begin) * s.in * sizeof(T));
-        else
-          for (int64_t kx = begin; kx < end; ++kx) std::memcpy(at + kx * s.in, from + kx * ld_x, s.in * sizeof(T));
-        std::fill(at + end * s.in, at + span, T{});
-      }
-      std::fill(at, to + ld, T{});
+  const int64_t span = s.kernel_w * s.in, row = s.width * ld_x, image = s.height * row;
+  const T *x = images + n * image, *end_of_images = images + s.images * image;
+  const bool side_by_side = ld_x == s.in;
+  for (int64_t oy = 0; oy < w.out_h; ++oy) {
+    const int64_t top = oy * w.stride_h - w.top;
+    const int64_t ky_begin = std::clamp<int64_t>(-top, 0, s.kernel_h);
+    const int64_t ky_end = std::clamp(s.height - top, ky_begin, s.kernel_h);
+    for (int64_t ox = 0; ox < w.out_w; ++ox, to += ld) {
+      const int64_t left = ox * w.stride_w - w.left;
+      const int64_t kx_begin = std::clamp<int64_t>(-left, 0, s.kernel_w);
+      const int64_t kx_end = std::clamp(s.width - left, kx_begin, s.kernel_w);
+      const T* from = x + (top + ky_begin) * row + (left + kx_begin) * ld_x;
+      T* at = to + ky_begin * span + kx_begin * s.in;
+      const int64_t size = (kx_end - kx_begin) * s.in;
+      const bool inside = size == span;
+      if (!inside || ky_begin > 0) std::fill(to, to + ld, T{});
+      if (inside && side_by_side && from + (ky_end - ky_begin - 1) * row + kBeyond <= end_of_images)
+        for (int64_t ky = ky_begin; ky < ky_end; ++ky, from += row, at += span) copy_more(from, span, at);
+      else
+        for (int64_t ky = ky_begin; ky < ky_end; ++ky, from += row, at += span)
+          if (side_by_side)
+            std::memcpy(at, from, size * sizeof(T));
+          else
+            for (int64_t kx = 0; kx < kx_end - kx_begin; ++kx)
+              std::memcpy(at + kx * s.in, from + kx * ld_x, s.in * sizeof(T));
+      std::fill(to + ky_end * span, to + ld, T{});
     }
+  }
 }
 
 template <class A>
@@ -57,10 +78,10 @@ void columns_forward(const Shape& s, const T* x, int64_t ld_x, const Weight<Acc<
   const auto& k = kernels<T>();
   const int64_t width = s.taps() * s.in, depth = width + width % kPair<T>, pixels = s.window.out_h * s.window.out_w;
   Buffer<T> packed(depth * s.out);
-  k.interleave_transposed(w.data, s.out, width, w.ld, packed.data);
+  k.interleave_transposed(w.data, s.out, width, w.ld, packed.data, s.out);
   tasks(s.images, [&](int64_t n) {
-    T* columns = room<T>(0, pixels * depth);
-    gather_columns(s, x + n * s.height * s.width * ld_x, ld_x, columns, depth);
+    T* columns = room<T>(0, pixels * depth + kBeyond);
+    gather_columns(s, x, n, ld_x, columns, depth);
     A* sums = scratch<A>(kRows * kCols);
     for (int64_t row = 0; row < pixels; row += kRows)
       for (int64_t col = 0; col < s.out; col += kCols) {
@@ -86,7 +107,7 @@ void columns_backward(const Shape& s, const T* dy, int64_t ld_dy, const T* y, in
   tasks(parts, [&](int64_t part) {
     T* masked = room<T>(0, even * s.out);
     T* turned = room<T>(1, s.out * even);
-    T* columns = room<T>(2, even * depth);
+    T* columns = room<T>(2, even * depth + kBeyond);
     T* right = room<T>(3, even * depth);
     for (int64_t n = s.images * part / parts; n < s.images * (part + 1) / parts; ++n) {
       k.mask(dy + n * pixels * ld_dy, ld_dy, y + n * pixels * s.out, s.out, pixels, s.out, act == strata::kRelu, masked,
@@ -95,7 +116,7 @@ void columns_backward(const Shape& s, const T* dy, int64_t ld_dy, const T* y, in
         k.transpose(masked, pixels, s.out, s.out, turned, even);
         if (even > pixels)
           for (int64_t o = 0; o < s.out; ++o) turned[o * even + pixels] = T{};
-        gather_columns(s, x + n * s.height * s.width * ld_x, ld_x, columns, depth);
+        gather_columns(s, x, n, ld_x, columns, depth);
         k.interleave(columns, pixels, depth, depth, right);
         const bool add = n > s.images * part / parts;
         for (int64_t row = 0; row < s.out; row += kCols)

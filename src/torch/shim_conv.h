@@ -110,14 +110,18 @@ struct End {
   int act;
 };
 
-// The matrices of the taps that some pair uses, `size` numbers each, laid out by pack(tap, to).
+// The matrices of the taps that some pair uses, `size` numbers each, laid out by pack(rows of the tap, first, count, to),
+// a row being an output.
 template <class T, class Pack>
-Buffer<T> pack_taps(const Shape& s, const std::vector<Pair>& pairs, int64_t size, Pack&& pack) {
+Buffer<T> pack_taps(const Shape& s, const std::vector<Pair>& pairs, const Weight<Acc<T>>& w, int64_t size, Pack&& pack) {
   std::vector<char> used(s.taps(), 0);
   for (const Pair& pair : pairs) used[pair.tap] = 1;
   Buffer<T> packed(s.taps() * size);
-  tasks(s.taps(), [&](int64_t tap) {
-    if (used[tap]) pack(tap, packed.data + tap * size);
+  const int64_t bands = blocks(s.out, kCols);
+  tasks(s.taps() * bands, [&](int64_t task) {
+    const int64_t tap = task / bands, first = task % bands * kCols;
+    if (used[tap])
+      pack(w.tap(tap, s.in) + first * w.ld, first, std::min(kCols, s.out - first), packed.data + tap * size);
   });
   return packed;
 }
@@ -129,8 +133,8 @@ void batch_forward(const Shape& s, const T* x, int64_t ld_x, const Weight<Acc<T>
   const auto pairs = s.pairs();
   const auto by_out = grouped(pairs, s.out_pixels(), &Pair::out);
   const int64_t depth = s.in + s.in % kPair<T>;
-  const Buffer<T> packed = pack_taps<T>(s, pairs, depth * s.out, [&](int64_t tap, T* to) {
-    k.interleave_transposed(w.tap(tap, s.in), s.out, s.in, w.ld, to);
+  const Buffer<T> packed = pack_taps<T>(s, pairs, w, depth * s.out, [&](const A* rows, int64_t first, int64_t count, T* to) {
+    k.interleave_transposed(rows, count, s.in, w.ld, to + first * kPair<T>, s.out);
   });
   const int64_t strips = blocks(s.out, kCols);
   const ByPixel<T> in(x, ld_x, s.batch(), s.in_pixels(), s.in, s.taps() > 1);
@@ -200,8 +204,8 @@ void conv_input_gradient(const Shape& s, const Gradient<T>& g, const Tensor& wei
   const auto by_in = grouped(pairs, s.in_pixels(), &Pair::in);
   const Weight<A> w = weight_of<A>(weight, s);
   const int64_t depth = s.out + s.out % kPair<T>;
-  const Buffer<T> packed = pack_taps<T>(s, pairs, depth * s.in, [&](int64_t tap, T* to) {
-    k.interleave_weights(w.tap(tap, s.in), s.out, s.in, w.ld, to);
+  const Buffer<T> packed = pack_taps<T>(s, pairs, w, depth * s.in, [&](const A* rows, int64_t first, int64_t count, T* to) {
+    k.interleave_weights(rows, count, s.in, w.ld, to + first * s.in);
   });
   const int64_t batch = s.batch(), bands = blocks(batch, kRows), strips = blocks(s.in, kCols), pixels = s.in_pixels();
   tasks(pixels * bands * strips, [&](int64_t task) {
@@ -383,14 +387,31 @@ struct ConvFunction : torch::autograd::Function<ConvFunction> {
 };
 
 // What batch normalisation with running statistics does to a channel: x · scale + shift. Rows: scale, shift.
-Tensor running_affine(const Tensor& gamma, const Tensor& beta, const Tensor& mean, const Tensor& var, double eps,
-                      const std::optional<Tensor>& bias) {
-  Tensor scale = at::rsqrt(var + eps);
-  if (gamma.defined()) scale = scale * gamma;
-  Tensor shift = bias ? (*bias - mean) * scale : -mean * scale;
-  if (beta.defined()) shift = shift + beta;
-  return at::stack({scale, shift}).contiguous();
-}
+struct Running {
+  std::optional<Tensor> gamma, beta, mean, var, bias;
+  double eps;
+
+  Tensor affine() const {
+    const int64_t channels = var->numel();
+    const auto kind = var->scalar_type();
+    for (const auto* column : {&gamma, &beta, &mean, &var, &bias})
+      require_column(*column, channels, kind, "a tensor of the normalisation");
+    // By hand: as operations of libtorch it is half a dozen calls, and there is one such in every layer.
+    Tensor columns = at::empty({2, channels}, kind == at::kDouble ? at::kDouble : at::kFloat);
+    const auto fill = [&](auto zero) {
+      using A = decltype(zero);
+      const auto of = [](const std::optional<Tensor>& column) { return column ? data<A>(*column) : nullptr; };
+      const A *g = of(gamma), *b = of(beta), *m = of(mean), *v = of(var), *c = of(bias);
+      A *scale = mutable_data<A>(columns), *shift = scale + channels;
+      for (int64_t i = 0; i < channels; ++i) {
+        scale[i] = (g ? g[i] : A(1)) / std::sqrt(v[i] + static_cast<A>(eps));
+        shift[i] = ((c ? c[i] : A(0)) - m[i]) * scale[i] + (b ? b[i] : A(0));
+      }
+    };
+    kind == at::kDouble ? fill(double{}) : fill(float{});
+    return columns;
+  }
+};
 
 // Evaluation: act(conv(x) · scale + shift + add) in one pass. Records no graph.
 Tensor conv_end(const Tensor& input, const Tensor& weight, const std::optional<Tensor>& scale,

@@ -9,6 +9,8 @@
 #include <ATen/native/CPUBlas.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <atomic>
+
 #include "kernels/kernels.h"
 #include "shim.h"
 
@@ -141,12 +143,38 @@ struct Buffer {
   explicit Buffer(int64_t size) : tensor(at::empty({std::max<int64_t>(size, 1)}, kKind<T>)), data(mutable_data<T>(tensor)) {}
 };
 
+// Memory that is kept and grows, zero at first. It begins with a cache line, as libtorch's tensors do: a vector that reaches
+// over two lines takes two reads.
+template <class T>
+class Room {
+ public:
+  Room() = default;
+  Room(const Room&) = delete;
+  Room& operator=(const Room&) = delete;
+  ~Room() { std::free(place_); }
+
+  T* of(int64_t size) {
+    if (size <= size_) return place_;
+    std::free(place_);
+    constexpr size_t line = 64;
+    const size_t bytes = (size * sizeof(T) + line - 1) / line * line;
+    place_ = static_cast<T*>(std::aligned_alloc(line, bytes));
+    size_ = place_ ? size : 0;
+    if (!place_) throw std::bad_alloc();
+    std::memset(static_cast<void*>(place_), 0, bytes);
+    return place_;
+  }
+
+ private:
+  T* place_ = nullptr;
+  int64_t size_ = 0;
+};
+
 // Room for a thread's sums, kept from call to call.
 template <class A>
 A* scratch(int64_t size) {
-  thread_local std::vector<A> room;
-  if (static_cast<int64_t>(room.size()) < size) room.resize(size);
-  return room.data();
+  thread_local Room<A> room;
+  return room.of(size);
 }
 
 // A map [N, C, H, W] with its channels side by side in memory; rows are pixels, `ld` apart.
@@ -216,11 +244,25 @@ void require_map(const Tensor& x) {
 
 // Calls f(i) for 0 ≤ i < n, in any order and on all threads. No result may depend on the number of threads: each task
 // owns what it writes.
+//
+// Every thread has a share of neighbours, the same in layer after layer, so that it finds its images in its own cache; one
+// that is done with its share helps with the others'. Cores are rarely equally fast: something else runs on one of them.
 template <class F>
 void tasks(int64_t n, F&& f) {
-  at::parallel_for(0, n, 1, [&](int64_t begin, int64_t end) {
+  struct alignas(64) Share {
+    std::atomic<int64_t> next;
+    int64_t end;
+  };
+  const int64_t threads = at::in_parallel_region() ? 1 : std::min<int64_t>(n, at::get_num_threads());
+  std::vector<Share> shares(std::max<int64_t>(threads, 1));
+  for (int64_t t = 0; t < threads; ++t) shares[t].next = n * t / threads, shares[t].end = n * (t + 1) / threads;
+  at::parallel_for(0, threads, 1, [&](int64_t begin, int64_t end) {
     const Products products;
-    for (int64_t i = begin; i < end; ++i) f(i);
+    for (int64_t own = begin; own < end; ++own)
+      for (int64_t t = 0; t < threads; ++t) {
+        Share& share = shares[(own + t) % threads];
+        for (int64_t i; (i = share.next.fetch_add(1, std::memory_order_relaxed)) < share.end;) f(i);
+      }
   });
 }
 

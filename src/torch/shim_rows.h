@@ -34,9 +34,8 @@ struct Frame {
 // Room of a thread for `size` numbers, kept from call to call; `slot` tells several apart.
 template <class T>
 T* room(int slot, int64_t size) {
-  thread_local std::vector<T> rooms[4];
-  if (static_cast<int64_t>(rooms[slot].size()) < size) rooms[slot].resize(size);
-  return rooms[slot].data();
+  thread_local Room<T> rooms[4];
+  return rooms[slot].of(size);
 }
 
 // The same, zero.
@@ -109,7 +108,7 @@ void rows_forward(const Shape& s, const T* x, int64_t ld_x, const Weight<Acc<T>>
   const int64_t depth = s.kernel_w * s.in;
   Buffer<T> packed(s.kernel_h * depth * s.out);
   tasks(s.kernel_h, [&](int64_t ky) {
-    k.interleave_transposed(w.data + ky * depth, s.out, depth, w.ld, packed.data + ky * depth * s.out);
+    k.interleave_transposed(w.data + ky * depth, s.out, depth, w.ld, packed.data + ky * depth * s.out, s.out);
   });
   const int64_t parts = std::min(2 * kParts, s.images);
   tasks(parts, [&](int64_t index) {

@@ -31,11 +31,25 @@ void winograd_forward(const Shape& s, const T* x, int64_t ld_x, const Weight<Acc
   Buffer<A> spread(kPlaces * size);
   Buffer<T> packed(kPlaces * size);
   tasks(s.out, [&](int64_t o) { k.winograd_weight(w.data + o * w.ld, s.in, spread.data + o * s.in, size); });
-  tasks(kPlaces, [&](int64_t place) {
-    k.interleave_transposed(spread.data + place * size, s.out, s.in, s.in, packed.data + place * size);
-  });
   const strata::Tiles tiles = tiles_of(s, ld_x);
-  const int64_t strip = std::min(kCols, s.out), all = s.images * tiles.of_image();
+  const int64_t all = s.images * tiles.of_image();
+  if (k.winograd_tiles && s.in % 16 == 0 && s.out % 16 == 0) {
+    tasks(kPlaces * (s.out / 16), [&](int64_t task) {
+      const int64_t place = task % kPlaces, strip = task / kPlaces, row = place / 4, col = place % 4;
+      k.interleave_transposed(spread.data + place * size + strip * 16 * s.in, 16, s.in, s.in,
+                              packed.data + (strip * 4 + col) * 64 * s.in + row * 32, 64);
+    });
+    constexpr int64_t band = 4 * strata::kGroup;
+    tasks(blocks(all, band), [&](int64_t task) {
+      k.winograd_tiles(x, tiles, task * band, std::min(band, all - task * band), packed.data, s.out, end.scale, end.shift,
+                       end.add, end.act, y, room<T>(0, band * kPlaces * s.in));
+    });
+    return;
+  }
+  tasks(kPlaces, [&](int64_t place) {
+    k.interleave_transposed(spread.data + place * size, s.out, s.in, s.in, packed.data + place * size, s.out);
+  });
+  const int64_t strip = std::min(kCols, s.out);
   // So many tiles that their sums stay in the second cache; a cache line between matrices, which would share places of a
   // cache otherwise.
   const int64_t band = 64 * kCols / std::max<int64_t>(16, strip), gap = 64 / sizeof(T), sums_gap = 64 / sizeof(A);

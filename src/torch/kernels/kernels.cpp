@@ -24,8 +24,8 @@ constexpr Kernels<T> table() {
           norm_input<T>,    max_pool<T>,           max_pool_backward<T>,
           depthwise<T>,     depthwise_input<T>,    depthwise_weight<T>,
           winograd_input<T>, winograd_output<T>,   winograd_weight<Acc<T>>,
-          gate<T>,          column_sums<T>,        add_column<T>,
-          add<T>};
+          winograd_whole<T>(), gate<T>,            column_sums<T>,
+          add_column<T>,    add<T>};
 }
 
 }  // namespace

@@ -40,8 +40,9 @@ struct Kernels {
   void (*interleave)(const T* in, int64_t rows, int64_t cols, int64_t ld, T* out);
   // The same of weights, which are kept in float.
   void (*interleave_weights)(const A* in, int64_t rows, int64_t cols, int64_t ld, T* out);
-  // out[c/kPair][r][c%kPair] = in[r][c]: the transpose of weights, interleaved.
-  void (*interleave_transposed)(const A* in, int64_t rows, int64_t cols, int64_t ld, T* out);
+  // out[c/kPair][r][c%kPair] = in[r][c]: the transpose of weights, interleaved, `ld_out` rows in all; a missing last column
+  // is zero.
+  void (*interleave_transposed)(const A* in, int64_t rows, int64_t cols, int64_t ld, T* out, int64_t ld_out);
   // out[c][r] = in[r][c]; `ld_out` may leave room, which is not touched.
   void (*transpose)(const T* in, int64_t rows, int64_t cols, int64_t ld, T* out, int64_t ld_out);
   // out = in · (y > 0) where `relu`, and sums[c] += the column sums of out.
@@ -79,6 +80,12 @@ struct Kernels {
                           int64_t cols, const A* scale, const A* shift, const T* add, int act, T* y, int64_t ld);
   void (*winograd_weight)(const A* weight, int64_t cols, A* out, int64_t step);
 
+  // All of that for `count` tiles at once, their sums in registers: null where the processor has no products of pairs.
+  // cols and out are multiples of 16; `weight` is [out / 16][4 columns][cols / 2][4 rows][16][2]; `room` is for
+  // 16 · cols numbers a tile, of whole groups.
+  void (*winograd_tiles)(const T* x, const struct Tiles& tiles, int64_t first, int64_t count, const T* weight, int64_t out,
+                         const A* scale, const A* shift, const T* add, int act, T* y, T* room);
+
   // Of one image [pixels, cols]: out = x · factor; sums = scale · column sums of a · b (b may be null);
   // out = a + scale · column (a may be null).
   void (*gate)(const T* x, const T* factor, int64_t pixels, int64_t cols, T* out);
@@ -113,6 +120,9 @@ struct Tiles {
     return false;
   }
 };
+
+// Tiles that winograd_tiles takes together.
+constexpr int64_t kGroup = 6;
 
 // The best set for this processor.
 template <class T>

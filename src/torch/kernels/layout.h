@@ -38,14 +38,11 @@ inline U32 words(const bf16* p) {
 inline U32 words(const float* p) {
   return words(narrow(loadu<Vec<float>>(p)));
 }
-// Thirty-two neighbours as sixteen words.
-inline U32 pairs(const bf16* p) {
-  return loadu<U32>(p);
-}
-inline U32 pairs(const float* p) {
-  uint16_t out[32];
-  storeu(out, narrow(loadu<Vec<float>>(p)));
-  storeu(out + 16, narrow(loadu<Vec<float>>(p + 16)));
+// Up to thirty-two neighbours as sixteen words, zeros behind them.
+inline U32 pairs(const float* p, int64_t n) {
+  uint16_t out[32] = {};
+  storeu(out, narrow(load(p, n < kLanes ? n : kLanes)));
+  if (n > kLanes) storeu(out + kLanes, narrow(load(p + kLanes, n - kLanes)));
   return loadu<U32>(out);
 }
 
@@ -84,29 +81,27 @@ void interleave(const S* in, int64_t rows, int64_t cols, int64_t ld, T* out) {
 }
 
 template <class T, class S>
-void interleave_transposed(const S* in, int64_t rows, int64_t cols, int64_t ld, T* out) {
-  constexpr int64_t pair = kPair<T>;
-  const auto scalar = [&](int64_t r0, int64_t r1, int64_t c0, int64_t c1) {
-    for (int64_t r = r0; r < r1; ++r)
-      for (int64_t c = c0; c < c1; ++c) out[((c / pair) * rows + r) * pair + c % pair] = converted<T>(in[r * ld + c]);
-  };
-  int64_t r = 0;
+void interleave_transposed(const S* in, int64_t rows, int64_t cols, int64_t ld, T* out, int64_t ld_out) {
   if constexpr (sizeof(T) == 2) {
-    if (cols % 2) scalar(0, rows, cols - 1, cols);
-    if (cols % 2)
-      for (int64_t i = 0; i < rows; ++i) out[((cols / 2) * rows + i) * 2 + 1] = T{};
-    for (; r + 16 <= rows; r += 16) {
-      int64_t c = 0;
-      for (; c + 32 <= cols; c += 32) {
-        U32 m[16];
-        for (int i = 0; i < 16; ++i) m[i] = pairs(in + (r + i) * ld + c);
+    // Sixteen rows of sixteen pairs at a time, fewer at the ends.
+    for (int64_t r = 0; r < rows; r += 16)
+      for (int64_t c = 0; c < cols; c += 32) {
+        const int64_t height = rows - r < 16 ? rows - r : 16, width = cols - c < 32 ? cols - c : 32;
+        U32 m[16] = {};
+        for (int64_t i = 0; i < height; ++i) m[i] = pairs(in + (r + i) * ld + c, width);
         transpose16(m);
-        for (int i = 0; i < 16; ++i) storeu(out + ((c / 2 + i) * rows + r) * 2, m[i]);
+        for (int64_t i = 0; i < (width + 1) / 2; ++i) {
+          T* to = out + ((c / 2 + i) * ld_out + r) * 2;
+          if (height == 16)
+            storeu(to, m[i]);
+          else
+            std::memcpy(to, &m[i], height * sizeof(uint32_t));
+        }
       }
-      scalar(r, r + 16, c, cols);
-    }
+  } else {
+    for (int64_t r = 0; r < rows; ++r)
+      for (int64_t c = 0; c < cols; ++c) out[c * ld_out + r] = in[r * ld + c];
   }
-  scalar(r, rows, 0, cols);
 }
 
 template <class T>

@@ -15,8 +15,9 @@ inline void spread(V (&d)[4]) {
   d[0] = a, d[1] = b, d[2] = c, d[3] = e;
 }
 
-template <class T>
-void winograd_input(const T* x, const Tiles& t, int64_t first, int64_t count, T* out, int64_t step) {
+// Writes B^T · d · B of tile i, channels from c on, to(i, c), `down` and `right` apart.
+template <class T, class To>
+inline void spread_tiles(const T* x, const Tiles& t, int64_t first, int64_t count, int64_t down, int64_t right, To&& to) {
   using A = Acc<T>;
   over(t.cols, [&](int64_t c, auto n) {
     Tiles::Place at = t.place(first);
@@ -32,11 +33,11 @@ void winograd_input(const T* x, const Tiles& t, int64_t first, int64_t count, T*
           return;
         }
         const T* from = corner + q * t.ld;
-        const int64_t down = t.width * t.ld;
+        const int64_t row = t.width * t.ld;
         d[q][0] = top >= 0 ? load(from, n) : Vec<A>{};
-        d[q][1] = load(from + down, n);
-        d[q][2] = top + 2 < t.height ? load(from + 2 * down, n) : Vec<A>{};
-        d[q][3] = top + 3 < t.height ? load(from + 3 * down, n) : Vec<A>{};
+        d[q][1] = load(from + row, n);
+        d[q][2] = top + 2 < t.height ? load(from + 2 * row, n) : Vec<A>{};
+        d[q][3] = top + 3 < t.height ? load(from + 3 * row, n) : Vec<A>{};
         spread(d[q]);
       };
       // Tiles side by side share two columns.
@@ -47,17 +48,22 @@ void winograd_input(const T* x, const Tiles& t, int64_t first, int64_t count, T*
         column(0), column(1);
       }
       column(2), column(3);
-      T* to = out + i * t.cols + c;
+      T* corner_to = to(i, c);
 #pragma GCC unroll 4
       for (int r = 0; r < 4; ++r) {
         Vec<A> row[4] = {d[0][r], d[1][r], d[2][r], d[3][r]};
         spread(row);
 #pragma GCC unroll 4
-        for (int q = 0; q < 4; ++q) store(to + (r * 4 + q) * step, row[q], n);
+        for (int q = 0; q < 4; ++q) store(corner_to + r * down + q * right, row[q], n);
       }
       goes_on = t.advance(at);
     }
   });
+}
+
+template <class T>
+void winograd_input(const T* x, const Tiles& t, int64_t first, int64_t count, T* out, int64_t step) {
+  spread_tiles(x, t, first, count, 4 * step, step, [&](int64_t i, int64_t c) { return out + i * t.cols + c; });
 }
 
 // A^T · m of four values.
@@ -101,6 +107,92 @@ void winograd_output(const Acc<T>* products, int64_t step, const Tiles& t, int64
       }
     });
   });
+}
+
+#if defined(__AVX512BF16__)
+// The products of a column of four places with sixteen outputs, for kGroup tiles: 24 sums in registers, and the first half
+// of the way back with them, A^T · m. `spread` is [blocks][4 columns][4][kGroup][K], `weight` [in / 2][4][16][2].
+template <int K>
+inline void winograd_column(const bf16* spread, int64_t blocks, const bf16* weight, __m512 (*half)[kGroup]) {
+  __m512 sums[4][kGroup];
+#pragma GCC unroll 4
+  for (int r = 0; r < 4; ++r)
+#pragma GCC unroll 6
+    for (int t = 0; t < kGroup; ++t) sums[r][t] = _mm512_setzero_ps();
+  for (int64_t b = 0; b < blocks; ++b, spread += 16 * kGroup * K)
+    for (int k = 0; k < K; k += 2, weight += 128) {
+      __m512bh w[4];
+#pragma GCC unroll 4
+      for (int r = 0; r < 4; ++r) w[r] = (__m512bh)_mm512_loadu_si512(weight + r * 32);
+#pragma GCC unroll 4
+      for (int r = 0; r < 4; ++r)
+#pragma GCC unroll 6
+        for (int t = 0; t < kGroup; ++t) {
+          int32_t pair;
+          std::memcpy(&pair, spread + (r * kGroup + t) * K + k, sizeof(pair));
+          sums[r][t] = _mm512_dpbf16_ps(sums[r][t], w[r], (__m512bh)_mm512_set1_epi32(pair));
+        }
+    }
+#pragma GCC unroll 6
+  for (int t = 0; t < kGroup; ++t) {
+    half[0][t] = sums[0][t] + (sums[1][t] + sums[2][t]);
+    half[1][t] = (sums[1][t] - sums[2][t]) - sums[3][t];
+  }
+}
+
+template <int K>
+void winograd_tiles_of(const bf16* x, const Tiles& t, int64_t first, int64_t count, const bf16* weight, int64_t out,
+                       const float* scale, const float* shift, const bf16* add, int act, bf16* y, bf16* room) {
+  const int64_t blocks = t.cols / K, group = 16 * kGroup * t.cols;
+  spread_tiles(x, t, first, count, kGroup * K, 4 * kGroup * K, [&](int64_t i, int64_t c) {
+    return room + i / kGroup * group + (c / K * 16 * kGroup + i % kGroup) * K + c % K;
+  });
+  with_act(act, [&](auto constant) {
+    for (int64_t c = 0; c < out; c += kLanes, weight += 16 * kLanes * t.cols) {
+      const Vec<float> a = scale ? load(scale + c) : Vec<float>{} + 1, b = shift ? load(shift + c) : Vec<float>{};
+      Tiles::Place at = t.place(first);
+      for (int64_t begin = 0; begin < count; begin += kGroup) {
+        __m512 half[4][2][kGroup];
+        for (int q = 0; q < 4; ++q)
+          winograd_column<K>(room + begin / kGroup * group + q * 4 * kGroup * K, blocks, weight + q * 4 * kLanes * t.cols,
+                             half[q]);
+        for (int64_t i = 0; i < kGroup && begin + i < count; ++i, t.advance(at)) {
+#pragma GCC unroll 2
+          for (int r = 0; r < 2; ++r) {
+            const Vec<float> m[4] = {(Vec<float>)half[0][r][i], (Vec<float>)half[1][r][i], (Vec<float>)half[2][r][i],
+                                     (Vec<float>)half[3][r][i]};
+            Vec<float> v[2];
+            gather(m, v[0], v[1]);
+#pragma GCC unroll 2
+            for (int q = 0; q < 2; ++q) {
+              const int64_t row = 2 * at.y + r, col = 2 * at.x + q;
+              if (row >= t.height || col >= t.width) continue;
+              const int64_t to = ((at.image * t.height + row) * t.width + col) * out + c;
+              v[q] = v[q] * a + b;
+              if (add) v[q] += load(add + to);
+              store(y + to, activated<constant.value, bf16>(v[q]));
+            }
+          }
+        }
+      }
+    }
+  });
+}
+
+void winograd_tiles(const bf16* x, const Tiles& t, int64_t first, int64_t count, const bf16* weight, int64_t out,
+                    const float* scale, const float* shift, const bf16* add, int act, bf16* y, bf16* room) {
+  const auto of = t.cols % 64 == 0 ? winograd_tiles_of<64> : t.cols % 32 == 0 ? winograd_tiles_of<32> : winograd_tiles_of<16>;
+  of(x, t, first, count, weight, out, scale, shift, add, act, y, room);
+}
+#endif
+
+// All of it for some tiles, where the processor multiplies pairs of bfloat16.
+template <class T>
+constexpr auto winograd_whole() -> decltype(Kernels<T>::winograd_tiles) {
+#if defined(__AVX512BF16__)
+  if constexpr (sizeof(T) == 2) return winograd_tiles;
+#endif
+  return nullptr;
 }
 
 // G · g of three values.
