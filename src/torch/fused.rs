@@ -3,6 +3,7 @@
 //! backward for bfloat16, float and double on the CPU, channels last; the same numbers whatever the number of threads.
 
 use std::ffi::c_int;
+use std::marker::PhantomData;
 
 use tch::{Device, Kind, Tensor};
 
@@ -149,6 +150,27 @@ pub fn depthwise(
 pub fn records() -> bool {
     // SAFETY: takes nothing and reads a flag of the thread.
     unsafe { ffi::strata_grad_enabled() != 0 }
+}
+
+/// While it lives, a parameter is laid out for matrix products once, not in every batch. For evaluation on this thread: a
+/// parameter that libtorch's operations change is laid out again, one that an optimizer of ours steps is not.
+#[derive(Debug)]
+#[must_use = "weights are kept while it lives"]
+pub struct KeptWeights(PhantomData<*const ()>);
+
+impl KeptWeights {
+    pub fn new() -> KeptWeights {
+        // SAFETY: counts up a number of this thread, which the value cannot leave.
+        unsafe { ffi::strata_keep_weights() }
+        KeptWeights(PhantomData)
+    }
+}
+
+impl Drop for KeptWeights {
+    fn drop(&mut self) {
+        // SAFETY: counts the number down again; nothing borrows what is kept.
+        unsafe { ffi::strata_forget_weights() }
+    }
 }
 
 /// A convolution as [`norm_act`] follows it in evaluation.

@@ -362,6 +362,10 @@ int strata_has_products(const Tensor* x) {
 
 int strata_grad_enabled() { return at::GradMode::is_enabled(); }
 
+// Weights that are laid out on this thread between the two are kept.
+void strata_keep_weights() { kept_weights.begin(); }
+void strata_forget_weights() { kept_weights.end(); }
+
 // Evaluation of a convolution, the batch normalisation behind it, the sum with `add` and the non-linearity. `sides` as in
 // strata_conv, or, with `depthwise`, as in strata_depthwise followed by the non-linearity.
 char* strata_conv_norm(const Tensor* x, const Tensor* weight, const Tensor* bias, const Tensor* gamma, const Tensor* beta,

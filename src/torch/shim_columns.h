@@ -77,8 +77,9 @@ void columns_forward(const Shape& s, const T* x, int64_t ld_x, const Weight<Acc<
   using A = Acc<T>;
   const auto& k = kernels<T>();
   const int64_t width = s.taps() * s.in, depth = width + width % kPair<T>, pixels = s.window.out_h * s.window.out_w;
-  Buffer<T> packed(depth * s.out);
-  k.interleave_transposed(w.data, s.out, width, w.ld, packed.data, s.out);
+  const auto packed = packed_weight<T>(kColumnwise, 0, 0, w.tensor, depth * s.out, [&](T* to) {
+    k.interleave_transposed(w.data, s.out, width, w.ld, to, s.out);
+  });
   tasks(s.images, [&](int64_t n) {
     T* columns = room<T>(0, pixels * depth + kBeyond);
     gather_columns(s, x, n, ld_x, columns, depth);

@@ -5,7 +5,7 @@
 
 #pragma once
 
-#include "shim_fused.h"
+#include "shim_packed.h"
 
 namespace {
 
@@ -110,20 +110,21 @@ struct End {
   int act;
 };
 
-// The matrices of the taps that some pair uses, `size` numbers each, laid out by pack(rows of the tap, first, count, to),
-// a row being an output.
+// What a weight is laid out for: one form of carrying out a convolution.
+enum Form { kBatch, kRowwise, kColumnwise, kWinograd, kWinogradTiles };
+
+// Lays out the matrices of the taps that some pair uses, `size` numbers each, by pack(rows of the tap, first, count, to), a
+// row being an output.
 template <class T, class Pack>
-Buffer<T> pack_taps(const Shape& s, const std::vector<Pair>& pairs, const Weight<Acc<T>>& w, int64_t size, Pack&& pack) {
+void pack_taps(const Shape& s, const std::vector<Pair>& pairs, const Weight<Acc<T>>& w, int64_t size, T* packed, Pack&& pack) {
   std::vector<char> used(s.taps(), 0);
   for (const Pair& pair : pairs) used[pair.tap] = 1;
-  Buffer<T> packed(s.taps() * size);
   const int64_t bands = blocks(s.out, kCols);
   tasks(s.taps() * bands, [&](int64_t task) {
     const int64_t tap = task / bands, first = task % bands * kCols;
     if (used[tap])
-      pack(w.tap(tap, s.in) + first * w.ld, first, std::min(kCols, s.out - first), packed.data + tap * size);
+      pack(w.tap(tap, s.in) + first * w.ld, first, std::min(kCols, s.out - first), packed + tap * size);
   });
-  return packed;
 }
 
 template <class T>
@@ -133,8 +134,10 @@ void batch_forward(const Shape& s, const T* x, int64_t ld_x, const Weight<Acc<T>
   const auto pairs = s.pairs();
   const auto by_out = grouped(pairs, s.out_pixels(), &Pair::out);
   const int64_t depth = s.in + s.in % kPair<T>;
-  const Buffer<T> packed = pack_taps<T>(s, pairs, w, depth * s.out, [&](const A* rows, int64_t first, int64_t count, T* to) {
-    k.interleave_transposed(rows, count, s.in, w.ld, to + first * kPair<T>, s.out);
+  const auto packed = packed_weight<T>(kBatch, s.height, s.width, w.tensor, s.taps() * depth * s.out, [&](T* all) {
+    pack_taps<T>(s, pairs, w, depth * s.out, all, [&](const A* rows, int64_t first, int64_t count, T* to) {
+      k.interleave_transposed(rows, count, s.in, w.ld, to + first * kPair<T>, s.out);
+    });
   });
   const int64_t strips = blocks(s.out, kCols);
   const ByPixel<T> in(x, ld_x, s.batch(), s.in_pixels(), s.in, s.taps() > 1);
@@ -204,7 +207,8 @@ void conv_input_gradient(const Shape& s, const Gradient<T>& g, const Tensor& wei
   const auto by_in = grouped(pairs, s.in_pixels(), &Pair::in);
   const Weight<A> w = weight_of<A>(weight, s);
   const int64_t depth = s.out + s.out % kPair<T>;
-  const Buffer<T> packed = pack_taps<T>(s, pairs, w, depth * s.in, [&](const A* rows, int64_t first, int64_t count, T* to) {
+  const Buffer<T> packed(s.taps() * depth * s.in);
+  pack_taps<T>(s, pairs, w, depth * s.in, packed.data, [&](const A* rows, int64_t first, int64_t count, T* to) {
     k.interleave_weights(rows, count, s.in, w.ld, to + first * s.in);
   });
   const int64_t batch = s.batch(), bands = blocks(batch, kRows), strips = blocks(s.in, kCols), pixels = s.in_pixels();

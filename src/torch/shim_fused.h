@@ -140,7 +140,8 @@ struct Buffer {
   Tensor tensor;
   T* data;
   Buffer() : data(nullptr) {}
-  explicit Buffer(int64_t size) : tensor(at::empty({std::max<int64_t>(size, 1)}, kKind<T>)), data(mutable_data<T>(tensor)) {}
+  explicit Buffer(const Tensor& tensor) : tensor(tensor), data(mutable_data<T>(tensor)) {}
+  explicit Buffer(int64_t size) : Buffer(at::empty({std::max<int64_t>(size, 1)}, kKind<T>)) {}
 };
 
 // Memory that is kept and grows, zero at first. It begins with a cache line, as libtorch's tensors do: a vector that reaches

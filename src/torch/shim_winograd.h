@@ -22,23 +22,39 @@ bool by_winograd(const Shape& s) {
          s.images * tiles_of(s, s.in).of_image() >= kManyTiles;
 }
 
+constexpr int64_t kPlaces = 16;
+
+// The transformed weight, in the matrices that products() takes, or as kernels.h says for winograd_tiles.
+template <class T>
+Buffer<T> winograd_weight(const Shape& s, const Weight<Acc<T>>& w, bool in_registers) {
+  using A = Acc<T>;
+  const auto& k = kernels<T>();
+  const int64_t size = s.in * s.out;
+  return packed_weight<T>(in_registers ? kWinogradTiles : kWinograd, 0, 0, w.tensor, kPlaces * size, [&](T* packed) {
+    Buffer<A> spread(kPlaces * size);
+    tasks(s.out, [&](int64_t o) { k.winograd_weight(w.data + o * w.ld, s.in, spread.data + o * s.in, size); });
+    if (in_registers)
+      tasks(kPlaces * (s.out / 16), [&](int64_t task) {
+        const int64_t place = task % kPlaces, strip = task / kPlaces, row = place / 4, col = place % 4;
+        k.interleave_transposed(spread.data + place * size + strip * 16 * s.in, 16, s.in, s.in,
+                                packed + (strip * 4 + col) * 64 * s.in + row * 32, 64);
+      });
+    else
+      tasks(kPlaces, [&](int64_t place) {
+        k.interleave_transposed(spread.data + place * size, s.out, s.in, s.in, packed + place * size, s.out);
+      });
+  });
+}
+
 template <class T>
 void winograd_forward(const Shape& s, const T* x, int64_t ld_x, const Weight<Acc<T>>& w, const End<T>& end, T* y) {
   using A = Acc<T>;
   const auto& k = kernels<T>();
-  constexpr int64_t kPlaces = 16;
-  const int64_t size = s.in * s.out;
-  Buffer<A> spread(kPlaces * size);
-  Buffer<T> packed(kPlaces * size);
-  tasks(s.out, [&](int64_t o) { k.winograd_weight(w.data + o * w.ld, s.in, spread.data + o * s.in, size); });
+  const bool in_registers = k.winograd_tiles && s.in % 16 == 0 && s.out % 16 == 0;
+  const Buffer<T> packed = winograd_weight<T>(s, w, in_registers);
   const strata::Tiles tiles = tiles_of(s, ld_x);
-  const int64_t all = s.images * tiles.of_image();
-  if (k.winograd_tiles && s.in % 16 == 0 && s.out % 16 == 0) {
-    tasks(kPlaces * (s.out / 16), [&](int64_t task) {
-      const int64_t place = task % kPlaces, strip = task / kPlaces, row = place / 4, col = place % 4;
-      k.interleave_transposed(spread.data + place * size + strip * 16 * s.in, 16, s.in, s.in,
-                              packed.data + (strip * 4 + col) * 64 * s.in + row * 32, 64);
-    });
+  const int64_t all = s.images * tiles.of_image(), size = s.in * s.out;
+  if (in_registers) {
     constexpr int64_t band = 4 * strata::kGroup;
     tasks(blocks(all, band), [&](int64_t task) {
       k.winograd_tiles(x, tiles, task * band, std::min(band, all - task * band), packed.data, s.out, end.scale, end.shift,
@@ -46,9 +62,6 @@ void winograd_forward(const Shape& s, const T* x, int64_t ld_x, const Weight<Acc
     });
     return;
   }
-  tasks(kPlaces, [&](int64_t place) {
-    k.interleave_transposed(spread.data + place * size, s.out, s.in, s.in, packed.data + place * size, s.out);
-  });
   const int64_t strip = std::min(kCols, s.out);
   // So many tiles that their sums stay in the second cache; a cache line between matrices, which would share places of a
   // cache otherwise.

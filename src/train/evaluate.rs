@@ -4,6 +4,7 @@ use super::metrics::{Sums, cross_entropy};
 use crate::config::Precision;
 use crate::data::{Batch, DataError, Images, Normalise, prefetch};
 use crate::model::Model;
+use crate::torch::fused::KeptWeights;
 use crate::torch::{self, Autocast};
 use std::ops::ControlFlow;
 use tch::{Device, Tensor};
@@ -37,6 +38,7 @@ pub fn for_each_batch(
     mut f: impl FnMut(&Tensor, &Tensor),
 ) -> Result<(), DataError> {
     let _no_grad = tch::no_grad_guard();
+    let _weights = KeptWeights::new();
     let size = batch_size.max(1);
     let fill = |i, batch: &mut Batch| batch.fill_eval(images, i * size..(i + 1) * size, normalise);
     let forward = |_, batch: &Batch| -> Result<ControlFlow<()>, DataError> {

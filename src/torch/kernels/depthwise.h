@@ -35,6 +35,8 @@ void depthwise_of(const T* x, const Acc<T>* weight, const Acc<T>* bias, const Po
   for (int64_t oy = 0; oy < p.oh; ++oy) {
     const int64_t top = oy * S - p.top;
     const Span rows(top, K, p.h);
+    // What the next row of outputs adds, or the next image.
+    fetch(x, (top + K) * p.w * p.cols, S * p.w * p.cols);
     for (int64_t ox = 0; ox < p.ow; ox += kStrip) {
       const int64_t left = ox * S - p.left, count = p.ow - ox < kStrip ? p.ow - ox : kStrip;
       T* out = y + (oy * p.ow + ox) * p.cols;

@@ -140,25 +140,32 @@ void norm_input(const T* x, const T* y, const T* dy, int64_t rows, int64_t cols,
 // Of one image [pixels, cols]: out = x · factor.
 template <class T>
 void gate(const T* x, const T* factor, int64_t pixels, int64_t cols, T* out) {
-  using A = Acc<T>;
-  over(cols, [&](int64_t c, auto n) {
-    const Vec<A> f = load(factor + c, n);
-    for (int64_t p = 0; p < pixels; ++p) store(out + p * cols + c, load(x + p * cols + c, n) * f, n);
-  });
+  for (int64_t p = 0; p < pixels; ++p, x += cols, out += cols)
+    over(cols, [&](int64_t c, auto n) { store(out + c, load(x + c, n) * load(factor + c, n), n); });
 }
 
 // sums = the column sums of a · b, or of a where b is null, times `scale`.
 template <class T>
 void column_sums(const T* a, const T* b, int64_t pixels, int64_t cols, Acc<T> scale, T* sums) {
   using A = Acc<T>;
-  over(cols, [&](int64_t c, auto n) {
-    Vec<A> sum = {};
-    for (int64_t p = 0; p < pixels; ++p) {
-      const Vec<A> v = load(a + p * cols + c, n);
-      sum += b ? v * load(b + p * cols + c, n) : v;
-    }
-    store(sums + c, sum * scale, n);
-  });
+  const auto sum_of = [&](int64_t c, auto n, auto count) {
+    constexpr int vectors = count.value;
+    Vec<A> sum[vectors] = {};
+    for (int64_t p = 0; p < pixels; ++p)
+#pragma GCC unroll 4
+      for (int i = 0; i < vectors; ++i) {
+        const int64_t at = p * cols + c + i * kLanes;
+        const Vec<A> v = load(a + at, n);
+        sum[i] += b ? v * load(b + at, n) : v;
+      }
+#pragma GCC unroll 4
+    for (int i = 0; i < vectors; ++i) store(sums + c + i * kLanes, sum[i] * scale, n);
+  };
+  // Whole cache lines of every pixel.
+  constexpr int kWide = 4;
+  int64_t c = 0;
+  for (; c + kWide * kLanes <= cols; c += kWide * kLanes) sum_of(c, Full(), std::integral_constant<int, kWide>());
+  over(cols - c, [&](int64_t rest, auto n) { sum_of(c + rest, n, std::integral_constant<int, 1>()); });
 }
 
 // out = a (or zero) + column · scale at every pixel

@@ -120,6 +120,14 @@ inline void store(T* p, Vec<Acc<T>> v, Full) {
   store(p, v);
 }
 
+// Asks the caches for `size` values from `offset` on, which are wanted soon. They need not exist.
+template <class T>
+inline void fetch(const T* p, int64_t offset, int64_t size) {
+  const auto place = reinterpret_cast<uintptr_t>(p) + offset * sizeof(T);
+  for (int64_t byte = 0; byte < size * static_cast<int64_t>(sizeof(T)); byte += 64)
+    __builtin_prefetch(reinterpret_cast<const void*>(place + byte));
+}
+
 // Calls f(column, lanes) for sixteen columns at a time, and for the rest of them at the end: `lanes` is a constant but there.
 template <class F>
 inline void over(int64_t cols, F&& f) {

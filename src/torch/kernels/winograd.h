@@ -48,6 +48,9 @@ inline void spread_tiles(const T* x, const Tiles& t, int64_t first, int64_t coun
         column(0), column(1);
       }
       column(2), column(3);
+      // What the next row of tiles begins with.
+      for (int r = 4; r < 6; ++r)
+        for (int q = 1; q < 3; ++q) fetch(corner, (r * t.width + q) * t.ld, 1);
       T* corner_to = to(i, c);
 #pragma GCC unroll 4
       for (int r = 0; r < 4; ++r) {

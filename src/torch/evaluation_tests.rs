@@ -1,0 +1,145 @@
+//! Evaluation, which records no graph, against libtorch's operations.
+
+use super::*;
+
+/// Evaluation folds the normalisation into the end of the convolution.
+#[test]
+fn evaluation_in_one_pass() {
+    for depthwise in [false, true] {
+        for (c, side, kernel, stride) in [(6, 4, 3, 1), (20, 9, 3, 1), (16, 17, 3, 2), (3, 9, 3, 1), (6, 5, 1, 1)] {
+            for added in [false, true] {
+                let (width, groups) = if depthwise { (c, c) } else { (10, 1) };
+                if depthwise && added {
+                    continue;
+                }
+                let out = (side - 1) / stride + 1;
+                let moves = Moves { stride: [stride, stride], before: [kernel / 2; 2], out: [out, out] };
+                let x = channels_last(&numbers(&[4, c, side, side], 0.1));
+                let weight = numbers(&[width, c / groups, kernel, kernel], 0.2);
+                let [bias, gamma, beta, mean] = [0.3, 0.4, 0.5, 0.6].map(|salt| numbers(&[width], salt));
+                let var = numbers(&[width], 0.7) + 2.0;
+                let add = numbers(&[4, width, out, out], 0.8);
+                let norm = Norm {
+                    gamma: Some(&gamma),
+                    beta: Some(&beta),
+                    mean: Some(&mean),
+                    var: Some(&var),
+                    momentum: 0.1,
+                    eps: 1e-3,
+                };
+                let taps = depthwise.then_some([kernel, kernel]);
+                let form = Kernel { weight: &weight, bias: Some(&bias), depthwise: taps, moves: &moves };
+                let add = added.then_some(&add);
+                let y = conv_norm(&x, &form, &norm, (&mean, &var), add, Activation::Relu).unwrap();
+                let plain = x.conv2d(&weight, Some(&bias), [stride; 2], [kernel / 2; 2], [1, 1], groups);
+                let normed =
+                    plain.batch_norm(Some(&gamma), Some(&beta), Some(&mean), Some(&var), false, 0.1, 1e-3, false);
+                let expected = add.map_or(normed.shallow_clone(), |add| normed + add).relu();
+                assert!((y - &expected).abs().max().double_value(&[]) < 1e-10);
+                assert!(expected.max().double_value(&[]) > 0.1);
+            }
+        }
+    }
+}
+
+/// Of [images, inputs, side, side] to `outputs`: a map, a weight and what [`conv_norm`] adds; large enough for Winograd's form.
+fn tiled([images, inputs, outputs, side]: [i64; 4]) -> [Tensor; 3] {
+    let map = |channels, salt| channels_last(&numbers(&[images, channels, side, side], salt));
+    [map(inputs, 0.1), numbers(&[outputs, inputs, 3, 3], 0.2), map(outputs, 0.8)]
+}
+
+/// Evaluation, Winograd's form where there are tiles enough: act(conv(x) · gamma + beta + add).
+fn evaluated(x: &Tensor, weight: &Tensor, add: Option<&Tensor>) -> Tensor {
+    let (outputs, sides) = (weight.size()[0], x.size());
+    let moves = Moves { stride: [1, 1], before: [1, 1], out: [sides[2], sides[3]] };
+    let column = |salt| numbers(&[outputs], salt).to_kind(weight.kind());
+    let (gamma, beta, mean, var) = (column(0.4), column(0.5), column(0.6), column(0.7) + 2.0);
+    let norm = Norm { gamma: Some(&gamma), beta: Some(&beta), mean: None, var: None, momentum: 0.1, eps: 1e-3 };
+    let form = Kernel { weight, bias: None, depthwise: None, moves: &moves };
+    conv_norm(x, &form, &norm, (&mean, &var), add, Activation::Relu).unwrap()
+}
+
+/// The same by libtorch, in double.
+fn expected(x: &Tensor, weight: &Tensor, add: Option<&Tensor>) -> Tensor {
+    let column = |salt| numbers(&[weight.size()[0]], salt);
+    let (gamma, beta, mean, var) = (column(0.4), column(0.5), column(0.6), column(0.7) + 2.0);
+    let plain = x.conv2d(weight, None::<&Tensor>, [1, 1], [1, 1], [1, 1], 1);
+    let normed = plain.batch_norm(Some(&gamma), Some(&beta), Some(&mean), Some(&var), false, 0.1, 1e-3, false);
+    add.map_or(normed.shallow_clone(), |add| normed + add).relu()
+}
+
+#[test]
+fn winograds_form_is_the_convolution() {
+    // Even and odd sides, several images in a band of tiles, ends of vectors, several strips of outputs.
+    for shape in [[5, 16, 18, 30], [70, 18, 16, 7], [260, 16, 80, 3], [17, 34, 130, 16]] {
+        let [x, weight, add] = tiled(shape);
+        for add in [None, Some(&add)] {
+            let (y, theirs) = (evaluated(&x, &weight, add), expected(&x, &weight, add));
+            let off = (y - &theirs).abs().max().double_value(&[]);
+            assert!(off < 1e-9, "{shape:?}: off by {off}");
+            assert!(theirs.max().double_value(&[]) > 1.0);
+        }
+        // A slice of the channels, read in place.
+        let wide = Tensor::cat(&[&x, &x], 1);
+        let slice = channels_last(&wide).narrow(1, shape[1], shape[1]);
+        let off = (evaluated(&slice, &weight, None) - evaluated(&x, &weight, None)).abs().max().double_value(&[]);
+        assert!(off == 0.0, "{shape:?}");
+    }
+}
+
+/// In bfloat16 the transforms round once more: at most three times the error of the direct form.
+#[test]
+fn winograds_form_in_bfloat16_is_nearly_as_exact_as_the_direct_one() {
+    // With sums in registers: blocks of 16, 32 and 64 channels, one and several; odd sides, a last group that is not full.
+    // And with those of matrix products.
+    for shape in
+        [[5, 16, 16, 32], [17, 64, 64, 16], [70, 48, 32, 7], [9, 128, 48, 21], [31, 96, 16, 13], [5, 20, 24, 32]]
+    {
+        let [images, inputs, outputs, side] = shape;
+        // As they come in a network: activations behind a relu, weights about zero.
+        let noise = |shape: &[i64]| (numbers(shape, 0.3) * 43758.5453).frac();
+        let map = |channels| channels_last(&noise(&[images, channels, side, side])).relu();
+        let [x, add] = [inputs, outputs].map(|channels| map(channels).to_kind(Kind::BFloat16));
+        let weight = noise(&[outputs, inputs, 3, 3]);
+        if !has_products(&x) {
+            return;
+        }
+        let single = weight.to_kind(Kind::Float);
+        let exact = expected(&x.to_kind(Kind::Double), &weight, Some(&add.to_kind(Kind::Double)));
+        let error = |y: Tensor| ((y.to_kind(Kind::Double) - &exact).norm() / exact.norm()).double_value(&[]);
+        // One image at a time there are too few tiles: the direct form.
+        let images: Vec<Tensor> =
+            (0..shape[0]).map(|n| evaluated(&x.narrow(0, n, 1), &single, Some(&add.narrow(0, n, 1)))).collect();
+        let (direct, tiles) = (error(Tensor::cat(&images, 0)), error(evaluated(&x, &single, Some(&add))));
+        assert!(direct > 0.0 && tiles != direct, "one form twice");
+        assert!(tiles < 3.0 * direct, "{shape:?}: {tiles:.2e}, the direct form {direct:.2e}");
+        println!("{shape:?}: relative error {tiles:.2e}, the direct form's {direct:.2e}");
+    }
+}
+
+/// A parameter's layout is kept from batch to batch, until it changes or the guard goes.
+#[test]
+fn weights_are_kept_and_not_too_long() {
+    // A form for large maps, one for small ones, gathered windows, a 1x1 kernel; one output in double.
+    for (channels, side, kernel, stride) in [(16, 32, 3, 1), (18, 9, 3, 1), (6, 2, 3, 1), (6, 17, 3, 2), (8, 5, 1, 1)] {
+        let x = channels_last(&numbers(&[5, channels, side, side], 0.1));
+        let weight = channels_last(&numbers(&[16, channels, kernel, kernel], 0.2)).set_requires_grad(true);
+        let out = (side - 1) / stride + 1;
+        let moves = Moves { stride: [stride; 2], before: [kernel / 2; 2], out: [out, out] };
+        let y = || tch::no_grad(|| conv(&x, &weight, None, &moves, false).unwrap());
+        let off = |a: &Tensor, b: &Tensor| (a - b).abs().max().double_value(&[]);
+        let first = y();
+        let kept = KeptWeights::new();
+        let nested = KeptWeights::new();
+        assert_eq!(off(&y(), &first), 0.0);
+        // Behind libtorch's back nothing is noticed: the layout is a kept one.
+        let _ = tch::no_grad(|| weight.data().g_mul_scalar_(2.0));
+        drop(nested);
+        assert_eq!(off(&y(), &first), 0.0);
+        let _ = tch::no_grad(|| weight.shallow_clone().g_mul_scalar_(2.0));
+        assert!(off(&y(), &(&first * 4.0)) < 1e-9, "a changed weight is laid out again");
+        let _ = tch::no_grad(|| weight.data().g_mul_scalar_(2.0));
+        drop(kept);
+        assert!(off(&y(), &(&first * 8.0)) < 1e-9, "nothing is kept behind the guard");
+    }
+}
