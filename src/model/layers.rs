@@ -66,7 +66,12 @@ pub fn add(chain: SequentialT, layer: &Layer, tensors: Vec<Tensor>, rewrite: boo
         }
         Op::Lrn { size, alpha, beta, k } => {
             let (size, alpha, beta, k) = (*size as i64, *alpha, *beta, *k);
-            chain.add_fn(move |x| local_response_norm(x, size, alpha, beta, k))
+            chain.add_fn(move |x| {
+                if rewrite && fused::takes(x) {
+                    return or_panic(fused::lrn(x, size, alpha, beta, k));
+                }
+                local_response_norm(x, size, alpha, beta, k)
+            })
         }
         Op::PadShortcut { stride, average, .. } => {
             let (stride, average) = (*stride as i64, *average);

@@ -128,6 +128,14 @@ unsafe extern "C" {
         out: *mut *mut C_tensor,
     ) -> ErrorText;
     pub(super) fn strata_max_pool(x: *const C_tensor, sides: *const i64, out: *mut *mut C_tensor) -> ErrorText;
+    pub(super) fn strata_lrn(
+        x: *const C_tensor,
+        size: i64,
+        alpha: f64,
+        beta: f64,
+        k: f64,
+        out: *mut *mut C_tensor,
+    ) -> ErrorText;
 
     pub(super) fn strata_depthwise(
         x: *const C_tensor,

@@ -125,6 +125,15 @@ pub fn max_pool(x: &Tensor, kernel: [i64; 2], moves: &Moves) -> Result<Tensor> {
     unsafe { ffi::tensor_from(|out| ffi::strata_max_pool(x.as_ptr(), sides.as_ptr(), out)) }
 }
 
+/// x / (k + alpha · mean over `size` neighbouring channels of x²)^beta, zeros beyond the first and the last channel.
+///
+/// # Errors
+/// A window without channels, and those of libtorch.
+pub fn lrn(x: &Tensor, size: i64, alpha: f64, beta: f64, k: f64) -> Result<Tensor> {
+    // SAFETY: the handle is valid while borrowed; the shim stores an owned tensor.
+    unsafe { ffi::tensor_from(|out| ffi::strata_lrn(x.as_ptr(), size, alpha, beta, k, out)) }
+}
+
 /// The convolution of every channel by itself, with a weight `[C, 1, h, w]` and a bias `[C]`.
 ///
 /// # Errors

@@ -198,6 +198,30 @@ fn normalisation_with_what_follows_it() {
     }
 }
 
+/// The form of `model::layers`, by libtorch's operations.
+fn response_norm(x: &Tensor, size: i64, alpha: f64, beta: f64, k: f64) -> Tensor {
+    let squares = (x * x).unsqueeze(1).constant_pad_nd([0, 0, 0, 0, size / 2, (size - 1) / 2]);
+    let mean = squares.avg_pool3d([size, 1, 1], [1, 1, 1], [0, 0, 0], false, true, None::<i64>).squeeze_dim(1);
+    x / (mean * alpha + k).pow_tensor_scalar(beta)
+}
+
+#[test]
+fn response_normalisation_and_its_gradient() {
+    // Odd and even windows, wider than the channels; ends of vectors; AlexNet's power and another.
+    for (channels, size, beta) in [(19, 5, 0.75), (32, 4, 0.75), (3, 7, 0.6), (64, 1, 0.75), (50, 2, 1.0)] {
+        let x = channels_last(&(numbers(&[3, channels, 4, 5], 0.1) * 3.0));
+        let ours = |l: &[Tensor]| lrn(&l[0], size, 0.9, beta, 1.5).unwrap();
+        same(&[x.shallow_clone()], ours, |l| response_norm(&l[0], size, 0.9, beta, 1.5), 1e-12);
+        let rounded = x.to_kind(Kind::BFloat16);
+        let exact = response_norm(&rounded.to_kind(Kind::Double), size, 0.9, beta, 1.5);
+        let y = lrn(&rounded, size, 0.9, beta, 1.5).unwrap();
+        assert_eq!(y.kind(), Kind::BFloat16);
+        let off = ((y.to_kind(Kind::Double) - &exact).norm() / exact.norm()).double_value(&[]);
+        assert!(off < 3e-3, "{channels} channels, windows of {size}: off by {off}");
+    }
+    assert!(lrn(&channels_last(&numbers(&[1, 4, 2, 2], 0.1)), 0, 1.0, 0.75, 1.0).is_err());
+}
+
 #[test]
 fn pooling_finds_the_same_maxima() {
     for (side, kernel, stride, pad) in [(7, 3, 2, 1), (4, 3, 1, 1), (6, 2, 2, 0), (1, 3, 1, 1)] {

@@ -30,6 +30,7 @@
 #include "shim_conv.h"
 #include "shim_depthwise.h"
 #include "shim_gate.h"
+#include "shim_lrn.h"
 #include "shim_norm.h"
 #include "shim_optim.h"
 #include "shim_pool.h"
@@ -342,6 +343,10 @@ char* strata_norm_act(const Tensor* x, const Tensor* add, const Tensor* gamma, c
 
 char* strata_max_pool(const Tensor* x, const int64_t* sides, Tensor** out) {
   return guarded([&] { *out = new Tensor(PoolFunction::apply(*x, std::vector<int64_t>(sides, sides + 8))); });
+}
+
+char* strata_lrn(const Tensor* x, int64_t size, double alpha, double beta, double k, Tensor** out) {
+  return guarded([&] { *out = new Tensor(LrnFunction::apply(*x, size, std::vector<double>{alpha, beta, k})); });
 }
 
 char* strata_depthwise(const Tensor* x, const Tensor* weight, const Tensor* bias, const int64_t* sides, Tensor** out) {

@@ -8,6 +8,7 @@
 #include "norm.h"
 #include "pool.h"
 #include "depthwise.h"
+#include "lrn.h"
 #include "winograd.h"
 
 #define STRATA_JOIN_(a, b) a##b
@@ -18,14 +19,15 @@ namespace {
 
 template <class T>
 constexpr Kernels<T> table() {
-  return {interleave<T, T>, interleave<T, Acc<T>>, interleave_transposed<T, Acc<T>>,
-          transpose<T>,     mask<T>,               finish<T>,
-          moments<T>,       affine<T>,             norm_sums<T>,
-          norm_input<T>,    max_pool<T>,           max_pool_backward<T>,
-          depthwise<T>,     depthwise_input<T>,    depthwise_weight<T>,
-          winograd_input<T>, winograd_output<T>,   winograd_weight<Acc<T>>,
-          winograd_whole<T>(), gate<T>,            column_sums<T>,
-          add_column<T>,    add<T>};
+  return {interleave<T, T>,    interleave<T, Acc<T>>, interleave_transposed<T, Acc<T>>,
+          transpose<T>,        mask<T>,               finish<T>,
+          moments<T>,          affine<T>,             norm_sums<T>,
+          norm_input<T>,       max_pool<T>,           max_pool_backward<T>,
+          lrn<T>,              lrn_backward<T>,       depthwise<T>,
+          depthwise_input<T>,  depthwise_weight<T>,   winograd_input<T>,
+          winograd_output<T>,  winograd_weight<Acc<T>>, winograd_whole<T>(),
+          gate<T>,             column_sums<T>,        add_column<T>,
+          add<T>};
 }
 
 }  // namespace

@@ -68,6 +68,11 @@ struct Kernels {
   void (*max_pool)(const T* x, const struct Pool& pool, T* y, uint8_t* tap);
   void (*max_pool_backward)(const T* dy, const uint8_t* tap, const struct Pool& pool, T* dx);
 
+  // Rows of channels, each divided by a power of the squares about it; `room` is for Lrn::room() numbers, backward for three
+  // times as many.
+  void (*lrn)(const T* x, int64_t rows, const struct Lrn& window, T* y, A* room);
+  void (*lrn_backward)(const T* x, const T* dy, int64_t rows, const struct Lrn& window, T* dx, A* room);
+
   // Every channel by itself; `weight` is [taps, cols]. The gradient of the weight is added to what is there.
   void (*depthwise)(const T* x, const A* weight, const A* bias, int act, const struct Pool& pool, T* y);
   void (*depthwise_input)(const T* dy, const A* weight, const struct Pool& pool, T* dx);
@@ -97,6 +102,16 @@ struct Kernels {
 // A window over one image.
 struct Pool {
   int64_t h, w, oh, ow, cols, kernel_h, kernel_w, stride_h, stride_w, top, left;
+};
+
+// Local response normalisation: x / (k + alpha / size · the squares of `size` channels about it)^beta.
+struct Lrn {
+  int64_t cols, size;
+  double alpha, beta, k;
+  int64_t before() const { return size / 2; }
+  int64_t after() const { return (size - 1) / 2; }
+  // A row of channels, what its windows reach over, and a vector that is not full.
+  int64_t room() const { return cols + size + 32; }
 };
 
 // Images [height, width, cols], pixels `ld` apart, in tiles of 2x2 pixels; the last ones may reach over the edge.
