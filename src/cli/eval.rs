@@ -1,5 +1,6 @@
 //! `strata eval RUN…`
 
+use super::arithmetic::Arithmetic;
 use super::cost::{Format, render};
 use super::runs::TrainedRun;
 use super::{Done, Shared, Usage, print};
@@ -23,6 +24,8 @@ pub struct Eval {
     split: Split,
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
+    #[command(flatten)]
+    arithmetic: Arithmetic,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -40,7 +43,7 @@ pub fn run(command: &Eval, shared: &Shared) -> Result<Done> {
     let mut ensemble: Option<(Tensor, Tensor)> = None;
     let mut dataset = String::new();
     for name in &command.runs {
-        let TrainedRun { experiment, model } = TrainedRun::load(name, shared, device)?;
+        let TrainedRun { experiment, model } = TrainedRun::load(name, command.arithmetic, shared, device)?;
         if dataset.is_empty() {
             dataset.clone_from(&experiment.data.dataset);
         } else if dataset != experiment.data.dataset {

@@ -1,5 +1,6 @@
 //! The command line: one file per command, and here what they share.
 
+mod arithmetic;
 pub mod bench;
 pub mod compare;
 pub mod cost;

@@ -1,5 +1,6 @@
 //! `strata predict RUN_OR_FILE`
 
+use super::arithmetic::{Arithmetic, PrecisionName};
 use super::cost::{Format, render};
 use super::runs::{TrainedRun, build, is_run};
 use super::{Done, Shared, Usage, print};
@@ -35,18 +36,13 @@ pub struct Predict {
     /// Classes an image
     #[arg(long, default_value_t = 5)]
     top: usize,
-    /// fp32 or bf16
-    #[arg(long, default_value = "fp32")]
-    precision: String,
+    #[arg(long, value_enum, default_value_t = PrecisionName::Fp32)]
+    precision: PrecisionName,
 }
 
 pub fn run(command: &Predict, shared: &Shared) -> Result<Done> {
     let device = shared.device()?;
-    let bf16 = match command.precision.as_str() {
-        "fp32" => false,
-        "bf16" => true,
-        other => bail!(Usage(format!("--precision is fp32 or bf16, not `{other}`"))),
-    };
+    let bf16 = command.precision == PrecisionName::Bf16;
     match (&command.input, &command.output) {
         (Some(input), Some(output)) => logits(command, shared, device, bf16, input, output),
         _ if command.images.is_empty() => {
@@ -60,7 +56,8 @@ pub fn run(command: &Predict, shared: &Shared) -> Result<Done> {
 fn network(command: &Predict, shared: &Shared, device: Device, input: Option<[i64; 3]>) -> Result<(Experiment, Model)> {
     let (mut experiment, weights) = match &command.weights {
         None if is_run(&command.network, &shared.results) => {
-            let TrainedRun { experiment, model } = TrainedRun::load(&command.network, shared, device)?;
+            let TrainedRun { experiment, model } =
+                TrainedRun::load(&command.network, Arithmetic::default(), shared, device)?;
             let tensors = model.named_tensors();
             if input.is_none_or(|input| input == experiment.network.plan.input.map(|side| side as i64)) {
                 return Ok((experiment, model));

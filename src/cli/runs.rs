@@ -1,5 +1,6 @@
 //! Trained runs by folder or by name.
 
+use super::arithmetic::Arithmetic;
 use super::{Shared, Usage, machine};
 use anyhow::{Result, bail};
 use std::path::{Path, PathBuf};
@@ -16,9 +17,10 @@ pub struct TrainedRun {
 
 impl TrainedRun {
     /// Loads the run that a folder or a name stands for.
-    pub fn load(run: &str, shared: &Shared, device: Device) -> Result<TrainedRun> {
+    pub fn load(run: &str, arithmetic: Arithmetic, shared: &Shared, device: Device) -> Result<TrainedRun> {
         let folder = find(run, shared)?;
-        let experiment = Experiment::load(&folder.join("experiment.toml"), &[], machine())?;
+        let mut experiment = Experiment::load(&folder.join("experiment.toml"), &[], machine())?;
+        arithmetic.apply(&mut experiment.train);
         let weights = best_weights(&folder)?;
         let mut model = build(&experiment, device)?;
         model.load_weights(&weights)?;

@@ -166,6 +166,21 @@ fn eval_agrees_with_the_summary() {
     assert!(out.ends_with(",128\n"), "{out}");
 }
 
+/// The same weights in another arithmetic give another loss, but not by much.
+#[test]
+fn eval_in_another_arithmetic() {
+    let place = Place::trained("tiny", TINY);
+    let loss = |options: &[&str]| {
+        let out = place.strata(&[&["eval", "tiny", "--format", "csv"], options].concat()).good();
+        out.lines().nth(1).unwrap().split(',').nth(1).unwrap().parse::<f64>().unwrap()
+    };
+    let (fp32, bf16) = (loss(&["--precision", "fp32"]), loss(&["--precision", "bf16"]));
+    assert!(fp32 != bf16 && (fp32 / bf16 - 1.0).abs() < 0.02, "{fp32}, {bf16}");
+    let plain = loss(&["--precision", "fp32", "--no-rewrites"]);
+    assert!((fp32 / plain - 1.0).abs() < 1e-4, "{fp32}, {plain}");
+    place.strata(&["eval", "tiny", "--precision", "bf61"]).refused(&["fp32, bf16", "a similar value exists: 'bf16'"]);
+}
+
 #[test]
 fn two_seeds_make_an_ensemble() {
     let place = Place::trained("tiny", TINY);
