@@ -209,7 +209,7 @@ def arguments():
     names = [network.name for network in NETWORKS]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("networks", nargs="*", metavar="NETWORK", help=f"{', '.join(names)}; all of them without any")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--modes", default=",".join(MODES), help="of PyTorch; none: Strata alone")
