@@ -1,6 +1,6 @@
 """Times Strata's steps beside those of PyTorch's modes (and Keras on the deck's network), taking turns on the same machine.
 
-usage: run.py [NETWORK…] [--rounds 5] [--batch 128] [--threads N] [--modes eager,bf16] [--phases train,eval] [--strata PATH]
+usage: run.py [NETWORK…] [--rounds 3] [--batch 128] [--threads N] [--modes eager,bf16] [--phases train,eval] [--strata PATH]
 Python's standard library only; the peers run in the environment that `make bench-peers` makes. What it does and what the
 columns mean: docs/speed.md.
 """

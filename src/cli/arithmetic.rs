@@ -35,3 +35,24 @@ impl Arithmetic {
         train.rewrites &= !self.no_rewrites;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use strata::config::{Experiment, Machine};
+
+    #[test]
+    fn what_is_not_asked_for_stays() {
+        let text = "[data]\ndataset = 'synthetic'\n[model]\nrows = [{ op = 'classifier' }]\n[train]\nepochs = 1\n\
+                    precision = 'bf16'";
+        let train = Experiment::parse("x", text, "x", &[], Machine::default()).unwrap().train;
+        let with = |arithmetic: Arithmetic| {
+            let mut train = train.clone();
+            arithmetic.apply(&mut train);
+            (train.precision, train.rewrites)
+        };
+        assert_eq!(with(Arithmetic::default()), (Precision::Bf16, true));
+        let plain = Arithmetic { precision: Some(PrecisionName::Fp32), no_rewrites: true };
+        assert_eq!(with(plain), (Precision::Fp32, false));
+    }
+}

@@ -79,6 +79,10 @@ fn winograds_form_is_the_convolution() {
             assert!(off < 1e-9, "{shape:?}: off by {off}");
             assert!(theirs.max().double_value(&[]) > 1.0);
         }
+        let single = |x: &Tensor| x.to_kind(Kind::Float);
+        let (y, exact) = (evaluated(&single(&x), &single(&weight), None), expected(&x, &weight, None));
+        let off = ((y.to_kind(Kind::Double) - &exact).norm() / exact.norm()).double_value(&[]);
+        assert!(off < 1e-5, "{shape:?}: in float off by {off}");
         // A slice of the channels, read in place.
         let wide = Tensor::cat(&[&x, &x], 1);
         let slice = channels_last(&wide).narrow(1, shape[1], shape[1]);
@@ -129,8 +133,8 @@ fn weights_are_kept_and_not_too_long() {
         let y = || tch::no_grad(|| conv(&x, &weight, None, &moves, false).unwrap());
         let off = |a: &Tensor, b: &Tensor| (a - b).abs().max().double_value(&[]);
         let first = y();
-        let kept = KeptWeights::new();
-        let nested = KeptWeights::new();
+        let kept = KeptWeights::keep();
+        let nested = KeptWeights::keep();
         assert_eq!(off(&y(), &first), 0.0);
         // Behind libtorch's back nothing is noticed: the layout is a kept one.
         let _ = tch::no_grad(|| weight.data().g_mul_scalar_(2.0));
@@ -141,5 +145,90 @@ fn weights_are_kept_and_not_too_long() {
         let _ = tch::no_grad(|| weight.data().g_mul_scalar_(2.0));
         drop(kept);
         assert!(off(&y(), &(&first * 8.0)) < 1e-9, "nothing is kept behind the guard");
+    }
+}
+
+/// Winograd's layouts are kept too, one for each precision.
+#[test]
+fn transformed_weights_are_kept_for_their_precision() {
+    for [inputs, outputs] in [[16, 16], [20, 24]] {
+        let x = channels_last(&numbers(&[5, inputs, 32, 32], 0.1).to_kind(Kind::Float));
+        let weight = numbers(&[outputs, inputs, 3, 3], 0.2).to_kind(Kind::Float);
+        let weight = channels_last(&weight).set_requires_grad(true);
+        let run = |bf16: bool| {
+            let _no_grad = tch::no_grad_guard();
+            let _autocast = crate::torch::Autocast::bf16_if(bf16, Device::Cpu);
+            evaluated(&x, &weight, None)
+        };
+        let fresh = [run(false), run(true)];
+        let _kept = KeptWeights::keep();
+        for bf16 in [false, true, false, true] {
+            assert_eq!(run(bf16), fresh[usize::from(bf16)]);
+        }
+        let _ = tch::no_grad(|| weight.shallow_clone().g_mul_scalar_(3.0));
+        assert!(run(true) != fresh[1] && run(false) != fresh[0]);
+    }
+}
+
+/// One parameter in windows that need different taps of it.
+#[test]
+fn a_layout_is_kept_for_its_window() {
+    let x = channels_last(&numbers(&[3, 6, 1, 1], 0.1));
+    let weight = channels_last(&numbers(&[4, 6, 3, 3], 0.2)).set_requires_grad(true);
+    let at = |before| {
+        let moves = Moves { stride: [1, 1], before: [before; 2], out: [1, 1] };
+        tch::no_grad(|| conv(&x, &weight, None, &moves, false).unwrap())
+    };
+    let fresh = [0, 1, 2].map(at);
+    let _kept = KeptWeights::keep();
+    for before in [1, 0, 2, 0, 1] {
+        assert_eq!(at(before), fresh[before as usize]);
+    }
+}
+
+/// A step of an optimizer of ours writes raw memory.
+#[test]
+fn a_step_makes_kept_weights_new() {
+    let x = channels_last(&numbers(&[5, 6, 9, 9], 0.1).to_kind(Kind::Float));
+    let weight = channels_last(&numbers(&[4, 6, 3, 3], 0.2).to_kind(Kind::Float)).set_requires_grad(true);
+    let moves = Moves { stride: [1, 1], before: [1, 1], out: [9, 9] };
+    let _kept = KeptWeights::keep();
+    let y = || tch::no_grad(|| conv(&x, &weight, None, &moves, false).unwrap());
+    let before = y();
+    conv(&x, &weight, None, &moves, false).unwrap().sum(Kind::Float).backward();
+    let settings = crate::torch::RmsProp { lr: 0.1, alpha: 0.9, eps: 1e-8, weight_decay: 0.0, momentum: 0.0 };
+    let averages = [weight.zeros_like().detach()];
+    crate::torch::rmsprop(&[weight.shallow_clone()], &[weight.grad()], &averages, &[], &settings).unwrap();
+    assert!(y() != before);
+}
+
+/// Where a task ends, and who does it, must not show in evaluation either.
+#[test]
+fn the_number_of_threads_changes_no_bit_of_evaluation() {
+    // Winograd in registers and by products, rows, columns of one and of several channels, small maps.
+    for (channels, side, kernel, stride) in
+        [(16, 33, 3, 1), (20, 32, 3, 1), (18, 9, 5, 1), (3, 17, 3, 2), (8, 17, 3, 2), (16, 3, 3, 1)]
+    {
+        let x = channels_last(&numbers(&[7, channels, side, side], 0.1).to_kind(Kind::BFloat16));
+        let weight = numbers(&[24, channels, kernel, kernel], 0.2).to_kind(Kind::Float);
+        if !has_products(&x) {
+            return;
+        }
+        let out = (side - 1) / stride + 1;
+        let moves = Moves { stride: [stride; 2], before: [kernel / 2; 2], out: [out, out] };
+        let column = |salt| numbers(&[24], salt).to_kind(Kind::Float);
+        let (mean, var) = (column(0.4), column(0.5) + 2.0);
+        let norm = Norm { gamma: None, beta: None, mean: None, var: None, momentum: 0.1, eps: 1e-5 };
+        let kernel = Kernel { weight: &weight, bias: None, depthwise: None, moves: &moves };
+        let run = |threads| {
+            let former = tch::get_num_threads();
+            tch::set_num_threads(threads);
+            let y = conv_norm(&x, &kernel, &norm, (&mean, &var), None, Activation::Silu).unwrap();
+            let y = gate(&lrn(&y, 5, 1.0, 0.75, 1.0).unwrap(), &squeeze(&y).unwrap().1).unwrap();
+            tch::set_num_threads(former);
+            y
+        };
+        let one = run(1);
+        assert!(run(2) == one && run(3) == one, "{channels} channels of {side}x{side}");
     }
 }

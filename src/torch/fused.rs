@@ -1,6 +1,6 @@
 //! Operations that libtorch has in parts only: a convolution on a small map as matrix products over the batch, batch
-//! normalisation with the sum and the non-linearity behind it, maximum pooling that remembers its taps in bytes. Forward and
-//! backward for bfloat16, float and double on the CPU, channels last; the same numbers whatever the number of threads.
+//! normalisation with the sum and the non-linearity behind it, maximum pooling that remembers its taps in bytes, local response
+//! normalisation in one pass, weights that evaluation lays out once. Forward and backward for bfloat16, float and double on the CPU, channels last; the same numbers whatever the number of threads.
 
 use std::ffi::c_int;
 use std::marker::PhantomData;
@@ -161,14 +161,14 @@ pub fn records() -> bool {
     unsafe { ffi::strata_grad_enabled() != 0 }
 }
 
-/// While it lives, a parameter is laid out for matrix products once, not in every batch. For evaluation on this thread: a
-/// parameter that libtorch's operations change is laid out again, one that an optimizer of ours steps is not.
+/// While it lives, a trainable parameter that lies channels last is laid out for matrix products once, not in every batch.
+/// For evaluation on this thread; a parameter that changes, by libtorch or by an optimizer's step, is laid out again.
 #[derive(Debug)]
 #[must_use = "weights are kept while it lives"]
 pub struct KeptWeights(PhantomData<*const ()>);
 
 impl KeptWeights {
-    pub fn new() -> KeptWeights {
+    pub fn keep() -> KeptWeights {
         // SAFETY: counts up a number of this thread, which the value cannot leave.
         unsafe { ffi::strata_keep_weights() }
         KeptWeights(PhantomData)

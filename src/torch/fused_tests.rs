@@ -240,26 +240,39 @@ fn pooling_finds_the_same_maxima() {
     assert!(max_pool(&holes, [2, 2], &moves).unwrap().isnan().all().int64_value(&[]) == 1);
 }
 
-/// Where a task ends must not show in the sums.
+/// Where a task ends, and who does it, must not show in the sums: the forms for small maps, for rows, for columns.
 #[test]
 fn the_number_of_threads_changes_no_bit() {
-    let x = channels_last(&numbers(&[64, 32, 6, 6], 0.1).to_kind(Kind::Float));
-    let weight = numbers(&[48, 32, 3, 3], 0.2).to_kind(Kind::Float);
-    let moves = Moves { stride: [1, 1], before: [1, 1], out: [6, 6] };
+    for (side, channels, stride) in [(6, 32, 1), (11, 16, 1), (17, 8, 2), (9, 3, 1)] {
+        no_bit_changes(side, channels, stride);
+    }
+}
+
+fn no_bit_changes(side: i64, channels: i64, stride: i64) {
+    let x = channels_last(&numbers(&[64, channels, side, side], 0.1).to_kind(Kind::Float));
+    let weight = numbers(&[48, channels, 3, 3], 0.2).to_kind(Kind::Float);
+    let taps = numbers(&[48, 1, 3, 3], 0.3).to_kind(Kind::Float);
+    let out = (side - 1) / stride + 1;
+    let moves = Moves { stride: [stride; 2], before: [1, 1], out: [out, out] };
+    let same = Moves { stride: [1, 1], before: [1, 1], out: [out, out] };
     let run = |threads| {
         let former = tch::get_num_threads();
         tch::set_num_threads(threads);
-        let leaves = [leaf(&x), leaf(&weight)];
+        let leaves = [leaf(&x), leaf(&weight), leaf(&taps)];
         let _autocast = crate::torch::Autocast::bf16(Device::Cpu);
         let y = conv(&leaves[0], &leaves[1], None, &moves, true).unwrap();
         let norm = Norm { gamma: None, beta: None, mean: None, var: None, momentum: 0.1, eps: 1e-5 };
         let z = norm_act(&y, Some(&y), &norm, Activation::Relu, true).unwrap();
+        let z = depthwise(&lrn(&z, 5, 1.0, 0.75, 1.0).unwrap(), &leaves[2], None, [3, 3], &same).unwrap();
         z.to_kind(Kind::Float).square().sum(Kind::Float).backward();
         tch::set_num_threads(former);
-        [z.to_kind(Kind::Float), leaves[0].grad(), leaves[1].grad()]
+        [z.to_kind(Kind::Float), leaves[0].grad(), leaves[1].grad(), leaves[2].grad()]
     };
-    for (one, two) in run(1).iter().zip(&run(2)) {
-        assert_eq!(one, two);
+    let one = run(1);
+    for threads in [2, 3] {
+        for (index, (one, other)) in one.iter().zip(&run(threads)).enumerate() {
+            assert_eq!(one, other, "tensor {index}, {threads} threads, {channels} channels of {side}x{side}");
+        }
     }
 }
 

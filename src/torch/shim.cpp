@@ -27,7 +27,7 @@
 
 #include "shim.h"
 #include "shim_concat.h"
-#include "shim_conv.h"
+#include "shim_conv_end.h"
 #include "shim_depthwise.h"
 #include "shim_gate.h"
 #include "shim_lrn.h"

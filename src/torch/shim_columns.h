@@ -1,5 +1,5 @@
-// Convolutions that neither of the other forms takes (a stride on a large map, an odd number of channels): image by image, the values
-// under the kernel copied side by side, then one product [pixels, taps · in] · [taps · in, out].
+// Convolutions that neither of the other forms takes (a stride on a large map, an odd number of channels): image by image,
+// the values under the kernel copied side by side, then one product [pixels, taps · in] · [taps · in, out].
 // Included by shim_conv.h alone.
 
 #pragma once
@@ -77,7 +77,7 @@ void columns_forward(const Shape& s, const T* x, int64_t ld_x, const Weight<Acc<
   using A = Acc<T>;
   const auto& k = kernels<T>();
   const int64_t width = s.taps() * s.in, depth = width + width % kPair<T>, pixels = s.window.out_h * s.window.out_w;
-  const auto packed = packed_weight<T>(kColumnwise, 0, 0, w.tensor, depth * s.out, [&](T* to) {
+  const auto packed = packed_weight<T>(kColumnwise, {}, w.tensor, depth * s.out, [&](T* to) {
     k.interleave_transposed(w.data, s.out, width, w.ld, to, s.out);
   });
   tasks(s.images, [&](int64_t n) {

@@ -26,6 +26,11 @@ struct Shape {
   int64_t out_pixels() const { return dense ? 1 : window.out_h * window.out_w; }
   int64_t batch() const { return dense ? images * height * width : images; }
   int64_t taps() const { return kernel_h * kernel_w; }
+  // All that the pairs depend on, beside the kernel.
+  Geometry geometry() const {
+    const Window& w = window;
+    return {height, width, w.stride_h, w.stride_w, w.top, w.left, w.out_h, w.out_w, dense};
+  }
 
   std::vector<Pair> pairs() const {
     std::vector<Pair> list;
@@ -110,9 +115,6 @@ struct End {
   int act;
 };
 
-// What a weight is laid out for: one form of carrying out a convolution.
-enum Form { kBatch, kRowwise, kColumnwise, kWinograd, kWinogradTiles };
-
 // Lays out the matrices of the taps that some pair uses, `size` numbers each, by pack(rows of the tap, first, count, to), a
 // row being an output.
 template <class T, class Pack>
@@ -134,7 +136,7 @@ void batch_forward(const Shape& s, const T* x, int64_t ld_x, const Weight<Acc<T>
   const auto pairs = s.pairs();
   const auto by_out = grouped(pairs, s.out_pixels(), &Pair::out);
   const int64_t depth = s.in + s.in % kPair<T>;
-  const auto packed = packed_weight<T>(kBatch, s.height, s.width, w.tensor, s.taps() * depth * s.out, [&](T* all) {
+  const auto packed = packed_weight<T>(kBatch, s.geometry(), w.tensor, s.taps() * depth * s.out, [&](T* all) {
     pack_taps<T>(s, pairs, w, depth * s.out, all, [&](const A* rows, int64_t first, int64_t count, T* to) {
       k.interleave_transposed(rows, count, s.in, w.ld, to + first * kPair<T>, s.out);
     });
@@ -234,14 +236,14 @@ void conv_weight_gradient(const Shape& s, const Gradient<T>& g, const T* x, int6
   const auto& k = kernels<T>();
   const auto by_tap = grouped(s.pairs(), s.taps(), &Pair::tap);
   const Weight<A> dw = weight_of<A>(gradient, s);
-  const int64_t batch = s.batch(), room = g.batch_room, pixels = s.in_pixels();
+  const int64_t batch = s.batch(), batch_room = g.batch_room, pixels = s.in_pixels();
   // The activations, images interleaved: [pixels, batch / 2, in, 2]. In pieces of rows, all of even length.
-  Buffer<T> right(pixels * room * s.in);
+  Buffer<T> right(pixels * batch_room * s.in);
   const int64_t bands = blocks(batch, kRows);
   tasks(pixels * bands, [&](int64_t task) {
     const int64_t p = task / bands, row = task % bands * kRows;
     k.interleave(x + (row * pixels + p) * ld_x, std::min(kRows, batch - row), s.in, pixels * ld_x,
-                 right.data + (p * room + row) * s.in);
+                 right.data + (p * batch_room + row) * s.in);
   });
   // A small weight gets too few blocks for all threads: its sum over the batch is cut into parts, as the shape says.
   const int64_t strips = blocks(s.out, kCols), spans = blocks(s.in, kCols), chunks = blocks(batch, kDepth);
@@ -259,8 +261,8 @@ void conv_weight_gradient(const Shape& s, const Gradient<T>& g, const T* x, int6
     for (const Pair& pair : by_tap[tap])
       for (int64_t chunk = chunks * part / parts; chunk < chunks * (part + 1) / parts; ++chunk) {
         const int64_t begin = chunk * kDepth, depth = std::min(kDepth, batch - begin);
-        product(m, n, depth, room, s.in, dw.ld, add, g.turned.data + (pair.out * s.out + row) * room + begin,
-                right.data + (pair.in * room + begin) * s.in + col * kPair<T>, to);
+        product(m, n, depth, batch_room, s.in, dw.ld, add, g.turned.data + (pair.out * s.out + row) * batch_room + begin,
+                right.data + (pair.in * batch_room + begin) * s.in + col * kPair<T>, to);
         add = true;
       }
     if (add) return;
@@ -389,62 +391,5 @@ struct ConvFunction : torch::autograd::Function<ConvFunction> {
     return {dx, dw, db, Tensor()};
   }
 };
-
-// What batch normalisation with running statistics does to a channel: x · scale + shift. Rows: scale, shift.
-struct Running {
-  std::optional<Tensor> gamma, beta, mean, var, bias;
-  double eps;
-
-  Tensor affine() const {
-    const int64_t channels = var->numel();
-    const auto kind = var->scalar_type();
-    for (const auto* column : {&gamma, &beta, &mean, &var, &bias})
-      require_column(*column, channels, kind, "a tensor of the normalisation");
-    // By hand: as operations of libtorch it is half a dozen calls, and there is one such in every layer.
-    Tensor columns = at::empty({2, channels}, kind == at::kDouble ? at::kDouble : at::kFloat);
-    const auto fill = [&](auto zero) {
-      using A = decltype(zero);
-      const auto of = [](const std::optional<Tensor>& column) { return column ? data<A>(*column) : nullptr; };
-      const A *g = of(gamma), *b = of(beta), *m = of(mean), *v = of(var), *c = of(bias);
-      A *scale = mutable_data<A>(columns), *shift = scale + channels;
-      for (int64_t i = 0; i < channels; ++i) {
-        scale[i] = (g ? g[i] : A(1)) / std::sqrt(v[i] + static_cast<A>(eps));
-        shift[i] = ((c ? c[i] : A(0)) - m[i]) * scale[i] + (b ? b[i] : A(0));
-      }
-    };
-    kind == at::kDouble ? fill(double{}) : fill(float{});
-    return columns;
-  }
-};
-
-// Evaluation: act(conv(x) · scale + shift + add) in one pass. Records no graph.
-Tensor conv_end(const Tensor& input, const Tensor& weight, const std::optional<Tensor>& scale,
-                const std::optional<Tensor>& shift, const std::optional<Tensor>& add, const std::vector<int64_t>& sides) {
-  at::NoGradGuard no_grad;
-  require_map(input);
-  const auto kind = activation_kind(input);
-  const Pixels x = pixels(input.to(kind));
-  const Tensor w = channels_last_weight(weight);
-  const Shape s = ConvFunction::shape_of(x, w, sides);
-  Tensor y = new_map(s.images, s.out, s.window.out_h, s.window.out_w, kind), other;
-  if (add) {
-    TORCH_CHECK(add->sizes() == y.sizes(), "a shortcut ", add->sizes(), " does not fit ", y.sizes());
-    other = dense_pixels(add->to(kind)).tensor;
-  }
-  require_column(scale, s.out, kind, "the scale");
-  require_column(shift, s.out, kind, "the shift");
-  const auto column = [](const std::optional<Tensor>& values) { return values ? *values : Tensor(); };
-  with_type(kind, [&](auto zero) {
-    using T = decltype(zero);
-    using A = Acc<T>;
-    const End<T> end{data_or_null<A>(column(scale)), data_or_null<A>(column(shift)), data_or_null<T>(other),
-                     static_cast<int>(sides[6])};
-    if (by_winograd(s))
-      winograd_forward(s, data<T>(x.tensor), x.ld, weight_of<A>(w, s), end, mutable_data<T>(y));
-    else
-      convolve<T>(s, x, w, end, mutable_data<T>(y));
-  });
-  return y;
-}
 
 }  // namespace

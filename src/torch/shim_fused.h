@@ -10,6 +10,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <atomic>
+#include <new>
 
 #include "kernels/kernels.h"
 #include "shim.h"
@@ -31,7 +32,7 @@ namespace strata {
   extern const Kernels<T> NAME##_avx512;                                                               \
   template <>                                                                                          \
   const Kernels<T>& kernels<T>() {                                                                     \
-    static const Kernels<T>& best = STRATA_CHOICE(NAME); \
+    static const Kernels<T>& best = STRATA_CHOICE(NAME);                                               \
     return best;                                                                                       \
   }
 STRATA_KERNELS(bf16, bf16)

@@ -9,7 +9,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "shim.h"
+#include "shim_packed.h"
 
 namespace {
 
@@ -34,6 +34,7 @@ struct Step {
 // The fused CPU kernels walk raw memory from the first element and check nothing, so that a gradient in another memory
 // format would silently update the wrong weights. Gradients are copied into the parameter's format, states must be in it.
 Step gather(size_t n, Handles params, Handles grads, std::initializer_list<Handles> states) {
+  kept_weights.forget();  // a step by raw memory tells nobody
   Step step;
   step.params.reserve(n);
   step.grads.reserve(n);

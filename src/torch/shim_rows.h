@@ -4,7 +4,7 @@
 
 #pragma once
 
-#include "shim_fused.h"
+#include "shim_packed.h"
 
 namespace {
 
@@ -106,7 +106,7 @@ void rows_forward(const Shape& s, const T* x, int64_t ld_x, const Weight<Acc<T>>
   const auto& k = kernels<T>();
   const Frame frame = input_frame(s);
   const int64_t depth = s.kernel_w * s.in;
-  const auto packed = packed_weight<T>(kRowwise, 0, 0, w.tensor, s.kernel_h * depth * s.out, [&](T* to) {
+  const auto packed = packed_weight<T>(kRowwise, {}, w.tensor, s.kernel_h * depth * s.out, [&](T* to) {
     tasks(s.kernel_h, [&](int64_t ky) {
       k.interleave_transposed(w.data + ky * depth, s.out, depth, w.ld, to + ky * depth * s.out, s.out);
     });

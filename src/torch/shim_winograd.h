@@ -30,7 +30,7 @@ Buffer<T> winograd_weight(const Shape& s, const Weight<Acc<T>>& w, bool in_regis
   using A = Acc<T>;
   const auto& k = kernels<T>();
   const int64_t size = s.in * s.out;
-  return packed_weight<T>(in_registers ? kWinogradTiles : kWinograd, 0, 0, w.tensor, kPlaces * size, [&](T* packed) {
+  return packed_weight<T>(in_registers ? kWinogradTiles : kWinograd, {}, w.tensor, kPlaces * size, [&](T* packed) {
     Buffer<A> spread(kPlaces * size);
     tasks(s.out, [&](int64_t o) { k.winograd_weight(w.data + o * w.ld, s.in, spread.data + o * s.in, size); });
     if (in_registers)

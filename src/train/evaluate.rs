@@ -38,7 +38,7 @@ pub fn for_each_batch(
     mut f: impl FnMut(&Tensor, &Tensor),
 ) -> Result<(), DataError> {
     let _no_grad = tch::no_grad_guard();
-    let _weights = KeptWeights::new();
+    let _weights = KeptWeights::keep();
     let size = batch_size.max(1);
     let fill = |i, batch: &mut Batch| batch.fill_eval(images, i * size..(i + 1) * size, normalise);
     let forward = |_, batch: &Batch| -> Result<ControlFlow<()>, DataError> {

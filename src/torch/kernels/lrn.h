@@ -70,7 +70,8 @@ void lrn_backward(const T* x, const T* dy, int64_t rows, const Lrn& l, T* dx, Ac
     over(l.cols, [&](int64_t c, auto n) {
       const Vec<A> s = denominator<A>(squares, c, l), p = power<A>(s, static_cast<A>(l.beta));
       storeu(powers + c, p);
-      storeu(pulls + l.after() + c, load(dy + c, n) * load(x + c, n) * p / s);
+      // Behind the last channel zeros stay, whatever the power of no squares is.
+      store(pulls + l.after() + c, load(dy + c, n) * load(x + c, n) * p / s, n);
     });
     over(l.cols, [&](int64_t c, auto n) {
       store(dx + c, load(dy + c, n) * loadu<Vec<A>>(powers + c) - load(x + c, n) * window_sum(pulls + c, l.size) * factor, n);

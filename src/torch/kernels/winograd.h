@@ -76,13 +76,48 @@ inline void gather(const V (&m)[4], V& even, V& odd) {
   even = m[0] + sum, odd = difference - m[3];
 }
 
+// What follows the products of an output.
+template <class T, class N>
+struct End {
+  Vec<Acc<T>> scale, shift;
+  const T* add;
+  T* y;
+  int64_t ld, c;  // the outputs of a pixel, and where these are
+  N n;
+
+  End(const Acc<T>* scale, const Acc<T>* shift, const T* add, T* y, int64_t ld, int64_t c, N n)
+      : scale(scale ? load(scale + c, n) : Vec<Acc<T>>{} + 1),
+        shift(shift ? load(shift + c, n) : Vec<Acc<T>>{}),
+        add(add), y(y), ld(ld), c(c), n(n) {}
+
+  // The four pixels of a tile, of which half(row, column) has gone half of the way back.
+  template <int act, class Half>
+  void finish(const Tiles& t, const Tiles::Place& at, Half&& half) const {
+#pragma GCC unroll 2
+    for (int r = 0; r < 2; ++r) {
+      const Vec<Acc<T>> m[4] = {half(r, 0), half(r, 1), half(r, 2), half(r, 3)};
+      Vec<Acc<T>> v[2];
+      gather(m, v[0], v[1]);
+#pragma GCC unroll 2
+      for (int q = 0; q < 2; ++q) {
+        const int64_t row = 2 * at.y + r, col = 2 * at.x + q;
+        if (row >= t.height || col >= t.width) continue;
+        const int64_t to = ((at.image * t.height + row) * t.width + col) * ld + c;
+        v[q] = v[q] * scale + shift;
+        if (add) v[q] += load(add + to, n);
+        store(y + to, activated<act, T>(v[q]), n);
+      }
+    }
+  }
+};
+
 template <class T>
 void winograd_output(const Acc<T>* products, int64_t step, const Tiles& t, int64_t first, int64_t count, int64_t cols,
                      const Acc<T>* scale, const Acc<T>* shift, const T* add, int act, T* y, int64_t ld) {
   using A = Acc<T>;
   with_act(act, [&](auto constant) {
     over(cols, [&](int64_t c, auto n) {
-      const Vec<A> a = scale ? load(scale + c, n) : Vec<A>{} + 1, b = shift ? load(shift + c, n) : Vec<A>{};
+      const End<T, decltype(n)> end(scale, shift, add, y, ld, c, n);
       Tiles::Place at = t.place(first);
       for (int64_t i = 0; i < count; ++i, t.advance(at)) {
         Vec<A> half[2][4];
@@ -93,20 +128,7 @@ void winograd_output(const Acc<T>* products, int64_t step, const Tiles& t, int64
           for (int r = 0; r < 4; ++r) m[r] = load(products + (r * 4 + q) * step + i * cols + c, n);
           gather(m, half[0][q], half[1][q]);
         }
-#pragma GCC unroll 2
-        for (int r = 0; r < 2; ++r) {
-          Vec<A> v[2];
-          gather(half[r], v[0], v[1]);
-#pragma GCC unroll 2
-          for (int q = 0; q < 2; ++q) {
-            const int64_t row = 2 * at.y + r, col = 2 * at.x + q;
-            if (row >= t.height || col >= t.width) continue;
-            const int64_t to = ((at.image * t.height + row) * t.width + col) * ld + c;
-            v[q] = v[q] * a + b;
-            if (add) v[q] += load(add + to, n);
-            store(y + to, activated<constant.value, T>(v[q]), n);
-          }
-        }
+        end.template finish<constant.value>(t, at, [&](int r, int q) { return half[r][q]; });
       }
     });
   });
@@ -117,6 +139,7 @@ void winograd_output(const Acc<T>* products, int64_t step, const Tiles& t, int64
 // of the way back with them, A^T · m. `spread` is [blocks][4 columns][4][kGroup][K], `weight` [in / 2][4][16][2].
 template <int K>
 inline void winograd_column(const bf16* spread, int64_t blocks, const bf16* weight, __m512 (*half)[kGroup]) {
+  static_assert(kGroup == 6, "the loops below are unrolled by it");
   __m512 sums[4][kGroup];
 #pragma GCC unroll 4
   for (int r = 0; r < 4; ++r)
@@ -152,31 +175,15 @@ void winograd_tiles_of(const bf16* x, const Tiles& t, int64_t first, int64_t cou
   });
   with_act(act, [&](auto constant) {
     for (int64_t c = 0; c < out; c += kLanes, weight += 16 * kLanes * t.cols) {
-      const Vec<float> a = scale ? load(scale + c) : Vec<float>{} + 1, b = shift ? load(shift + c) : Vec<float>{};
+      const End<bf16, Full> end(scale, shift, add, y, out, c, Full());
       Tiles::Place at = t.place(first);
       for (int64_t begin = 0; begin < count; begin += kGroup) {
         __m512 half[4][2][kGroup];
         for (int q = 0; q < 4; ++q)
           winograd_column<K>(room + begin / kGroup * group + q * 4 * kGroup * K, blocks, weight + q * 4 * kLanes * t.cols,
                              half[q]);
-        for (int64_t i = 0; i < kGroup && begin + i < count; ++i, t.advance(at)) {
-#pragma GCC unroll 2
-          for (int r = 0; r < 2; ++r) {
-            const Vec<float> m[4] = {(Vec<float>)half[0][r][i], (Vec<float>)half[1][r][i], (Vec<float>)half[2][r][i],
-                                     (Vec<float>)half[3][r][i]};
-            Vec<float> v[2];
-            gather(m, v[0], v[1]);
-#pragma GCC unroll 2
-            for (int q = 0; q < 2; ++q) {
-              const int64_t row = 2 * at.y + r, col = 2 * at.x + q;
-              if (row >= t.height || col >= t.width) continue;
-              const int64_t to = ((at.image * t.height + row) * t.width + col) * out + c;
-              v[q] = v[q] * a + b;
-              if (add) v[q] += load(add + to);
-              store(y + to, activated<constant.value, bf16>(v[q]));
-            }
-          }
-        }
+        for (int64_t i = 0; i < kGroup && begin + i < count; ++i, t.advance(at))
+          end.finish<constant.value>(t, at, [&](int r, int q) { return (Vec<float>)half[q][r][i]; });
       }
     }
   });
