@@ -1,4 +1,5 @@
-//! Any experiment that validates builds, trains a few steps and is evaluated, and gives finite numbers.
+//! Any experiment that validates is written down as itself, builds, trains a few steps and is evaluated, and gives finite
+//! numbers.
 
 use super::Quiet;
 use super::average::Average;
@@ -209,10 +210,22 @@ fn any_experiment() -> impl Strategy<Value = String> {
     text![data, model(), training()]
 }
 
+/// Written down, as a preset or as rows, and read again it has the same key.
+fn check_written_down(experiment: &Experiment) -> Result<(), TestCaseError> {
+    for written in [experiment.to_toml(), experiment.to_toml_rows()] {
+        let text = written.to_string();
+        let again = Experiment::parse("again.toml", &text, "any", &[], Machine::default());
+        let again = again.map_err(|error| TestCaseError::fail(format!("{error}\n{text}")))?;
+        prop_assert_eq!(again.key(), experiment.key(), "written down:\n{}", text);
+    }
+    Ok(())
+}
+
 /// What is wrong with it; nothing for an experiment that is refused, which `ran` does not count.
 fn check(text: &str, ran: &Cell<u32>) -> Result<(), TestCaseError> {
     let Ok(experiment) = Experiment::parse("any.toml", text, "any", &[], Machine::default()) else { return Ok(()) };
     ran.set(ran.get() + 1);
+    check_written_down(&experiment)?;
     let set = data::load("synthetic", Path::new("")).unwrap();
     let shape = experiment.network.plan.input;
     let (validation, train) = set.split(experiment.data.validation, experiment.data.limit).unwrap();
