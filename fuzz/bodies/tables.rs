@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 use strata::results::collect::{Collection, collect};
 use strata::results::compare::{Request, compare};
-use strata::results::curves::{CurveGroup, chart, cost_picture, parse_epochs, sweep_pictures};
-use strata::results::{EPOCH_COLUMNS, EpochRow, Table, first_epochs, read_summary};
+use strata::results::curves::{CurveGroup, chart, cost_picture, sweep_pictures};
+use strata::results::{EPOCH_COLUMNS, EpochRow, Table, first_epochs, parse_epochs, read_summary};
 use tempfile::TempDir;
 
 pub fn read(data: &[u8]) {
