@@ -20,7 +20,13 @@ cargo +nightly fuzz build || exit 2
 # libtorch keeps what it made until the end.
 export ASAN_OPTIONS="detect_leaks=0${ASAN_OPTIONS:+:$ASAN_OPTIONS}"
 
-table=$(printf '%-12s %12s %9s %8s' target executions seconds crashes)
+# CPU seconds of all that this shell waited for so far: beside other work, or paused, they are fewer than those on the clock.
+cpu() {
+    times >"$work.times" # not in $( ): a subshell counts from 0
+    cpu=$(awk 'NR == 2 { gsub(/[ms]/, " "); print int(60 * $1 + $2 + 60 * $3 + $4) }' "$work.times")
+}
+
+table=$(printf '%-12s %12s %9s %9s %8s' target executions seconds "CPU s" crashes)
 failed=0
 for target; do
     work=fuzz/work/$target artifacts=fuzz/artifacts/$target log=fuzz/work/$target.log
@@ -32,14 +38,16 @@ for target; do
     [ "$target" = experiment ] && seeds="$seeds experiments tests/corpus"
     echo "$target: $seconds seconds, $log"
     before=$(find "$artifacts" -type f | wc -l)
+    cpu && cpu_before=$cpu
     # shellcheck disable=SC2086 # folders without spaces
     cargo +nightly fuzz run "$target" "$work" $seeds -- "$@" >"$log" 2>&1 || failed=1
+    cpu
     crashes=$(($(find "$artifacts" -type f | wc -l) - before))
     executions=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
     ran=$(sed -n 's/^Done [0-9]* runs in \([0-9]*\) second.*/\1/p' "$log")
     [ "$crashes" -gt 0 ] && grep -E "panicked at|^SUMMARY|^ERROR|==ERROR" -A 2 "$log" | head -12
     table="$table
-$(printf '%-12s %12s %9s %8s' "$target" "${executions:--}" "${ran:-stopped}" "$crashes")"
+$(printf '%-12s %12s %9s %9s %8s' "$target" "${executions:--}" "${ran:-stopped}" $((cpu - cpu_before)) "$crashes")"
 done
 printf '\n%s\n' "$table"
 exit $failed

@@ -45,3 +45,29 @@ fn tables_are_read_or_refused() {
 fn checkpoints_are_taken_up_or_refused() {
     all_pass("checkpoint", bodies::checkpoint::read);
 }
+
+/// The seeds were made by a training run of the target's network: what the fuzzer changes lies behind the checks of sums, names
+/// and shapes, not before them.
+#[test]
+fn whole_checkpoints_are_taken_up_and_no_others() {
+    let taken_up = |name: &str| {
+        let data = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/checkpoint").join(name)).unwrap();
+        bodies::checkpoint::taken_up(&data)
+    };
+    for whole in ["whole", "rows-behind", "best-before", "mid-epoch", "no-best", "nan"] {
+        assert!(taken_up(whole), "{whole}");
+    }
+    for broken in [
+        "empty",
+        "empty-side",
+        "epoch-max",
+        "foreign-file",
+        "leads-out",
+        "no-optimizer-sum",
+        "no-sums",
+        "no-tensors",
+        "side-of-2-63",
+    ] {
+        assert!(!taken_up(broken), "{broken}");
+    }
+}

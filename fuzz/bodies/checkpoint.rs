@@ -19,7 +19,7 @@ const BETWEEN: &[u8] = b"\n<-->\n";
 const FILES: [&str; 5] =
     ["position.json", "weights.safetensors", "optimizer.safetensors", "averages.safetensors", "epochs.csv"];
 
-const STEP: &str = "step-000000004-epoch-0001";
+const STEP: &str = "step-000000002-epoch-0001";
 
 /// Small enough that its whole checkpoint is a few kilobytes.
 const NETWORK: &str = r#"

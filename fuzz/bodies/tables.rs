@@ -1,12 +1,13 @@
 //! CSV: a run's `epochs.csv` and `summary.csv`, a sweep's `table.csv`, tables from elsewhere for `strata compare`.
 
 use std::cell::OnceCell;
+use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 use strata::results::collect::{Collection, collect};
 use strata::results::compare::{Request, compare};
-use strata::results::curves::{CurveGroup, chart, cost_picture, parse_epochs, sweep_pictures};
-use strata::results::{EPOCH_COLUMNS, EpochRow, Table, first_epochs, read_summary};
+use strata::results::curves::{CurveGroup, chart, cost_picture, sweep_pictures};
+use strata::results::{EPOCH_COLUMNS, EpochRow, Table, first_epochs, parse_epochs, read_summary};
 use tempfile::TempDir;
 
 pub fn read(data: &[u8]) {
@@ -55,7 +56,9 @@ fn compared(data: &[u8], table: &Table) {
     let path = place.path().join("x.csv");
     fs::write(&path, data).unwrap();
     let one = collect(&[path.display().to_string()], place.path()).unwrap();
-    assert_eq!(&one.table, table);
+    if no_run_stands_twice(table) {
+        assert_eq!(&one.table, table);
+    }
     // Twice the same table: rows say where they are from.
     fs::write(place.path().join("y.csv"), data).unwrap();
     let both = collect(&["x.csv", "y.csv"].map(|file| place.path().join(file).display().to_string()), place.path());
@@ -66,6 +69,16 @@ fn compared(data: &[u8], table: &Table) {
     }
     comparison(&both, &Request::default());
     comparison(&both, &Request { plain: true, all: true, ..Request::default() });
+}
+
+/// Rows of one run, which is a name, a key and a seed, become one.
+fn no_run_stands_twice(table: &Table) -> bool {
+    let columns = ["name", "key", "seed"].map(|column| table.column(column));
+    let mut seen = HashSet::new();
+    table.rows.iter().all(|row| {
+        let run = columns.map(|column| column.map_or("", |column| row[column].as_str()));
+        run[1].is_empty() || seen.insert(run)
+    })
 }
 
 fn requests(table: &Table) -> Vec<Request> {

@@ -11,7 +11,8 @@ use strata::files::write_whole;
 use strata::results::Table;
 use strata::results::collect::{Collection, collect};
 use strata::results::compare::{Comparison, Request, Where, compare};
-use strata::results::curves::{self, CurveGroup, read_epochs};
+use strata::results::curves::{self, CurveGroup};
+use strata::results::read_epochs;
 
 /// One table from runs, sweeps and CSV files: what differs, seeds as mean ± standard deviation, differences and noise
 ///

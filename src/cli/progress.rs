@@ -8,7 +8,7 @@ use std::io::{IsTerminal, Write as _};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use strata::results::{EpochRow, curves};
+use strata::results::{EpochRow, curves, read_epochs};
 use strata::train::{Observer, Started, StepReport};
 
 /// The curves of a run that goes on are drawn at most so often: a picture costs more than a short epoch.
@@ -133,8 +133,7 @@ impl Observer for Progress {
             if let Ok(style) = ProgressStyle::with_template(BAR) {
                 bar.set_style(style);
             }
-            let earlier =
-                if run.done_epochs > 0 { curves::read_epochs(&run.folder).unwrap_or_default() } else { Vec::new() };
+            let earlier = if run.done_epochs > 0 { read_epochs(&run.folder).unwrap_or_default() } else { Vec::new() };
             self.plot = LivePlot::new(run.epochs, &earlier);
             bar.reset_eta();
             bar.enable_steady_tick(Duration::from_millis(250));

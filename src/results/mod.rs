@@ -5,6 +5,7 @@ pub mod collect;
 pub mod compare;
 pub mod curves;
 pub mod diff;
+mod epochs;
 mod format;
 mod kinds;
 pub mod plot;
@@ -17,8 +18,9 @@ mod sweep_table;
 mod table;
 pub mod tables;
 
+pub use epochs::{EPOCH_COLUMNS, EpochRow, first_epochs, parse_epochs, read_epochs};
 pub use format::{accuracy, counted, grouped, significant};
-pub use run_folder::{EPOCH_COLUMNS, EpochRow, RunError, RunFolder, first_epochs};
+pub use run_folder::{RunError, RunFolder};
 pub use run_info::{RunInfo, utc_now};
 pub use stats::Spread;
 pub use summary::{Status, Summary, read_summary};

@@ -1,6 +1,6 @@
 //! The folder of one run: `runs/<name>/<key>`, held by one process at a time.
 
-use super::format::{accuracy, significant};
+use super::epochs::{EPOCH_COLUMNS, EpochRow, first_epochs};
 use super::table::TableError;
 use crate::config::Experiment;
 use crate::fault;
@@ -29,75 +29,6 @@ impl RunError {
     pub fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> RunError {
         let path = path.to_owned();
         move |reason| RunError::Io { action, path, reason }
-    }
-}
-
-/// One epoch's row.
-#[derive(Clone, Debug, PartialEq)]
-pub struct EpochRow {
-    /// Counted from 1.
-    pub epoch: usize,
-    pub step: u64,
-    pub lr: f64,
-    pub train_loss: f64,
-    pub train_top1: f64,
-    pub train_top5: f64,
-    pub val_loss: f64,
-    pub val_top1: f64,
-    pub val_top5: f64,
-    pub epoch_seconds: f64,
-    pub images_per_second: f64,
-    pub peak_memory_mib: f64,
-}
-
-/// The header of `epochs.csv`.
-pub const EPOCH_COLUMNS: &str = "epoch,step,lr,train_loss,train_top1,train_top5,val_loss,val_top1,val_top5,\
-                                 epoch_seconds,images_per_second,peak_memory_mib";
-
-impl EpochRow {
-    /// A row of `epochs.csv`; `None` for anything else.
-    pub fn parse(line: &str) -> Option<EpochRow> {
-        let cells: Vec<&str> = line.trim_end().split(',').collect();
-        let &[epoch, step, ref values @ ..] = cells.as_slice() else { return None };
-        let values = values.iter().map(|cell| cell.parse().ok()).collect::<Option<Vec<f64>>>()?;
-        let &[lr, train_loss, train_top1, train_top5, val_loss, val_top1, val_top5, seconds, rate, memory] =
-            values.as_slice()
-        else {
-            return None;
-        };
-        Some(EpochRow {
-            epoch: epoch.parse().ok()?,
-            step: step.parse().ok()?,
-            lr,
-            train_loss,
-            train_top1,
-            train_top5,
-            val_loss,
-            val_top1,
-            val_top5,
-            epoch_seconds: seconds,
-            images_per_second: rate,
-            peak_memory_mib: memory,
-        })
-    }
-
-    /// The row as it stands in `epochs.csv`, with its line break.
-    pub fn line(&self) -> String {
-        format!(
-            "{},{},{},{},{},{},{},{},{},{:.3},{:.1},{:.0}\n",
-            self.epoch,
-            self.step,
-            significant(self.lr),
-            significant(self.train_loss),
-            accuracy(self.train_top1),
-            accuracy(self.train_top5),
-            significant(self.val_loss),
-            accuracy(self.val_top1),
-            accuracy(self.val_top5),
-            self.epoch_seconds,
-            self.images_per_second,
-            self.peak_memory_mib,
-        )
     }
 }
 
@@ -242,34 +173,4 @@ impl RunFolder {
         let kept = first_epochs(&text, epochs, &path)?;
         if kept == text { Ok(()) } else { self.write("epochs.csv", &kept) }
     }
-}
-
-/// The header and the rows of the first `epochs` epochs of an `epochs.csv`; `path` is what errors call it.
-///
-/// # Errors
-/// For a text that lacks one of those rows.
-pub fn first_epochs(text: &str, epochs: usize, path: &Path) -> Result<String, RunError> {
-    let corrupt = |line: usize, problem: &str| RunError::Corrupt {
-        path: path.to_owned(),
-        line: line + 1,
-        problem: problem.to_owned(),
-    };
-    let mut kept = String::with_capacity(text.len());
-    let mut lines = text.split_inclusive('\n');
-    if lines.next().is_none_or(|header| header.trim_end() != EPOCH_COLUMNS) {
-        return Err(corrupt(0, "the header is not that of this version"));
-    }
-    kept.push_str(EPOCH_COLUMNS);
-    kept.push('\n');
-    for epoch in 1..=epochs {
-        let line = lines.next().ok_or_else(|| corrupt(epoch, "a row is missing"))?;
-        let values: Vec<&str> = line.trim_end_matches('\n').split(',').collect();
-        let numbers = values.iter().all(|value| value.parse::<f64>().is_ok());
-        let whole = line.ends_with('\n') && values.len() == EPOCH_COLUMNS.split(',').count() && numbers;
-        if !whole || values[0] != epoch.to_string() {
-            return Err(corrupt(epoch, &format!("this is not the whole row of epoch {epoch}")));
-        }
-        kept.push_str(line);
-    }
-    Ok(kept)
 }

@@ -1,4 +1,5 @@
-//! Any experiment that validates builds, trains a few steps and is evaluated, and gives finite numbers.
+//! Any experiment that validates is written down as itself, builds, trains a few steps and is evaluated, and gives finite
+//! numbers.
 
 use super::Quiet;
 use super::average::Average;
@@ -209,10 +210,22 @@ fn any_experiment() -> impl Strategy<Value = String> {
     text![data, model(), training()]
 }
 
+/// Written down, as a preset or as rows, and read again it has the same key.
+fn check_written_down(experiment: &Experiment) -> Result<(), TestCaseError> {
+    for written in [experiment.to_toml(), experiment.to_toml_rows()] {
+        let text = written.to_string();
+        let again = Experiment::parse("again.toml", &text, "any", &[], Machine::default());
+        let again = again.map_err(|error| TestCaseError::fail(format!("{error}\n{text}")))?;
+        prop_assert_eq!(again.key(), experiment.key(), "written down:\n{}", text);
+    }
+    Ok(())
+}
+
 /// What is wrong with it; nothing for an experiment that is refused, which `ran` does not count.
 fn check(text: &str, ran: &Cell<u32>) -> Result<(), TestCaseError> {
     let Ok(experiment) = Experiment::parse("any.toml", text, "any", &[], Machine::default()) else { return Ok(()) };
     ran.set(ran.get() + 1);
+    check_written_down(&experiment)?;
     let set = data::load("synthetic", Path::new("")).unwrap();
     let shape = experiment.network.plan.input;
     let (validation, train) = set.split(experiment.data.validation, experiment.data.limit).unwrap();
@@ -241,8 +254,8 @@ fn check(text: &str, ran: &Cell<u32>) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// Tries `cases` experiments, the same ones for the same `seed`.
-fn any_experiment_steps(cases: u32, seed: u64) {
+/// Tries `cases` experiments, the same ones for the same `seed`; gives how many of them were valid.
+fn any_experiment_steps(cases: u32, seed: u64) -> u32 {
     let config = Config {
         cases,
         failure_persistence: None,
@@ -254,8 +267,8 @@ fn any_experiment_steps(cases: u32, seed: u64) {
     if let Err(error) = TestRunner::new(config).run(&any_experiment(), |text| check(&text, &ran)) {
         panic!("{error}");
     }
-    println!("{} of {cases} experiments were valid: each built, stepped and gave finite numbers", ran.get());
     assert!(ran.get() > cases / 2, "only {} of {cases} were valid: the rest tests nothing", ran.get());
+    ran.get()
 }
 
 #[test]
@@ -263,9 +276,20 @@ fn any_valid_experiment_steps_and_gives_finite_numbers() {
     any_experiment_steps(150, 1);
 }
 
+/// Experiments of the long test that share a seed.
+const BATCH: u32 = 100;
+
 #[test]
 #[ignore = "long: make torture"]
 fn long_any_valid_experiment_steps_and_gives_finite_numbers() {
-    let cases = std::env::var("STRATA_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(3000);
-    any_experiment_steps(cases, 2);
+    let cases: u32 = std::env::var("STRATA_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(3000);
+    let mut valid = 0;
+    // A batch takes a minute or two: a run that is stopped has counted something.
+    for batch in 0..cases.div_ceil(BATCH) {
+        valid += any_experiment_steps(BATCH, 2 + u64::from(batch));
+        println!(
+            "{valid} of {} experiments were valid: each built, stepped and gave finite numbers",
+            BATCH * (batch + 1)
+        );
+    }
 }

@@ -275,7 +275,7 @@ impl Session<'_> {
             let (seconds, count) = match end {
                 EpochEnd::Whole { seconds, images } => (seconds, images),
                 EpochEnd::Interrupted => {
-                    checkpoints.save(position, &model, &trainer.stepper, trainer.average.as_ref(), false)?;
+                    checkpoints.save(position, &model, &trainer.stepper, trainer.average.as_ref())?;
                     return self.end(info, Status::Interrupted, position, None);
                 }
                 EpochEnd::Diverged(divergence) => {
@@ -293,7 +293,7 @@ impl Session<'_> {
             position.batch = 0;
             if is_best {
                 let (loss, top1, top5) = (validation.mean_loss(), validation.top1(), validation.top5());
-                let folder = String::new();
+                let folder = position.folder();
                 position.best = Some(Best { folder, epoch: position.epoch, loss, top1, top5 });
             }
             let row = EpochRow {
@@ -312,7 +312,7 @@ impl Session<'_> {
             };
             folder.append_epoch(&row)?;
             position.seconds = seconds_before + self.start.elapsed().as_secs_f64();
-            checkpoints.save(position, &model, &trainer.stepper, trainer.average.as_ref(), is_best)?;
+            checkpoints.save(position, &model, &trainer.stepper, trainer.average.as_ref())?;
             observer.epoch(&row, is_best);
         }
         // The test images are read once, with the weights of the best epoch on the validation images.

@@ -182,6 +182,73 @@ fn a_damaged_checkpoint_is_passed_over_and_said() {
     }
 }
 
+/// Changes the `position.json` of the checkpoint that a link leads to.
+fn edit_manifest(run: &Run, link: &str, edit: impl FnOnce(&mut serde_json::Value)) {
+    let path = run.path("checkpoint").join(link).join("position.json");
+    let mut manifest = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    edit(&mut manifest);
+    fs::write(path, serde_json::to_vec(&manifest).unwrap()).unwrap();
+}
+
+/// Files without a sum used to be taken as they were.
+#[test]
+fn a_checkpoint_without_the_sum_of_a_file_is_damaged() {
+    for missing in ["weights.safetensors", "optimizer.safetensors", "position.json", "epochs.csv", ""] {
+        let place = Place::new();
+        let run = stopped(&place);
+        let result_before = (run.epochs(), run.weights("last"));
+        edit_manifest(&run, "last", |manifest| match missing {
+            "" => manifest["sha256"] = serde_json::json!({}),
+            file => drop(manifest["sha256"].as_object_mut().unwrap().remove(file).unwrap()),
+        });
+        let ran = place.strata(&["train", "tiny.toml"]);
+        assert!(ran.err.contains("position.json is damaged: it has no SHA-256 of"), "{missing}: {}", ran.err);
+        assert!(ran.err.contains(missing) && ran.err.contains("the checkpoint before it is used"), "{}", ran.err);
+        ran.good();
+        assert!((run.epochs(), run.weights("last")) == result_before, "{missing}");
+    }
+}
+
+/// Where the weights are averaged, evaluation reads the averages.
+#[test]
+fn averages_without_a_sum_are_not_evaluated() {
+    let place = Place::trained("averaged", &TINY.replace("[train]", "[train]\nema = 0.5"));
+    let run = place.run("averaged");
+    edit_manifest(&run, "best", |manifest| {
+        manifest["sha256"].as_object_mut().unwrap().remove("averages.safetensors").unwrap();
+    });
+    place.strata(&["eval", "averaged"]).refused(&["it has no SHA-256 of averages.safetensors"]);
+}
+
+/// The link `best` used to be pointed wherever the file said.
+#[test]
+fn a_best_checkpoint_elsewhere_is_damage() {
+    let place = Place::new();
+    let run = stopped(&place);
+    edit_manifest(&run, "last", |manifest| manifest["position"]["best"]["folder"] = "../../elsewhere".into());
+    place.strata(&["eval", "tiny"]).refused(&["position.json is damaged", "the folder of a checkpoint is called like"]);
+    let ran = place.strata(&["train", "tiny.toml"]);
+    assert!(ran.err.contains("the checkpoint before it is used"), "{}", ran.err);
+    ran.good();
+    let best = fs::read_link(run.path("checkpoint/best")).unwrap();
+    assert!(best.to_str().unwrap().starts_with("step-") && best.components().count() == 1, "{}", best.display());
+}
+
+/// It used to count as a run without a checkpoint, which begins from the start in silence.
+#[test]
+fn a_link_that_leads_nowhere_does_not_throw_the_run_away() {
+    let place = Place::new();
+    let run = stopped(&place);
+    let result_before = (run.epochs(), run.weights("last"));
+    let last = run.path("checkpoint/last");
+    fs::remove_file(&last).unwrap();
+    std::os::unix::fs::symlink("../../elsewhere", &last).unwrap();
+    let ran = place.strata(&["train", "tiny.toml"]);
+    assert!(ran.err.contains("checkpoint/last is damaged"), "{}", ran.err);
+    ran.good();
+    assert!((run.epochs(), run.weights("last")) == result_before);
+}
+
 #[test]
 fn damage_that_leaves_no_checkpoint_is_an_error() {
     let place = Place::new();

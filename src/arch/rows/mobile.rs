@@ -1,6 +1,6 @@
 //! Depthwise separable convolutions and inverted residuals (MobileNets, EfficientNet).
 
-use super::columns::{Se, is_one, is_zero, one};
+use super::columns::{Se, is_one, one};
 use super::{Context, Expand};
 use crate::arch::layer::{Act, Conv};
 use crate::arch::name::Name;
@@ -94,8 +94,9 @@ pub struct MbconvRow {
     pub repeat: usize,
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub stride: usize,
-    /// Hidden channels of squeeze-and-excitation, as a part of the block's input channels (not of the expanded ones).
-    #[serde(default = "MbconvRow::default_se", skip_serializing_if = "is_zero")]
+    /// Hidden channels of squeeze-and-excitation, as a part of the block's input channels (not of the expanded ones); 0 leaves
+    /// it out. Always written down: a row without it has the default, which is not 0.
+    #[serde(default = "MbconvRow::default_se")]
     pub se: f64,
     #[serde(default, skip_serializing_if = "Name::is_empty")]
     pub name: Name,

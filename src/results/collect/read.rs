@@ -2,8 +2,8 @@
 
 use super::{CollectError, Collection, RowOrigin};
 use crate::config::{Experiment, Machine};
-use crate::results::curves::read_epochs;
 use crate::results::format::{accuracy, significant};
+use crate::results::read_epochs;
 use crate::results::run_folder::RunFolder;
 use crate::results::summary::flatten;
 use crate::results::table::{Table, TableError};

@@ -1,7 +1,7 @@
 //! What paths stand for.
 
 use super::*;
-use crate::results::run_folder::EPOCH_COLUMNS;
+use crate::results::EPOCH_COLUMNS;
 use std::fs;
 
 struct Results(tempfile::TempDir);

@@ -3,10 +3,8 @@
 use super::{CompareError, unknown_column};
 use crate::config::nearest;
 use crate::results::collect::Collection;
-use crate::results::curves::read_epochs;
 use crate::results::kinds::{FUNCTIONS, is_accuracy};
-use crate::results::run_folder::{EPOCH_COLUMNS, EpochRow};
-use crate::results::{accuracy, significant};
+use crate::results::{EPOCH_COLUMNS, EpochRow, accuracy, read_epochs, significant};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fold {

@@ -55,6 +55,20 @@ fn programs_get_numbers_in_columns() {
     );
 }
 
+/// A table of means that is compared again used to become one with two columns of a name, which nothing can read.
+#[test]
+fn a_mean_does_not_take_the_name_of_a_column_that_is_there() {
+    let table = "
+        name,seed,val_top1_mean,val_top1
+        plain,0,unknown,0.5
+        plain,1,unknown,0.6";
+    let columns = ["val_top1_mean", "val_top1"].map(str::to_owned).to_vec();
+    let by = Some(vec!["name".to_owned()]);
+    let lines = lines(table, Request { plain: true, by, columns: Some(columns), ..Request::default() });
+    let columns: Vec<&str> = lines[0].split('|').filter(|column| column.starts_with("val_top1_mean")).collect();
+    assert_eq!(columns, ["val_top1_mean", "val_top1_mean_2"], "{lines:?}");
+}
+
 #[test]
 fn every_run_can_have_its_line() {
     let request = Request { runs: true, sort: Some(("seed".to_owned(), true)), top: Some(2), ..Request::default() };

@@ -78,8 +78,15 @@ impl View<'_> {
         &self.collection.table
     }
 
+    /// A column under this name, or `name_2` and so on: a table from elsewhere may have `val_top1_mean` beside `val_top1`.
     fn push(&mut self, header: String, cells: Vec<String>) {
-        self.out.columns.push(header);
+        let mut free = header.clone();
+        let mut number = 2;
+        while self.out.column(&free).is_some() {
+            free = format!("{header}_{number}");
+            number += 1;
+        }
+        self.out.columns.push(free);
         for (row, cell) in self.out.rows.iter_mut().zip(cells) {
             row.push(cell);
         }

@@ -1,19 +1,18 @@
 //! Pictures of training: loss and accuracy by epoch for runs and groups of runs, and the pictures of a sweep.
 
 mod accuracy;
-mod read;
 mod setting;
 mod sweep;
 
 #[cfg(test)]
 mod tests;
 
-pub use read::{parse_epochs, read_epochs};
 pub use setting::{Setting, Settings};
 pub use sweep::{SweepPictures, cost_picture, sweep_pictures, write_sweep_pictures};
 
+use super::epochs::{EpochRow, read_epochs};
 use super::plot::{Axis, COLOURS, Chart, Figure, Marks, Series, Stroke};
-use super::run_folder::{EpochRow, RunError};
+use super::run_folder::RunError;
 use crate::files::write_whole;
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -2,8 +2,9 @@
 
 use super::accuracy::{by_cost, by_name, by_number};
 use super::setting::{Setting, Settings};
-use super::{CurveGroup, MOST, Range, figure, read_epochs, write};
+use super::{CurveGroup, MOST, Range, figure, write};
 use crate::results::plot::Figure;
+use crate::results::read_epochs;
 use crate::results::run_folder::RunError;
 use crate::results::table::Table;
 use std::fs::remove_file;

@@ -2,7 +2,8 @@
 
 use super::gather::Run;
 use super::view::{Cell, Column, FigureView, TableView, grouped, percent};
-use crate::results::curves::{self, CurveGroup, read_epochs};
+use crate::results::curves::{self, CurveGroup};
+use crate::results::read_epochs;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 

@@ -1,0 +1,250 @@
+//! Checkpoints: a folder per saved step, and two links, `last` and `best`, that are moved in one step once it is complete.
+//!
+//! A kill at any moment leaves either link on a complete folder. The SHA-256 of every file, of the position and of the rows
+//! that `epochs.csv` had stands in `position.json`, so that damage is noticed before anything is taken from it; the
+//! checkpoint before it is then used.
+
+mod manifest;
+mod position;
+mod step;
+
+pub use position::{Best, Position};
+pub use step::StepFolder;
+
+use super::average::Average;
+use super::optimizer::Stepper;
+use crate::files::{make_folder, point_link, remove_folder};
+use crate::model::{Model, WeightsError, read_tensors, write_tensors};
+use manifest::Whole;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+const WEIGHTS: &str = "weights.safetensors";
+const AVERAGES: &str = "averages.safetensors";
+const OPTIMIZER: &str = "optimizer.safetensors";
+const POSITION: &str = "position.json";
+/// The run's table; its rows up to a checkpoint are checked with it.
+const EPOCHS: &str = "epochs.csv";
+
+/// Why a checkpoint cannot be written or taken up.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckpointError {
+    #[error("cannot {action} {path}: {reason}")]
+    Io { action: &'static str, path: PathBuf, reason: io::Error },
+    #[error("{path} is damaged: {problem}")]
+    Damaged { path: PathBuf, problem: String },
+    #[error("{0}; no earlier checkpoint is left, so the run has to start over: `strata train --force`")]
+    NoneLeft(Box<CheckpointError>),
+    #[error("{run} has no trained weights yet: `strata train` has not come through an epoch of it")]
+    Untrained { run: PathBuf },
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+}
+
+impl CheckpointError {
+    fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> CheckpointError {
+        let path = path.to_owned();
+        move |reason| CheckpointError::Io { action, path, reason }
+    }
+}
+
+/// The `checkpoint` folder of a run.
+pub struct Checkpoints {
+    run: PathBuf,
+    folder: PathBuf,
+}
+
+impl Checkpoints {
+    pub fn new(run: &Path) -> Checkpoints {
+        Checkpoints { run: run.to_owned(), folder: run.join("checkpoint") }
+    }
+
+    /// Saves everything that a run needs to go on; where it is that of the best epoch, `best` leads to it too.
+    ///
+    /// # Errors
+    /// When something cannot be written; `last` and `best` then stay what they were.
+    pub fn save(
+        &self,
+        position: &Position,
+        model: &Model,
+        stepper: &Stepper,
+        average: Option<&Average>,
+    ) -> Result<(), CheckpointError> {
+        let name = position.folder();
+        let folder = name.within(&self.folder);
+        let previous = self.target("last").ok().flatten();
+        // A folder of that name that no link points to is what a kill left of an attempt.
+        if folder.exists() && previous != Some(name) {
+            remove_folder(&folder).map_err(CheckpointError::io("remove", &folder))?;
+        }
+        make_folder(&folder).map_err(CheckpointError::io("make", &folder))?;
+        write_tensors(&folder.join(WEIGHTS), &model.named_tensors())?;
+        write_tensors(&folder.join(OPTIMIZER), &stepper.state())?;
+        let mut files = vec![WEIGHTS, OPTIMIZER];
+        if let Some(average) = average {
+            write_tensors(&folder.join(AVERAGES), &average.tensors())?;
+            files.push(AVERAGES);
+        }
+        manifest::write(&folder, position, &files, self.rows(position.epoch))?;
+        self.link("last", name)?;
+        if position.best.as_ref().is_some_and(|best| best.folder == name) {
+            self.link("best", name)?;
+        }
+        // Where a damaged checkpoint was made anew, the one before it is still the only other.
+        if previous != Some(name) {
+            self.prune(previous, position);
+        }
+        Ok(())
+    }
+
+    fn link(&self, link: &str, target: StepFolder) -> Result<(), CheckpointError> {
+        let path = self.folder.join(link);
+        point_link(&path, &target.to_string()).map_err(CheckpointError::io("link", &path))
+    }
+
+    /// The SHA-256 of the header and the first `epochs` rows of the run's table; `None` where it has not so many.
+    fn rows(&self, epochs: usize) -> Option<String> {
+        let wanted = epochs.checked_add(1)?;
+        let table = fs::read(self.run.join(EPOCHS)).ok()?;
+        let lines: Vec<&[u8]> = table.split_inclusive(|&byte| byte == b'\n').take(wanted).collect();
+        let whole = lines.len() == wanted && lines.iter().all(|line| line.ends_with(b"\n"));
+        whole.then(|| manifest::of_bytes(&lines.concat()))
+    }
+
+    /// Where a link leads; `None` where there is no such link.
+    fn target(&self, link: &str) -> Result<Option<StepFolder>, CheckpointError> {
+        let path = self.folder.join(link);
+        let target = match fs::read_link(&path) {
+            Ok(target) => target,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(CheckpointError::io("read", &path)(error)),
+        };
+        let folder = target.to_str().unwrap_or_default().parse();
+        folder.map(Some).map_err(|error| CheckpointError::Damaged { path, problem: format!("{error}") })
+    }
+
+    /// The folders of steps, whole or not, from the first to the last.
+    fn folders(&self) -> Vec<StepFolder> {
+        let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        let mut folders: Vec<StepFolder> =
+            entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+        folders.sort();
+        folders
+    }
+
+    /// Removes folders that nothing needs any more; the checkpoint before the last stays for the case that the last is damaged.
+    fn prune(&self, previous: Option<StepFolder>, position: &Position) {
+        let before = previous.and_then(|folder| Whole::read(&folder.within(&self.folder)).ok());
+        let best = [Some(position), before.as_ref().map(|whole| &whole.position)];
+        let best = best.map(|position| position?.best.as_ref().map(|best| best.folder));
+        let needed = [best[0], best[1], Some(position.folder()), previous];
+        for folder in self.folders().into_iter().filter(|&folder| !needed.contains(&Some(folder))) {
+            // A leftover costs room and nothing else.
+            let _ = remove_folder(&folder.within(&self.folder));
+        }
+    }
+
+    /// Takes the run up where its last whole checkpoint left it. `None` where there is none yet. The second value tells
+    /// what was wrong with newer checkpoints that had to be passed over.
+    pub fn resume(
+        &self,
+        model: &mut Model,
+        stepper: &mut Stepper,
+        average: Option<&Average>,
+    ) -> Result<(Option<Position>, Vec<CheckpointError>), CheckpointError> {
+        let mut folders = self.folders();
+        let mut passed_over = Vec::new();
+        let last = self.target("last");
+        let lost = last.is_err();
+        match last {
+            // Folders newer than the link are unfinished, for the link moves last; without it, all are.
+            Ok(last) => folders.retain(|&folder| last.is_some_and(|last| folder <= last)),
+            // Nobody knows where it led: the sums tell which folders are whole.
+            Err(error) => passed_over.push(error),
+        }
+        for folder in folders.into_iter().rev() {
+            match self.take_up(&folder.within(&self.folder), model, stepper, average) {
+                Ok(position) => {
+                    if lost {
+                        self.link("last", folder)?;
+                    }
+                    // A kill between the two links of a save leaves `best` behind `last`.
+                    if let Some(best) = &position.best
+                        && self.target("best").ok().flatten() != Some(best.folder)
+                    {
+                        self.link("best", best.folder)?;
+                    }
+                    return Ok((Some(position), passed_over));
+                }
+                Err(error) => passed_over.push(error),
+            }
+        }
+        match passed_over.pop() {
+            // Starting over in silence would throw the run away.
+            Some(error) => Err(CheckpointError::NoneLeft(Box::new(error))),
+            None => Ok((None, passed_over)),
+        }
+    }
+
+    fn take_up(
+        &self,
+        folder: &Path,
+        model: &mut Model,
+        stepper: &mut Stepper,
+        average: Option<&Average>,
+    ) -> Result<Position, CheckpointError> {
+        let whole = Whole::read(folder)?;
+        self.check_rows(&whole)?;
+        model.load_weights(&whole.file(WEIGHTS)?)?;
+        let path = whole.file(OPTIMIZER)?;
+        let state = read_tensors(&path)?;
+        let missing = |path: &Path| {
+            let path = path.to_owned();
+            move |name| CheckpointError::Damaged { path, problem: format!("`{name}` is missing") }
+        };
+        stepper
+            .restore(whole.position.step, |name| state.get(name).map(tch::Tensor::shallow_clone))
+            .map_err(missing(&path))?;
+        if let Some(average) = average {
+            let path = whole.file(AVERAGES)?;
+            let averages = read_tensors(&path)?;
+            average.restore(|name| averages.get(name).map(tch::Tensor::shallow_clone)).map_err(missing(&path))?;
+        }
+        Ok(whole.position)
+    }
+
+    /// The rows of the epochs that the checkpoint answers for are those that were written.
+    fn check_rows(&self, whole: &Whole) -> Result<(), CheckpointError> {
+        let epochs = whole.position.epoch;
+        let wanted = match whole.sum(EPOCHS) {
+            Ok(wanted) => wanted,
+            // Before the first row there may be no table.
+            Err(_) if epochs == 0 => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        if self.rows(epochs).as_deref() == Some(wanted) {
+            return Ok(());
+        }
+        let problem = format!("its rows up to epoch {epochs} are not those that were written (SHA-256 differs)");
+        Err(CheckpointError::Damaged { path: self.run.join(EPOCHS), problem })
+    }
+}
+
+/// The file of a run's best weights, as they were evaluated: the averages where the run kept some.
+///
+/// # Errors
+/// When the run has no finished epoch, or its checkpoint is damaged.
+pub fn best_weights(run: &Path) -> Result<PathBuf, CheckpointError> {
+    let checkpoints = run.join("checkpoint");
+    let path = checkpoints.join("last");
+    if !path.exists() {
+        return Err(CheckpointError::Untrained { run: run.to_owned() });
+    }
+    let Some(best) = Whole::read(&path)?.position.best else {
+        return Err(CheckpointError::Untrained { run: run.to_owned() });
+    };
+    let folder = best.folder.within(&checkpoints);
+    let averaged = folder.join(AVERAGES).exists();
+    Whole::read(&folder)?.file(if averaged { AVERAGES } else { WEIGHTS })
+}
