@@ -17,6 +17,9 @@ use std::cell::Cell;
 use std::path::Path;
 use tch::{Device, Kind};
 
+#[path = "../../tests/cli/torture/tally.rs"]
+mod tally;
+
 /// One of the lines.
 fn one(lines: &'static [&'static str]) -> impl Strategy<Value = String> {
     select(lines).prop_map(str::to_owned)
@@ -241,8 +244,8 @@ fn check(text: &str, ran: &Cell<u32>) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// Tries `cases` experiments, the same ones for the same `seed`.
-fn any_experiment_steps(cases: u32, seed: u64) {
+/// Tries `cases` experiments, the same ones for the same `seed`; gives how many were valid.
+fn any_experiment_steps(cases: u32, seed: u64) -> u32 {
     let config = Config {
         cases,
         failure_persistence: None,
@@ -256,6 +259,7 @@ fn any_experiment_steps(cases: u32, seed: u64) {
     }
     println!("{} of {cases} experiments were valid: each built, stepped and gave finite numbers", ran.get());
     assert!(ran.get() > cases / 2, "only {} of {cases} were valid: the rest tests nothing", ran.get());
+    ran.get()
 }
 
 #[test]
@@ -267,5 +271,7 @@ fn any_valid_experiment_steps_and_gives_finite_numbers() {
 #[ignore = "long: make torture"]
 fn long_any_valid_experiment_steps_and_gives_finite_numbers() {
     let cases = std::env::var("STRATA_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(3000);
-    any_experiment_steps(cases, 2);
+    let ran = any_experiment_steps(cases, 2);
+    let lost = "nothing: each built, did a step and gave finite numbers";
+    tally::tally("valid experiments at random", u64::from(ran), lost);
 }
