@@ -6,7 +6,7 @@ CARGO_FLAGS = --release --locked
 SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build experiment sweep compare report tables test lint bench bench-peers bench-parts torture fuzz audit clean
+.PHONY: help setup build experiment sweep compare report tables test lint bench bench-peers bench-parts torture fuzz asan audit clean
 
 help: ## list the targets
 	@echo "Strata: experiments on deep convolutional architectures. Targets:"
@@ -47,6 +47,9 @@ torture: setup ## kills, faults, damage, a day of steps, with tables: docs/relia
 
 fuzz: setup ## fuzz the readers of files, SECONDS=60 each, with a table; needs a nightly toolchain and cargo-fuzz
 	@sh scripts/fuzz.sh $(SECONDS) $(ARGS)
+
+asan: setup ## the C++ part's tests under gcc's address sanitizer, for each thread count and set of kernels; minutes to build
+	@sh scripts/asan.sh
 
 lint: setup ## format and clippy, warnings as errors
 	@cargo fmt --check
