@@ -4,7 +4,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-[ $# -gt 0 ] || set -- torch:: model:: train:: --skip model::reference
+[ $# -gt 0 ] || set -- torch:: model:: train:: --skip model::reference --skip train::properties
 target=x86_64-unknown-linux-gnu
 runtime=$(gcc -print-file-name=libasan.so)
 # Compiling the kernels with it at -O3 takes many minutes; the accesses that are checked are the same.
