@@ -6,7 +6,7 @@ CARGO_FLAGS = --release --locked
 SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build experiment sweep compare report tables test lint bench bench-peers bench-parts torture fuzz audit clean
+.PHONY: help setup build experiment sweep compare report tables test lint bench bench-peers bench-parts torture fuzz asan audit clean
 
 help: ## list the targets
 	@echo "Strata: experiments on deep convolutional architectures. Targets:"
@@ -38,12 +38,18 @@ report: build ## results/report.html: one page of all results, for any browser
 test: setup ## the whole test suite
 	@cargo test $(CARGO_FLAGS)
 
-torture: setup ## kills, faults and damage by the hundred, with tables: docs/reliability.md; KILLS=50 a recipe, CASES=3000 experiments at random
-	@STRATA_CASES=$(CASES) cargo test $(CARGO_FLAGS) --lib train::properties -- --ignored --nocapture
-	@STRATA_KILLS=$(KILLS) cargo test $(CARGO_FLAGS) --test cli torture -- --ignored --nocapture --test-threads 1
+torture: export STRATA_TALLY = target/torture.md
+torture: setup ## kills, faults, damage, a day of steps, with tables: docs/reliability.md; KILLS=50 a recipe, CASES=3000 experiments at random, STEPS=2400000
+	@mkdir -p target && rm -f $(STRATA_TALLY)
+	@STRATA_CASES=$(CASES) cargo test $(CARGO_FLAGS) --lib -- --include-ignored --nocapture data::idx train::properties::long
+	@STRATA_KILLS=$(KILLS) STRATA_STEPS=$(STEPS) cargo test $(CARGO_FLAGS) --test cli torture -- --ignored --nocapture --test-threads 1
+	@printf '\n| what | how often | lost |\n| --- | --- | --- |\n' && cat $(STRATA_TALLY)
 
 fuzz: setup ## fuzz the readers of files, SECONDS=60 each, with a table; needs a nightly toolchain and cargo-fuzz
 	@sh scripts/fuzz.sh $(SECONDS) $(ARGS)
+
+asan: setup ## the C++ part's tests under gcc's address sanitizer, for each thread count and set of kernels; minutes to build
+	@sh scripts/asan.sh
 
 lint: setup ## format and clippy, warnings as errors
 	@cargo fmt --check

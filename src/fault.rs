@@ -3,8 +3,8 @@
 //! `STRATA_FAULT=POINT:N:WHAT` makes the N-th visit of a point fail, `POINT:N+:WHAT` that one and all after it. The points
 //! are `write` (everything that changes the file system in a run) and `step` (a training step). What can happen is
 //! `enospc` (no space left), `erofs` (read-only file system), `kill` (the process is gone at once; a write that was under
-//! way is half done), `oom` (libtorch cannot get memory), `nan` (the gradients of a step are not numbers). Without the
-//! variable a point is one look at a cell that is never written.
+//! way is half done), `oom` (libtorch cannot get memory), `nan` (the gradients of a step are not numbers), `leak` (a tensor
+//! of one number is made and never freed). Without the variable a point is one look at a cell that is never written.
 
 use std::io;
 use std::path::Path;
@@ -22,6 +22,7 @@ pub enum What {
     Kill,
     OutOfMemory,
     NotANumber,
+    Leak,
 }
 
 #[derive(Debug)]
@@ -62,6 +63,7 @@ fn parse(text: &str) -> Option<Fault> {
         ("write" | "step", "kill") => What::Kill,
         ("step", "oom") => What::OutOfMemory,
         ("step", "nan") => What::NotANumber,
+        ("step", "leak") => What::Leak,
         _ => return None,
     };
     let onwards = count.ends_with('+');
@@ -127,9 +129,17 @@ mod tests {
         let fault = parse("write:12+:enospc").unwrap();
         assert_eq!((fault.point.as_str(), fault.at, fault.onwards, fault.what), ("write", 12, true, What::NoSpace));
         assert!(!parse("step:1:oom").unwrap().onwards);
-        for wrong in
-            ["", "write", "write:1", "write:0:kill", "write:x:kill", "write:1:oom", "step:1:nan:3", "read:1:kill"]
-        {
+        for wrong in [
+            "",
+            "write",
+            "write:1",
+            "write:0:kill",
+            "write:x:kill",
+            "write:1:oom",
+            "write:1:leak",
+            "step:1:nan:3",
+            "read:1:kill",
+        ] {
             assert!(parse(wrong).is_none(), "{wrong}");
         }
     }

@@ -211,13 +211,14 @@ pub fn locate(file: &str) -> Result<PathBuf> {
     list_experiments(Path::new("experiments"), "", &mut known);
     let known: Vec<&str> = known.iter().map(String::as_str).collect();
     let meant = file.strip_prefix("experiments/").unwrap_or(file);
-    let meant = meant.strip_suffix(".toml").unwrap_or(meant);
+    // The ending too may be misspelt.
+    let meant = Path::new(meant).with_extension("").display().to_string();
     // Folders below experiments/ are easily forgotten.
     let last = |name: &&str| name.rsplit('/').next().unwrap_or_default().to_owned();
     let lasts: Vec<String> = known.iter().map(last).collect();
     let below = |word: &str| lasts.iter().position(|last| last == word).map(|place| known[place]);
     let lasts: Vec<&str> = lasts.iter().map(String::as_str).collect();
-    let near = below(meant).or_else(|| nearest(meant, &known)).or_else(|| below(nearest(meant, &lasts)?));
+    let near = below(&meant).or_else(|| nearest(&meant, &known)).or_else(|| below(nearest(&meant, &lasts)?));
     let hint = match near {
         Some(near) => format!("; did you mean `{near}`?"),
         None if known.is_empty() => "; there is no folder experiments/ here".to_owned(),

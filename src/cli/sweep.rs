@@ -174,7 +174,7 @@ fn listed(sweep: &Points, shared: &Shared, device: &str, jobs: usize) -> Result<
             duration(total / jobs as f64)
         ),
         None => format!(
-            "the time is not known: `strata train` on any experiment with --results {} gives a rate to go by",
+            "the time is not known: the first run that lies in {} gives a rate to go by",
             shared.results.display()
         ),
     };

@@ -91,6 +91,10 @@ fn in_words(message: &str) -> String {
     if let Some(key) = message.strip_prefix("missing field ") {
         return format!("the key {key} is missing");
     }
+    // Said by toml where one of several names is wanted.
+    if message == "wanted string or table" {
+        return "wrong type, expected a name in quotes".to_owned();
+    }
     let rest = message.strip_prefix("invalid ").unwrap_or_default();
     let ours = ["type: ", "value: ", "length "].iter().any(|start| rest.starts_with(start));
     let Some((found, wanted)) = rest.split_once(", expected ").filter(|_| ours) else {

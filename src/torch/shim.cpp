@@ -401,17 +401,13 @@ char* strata_gate(const Tensor* x, const Tensor* factor, Tensor** out) {
 
 char* strata_squeeze(const Tensor* x, Tensor** same, Tensor** mean) {
   return guarded([&] {
-    const auto both = SqueezeFunction::apply(*x);
-    *same = new Tensor(both[0]);
-    *mean = new Tensor(both[1]);
+    hand_out(SqueezeFunction::apply(*x), same, mean);
   });
 }
 
 char* strata_fork(const Tensor* x, Tensor** one, Tensor** other) {
   return guarded([&] {
-    const auto both = ForkFunction::apply(*x);
-    *one = new Tensor(both[0]);
-    *other = new Tensor(both[1]);
+    hand_out(ForkFunction::apply(*x), one, other);
   });
 }
 

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <memory>
 #include <vector>
 
 namespace {
@@ -48,6 +49,13 @@ Tensors list_of(Handles handles, size_t n) {
   list.reserve(n);
   for (size_t i = 0; i < n; ++i) list.push_back(*handles[i]);
   return list;
+}
+
+// Both or, where there is no memory for the second handle, neither: the caller frees nothing after an error.
+void hand_out(const Tensors& both, Tensor** one, Tensor** other) {
+  auto first = std::make_unique<Tensor>(both.at(0));
+  *other = new Tensor(both.at(1));
+  *one = first.release();
 }
 
 Tensors defined_of(Handles handles, size_t n) {

@@ -5,6 +5,7 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <ATen/Version.h>
 #include <ATen/autocast_mode.h>
 #include <ATen/native/CPUBlas.h>
 #include <torch/csrc/autograd/custom_function.h>
@@ -18,10 +19,15 @@
 namespace strata {
 
 #if defined(__x86_64__)
-#define STRATA_CHOICE(NAME)                                                                      \
-  __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512vl") ? NAME##_avx512     \
-  : __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")          ? NAME##_avx2       \
-                                                                             : NAME##_baseline
+// As libtorch does, no more than ATEN_CPU_CAPABILITY allows: tests go through the lower sets on any processor.
+inline bool allowed(const char* set) {
+  const std::string capability = at::get_cpu_capability();
+  return capability != "DEFAULT" && (capability != "AVX2" || std::strcmp(set, "avx2") == 0);
+}
+#define STRATA_CHOICE(NAME)                                                                                           \
+  allowed("avx512") && __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512vl") ? NAME##_avx512     \
+  : allowed("avx2") && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")            ? NAME##_avx2       \
+                                                                                                  : NAME##_baseline
 #else
 #define STRATA_CHOICE(NAME) NAME##_baseline
 #endif

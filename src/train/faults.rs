@@ -18,6 +18,10 @@ pub fn step(done: u64) -> Result<Option<What>, TorchError> {
             tracing::debug!("asking for too much memory after {done} steps");
             catch(|| Tensor::ones([1 << 49], (Kind::Float, Device::Cpu))).map(|_| what)
         }
+        Some(What::Leak) => {
+            std::mem::forget(Tensor::from_slice(&[done as f32]));
+            Ok(what)
+        }
         _ => Ok(what),
     }
 }

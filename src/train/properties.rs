@@ -18,6 +18,9 @@ use std::cell::Cell;
 use std::path::Path;
 use tch::{Device, Kind};
 
+#[path = "../../tests/cli/torture/tally.rs"]
+mod tally;
+
 /// One of the lines.
 fn one(lines: &'static [&'static str]) -> impl Strategy<Value = String> {
     select(lines).prop_map(str::to_owned)
@@ -292,4 +295,6 @@ fn long_any_valid_experiment_steps_and_gives_finite_numbers() {
             BATCH * (batch + 1)
         );
     }
+    let lost = "nothing: each built, did a step and gave finite numbers";
+    tally::tally("valid experiments at random", u64::from(valid), lost);
 }

@@ -127,7 +127,7 @@ fn images() -> Vec<Case> {
 }
 
 #[test]
-fn broken_images_get_their_message() {
+pub fn broken_images_get_their_message() {
     check("images", "png", images(), |path| decode(path, [3, 16, 16]).map(drop).map_err(|error| error.to_string()));
 }
 
@@ -269,7 +269,7 @@ fn model() -> Model {
 }
 
 #[test]
-fn broken_weights_get_their_message() {
+pub fn broken_weights_get_their_message() {
     let load = |path: &Path| {
         model().load_weights(path).map_err(|error| error.to_string().replace('\u{1b}', "ESC").replace('\n', "\\n"))
     };
@@ -323,7 +323,7 @@ fn tables() -> Vec<Case> {
 }
 
 #[test]
-fn broken_tables_get_their_message() {
+pub fn broken_tables_get_their_message() {
     let results = tempfile::tempdir().unwrap();
     let read = |path: &Path| {
         collect(&[path.to_str().unwrap().to_owned()], results.path()).map(drop).map_err(|error| error.to_string())

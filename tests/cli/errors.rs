@@ -10,7 +10,9 @@ fn a_missing_file_gets_the_nearest_name() {
     let place = Place::new();
     place.file("experiments/resnet18.toml", TINY);
     place.strata(&["train", "resnet81"]).refused(&["no experiment file `resnet81`", "did you mean `resnet18`?"]);
-    place.strata(&["train", "experiments/resnt18.toml"]).refused(&["did you mean `resnet18`?"]);
+    for typo in ["experiments/resnt18.toml", "resnet18.tml"] {
+        place.strata(&["train", typo]).refused(&["did you mean `resnet18`?"]);
+    }
     place.strata(&["cost", "lenet"]).refused(&["experiments/ has resnet18"]);
     Place::new().strata(&["cost", "lenet"]).refused(&["there is no folder experiments/ here"]);
     assert!(!place.path("results").exists());

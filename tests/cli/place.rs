@@ -82,15 +82,9 @@ impl Place {
         Ran::from(self.command(arguments).output().unwrap())
     }
 
-    /// Starts `strata train` and waits until its first line says that the steps begin.
+    /// Starts `strata train` of a file.
     pub fn start(&self, file: &str) -> Running {
-        let mut child = self.command(&["train", file]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut stderr = BufReader::new(child.stderr.take().unwrap());
-        let mut said = String::new();
-        while !said.contains(" an epoch; ") && stderr.read_line(&mut said).unwrap() > 0 {}
-        // The rest is read, or the program would wait for room in the pipe.
-        let reader = std::thread::spawn(move || stderr.lines().map_while(Result::ok).for_each(drop));
-        Running { child, reader, said }
+        Running::spawn(self.command(&["train", file]))
     }
 
     /// The one run of the experiment called `name`.
@@ -146,6 +140,24 @@ pub struct Running {
 }
 
 impl Running {
+    /// Starts a training and waits until its first line says that the steps begin.
+    pub fn spawn(mut command: Command) -> Running {
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut said = String::new();
+        while !said.contains(" an epoch; ") && stderr.read_line(&mut said).unwrap() > 0 {}
+        // The rest is read, or the program would wait for room in the pipe.
+        let reader = std::thread::spawn(move || stderr.lines().map_while(Result::ok).for_each(drop));
+        Running { child, reader, said }
+    }
+
+    /// Bytes of memory that the process has now; nothing once it is gone.
+    pub fn resident(&self) -> Option<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kib| 1024 * kib)
+    }
+
     /// Sends a signal such as `INT`.
     pub fn signal(&self, name: &str) {
         let kill = format!("kill -{name} {}", self.child.id());

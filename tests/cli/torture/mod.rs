@@ -3,13 +3,17 @@
 mod clock;
 mod damage;
 mod faults;
+mod inputs;
 mod kills;
+mod memory;
 mod recipes;
 mod shared;
+mod tally;
 
 use super::place::{Place, Run};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
+use tally::tally;
 
 /// What a run that nothing happened to came to.
 struct Whole {

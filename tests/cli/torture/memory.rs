@@ -1,0 +1,135 @@
+//! Memory over as many steps, epochs and checkpoints as a day of training has.
+//!
+//! The deck's GoogLeNet takes 36 ms a step on the machine of docs/speed.md: 2.4 million steps a day, in 5,581 epochs of 430.
+//! A tiny network does as many steps, epochs, validations and checkpoints in minutes. What it cannot show is a leak that grows
+//! with the size of a network's tensors and not with their number.
+
+use super::{Place, print_table, tally};
+use crate::place::Running;
+use std::fs;
+use std::time::{Duration, Instant};
+
+const STEPS_OF_A_DAY: u64 = 2_400_000;
+/// Of Fashion-MNIST's 55,000 images in batches of 128.
+const STEPS_OF_AN_EPOCH: u64 = 430;
+
+fn experiment(epochs: u64) -> String {
+    format!(
+        r#"
+[data]
+dataset = "synthetic"
+validation = 20
+limit = {}
+
+[model]
+input = [1, 8, 8]
+rows = [
+  {{ op = "conv", kernel = 3, width = 4, norm = "batch" }}, {{ op = "conv", kernel = 3, width = 4, norm = "batch" }},
+  {{ op = "global_avg_pool" }}, {{ op = "classifier" }},
+]
+
+[train]
+epochs = {epochs}
+batch = 4
+lr = 0.01
+momentum = 0.9
+"#,
+        4 * STEPS_OF_AN_EPOCH
+    )
+}
+
+/// The resident memory of a run along its steps.
+struct Growth {
+    epochs: u64,
+    seconds: f64,
+    /// Steps done, bytes.
+    samples: Vec<(f64, f64)>,
+}
+
+impl Growth {
+    /// Trains for so many epochs and looks at the process every `interval`.
+    fn watch(epochs: u64, interval: Duration, fault: Option<&str>) -> Growth {
+        let place = Place::new();
+        place.file("day.toml", experiment(epochs));
+        let mut command = place.command(&["train", "day.toml"]);
+        if let Some(fault) = fault {
+            command.env("STRATA_FAULT", fault);
+        }
+        let mut running = Running::spawn(command);
+        let table = place.run("day").path("epochs.csv");
+        let mut samples = Vec::new();
+        let start = Instant::now();
+        while !running.ended() {
+            let rows = fs::read(&table).map_or(0, |text| text.iter().filter(|&&byte| byte == b'\n').count());
+            if let (true, Some(bytes)) = (rows > 1, running.resident()) {
+                samples.push(((rows as u64 - 1) as f64 * STEPS_OF_AN_EPOCH as f64, bytes as f64));
+            }
+            std::thread::sleep(interval);
+        }
+        let seconds = start.elapsed().as_secs_f64();
+        assert!(running.wait().success());
+        assert_eq!(place.run("day").epochs().len() as u64, 1 + epochs);
+        Growth { epochs, seconds, samples }
+    }
+
+    fn steps(&self) -> u64 {
+        self.epochs * STEPS_OF_AN_EPOCH
+    }
+
+    /// Bytes a step, by least squares over the samples past the first quarter: caches and the heap's free places fill up there.
+    fn slope(&self) -> f64 {
+        let warm = self.steps() as f64 / 4.0;
+        let samples: Vec<_> = self.samples.iter().filter(|(steps, _)| *steps > warm).collect();
+        assert!(samples.len() >= 10, "only {} samples", samples.len());
+        let mean = |of: fn(&(f64, f64)) -> f64| samples.iter().map(|s| of(s)).sum::<f64>() / samples.len() as f64;
+        let (x, y) = (mean(|s| s.0), mean(|s| s.1));
+        let (xy, xx) =
+            samples.iter().fold((0.0, 0.0), |(xy, xx), s| (xy + (s.0 - x) * (s.1 - y), xx + (s.0 - x).powi(2)));
+        assert!(xx > 0.0, "no step between the samples");
+        xy / xx
+    }
+
+    fn mebibytes(&self) -> [f64; 3] {
+        let bytes = |index: usize| self.samples[index].1 / f64::from(1 << 20);
+        let peak = (0..self.samples.len()).map(bytes).fold(0.0, f64::max);
+        [bytes(self.samples.len() / 4), bytes(self.samples.len() - 1), peak]
+    }
+}
+
+/// One tensor of one number that is not freed costs more a step; the test with the fault shows it.
+const MOST_BYTES_A_STEP: f64 = 100.0;
+
+#[test]
+fn memory_does_not_grow_with_steps_and_a_leak_would_be_seen() {
+    let sample = Duration::from_millis(20);
+    let sound = Growth::watch(20, sample, None).slope();
+    assert!(sound < MOST_BYTES_A_STEP, "{sound} bytes a step");
+    let leaking = Growth::watch(20, sample, Some("step:1+:leak")).slope();
+    assert!(leaking > MOST_BYTES_A_STEP, "{leaking} bytes a step of a leak");
+}
+
+/// A fifth of that over a day is 48 MB.
+const MOST_BYTES_A_STEP_OF_A_DAY: f64 = 20.0;
+
+#[test]
+#[ignore = "long: make torture"]
+fn long_memory() {
+    let steps = std::env::var("STRATA_STEPS").ok().and_then(|text| text.parse().ok()).unwrap_or(STEPS_OF_A_DAY);
+    let growth = Growth::watch(steps.div_ceil(STEPS_OF_AN_EPOCH), Duration::from_secs(1), None);
+    let (slope, [warm, last, peak]) = (growth.slope(), growth.mebibytes());
+    let header =
+        ["steps", "epochs", "seconds", "MiB after a quarter", "at the end", "at the peak", "bytes a million steps"];
+    let row = [
+        growth.steps().to_string(),
+        growth.epochs.to_string(),
+        format!("{:.0}", growth.seconds),
+        format!("{warm:.1}"),
+        format!("{last:.1}"),
+        format!("{peak:.1}"),
+        format!("{:.0}", 1e6 * slope),
+    ];
+    print_table(&header, &[row.to_vec()]);
+    assert!(slope < MOST_BYTES_A_STEP_OF_A_DAY, "{slope} bytes a step");
+    let lost = format!("no growth: {:.0} bytes a million steps", 1e6 * slope);
+    tally("steps of training, with their epochs and checkpoints", growth.steps(), &lost);
+}
