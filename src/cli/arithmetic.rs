@@ -43,7 +43,7 @@ mod tests {
 
     #[test]
     fn what_is_not_asked_for_stays() {
-        let text = "[data]\ndataset = 'synthetic'\n[model]\nrows = [{ op = 'classifier' }]\n[train]\nepochs = 1\n\
+        let text = "[data]\ndataset = 'synthetic'\nvalidation = 100\n[model]\nrows = [{ op = 'classifier' }]\n[train]\nepochs = 1\n\
                     precision = 'bf16'";
         let train = Experiment::parse("x", text, "x", &[], Machine::default()).unwrap().train;
         let with = |arithmetic: Arithmetic| {
