@@ -59,7 +59,7 @@ audit: ## the crates of Cargo.lock against RustSec's advisories; brings cargo-au
 	@cargo audit --version >/dev/null 2>&1 || cargo install cargo-audit --locked
 	@cargo audit
 
-bench: build bench-peers ## steps and evaluation beside PyTorch's and Keras's, every network: half an hour; ARGS="resnet20" for less
+bench: build bench-peers ## steps and evaluation beside PyTorch's and Keras's, every network: 20 minutes; ARGS="resnet20" for less
 	@python3 bench/run.py $(if $(ARGS),$(ARGS),--docs docs/speed.md)
 
 bench-peers: ## bring PyTorch and Keras for `make bench` (3 GB, once)
