@@ -205,6 +205,38 @@ fn rewrites_keep_outputs_and_gradients() {
     }
 }
 
+/// Strides that an output of one pixel has no use for, in bf16 by libtorch alone, in memory full of NaN.
+#[test]
+fn a_stride_on_a_map_of_one_pixel_reads_nothing_unwritten() {
+    for (side, kernel, stride, pad) in [(1, 3, 2, 1), (2, 3, 3, 1), (1, 2, 2, 1), (3, 5, 4, 2), (4, 3, 2, 1)] {
+        let rows = format!(
+            "rows = [{{ op = 'conv', kernel = {kernel}, width = 8, stride = {stride}, padding = {pad}, act = 'none' }}, \
+             {{ op = 'global_avg_pool' }}, {{ op = 'classifier' }}]"
+        );
+        let network = from_rows(&rows, crate::arch::style::Norm::None, [8, side, side]);
+        let mut model = Model::build(&network, Device::Cpu, 1, false).unwrap();
+        model.use_channels_last().unwrap();
+        for _ in 0..20 {
+            let dirty: Vec<Tensor> = [16, 64, 256, 1024, 4096, 16384]
+                .iter()
+                .flat_map(|&n| (0..10).map(move |_| Tensor::full([n], f64::NAN, (Kind::Float, Device::Cpu))))
+                .collect();
+            drop(dirty);
+            let side = side as i64;
+            let x = Tensor::ones([2, 8, side, side], (Kind::Float, Device::Cpu));
+            let loss = {
+                let _autocast = crate::torch::Autocast::bf16(Device::Cpu);
+                model.forward(&x, true).logits
+            };
+            loss.to_kind(Kind::Float).sum(Kind::Float).backward();
+            for (param, tensor) in model.params() {
+                let finite = tensor.grad().isfinite().all().int64_value(&[]) == 1;
+                assert!(finite, "{}: {side}x{side}, kernel {kernel}, stride {stride}", param.name);
+            }
+        }
+    }
+}
+
 /// A strided 1x1 convolution of a few channels used to write past its memory in the backward pass (channels last, AVX2).
 #[test]
 fn a_thin_strided_convolution_steps_without_a_crash() {

@@ -174,7 +174,25 @@ impl Convolution {
             return picked.conv2d(weight, self.bias.as_ref(), [1, 1], [0, 0], [1, 1], self.groups);
         }
         let padded = self.by_hand.map(|pad| x.pad(pad, "constant", 0.0));
-        padded.as_ref().unwrap_or(x).conv2d(weight, self.bias.as_ref(), self.stride, self.pad, [1, 1], self.groups)
+        let (x, stride, pad) = self.without_idle_strides(padded.as_ref().unwrap_or(x), weight);
+        x.conv2d(weight, self.bias.as_ref(), stride, pad, [1, 1], self.groups)
+    }
+
+    /// The input, strides and padding, where an output one pixel high or wide is had by a stride of 1: libtorch 2.13's bf16
+    /// convolutions read memory that nobody wrote where such an output has another stride (PyTorch gives NaN too).
+    fn without_idle_strides(&self, x: &Tensor, weight: &Tensor) -> (Tensor, [i64; 2], [i64; 2]) {
+        let (mut x, mut stride, mut pad) = (x.shallow_clone(), self.stride, self.pad);
+        for axis in 0..2 {
+            let (dim, kernel) = (axis + 2, weight.size()[axis + 2]);
+            if stride[axis] == 1 || x.size()[dim] + 2 * pad[axis] - kernel >= stride[axis] {
+                continue;
+            }
+            let mut around = [0; 4]; // left, right, top, bottom
+            around[2 - 2 * axis..4 - 2 * axis].fill(pad[axis]);
+            x = x.constant_pad_nd(around).narrow(dim as i64, 0, kernel);
+            (stride[axis], pad[axis]) = (1, 0);
+        }
+        (x, stride, pad)
     }
 }
 
