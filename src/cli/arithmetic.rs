@@ -1,29 +1,23 @@
 //! How a trained network is carried out again, where that differs from its training.
 
-use clap::{Args, ValueEnum};
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use strata::config::{Precision, Train};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum PrecisionName {
-    Fp32,
-    Bf16,
-}
-
-impl From<PrecisionName> for Precision {
-    fn from(name: PrecisionName) -> Precision {
-        match name {
-            PrecisionName::Fp32 => Precision::Fp32,
-            PrecisionName::Bf16 => Precision::Bf16,
-        }
-    }
+/// `fp32` or `bf16` on the command line.
+pub fn precision() -> impl TypedValueParser<Value = Precision> {
+    PossibleValuesParser::new(["fp32", "bf16"]).map(|name| match name.as_str() {
+        "bf16" => Precision::Bf16,
+        _ => Precision::Fp32,
+    })
 }
 
 /// The same weights in another arithmetic: what it costs or changes.
 #[derive(Args, Clone, Copy, Debug, Default)]
 pub struct Arithmetic {
     /// Evaluate in this precision instead of the run's
-    #[arg(long, value_enum)]
-    precision: Option<PrecisionName>,
+    #[arg(long, value_parser = precision())]
+    precision: Option<Precision>,
     /// Carry out every layer by libtorch's own operation, as train.rewrites = false does
     #[arg(long)]
     no_rewrites: bool,
@@ -31,7 +25,7 @@ pub struct Arithmetic {
 
 impl Arithmetic {
     pub fn apply(self, train: &mut Train) {
-        train.precision = self.precision.map_or(train.precision, Precision::from);
+        train.precision = self.precision.unwrap_or(train.precision);
         train.rewrites &= !self.no_rewrites;
     }
 }
@@ -52,7 +46,7 @@ mod tests {
             (train.precision, train.rewrites)
         };
         assert_eq!(with(Arithmetic::default()), (Precision::Bf16, true));
-        let plain = Arithmetic { precision: Some(PrecisionName::Fp32), no_rewrites: true };
+        let plain = Arithmetic { precision: Some(Precision::Fp32), no_rewrites: true };
         assert_eq!(with(plain), (Precision::Fp32, false));
     }
 }

@@ -1,6 +1,6 @@
 //! `strata predict RUN_OR_FILE`
 
-use super::arithmetic::{Arithmetic, PrecisionName};
+use super::arithmetic::{Arithmetic, precision};
 use super::cost::{Format, render};
 use super::runs::{TrainedRun, build, is_run};
 use super::{Done, Shared, Usage, print};
@@ -36,13 +36,13 @@ pub struct Predict {
     /// Classes an image
     #[arg(long, default_value_t = 5)]
     top: usize,
-    #[arg(long, value_enum, default_value_t = PrecisionName::Fp32)]
-    precision: PrecisionName,
+    #[arg(long, value_parser = precision(), default_value = "fp32")]
+    precision: Precision,
 }
 
 pub fn run(command: &Predict, shared: &Shared) -> Result<Done> {
     let device = shared.device()?;
-    let bf16 = command.precision == PrecisionName::Bf16;
+    let bf16 = command.precision == Precision::Bf16;
     match (&command.input, &command.output) {
         (Some(input), Some(output)) => logits(command, shared, device, bf16, input, output),
         _ if command.images.is_empty() => {

@@ -70,7 +70,7 @@ pub fn add(chain: SequentialT, layer: &Layer, tensors: Vec<Tensor>, rewrite: boo
                 if rewrite && fused::takes(x) {
                     return or_panic(fused::lrn(x, size, alpha, beta, k));
                 }
-                local_response_norm(x, size, alpha, beta, k)
+                fused::plain_lrn(x, size, alpha, beta, k)
             })
         }
         Op::PadShortcut { stride, average, .. } => {
@@ -90,14 +90,6 @@ pub fn add(chain: SequentialT, layer: &Layer, tensors: Vec<Tensor>, rewrite: boo
             })
         }
     }
-}
-
-/// x / (k + α · mean over `size` neighbouring channels of x²)^β, zeros beyond the first and last channel: the form of
-/// Caffe and PyTorch, whose α is `size` times that of the AlexNet paper.
-fn local_response_norm(x: &Tensor, size: i64, alpha: f64, beta: f64, k: f64) -> Tensor {
-    let squares = (x * x).unsqueeze(1).constant_pad_nd([0, 0, 0, 0, size / 2, (size - 1) / 2]);
-    let mean = squares.avg_pool3d([size, 1, 1], [1, 1, 1], [0, 0, 0], false, true, None::<i64>).squeeze_dim(1);
-    x / (mean * alpha + k).pow_tensor_scalar(beta)
 }
 
 /// Height and width of a map; a vector counts as one pixel.

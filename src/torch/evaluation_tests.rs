@@ -220,15 +220,11 @@ fn the_number_of_threads_changes_no_bit_of_evaluation() {
         let (mean, var) = (column(0.4), column(0.5) + 2.0);
         let norm = Norm { gamma: None, beta: None, mean: None, var: None, momentum: 0.1, eps: 1e-5 };
         let kernel = Kernel { weight: &weight, bias: None, depthwise: None, moves: &moves };
-        let run = |threads| {
-            let former = tch::get_num_threads();
-            tch::set_num_threads(threads);
+        let run = || {
             let y = conv_norm(&x, &kernel, &norm, (&mean, &var), None, Activation::Silu).unwrap();
-            let y = gate(&lrn(&y, 5, 1.0, 0.75, 1.0).unwrap(), &squeeze(&y).unwrap().1).unwrap();
-            tch::set_num_threads(former);
-            y
+            gate(&lrn(&y, 5, 1.0, 0.75, 1.0).unwrap(), &squeeze(&y).unwrap().1).unwrap()
         };
-        let one = run(1);
-        assert!(run(2) == one && run(3) == one, "{channels} channels of {side}x{side}");
+        let one = with_threads(1, run);
+        assert!(with_threads(2, run) == one && with_threads(3, run) == one, "{channels} channels of {side}x{side}");
     }
 }

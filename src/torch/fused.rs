@@ -1,6 +1,7 @@
 //! Operations that libtorch has in parts only: a convolution on a small map as matrix products over the batch, batch
-//! normalisation with the sum and the non-linearity behind it, maximum pooling that remembers its taps in bytes, local response
-//! normalisation in one pass, weights that evaluation lays out once. Forward and backward for bfloat16, float and double on the CPU, channels last; the same numbers whatever the number of threads.
+//! normalisation with the sum and the non-linearity behind it, maximum pooling that remembers its taps in bytes, local
+//! response normalisation in one pass, weights that evaluation lays out once. Forward and backward for bfloat16, float and
+//! double on the CPU, channels last; the same numbers whatever the number of threads.
 
 use std::ffi::c_int;
 use std::marker::PhantomData;
@@ -125,13 +126,21 @@ pub fn max_pool(x: &Tensor, kernel: [i64; 2], moves: &Moves) -> Result<Tensor> {
     unsafe { ffi::tensor_from(|out| ffi::strata_max_pool(x.as_ptr(), sides.as_ptr(), out)) }
 }
 
-/// x / (k + alpha · mean over `size` neighbouring channels of x²)^beta, zeros beyond the first and the last channel.
+/// x / (k + alpha · mean over `size` neighbouring channels of x²)^beta, zeros beyond the first and the last channel: the form
+/// of Caffe and PyTorch, whose alpha is `size` times that of the AlexNet paper.
 ///
 /// # Errors
 /// A window without channels, and those of libtorch.
 pub fn lrn(x: &Tensor, size: i64, alpha: f64, beta: f64, k: f64) -> Result<Tensor> {
     // SAFETY: the handle is valid while borrowed; the shim stores an owned tensor.
     unsafe { ffi::tensor_from(|out| ffi::strata_lrn(x.as_ptr(), size, alpha, beta, k, out)) }
+}
+
+/// The same as operations of libtorch.
+pub fn plain_lrn(x: &Tensor, size: i64, alpha: f64, beta: f64, k: f64) -> Tensor {
+    let squares = (x * x).unsqueeze(1).constant_pad_nd([0, 0, 0, 0, size / 2, (size - 1) / 2]);
+    let mean = squares.avg_pool3d([size, 1, 1], [1, 1, 1], [0, 0, 0], false, true, None::<i64>).squeeze_dim(1);
+    x / (mean * alpha + k).pow_tensor_scalar(beta)
 }
 
 /// The convolution of every channel by itself, with a weight `[C, 1, h, w]` and a bias `[C]`.

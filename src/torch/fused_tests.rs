@@ -22,6 +22,15 @@ fn leaf(x: &Tensor) -> Tensor {
     x.detach().copy().set_requires_grad(true)
 }
 
+/// What `work` gives with so many threads.
+fn with_threads<T>(threads: i32, work: impl FnOnce() -> T) -> T {
+    let former = tch::get_num_threads();
+    tch::set_num_threads(threads);
+    let result = work();
+    tch::set_num_threads(former);
+    result
+}
+
 /// Runs both forms on leaves of their own and compares the outputs and the gradients of all leaves.
 fn same(leaves: &[Tensor], ours: impl Fn(&[Tensor]) -> Tensor, theirs: impl Fn(&[Tensor]) -> Tensor, tolerance: f64) {
     let run = |form: &dyn Fn(&[Tensor]) -> Tensor| {
@@ -198,22 +207,15 @@ fn normalisation_with_what_follows_it() {
     }
 }
 
-/// The form of `model::layers`, by libtorch's operations.
-fn response_norm(x: &Tensor, size: i64, alpha: f64, beta: f64, k: f64) -> Tensor {
-    let squares = (x * x).unsqueeze(1).constant_pad_nd([0, 0, 0, 0, size / 2, (size - 1) / 2]);
-    let mean = squares.avg_pool3d([size, 1, 1], [1, 1, 1], [0, 0, 0], false, true, None::<i64>).squeeze_dim(1);
-    x / (mean * alpha + k).pow_tensor_scalar(beta)
-}
-
 #[test]
 fn response_normalisation_and_its_gradient() {
     // Odd and even windows, wider than the channels; ends of vectors; AlexNet's power and another.
     for (channels, size, beta) in [(19, 5, 0.75), (32, 4, 0.75), (3, 7, 0.6), (64, 1, 0.75), (50, 2, 1.0)] {
         let x = channels_last(&(numbers(&[3, channels, 4, 5], 0.1) * 3.0));
         let ours = |l: &[Tensor]| lrn(&l[0], size, 0.9, beta, 1.5).unwrap();
-        same(&[x.shallow_clone()], ours, |l| response_norm(&l[0], size, 0.9, beta, 1.5), 1e-12);
+        same(&[x.shallow_clone()], ours, |l| plain_lrn(&l[0], size, 0.9, beta, 1.5), 1e-12);
         let rounded = x.to_kind(Kind::BFloat16);
-        let exact = response_norm(&rounded.to_kind(Kind::Double), size, 0.9, beta, 1.5);
+        let exact = plain_lrn(&rounded.to_kind(Kind::Double), size, 0.9, beta, 1.5);
         let y = lrn(&rounded, size, 0.9, beta, 1.5).unwrap();
         assert_eq!(y.kind(), Kind::BFloat16);
         let off = ((y.to_kind(Kind::Double) - &exact).norm() / exact.norm()).double_value(&[]);
@@ -255,9 +257,7 @@ fn no_bit_changes(side: i64, channels: i64, stride: i64) {
     let out = (side - 1) / stride + 1;
     let moves = Moves { stride: [stride; 2], before: [1, 1], out: [out, out] };
     let same = Moves { stride: [1, 1], before: [1, 1], out: [out, out] };
-    let run = |threads| {
-        let former = tch::get_num_threads();
-        tch::set_num_threads(threads);
+    let run = || {
         let leaves = [leaf(&x), leaf(&weight), leaf(&taps)];
         let _autocast = crate::torch::Autocast::bf16(Device::Cpu);
         let y = conv(&leaves[0], &leaves[1], None, &moves, true).unwrap();
@@ -265,12 +265,11 @@ fn no_bit_changes(side: i64, channels: i64, stride: i64) {
         let z = norm_act(&y, Some(&y), &norm, Activation::Relu, true).unwrap();
         let z = depthwise(&lrn(&z, 5, 1.0, 0.75, 1.0).unwrap(), &leaves[2], None, [3, 3], &same).unwrap();
         z.to_kind(Kind::Float).square().sum(Kind::Float).backward();
-        tch::set_num_threads(former);
         [z.to_kind(Kind::Float), leaves[0].grad(), leaves[1].grad(), leaves[2].grad()]
     };
-    let one = run(1);
+    let one = with_threads(1, run);
     for threads in [2, 3] {
-        for (index, (one, other)) in one.iter().zip(&run(threads)).enumerate() {
+        for (index, (one, other)) in one.iter().zip(&with_threads(threads, run)).enumerate() {
             assert_eq!(one, other, "tensor {index}, {threads} threads, {channels} channels of {side}x{side}");
         }
     }

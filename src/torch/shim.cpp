@@ -324,7 +324,7 @@ char* strata_cpu_capability(char** out) {
 
 char* strata_conv(const Tensor* x, const Tensor* weight, const Tensor* bias, const int64_t* sides, Tensor** out) {
   return guarded([&] {
-    const auto shift = bias ? std::optional<Tensor>(*bias) : std::nullopt;
+    const auto shift = or_none(bias);
     const std::vector<int64_t> all(sides, sides + 7);
     *out = new Tensor(at::GradMode::is_enabled() ? ConvFunction::apply(*x, *weight, shift, all)
                                                  : conv_end(*x, *weight, {}, shift, {}, all));
@@ -335,7 +335,6 @@ char* strata_norm_act(const Tensor* x, const Tensor* add, const Tensor* gamma, c
                       const Tensor* running_mean, const Tensor* running_var, double momentum, double eps, int act,
                       int batch, Tensor** out) {
   return guarded([&] {
-    const auto or_none = [](const Tensor* tensor) { return tensor ? std::optional<Tensor>(*tensor) : std::nullopt; };
     const NormArguments args{or_none(running_mean), or_none(running_var), momentum, eps, act, batch != 0};
     *out = new Tensor(NormFunction::apply(*x, or_none(add), or_none(gamma), or_none(beta), args));
   });
@@ -351,7 +350,7 @@ char* strata_lrn(const Tensor* x, int64_t size, double alpha, double beta, doubl
 
 char* strata_depthwise(const Tensor* x, const Tensor* weight, const Tensor* bias, const int64_t* sides, Tensor** out) {
   return guarded([&] {
-    *out = new Tensor(DepthwiseFunction::apply(*x, *weight, bias ? std::optional<Tensor>(*bias) : std::nullopt,
+    *out = new Tensor(DepthwiseFunction::apply(*x, *weight, or_none(bias),
                                                std::vector<int64_t>(sides, sides + 8)));
   });
 }
@@ -378,8 +377,7 @@ char* strata_conv_norm(const Tensor* x, const Tensor* weight, const Tensor* bias
                        const int64_t* sides, Tensor** out) {
   return guarded([&] {
     at::NoGradGuard no_grad;
-    const auto or_none = [](const Tensor* tensor) { return tensor ? std::optional<Tensor>(*tensor) : std::nullopt; };
-    const Tensor affine = Running{or_none(gamma), or_none(beta), *mean, *var, or_none(bias), eps}.affine();
+    const Tensor affine = running_affine(or_none(gamma), or_none(beta), *mean, *var, or_none(bias), eps);
     if (depthwise)
       *out = new Tensor(depthwise_norm(*x, *weight, affine, static_cast<int>(sides[8]), std::vector<int64_t>(sides, sides + 8)));
     else
@@ -400,15 +398,11 @@ char* strata_gate(const Tensor* x, const Tensor* factor, Tensor** out) {
 }
 
 char* strata_squeeze(const Tensor* x, Tensor** same, Tensor** mean) {
-  return guarded([&] {
-    hand_out(SqueezeFunction::apply(*x), same, mean);
-  });
+  return guarded([&] { hand_out(SqueezeFunction::apply(*x), same, mean); });
 }
 
 char* strata_fork(const Tensor* x, Tensor** one, Tensor** other) {
-  return guarded([&] {
-    hand_out(ForkFunction::apply(*x), one, other);
-  });
+  return guarded([&] { hand_out(ForkFunction::apply(*x), one, other); });
 }
 
 // ---- profile --------------------------------------------------------------------------------------------------------

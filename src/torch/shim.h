@@ -8,6 +8,7 @@
 #include <cstring>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <vector>
 
 namespace {
@@ -43,6 +44,8 @@ at::Device device_of(int number) {
   if (number == -3) return at::Device(at::kVulkan);
   return at::Device(at::kCPU);
 }
+
+std::optional<Tensor> or_none(const Tensor* tensor) { return tensor ? std::optional<Tensor>(*tensor) : std::nullopt; }
 
 Tensors list_of(Handles handles, size_t n) {
   Tensors list;

@@ -141,6 +141,10 @@ template <class T>
 const T* data_or_null(const Tensor& tensor) {
   return tensor.defined() ? data<T>(tensor) : nullptr;
 }
+template <class T>
+const T* data_or_null(const std::optional<Tensor>& tensor) {
+  return tensor ? data<T>(*tensor) : nullptr;
+}
 
 template <class T>
 struct Buffer {

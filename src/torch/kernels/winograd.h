@@ -78,14 +78,14 @@ inline void gather(const V (&m)[4], V& even, V& odd) {
 
 // What follows the products of an output.
 template <class T, class N>
-struct End {
+struct TileEnd {
   Vec<Acc<T>> scale, shift;
   const T* add;
   T* y;
   int64_t ld, c;  // the outputs of a pixel, and where these are
   N n;
 
-  End(const Acc<T>* scale, const Acc<T>* shift, const T* add, T* y, int64_t ld, int64_t c, N n)
+  TileEnd(const Acc<T>* scale, const Acc<T>* shift, const T* add, T* y, int64_t ld, int64_t c, N n)
       : scale(scale ? load(scale + c, n) : Vec<Acc<T>>{} + 1),
         shift(shift ? load(shift + c, n) : Vec<Acc<T>>{}),
         add(add), y(y), ld(ld), c(c), n(n) {}
@@ -117,7 +117,7 @@ void winograd_output(const Acc<T>* products, int64_t step, const Tiles& t, int64
   using A = Acc<T>;
   with_act(act, [&](auto constant) {
     over(cols, [&](int64_t c, auto n) {
-      const End<T, decltype(n)> end(scale, shift, add, y, ld, c, n);
+      const TileEnd<T, decltype(n)> end(scale, shift, add, y, ld, c, n);
       Tiles::Place at = t.place(first);
       for (int64_t i = 0; i < count; ++i, t.advance(at)) {
         Vec<A> half[2][4];
@@ -175,7 +175,7 @@ void winograd_tiles_of(const bf16* x, const Tiles& t, int64_t first, int64_t cou
   });
   with_act(act, [&](auto constant) {
     for (int64_t c = 0; c < out; c += kLanes, weight += 16 * kLanes * t.cols) {
-      const End<bf16, Full> end(scale, shift, add, y, out, c, Full());
+      const TileEnd<bf16, Full> end(scale, shift, add, y, out, c, Full());
       Tiles::Place at = t.place(first);
       for (int64_t begin = 0; begin < count; begin += kGroup) {
         __m512 half[4][2][kGroup];
