@@ -41,7 +41,7 @@ test: setup ## the whole test suite
 torture: export STRATA_TALLY = target/torture.md
 torture: setup ## kills, faults, damage, a day of steps, with tables: docs/reliability.md; KILLS=50 a recipe, CASES=3000 experiments at random, STEPS=2400000
 	@mkdir -p target && rm -f $(STRATA_TALLY)
-	@STRATA_CASES=$(CASES) cargo test $(CARGO_FLAGS) --lib -- --include-ignored --nocapture data::idx train::properties::long
+	@STRATA_CASES=$(CASES) cargo test $(CARGO_FLAGS) --lib -- --include-ignored --nocapture data::idx train::checkpoint train::properties::long
 	@STRATA_KILLS=$(KILLS) STRATA_STEPS=$(STEPS) cargo test $(CARGO_FLAGS) --test cli torture -- --ignored --nocapture --test-threads 1
 	@printf '\n| what | how often | lost |\n| --- | --- | --- |\n' && cat $(STRATA_TALLY)
 

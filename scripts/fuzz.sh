@@ -31,8 +31,9 @@ failed=0
 for target; do
     work=fuzz/work/$target artifacts=fuzz/artifacts/$target log=fuzz/work/$target.log
     mkdir -p "$work" "$artifacts"
-    # No input is longer than 4 KiB: half a GiB is more than any of them may ask for.
-    set -- -max_total_time="$seconds" -max_len=4096 -timeout=20 -rss_limit_mb=2048 -malloc_limit_mb=512 \
+    # No input is longer than 4 KiB: half a GiB is more than any of them may ask for. The sanitizer makes the readers about
+    # twenty times slower: a minute here is three seconds for a user.
+    set -- -max_total_time="$seconds" -max_len=4096 -timeout=60 -rss_limit_mb=2048 -malloc_limit_mb=512 \
         -print_final_stats=1 -dict="fuzz/dictionaries/$target.dict"
     seeds=fuzz/corpus/$target
     [ "$target" = experiment ] && seeds="$seeds experiments tests/corpus"

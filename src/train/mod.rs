@@ -16,6 +16,10 @@ mod schedule;
 
 #[cfg(test)]
 mod properties;
+/// Shared with the tests of the program.
+#[cfg(test)]
+#[path = "../../tests/cli/torture/tally.rs"]
+mod tally;
 
 pub use average::Average;
 pub use checkpoint::{Best, CheckpointError, Checkpoints, Position, best_weights};

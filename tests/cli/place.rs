@@ -1,10 +1,11 @@
 //! The fixture: a folder with experiments, a cache and results of its own, and what the program says and leaves there.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// A residual net that trains in a fraction of a second; `[train]` comes last, so that a test can add its keys.
@@ -82,6 +83,26 @@ impl Place {
         Ran::from(self.command(arguments).output().unwrap())
     }
 
+    /// Runs the program; gives what it said, the seconds it took and the most memory that it had, in bytes.
+    pub fn measured(&self, arguments: &[&str]) -> (Ran, f64, u64) {
+        let out = self.path("out.txt");
+        let mut command = self.command(arguments);
+        let start = Instant::now();
+        let mut child = command.stdout(File::create(&out).unwrap()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut most = 0;
+        let status = loop {
+            // The kernel keeps the peak: the last look before the end misses milliseconds of it at most.
+            most = memory(child.id(), "VmHWM:").unwrap_or(most);
+            match child.try_wait().unwrap() {
+                Some(status) => break status,
+                None => std::thread::sleep(Duration::from_millis(1)),
+            }
+        };
+        let seconds = start.elapsed().as_secs_f64();
+        let err = std::io::read_to_string(child.stderr.take().unwrap()).unwrap();
+        (Ran { code: status.code(), out: fs::read_to_string(out).unwrap(), err }, seconds, most)
+    }
+
     /// Starts `strata train` of a file.
     pub fn start(&self, file: &str) -> Running {
         Running::spawn(self.command(&["train", file]))
@@ -153,9 +174,7 @@ impl Running {
 
     /// Bytes of memory that the process has now; nothing once it is gone.
     pub fn resident(&self) -> Option<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-        line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kib| 1024 * kib)
+        memory(self.child.id(), "VmRSS:")
     }
 
     /// Sends a signal such as `INT`.
@@ -221,6 +240,13 @@ impl Run {
         }
         (self.epochs(), summary, self.weights("last"), self.weights("best"))
     }
+}
+
+/// A figure that the kernel keeps of a process, in bytes; nothing once the process is gone.
+fn memory(process: u32, figure: &str) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(figure))?;
+    line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kib| 1024 * kib)
 }
 
 /// Names of what lies in a folder, sorted.

@@ -161,27 +161,3 @@ fn a_table_that_is_broken_is_told_with_its_line() {
     results.refused(&["third"], "epochs.csv");
     results.refused(&["$/runs/third/cc/experiment.toml"], "is no table");
 }
-
-/// Under two seconds and 500 MiB: `cargo test --release --lib five_thousand_run -- --ignored --nocapture` says how long.
-#[test]
-#[ignore = "makes 5,000 folders"]
-fn five_thousand_run_folders_are_quick() {
-    use crate::results::compare::{Request, compare};
-    let kept = env!("CARGO_MANIFEST_DIR").to_owned() + "/results/googlenet";
-    let read = |name: &str| fs::read_to_string(format!("{kept}/{name}")).unwrap();
-    let (summary, experiment) = (read("summary.csv"), read("experiment.toml"));
-    let results = Results::new();
-    for run in 0..5000 {
-        let (name, key) = (format!("net{}", run / 5), format!("{run:010x}"));
-        let row = summary.replace("googlenet,9224ca033e,done,0", &format!("{name},{key},done,{}", run % 5));
-        results.file(&format!("runs/{name}/{key}/summary.csv"), &row);
-        results.file(&format!("runs/{name}/{key}/experiment.toml"), &experiment);
-    }
-    let start = std::time::Instant::now();
-    let mut collection = results.collect(&[]).unwrap();
-    let comparison = compare(&mut collection, &Request::default()).unwrap();
-    let seconds = start.elapsed().as_secs_f64();
-    println!("5,000 run folders: {seconds:.2} s");
-    assert_eq!(comparison.table.rows.len(), 1000);
-    assert!(seconds < 2.0, "{seconds}");
-}

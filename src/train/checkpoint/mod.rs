@@ -7,6 +7,8 @@
 mod manifest;
 mod position;
 mod step;
+#[cfg(test)]
+mod tests;
 
 pub use position::{Best, Position};
 pub use step::StepFolder;

@@ -5,6 +5,7 @@ mod damage;
 mod faults;
 mod inputs;
 mod kills;
+mod load;
 mod memory;
 mod recipes;
 mod shared;
