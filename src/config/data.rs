@@ -68,8 +68,18 @@ impl Data {
             let message = format!("there are {left} training images besides validation, fewer than {}", self.limit);
             return Err(Problem::at("data.limit", message));
         }
-        if self.augment.crop > 64 {
-            return Err(Problem::at("data.augment.crop", "crop is a padding of 0 to 64 pixels"));
+        Ok(())
+    }
+
+    /// Every crop of images of this height and width shows something of them. A batch of nothing but padding has no variance,
+    /// and a deep network's gradients then overflow in its normalisations.
+    pub(super) fn check_crop(&self, [height, width]: [usize; 2]) -> Result<(), Problem> {
+        let (crop, most) = (self.augment.crop, height.min(width).saturating_sub(1));
+        if crop > most {
+            let message = format!(
+                "a crop of an image of {height}x{width} that is padded by {crop} can miss all of it: crop takes 0 to {most}"
+            );
+            return Err(Problem::at("data.augment.crop", message));
         }
         Ok(())
     }

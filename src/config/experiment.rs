@@ -170,6 +170,8 @@ pub(super) fn build_shared(
         return Err(Problem::at("model", "`model` is a table: [model]"));
     };
     let architecture = known.get(model, &keys.scaling, info)?;
+    let [_, height, width] = architecture.network.plan.input;
+    keys.data.check_crop([height, width])?;
     let train = keys.train.resolve(machine.native_bf16)?;
     Ok(Experiment {
         name,

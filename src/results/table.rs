@@ -59,9 +59,7 @@ impl Table {
         if text.contains(&0) {
             return Err(broken(1, "this is not a text file".to_owned()));
         }
-        let header = text.split(|&byte| byte == b'\n').next().unwrap_or_default();
-        let delimiter = [b',', b';', b'\t'].into_iter().find(|delimiter| header.contains(delimiter)).unwrap_or(b',');
-        let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).trim(csv::Trim::All).from_reader(text);
+        let mut reader = csv::ReaderBuilder::new().delimiter(delimiter(text)).trim(csv::Trim::All).from_reader(text);
         let told = |error: csv::Error| {
             let line = error.position().map_or(1, |at| at.line() + blank_lines(text, at));
             let problem = match error.kind() {
@@ -137,9 +135,45 @@ impl Table {
     }
 }
 
+/// What divides the cells: the first of these marks that the header has outside quotes.
+fn delimiter(text: &[u8]) -> u8 {
+    const MARKS: [u8; 3] = [b',', b';', b'\t'];
+    let (mut quoted, mut before, mut header) = (false, MARKS[0], Vec::new());
+    for &byte in text {
+        match byte {
+            // A quote opens a cell, or stands twice for one within it.
+            b'"' => quoted = !quoted && (MARKS.contains(&before) || before == b'"'),
+            b'\r' | b'\n' if !quoted => break,
+            _ if !quoted => header.push(byte),
+            _ => {}
+        }
+        before = byte;
+    }
+    MARKS.into_iter().find(|mark| header.contains(mark)).unwrap_or(MARKS[0])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A mark in a quoted name, with a line break perhaps, used to be taken for the one that divides.
+    #[test]
+    fn the_mark_that_divides_stands_outside_quotes() {
+        for (text, columns) in [
+            ("a;b;c,\n1;2;3\n", &["a;b;c", ""][..]),
+            ("a;b\n1;2\n", &["a", "b"]),
+            ("a\tb\n1\t2\n", &["a", "b"]),
+            ("\"a,b\";c\n1;2\n", &["a,b", "c"]),
+            ("\"a;b\"\n1\n", &["a;b"]),
+            ("\"a;\"\"b\"\"\nc,\"\n1\n", &["a;\"b\"\nc,"]),
+            ("a\"b;c\n1;2\n", &["a\"b", "c"]),
+        ] {
+            let table = Table::parse(text.as_bytes(), Path::new("x.csv")).unwrap();
+            assert_eq!(table.columns, columns, "{text:?}");
+            let again = Table::parse(table.to_csv().as_bytes(), Path::new("again.csv")).unwrap();
+            assert_eq!(again.columns, columns, "{text:?}");
+        }
+    }
 
     /// The line of a record used to be that of the first blank line in front of it.
     #[test]

@@ -205,7 +205,7 @@ fn any_experiment() -> impl Strategy<Value = String> {
             "",
             "augment = { crop = 2, flip = true }",
             "augment = { resized_crop = true }",
-            "augment = { crop = 64 }"
+            "augment = { crop = 7 }"
         ]),
     ];
     text![data, model(), training()]
