@@ -41,8 +41,8 @@ test: setup ## the whole test suite
 torture: export STRATA_TALLY = target/torture.md
 torture: setup ## kills, faults, damage, a day of steps, with tables: docs/reliability.md; KILLS=50 a recipe, CASES=3000 experiments at random, STEPS=2400000
 	@mkdir -p target && rm -f $(STRATA_TALLY)
-	@STRATA_CASES=$(CASES) cargo test $(CARGO_FLAGS) --lib -- --include-ignored --nocapture data::idx train::checkpoint train::properties::long
 	@STRATA_KILLS=$(KILLS) STRATA_STEPS=$(STEPS) cargo test $(CARGO_FLAGS) --test cli torture -- --ignored --nocapture --test-threads 1
+	@STRATA_CASES=$(CASES) cargo test $(CARGO_FLAGS) --lib -- --include-ignored --nocapture data::idx train::checkpoint train::properties::long
 	@printf '\n| what | how often | lost |\n| --- | --- | --- |\n' && cat $(STRATA_TALLY)
 
 fuzz: setup ## fuzz the readers of files, SECONDS=60 each, with a table; needs a nightly toolchain and cargo-fuzz
@@ -55,9 +55,9 @@ lint: setup ## format and clippy, warnings as errors
 	@cargo fmt --check
 	@cargo clippy $(CARGO_FLAGS) --all-targets -- -D warnings
 
-audit: ## the crates of Cargo.lock against RustSec's advisories; brings cargo-audit (once) and their database
+audit: ## the crates of Cargo.lock against RustSec's advisories; brings cargo-audit (once) and their database; ARGS="--db FOLDER --no-fetch"
 	@cargo audit --version >/dev/null 2>&1 || cargo install cargo-audit --locked
-	@cargo audit
+	@cargo audit $(ARGS)
 
 bench: build bench-peers ## steps and evaluation beside PyTorch's and Keras's, every network: 20 minutes; ARGS="resnet20" for less
 	@python3 bench/run.py $(if $(ARGS),$(ARGS),--docs docs/speed.md)

@@ -49,7 +49,7 @@ impl Multipliers {
         let exact = width as f64 * self.width;
         let step = self.round.max(1);
         let nearest = ((exact + step as f64 / 2.0) as usize / step * step).max(step);
-        if (nearest as f64) < 0.9 * exact { nearest + step } else { nearest }
+        if (nearest as f64) < 0.9 * exact { nearest.saturating_add(step) } else { nearest }
     }
 
     /// A width that must stay divisible by a number of groups.

@@ -27,7 +27,8 @@ impl Default for MobilenetV1 {
 
 impl Family for MobilenetV1 {
     fn recipe(&self, _classes: usize) -> Result<Recipe, PresetError> {
-        let width = |width: usize| ((width as f64 * self.alpha) as usize).max(1);
+        let alpha = multiplier(self.alpha)?;
+        let width = |width: usize| ((width as f64 * alpha) as usize).max(1);
         let mut rows: Vec<Row> = vec![ConvRow::new(3, width(32)).stride(self.stem_stride).name("conv1").into()];
         // table 1, its blocks grouped by width
         let stages = [(64, 1, 1), (128, 2, 2), (256, 2, 2), (512, 6, 2), (1024, 2, 2)];
@@ -41,6 +42,14 @@ impl Family for MobilenetV1 {
         let init = Init { conv: Scheme::GlorotUniform, linear: Scheme::GlorotUniform, ..Init::default() };
         Ok(Recipe::new(Style { act: Act::Relu6, bn_eps: 1e-3, bn_momentum: 0.01, init, ..Style::default() }, rows))
     }
+}
+
+/// The width multiplier of either version.
+fn multiplier(alpha: f64) -> Result<f64, PresetError> {
+    if (0.001..=1000.0).contains(&alpha) {
+        return Ok(alpha);
+    }
+    Err(PresetError::new("alpha", format!("the width multiplier is between 0.001 and 1000, not {alpha}")))
 }
 
 /// Keys of the preset `mobilenet_v2`.
@@ -66,7 +75,7 @@ const STAGES: [(usize, usize, usize, usize); 7] =
 
 impl Family for MobilenetV2 {
     fn recipe(&self, _classes: usize) -> Result<Recipe, PresetError> {
-        let by = Multipliers { depth: 1.0, width: self.alpha, round: 8 };
+        let by = Multipliers { depth: 1.0, width: multiplier(self.alpha)?, round: 8 };
         let conv = |kernel, width| ConvRow::new(kernel, width).names(&["features.{}.0", "features.{=}.1"]);
         let mut rows: Vec<Row> = vec![conv(3, by.width(32)).stride(self.stem_stride).into()];
         for (expand, width, repeat, stride) in STAGES {
