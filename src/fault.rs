@@ -6,6 +6,7 @@
 //! way is half done), `oom` (libtorch cannot get memory), `nan` (the gradients of a step are not numbers), `leak` (a tensor
 //! of one number is made and never freed). Without the variable a point is one look at a cell that is never written.
 
+use crate::say;
 use std::io;
 use std::path::Path;
 use std::sync::OnceLock;
@@ -79,7 +80,7 @@ pub fn hit(point: &str, place: &str) -> Option<What> {
     if visit != fault.at && !(fault.onwards && visit > fault.at) {
         return None;
     }
-    eprintln!("fault injected at {point} {visit}: {:?}, {place}", fault.what);
+    say(format_args!("fault injected at {point} {visit}: {:?}, {place}", fault.what));
     Some(fault.what)
 }
 

@@ -5,11 +5,17 @@ use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
-/// Writes a file so that a kill at any moment leaves the old one or the new one: temporary file, sync, rename, sync.
+/// Writes a file so that a kill at any moment leaves the old one or the new one: temporary file, sync, rename, sync. A link is
+/// followed, and what is no file, such as a pipe, is written to as it is.
 ///
 /// # Errors
 /// As the file system says; the old file is then untouched.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let target = fs::canonicalize(path);
+    let path = target.as_deref().unwrap_or(path);
+    if fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+        return fault::write_all(&mut File::options().write(true).open(path)?, bytes, path);
+    }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fault::before("make", path)?;
     let mut temporary = tempfile::NamedTempFile::new_in(folder)?;
@@ -86,6 +92,20 @@ pub fn append_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Both used to be replaced by a file.
+    #[test]
+    fn a_link_is_followed_and_a_device_stays_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let [file, link, device] = ["file", "link", "device"].map(|name| folder.path().join(name));
+        write_whole(&file, b"old").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        write_whole(&link, b"new").unwrap();
+        assert!(link.is_symlink() && fs::read(&file).unwrap() == b"new");
+        std::os::unix::fs::symlink("/dev/null", &device).unwrap();
+        write_whole(&device, b"gone").unwrap();
+        assert!(device.is_symlink() && fs::read(&device).unwrap().is_empty());
+    }
 
     #[test]
     fn a_write_that_fails_leaves_the_old_file() {

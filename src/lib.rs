@@ -12,6 +12,9 @@ pub mod files;
 pub mod model;
 pub mod random;
 pub mod results;
+mod say;
 pub mod sweep;
 pub mod torch;
 pub mod train;
+
+pub use say::say;

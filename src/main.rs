@@ -5,6 +5,7 @@ mod cli;
 use clap::Parser;
 use cli::{Arguments, Command};
 use std::process::ExitCode;
+use strata::say;
 
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
@@ -19,7 +20,7 @@ fn main() -> ExitCode {
     arguments.shared.start_logging();
     let shared = &arguments.shared;
     if let Err(error) = strata::fault::arm() {
-        eprintln!("error: {error}");
+        say(format_args!("error: {error}"));
         return ExitCode::from(cli::BAD_INPUT);
     }
     let result = match &arguments.command {

@@ -13,6 +13,7 @@ use strata::results::collect::{Collection, collect};
 use strata::results::compare::{Comparison, Request, Where, compare};
 use strata::results::curves::{self, CurveGroup};
 use strata::results::read_epochs;
+use strata::say;
 
 /// One table from runs, sweeps and CSV files: what differs, seeds as mean ± standard deviation, differences and noise
 ///
@@ -149,7 +150,7 @@ fn plot(command: &Compare, collection: &Collection, comparison: &Comparison, pat
             .map(|folder| read_epochs(folder))
             .collect::<Result<_, _>>()?;
         match runs.is_empty() {
-            true => eprintln!("no curve of {name}: there is no epochs.csv"),
+            true => say(format_args!("no curve of {name}: there is no epochs.csv")),
             false => groups.push(CurveGroup { name: name.clone(), runs }),
         }
     }
@@ -175,7 +176,7 @@ fn title(command: &Compare) -> String {
 
 fn write(path: &Path, svg: &str) -> Result<()> {
     write_whole(path, svg.as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
-    eprintln!("wrote {}", path.display());
+    say(format_args!("wrote {}", path.display()));
     Ok(())
 }
 

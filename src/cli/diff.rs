@@ -110,7 +110,7 @@ fn side(word: &str, shared: &Shared) -> Result<Side> {
         },
     };
     let folders: Vec<_> = collection.origins.iter().filter_map(|origin| origin.folder.clone()).collect();
-    let folder = match (meant(word, &folders, shared), folders.as_slice()) {
+    let folder = match (meant(word, &folders, shared)?, folders.as_slice()) {
         (Some(folder), _) => folder,
         (None, []) => bail!(Usage(format!("`{word}` is no run: diff takes two runs or two experiment files"))),
         (None, several) => {

@@ -28,6 +28,7 @@ use strata::data::DataError;
 use strata::model::WeightsError;
 use strata::results::collect::CollectError;
 use strata::results::compare::CompareError;
+use strata::say;
 use strata::torch::cuda;
 use strata::train::{CheckpointError, TrainError, interrupt};
 use tch::Device;
@@ -102,6 +103,7 @@ impl Shared {
         };
         let _ = tracing_subscriber::fmt()
             .with_writer(std::io::stderr)
+            .log_internal_errors(false)
             .without_time()
             .with_target(false)
             .with_level(self.verbose)
@@ -272,8 +274,8 @@ pub fn exit_code(result: Result<Done>) -> ExitCode {
         Ok(Done::Held) => ExitCode::from(strata::sweep::HELD),
         Err(error) => {
             match error.downcast_ref::<ConfigError>() {
-                Some(error) => eprintln!("{error}"),
-                None => eprintln!("error: {error:#}"),
+                Some(error) => say(error),
+                None => say(format_args!("error: {error:#}")),
             }
             ExitCode::from(if is_bad_input(&error) { BAD_INPUT } else { FAILED })
         }
@@ -290,6 +292,11 @@ fn is_bad_input(error: &anyhow::Error) -> bool {
         || error.is::<CheckpointError>()
         || matches!(
             error.downcast_ref(),
-            Some(TrainError::Data(_) | TrainError::Folder(_) | TrainError::DataChanged { .. })
+            Some(
+                TrainError::Data(_)
+                    | TrainError::Folder(_)
+                    | TrainError::DataChanged { .. }
+                    | TrainError::OtherRun { .. }
+            )
         )
 }

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use strata::results::{EpochRow, curves, read_epochs};
+use strata::say;
 use strata::train::{Observer, Started, StepReport};
 
 /// The curves of a run that goes on are drawn at most so often: a picture costs more than a short epoch.
@@ -89,7 +90,7 @@ impl Progress {
         let Some(bar) = self.bar.take() else { return };
         bar.finish_and_clear();
         if let (true, Some(plot)) = (self.plotted_at.is_some(), self.plot.fitted()) {
-            eprintln!("{plot}");
+            say(plot);
         }
     }
 
@@ -100,8 +101,8 @@ impl Progress {
         }
         match &self.bar {
             _ if self.quiet => {}
-            Some(bar) => bar.suspend(|| eprintln!("{text}")),
-            None => eprintln!("{text}"),
+            Some(bar) => bar.suspend(|| say(text)),
+            None => say(text),
         }
     }
 }

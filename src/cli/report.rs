@@ -6,6 +6,7 @@ use clap::Args;
 use std::path::{Path, PathBuf};
 use strata::files::write_whole;
 use strata::results::report;
+use strata::say;
 
 /// One self-contained HTML page of all results: tables, curves, network diagrams, commands
 ///
@@ -32,7 +33,7 @@ pub fn run(command: &Report, shared: &Shared) -> Result<Done> {
     write_whole(&path, html.as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
     if !shared.quiet {
         for note in &notes {
-            eprintln!("note: {note}");
+            say(format_args!("note: {note}"));
         }
     }
     super::print(&format!("{}\n", path.display()))?;

@@ -40,13 +40,38 @@ pub fn is_run(run: &str, results: &Path) -> bool {
     Path::new(run).join("experiment.toml").is_file() || results.join("runs").join(run).is_dir()
 }
 
-/// The one run of a name; of several, which may be points of sweeps, that of the experiment file of this name.
-pub fn meant<'a>(name: &str, folders: &'a [PathBuf], shared: &Shared) -> Option<&'a Path> {
-    if let [one] = folders {
-        return Some(one);
+/// The one run of a name that has the keys that `--set` asks for; of several, which may be points of sweeps, that of the
+/// experiment file of this name.
+///
+/// # Errors
+/// When no run has these keys.
+pub fn meant<'a>(name: &str, folders: &'a [PathBuf], shared: &Shared) -> Result<Option<&'a Path>> {
+    let mut fitting = Vec::new();
+    for folder in folders {
+        if has_keys(folder, &shared.set)? {
+            fitting.push(folder.as_path());
+        }
     }
-    let key = shared.experiment(name).ok()?.key();
-    folders.iter().find(|folder| folder.ends_with(&key)).map(PathBuf::as_path)
+    match fitting[..] {
+        [] if !folders.is_empty() => {
+            bail!(Usage(format!("no run of `{name}` has {}; `strata train` makes one", shared.set.join(" and "))))
+        }
+        [one] => Ok(Some(one)),
+        _ => {
+            let key = shared.experiment(name).ok().map(|experiment| experiment.key());
+            Ok(key.and_then(|key| fitting.into_iter().find(|folder| folder.ends_with(&key))))
+        }
+    }
+}
+
+/// Whether a run's experiment is the same with these keys set.
+fn has_keys(folder: &Path, set: &[String]) -> Result<bool> {
+    if set.is_empty() {
+        return Ok(true);
+    }
+    let path = folder.join("experiment.toml");
+    let [as_it_is, changed] = [&[], set].map(|set| Experiment::load(&path, set, machine()));
+    Ok(as_it_is?.key() == changed?.key())
 }
 
 /// The folder of a run: given as such, as NAME/KEY, or as the name of one run.
@@ -55,6 +80,9 @@ fn find(run: &str, shared: &Shared) -> Result<PathBuf> {
     let named = results.join("runs").join(run);
     for path in [PathBuf::from(run), named.clone()] {
         if path.join("experiment.toml").is_file() {
+            if !shared.set.is_empty() {
+                bail!(Usage(format!("`{run}` is one run: --set chooses among those of an experiment's name")));
+            }
             return Ok(path);
         }
     }
@@ -66,10 +94,13 @@ fn find(run: &str, shared: &Shared) -> Result<PathBuf> {
         .filter(|path| path.join("experiment.toml").is_file())
         .collect();
     keys.sort();
-    if let Some(meant) = meant(run, &keys, shared) {
+    if let Some(meant) = meant(run, &keys, shared)? {
         return Ok(meant.to_owned());
     }
     match keys.as_slice() {
+        [] if named.is_dir() => {
+            bail!(Usage(format!("no run in {} has an experiment.toml: `strata train` writes it anew", named.display())))
+        }
         [] => {
             let names: Vec<String> = std::fs::read_dir(results.join("runs"))
                 .into_iter()

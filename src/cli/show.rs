@@ -6,6 +6,7 @@ use clap::Args;
 use std::path::PathBuf;
 use strata::arch::picture;
 use strata::config::Experiment;
+use strata::say;
 
 /// The experiment with every row of the network written out, ready to edit
 #[derive(Args)]
@@ -30,7 +31,7 @@ pub fn run(command: &Show, shared: &Shared) -> Result<Done> {
             let svg = picture::diagram(&experiment.network, &experiment.name);
             strata::files::write_whole(path, svg.as_bytes())
                 .with_context(|| format!("cannot write {}", path.display()))?;
-            eprintln!("wrote {}", path.display());
+            say(format_args!("wrote {}", path.display()));
         }
         None => print(&written_out(&experiment))?,
     }

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 use strata::config::Sweep as Points;
 use strata::results::{SweepTables, Table, counted, status};
+use strata::say;
 use strata::sweep::{DIVERGED, Estimates, Options, Report, duration};
 use strata::train::interrupt;
 
@@ -93,12 +94,12 @@ fn finish(sweep: &Points, report: &Report) -> Result<Done> {
     for (point, reason) in &report.failed {
         let label = sweep.label(*point);
         match reason.as_str() {
-            DIVERGED => eprintln!("diverged: {label}"),
-            _ => eprintln!("failed: {label}: {}", reason.split("; the last").next().unwrap_or_default()),
+            DIVERGED => say(format_args!("diverged: {label}")),
+            _ => say(format_args!("failed: {label}: {}", reason.split("; the last").next().unwrap_or_default())),
         }
     }
     if report.interrupted {
-        eprintln!("the sweep was stopped; the same command goes on from here");
+        say("the sweep was stopped; the same command goes on from here");
         return Ok(Done::Interrupted);
     }
     Ok(if report.failed.is_empty() { Done::Well } else { Done::WithFailures })

@@ -6,6 +6,7 @@ use std::io::IsTerminal;
 use std::time::Duration;
 use strata::config::Sweep;
 use strata::results::counted;
+use strata::say;
 use strata::sweep::event::Event;
 use strata::sweep::{Counts, Ended, Verdict, Watcher, duration};
 
@@ -52,8 +53,8 @@ impl<'a> View<'a> {
     /// Says what `--quiet` does not silence.
     fn warn(&self, text: &str) {
         match &self.live {
-            Some(live) => live.all.suspend(|| eprintln!("{text}")),
-            None => eprintln!("{text}"),
+            Some(live) => live.all.suspend(|| say(text)),
+            None => say(text),
         }
     }
 

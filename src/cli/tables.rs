@@ -6,6 +6,7 @@ use clap::Args;
 use std::path::{Path, PathBuf};
 use strata::config::Experiment;
 use strata::results::tables;
+use strata::say;
 
 /// Tables and a chart that compare the architectures of a folder: cost, published accuracy
 ///
@@ -24,7 +25,7 @@ pub struct Tables {
 pub fn run(command: &Tables, shared: &Shared) -> Result<Done> {
     let experiments = load(&command.experiments, &shared.set)?;
     for path in tables::write(&experiments, &command.out)? {
-        eprintln!("wrote {}", path.display());
+        say(format_args!("wrote {}", path.display()));
     }
     Ok(Done::Well)
 }

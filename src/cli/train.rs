@@ -6,6 +6,7 @@ use anyhow::Result;
 use clap::Args;
 use strata::config::Experiment;
 use strata::results::{RunError, Status};
+use strata::say;
 use strata::sweep::event::{Event, Reporter, stop_with_stdin};
 use strata::train::{Outcome, RunOptions, TrainError, interrupt};
 use strata::{data, train};
@@ -71,7 +72,7 @@ pub fn run(command: &Train, shared: &Shared) -> Result<Done> {
             // What is wrong with the input of one is likely wrong with all.
             Err(error @ (TrainError::Data(_) | TrainError::Folder(_))) => return Err(error.into()),
             Err(error) if several => {
-                eprintln!("error: {}: {error}", experiment.name);
+                say(format_args!("error: {}: {error}", experiment.name));
                 failed = true;
             }
             Err(error) => return Err(error.into()),

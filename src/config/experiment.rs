@@ -255,7 +255,10 @@ fn check_name(name: &str) -> Result<(), Problem> {
     if !name.is_empty() && name.len() <= 100 && name.chars().all(fits) && !name.starts_with('.') {
         return Ok(());
     }
-    Err(Problem::at("name", format!("{name:?} cannot name a folder: letters, digits, - _ and . after the first place")))
+    Err(Problem::at(
+        "name",
+        format!("{name:?} cannot name a folder: at most 100 letters, digits, - _ and . after the first place"),
+    ))
 }
 
 fn rows_table(rows: &[Row]) -> toml::Table {

@@ -54,7 +54,7 @@ impl RunInfo {
             data: data.to_owned(),
             git: git(&["rev-parse", "--short=12", "HEAD"]).unwrap_or_default(),
             dirty: git(&["status", "--porcelain", "--untracked-files=no"]).is_some_and(|changes| !changes.is_empty()),
-            command: std::env::args().collect(),
+            command: std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect(),
             started: utc_now(),
             finished: String::new(),
             outcome: "running".to_owned(),

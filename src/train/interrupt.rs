@@ -1,5 +1,6 @@
 //! Ctrl-C and SIGTERM: the first asks for a clean stop, the second does not wait.
 
+use crate::say;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 static REQUESTED: AtomicBool = AtomicBool::new(false);
@@ -16,7 +17,7 @@ pub fn install() -> Result<(), ctrlc::Error> {
         if REQUESTED.swap(true, Ordering::SeqCst) {
             std::process::exit(EXIT_CODE);
         }
-        eprintln!("\nstopping after this step; the run can be resumed (again: stop at once)");
+        say("\nstopping after this step; the run can be resumed (again: stop at once)");
     })
 }
 

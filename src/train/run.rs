@@ -66,6 +66,8 @@ pub enum TrainError {
         "the data of {name} is not that which {run} was begun with, so the run cannot go on; bring the former data back, or start over with --force"
     )]
     DataChanged { name: String, run: PathBuf },
+    #[error("{run} has the result of another experiment (key {found}): move it away, or start over with --force")]
+    OtherRun { run: PathBuf, found: String },
 }
 
 // By hand, not `#[from]`: the message is part of ours and would be said twice as its source.
@@ -148,7 +150,9 @@ fn check_room(name: &str, needed: u64) -> Result<(), DataError> {
 /// error but an outcome.
 pub fn run(experiment: &Experiment, options: &RunOptions, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
     let place = RunFolder::place(&options.results, experiment);
-    if let (false, Some(outcome)) = (options.force, finished(&place)) {
+    if !options.force
+        && let Some(outcome) = finished(&place, experiment)?
+    {
         keep_expectation(experiment, &place)?;
         return Ok(outcome);
     }
@@ -159,7 +163,7 @@ pub fn run(experiment: &Experiment, options: &RunOptions, observer: &mut dyn Obs
         folder.clear()?;
     }
     // Another process may have finished it while this one waited for data.
-    if let Some(outcome) = finished(folder.path()) {
+    if let Some(outcome) = finished(folder.path(), experiment)? {
         return Ok(outcome);
     }
     let begun = folder.file("checkpoint/last").exists();
@@ -204,17 +208,24 @@ fn keep_expectation(experiment: &Experiment, folder: &Path) -> Result<(), TrainE
 }
 
 /// The outcome of a run that was carried to its end earlier.
-fn finished(folder: &Path) -> Option<Outcome> {
-    let summary = read_summary(folder)?;
-    let status = match summary.get("status")?.as_str() {
-        "done" => Status::Done,
-        "diverged" => Status::Diverged,
-        _ => return None,
+///
+/// # Errors
+/// When the folder has the result of another experiment, as a copy of its folder would.
+fn finished(folder: &Path, experiment: &Experiment) -> Result<Option<Outcome>, TrainError> {
+    let Some(summary) = read_summary(folder) else { return Ok(None) };
+    let status = match summary.get("status").map(String::as_str) {
+        Some("done") => Status::Done,
+        Some("diverged") => Status::Diverged,
+        _ => return Ok(None),
     };
+    let key = experiment.key();
+    if let Some(found) = summary.get("key").filter(|&found| *found != key) {
+        return Err(TrainError::OtherRun { run: folder.to_owned(), found: found.clone() });
+    }
     let number = |column: &str| summary.get(column).and_then(|text| text.parse::<f64>().ok());
     let best = number("best_epoch").zip(number("val_top1")).map(|(epoch, top1)| (epoch as usize, top1));
     let (test_top1, test_top5) = (number("test_top1"), number("test_top5"));
-    Some(Outcome { status, folder: folder.to_owned(), skipped: true, best, test_top1, test_top5, divergence: None })
+    Ok(Some(Outcome { status, folder: folder.to_owned(), skipped: true, best, test_top1, test_top5, divergence: None }))
 }
 
 struct Session<'a> {
@@ -316,7 +327,8 @@ impl Session<'_> {
             observer.epoch(&row, is_best);
         }
         // The test images are read once, with the weights of the best epoch on the validation images.
-        model.load_weights(&best_weights(folder.path())?)?;
+        let best = best_weights(folder.path()).map_err(|error| CheckpointError::BestLost(Box::new(error)))?;
+        model.load_weights(&best)?;
         let test = self.evaluate(&model, None, &splits.test)?;
         position.seconds = seconds_before + self.start.elapsed().as_secs_f64();
         self.end(info, Status::Done, position, Some(test))

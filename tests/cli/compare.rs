@@ -101,6 +101,11 @@ fn a_published_result_that_is_written_down_after_the_run_is_taken_up() {
     assert!(place.strata(&["train", "tiny.toml"]).good().contains("finished before"));
     let out = place.strata(&["compare", "tiny"]).good();
     assert!(out.contains("0.9990") && out.contains("Nobody"), "{out}");
+    // Another takes its place whole.
+    place.file("tiny.toml", format!("{TINY}[expect]\ntest_top5 = 0.888\nsource = 'Somebody'\n"));
+    place.strata(&["train", "tiny.toml"]).good();
+    let out = place.strata(&["compare", "tiny"]).good();
+    assert!(out.contains("0.8880") && out.contains("Somebody") && !out.contains("0.9990"), "{out}");
     // A file without one forgets nothing.
     place.file("tiny.toml", TINY);
     place.strata(&["train", "tiny.toml"]).good();

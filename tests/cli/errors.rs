@@ -1,7 +1,10 @@
 //! Bad input: exit code 2, words for a person, nothing written.
 
-use super::place::{Place, TINY};
+use super::place::{Place, Ran, TINY};
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::process::Stdio;
 use strata::model::{read_tensors, write_tensors};
 use tch::{Device, Kind, Tensor};
 
@@ -218,4 +221,27 @@ fn a_tensor_that_is_no_batch_of_images_is_refused() {
     assert!(!place.path("y.safetensors").exists());
     predict("input", &[2, 1, 14, 14]).good();
     assert_eq!(read_tensors(&place.path("y.safetensors")).unwrap()["logits"].size(), [2, 10]);
+}
+
+/// The program used to panic where it could not write to standard error, in a run and in a sweep's process.
+#[test]
+fn nobody_who_listens_ends_no_run() {
+    let place = Place::with_tiny();
+    place.file("grid.toml", format!("{TINY}[sweep]\nseed = [1, 2]\n"));
+    for arguments in [&["train", "tiny.toml"][..], &["-v", "train", "tiny.toml", "--force"], &["sweep", "grid.toml"]] {
+        let full = fs::File::options().write(true).open("/dev/full").unwrap();
+        let status = place.command(arguments).stdout(Stdio::null()).stderr(full).status().unwrap();
+        assert_eq!(status.code(), Some(0), "{arguments:?}");
+    }
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let status = place.command(&["cost", "missing"]).stderr(full).status().unwrap();
+    assert_eq!(status.code(), Some(2));
+}
+
+#[test]
+fn folders_need_no_name_in_letters() {
+    let place = Place::with_tiny();
+    let mut command = place.command(&["train", "tiny.toml", "--results"]);
+    let ran = Ran::from(command.arg(OsStr::from_bytes(b"r\xff")).output().unwrap());
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
 }

@@ -264,6 +264,21 @@ fn damage_that_leaves_no_checkpoint_is_an_error() {
 }
 
 #[test]
+fn damage_to_the_best_weights_of_a_whole_run_says_what_to_do() {
+    let place = Place::new();
+    let run = stopped(&place);
+    flip(&run.path("checkpoint/best/weights.safetensors"), 5000);
+    // Where the best epoch is the last, the checkpoint before it repairs the run.
+    if run.weights("best") == run.weights("last") {
+        place.strata(&["train", "tiny.toml"]).good();
+        return;
+    }
+    let ran = place.strata(&["train", "tiny.toml"]);
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.err.contains("weights.safetensors is damaged") && ran.err.contains("--force"), "{}", ran.err);
+}
+
+#[test]
 fn a_table_that_is_cut_or_changed_never_gives_wrong_rows() {
     let place = Place::new();
     let run = stopped(&place);

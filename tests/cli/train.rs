@@ -359,3 +359,35 @@ fn a_validation_loss_that_is_no_number_is_divergence_too() {
     assert!(ran.err.contains("the validation loss is not finite in step"), "{}", ran.err);
     assert_eq!(place.run("deep").summary()["status"], "diverged");
 }
+
+/// Eval used to take the one run there was, whatever `--set` said.
+#[test]
+fn eval_of_a_run_that_was_never_trained_is_refused() {
+    let place = Place::trained("tiny", TINY);
+    place.strata(&["eval", "tiny", "--set", "seed=0"]).good();
+    let absent = ["no run of `tiny` has seed=7; `strata train` makes one"];
+    place.strata(&["eval", "tiny", "--set", "seed=7"]).refused(&absent);
+    place.strata(&["diff", "tiny", "tiny", "--set", "seed=7"]).refused(&absent);
+    place
+        .strata(&["eval", "tiny", "--set", "model.wdith=9"])
+        .refused(&["there is no key `wdith`", "did you mean `width`"]);
+    let run = place.run("tiny");
+    let folder = run.folder.to_str().unwrap();
+    place.strata(&["eval", folder, "--set", "seed=0"]).refused(&["is one run: --set chooses"]);
+    fs::remove_file(run.path("experiment.toml")).unwrap();
+    place.strata(&["eval", "tiny"]).refused(&["no run in results/runs/tiny has an experiment.toml"]);
+}
+
+/// It used to be taken for the result of the experiment whose key the copy bears.
+#[test]
+fn a_copy_of_another_run_is_no_result() {
+    let place = Place::trained("tiny", TINY);
+    let first = place.run("tiny").folder;
+    place.strata(&["train", "tiny.toml", "--set", "seed=7"]).good();
+    let second = place.runs("tiny").into_iter().find(|folder| *folder != first).unwrap();
+    fs::copy(first.join("summary.csv"), second.join("summary.csv")).unwrap();
+    let key = first.file_name().unwrap().to_str().unwrap();
+    let told = format!("has the result of another experiment (key {key})");
+    place.strata(&["train", "tiny.toml", "--set", "seed=7"]).refused(&[&told, "--force"]);
+    place.strata(&["train", "tiny.toml", "--set", "seed=7", "--force"]).good();
+}

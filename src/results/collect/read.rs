@@ -31,9 +31,7 @@ pub fn run(folder: &Path) -> Result<Table, CollectError> {
         row[place] = "running".to_owned();
     }
     // What others got may have been written into the experiment after the run.
-    for (column, cell) in expect(folder)? {
-        set(&mut table, 0, &column, cell);
-    }
+    publish(&mut table, 0, expect(folder)?);
     Ok(table)
 }
 
@@ -86,16 +84,31 @@ fn parsed(path: &Path, text: &str) -> Result<toml::Table, TableError> {
     })
 }
 
-/// The published result that a run's experiment quotes, as columns `expect.…`.
-fn expect(folder: &Path) -> Result<Vec<(String, String)>, CollectError> {
+/// The published result that a run's experiment quotes, as columns `expect.…`; `None` where there is no experiment to ask.
+fn expect(folder: &Path) -> Result<Option<Vec<(String, String)>>, CollectError> {
     let path = folder.join("experiment.toml");
     let mut columns = Vec::new();
     // Most experiments have none, and thousands are looked at: only those that can have it are parsed.
-    let Some(text) = fs::read_to_string(&path).ok().filter(|text| text.contains("expect")) else { return Ok(columns) };
-    if let Some(expect) = parsed(&path, &text)?.get("expect") {
+    let Ok(text) = fs::read_to_string(&path) else { return Ok(None) };
+    if text.contains("expect")
+        && let Some(expect) = parsed(&path, &text)?.get("expect")
+    {
         flatten("expect", expect, &mut columns);
     }
-    Ok(columns)
+    Ok(Some(columns))
+}
+
+/// Puts the published result of a run's experiment in the place of what the row said when the run ended.
+fn publish(table: &mut Table, row: usize, published: Option<Vec<(String, String)>>) {
+    let Some(published) = published else { return };
+    for place in
+        (0..table.columns.len()).filter(|&place| table.columns[place].starts_with("expect.")).collect::<Vec<_>>()
+    {
+        table.rows[row][place].clear();
+    }
+    for (column, cell) in published {
+        set(table, row, &column, cell);
+    }
 }
 
 /// Whether a process works on the run.
@@ -115,7 +128,7 @@ pub fn sweep(folder: &Path, results: &Path, tell: bool) -> Result<Collection, Co
     let place = |column: &str| table.columns.iter().position(|known| known == column);
     let (name, key, status) = (place("name"), place("key"), place("status"));
     let mut origins = Vec::with_capacity(table.rows.len());
-    let mut published: Vec<(usize, Vec<(String, String)>)> = Vec::new();
+    let mut published = Vec::new();
     for (index, row) in table.rows.iter_mut().enumerate() {
         let run: Option<PathBuf> = name.zip(key).map(|(name, key)| runs.join(&row[name]).join(&row[key]));
         let run = run.filter(|run| run.is_dir());
@@ -133,9 +146,7 @@ pub fn sweep(folder: &Path, results: &Path, tell: bool) -> Result<Collection, Co
         origins.push(RowOrigin { folder: run, complete: false, ours: true });
     }
     for (index, columns) in published {
-        for (column, cell) in columns {
-            set(&mut table, index, &column, cell);
-        }
+        publish(&mut table, index, columns);
     }
     Ok(Collection { table, origins })
 }

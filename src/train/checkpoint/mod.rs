@@ -38,6 +38,8 @@ pub enum CheckpointError {
     Damaged { path: PathBuf, problem: String },
     #[error("{0}; no earlier checkpoint is left, so the run has to start over: `strata train --force`")]
     NoneLeft(Box<CheckpointError>),
+    #[error("{0}; the best epoch's weights are nowhere else, so the run has to start over: `strata train --force`")]
+    BestLost(Box<CheckpointError>),
     #[error("{run} has no trained weights yet: `strata train` has not come through an epoch of it")]
     Untrained { run: PathBuf },
     #[error(transparent)]
