@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
+use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 #[derive(Serialize, Deserialize)]
@@ -95,11 +95,19 @@ impl Whole {
 
 fn of_position(position: &Position) -> String {
     // A position always turns into JSON; were it not so, an empty text would stand for it on both sides.
-    of_bytes(&serde_json::to_vec(position).unwrap_or_default())
+    hex(&Sha256::digest(serde_json::to_vec(position).unwrap_or_default()))
 }
 
-pub fn of_bytes(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
+/// Of the first lines of a file, line by line: a long run's table is not held in memory for it. `None` where there are fewer.
+pub fn of_lines(path: &Path, count: usize) -> Option<String> {
+    let mut file = BufReader::new(fs::File::open(path).ok()?);
+    let (mut hasher, mut line) = (Sha256::new(), Vec::new());
+    for _ in 0..count {
+        line.clear();
+        file.read_until(b'\n', &mut line).ok()?;
+        line.ends_with(b"\n").then(|| hasher.update(&line))?;
+    }
+    Some(hex(&hasher.finalize()))
 }
 
 fn of_file(path: &Path) -> Result<String, CheckpointError> {
