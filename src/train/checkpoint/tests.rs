@@ -3,6 +3,7 @@
 use super::*;
 use crate::config::{Experiment, Machine};
 use crate::train::tally::tally;
+use std::os::unix::fs::FileExt;
 use tch::Device;
 
 const EXPERIMENT: &str = r#"
@@ -66,15 +67,23 @@ impl Run {
     }
 }
 
-/// What a file can become: cut at any length, or with any bit of it changed.
-fn damaged(written: &[u8]) -> impl Iterator<Item = Vec<u8>> {
-    let cuts = (0..written.len()).map(|at| written[..at].to_vec());
-    let changes = (0..8 * written.len()).map(|bit| {
-        let mut bytes = written.to_vec();
-        bytes[bit / 8] ^= 1 << (bit % 8);
-        bytes
-    });
-    cuts.chain(changes)
+/// Lets a file be what damage can make of it, cut at any length or with any bit changed, and asks `check` each time.
+fn damage(path: &Path, mut check: impl FnMut(&str)) {
+    let written = fs::read(path).unwrap();
+    let file = fs::File::options().write(true).open(path).unwrap();
+    for length in (0..written.len()).rev() {
+        file.set_len(length as u64).unwrap();
+        check(&format!("{} cut at {length}", path.display()));
+    }
+    file.write_all_at(&written, 0).unwrap();
+    for (at, byte) in (0u64..).zip(&written) {
+        for bit in 0..8 {
+            file.write_all_at(&[byte ^ 1 << bit], at).unwrap();
+            check(&format!("{} changed at {at}, bit {bit}", path.display()));
+        }
+        file.write_all_at(&[*byte], at).unwrap();
+    }
+    assert_eq!(fs::read(path).unwrap(), written);
 }
 
 #[test]
@@ -89,28 +98,23 @@ fn damage_at_every_place_is_noticed() {
 
     for file in [WEIGHTS, OPTIMIZER, AVERAGES, POSITION, EPOCHS] {
         let path = if file == EPOCHS { run.folder.path().join(file) } else { last.join(file) };
-        let written = fs::read(&path).unwrap();
-        for (place, bytes) in damaged(&written).enumerate() {
-            fs::write(&path, bytes).unwrap();
-            match run.resume() {
-                Ok((position, passed_over)) => {
-                    went_on += 1;
-                    assert_eq!(position.as_ref(), Some(&first), "{file}, {place}");
-                    assert_eq!(run.content(), content, "{file}, {place}");
-                    let said: Vec<String> = passed_over.iter().map(ToString::to_string).collect();
-                    // A sum that was changed blames the file that it is of.
-                    let blamed = said.len() == 1 && (file == POSITION || said[0].contains(file));
-                    assert!(blamed, "{file}, {place}: {said:?}");
-                }
-                Err(error) => {
-                    refused += 1;
-                    // The header and the first row are of both checkpoints.
-                    let nothing_left = matches!(error, CheckpointError::NoneLeft(_));
-                    assert!(nothing_left && file == EPOCHS, "{file}, {place}: {error}");
-                }
+        damage(&path, |place| match run.resume() {
+            Ok((position, passed_over)) => {
+                went_on += 1;
+                assert_eq!(position.as_ref(), Some(&first), "{place}");
+                assert_eq!(run.content(), content, "{place}");
+                let said: Vec<String> = passed_over.iter().map(ToString::to_string).collect();
+                // A sum that was changed blames the file that it is of.
+                let blamed = said.len() == 1 && (file == POSITION || said[0].contains(file));
+                assert!(blamed, "{place}: {said:?}");
             }
-        }
-        fs::write(&path, &written).unwrap();
+            Err(error) => {
+                refused += 1;
+                // The header and the first row are of both checkpoints.
+                let nothing_left = matches!(error, CheckpointError::NoneLeft(_));
+                assert!(nothing_left && file == EPOCHS, "{place}: {error}");
+            }
+        });
         assert_eq!(run.resume().unwrap().0.as_ref(), Some(&second), "{file}");
     }
     let lost = format!("nothing taken for what was written: {went_on} gone on with, {refused} refused");
