@@ -5,8 +5,8 @@ use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
-/// Writes a file so that a kill at any moment leaves the old one or the new one: temporary file, sync, rename, sync. A link is
-/// followed, and what is no file, such as a pipe, is written to as it is.
+/// Writes a file so that a kill at any moment leaves the old one or the new one: temporary file, sync, rename, sync. A link to
+/// something is followed, and what is no file, such as a pipe, is written to as it is.
 ///
 /// # Errors
 /// As the file system says; the old file is then untouched.

@@ -46,17 +46,21 @@ pub fn is_run(run: &str, results: &Path) -> bool {
 /// # Errors
 /// When no run has these keys.
 pub fn meant<'a>(name: &str, folders: &'a [PathBuf], shared: &Shared) -> Result<Option<&'a Path>> {
-    let mut fitting = Vec::new();
+    let (mut fitting, mut problem) = (Vec::new(), None);
     for folder in folders {
-        if has_keys(folder, &shared.set)? {
-            fitting.push(folder.as_path());
+        match has_keys(folder, &shared.set) {
+            Ok(true) => fitting.push(folder.as_path()),
+            Ok(false) => {}
+            // Of networks of several kinds some may not know the key.
+            Err(error) => problem = Some(error),
         }
     }
-    match fitting[..] {
-        [] if !folders.is_empty() => {
+    match (&fitting[..], problem) {
+        ([], Some(problem)) => Err(problem),
+        ([], None) if !folders.is_empty() => {
             bail!(Usage(format!("no run of `{name}` has {}; `strata train` makes one", shared.set.join(" and "))))
         }
-        [one] => Ok(Some(one)),
+        ([one], _) => Ok(Some(one)),
         _ => {
             let key = shared.experiment(name).ok().map(|experiment| experiment.key());
             Ok(key.and_then(|key| fitting.into_iter().find(|folder| folder.ends_with(&key))))

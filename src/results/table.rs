@@ -139,21 +139,12 @@ impl Table {
     }
 }
 
-/// What divides the cells: the first of these marks that the header has outside quotes.
+/// What divides the cells: the first of these marks that makes several of the header.
 fn delimiter(text: &[u8]) -> u8 {
     const MARKS: [u8; 3] = [b',', b';', b'\t'];
-    let (mut quoted, mut before, mut header) = (false, MARKS[0], Vec::new());
-    for &byte in text {
-        match byte {
-            // A quote opens a cell, or stands twice for one within it.
-            b'"' => quoted = !quoted && (MARKS.contains(&before) || before == b'"'),
-            b'\r' | b'\n' if !quoted => break,
-            _ if !quoted => header.push(byte),
-            _ => {}
-        }
-        before = byte;
-    }
-    MARKS.into_iter().find(|mark| header.contains(mark)).unwrap_or(MARKS[0])
+    let cells =
+        |mark: &u8| csv::ReaderBuilder::new().delimiter(*mark).from_reader(text).headers().map_or(0, |h| h.len());
+    MARKS.into_iter().find(|mark| cells(mark) > 1).unwrap_or(MARKS[0])
 }
 
 #[cfg(test)]
@@ -172,6 +163,8 @@ mod tests {
             ("\"a;\"\"b\"\"\nc,\"\n1\n", &["a;\"b\"\nc,"]),
             ("a\"b;c\n1;2\n", &["a\"b", "c"]),
             (" \u{feff} a,b\n1,2\n", &["a", "b"]),
+            ("\u{feff}\"a,b\";c\n1;2\n", &["a,b", "c"]),
+            ("\na;b\n1;2\n", &["a", "b"]),
         ] {
             let table = Table::parse(text.as_bytes(), Path::new("x.csv")).unwrap();
             assert_eq!(table.columns, columns, "{text:?}");

@@ -16,6 +16,8 @@ impl Runner<'_> {
         self.queue.retain(|&point| {
             let summary = read_summary(&point_folder(results, &points[point])).unwrap_or_default();
             match summary.get("status").map(String::as_str) {
+                // What bears another key is refused when the point is run.
+                _ if summary.get("key").is_some_and(|key| *key != points[point].key) => return true,
                 Some("done") => self.done += 1,
                 Some("diverged") => diverged.push(point),
                 _ => return true,

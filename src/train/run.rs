@@ -201,7 +201,7 @@ pub fn run(experiment: &Experiment, options: &RunOptions, observer: &mut dyn Obs
 fn keep_expectation(experiment: &Experiment, folder: &Path) -> Result<(), TrainError> {
     let path = folder.join("experiment.toml");
     let text = experiment.to_toml().to_string();
-    if experiment.expect.is_none() || std::fs::read_to_string(&path).is_ok_and(|known| known == text) {
+    if std::fs::read_to_string(&path).is_ok_and(|known| experiment.expect.is_none() || known == text) {
         return Ok(());
     }
     write_whole(&path, text.as_bytes()).map_err(|error| RunError::io("write", &path)(error).into())
@@ -213,15 +213,15 @@ fn keep_expectation(experiment: &Experiment, folder: &Path) -> Result<(), TrainE
 /// When the folder has the result of another experiment, as a copy of its folder would.
 fn finished(folder: &Path, experiment: &Experiment) -> Result<Option<Outcome>, TrainError> {
     let Some(summary) = read_summary(folder) else { return Ok(None) };
+    let key = experiment.key();
+    if let Some(found) = summary.get("key").filter(|&found| *found != key) {
+        return Err(TrainError::OtherRun { run: folder.to_owned(), found: found.clone() });
+    }
     let status = match summary.get("status").map(String::as_str) {
         Some("done") => Status::Done,
         Some("diverged") => Status::Diverged,
         _ => return Ok(None),
     };
-    let key = experiment.key();
-    if let Some(found) = summary.get("key").filter(|&found| *found != key) {
-        return Err(TrainError::OtherRun { run: folder.to_owned(), found: found.clone() });
-    }
     let number = |column: &str| summary.get(column).and_then(|text| text.parse::<f64>().ok());
     let best = number("best_epoch").zip(number("val_top1")).map(|(epoch, top1)| (epoch as usize, top1));
     let (test_top1, test_top5) = (number("test_top1"), number("test_top5"));
@@ -327,7 +327,10 @@ impl Session<'_> {
             observer.epoch(&row, is_best);
         }
         // The test images are read once, with the weights of the best epoch on the validation images.
-        let best = best_weights(folder.path()).map_err(|error| CheckpointError::BestLost(Box::new(error)))?;
+        let best = best_weights(folder.path()).map_err(|error| match error {
+            damaged @ CheckpointError::Damaged { .. } => CheckpointError::BestLost(Box::new(damaged)),
+            error => error,
+        })?;
         model.load_weights(&best)?;
         let test = self.evaluate(&model, None, &splits.test)?;
         position.seconds = seconds_before + self.start.elapsed().as_secs_f64();

@@ -85,10 +85,11 @@ impl Place {
 
     /// Runs the program; gives what it said, the seconds it took and the most memory that it had, in bytes.
     pub fn measured(&self, arguments: &[&str]) -> (Ran, f64, u64) {
-        let out = self.path("out.txt");
+        let [out, said] = ["out.txt", "err.txt"].map(|name| self.path(name));
         let mut command = self.command(arguments);
         let start = Instant::now();
-        let mut child = command.stdout(File::create(&out).unwrap()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child =
+            command.stdout(File::create(&out).unwrap()).stderr(File::create(&said).unwrap()).spawn().unwrap();
         let mut most = 0;
         let status = loop {
             // The kernel keeps the peak: the last look before the end misses milliseconds of it at most.
@@ -99,8 +100,8 @@ impl Place {
             }
         };
         let seconds = start.elapsed().as_secs_f64();
-        let err = std::io::read_to_string(child.stderr.take().unwrap()).unwrap();
-        (Ran { code: status.code(), out: fs::read_to_string(out).unwrap(), err }, seconds, most)
+        let [out, err] = [out, said].map(|path| fs::read_to_string(path).unwrap());
+        (Ran { code: status.code(), out, err }, seconds, most)
     }
 
     /// Starts `strata train` of a file.

@@ -376,6 +376,8 @@ fn eval_of_a_run_that_was_never_trained_is_refused() {
     place.strata(&["eval", folder, "--set", "seed=0"]).refused(&["is one run: --set chooses"]);
     fs::remove_file(run.path("experiment.toml")).unwrap();
     place.strata(&["eval", "tiny"]).refused(&["no run in results/runs/tiny has an experiment.toml"]);
+    place.strata(&["train", "tiny.toml"]).good();
+    place.strata(&["eval", "tiny"]).good();
 }
 
 /// It used to be taken for the result of the experiment whose key the copy bears.
