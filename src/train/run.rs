@@ -197,7 +197,7 @@ pub fn run(experiment: &Experiment, options: &RunOptions, observer: &mut dyn Obs
 }
 
 /// A published result says nothing about how a run goes: one that was written into the experiment later is taken up without
-/// running it again.
+/// running it again. An experiment that is missing beside its result is written anew.
 fn keep_expectation(experiment: &Experiment, folder: &Path) -> Result<(), TrainError> {
     let path = folder.join("experiment.toml");
     let text = experiment.to_toml().to_string();
@@ -327,10 +327,7 @@ impl Session<'_> {
             observer.epoch(&row, is_best);
         }
         // The test images are read once, with the weights of the best epoch on the validation images.
-        let best = best_weights(folder.path()).map_err(|error| match error {
-            damaged @ CheckpointError::Damaged { .. } => CheckpointError::BestLost(Box::new(damaged)),
-            error => error,
-        })?;
+        let best = best_weights(folder.path()).map_err(CheckpointError::of_the_best)?;
         model.load_weights(&best)?;
         let test = self.evaluate(&model, None, &splits.test)?;
         position.seconds = seconds_before + self.start.elapsed().as_secs_f64();

@@ -47,6 +47,14 @@ pub enum CheckpointError {
 }
 
 impl CheckpointError {
+    /// What went wrong with the weights of the best epoch, which no other checkpoint has.
+    pub(super) fn of_the_best(self) -> CheckpointError {
+        match self {
+            CheckpointError::Damaged { .. } => CheckpointError::BestLost(Box::new(self)),
+            other => other,
+        }
+    }
+
     fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> CheckpointError {
         let path = path.to_owned();
         move |reason| CheckpointError::Io { action, path, reason }

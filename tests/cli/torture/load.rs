@@ -30,9 +30,10 @@ batch = 20
 precision = "fp32"
 
 [sweep]
-seed = [0, 1, 2, 3, 4]
+seed = {:?}
 train.lr = [{}]
 "#,
+        (0..SEEDS).collect::<Vec<_>>(),
         rates.join(", ")
     )
 }
