@@ -23,6 +23,9 @@ fn main() -> ExitCode {
         say(format_args!("error: {error}"));
         return ExitCode::from(cli::BAD_INPUT);
     }
+    if let Err(error) = arguments.check() {
+        return cli::exit_code(Err(error));
+    }
     let result = match &arguments.command {
         Command::Train(command) => cli::train::run(command, shared),
         Command::Sweep(command) => cli::sweep::run(command, shared),

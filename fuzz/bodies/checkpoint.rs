@@ -140,7 +140,7 @@ impl Place {
             assert_eq!(inside.components().count(), 2, "{}", weights.display());
         }
         let Place { model, stepper, average, .. } = self;
-        let resumed = Checkpoints::new(&run).resume(model, stepper, Some(average));
+        let resumed = Checkpoints::new(&run, "0123456789ab").resume(model, stepper, Some(average));
         if let Ok(target) = fs::read_link(run.join("checkpoint/best")) {
             assert_eq!(
                 target.file_name(),

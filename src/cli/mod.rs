@@ -69,6 +69,21 @@ pub enum Command {
     Doctor,
 }
 
+impl Arguments {
+    /// Refuses `--set` where there is no experiment to set a key of: a table that looks chosen by it would not be.
+    pub fn check(&self) -> Result<()> {
+        let (command, hint) = match &self.command {
+            _ if self.shared.set.is_empty() => return Ok(()),
+            Command::Compare(_) => ("compare", "; --where COLUMN=VALUE chooses rows"),
+            Command::Report(_) => ("report", ""),
+            Command::Fetch(_) => ("fetch", ""),
+            Command::Doctor => ("doctor", ""),
+            _ => return Ok(()),
+        };
+        bail!(Usage(format!("--set changes a key of an experiment, and `strata {command}` reads none{hint}")))
+    }
+}
+
 /// Options of every command.
 #[derive(Args)]
 pub struct Shared {

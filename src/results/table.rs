@@ -36,7 +36,8 @@ impl Table {
         Table { columns: columns.iter().map(|&column| column.to_owned()).collect(), rows: Vec::new() }
     }
 
-    /// Reads a CSV file. Commas, semicolons or tabs divide the cells, whichever the header has.
+    /// Reads a CSV file. Commas, semicolons or tabs divide the cells, whichever the header has; a column without a name is
+    /// called by its place, `column_1` the first.
     ///
     /// # Errors
     /// For a file that is not a table, with the line.
@@ -78,6 +79,10 @@ impl Table {
         }
         if columns.iter().all(String::is_empty) {
             return Err(broken(1, "there is no header: the first line names the columns".to_owned()));
+        }
+        // Row numbers often have no name; without one a column cannot be asked for, nor be a table of its own.
+        for (place, column) in (1..).zip(&mut columns).filter(|(_, column)| column.is_empty()) {
+            *column = format!("column_{place}");
         }
         let mut seen = HashSet::new();
         if let Some(twice) = columns.iter().find(|column| !seen.insert(column.as_str())) {
@@ -155,7 +160,8 @@ mod tests {
     #[test]
     fn a_header_is_read_as_it_is_meant_and_written_as_it_is_read() {
         for (text, columns) in [
-            ("a;b;c,\n1,2\n", &["a;b;c", ""][..]),
+            ("a;b;c,\n1,2\n", &["a;b;c", "column_2"][..]),
+            (",a\n1,2\n", &["column_1", "a"]),
             ("a;b\n1;2\n", &["a", "b"]),
             ("a\tb\n1\t2\n", &["a", "b"]),
             ("\"a,b\";c\n1;2\n", &["a,b", "c"]),

@@ -249,12 +249,12 @@ impl Session<'_> {
         model.use_channels_last()?;
         let mut stepper = Stepper::new(&experiment.train, model.trainable());
         let average = (experiment.train.ema > 0.0).then(|| Average::new(&model, experiment.train.ema));
-        let checkpoints = Checkpoints::new(folder.path());
+        let checkpoints = Checkpoints::new(folder.path(), &experiment.key());
         let (resumed, passed_over) = checkpoints.resume(&mut model, &mut stepper, average.as_ref())?;
         for problem in passed_over {
             observer.note(&format!("{problem}; the checkpoint before it is used"));
         }
-        *position = resumed.unwrap_or_default();
+        *position = Position { key: experiment.key(), ..resumed.unwrap_or_default() };
         folder.keep_epochs(position.epoch)?;
         let seconds_before = position.seconds;
 

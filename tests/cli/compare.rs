@@ -121,6 +121,8 @@ fn bad_words_to_compare_are_refused() {
     place.strata(&["compare", "--columns", "max val_topl"]).refused(&["did you mean `val_top1`?"]);
     place.strata(&["compare", "--baseline", "net9"]).refused(&["no", "baseline `net9`", "did you mean `net8`?"]);
     place.strata(&["compare", "--top", "0"]).refused(&["--top"]);
+    place.strata(&["compare", "--set", "seed=1"]).refused(&["`strata compare` reads none; --where COLUMN=VALUE"]);
+    place.strata(&["report", "--set", "seed=1"]).refused(&["`strata report` reads none"]);
     place.file("broken.csv", "a,b\n1\n");
     place.strata(&["compare", "broken.csv"]).refused(&["broken.csv, line 2: this line has 1 cell"]);
     Place::new().strata(&["compare"]).refused(&["there is no run below results", "strata train"]);

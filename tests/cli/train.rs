@@ -3,6 +3,7 @@
 use super::place::{Place, Ran, TINY, names};
 use std::collections::HashSet;
 use std::fs;
+use std::process::Command;
 use strata::model::{read_tensors, write_tensors};
 use strata::results::EPOCH_COLUMNS;
 use tch::{Device, Kind, Tensor};
@@ -392,4 +393,23 @@ fn a_copy_of_another_run_is_no_result() {
     let told = format!("has the result of another experiment (key {key})");
     place.strata(&["train", "tiny.toml", "--set", "seed=7"]).refused(&[&told, "--force"]);
     place.strata(&["train", "tiny.toml", "--set", "seed=7", "--force"]).good();
+}
+
+/// As one does it who wants more epochs: the schedule would be another from there on.
+#[test]
+fn a_checkpoint_of_another_experiment_is_not_gone_on_with() {
+    let place = Place::trained("tiny", TINY);
+    let first = place.run("tiny").folder;
+    let longer = ["train", "tiny.toml", "--set", "train.epochs=4"];
+    let straight = place.strata(&longer).good();
+    let second = place.runs("tiny").into_iter().find(|folder| *folder != first).unwrap();
+    fs::remove_file(second.join("summary.csv")).unwrap();
+    fs::remove_dir_all(second.join("checkpoint")).unwrap();
+    fs::copy(first.join("epochs.csv"), second.join("epochs.csv")).unwrap();
+    let copied = Command::new("cp").arg("-a").arg(first.join("checkpoint")).arg(&second).status();
+    assert!(copied.unwrap().success());
+    let Ran { code, err, .. } = place.strata(&longer);
+    let told = format!("is a checkpoint of another experiment (key {})", first.file_name().unwrap().display());
+    assert!(code == Some(1) && err.contains(&told) && err.contains("--force"), "{code:?} {err}");
+    assert_eq!(place.strata(&[&longer[..], &["--force"]].concat()).good(), straight);
 }

@@ -133,14 +133,35 @@ impl Expander<'_> {
             self.grid(&random.sample(number, &texts))?;
             kept += usize::from(self.sweep.points.len() > before);
             if kept == random.count {
-                return Ok(());
+                break;
             }
+        }
+        self.check_whole(random)?;
+        if kept == random.count {
+            return Ok(());
         }
         let tries = random.tries();
         let met = self.met.as_ref().map_or_else(String::new, |met| format!("; they have {met}"));
         let message =
             format!("of {tries} samples {kept} are distinct and within the limits, not {}{met}", random.count);
         Err(Problem::span(random.span.clone(), message).help("widen the ranges or the limits, or lower `count`"))
+    }
+
+    /// From `[0, 1]` whole numbers are drawn, of which a key of real numbers would see two.
+    fn check_whole(&self, random: &Random) -> Result<(), Problem> {
+        let Some(point) = self.sweep.points.first() else { return Ok(()) };
+        let written = toml::Value::Table(point.experiment.to_toml());
+        let real = |key: &&str| {
+            key.split('.').try_fold(&written, |table, word| table.get(word)).is_some_and(toml::Value::is_float)
+        };
+        match random.whole().find(real) {
+            Some(key) => {
+                let message =
+                    format!("`{key}` is a real number, and from a range of whole ends whole numbers are drawn");
+                Err(Problem::span(random.span.clone(), message).help("write the ends as [0.0, 1.0], or give a `step`"))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Adds every point of the grid with the values of one sample.

@@ -82,6 +82,12 @@ impl<'a> Random<'a> {
         self.ranges.iter().map(|(key, _)| key.clone())
     }
 
+    /// Keys that whole numbers are drawn for because the ends of their range are whole, and for no other reason.
+    pub fn whole(&self) -> impl Iterator<Item = &str> {
+        let whole = |source: &Source| matches!(source, Source::Range(Numbers { whole: true, step: None, .. }));
+        self.ranges.iter().filter(move |(_, source)| whole(source)).map(|(key, _)| key.as_str())
+    }
+
     /// So many draws are made before giving up.
     pub fn tries(&self) -> usize {
         (50 * self.count).clamp(1000, 20_000)

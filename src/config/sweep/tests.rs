@@ -111,6 +111,11 @@ fn ranges_that_hold_too_little_are_said() {
         let error = sweep(&format!("[sweep.random]\ncount = 2\nmodel.width = {range}\n")).unwrap_err();
         assert!(error.contains(part), "{range}: {error}");
     }
+    for (count, range) in [(2, "uniform = [0, 1]"), (20, "uniform = [0, 1]"), (2, "log_uniform = [1, 10]")] {
+        let error = sweep(&format!("[sweep.random]\ncount = {count}\ntrain.lr = {{ {range} }}\n")).unwrap_err();
+        assert!(error.contains("`train.lr` is a real number"), "{range}: {error}");
+    }
+    assert!(sweep("[sweep.random]\ncount = 2\ntrain.lr = { uniform = [1, 3], step = 1 }\n").is_ok());
     assert!(sweep("[sweep.random]\nseed = 2\n").unwrap_err().contains("needs a `count`"));
     assert!(sweep("[sweep.random]\ncount = 2\n").unwrap_err().contains("nothing to draw"));
 }

@@ -40,6 +40,8 @@ pub enum CheckpointError {
     NoneLeft(Box<CheckpointError>),
     #[error("{0}; the best epoch's weights are nowhere else, so the run has to start over: `strata train --force`")]
     BestLost(Box<CheckpointError>),
+    #[error("{path} is a checkpoint of another experiment (key {found})")]
+    OfAnother { path: PathBuf, found: String },
     #[error("{run} has no trained weights yet: `strata train` has not come through an epoch of it")]
     Untrained { run: PathBuf },
     #[error(transparent)]
@@ -65,11 +67,13 @@ impl CheckpointError {
 pub struct Checkpoints {
     run: PathBuf,
     folder: PathBuf,
+    /// Of the experiment.
+    key: String,
 }
 
 impl Checkpoints {
-    pub fn new(run: &Path) -> Checkpoints {
-        Checkpoints { run: run.to_owned(), folder: run.join("checkpoint") }
+    pub fn new(run: &Path, key: &str) -> Checkpoints {
+        Checkpoints { run: run.to_owned(), folder: run.join("checkpoint"), key: key.to_owned() }
     }
 
     /// Saves everything that a run needs to go on; where it is that of the best epoch, `best` leads to it too.
@@ -203,6 +207,11 @@ impl Checkpoints {
         average: Option<&Average>,
     ) -> Result<Position, CheckpointError> {
         let whole = Whole::read(folder)?;
+        // Copied here, perhaps to train on for more epochs: the schedule and all that came before would be another's.
+        let found = &whole.position.key;
+        if !found.is_empty() && *found != self.key {
+            return Err(CheckpointError::OfAnother { path: folder.to_owned(), found: found.clone() });
+        }
         self.check_rows(&whole)?;
         model.load_weights(&whole.file(WEIGHTS)?)?;
         let path = whole.file(OPTIMIZER)?;

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Position {
+    /// The key of the experiment; empty in checkpoints of earlier versions.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub key: String,
     /// Whole epochs done.
     pub epoch: usize,
     /// Batches done of the epoch that runs.

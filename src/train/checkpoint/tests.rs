@@ -21,6 +21,8 @@ lr = 0.1
 ema = 0.5
 "#;
 
+const KEY: &str = "0123456789ab";
+
 const TABLE: [&str; 3] = ["epoch,train_loss,val_top1\n", "1,0.693147,0.500000\n", "2,0.500000,0.750000\n"];
 
 /// A run with a checkpoint after each of two epochs.
@@ -44,14 +46,14 @@ impl Run {
     }
 
     fn checkpoints(&self) -> Checkpoints {
-        Checkpoints::new(self.folder.path())
+        Checkpoints::new(self.folder.path(), KEY)
     }
 
     /// Does an epoch, whatever it may be worth, and saves it.
     fn epoch(&mut self, epoch: usize) -> Position {
         tch::no_grad(|| self.model.named_tensors().iter_mut().for_each(|(_, tensor)| drop(tensor.g_add_scalar_(0.25))));
         self.average.update(epoch as u64).unwrap();
-        let position = Position { epoch, step: 10 * epoch as u64, ..Position::default() };
+        let position = Position { key: KEY.to_owned(), epoch, step: 10 * epoch as u64, ..Position::default() };
         fs::write(self.folder.path().join(EPOCHS), TABLE[..=epoch].concat()).unwrap();
         self.checkpoints().save(&position, &self.model, &self.stepper, Some(&self.average)).unwrap();
         position
