@@ -24,5 +24,5 @@ pub use run_folder::{RunError, RunFolder};
 pub use run_info::{RunInfo, utc_now};
 pub use stats::Spread;
 pub use summary::{Status, Summary, read_summary};
-pub use sweep_table::{SweepTables, point_folder, status, sweep_folder, write_tables};
+pub use sweep_table::{SweepTables, point_folder, point_summary, status, sweep_folder, write_tables};
 pub use table::Table;

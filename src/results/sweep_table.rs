@@ -60,9 +60,15 @@ pub fn point_folder(results: &Path, point: &Point) -> PathBuf {
     RunFolder::place_of(results, &point.experiment.name, &point.key)
 }
 
+/// The summary of a point's run; `None` where it has not ended, or the folder has the result of another experiment, which is
+/// refused where the point is run.
+pub fn point_summary(results: &Path, point: &Point) -> Option<Cells> {
+    read_summary(&point_folder(results, point)).filter(|row| row.get("key").is_none_or(|key| *key == point.key))
+}
+
 /// How a point of a sweep stands; `None` for one that has not ended yet.
 pub fn status(results: &Path, point: &Point) -> Option<String> {
-    read_summary(&point_folder(results, point))?.remove("status")
+    point_summary(results, point)?.remove("status")
 }
 
 /// Writes `table.csv` and `summary.csv` into `sweeps/<name>/` below `results`. `failed` are the points that were given up: a
@@ -86,7 +92,7 @@ pub fn write_tables(results: &Path, sweep: &Sweep, failed: &[usize]) -> Result<S
 }
 
 /// The cells of a row by column.
-type Cells = BTreeMap<String, String>;
+pub type Cells = BTreeMap<String, String>;
 
 /// What the table that lies there says of finished points, by their key.
 fn kept(folder: &Path) -> HashMap<String, Cells> {
@@ -102,8 +108,8 @@ fn has_ended(row: &Cells) -> bool {
 
 /// What is known of a point's run: of one that came to its end here from its folder, of others from the table that was kept. A
 /// run that has only begun here does not take a result away: it has the same key, and may be stopped before it has one.
-fn outcome(folder: &Path, point: &Point, kept: &HashMap<String, Cells>) -> Cells {
-    let here = read_summary(folder).unwrap_or_default();
+fn outcome(results: &Path, point: &Point, kept: &HashMap<String, Cells>) -> Cells {
+    let here = point_summary(results, point).unwrap_or_default();
     let failed = here.get("status").is_some_and(|status| status == Status::Failed.name());
     let Some(mut cells) = kept.get(&point.key).cloned().filter(|_| !failed && !has_ended(&here)) else { return here };
     // The name is no part of the key: the sweep's file may have changed it since.
@@ -117,7 +123,7 @@ fn points(results: &Path, sweep: &Sweep, failed: &[usize], kept: &HashMap<String
     let names: Vec<&str> = varied.iter().map(|&index| sweep.columns[index].as_str()).chain(COLUMNS).collect();
     let mut table = Table::new(&names);
     for (index, point) in sweep.points.iter().enumerate() {
-        let mut summary = outcome(&point_folder(results, point), point, kept);
+        let mut summary = outcome(results, point, kept);
         if failed.contains(&index) && !has_ended(&summary) {
             summary.insert("status".to_owned(), Status::Failed.name().to_owned());
         }

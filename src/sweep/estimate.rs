@@ -6,7 +6,7 @@
 
 use crate::config::{Data, Point, Precision, Sweep};
 use crate::data;
-use crate::results::{point_folder, read_summary};
+use crate::results::{point_summary, read_summary};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -33,7 +33,7 @@ impl Estimates {
     /// Reads what is finished. `device` is `cpu` or `cuda`.
     pub fn read(results: &Path, sweep: &Sweep, device: &str) -> Estimates {
         let mut estimates = Estimates::default();
-        let of_sweep = sweep.points.iter().filter_map(|point| read_summary(&point_folder(results, point)));
+        let of_sweep = sweep.points.iter().filter_map(|point| point_summary(results, point));
         of_sweep.for_each(|row| estimates.add(&row, true, device));
         if estimates.samples.is_empty() {
             let folders = |path: &Path| {

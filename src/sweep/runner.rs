@@ -9,7 +9,7 @@ use super::verdict::{Exit, Verdict, verdict};
 use super::{Ended, Watcher};
 use crate::config::Sweep;
 use crate::files::write_whole;
-use crate::results::{RunError, RunFolder, SweepTables, point_folder, read_summary, sweep_folder, write_tables};
+use crate::results::{RunError, RunFolder, SweepTables, point_folder, point_summary, sweep_folder, write_tables};
 use crate::train::interrupt;
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -176,9 +176,9 @@ impl Runner<'_> {
     fn fill(&mut self) -> Result<(), SweepError> {
         while self.running.len() < self.options.jobs && !self.stopping {
             let Some(point) = self.queue.pop_front() else { return Ok(()) };
-            let folder = point_folder(&self.options.results, &self.sweep.points[point]);
+            let (results, of_sweep) = (&self.options.results, &self.sweep.points[point]);
             // Another sweep may have come to it since.
-            let summary = read_summary(&folder).unwrap_or_default();
+            let summary = point_summary(results, of_sweep).unwrap_or_default();
             let elsewhere = match summary.get("status").map(String::as_str) {
                 Some("done") => Some(Verdict::Done),
                 Some("diverged") => Some(Verdict::Diverged),
@@ -190,7 +190,7 @@ impl Runner<'_> {
                     self.settle(point, &verdict)?;
                     self.estimates.learn(&summary, self.device());
                 }
-                None if RunFolder::holder(&folder).is_some() => self.held.push(point),
+                None if RunFolder::holder(&point_folder(results, of_sweep)).is_some() => self.held.push(point),
                 None => self.start(point)?,
             }
         }
@@ -256,7 +256,7 @@ impl Runner<'_> {
                 Err(error) => Exit { code: None, words: format!("process that cannot be waited for: {error}") },
             };
             let Running { job, .. } = self.running.remove(index);
-            let summary = read_summary(&point_folder(&self.options.results, &self.sweep.points[job.point]));
+            let summary = point_summary(&self.options.results, &self.sweep.points[job.point]);
             let status = summary.as_ref().and_then(|summary| summary.get("status")).map(String::as_str);
             let mut verdict = verdict(&exit, status, self.attempts_left(job.point), self.stopping);
             if let Verdict::Retry(reason) | Verdict::Failed(reason) = &mut verdict {
@@ -271,7 +271,7 @@ impl Runner<'_> {
     }
 
     fn end(&mut self, point: usize, slot: usize, verdict: Verdict, log: PathBuf) -> Result<(), SweepError> {
-        let summary = read_summary(&point_folder(&self.options.results, &self.sweep.points[point])).unwrap_or_default();
+        let summary = point_summary(&self.options.results, &self.sweep.points[point]).unwrap_or_default();
         if verdict == Verdict::Done {
             self.estimates.learn(&summary, self.device());
         }

@@ -2,7 +2,7 @@
 
 use super::Counts;
 use super::runner::{DIVERGED, Runner, Running};
-use crate::results::{RunFolder, counted, point_folder, read_summary};
+use crate::results::{RunFolder, counted, point_folder, status};
 use std::time::{Duration, Instant};
 
 /// How often it is looked at.
@@ -14,10 +14,7 @@ impl Runner<'_> {
         let (results, points) = (&self.options.results, &self.sweep.points);
         let mut diverged = Vec::new();
         self.queue.retain(|&point| {
-            let summary = read_summary(&point_folder(results, &points[point])).unwrap_or_default();
-            match summary.get("status").map(String::as_str) {
-                // What bears another key is refused when the point is run.
-                _ if summary.get("key").is_some_and(|key| *key != points[point].key) => return true,
+            match status(results, &points[point]).as_deref() {
                 Some("done") => self.done += 1,
                 Some("diverged") => diverged.push(point),
                 _ => return true,

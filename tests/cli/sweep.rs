@@ -245,3 +245,23 @@ fn a_dry_run_lists_points_and_runs_none() {
         .refused(&["a target is `macs` or `times`, not both", "grid.toml:"]);
     scaling.strata(&["sweep", "grid.toml", "--jobs", "0"]).refused(&["--jobs takes 1 to 1024, not 0"]);
 }
+
+/// A copy of another experiment's folder used to count as the point's result.
+#[test]
+fn a_run_of_another_experiment_is_no_point() {
+    let place = place("[sweep]\nseed = [0, 1]\n");
+    place.strata(&["sweep", "grid.toml"]).good();
+    let whole = rows(&place);
+    let runs = place.runs("grid");
+    let [first, second] = &runs[..] else { panic!("{runs:?}") };
+    std::fs::copy(first.join("summary.csv"), second.join("summary.csv")).unwrap();
+    // Nothing of the point that is known from elsewhere stands in for it.
+    std::fs::remove_dir_all(place.path("results/sweeps")).unwrap();
+    let ran = place.strata(&["sweep", "grid.toml"]);
+    assert_eq!(ran.code, Some(1), "{}", ran.err);
+    assert!(ran.err.contains("has the result of another experiment"), "{}", ran.err);
+    assert_eq!(statuses(&place).iter().filter(|status| *status == "done").count(), 1);
+    std::fs::remove_dir_all(second).unwrap();
+    place.strata(&["sweep", "grid.toml"]).good();
+    assert_eq!(rows(&place), whole);
+}

@@ -26,6 +26,19 @@ pub enum Scale {
     Log,
 }
 
+/// Numbers further from 1 are slips; the ratio of two of them, and what is worked out with it, would be infinite.
+const FURTHEST: f64 = 1e150;
+
+impl Scale {
+    /// Whether a value can stand on such an axis.
+    fn bears(self, value: f64) -> bool {
+        match self {
+            Scale::Linear => value.abs() <= FURTHEST,
+            Scale::Log => (1.0 / FURTHEST..=FURTHEST).contains(&value),
+        }
+    }
+}
+
 /// How a tick's value is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
@@ -107,10 +120,9 @@ impl Axis {
             let ticks = ticks.map(|(index, name)| Tick { value: index as f64, label: name.clone() }).collect();
             return Span { low: -0.6, high: self.names.len() as f64 - 0.4, ticks, scale: Scale::Linear };
         }
-        let usable = |value: &f64| value.is_finite() && (self.scale == Scale::Linear || *value > 0.0);
         let [low, high] = self.range.unwrap_or_else(|| {
             let bounds = values
-                .filter(usable)
+                .filter(|&value| self.scale.bears(value))
                 .fold([f64::INFINITY, f64::NEG_INFINITY], |[low, high], value| [low.min(value), high.max(value)]);
             if bounds[0] > bounds[1] { [1.0, 2.0] } else { bounds }
         });
@@ -126,8 +138,9 @@ impl Axis {
 
     fn linear(&self, low: f64, high: f64) -> Span {
         // One value alone gets room on both sides.
-        let room = if high > low { (high - low) * self.padding } else { (low.abs() * 0.1).max(0.5) };
-        let room = if self.range.is_some() && high > low { 0.0 } else { room };
+        let several = high - low > 1.0 / FURTHEST;
+        let room = if several { (high - low) * self.padding } else { (low.abs() * 0.1).max(0.5) };
+        let room = if self.range.is_some() && several { 0.0 } else { room };
         let (mut low, mut high) = (low - room, high + room);
         let step = match self.unit {
             Unit::Count => whole((high - low) / 7.0),
@@ -200,9 +213,9 @@ impl Span {
     /// Where a value stands: 0 at the low end, 1 at the high one. `None` for what has no place on the axis.
     pub fn place(&self, value: f64) -> Option<f64> {
         let part = match self.scale {
+            _ if !self.scale.bears(value) => return None,
             Scale::Linear => (value - self.low) / (self.high - self.low),
-            Scale::Log if value > 0.0 => (value / self.low).ln() / (self.high / self.low).ln(),
-            Scale::Log => return None,
+            Scale::Log => (value / self.low).ln() / (self.high / self.low).ln(),
         };
         part.is_finite().then_some(part)
     }

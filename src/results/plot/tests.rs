@@ -25,9 +25,25 @@ fn ticks_are_round() {
 #[test]
 fn an_axis_bears_anything() {
     for axis in [Axis::new("y"), Axis::new("y").log()] {
-        for values in [&[][..], &[7.0], &[0.0, 0.0], &[f64::NAN, f64::INFINITY], &[-1.0, 1e-300], &[1e300, 1.0]] {
-            let span = axis.span(values.iter().copied());
-            assert!(span.low < span.high && span.ticks.len() < 4000, "{values:?}: {span:?}");
+        for values in [
+            &[][..],
+            &[7.0],
+            &[0.0, 0.0],
+            &[f64::NAN, f64::INFINITY],
+            &[-1.0, 1e-300],
+            &[1e300, 1.0],
+            &[9e6, 9e-317],
+            &[0.0, 5e-324],
+            &[-f64::MAX, f64::MAX],
+            &[1e-150, 1e150],
+            &[1e150, -1e150],
+        ] {
+            for axis in [axis.clone(), axis.clone().padding(0.1), axis.clone().count(), axis.clone().percent()] {
+                let span = axis.span(values.iter().copied());
+                assert!(span.low < span.high && span.ticks.len() < 4000, "{values:?}: {span:?}");
+                let far = |value: &f64| span.place(*value).is_some_and(|part| !(-1.0..=2.0).contains(&part));
+                assert!(!values.iter().any(far), "{values:?}: {span:?}");
+            }
         }
     }
 }
