@@ -33,8 +33,8 @@ for target; do
     mkdir -p "$work" "$artifacts"
     # No input is longer than 4 KiB: half a GiB is more than any of them may ask for. The sanitizer makes the readers about
     # twenty times slower: a minute here is three seconds for a user.
-    set -- -max_total_time="$seconds" -max_len=4096 -timeout=60 -rss_limit_mb=2048 -malloc_limit_mb=512 \
-        -print_final_stats=1 -dict="fuzz/dictionaries/$target.dict"
+    set -- -max_total_time="$seconds" -max_len=4096 -timeout=60 -report_slow_units=60 -rss_limit_mb=2048 \
+        -malloc_limit_mb=512 -print_final_stats=1 -dict="fuzz/dictionaries/$target.dict"
     seeds=fuzz/corpus/$target
     [ "$target" = experiment ] && seeds="$seeds experiments tests/corpus"
     echo "$target: $seconds seconds, $log"
