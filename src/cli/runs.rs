@@ -20,8 +20,8 @@ impl TrainedRun {
     pub fn load(run: &str, arithmetic: Arithmetic, shared: &Shared, device: Device) -> Result<TrainedRun> {
         let folder = find(run, shared)?;
         let mut experiment = Experiment::load(&folder.join("experiment.toml"), &[], machine())?;
+        let weights = best_weights(&folder, &experiment.key())?;
         arithmetic.apply(&mut experiment.train);
-        let weights = best_weights(&folder)?;
         let mut model = build(&experiment, device)?;
         model.load_weights(&weights)?;
         Ok(TrainedRun { experiment, model })

@@ -7,6 +7,7 @@ pub mod curves;
 pub mod diff;
 mod epochs;
 mod format;
+mod kept;
 mod kinds;
 pub mod plot;
 pub mod report;

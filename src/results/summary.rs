@@ -118,8 +118,11 @@ pub(super) fn flatten(prefix: &str, value: &toml::Value, columns: &mut Vec<(Stri
     }
 }
 
+/// The cells of a row by column.
+pub type Cells = BTreeMap<String, String>;
+
 /// The columns of a run's `summary.csv` by name; `None` where the run has not ended yet or the file cannot be read.
-pub fn read_summary(folder: &Path) -> Option<BTreeMap<String, String>> {
+pub fn read_summary(folder: &Path) -> Option<Cells> {
     let mut reader = csv::Reader::from_path(folder.join("summary.csv")).ok()?;
     let header = reader.headers().ok()?.clone();
     let row = reader.records().next()?.ok()?;

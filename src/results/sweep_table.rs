@@ -2,13 +2,13 @@
 //! each setting, over its seeds.
 
 use super::curves;
-use super::format::{accuracy, significant};
+use super::format::{accuracy, counted, significant};
+use super::kept::{Kept, has_ended};
 use super::run_folder::{RunError, RunFolder};
 use super::stats::Spread;
-use super::summary::{Status, read_summary};
+use super::summary::{Cells, Status, read_summary};
 use super::table::Table;
 use crate::config::{Point, Sweep};
-use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 /// Columns behind what varies; `status` is empty for a point that has not run.
@@ -80,7 +80,16 @@ pub fn status(results: &Path, point: &Point) -> Option<String> {
 pub fn write_tables(results: &Path, sweep: &Sweep, failed: &[usize]) -> Result<SweepTables, RunError> {
     let folder = sweep_folder(results, sweep);
     std::fs::create_dir_all(&folder).map_err(RunError::io("make", &folder))?;
-    let points = points(results, sweep, failed, &kept(&folder));
+    let kept = Kept::read(&folder);
+    let former = kept.put_aside(&sweep.points.iter().map(|point| point.key.as_str()).collect(), &folder, results)?;
+    if former > 0 {
+        let results = counted(former, "result");
+        tracing::warn!(
+            "{results} of points that the sweep no longer has, and no run here: now in {}/former.csv",
+            folder.display()
+        );
+    }
+    let points = points(results, sweep, failed, &kept);
     let summary = summary(&points, &sweep.columns);
     points.write(&folder.join("table.csv"))?;
     summary.write(&folder.join("summary.csv"))?;
@@ -91,24 +100,9 @@ pub fn write_tables(results: &Path, sweep: &Sweep, failed: &[usize]) -> Result<S
     Ok(SweepTables { points, summary, folder })
 }
 
-/// The cells of a row by column.
-pub type Cells = BTreeMap<String, String>;
-
-/// What the table that lies there says of finished points, by their key.
-fn kept(folder: &Path) -> HashMap<String, Cells> {
-    // A table that is not there or cannot be read says nothing: it is written anew.
-    let table = Table::read(&folder.join("table.csv")).unwrap_or_default();
-    let rows = table.rows.into_iter().map(|row| table.columns.iter().cloned().zip(row).collect::<Cells>());
-    rows.filter(has_ended).filter_map(|row| Some((row.get("key")?.clone(), row))).collect()
-}
-
-fn has_ended(row: &Cells) -> bool {
-    row.get("status").is_some_and(|status| ["done", "diverged"].contains(&status.as_str()))
-}
-
 /// What is known of a point's run: of one that came to its end here from its folder, of others from the table that was kept. A
 /// run that has only begun here does not take a result away: it has the same key, and may be stopped before it has one.
-fn outcome(results: &Path, point: &Point, kept: &HashMap<String, Cells>) -> Cells {
+fn outcome(results: &Path, point: &Point, kept: &Kept) -> Cells {
     let here = point_summary(results, point).unwrap_or_default();
     let failed = here.get("status").is_some_and(|status| status == Status::Failed.name());
     let Some(mut cells) = kept.get(&point.key).cloned().filter(|_| !failed && !has_ended(&here)) else { return here };
@@ -117,7 +111,7 @@ fn outcome(results: &Path, point: &Point, kept: &HashMap<String, Cells>) -> Cell
     cells
 }
 
-fn points(results: &Path, sweep: &Sweep, failed: &[usize], kept: &HashMap<String, Cells>) -> Table {
+fn points(results: &Path, sweep: &Sweep, failed: &[usize], kept: &Kept) -> Table {
     let varied: Vec<usize> =
         (0..sweep.columns.len()).filter(|&index| !COLUMNS.contains(&sweep.columns[index].as_str())).collect();
     let names: Vec<&str> = varied.iter().map(|&index| sweep.columns[index].as_str()).chain(COLUMNS).collect();

@@ -7,6 +7,7 @@ mod divergence;
 mod epoch;
 mod evaluate;
 mod faults;
+mod finished;
 pub mod interrupt;
 mod metrics;
 mod optimizer;

@@ -5,15 +5,15 @@ use super::checkpoint::{Best, CheckpointError, Checkpoints, Position, best_weigh
 use super::divergence::Divergence;
 use super::epoch::{EpochEnd, Trainer};
 use super::evaluate::evaluate;
+use super::finished::{finished, keep_experiment};
 use super::metrics::Sums;
 use super::optimizer::Stepper;
 use super::recorder::Recorder;
 use super::{Observer, Started};
 use crate::config::{Experiment, Precision};
 use crate::data::{self, DataError, Images, Normalise};
-use crate::files::write_whole;
 use crate::model::{Model, WeightsError};
-use crate::results::{EpochRow, RunError, RunFolder, RunInfo, Status, Summary, read_summary, utc_now};
+use crate::results::{EpochRow, RunError, RunFolder, RunInfo, Status, Summary, utc_now};
 use crate::torch::{self, TorchError};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -153,7 +153,7 @@ pub fn run(experiment: &Experiment, options: &RunOptions, observer: &mut dyn Obs
     if !options.force
         && let Some(outcome) = finished(&place, experiment)?
     {
-        keep_expectation(experiment, &place)?;
+        keep_experiment(experiment, &place)?;
         return Ok(outcome);
     }
     // Data first: a dataset that cannot be read leaves no half-begun run behind.
@@ -194,38 +194,6 @@ pub fn run(experiment: &Experiment, options: &RunOptions, observer: &mut dyn Obs
     }
     told?;
     result
-}
-
-/// A published result says nothing about how a run goes: one that was written into the experiment later is taken up without
-/// running it again. An experiment that is missing beside its result is written anew.
-fn keep_expectation(experiment: &Experiment, folder: &Path) -> Result<(), TrainError> {
-    let path = folder.join("experiment.toml");
-    let text = experiment.to_toml().to_string();
-    if std::fs::read_to_string(&path).is_ok_and(|known| experiment.expect.is_none() || known == text) {
-        return Ok(());
-    }
-    write_whole(&path, text.as_bytes()).map_err(|error| RunError::io("write", &path)(error).into())
-}
-
-/// The outcome of a run that was carried to its end earlier.
-///
-/// # Errors
-/// When the folder has the result of another experiment, as a copy of its folder would.
-fn finished(folder: &Path, experiment: &Experiment) -> Result<Option<Outcome>, TrainError> {
-    let Some(summary) = read_summary(folder) else { return Ok(None) };
-    let key = experiment.key();
-    if let Some(found) = summary.get("key").filter(|&found| *found != key) {
-        return Err(TrainError::OtherRun { run: folder.to_owned(), found: found.clone() });
-    }
-    let status = match summary.get("status").map(String::as_str) {
-        Some("done") => Status::Done,
-        Some("diverged") => Status::Diverged,
-        _ => return Ok(None),
-    };
-    let number = |column: &str| summary.get(column).and_then(|text| text.parse::<f64>().ok());
-    let best = number("best_epoch").zip(number("val_top1")).map(|(epoch, top1)| (epoch as usize, top1));
-    let (test_top1, test_top5) = (number("test_top1"), number("test_top5"));
-    Ok(Some(Outcome { status, folder: folder.to_owned(), skipped: true, best, test_top1, test_top5, divergence: None }))
 }
 
 struct Session<'a> {
@@ -327,7 +295,7 @@ impl Session<'_> {
             observer.epoch(&row, is_best);
         }
         // The test images are read once, with the weights of the best epoch on the validation images.
-        let best = best_weights(folder.path()).map_err(CheckpointError::of_the_best)?;
+        let best = best_weights(folder.path(), &experiment.key())?;
         model.load_weights(&best)?;
         let test = self.evaluate(&model, None, &splits.test)?;
         position.seconds = seconds_before + self.start.elapsed().as_secs_f64();

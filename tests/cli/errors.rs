@@ -148,7 +148,7 @@ fn a_run_that_is_not_there_gets_the_nearest_name() {
 fn a_run_without_weights_says_so() {
     let place = Place::new();
     place.file("results/runs/tiny/0123456789/experiment.toml", TINY);
-    place.strata(&["eval", "tiny"]).refused(&["results/runs/tiny/0123456789 has no trained weights yet"]);
+    place.strata(&["eval", "tiny"]).refused(&["results/runs/tiny/0123456789 has no trained weights"]);
 }
 
 /// `predict` of one image with weights that are `change`d ones of a trained run.

@@ -395,6 +395,27 @@ fn a_copy_of_another_run_is_no_result() {
     place.strata(&["train", "tiny.toml", "--set", "seed=7", "--force"]).good();
 }
 
+/// `eval` used to judge the weights by whatever the file had come to say.
+#[test]
+fn an_experiment_that_was_changed_in_its_run_folder_is_noticed_and_mended() {
+    let place = Place::trained("tiny", TINY);
+    let (run, evaluated) = (place.run("tiny"), place.strata(&["eval", "tiny"]).good());
+    let written = run.read("experiment.toml");
+    let told = format!("is a checkpoint of another experiment (key {})", run.key());
+    for changed in [written.replace("seed = 0", "seed = 5"), written[..100].to_owned()] {
+        fs::write(run.path("experiment.toml"), &changed).unwrap();
+        place.strata(&["eval", "tiny"]).refused(&[if changed.contains("seed = 5") { &told } else { "TOML" }]);
+        place.strata(&["train", "tiny.toml"]).good();
+        assert_eq!(run.read("experiment.toml"), written);
+        assert_eq!(place.strata(&["eval", "tiny"]).good(), evaluated);
+    }
+    // The best epoch's weights are found without the last ones.
+    fs::remove_file(run.path("checkpoint/last")).unwrap();
+    assert_eq!(place.strata(&["eval", "tiny"]).good(), evaluated);
+    fs::remove_dir_all(run.path("checkpoint")).unwrap();
+    place.strata(&["eval", "tiny"]).refused(&["has no trained weights", "`strata train --force` trains it anew"]);
+}
+
 /// As one does it who wants more epochs: the schedule would be another from there on.
 #[test]
 fn a_checkpoint_of_another_experiment_is_not_gone_on_with() {

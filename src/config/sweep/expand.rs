@@ -117,8 +117,8 @@ struct Expander<'s> {
     architectures: Architectures,
     /// Multipliers by network and axis: seeds and rates do not change them.
     solved: HashMap<String, Solved>,
-    /// Run folders of the points.
-    seen: HashSet<(String, String)>,
+    /// Keys of the points.
+    seen: HashSet<String>,
     met: Option<Met>,
     sweep: Sweep,
 }
@@ -144,7 +144,8 @@ impl Expander<'_> {
         let met = self.met.as_ref().map_or_else(String::new, |met| format!("; they have {met}"));
         let message =
             format!("of {tries} samples {kept} are distinct and within the limits, not {}{met}", random.count);
-        Err(Problem::span(random.span.clone(), message).help("widen the ranges or the limits, or lower `count`"))
+        Err(Problem::span(random.span.clone(), message)
+            .help("widen the ranges or the limits, draw more `digits`, or lower `count`"))
     }
 
     /// From `[0, 1]` whole numbers are drawn, of which a key of real numbers would see two.
@@ -228,7 +229,7 @@ impl Expander<'_> {
             return Ok(());
         }
         let key = experiment.key();
-        if !self.seen.insert((experiment.name.clone(), key.clone())) {
+        if !self.seen.insert(key.clone()) {
             self.sweep.repeats += 1;
             return Ok(());
         }

@@ -62,6 +62,13 @@ fn points_that_are_one_experiment_are_run_once() {
     assert_eq!((sweep.points.len(), sweep.repeats), (2, 1));
 }
 
+/// A name decides nothing, and two points of one key used to share a log.
+#[test]
+fn points_that_differ_in_their_name_alone_are_one_experiment() {
+    let sweep = sweep("[sweep]\nname = ['a', 'b']").unwrap();
+    assert_eq!((sweep.points.len(), sweep.repeats), (1, 1));
+}
+
 #[test]
 fn samples_are_distinct_quantised_and_independent_of_other_keys() {
     let ranges =

@@ -241,20 +241,24 @@ impl View<'_> {
                 self.notes.push("means are those of finished runs".to_owned());
             }
         }
-        let (Some(seed), Some(key)) = (table.column("seed"), table.column("key")) else { return };
+        let Some(seed) = table.column("seed") else { return };
+        let key = table.column("key");
+        // A sweep's point that has not run has no key, and is no run.
+        let is_run = |row: &Vec<String>| key.is_none_or(|key| !row[key].is_empty());
         let twice = |line: &Line| {
             let mut seeds = HashSet::new();
             line.group
                 .rows
                 .iter()
                 .map(|&row| &table.rows[row])
-                .any(|row| !row[key].is_empty() && !seeds.insert(&row[seed]))
+                .any(|row| is_run(row) && !row[seed].is_empty() && !seeds.insert(&row[seed]))
         };
         // Groups that the user made may hold several experiments.
         if let (None, Some((_, name))) = (&self.request.by, self.lines.iter().zip(&names).find(|(line, _)| twice(line)))
         {
             self.notes.push(format!(
-                "{name} has several runs of one seed: they differ in a key that these tables do not hold; --runs shows them"
+                "{name} has several runs of one seed: they differ in a key that these tables do not hold, or one stands there \
+                 twice; --runs shows them"
             ));
         }
     }

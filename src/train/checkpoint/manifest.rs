@@ -80,6 +80,19 @@ impl Whole {
         sum.ok_or_else(|| self.damaged(format!("it has no SHA-256 of {file}")))
     }
 
+    /// Copied to another experiment, perhaps to train on for more epochs, the schedule and all that came before would be
+    /// another's. Checkpoints of earlier versions do not say whose they are.
+    ///
+    /// # Errors
+    /// When the checkpoint is that of an experiment with another key.
+    pub fn check_key(&self, key: &str) -> Result<(), CheckpointError> {
+        let found = &self.position.key;
+        if found.is_empty() || found == key {
+            return Ok(());
+        }
+        Err(CheckpointError::OfAnother { path: self.folder.clone(), found: found.clone() })
+    }
+
     /// Where a file of the checkpoint lies.
     ///
     /// # Errors

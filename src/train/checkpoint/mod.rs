@@ -40,9 +40,13 @@ pub enum CheckpointError {
     NoneLeft(Box<CheckpointError>),
     #[error("{0}; the best epoch's weights are nowhere else, so the run has to start over: `strata train --force`")]
     BestLost(Box<CheckpointError>),
-    #[error("{path} is a checkpoint of another experiment (key {found})")]
+    #[error(
+        "{path} is a checkpoint of another experiment (key {found}): it was copied here, or experiment.toml was changed"
+    )]
     OfAnother { path: PathBuf, found: String },
-    #[error("{run} has no trained weights yet: `strata train` has not come through an epoch of it")]
+    #[error(
+        "{run} has no trained weights: no epoch of it has ended yet, or they were removed (`strata train --force` trains it anew)"
+    )]
     Untrained { run: PathBuf },
     #[error(transparent)]
     Weights(#[from] WeightsError),
@@ -50,7 +54,7 @@ pub enum CheckpointError {
 
 impl CheckpointError {
     /// What went wrong with the weights of the best epoch, which no other checkpoint has.
-    pub(super) fn of_the_best(self) -> CheckpointError {
+    fn of_the_best(self) -> CheckpointError {
         match self {
             CheckpointError::Damaged { .. } => CheckpointError::BestLost(Box::new(self)),
             other => other,
@@ -207,11 +211,7 @@ impl Checkpoints {
         average: Option<&Average>,
     ) -> Result<Position, CheckpointError> {
         let whole = Whole::read(folder)?;
-        // Copied here, perhaps to train on for more epochs: the schedule and all that came before would be another's.
-        let found = &whole.position.key;
-        if !found.is_empty() && *found != self.key {
-            return Err(CheckpointError::OfAnother { path: folder.to_owned(), found: found.clone() });
-        }
+        whole.check_key(&self.key)?;
         self.check_rows(&whole)?;
         model.load_weights(&whole.file(WEIGHTS)?)?;
         let path = whole.file(OPTIMIZER)?;
@@ -251,17 +251,15 @@ impl Checkpoints {
 /// The file of a run's best weights, as they were evaluated: the averages where the run kept some.
 ///
 /// # Errors
-/// When the run has no finished epoch, or its checkpoint is damaged.
-pub fn best_weights(run: &Path) -> Result<PathBuf, CheckpointError> {
+/// When the run has no finished epoch, its checkpoint is damaged, or is that of an experiment with another key.
+pub fn best_weights(run: &Path, key: &str) -> Result<PathBuf, CheckpointError> {
     let checkpoints = run.join("checkpoint");
-    let path = checkpoints.join("last");
-    if !path.exists() {
-        return Err(CheckpointError::Untrained { run: run.to_owned() });
-    }
-    let Some(best) = Whole::read(&path)?.position.best else {
-        return Err(CheckpointError::Untrained { run: run.to_owned() });
-    };
+    let untrained = || CheckpointError::Untrained { run: run.to_owned() };
+    // The position of the last checkpoint names the best one; without it, a link leads there too.
+    let link = ["last", "best"].map(|link| checkpoints.join(link)).into_iter().find(|link| link.exists());
+    let best = Whole::read(&link.ok_or_else(untrained)?)?.position.best.ok_or_else(untrained)?;
     let folder = best.folder.within(&checkpoints);
-    let averaged = folder.join(AVERAGES).exists();
-    Whole::read(&folder)?.file(if averaged { AVERAGES } else { WEIGHTS })
+    let whole = Whole::read(&folder).map_err(CheckpointError::of_the_best)?;
+    whole.check_key(key)?;
+    whole.file(if folder.join(AVERAGES).exists() { AVERAGES } else { WEIGHTS })
 }

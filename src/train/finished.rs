@@ -1,0 +1,48 @@
+//! Runs that an earlier process carried to their end.
+
+use super::run::{Outcome, TrainError};
+use crate::config::{Experiment, Machine};
+use crate::files::write_whole;
+use crate::results::{RunError, Status, read_summary};
+use std::path::Path;
+
+/// The outcome of a run that was carried to its end earlier.
+///
+/// # Errors
+/// When the folder has the result of another experiment, as a copy of its folder would.
+pub fn finished(folder: &Path, experiment: &Experiment) -> Result<Option<Outcome>, TrainError> {
+    let Some(summary) = read_summary(folder) else { return Ok(None) };
+    let key = experiment.key();
+    if let Some(found) = summary.get("key").filter(|&found| *found != key) {
+        return Err(TrainError::OtherRun { run: folder.to_owned(), found: found.clone() });
+    }
+    let status = match summary.get("status").map(String::as_str) {
+        Some("done") => Status::Done,
+        Some("diverged") => Status::Diverged,
+        _ => return Ok(None),
+    };
+    let number = |column: &str| summary.get(column).and_then(|text| text.parse::<f64>().ok());
+    let best = number("best_epoch").zip(number("val_top1")).map(|(epoch, top1)| (epoch as usize, top1));
+    let (test_top1, test_top5) = (number("test_top1"), number("test_top5"));
+    Ok(Some(Outcome { status, folder: folder.to_owned(), skipped: true, best, test_top1, test_top5, divergence: None }))
+}
+
+/// Sees to it that a finished run's `experiment.toml` is its experiment: one that is missing, damaged or of another experiment
+/// is written anew. A published result says nothing about how a run goes: one that was written into the experiment later is
+/// taken up without running it again.
+///
+/// # Errors
+/// As the file system says.
+pub fn keep_experiment(experiment: &Experiment, folder: &Path) -> Result<(), TrainError> {
+    let path = folder.join("experiment.toml");
+    let text = experiment.to_toml().to_string();
+    let same = |known: &str| {
+        let known = Experiment::parse("experiment.toml", known, &experiment.name, &[], Machine::default());
+        known.is_ok_and(|known| known.key() == experiment.key())
+    };
+    let good = |known: String| known == text || experiment.expect.is_none() && same(&known);
+    if std::fs::read_to_string(&path).is_ok_and(good) {
+        return Ok(());
+    }
+    write_whole(&path, text.as_bytes()).map_err(|error| RunError::io("write", &path)(error).into())
+}
