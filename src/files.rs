@@ -44,6 +44,15 @@ pub fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
+/// Gives a file another name beside the old one.
+///
+/// # Errors
+/// As the file system says.
+pub fn rename(path: &Path, to: &Path) -> io::Result<()> {
+    fault::before("rename", path)?;
+    fs::rename(path, to)
+}
+
 /// Makes a folder and those above it.
 ///
 /// # Errors

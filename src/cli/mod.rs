@@ -312,6 +312,7 @@ fn is_bad_input(error: &anyhow::Error) -> bool {
                     | TrainError::Folder(_)
                     | TrainError::DataChanged { .. }
                     | TrainError::OtherRun { .. }
+                    | TrainError::Checkpoint(CheckpointError::OfAnother { .. })
             )
         )
 }

@@ -1,35 +1,42 @@
 //! What the tables of a sweep say of runs that are elsewhere: tables are kept in git where runs are not, and a sweep's file
 //! changes. No result that stands in a table alone is lost when the table is written anew.
 
-use super::run_folder::{RunError, RunFolder};
-use super::summary::{Cells, read_summary};
-use super::table::Table;
-use std::collections::{BTreeMap, HashSet};
+use super::format::counted;
+use super::run_folder::RunError;
+use super::summary::{Cells, summary_of};
+use super::table::{Table, TableError};
+use crate::files::rename;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::io;
 use std::path::Path;
 
-/// Results of points that are no longer in the sweep.
+/// Results of points that are, or once were, no longer in the sweep.
 const FORMER: &str = "former.csv";
 
-/// Rows of finished points by their key.
+/// Rows of finished points by their key; cells that are empty are left out.
 pub struct Kept {
     rows: BTreeMap<String, Cells>,
     /// Their columns, in the order of the tables.
     columns: Vec<String>,
-    /// Keys that `former.csv` has already.
-    former: HashSet<String>,
+    /// What `former.csv` has already.
+    former: HashMap<String, Cells>,
 }
 
 impl Kept {
-    /// What lies in the folder of a sweep. A table that is not there or cannot be read says nothing.
-    pub fn read(folder: &Path) -> Kept {
-        let mut kept = Kept { rows: BTreeMap::new(), columns: Vec::new(), former: HashSet::new() };
+    /// What lies in the folder of a sweep. A table that cannot be read is put aside whole, as `table.csv.damaged`.
+    ///
+    /// # Errors
+    /// As the file system says.
+    pub fn read(folder: &Path) -> Result<Kept, RunError> {
+        let mut kept = Kept { rows: BTreeMap::new(), columns: Vec::new(), former: HashMap::new() };
         for file in ["table.csv", FORMER] {
-            let table = Table::read(&folder.join(file)).unwrap_or_default();
+            let table = read(&folder.join(file))?;
             for row in table.rows {
-                let row: Cells = table.columns.iter().cloned().zip(row).collect();
+                let cells = table.columns.iter().cloned().zip(row);
+                let row: Cells = cells.filter(|(_, cell)| !cell.is_empty()).collect();
                 let Some(key) = row.get("key").filter(|_| has_ended(&row)).cloned() else { continue };
                 if file == FORMER {
-                    kept.former.insert(key.clone());
+                    kept.former.insert(key.clone(), row.clone());
                 }
                 // What the sweep's table says came later.
                 kept.rows.entry(key).or_insert(row);
@@ -38,7 +45,7 @@ impl Kept {
             let new: Vec<String> = table.columns.iter().filter(|column| !known.contains(column)).cloned().collect();
             kept.columns.extend(new);
         }
-        kept
+        Ok(kept)
     }
 
     /// What is known of the result with this key.
@@ -46,36 +53,61 @@ impl Kept {
         self.rows.get(key)
     }
 
-    /// Moves the results of points that are not in the sweep any more, and have no run here, to `former.csv`. What once stands
-    /// there stays, so that a kill at any moment loses nothing. How many came to it now.
+    /// Writes the results of points that are not in the sweep any more, and have no run here, into `former.csv`, and says so.
+    /// What stands there stays, so that a kill at any moment loses nothing.
     ///
     /// # Errors
     /// As the file system says.
-    pub fn put_aside(&self, points: &HashSet<&str>, folder: &Path, results: &Path) -> Result<usize, RunError> {
+    pub fn put_aside(&self, points: &HashSet<&str>, folder: &Path, results: &Path) -> Result<(), RunError> {
         let gone = |(key, row): &(&String, &Cells)| {
-            !points.contains(key.as_str()) && !self.former.contains(*key) && !has_run(results, key, row)
+            !points.contains(key.as_str()) && self.former.get(*key) != Some(row) && !has_run(results, key, row)
         };
         let count = self.rows.iter().filter(gone).count();
-        if count > 0 {
-            let stays = |entry: &(&String, &Cells)| self.former.contains(entry.0) || gone(entry);
-            let cells = |(_, row): (&String, &Cells)| {
-                self.columns.iter().map(|column| row.get(column).cloned().unwrap_or_default()).collect()
-            };
-            let rows = self.rows.iter().filter(stays).map(cells).collect();
-            Table { columns: self.columns.clone(), rows }.write(&folder.join(FORMER))?;
+        if count == 0 {
+            return Ok(());
         }
-        Ok(count)
+        let stays = |entry: &(&String, &Cells)| self.former.contains_key(entry.0) || gone(entry);
+        let cells = |(_, row): (&String, &Cells)| {
+            self.columns.iter().map(|column| row.get(column).cloned().unwrap_or_default()).collect()
+        };
+        let rows = self.rows.iter().filter(stays).map(cells).collect();
+        let path = folder.join(FORMER);
+        Table { columns: self.columns.clone(), rows }.write(&path)?;
+        let counted = counted(count, "result");
+        tracing::warn!(
+            "{counted} of points that are not in the sweep any more, without a run here: kept in {}",
+            path.display()
+        );
+        Ok(())
+    }
+}
+
+/// A table that may not be there.
+fn read(path: &Path) -> Result<Table, RunError> {
+    match Table::read(path) {
+        Ok(table) => Ok(table),
+        Err(TableError::Io { reason, .. }) if reason.kind() == io::ErrorKind::NotFound => Ok(Table::default()),
+        Err(error @ TableError::Io { .. }) => Err(error.into()),
+        Err(error) => {
+            let mut aside = path.as_os_str().to_owned();
+            aside.push(".damaged");
+            while Path::new(&aside).exists() {
+                aside.push(".damaged");
+            }
+            let aside = Path::new(&aside);
+            tracing::warn!("{error}; it is now {}, and the table is written anew", aside.display());
+            rename(path, aside).map_err(RunError::io("rename", path))?;
+            Ok(Table::default())
+        }
     }
 }
 
 /// Whether a run here has the result, too.
 fn has_run(results: &Path, key: &str, row: &Cells) -> bool {
-    // A table from elsewhere may hold a name that is none.
+    // A table from elsewhere may hold a name that leads elsewhere.
     let name = row.get("name").map_or("", String::as_str);
     let plain = |text: &str| !text.is_empty() && !text.contains(['/', '\\']) && text != "..";
-    plain(name)
-        && plain(key)
-        && read_summary(&RunFolder::place_of(results, name, key)).is_some_and(|row| has_ended(&row))
+    plain(name) && plain(key) && summary_of(results, name, key).is_some_and(|row| has_ended(&row))
 }
 
 /// Whether a run came to its end, good or bad.
@@ -86,13 +118,10 @@ pub fn has_ended(row: &Cells) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::results::run_folder::RunFolder;
 
     fn table(rows: &[&str]) -> String {
         format!("seed,name,key,status,val_top1\n{}", rows.concat())
-    }
-
-    fn read(folder: &Path, file: &str) -> Vec<Vec<String>> {
-        Table::read(&folder.join(file)).unwrap().rows
     }
 
     #[test]
@@ -100,29 +129,45 @@ mod tests {
         let results = tempfile::tempdir().unwrap();
         let folder = results.path().join("sweeps/s");
         std::fs::create_dir_all(&folder).unwrap();
+        let write = |text: &str| std::fs::write(folder.join("table.csv"), text).unwrap();
         let rows = ["0,s,aa,done,0.5\n", "1,s,bb,diverged,0.1\n", "2,s,cc,interrupted,0.2\n", "3,s,dd,done,0.7\n"];
-        std::fs::write(folder.join("table.csv"), table(&rows)).unwrap();
-        // Of the last there is a run here.
-        let run = RunFolder::place_of(results.path(), "s", "dd");
-        std::fs::create_dir_all(&run).unwrap();
-        std::fs::write(run.join("summary.csv"), "key,status\ndd,done\n").unwrap();
+        write(&table(&[&rows[..], &["4,s,ee,done,0.8\n"]].concat()));
+        // Of one there is a run here; the folder of another holds something else.
+        for (place, key) in [("dd", "dd"), ("ee", "dd")] {
+            let run = RunFolder::place_of(results.path(), "s", place);
+            std::fs::create_dir_all(&run).unwrap();
+            std::fs::write(run.join("summary.csv"), format!("key,status\n{key},done\n")).unwrap();
+        }
         let put_aside = |points: &[&str]| {
             let points = points.iter().copied().collect();
-            Kept::read(&folder).put_aside(&points, &folder, results.path()).unwrap()
+            Kept::read(&folder).unwrap().put_aside(&points, &folder, results.path()).unwrap();
         };
+        let former = || Table::read(&folder.join(FORMER)).map(|table| table.rows);
 
-        assert_eq!(put_aside(&["aa", "bb", "cc", "dd"]), 0);
-        assert!(!folder.join(FORMER).exists());
-        assert_eq!((put_aside(&["aa"]), put_aside(&["aa"])), (1, 0));
-        assert_eq!(read(&folder, FORMER), [["1", "s", "bb", "diverged", "0.1"]]);
+        put_aside(&["aa", "bb", "cc", "dd", "ee"]);
+        assert!(former().is_err());
+        put_aside(&["aa"]);
+        assert_eq!(former().unwrap(), [["1", "s", "bb", "diverged", "0.1"], ["4", "s", "ee", "done", "0.8"]]);
         // Another column, and the first row gone as well; its name leads elsewhere.
-        std::fs::write(folder.join("table.csv"), "lr,name,key,status\n0.1,../..,aa,done\n").unwrap();
-        assert_eq!(put_aside(&["ee"]), 1);
-        let former = read(&folder, FORMER);
-        assert_eq!(former[0], ["0.1", "../..", "aa", "done", "", ""]);
-        assert_eq!(former[1], ["", "s", "bb", "diverged", "1", "0.1"]);
-        std::fs::remove_file(folder.join("table.csv")).unwrap();
-        assert_eq!(Kept::read(&folder).get("bb").unwrap()["val_top1"], "0.1");
-        assert!(Kept::read(&folder).get("cc").is_none());
+        write("lr,name,key,status\n0.1,../..,aa,done\n");
+        put_aside(&["ff"]);
+        let rows = former().unwrap();
+        assert_eq!((&rows[0], rows.len()), (&["0.1", "../..", "aa", "done", "", ""].map(str::to_owned).to_vec(), 3));
+        // A point came back, was run anew, and is gone again: the newer result counts.
+        write(&table(&["1,s,bb,done,0.9\n"]));
+        put_aside(&["ff"]);
+        assert_eq!(
+            (former().unwrap().len(), &*Kept::read(&folder).unwrap().get("bb").unwrap()["val_top1"]),
+            (3, "0.9")
+        );
+        // Conflicts of a merge are no table.
+        write("<<<<<<< ours\nseed,name,key\n");
+        put_aside(&["ff"]);
+        assert!(!folder.join("table.csv").exists() && folder.join("table.csv.damaged").exists());
+        write("a,b\n1\n");
+        put_aside(&["ff"]);
+        assert!(folder.join("table.csv.damaged.damaged").exists());
+        let kept = Kept::read(&folder).unwrap();
+        assert!(kept.get("bb").is_some() && kept.get("cc").is_none());
     }
 }

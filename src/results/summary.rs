@@ -128,3 +128,9 @@ pub fn read_summary(folder: &Path) -> Option<Cells> {
     let row = reader.records().next()?.ok()?;
     Some(header.iter().map(str::to_owned).zip(row.iter().map(str::to_owned)).collect())
 }
+
+/// The same of the run with this name and key; `None` also where its folder has the result of another experiment, which is
+/// refused where the run is taken up.
+pub fn summary_of(results: &Path, name: &str, key: &str) -> Option<Cells> {
+    read_summary(&RunFolder::place_of(results, name, key)).filter(|row| row.get("key").is_none_or(|found| found == key))
+}

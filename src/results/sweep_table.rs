@@ -2,11 +2,11 @@
 //! each setting, over its seeds.
 
 use super::curves;
-use super::format::{accuracy, counted, significant};
+use super::format::{accuracy, significant};
 use super::kept::{Kept, has_ended};
 use super::run_folder::{RunError, RunFolder};
 use super::stats::Spread;
-use super::summary::{Cells, Status, read_summary};
+use super::summary::{Cells, Status, summary_of};
 use super::table::Table;
 use crate::config::{Point, Sweep};
 use std::path::{Path, PathBuf};
@@ -60,10 +60,9 @@ pub fn point_folder(results: &Path, point: &Point) -> PathBuf {
     RunFolder::place_of(results, &point.experiment.name, &point.key)
 }
 
-/// The summary of a point's run; `None` where it has not ended, or the folder has the result of another experiment, which is
-/// refused where the point is run.
+/// The summary of a point's run; `None` where it has not ended.
 pub fn point_summary(results: &Path, point: &Point) -> Option<Cells> {
-    read_summary(&point_folder(results, point)).filter(|row| row.get("key").is_none_or(|key| *key == point.key))
+    summary_of(results, &point.experiment.name, &point.key)
 }
 
 /// How a point of a sweep stands; `None` for one that has not ended yet.
@@ -80,15 +79,8 @@ pub fn status(results: &Path, point: &Point) -> Option<String> {
 pub fn write_tables(results: &Path, sweep: &Sweep, failed: &[usize]) -> Result<SweepTables, RunError> {
     let folder = sweep_folder(results, sweep);
     std::fs::create_dir_all(&folder).map_err(RunError::io("make", &folder))?;
-    let kept = Kept::read(&folder);
-    let former = kept.put_aside(&sweep.points.iter().map(|point| point.key.as_str()).collect(), &folder, results)?;
-    if former > 0 {
-        let results = counted(former, "result");
-        tracing::warn!(
-            "{results} of points that the sweep no longer has, and no run here: now in {}/former.csv",
-            folder.display()
-        );
-    }
+    let kept = Kept::read(&folder)?;
+    kept.put_aside(&sweep.points.iter().map(|point| point.key.as_str()).collect(), &folder, results)?;
     let points = points(results, sweep, failed, &kept);
     let summary = summary(&points, &sweep.columns);
     points.write(&folder.join("table.csv"))?;
@@ -101,11 +93,10 @@ pub fn write_tables(results: &Path, sweep: &Sweep, failed: &[usize]) -> Result<S
 }
 
 /// What is known of a point's run: of one that came to its end here from its folder, of others from the table that was kept. A
-/// run that has only begun here does not take a result away: it has the same key, and may be stopped before it has one.
+/// run that has only begun here, or failed, does not take a result away: it has the same key, and may not come to one.
 fn outcome(results: &Path, point: &Point, kept: &Kept) -> Cells {
     let here = point_summary(results, point).unwrap_or_default();
-    let failed = here.get("status").is_some_and(|status| status == Status::Failed.name());
-    let Some(mut cells) = kept.get(&point.key).cloned().filter(|_| !failed && !has_ended(&here)) else { return here };
+    let Some(mut cells) = kept.get(&point.key).cloned().filter(|_| !has_ended(&here)) else { return here };
     // The name is no part of the key: the sweep's file may have changed it since.
     cells.remove("name");
     cells
@@ -205,12 +196,12 @@ mod tests {
             assert_eq!([cell(2, "status"), cell(2, "val_top1")], ["done", "0.8"]);
             assert_eq!(summary.rows[0][summary.column("n").unwrap()], "2");
         }
-        for (status, top1) in [("interrupted", "0.8"), ("failed", "0.1"), ("done", "0.1"), ("diverged", "0.1")] {
+        for (status, top1) in [("interrupted", "0.8"), ("failed", "0.8"), ("done", "0.1"), ("diverged", "0.1")] {
             let summary = format!("key,status,val_top1\n{},{status},0.1\n", keys[2]);
             std::fs::write(point_folder(results.path(), &sweep.points[2]).join("summary.csv"), summary).unwrap();
             let points = write_tables(results.path(), &sweep, &[]).unwrap().points;
             let cell = |name: &str| points.rows[2][points.column(name).unwrap()].clone();
-            let told = if status == "interrupted" { "done" } else { status };
+            let told = if top1 == "0.8" { "done" } else { status };
             assert_eq!([cell("status"), cell("val_top1")], [told, top1], "{status}");
             // As it was, for the next.
             let table = format!("seed,name,key,status,val_top1,seconds\n2,s,{},done,0.8,2\n", keys[2]);

@@ -81,8 +81,12 @@ impl Table {
             return Err(broken(1, "there is no header: the first line names the columns".to_owned()));
         }
         // Row numbers often have no name; without one a column cannot be asked for, nor be a table of its own.
-        for (place, column) in (1..).zip(&mut columns).filter(|(_, column)| column.is_empty()) {
-            *column = format!("column_{place}");
+        for place in (0..columns.len()).filter(|&place| columns[place].is_empty()).collect::<Vec<_>>() {
+            let mut name = format!("column_{}", place + 1);
+            while columns.contains(&name) {
+                name.push('_');
+            }
+            columns[place] = name;
         }
         let mut seen = HashSet::new();
         if let Some(twice) = columns.iter().find(|column| !seen.insert(column.as_str())) {
@@ -162,6 +166,7 @@ mod tests {
         for (text, columns) in [
             ("a;b;c,\n1,2\n", &["a;b;c", "column_2"][..]),
             (",a\n1,2\n", &["column_1", "a"]),
+            (",column_1\n1,2\n", &["column_1_", "column_1"]),
             ("a;b\n1;2\n", &["a", "b"]),
             ("a\tb\n1\t2\n", &["a", "b"]),
             ("\"a,b\";c\n1;2\n", &["a,b", "c"]),

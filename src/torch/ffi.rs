@@ -94,6 +94,9 @@ unsafe extern "C" {
     pub(super) fn strata_graph_replay(graph: *mut GraphHandle) -> ErrorText;
     pub(super) fn strata_graph_free(graph: *mut GraphHandle);
 
+    /// The C library's.
+    pub(super) fn _exit(code: c_int) -> !;
+
     pub(super) fn strata_keep_memory();
     pub(super) fn strata_keep_weights();
     pub(super) fn strata_forget_weights();

@@ -33,7 +33,7 @@ mod profile;
 
 pub use autocast::Autocast;
 pub use context::{
-    available_memory_mib, cpu_capability, keep_memory, peak_memory_mib, reset_peak_memory, rng_state,
+    available_memory_mib, cpu_capability, exit_at_once, keep_memory, peak_memory_mib, reset_peak_memory, rng_state,
     set_cudnn_benchmark, set_deterministic, set_flush_denormal, set_rng_state, set_tf32, synchronize, version,
 };
 pub use error::{Result, TorchError, catch, first_line, throw};

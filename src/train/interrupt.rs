@@ -1,6 +1,7 @@
 //! Ctrl-C and SIGTERM: the first asks for a clean stop, the second does not wait.
 
 use crate::say;
+use crate::torch;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 static REQUESTED: AtomicBool = AtomicBool::new(false);
@@ -15,7 +16,7 @@ pub const EXIT_CODE: i32 = 130;
 pub fn install() -> Result<(), ctrlc::Error> {
     ctrlc::set_handler(|| {
         if REQUESTED.swap(true, Ordering::SeqCst) {
-            std::process::exit(EXIT_CODE);
+            torch::exit_at_once(EXIT_CODE);
         }
         say("\nstopping after this step; the run can be resumed (again: stop at once)");
     })

@@ -6,6 +6,7 @@ mod compare;
 mod corpus;
 mod determinism;
 mod errors;
+mod foreign;
 mod place;
 mod report;
 mod resume;

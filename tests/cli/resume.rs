@@ -144,6 +144,20 @@ fn stopped(place: &Place) -> Run {
     run
 }
 
+/// Every seventh used to end by a signal of its own, for libtorch was taken down while it computed.
+#[test]
+fn a_second_signal_ends_the_process_at_once() {
+    let place = Place::new();
+    place.file("sgd.toml", SGD.replace("epochs = 6", "epochs = 3000"));
+    for milliseconds in [0, 1, 2, 0, 1, 2, 0, 1] {
+        let running = place.start("sgd.toml");
+        running.signal("INT");
+        std::thread::sleep(Duration::from_millis(milliseconds));
+        running.signal("INT");
+        assert_eq!(running.wait().code(), Some(130));
+    }
+}
+
 /// A kill after `last` moved and before `best` did used to leave `best` pointing to a folder that was tidied away later.
 #[test]
 fn a_best_link_that_was_left_behind_is_mended() {
@@ -334,6 +348,8 @@ fn a_kill_in_the_first_save_starts_the_run_over() {
     fs::create_dir_all(&folder).unwrap();
     fs::write(folder.join("weights.safetensors"), "half").unwrap();
     fs::write(folder.join(".tmpAbCdEf"), "half").unwrap();
+    let rows: Vec<String> = run.read("epochs.csv").lines().take(2).map(|line| format!("{line}\n")).collect();
+    fs::write(run.path("epochs.csv"), rows.concat()).unwrap();
     place.strata(&["train", "tiny.toml"]).good();
     assert!((run.epochs(), run.weights("last")) == result);
 }

@@ -246,6 +246,17 @@ fn a_dry_run_lists_points_and_runs_none() {
     scaling.strata(&["sweep", "grid.toml", "--jobs", "0"]).refused(&["--jobs takes 1 to 1024, not 0"]);
 }
 
+/// It used to change nothing, in silence.
+#[test]
+fn a_swept_key_is_not_set() {
+    let place = place(GRID);
+    let told = ["`seed` is swept, so --set seed changes nothing", "sweep.seed=[…]"];
+    place.strata(&["sweep", "grid.toml", "--dry-run", "--set", "seed=3"]).refused(&told);
+    let out =
+        place.strata(&["sweep", "grid.toml", "--dry-run", "--set", "sweep.seed=[3]", "--set", "train.epochs=1"]).good();
+    assert!(out.contains("2 points"), "{out}");
+}
+
 /// A copy of another experiment's folder used to count as the point's result.
 #[test]
 fn a_run_of_another_experiment_is_no_point() {
@@ -261,6 +272,8 @@ fn a_run_of_another_experiment_is_no_point() {
     assert_eq!(ran.code, Some(1), "{}", ran.err);
     assert!(ran.err.contains("has the result of another experiment"), "{}", ran.err);
     assert_eq!(statuses(&place).iter().filter(|status| *status == "done").count(), 1);
+    let out = place.strata(&["compare", "grid", "--runs", "--all"]).good();
+    assert!(out.contains("failed") && out.matches("done").count() == 1, "{out}");
     std::fs::remove_dir_all(second).unwrap();
     place.strata(&["sweep", "grid.toml"]).good();
     assert_eq!(rows(&place), whole);

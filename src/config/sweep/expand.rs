@@ -150,16 +150,17 @@ impl Expander<'_> {
 
     /// From `[0, 1]` whole numbers are drawn, of which a key of real numbers would see two.
     fn check_whole(&self, random: &Random) -> Result<(), Problem> {
-        let Some(point) = self.sweep.points.first() else { return Ok(()) };
-        let written = toml::Value::Table(point.experiment.to_toml());
-        let real = |key: &&str| {
+        let real = |point: &Point, key: &str| {
+            let written = toml::Value::Table(point.experiment.to_toml());
             key.split('.').try_fold(&written, |table, word| table.get(word)).is_some_and(toml::Value::is_float)
         };
-        match random.whole().find(real) {
+        // A point that is not scaled, or has another optimizer, lacks the key.
+        match random.whole().find(|key| self.sweep.points.iter().any(|point| real(point, key))) {
             Some(key) => {
                 let message =
                     format!("`{key}` is a real number, and from a range of whole ends whole numbers are drawn");
-                Err(Problem::span(random.span.clone(), message).help("write the ends as [0.0, 1.0], or give a `step`"))
+                Err(Problem::span(random.span.clone(), message)
+                    .help("write the ends with a point, as in [0.0, 1.0], or give a `step`"))
             }
             None => Ok(()),
         }

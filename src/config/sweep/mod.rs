@@ -81,7 +81,16 @@ impl Sweep {
     ) -> Result<Sweep, ConfigError> {
         let source = overridden(file, text, overrides)?;
         let document = Document::parse(&source)?;
-        expand::expand(&document.root, name, machine).map_err(|problem| document.error(&problem))
+        let sweep = expand::expand(&document.root, name, machine).map_err(|problem| document.error(&problem))?;
+        let set = overrides.iter().filter_map(|text| Some(text.split_once('=')?.0.trim()));
+        let lost =
+            |key: &&str| sweep.columns.iter().any(|swept| *key == swept || key.starts_with(&format!("{swept}.")));
+        match set.into_iter().find(lost) {
+            Some(key) => Err(ConfigError::file(format!(
+                "`{key}` is swept, so --set {key} changes nothing; --set 'sweep.{key}=[…]' changes its values"
+            ))),
+            None => Ok(sweep),
+        }
     }
 
     /// A point in words: `model.depth=20 seed=1`.

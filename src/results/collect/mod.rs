@@ -13,8 +13,8 @@ use super::run_folder::RunError;
 use super::table::{Table, TableError};
 use place::Found;
 pub use read::run as run_row;
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 /// Why there is no table.
@@ -62,6 +62,9 @@ pub fn collect(paths: &[String], results: &Path) -> Result<Collection, CollectEr
     if found.is_empty() {
         return Err(CollectError::Missing(format!("{}: {}", paths.join(", "), place::NO_RUN)));
     }
+    // A path and a pattern may lead to one place.
+    let mut seen = HashSet::new();
+    found.retain(|found| seen.insert(std::fs::canonicalize(found.path()).unwrap_or_else(|_| found.path().to_owned())));
     // Among several tables each row says which one it is from; runs have names.
     let tables = found.iter().filter(|found| !matches!(found, Found::Run(_))).count();
     let tell = tables > 1 && !paths.is_empty();

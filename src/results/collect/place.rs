@@ -17,6 +17,14 @@ pub enum Found {
     File(PathBuf),
 }
 
+impl Found {
+    pub fn path(&self) -> &Path {
+        match self {
+            Found::Run(path) | Found::Sweep(path) | Found::File(path) => path,
+        }
+    }
+}
+
 /// Why a folder gives no row.
 pub const NO_RUN: &str =
     "there is no run and no sweep below (a run has summary.csv or experiment.toml, a sweep table.csv)";

@@ -137,7 +137,12 @@ pub fn sweep(folder: &Path, results: &Path, tell: bool) -> Result<Collection, Co
             let ended = |status: &String| matches!(status.as_str(), "done" | "diverged");
             let known = ["summary.csv", "experiment.toml"].iter().any(|file| run.join(file).is_file());
             if status.is_some_and(|status| !ended(&row[status])) && known {
-                catch_up(&table.columns, row, &self::run(run)?);
+                let run = self::run(run)?;
+                // The result of another experiment, copied there, is none of the point's.
+                let found = run.column("key").map(|place| &run.rows[0][place]);
+                if found.is_none() || found == key.map(|key| &row[key]) {
+                    catch_up(&table.columns, row, &run);
+                }
             }
             if let Some(status) = status.filter(|&status| row[status].is_empty()) {
                 row[status] = if is_held(run) { "running" } else { "interrupted" }.to_owned();

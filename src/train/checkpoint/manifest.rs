@@ -84,13 +84,13 @@ impl Whole {
     /// another's. Checkpoints of earlier versions do not say whose they are.
     ///
     /// # Errors
-    /// When the checkpoint is that of an experiment with another key.
-    pub fn check_key(&self, key: &str) -> Result<(), CheckpointError> {
+    /// When the checkpoint is that of an experiment with another key; `hint` says what to do then.
+    pub fn check_key(&self, key: &str, hint: &'static str) -> Result<(), CheckpointError> {
         let found = &self.position.key;
         if found.is_empty() || found == key {
             return Ok(());
         }
-        Err(CheckpointError::OfAnother { path: self.folder.clone(), found: found.clone() })
+        Err(CheckpointError::OfAnother { path: self.folder.clone(), found: found.clone(), hint })
     }
 
     /// Where a file of the checkpoint lies.

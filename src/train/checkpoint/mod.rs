@@ -40,10 +40,8 @@ pub enum CheckpointError {
     NoneLeft(Box<CheckpointError>),
     #[error("{0}; the best epoch's weights are nowhere else, so the run has to start over: `strata train --force`")]
     BestLost(Box<CheckpointError>),
-    #[error(
-        "{path} is a checkpoint of another experiment (key {found}): it was copied here, or experiment.toml was changed"
-    )]
-    OfAnother { path: PathBuf, found: String },
+    #[error("{path} is a checkpoint of another experiment (key {found}): {hint}")]
+    OfAnother { path: PathBuf, found: String, hint: &'static str },
     #[error(
         "{run} has no trained weights: no epoch of it has ended yet, or they were removed (`strata train --force` trains it anew)"
     )]
@@ -57,6 +55,9 @@ impl CheckpointError {
     fn of_the_best(self) -> CheckpointError {
         match self {
             CheckpointError::Damaged { .. } => CheckpointError::BestLost(Box::new(self)),
+            CheckpointError::Io { ref reason, .. } if reason.kind() == io::ErrorKind::NotFound => {
+                CheckpointError::BestLost(Box::new(self))
+            }
             other => other,
         }
     }
@@ -171,7 +172,14 @@ impl Checkpoints {
     ) -> Result<(Option<Position>, Vec<CheckpointError>), CheckpointError> {
         let mut folders = self.folders();
         let mut passed_over = Vec::new();
-        let last = self.target("last");
+        // A kill before the first checkpoint leaves one row, and never two.
+        let last = match self.target("last") {
+            Ok(None) if self.rows(2).is_some() => {
+                let (path, problem) = (self.folder.join("last"), "it is gone".to_owned());
+                Err(CheckpointError::Damaged { path, problem })
+            }
+            last => last,
+        };
         let lost = last.is_err();
         match last {
             // Folders newer than the link are unfinished, for the link moves last; without it, all are.
@@ -185,6 +193,12 @@ impl Checkpoints {
                     if lost {
                         self.link("last", folder)?;
                     }
+                    // Better now than after the last epoch, when the test images are to be read with them.
+                    if let Some(best) = &position.best
+                        && best.folder != folder
+                    {
+                        Whole::read(&best.folder.within(&self.folder)).map_err(CheckpointError::of_the_best)?;
+                    }
                     // A kill between the two links of a save leaves `best` behind `last`.
                     if let Some(best) = &position.best
                         && self.target("best").ok().flatten() != Some(best.folder)
@@ -197,6 +211,7 @@ impl Checkpoints {
             }
         }
         match passed_over.pop() {
+            Some(error @ CheckpointError::OfAnother { .. }) => Err(error),
             // Starting over in silence would throw the run away.
             Some(error) => Err(CheckpointError::NoneLeft(Box::new(error))),
             None => Ok((None, passed_over)),
@@ -211,7 +226,7 @@ impl Checkpoints {
         average: Option<&Average>,
     ) -> Result<Position, CheckpointError> {
         let whole = Whole::read(folder)?;
-        whole.check_key(&self.key)?;
+        whole.check_key(&self.key, "move it away, or start over with `strata train --force`")?;
         self.check_rows(&whole)?;
         model.load_weights(&whole.file(WEIGHTS)?)?;
         let path = whole.file(OPTIMIZER)?;
@@ -255,11 +270,14 @@ impl Checkpoints {
 pub fn best_weights(run: &Path, key: &str) -> Result<PathBuf, CheckpointError> {
     let checkpoints = run.join("checkpoint");
     let untrained = || CheckpointError::Untrained { run: run.to_owned() };
+    let [last, best] = ["last", "best"].map(|link| checkpoints.join(link));
+    if !last.exists() && !best.exists() {
+        return Err(untrained());
+    }
     // The position of the last checkpoint names the best one; without it, a link leads there too.
-    let link = ["last", "best"].map(|link| checkpoints.join(link)).into_iter().find(|link| link.exists());
-    let best = Whole::read(&link.ok_or_else(untrained)?)?.position.best.ok_or_else(untrained)?;
-    let folder = best.folder.within(&checkpoints);
+    let named = Whole::read(&last).or_else(|_| Whole::read(&best)).map_err(CheckpointError::of_the_best)?;
+    let folder = named.position.best.ok_or_else(untrained)?.folder.within(&checkpoints);
     let whole = Whole::read(&folder).map_err(CheckpointError::of_the_best)?;
-    whole.check_key(key)?;
+    whole.check_key(key, "experiment.toml beside it was changed; `strata train` of a finished run's file mends it")?;
     whole.file(if folder.join(AVERAGES).exists() { AVERAGES } else { WEIGHTS })
 }

@@ -1,0 +1,90 @@
+//! Results, checkpoints and experiment files that are not the run's own, or are gone.
+
+use super::place::{Place, TINY};
+use std::fs;
+use std::process::Command;
+
+/// It used to be taken for the result of the experiment whose key the copy bears.
+#[test]
+fn a_copy_of_another_run_is_no_result() {
+    let place = Place::trained("tiny", TINY);
+    let first = place.run("tiny").folder;
+    place.strata(&["train", "tiny.toml", "--set", "seed=7"]).good();
+    let second = place.runs("tiny").into_iter().find(|folder| *folder != first).unwrap();
+    fs::copy(first.join("summary.csv"), second.join("summary.csv")).unwrap();
+    let key = first.file_name().unwrap().to_str().unwrap();
+    let told = format!("has the result of another experiment (key {key})");
+    place.strata(&["train", "tiny.toml", "--set", "seed=7"]).refused(&[&told, "--force"]);
+    place.strata(&["train", "tiny.toml", "--set", "seed=7", "--force"]).good();
+}
+
+/// `eval` used to judge the weights by whatever the file had come to say.
+#[test]
+fn an_experiment_that_was_changed_in_its_run_folder_is_noticed_and_mended() {
+    let place = Place::trained("tiny", TINY);
+    let (run, evaluated) = (place.run("tiny"), place.strata(&["eval", "tiny"]).good());
+    let written = run.read("experiment.toml");
+    let told = format!("is a checkpoint of another experiment (key {})", run.key());
+    for changed in [written.replace("seed = 0", "seed = 5"), written[..100].to_owned()] {
+        fs::write(run.path("experiment.toml"), &changed).unwrap();
+        place.strata(&["eval", "tiny"]).refused(&[if changed.contains("seed = 5") { &told } else { "TOML" }]);
+        place.strata(&["train", "tiny.toml"]).good();
+        assert_eq!(run.read("experiment.toml"), written);
+        assert_eq!(place.strata(&["eval", "tiny"]).good(), evaluated);
+    }
+    // The best epoch's weights are found without the last ones.
+    fs::remove_file(run.path("checkpoint/last")).unwrap();
+    assert_eq!(place.strata(&["eval", "tiny"]).good(), evaluated);
+    fs::remove_dir_all(run.path("checkpoint")).unwrap();
+    place.strata(&["eval", "tiny"]).refused(&["has no trained weights", "`strata train --force` trains it anew"]);
+}
+
+/// As one does it who wants more epochs: the schedule would be another from there on.
+#[test]
+fn a_checkpoint_of_another_experiment_is_not_gone_on_with() {
+    let place = Place::trained("tiny", TINY);
+    let first = place.run("tiny").folder;
+    let longer = ["train", "tiny.toml", "--set", "train.epochs=4"];
+    let straight = place.strata(&longer).good();
+    let second = place.runs("tiny").into_iter().find(|folder| *folder != first).unwrap();
+    fs::remove_file(second.join("summary.csv")).unwrap();
+    fs::remove_dir_all(second.join("checkpoint")).unwrap();
+    fs::copy(first.join("epochs.csv"), second.join("epochs.csv")).unwrap();
+    let copied = Command::new("cp").arg("-a").arg(first.join("checkpoint")).arg(&second).status();
+    assert!(copied.unwrap().success());
+    let told = format!("is a checkpoint of another experiment (key {})", first.file_name().unwrap().display());
+    place.strata(&longer).refused(&[&told, "--force"]);
+    assert_eq!(place.strata(&[&longer[..], &["--force"]].concat()).good(), straight);
+}
+
+/// It used to train to the end before it said so, or to begin anew without a word.
+#[test]
+fn checkpoints_that_are_gone_are_missed_at_once() {
+    let place = Place::new();
+    // Nothing is learnt, so the first epoch is the best, and not among the last two.
+    let still = TINY.replace("epochs = 2", "epochs = 4").replace("lr = 0.05", "lr = 0.0");
+    place.file("tiny.toml", still.replace("depth = 8", "depth = 8\nnorm = \"none\""));
+    place.strata(&["train", "tiny.toml"]).good();
+    let run = place.run("tiny");
+    let epochs = run.epochs();
+    // Where the link alone is gone, the sums tell which checkpoint is whole.
+    fs::remove_file(run.path("summary.csv")).unwrap();
+    fs::remove_file(run.path("checkpoint/last")).unwrap();
+    let ran = place.strata(&["train", "tiny.toml"]);
+    assert!(ran.code == Some(0) && ran.err.contains("resumed after epoch 4"), "{}", ran.err);
+    fs::remove_file(run.path("summary.csv")).unwrap();
+    let best = fs::canonicalize(run.path("checkpoint/best")).unwrap();
+    let ran = {
+        fs::remove_dir_all(best).unwrap();
+        place.strata(&["train", "tiny.toml"])
+    };
+    assert_eq!(ran.code, Some(1), "{}", ran.err);
+    assert!(ran.err.contains("epoch's weights are nowhere else") && ran.err.contains("--force"), "{}", ran.err);
+    fs::remove_file(run.path("summary.csv")).unwrap();
+    fs::remove_dir_all(run.path("checkpoint")).unwrap();
+    let ran = place.strata(&["train", "tiny.toml"]);
+    assert_eq!((ran.code, run.epochs()), (Some(1), epochs.clone()), "{}", ran.err);
+    assert!(ran.err.contains("checkpoint/last is damaged: it is gone") && ran.err.contains("--force"), "{}", ran.err);
+    place.strata(&["train", "tiny.toml", "--force"]).good();
+    assert_eq!(run.epochs(), epochs);
+}
