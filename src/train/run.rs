@@ -166,7 +166,7 @@ pub fn run(experiment: &Experiment, options: &RunOptions, observer: &mut dyn Obs
     if let Some(outcome) = finished(folder.path(), experiment)? {
         return Ok(outcome);
     }
-    let begun = folder.file("checkpoint/last").exists();
+    let begun = Checkpoints::new(folder.path(), &experiment.key()).begun();
     let told = if begun { std::fs::read_to_string(folder.file("run.json")).unwrap_or_default() } else { String::new() };
     splits.check_unchanged(&folder, &told)?;
     folder.write("experiment.toml", &experiment.to_toml().to_string())?;

@@ -70,14 +70,16 @@ fn checkpoints_that_are_gone_are_missed_at_once() {
     // Where the link alone is gone, the sums tell which checkpoint is whole.
     fs::remove_file(run.path("summary.csv")).unwrap();
     fs::remove_file(run.path("checkpoint/last")).unwrap();
+    let info = run.read("run.json");
+    fs::write(run.path("run.json"), info.replace("\"data\": \"", "\"data\": \"0")).unwrap();
+    place.strata(&["train", "tiny.toml"]).refused(&["is not that which", "was begun with"]);
+    fs::write(run.path("run.json"), info).unwrap();
     let ran = place.strata(&["train", "tiny.toml"]);
     assert!(ran.code == Some(0) && ran.err.contains("resumed after epoch 4"), "{}", ran.err);
     fs::remove_file(run.path("summary.csv")).unwrap();
     let best = fs::canonicalize(run.path("checkpoint/best")).unwrap();
-    let ran = {
-        fs::remove_dir_all(best).unwrap();
-        place.strata(&["train", "tiny.toml"])
-    };
+    fs::remove_dir_all(best).unwrap();
+    let ran = place.strata(&["train", "tiny.toml"]);
     assert_eq!(ran.code, Some(1), "{}", ran.err);
     assert!(ran.err.contains("epoch's weights are nowhere else") && ran.err.contains("--force"), "{}", ran.err);
     fs::remove_file(run.path("summary.csv")).unwrap();

@@ -141,6 +141,22 @@ impl Checkpoints {
         folder.map(Some).map_err(|error| CheckpointError::Damaged { path, problem: format!("{error}") })
     }
 
+    /// Where the last checkpoint is; an error where there must be one, for a kill before the first leaves one row, and never two.
+    fn last(&self) -> Result<Option<StepFolder>, CheckpointError> {
+        match self.target("last") {
+            Ok(None) if self.rows(2).is_some() => {
+                let (path, problem) = (self.folder.join("last"), "it is gone".to_owned());
+                Err(CheckpointError::Damaged { path, problem })
+            }
+            last => last,
+        }
+    }
+
+    /// Whether there is, or was, something to go on from.
+    pub fn begun(&self) -> bool {
+        !matches!(self.last(), Ok(None))
+    }
+
     /// The folders of steps, whole or not, from the first to the last.
     fn folders(&self) -> Vec<StepFolder> {
         let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
@@ -172,14 +188,7 @@ impl Checkpoints {
     ) -> Result<(Option<Position>, Vec<CheckpointError>), CheckpointError> {
         let mut folders = self.folders();
         let mut passed_over = Vec::new();
-        // A kill before the first checkpoint leaves one row, and never two.
-        let last = match self.target("last") {
-            Ok(None) if self.rows(2).is_some() => {
-                let (path, problem) = (self.folder.join("last"), "it is gone".to_owned());
-                Err(CheckpointError::Damaged { path, problem })
-            }
-            last => last,
-        };
+        let last = self.last();
         let lost = last.is_err();
         match last {
             // Folders newer than the link are unfinished, for the link moves last; without it, all are.
