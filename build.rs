@@ -3,7 +3,9 @@
 //! The program must start without any environment variable, so the real folder of libtorch goes into its rpath: `LIBTORCH`
 //! may be a folder of links (scripts/setup.sh makes one), which the loader's `$ORIGIN` is not resolved through.
 
-use std::{env, fs, path::PathBuf};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, fs};
 
 fn main() {
     let lib = PathBuf::from(env::var("DEP_TCH_LIBTORCH_LIB").expect("torch-sys tells where libtorch is"));
@@ -29,8 +31,7 @@ fn main() {
         .include(include.join("torch/csrc/api/include"))
         .file(shim)
         .compile("strata_shim");
-    // The same library that libtorch uses: there is one pool of threads.
-    println!("cargo:rustc-link-lib=dylib=gomp");
+    threads(&lib);
     // The loops over memory once for each instruction set; which one runs is decided at run time.
     let sets: [(&str, &[&str]); 3] = match env::var("CARGO_CFG_TARGET_ARCH").as_deref() {
         Ok("x86_64") => [
@@ -54,4 +55,28 @@ fn main() {
     }
     println!("cargo:rerun-if-changed=src/torch");
     println!("cargo:rerun-if-env-changed=LIBTORCH");
+}
+
+/// The OpenMP functions that libtorch finds in the program, before it looks in libgomp: see src/torch/threads.cpp.
+fn threads(lib: &Path) {
+    let needed = Command::new("readelf").arg("-d").arg(lib.join("libtorch_cpu.so")).output();
+    if let Ok(output) = needed
+        && !String::from_utf8_lossy(&output.stdout).contains("libgomp")
+    {
+        panic!(
+            "Strata needs a libtorch built with GNU OpenMP, such as that of PyTorch's wheels; {} is not",
+            lib.display()
+        );
+    }
+    cc::Build::new()
+        .cpp(true)
+        .std("c++20")
+        .opt_level(2)
+        .extra_warnings(true)
+        .warnings_into_errors(true)
+        .files(["src/torch/threads.cpp", "src/torch/threads_test.cpp"])
+        .compile("strata_threads");
+    for functions in ["GOMP_*", "omp_*"] {
+        println!("cargo:rustc-link-arg=-Wl,--export-dynamic-symbol={functions}");
+    }
 }

@@ -29,7 +29,7 @@ use strata::model::WeightsError;
 use strata::results::collect::CollectError;
 use strata::results::compare::CompareError;
 use strata::say;
-use strata::torch::cuda;
+use strata::torch::{MAX_THREADS, ThreadsError, cuda, start_threads};
 use strata::train::{CheckpointError, TrainError, interrupt};
 use tch::Device;
 
@@ -98,7 +98,7 @@ pub struct Shared {
     pub results: PathBuf,
     /// Threads for the arithmetic; the machine's cores without this option
     #[arg(long, value_name = "N", global = true)]
-    threads: Option<i32>,
+    threads: Option<usize>,
     /// Say only what went wrong
     #[arg(short, long, global = true)]
     pub quiet: bool,
@@ -126,14 +126,12 @@ impl Shared {
             .try_init();
     }
 
-    /// The device that `--device` names; sets the threads too.
+    /// The device that `--device` names; starts the threads too.
     pub fn device(&self) -> Result<Device> {
-        if let Some(threads) = self.threads {
-            if !(1..=1024).contains(&threads) {
-                bail!(Usage(format!("--threads takes 1 to 1024, not {threads}")));
-            }
-            tch::set_num_threads(threads);
+        if let Some(threads) = self.threads.filter(|threads| !(1..=MAX_THREADS).contains(threads)) {
+            bail!(Usage(format!("--threads takes 1 to {MAX_THREADS}, not {threads}")));
         }
+        start_threads(self.threads)?;
         let number = match self.device.as_str() {
             "cpu" => return Ok(Device::Cpu),
             "auto" => {
@@ -165,7 +163,7 @@ impl Shared {
 
     /// `--threads`, where it was given.
     pub fn threads_of_jobs(&self) -> Option<usize> {
-        self.threads.and_then(|threads| usize::try_from(threads).ok())
+        self.threads
     }
 
     /// Reads the experiment that a path or a name stands for.
@@ -300,6 +298,7 @@ pub fn exit_code(result: Result<Done>) -> ExitCode {
 fn is_bad_input(error: &anyhow::Error) -> bool {
     error.is::<ConfigError>()
         || error.is::<Usage>()
+        || error.is::<ThreadsError>()
         || error.is::<DataError>()
         || error.is::<WeightsError>()
         || error.is::<CollectError>()

@@ -31,6 +31,12 @@ pub(super) struct GraphHandle(());
 unsafe extern "C" {
     fn strata_free_text(text: *mut c_char);
 
+    pub(super) fn strata_start_threads(count: c_int) -> ErrorText;
+    #[cfg(test)]
+    pub(super) fn strata_parallel_regions() -> u64;
+    #[cfg(test)]
+    pub(super) fn strata_test_threads(count: c_int) -> ErrorText;
+
     pub(super) fn strata_autocast_enter(device: c_int, former: *mut AutocastState) -> ErrorText;
     pub(super) fn strata_autocast_exit(device: c_int, former: AutocastState) -> ErrorText;
 

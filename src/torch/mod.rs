@@ -11,6 +11,7 @@
 //! | [`grad`] | reading, clearing, clipping and checking gradients |
 //! | [`Graph`] | kernels of a GPU recorded and launched at once |
 //! | [`cuda`] | CUDA found at run time, in a program that starts without it |
+//! | `threads.cpp`, [`start_threads`] | the threads that operations are divided among |
 //! | [`context`] | process-wide switches, versions, random number state, memory, synchronization |
 //!
 //! Tensors are taken by shared reference even where they are changed in place: a [`tch::Tensor`] is a counted reference
@@ -30,6 +31,7 @@ mod graph;
 mod memory_format;
 pub mod optim;
 mod profile;
+mod threads;
 
 pub use autocast::Autocast;
 pub use context::{
@@ -42,3 +44,4 @@ pub use graph::Graph;
 pub use memory_format::{channels_last, contiguous, images, is_channels_last, set_channels_last};
 pub use optim::{Adam, RmsProp, Sgd, ema_update, fused_adam, fused_adamw, fused_sgd, rmsprop};
 pub use profile::{OpTime, Profile};
+pub use threads::{MAX_THREADS, ThreadsError, start_threads};

@@ -52,6 +52,32 @@ fn two_processes_give_the_same_bits() {
     }
 }
 
+/// libgomp gave fewer threads than asked for under these variables, and oneDNN's bf16 kernels then computed NaN or hung.
+#[test]
+fn variables_of_openmp_change_the_number_of_threads_and_nothing_else() {
+    let run = |variable: (&str, &str), arguments: &[&str]| {
+        let place = Place::new();
+        place.file("wide.toml", WIDE);
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_strata"));
+        command.current_dir(place.path("")).env("XDG_CACHE_HOME", place.path("cache")).env(variable.0, variable.1);
+        let arguments = [arguments, &["train", "wide.toml", "--set", "train.precision=bf16"]].concat();
+        let ran = Ran::from(command.args(arguments).output().unwrap());
+        (place, ran)
+    };
+    let result = |(place, ran): (Place, Ran)| {
+        ran.good();
+        let run = place.run("wide");
+        (threads(&run).0, run.result())
+    };
+    let [one, two] = ["1", "2"].map(|threads| result(run(("OMP_NUM_THREADS", threads), &[])));
+    assert_eq!((one.0, two.0), (1, 2));
+    assert!(result(run(("OMP_THREAD_LIMIT", "1"), &[])) == one);
+    assert!(result(run(("OMP_DYNAMIC", "true"), &["--threads", "2"])) == two);
+    let (_place, ran) = run(("OMP_THREAD_LIMIT", "1"), &["--threads", "2"]);
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.err.contains("2 threads are more than OMP_THREAD_LIMIT=1 allows"), "{}", ran.err);
+}
+
 /// The threads that `run.json` tells, and those of processes before.
 fn threads(run: &Run) -> (i64, Vec<i64>) {
     let info: serde_json::Value = serde_json::from_str(&run.read("run.json")).unwrap();
