@@ -6,7 +6,7 @@ CARGO_FLAGS = --release --locked
 SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build experiment sweep compare report tables test lint bench bench-peers bench-parts torture fuzz asan audit clean
+.PHONY: help setup build experiment sweep compare report tables test lint bench bench-busy bench-peers bench-parts torture fuzz asan audit clean
 
 help: ## list the targets
 	@echo "Strata: experiments on deep convolutional architectures. Targets:"
@@ -61,6 +61,9 @@ audit: ## the crates of Cargo.lock against RustSec's advisories; brings cargo-au
 
 bench: build bench-peers ## steps and evaluation beside PyTorch's and Keras's, every network: 20 minutes; ARGS="resnet20" for less
 	@python3 bench/run.py $(if $(ARGS),$(ARGS),--docs docs/speed.md)
+
+bench-busy: build bench-peers ## training steps beside 0, 1 and 2 other busy processes, and PyTorch's: 8 minutes; ARGS="googlenet" for less
+	@python3 bench/busy.py $(if $(ARGS),$(ARGS),--docs docs/speed.md)
 
 bench-peers: ## bring PyTorch and Keras for `make bench` (3 GB, once)
 	@sh scripts/peers.sh
