@@ -53,7 +53,13 @@ fn main() {
         flags.iter().for_each(|flag| _ = build.flag(flag));
         build.file("src/torch/kernels/kernels.cpp").compile(&format!("strata_kernels_{name}"));
     }
-    println!("cargo:rerun-if-changed=src/torch");
+    // Not the folders: they hold Rust too, and compiling the C++ takes minutes.
+    for folder in ["src/torch", "src/torch/kernels"] {
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+        for path in entries.filter(|path| path.extension().is_some_and(|kind| kind == "cpp" || kind == "h")) {
+            println!("cargo:rerun-if-changed={}", path.display());
+        }
+    }
     println!("cargo:rerun-if-env-changed=LIBTORCH");
 }
 

@@ -1,38 +1,54 @@
 //! Files that are there whole or not at all.
 
 use crate::fault;
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
-/// Writes a file so that a kill at any moment leaves the old one or the new one: temporary file, sync, rename, sync. A link to
-/// something is followed, and what is no file, such as a pipe, is written to as it is.
+/// Writes a file of a run, a sweep or a dataset so that a kill at any moment leaves the old one or the new one: temporary
+/// file, sync, rename, sync. Its permissions are those that the umask leaves. A link of that name is replaced, not followed: a
+/// run folder may come from somebody else.
 ///
 /// # Errors
-/// As the file system says; the old file is then untouched.
+/// Those of the file system; the old file is then untouched.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let target = fs::canonicalize(path);
-    let path = target.as_deref().unwrap_or(path);
-    if fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
-        return fault::write_all(&mut File::options().write(true).open(path)?, bytes, path);
-    }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fault::before("make", path)?;
-    let mut temporary = tempfile::NamedTempFile::new_in(folder)?;
+    let usual = fs::Permissions::from_mode(0o666); // less the umask
+    let mut temporary = tempfile::Builder::new().permissions(usual).tempfile_in(folder)?;
     fault::write_all(&mut temporary, bytes, path)?;
     temporary.as_file().sync_all()?;
-    // tempfile makes files for their owner alone; a result is for everyone that the umask lets see it.
-    #[cfg(unix)]
-    set_usual_permissions(temporary.as_file())?;
     fault::before("rename", path)?;
     temporary.persist(path).map_err(|error| error.error)?;
     sync_folder(folder)
 }
 
-#[cfg(unix)]
-fn set_usual_permissions(file: &File) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    file.set_permissions(fs::Permissions::from_mode(0o644))
+/// Writes to a path that a user chose for the output of a command. A link is followed, and what is not a file, such as a pipe
+/// or a device, is written to as it is; files are replaced as by [`write_whole`].
+///
+/// # Errors
+/// As [`write_whole`].
+pub fn write_output(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let target = fs::canonicalize(path);
+    let path = target.as_deref().unwrap_or(path);
+    if fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+        return fault::write_all(&mut File::options().write(true).open(path)?, bytes, path);
+    }
+    write_whole(path, bytes)
+}
+
+/// Opens a file, but not through a symbolic link in the last part of its path.
+///
+/// # Errors
+/// Those of the file system; for a link one that says so.
+pub fn open_without_links(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    options.custom_flags(libc::O_NOFOLLOW).open(path).map_err(|error| match error.raw_os_error() {
+        Some(libc::ELOOP) => {
+            io::Error::new(io::ErrorKind::InvalidInput, "it is a symbolic link, which is not followed")
+        }
+        _ => error,
+    })
 }
 
 /// Makes renames and new entries of a folder last.
@@ -56,7 +72,7 @@ pub fn rename(path: &Path, to: &Path) -> io::Result<()> {
 /// Makes a folder and those above it.
 ///
 /// # Errors
-/// As the file system says.
+/// Those of the file system.
 pub fn make_folder(folder: &Path) -> io::Result<()> {
     fault::before("make", folder)?;
     fs::create_dir_all(folder)
@@ -87,12 +103,12 @@ pub fn point_link(link: &Path, target: &str) -> io::Result<()> {
     sync_folder(folder)
 }
 
-/// Appends to a file and makes it last.
+/// Appends to a file of a run, and syncs it. A link is not followed.
 ///
 /// # Errors
-/// As the file system says.
+/// Those of the file system.
 pub fn append_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = fs::OpenOptions::new().create(true).append(true).open(path)?;
+    let mut file = open_without_links(OpenOptions::new().create(true).append(true), path)?;
     fault::write_all(&mut file, bytes, path)?;
     fault::before("sync", path)?;
     file.sync_data()
@@ -104,16 +120,30 @@ mod tests {
 
     /// Both used to be replaced by a file.
     #[test]
-    fn a_link_is_followed_and_a_device_stays_one() {
+    fn an_output_follows_a_link_and_a_device_stays_one() {
         let folder = tempfile::tempdir().unwrap();
         let [file, link, device] = ["file", "link", "device"].map(|name| folder.path().join(name));
-        write_whole(&file, b"old").unwrap();
+        write_output(&file, b"old").unwrap();
         std::os::unix::fs::symlink(&file, &link).unwrap();
-        write_whole(&link, b"new").unwrap();
+        write_output(&link, b"new").unwrap();
         assert!(link.is_symlink() && fs::read(&file).unwrap() == b"new");
         std::os::unix::fs::symlink("/dev/null", &device).unwrap();
-        write_whole(&device, b"gone").unwrap();
+        write_output(&device, b"gone").unwrap();
         assert!(device.is_symlink() && fs::read(&device).unwrap().is_empty());
+    }
+
+    /// A `summary.csv` that led out of its run folder was written through.
+    #[test]
+    fn a_link_in_a_run_folder_is_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let [other, link] = ["other", "link"].map(|name| folder.path().join(name));
+        fs::write(&other, "theirs").unwrap();
+        std::os::unix::fs::symlink(&other, &link).unwrap();
+        let error = append_synced(&link, b"ours").unwrap_err().to_string();
+        assert!(error.contains("symbolic link"), "{error}");
+        write_whole(&link, b"ours").unwrap();
+        assert!(!link.is_symlink() && fs::read(&link).unwrap() == b"ours");
+        assert_eq!(fs::read(&other).unwrap(), b"theirs");
     }
 
     #[test]

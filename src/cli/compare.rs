@@ -7,7 +7,7 @@ use clap::Args;
 use comfy_table::{CellAlignment, Table as Printed, TableStyle, presets};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
-use strata::files::write_whole;
+use strata::files::write_output;
 use strata::results::Table;
 use strata::results::collect::{Collection, collect};
 use strata::results::compare::{Comparison, Request, Where, compare};
@@ -175,7 +175,7 @@ fn title(command: &Compare) -> String {
 }
 
 fn write(path: &Path, svg: &str) -> Result<()> {
-    write_whole(path, svg.as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
+    write_output(path, svg.as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
     say(format_args!("wrote {}", path.display()));
     Ok(())
 }

@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 use comfy_table::{CellAlignment, Table, presets};
 use strata::arch::picture::describe;
 use strata::arch::{Cost as Counts, Network};
+use strata::results::{csv_cell, markdown_cell};
 
 /// Parameters, multiply-adds and activations of networks, before anything runs
 ///
@@ -103,16 +104,23 @@ pub fn render(format: Format, header: &[&str], lines: &[Vec<String>]) -> Result<
         let mut writer = csv::Writer::from_writer(Vec::new());
         writer.write_record(header)?;
         for line in lines {
-            writer.write_record(line)?;
+            writer.write_record(line.iter().map(|cell| csv_cell(cell).into_owned()))?;
         }
         return Ok(String::from_utf8(writer.into_inner()?)?);
     }
     // A key is no number, not even where it happens to have digits alone.
     let is_number = |index: usize, text: &str| is_count(text) && header.get(index).is_none_or(|name| *name != "key");
-    let written = |(index, text): (usize, &String)| if is_number(index, text) { grouped(text) } else { text.clone() };
+    let written = |(index, text): (usize, &String)| match format {
+        _ if is_number(index, text) => grouped(text),
+        Format::Markdown => markdown_cell(text),
+        _ => text.clone(),
+    };
     let mut table = Table::new();
     table.load_style(if let Format::Markdown = format { presets::ASCII_MARKDOWN } else { presets::NOTHING });
-    table.set_header(header.to_vec());
+    table.set_header(header.iter().map(|name| match format {
+        Format::Markdown => markdown_cell(name),
+        _ => (*name).to_owned(),
+    }));
     for line in lines {
         table.add_row(line.iter().enumerate().map(written).collect::<Vec<_>>());
     }

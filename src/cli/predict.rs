@@ -9,7 +9,8 @@ use clap::Args;
 use std::path::PathBuf;
 use strata::config::{Experiment, Precision};
 use strata::data::{self, Batch, Images, Normalise};
-use strata::model::{Model, read_tensors, write_tensors};
+use strata::files::write_output;
+use strata::model::{Model, WeightsError, read_tensors, tensor_bytes};
 use strata::torch::{Autocast, catch};
 use tch::{Device, Kind, Tensor};
 
@@ -117,7 +118,9 @@ fn logits(
     // In pieces, so that many images need no more memory than a batch.
     let pieces: Vec<Tensor> =
         pixels.split(64, 0).iter().map(|piece| forward(&model, piece, bf16)).collect::<Result<_>>()?;
-    write_tensors(output, &[("logits".to_owned(), Tensor::cat(&pieces, 0))])?;
+    let bytes = tensor_bytes(&[("logits".to_owned(), Tensor::cat(&pieces, 0))])?;
+    let failed = |error: std::io::Error| WeightsError::Write { path: output.to_owned(), reason: error.to_string() };
+    write_output(output, &bytes).map_err(failed)?;
     Ok(Done::Well)
 }
 

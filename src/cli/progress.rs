@@ -8,6 +8,7 @@ use std::io::{IsTerminal, Write as _};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use strata::files::open_without_links;
 use strata::results::{EpochRow, curves, read_epochs};
 use strata::say;
 use strata::train::{Observer, Started, StepReport};
@@ -109,7 +110,8 @@ impl Progress {
 
 impl Observer for Progress {
     fn started(&mut self, run: &Started) {
-        self.log = OpenOptions::new().create(true).append(true).open(run.folder.join("run.log")).ok();
+        let log = run.folder.join("run.log");
+        self.log = open_without_links(OpenOptions::new().create(true).append(true), &log).ok();
         self.name = run.name.clone();
         self.epochs = run.epochs;
         self.folder = Some(run.folder.clone());

@@ -4,7 +4,7 @@ use super::{Done, Shared, Usage};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use std::path::{Path, PathBuf};
-use strata::files::write_whole;
+use strata::files::write_output;
 use strata::results::report;
 use strata::say;
 
@@ -30,7 +30,7 @@ pub fn run(command: &Report, shared: &Shared) -> Result<Done> {
         bail!(Usage(format!("{} is a folder; -o takes the name of a file to write", path.display())));
     }
     let (html, notes) = report::page(results, Path::new("experiments"))?;
-    write_whole(&path, html.as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
+    write_output(&path, html.as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
     if !shared.quiet {
         for note in &notes {
             say(format_args!("note: {note}"));

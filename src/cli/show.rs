@@ -29,7 +29,7 @@ pub fn run(command: &Show, shared: &Shared) -> Result<Done> {
                 bail!(Usage(format!("cannot write {path}: there is no folder {folder}")));
             }
             let svg = picture::diagram(&experiment.network, &experiment.name);
-            strata::files::write_whole(path, svg.as_bytes())
+            strata::files::write_output(path, svg.as_bytes())
                 .with_context(|| format!("cannot write {}", path.display()))?;
             say(format_args!("wrote {}", path.display()));
         }

@@ -250,7 +250,7 @@ fn architecture(model: Spanned<DeValue>, scaling: &Scaling, info: &Info) -> Resu
 }
 
 /// A name becomes a folder, so it stays below the one it is put in.
-fn check_name(name: &str) -> Result<(), Problem> {
+pub(super) fn check_name(name: &str) -> Result<(), Problem> {
     let fits = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
     if !name.is_empty() && name.len() <= 100 && name.chars().all(fits) && !name.starts_with('.') {
         return Ok(());

@@ -1,5 +1,7 @@
 //! How numbers and texts are written in tables.
 
+use std::borrow::Cow;
+
 /// An accuracy: a fraction with six digits.
 pub fn accuracy(fraction: f64) -> String {
     format!("{fraction:.6}")
@@ -37,6 +39,38 @@ pub fn grouped(text: &str, gap: char) -> String {
     grouped
 }
 
+/// Whether a spreadsheet takes a cell for a formula, which may start programs (`=cmd|…`).
+fn is_formula(cell: &str) -> bool {
+    cell.trim_start_matches('\'').starts_with(['=', '+', '-', '@', '\t', '\r']) && cell.parse::<f64>().is_err()
+}
+
+/// A cell for a CSV file: what a spreadsheet would take for a formula gets an apostrophe in front, which [`from_csv_cell`]
+/// takes off again. Numbers stay as they are.
+pub fn csv_cell(cell: &str) -> Cow<'_, str> {
+    if is_formula(cell) { format!("'{cell}").into() } else { cell.into() }
+}
+
+/// The cell that [`csv_cell`] was given.
+pub fn from_csv_cell(written: &str) -> &str {
+    written.strip_prefix('\'').filter(|cell| is_formula(cell)).unwrap_or(written)
+}
+
+/// A cell for a table in Markdown, where a bar would end it and HTML would be executed.
+pub fn markdown_cell(cell: &str) -> String {
+    let mut written = String::with_capacity(cell.len());
+    for character in cell.chars() {
+        match character {
+            '|' => written.push_str("\\|"),
+            '&' => written.push_str("&amp;"),
+            '<' => written.push_str("&lt;"),
+            '>' => written.push_str("&gt;"),
+            '\n' | '\r' | '\t' => written.push(' '),
+            other => written.push(other),
+        }
+    }
+    written
+}
+
 /// "1 point", "2 points".
 pub fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
@@ -53,6 +87,24 @@ pub fn cut(text: &str, longest: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn formulas_are_written_as_text_and_read_back() {
+        for (cell, written) in [
+            ("=cmd|' /C calc'!A0", "'=cmd|' /C calc'!A0"),
+            ("@SUM(A1)", "'@SUM(A1)"),
+            ("-x", "'-x"),
+            ("'=1", "''=1"),
+            ("-0.5", "-0.5"),
+            ("+1e-3", "+1e-3"),
+            ("-inf", "-inf"),
+            ("'quoted'", "'quoted'"),
+            ("", ""),
+        ] {
+            assert_eq!((csv_cell(cell).as_ref(), from_csv_cell(written)), (written, cell));
+        }
+        assert_eq!(markdown_cell("<script>a|b\n& c"), "&lt;script&gt;a\\|b &amp; c");
+    }
 
     #[test]
     fn six_significant_digits() {

@@ -4,7 +4,7 @@ use super::epochs::{EPOCH_COLUMNS, EpochRow, first_epochs};
 use super::table::TableError;
 use crate::config::Experiment;
 use crate::fault;
-use crate::files::{append_synced, make_folder, write_whole};
+use crate::files::{append_synced, make_folder, open_without_links, write_whole};
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
@@ -20,6 +20,11 @@ pub enum RunError {
     Held { path: PathBuf, holder: String },
     #[error("{path}, line {line}: {problem}; move the run folder away to start over")]
     Corrupt { path: PathBuf, line: usize, problem: String },
+    #[error(
+        "{folder} has the tables of {other}, another sweep of the same name as {file}: rename one of the files, or take \
+         another results folder (--results DIR); if the file was only moved, remove {folder}/sweep.json"
+    )]
+    OtherSweep { folder: PathBuf, file: PathBuf, other: PathBuf },
     #[error(transparent)]
     Table(#[from] TableError),
 }
@@ -75,13 +80,9 @@ impl RunFolder {
         let path = RunFolder::place(results, experiment);
         make_folder(&path).map_err(RunError::io("make", &path))?;
         let lock_path = path.join(".lock");
-        let mut lock = fs::OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .read(true)
-            .write(true)
-            .open(&lock_path)
-            .map_err(RunError::io("write", &lock_path))?;
+        let mut options = fs::OpenOptions::new();
+        options.create(true).truncate(false).read(true).write(true);
+        let mut lock = open_without_links(&mut options, &lock_path).map_err(RunError::io("write", &lock_path))?;
         let mut taken = lock.try_lock();
         // Somebody who only looks whether the folder is held has it for a moment.
         for _ in 0..3 {

@@ -1,8 +1,9 @@
 //! `run.json`: under what circumstances a run came about.
 
 use super::format::counted;
+use super::git::Commit;
 use serde::Serialize;
-use std::process::Command;
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The circumstances of a run.
@@ -36,10 +37,7 @@ pub struct RunInfo {
 impl RunInfo {
     /// What can be known before the run; `device` and `precision` as in the summary, `data` a fingerprint.
     pub fn new(device: &str, precision: &str, dataset: &str, data: &str) -> RunInfo {
-        let git = |arguments: &[&str]| {
-            let output = Command::new("git").args(arguments).output().ok().filter(|output| output.status.success())?;
-            Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
-        };
+        let Commit { hash: git, dirty } = Commit::of(Path::new("."));
         let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         RunInfo {
             strata: env!("CARGO_PKG_VERSION"),
@@ -52,8 +50,8 @@ impl RunInfo {
             threads_before: Vec::new(),
             dataset: dataset.to_owned(),
             data: data.to_owned(),
-            git: git(&["rev-parse", "--short=12", "HEAD"]).unwrap_or_default(),
-            dirty: git(&["status", "--porcelain", "--untracked-files=no"]).is_some_and(|changes| !changes.is_empty()),
+            git,
+            dirty,
             command: std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect(),
             started: utc_now(),
             finished: String::new(),

@@ -1,6 +1,6 @@
 //! `summary.csv`: one row that says how a run ended, with every key of the experiment as a column of its own.
 
-use super::format::{accuracy, significant};
+use super::format::{accuracy, csv_cell, from_csv_cell, significant};
 use super::run_folder::{RunError, RunFolder};
 use crate::config::Experiment;
 use std::collections::BTreeMap;
@@ -88,7 +88,7 @@ impl Summary {
         flatten("", &toml::Value::Table(table), &mut columns);
         let mut writer = csv::Writer::from_writer(Vec::new());
         writer.write_record(columns.iter().map(|(name, _)| name))?;
-        writer.write_record(columns.iter().map(|(_, value)| value))?;
+        writer.write_record(columns.iter().map(|(_, value)| csv_cell(value).into_owned()))?;
         let bytes = writer.into_inner().map_err(|error| error.into_error())?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
@@ -126,7 +126,7 @@ pub fn read_summary(folder: &Path) -> Option<Cells> {
     let mut reader = csv::Reader::from_path(folder.join("summary.csv")).ok()?;
     let header = reader.headers().ok()?.clone();
     let row = reader.records().next()?.ok()?;
-    Some(header.iter().map(str::to_owned).zip(row.iter().map(str::to_owned)).collect())
+    Some(header.iter().map(str::to_owned).zip(row.iter().map(|cell| from_csv_cell(cell).to_owned())).collect())
 }
 
 /// The same of the run with this name and key; `None` also where its folder has the result of another experiment, which is

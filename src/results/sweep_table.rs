@@ -7,6 +7,7 @@ use super::kept::{Kept, has_ended};
 use super::run_folder::{RunError, RunFolder};
 use super::stats::Spread;
 use super::summary::{Cells, Status, summary_of};
+use super::sweep_folder::claim_sweep_folder;
 use super::table::Table;
 use crate::config::{Point, Sweep};
 use std::path::{Path, PathBuf};
@@ -50,11 +51,6 @@ pub struct SweepTables {
     pub folder: PathBuf,
 }
 
-/// The folder of a sweep below `results`.
-pub fn sweep_folder(results: &Path, sweep: &Sweep) -> PathBuf {
-    results.join("sweeps").join(&sweep.name)
-}
-
 /// The run folder of a point.
 pub fn point_folder(results: &Path, point: &Point) -> PathBuf {
     RunFolder::place_of(results, &point.experiment.name, &point.key)
@@ -77,8 +73,7 @@ pub fn status(results: &Path, point: &Point) -> Option<String> {
 /// # Errors
 /// As the file system says.
 pub fn write_tables(results: &Path, sweep: &Sweep, failed: &[usize]) -> Result<SweepTables, RunError> {
-    let folder = sweep_folder(results, sweep);
-    std::fs::create_dir_all(&folder).map_err(RunError::io("make", &folder))?;
+    let folder = claim_sweep_folder(results, sweep)?;
     let kept = Kept::read(&folder)?;
     kept.put_aside(&sweep.points.iter().map(|point| point.key.as_str()).collect(), &folder, results)?;
     let points = points(results, sweep, failed, &kept);
@@ -168,6 +163,7 @@ fn summary(points: &Table, varied: &[String]) -> Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::results::sweep_folder;
 
     /// A fresh clone has the tables of a sweep and none of its runs.
     #[test]

@@ -1,9 +1,11 @@
 //! A CSV file in memory: named columns of text cells.
 
+use super::format::{csv_cell, from_csv_cell};
 use super::run_folder::RunError;
 use crate::files::write_whole;
 use std::collections::{HashMap, HashSet};
 use std::fs;
+use std::iter;
 use std::path::{Path, PathBuf};
 
 /// No table of results is longer; a slip (weights instead of a table) shall not fill the memory.
@@ -72,7 +74,8 @@ impl Table {
             };
             broken(line, problem)
         };
-        let mut columns: Vec<String> = reader.headers().map_err(told)?.iter().map(str::to_owned).collect();
+        let mut columns: Vec<String> =
+            reader.headers().map_err(told)?.iter().map(|name| from_csv_cell(name).to_owned()).collect();
         // A byte order mark is no part of a name, wherever blanks put it; a writer's would be taken off again.
         if let Some(first) = columns.first_mut() {
             *first = first.trim_start_matches(|mark: char| mark == '\u{feff}' || mark.is_whitespace()).to_owned();
@@ -94,7 +97,7 @@ impl Table {
         }
         let mut rows = Vec::new();
         for record in reader.records() {
-            rows.push(record.map_err(told)?.iter().map(str::to_owned).collect());
+            rows.push(record.map_err(told)?.iter().map(|cell| from_csv_cell(cell).to_owned()).collect());
         }
         Ok(Table { columns, rows })
     }
@@ -132,9 +135,8 @@ impl Table {
         let quotes = if other_mark { csv::QuoteStyle::Always } else { csv::QuoteStyle::Necessary };
         let mut writer = csv::WriterBuilder::new().quote_style(quotes).from_writer(Vec::new());
         // Writing to memory does not fail.
-        let _ = writer.write_record(&self.columns);
-        for row in &self.rows {
-            let _ = writer.write_record(row);
+        for record in iter::once(&self.columns).chain(&self.rows) {
+            let _ = writer.write_record(record.iter().map(|cell| csv_cell(cell).into_owned()));
         }
         String::from_utf8_lossy(&writer.into_inner().unwrap_or_default()).into_owned()
     }

@@ -2,6 +2,7 @@
 
 use super::event::Event;
 use super::verdict::Exit;
+use crate::files::open_without_links;
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
@@ -34,7 +35,7 @@ impl Job {
         log: PathBuf,
         events: Sender<(usize, usize, Event)>,
     ) -> io::Result<Job> {
-        let said = OpenOptions::new().create(true).append(true).open(&log)?;
+        let said = open_without_links(OpenOptions::new().create(true).append(true), &log)?;
         let log_start = said.metadata()?.len();
         let mut command = Command::new(program);
         command.arg("train").arg(file).arg("--events").args(arguments);

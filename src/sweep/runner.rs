@@ -9,7 +9,9 @@ use super::verdict::{Exit, Verdict, verdict};
 use super::{Ended, Watcher};
 use crate::config::Sweep;
 use crate::files::write_whole;
-use crate::results::{RunError, RunFolder, SweepTables, point_folder, point_summary, sweep_folder, write_tables};
+use crate::results::{
+    RunError, RunFolder, SweepTables, claim_sweep_folder, point_folder, point_summary, sweep_folder, write_tables,
+};
 use crate::train::interrupt;
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -131,7 +133,7 @@ pub(super) struct Runner<'a> {
 
 impl Runner<'_> {
     fn go(&mut self) -> Result<Report, SweepError> {
-        let points = sweep_folder(&self.options.results, self.sweep).join("points");
+        let points = claim_sweep_folder(&self.options.results, self.sweep)?.join("points");
         std::fs::create_dir_all(&points).map_err(RunError::io("make", &points))?;
         self.skip_finished();
         self.write_tables()?;

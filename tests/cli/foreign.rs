@@ -90,3 +90,45 @@ fn checkpoints_that_are_gone_are_missed_at_once() {
     place.strata(&["train", "tiny.toml", "--force"]).good();
     assert_eq!(run.epochs(), epochs);
 }
+
+/// A run folder may come from somebody else: what its links lead to was overwritten.
+#[test]
+fn links_in_a_run_folder_are_not_followed() {
+    let place = Place::trained("tiny", TINY);
+    let run = place.run("tiny").folder;
+    let outside = place.file("outside/file", "theirs");
+    for name in ["summary.csv", "epochs.csv", "run.json", "run.log", ".lock"] {
+        let path = run.join(name);
+        std::fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink(&outside, &path).unwrap();
+        place.strata(&["train", "tiny.toml", "--force"]);
+        assert_eq!(std::fs::read_to_string(&outside).unwrap(), "theirs", "{name}");
+        if path.is_symlink() {
+            std::fs::remove_file(&path).unwrap();
+        }
+        place.strata(&["train", "tiny.toml", "--force"]).good();
+    }
+    std::fs::remove_dir_all(run.join("checkpoint")).unwrap();
+    std::fs::remove_file(run.join("summary.csv")).unwrap();
+    std::os::unix::fs::symlink(outside.parent().unwrap(), run.join("checkpoint")).unwrap();
+    let ran = place.strata(&["train", "tiny.toml"]);
+    assert_eq!(ran.code, Some(1), "{}", ran.err);
+    assert!(ran.err.contains("checkpoint: it is a symbolic link, which is not followed"), "{}", ran.err);
+    assert_eq!(std::fs::read_dir(outside.parent().unwrap()).unwrap().count(), 1);
+}
+
+/// Files were readable by everybody whatever the umask said.
+#[test]
+fn the_umask_is_respected() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::with_tiny();
+    let command = format!("umask 077; exec {} train tiny.toml --threads 1", env!("CARGO_BIN_EXE_strata"));
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", &command]).current_dir(place.path("")).env("XDG_CACHE_HOME", place.path("cache"));
+    assert!(shell.output().unwrap().status.success());
+    let run = place.run("tiny").folder;
+    for name in ["summary.csv", "epochs.csv", "run.json", "experiment.toml", "checkpoint/last/weights.safetensors"] {
+        let mode = std::fs::metadata(run.join(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+}

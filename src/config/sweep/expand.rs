@@ -9,6 +9,7 @@ use crate::config::experiment::{Architectures, Machine, build, build_shared};
 use crate::config::problem::{Place, Problem};
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
+use std::path::PathBuf;
 use toml::de::{DeTable, DeValue};
 
 /// More points than a person means.
@@ -35,7 +36,15 @@ pub fn expand(root: &DeTable, name: &str, machine: Machine) -> Result<Sweep, Pro
         solved: HashMap::new(),
         seen: HashSet::new(),
         met: None,
-        sweep: Sweep { name: name.to_owned(), columns: spec.columns(), points: Vec::new(), left_out: 0, repeats: 0 },
+        sweep: Sweep {
+            name: name.to_owned(),
+            file: PathBuf::new(),
+            overrides: Vec::new(),
+            columns: spec.columns(),
+            points: Vec::new(),
+            left_out: 0,
+            repeats: 0,
+        },
     };
     match &spec.random {
         None => expander.grid(&[])?,

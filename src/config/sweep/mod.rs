@@ -26,15 +26,19 @@ mod scaling;
 mod tests;
 
 use super::document::{Document, overridden};
-use super::experiment::{Experiment, Machine};
+use super::experiment::{Experiment, Machine, check_name};
 use super::problem::ConfigError;
 use crate::arch::Cost;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A sweep: its points in the order they are run.
 #[derive(Debug)]
 pub struct Sweep {
     pub name: String,
+    /// The file that it was read from.
+    pub file: PathBuf,
+    /// Keys set over those of the file, `KEY=VALUE`.
+    pub overrides: Vec<String>,
     /// What varies: keys of the experiment, and what is to be said of a scaled point.
     pub columns: Vec<String>,
     pub points: Vec<Point>,
@@ -79,9 +83,12 @@ impl Sweep {
         overrides: &[String],
         machine: Machine,
     ) -> Result<Sweep, ConfigError> {
+        check_name(name).map_err(|problem| ConfigError::file(format!("{file}: {}", problem.message)))?;
         let source = overridden(file, text, overrides)?;
         let document = Document::parse(&source)?;
-        let sweep = expand::expand(&document.root, name, machine).map_err(|problem| document.error(&problem))?;
+        let mut sweep = expand::expand(&document.root, name, machine).map_err(|problem| document.error(&problem))?;
+        sweep.file = file.into();
+        sweep.overrides = overrides.to_vec();
         let set = overrides.iter().filter_map(|text| Some(text.split_once('=')?.0.trim()));
         let lost =
             |key: &&str| sweep.columns.iter().any(|swept| *key == swept || key.starts_with(&format!("{swept}.")));

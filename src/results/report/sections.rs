@@ -6,7 +6,7 @@ use super::view::{FigureView, PictureView, TableView, grouped, percent};
 use crate::results::Spread;
 use crate::results::curves::{CurveGroup, Setting, Settings, figure, sweep_pictures};
 use crate::results::table::Table;
-use crate::results::{counted, read_epochs};
+use crate::results::{SweepSource, counted, read_epochs};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::path::Path;
@@ -102,7 +102,7 @@ impl SweepSection {
         let figures = [drawn.parameter, drawn.cost, drawn.curves].into_iter().flatten();
         SweepSection {
             name: name.clone(),
-            command: sweep_command(name, results, experiments),
+            command: sweep_command(sweep, results, experiments),
             state: state(table),
             summary: summary(table, name),
             points: TableView::of(table, &format!("{name}: every point")),
@@ -113,11 +113,18 @@ impl SweepSection {
 }
 
 /// The sweep's file is looked for where sweeps are kept.
-fn sweep_command(name: &str, results: &Path, experiments: &Path) -> String {
+fn sweep_command(sweep: &Sweep, results: &Path, experiments: &Path) -> String {
+    let source = SweepSource::read(&sweep.folder);
+    let stem = source.as_ref().and_then(|source| source.file.file_stem()).map(|stem| stem.to_string_lossy());
+    let name = stem.as_deref().unwrap_or(&sweep.name);
     let places = [format!("sweeps/{name}"), name.to_owned()];
     let known = places.into_iter().find(|place| experiments.join(format!("{place}.toml")).is_file());
-    let file = known.unwrap_or_else(|| format!("{name}.toml"));
-    format!("strata sweep {}{}", shell(&file), option(results))
+    let file = known.unwrap_or_else(|| match &source {
+        Some(source) => source.file.display().to_string(),
+        None => format!("{name}.toml"),
+    });
+    let set = source.iter().flat_map(|source| &source.set).map(|text| format!(" --set {}", shell(text)));
+    format!("strata sweep {}{}{}", shell(&file), set.collect::<String>(), option(results))
 }
 
 /// `--results DIR` where that is not the usual one.

@@ -92,6 +92,10 @@ impl Checkpoints {
         stepper: &Stepper,
         average: Option<&Average>,
     ) -> Result<(), CheckpointError> {
+        if self.folder.is_symlink() {
+            let problem = std::io::Error::other("it is a symbolic link, which is not followed");
+            return Err(CheckpointError::io("write", &self.folder)(problem));
+        }
         let name = position.folder();
         let folder = name.within(&self.folder);
         let previous = self.target("last").ok().flatten();
