@@ -9,6 +9,7 @@ pub mod config;
 pub mod data;
 pub mod fault;
 pub mod files;
+pub mod interrupt;
 pub mod model;
 pub mod random;
 pub mod results;
@@ -16,5 +17,6 @@ mod say;
 pub mod sweep;
 pub mod torch;
 pub mod train;
+pub mod watchdog;
 
 pub use say::say;

@@ -26,6 +26,13 @@ fn main() -> ExitCode {
     if let Err(error) = arguments.check() {
         return cli::exit_code(Err(error));
     }
+    if let Command::Train(_) = &arguments.command {
+        cli::train::start_watchdog();
+    }
+    // Set after the watchdog has started: a handler is a thread.
+    if let Err(error) = strata::interrupt::install() {
+        say(format_args!("note: Ctrl-C will not save the run: {error}"));
+    }
     let result = match &arguments.command {
         Command::Train(command) => cli::train::run(command, shared),
         Command::Sweep(command) => cli::sweep::run(command, shared),

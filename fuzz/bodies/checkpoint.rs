@@ -137,12 +137,12 @@ impl Place {
                 if *name == "epochs.csv" { run.join(name) } else { run.join("checkpoint").join(STEP).join(name) };
             fs::write(path, bytes).unwrap();
         }
-        if let Ok(weights) = best_weights(&run, KEY) {
+        if let Ok(weights) = best_weights(&run, &KEY.into()) {
             let inside = weights.strip_prefix(run.join("checkpoint")).unwrap();
             assert_eq!(inside.components().count(), 2, "{}", weights.display());
         }
         let Place { model, stepper, average, .. } = self;
-        let resumed = Checkpoints::new(&run, KEY).resume(model, stepper, Some(average));
+        let resumed = Checkpoints::new(&run, KEY.into()).resume(model, stepper, Some(average));
         if let Ok(target) = fs::read_link(run.join("checkpoint/best")) {
             assert_eq!(
                 target.file_name(),

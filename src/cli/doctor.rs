@@ -2,7 +2,7 @@
 
 use super::{Done, Shared, machine, print};
 use anyhow::Result;
-use strata::data;
+use strata::data::{self, Depth};
 use strata::torch::{self, cuda};
 
 pub fn run(shared: &Shared) -> Result<Done> {
@@ -27,10 +27,13 @@ pub fn run(shared: &Shared) -> Result<Done> {
         cache.display(),
     );
     for set in data::DATASETS {
-        let state = if data::present(set.name, &cache) {
-            "ready".to_owned()
-        } else {
-            format!("not here yet: strata fetch {}", set.name)
+        // Every byte is hashed here: other commands read what has changed since.
+        let state = match data::present(set.name, &cache) {
+            false => format!("not here yet: strata fetch {}", set.name),
+            true => match data::check(set.name, &cache, Depth::Whole) {
+                Ok(()) => "ready".to_owned(),
+                Err(error) => format!("DAMAGED: {error}"),
+            },
         };
         text.push_str(&format!("dataset    {}: {state} ({})\n", set.name, set.description));
     }

@@ -6,9 +6,9 @@ use super::runs::TrainedRun;
 use super::{Done, Shared, Usage, print};
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
-use strata::data::{self, Images};
+use strata::data;
 use strata::results::{accuracy, significant};
-use strata::train::{Sums, cross_entropy, for_each_batch};
+use strata::train::{Splits, Sums, check_data, cross_entropy, for_each_batch};
 use tch::{Kind, Tensor};
 
 /// Top-1 and Top-5 of trained runs on a split; several runs: also their ensemble
@@ -43,7 +43,7 @@ pub fn run(command: &Eval, shared: &Shared) -> Result<Done> {
     let mut ensemble: Option<(Tensor, Tensor)> = None;
     let mut dataset = String::new();
     for name in &command.runs {
-        let TrainedRun { experiment, model } = TrainedRun::load(name, command.arithmetic, shared, device)?;
+        let TrainedRun { folder, experiment, model } = TrainedRun::load(name, command.arithmetic, shared, device)?;
         if dataset.is_empty() {
             dataset.clone_from(&experiment.data.dataset);
         } else if dataset != experiment.data.dataset {
@@ -52,7 +52,14 @@ pub fn run(command: &Eval, shared: &Shared) -> Result<Done> {
                 experiment.data.dataset
             )));
         }
-        let images = split(&experiment, command.split, &cache)?;
+        let splits = Splits::load(&experiment, &cache)?;
+        check_data(&folder, &splits.name, &splits.fingerprint)?;
+        let images = match command.split {
+            Split::Test => splits.test,
+            Split::Validation => splits.validation,
+            Split::Train => splits.train,
+        };
+        let images = images.resized(experiment.network.plan.input);
         let normalise = experiment.data.normalisation(data::known(&dataset)?, experiment.network.plan.input[0]);
         let mut sums = Sums::default();
         let (mut probabilities, mut labels) = (Vec::new(), Vec::new());
@@ -96,18 +103,4 @@ fn line(name: &str, sums: Sums) -> Vec<String> {
         sums.top1.to_string(),
         sums.count.to_string(),
     ]
-}
-
-fn split(experiment: &strata::config::Experiment, split: Split, cache: &std::path::Path) -> Result<Images> {
-    let info = data::known(&experiment.data.dataset)?;
-    data::ensure(info.name, cache)?;
-    let set = data::load(info.name, cache)?;
-    set.check_classes(experiment.network.plan.classes)?;
-    let (validation, train) = set.split(experiment.data.validation, experiment.data.limit)?;
-    let images = match split {
-        Split::Test => set.test,
-        Split::Validation => validation,
-        Split::Train => train,
-    };
-    Ok(images.resized(experiment.network.plan.input))
 }

@@ -25,12 +25,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use strata::config::{ConfigError, Experiment, Machine, nearest};
 use strata::data::DataError;
+use strata::interrupt;
 use strata::model::WeightsError;
 use strata::results::collect::CollectError;
 use strata::results::compare::CompareError;
 use strata::say;
 use strata::torch::{MAX_THREADS, ThreadsError, cuda, start_threads};
-use strata::train::{CheckpointError, TrainError, interrupt};
+use strata::train::{CheckpointError, TrainError};
 use tch::Device;
 
 /// A run failed.
@@ -167,7 +168,7 @@ impl Shared {
     }
 
     /// Reads the experiment that a path or a name stands for.
-    pub fn experiment(&self, file: &str) -> Result<Experiment> {
+    pub fn experiment(&self, file: impl AsRef<Path>) -> Result<Experiment> {
         experiment(file, &self.set)
     }
 }
@@ -180,11 +181,16 @@ fn on_gpu(number: usize) -> Result<Device> {
 }
 
 /// Reads the experiment that a path or a name stands for, with overrides.
-pub fn experiment(file: &str, overrides: &[String]) -> Result<Experiment> {
+pub fn experiment(file: impl AsRef<Path>, overrides: &[String]) -> Result<Experiment> {
+    let file = file.as_ref();
     let path = locate(file)?;
     let experiment = Experiment::load(&path, overrides, machine())?;
     if experiment.swept {
-        tracing::warn!("the [sweep] of {} is left out; `strata sweep {file}` runs its points", path.display());
+        tracing::warn!(
+            "the [sweep] of {} is left out; `strata sweep {}` runs its points",
+            path.display(),
+            file.display()
+        );
     }
     Ok(experiment)
 }
@@ -213,11 +219,12 @@ fn native_bf16() -> bool {
 const LISTED: usize = 8;
 
 /// The experiment file that a path or a name stands for.
-pub fn locate(file: &str) -> Result<PathBuf> {
-    let path = PathBuf::from(file);
+pub fn locate(file: impl AsRef<Path>) -> Result<PathBuf> {
+    let path = file.as_ref();
     if path.is_file() {
-        return Ok(path);
+        return Ok(path.to_owned());
     }
+    let file = &*path.to_string_lossy();
     let named = Path::new("experiments").join(format!("{file}.toml"));
     if named.is_file() {
         return Ok(named);

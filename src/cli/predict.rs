@@ -57,7 +57,7 @@ pub fn run(command: &Predict, shared: &Shared) -> Result<Done> {
 fn network(command: &Predict, shared: &Shared, device: Device, input: Option<[i64; 3]>) -> Result<(Experiment, Model)> {
     let (mut experiment, weights) = match &command.weights {
         None if is_run(&command.network, &shared.results) => {
-            let TrainedRun { experiment, model } =
+            let TrainedRun { experiment, model, .. } =
                 TrainedRun::load(&command.network, Arithmetic::default(), shared, device)?;
             let tensors = model.named_tensors();
             if input.is_none_or(|input| input == experiment.network.plan.input.map(|side| side as i64)) {

@@ -11,6 +11,7 @@ use tch::Device;
 
 /// A run with its best weights loaded.
 pub struct TrainedRun {
+    pub folder: PathBuf,
     pub experiment: Experiment,
     pub model: Model,
 }
@@ -24,7 +25,7 @@ impl TrainedRun {
         arithmetic.apply(&mut experiment.train);
         let mut model = build(&experiment, device)?;
         model.load_weights(&weights)?;
-        Ok(TrainedRun { experiment, model })
+        Ok(TrainedRun { folder, experiment, model })
     }
 }
 
@@ -63,7 +64,7 @@ pub fn meant<'a>(name: &str, folders: &'a [PathBuf], shared: &Shared) -> Result<
         ([one], _) => Ok(Some(one)),
         _ => {
             let key = shared.experiment(name).ok().map(|experiment| experiment.key());
-            Ok(key.and_then(|key| fitting.into_iter().find(|folder| folder.ends_with(&key))))
+            Ok(key.and_then(|key| fitting.into_iter().find(|folder| folder.ends_with(key.short()))))
         }
     }
 }

@@ -10,9 +10,8 @@ use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 use strata::config::Sweep as Points;
 use strata::results::{SweepTables, Table, counted, status};
-use strata::say;
-use strata::sweep::{DIVERGED, Estimates, Options, Report, duration};
-use strata::train::interrupt;
+use strata::sweep::{DIVERGED, Estimates, Finished, Options, Report, duration};
+use strata::{data, say};
 
 /// Run every point of a file's [sweep]: skip what is finished, go on past failures, keep one table
 ///
@@ -49,12 +48,13 @@ pub fn run(command: &Sweep, shared: &Shared) -> Result<Done> {
         print(&listed(&sweep, shared, kind, command.jobs)?)?;
         return Ok(Done::Well);
     }
-    interrupt::install()?;
     let jobs = command.jobs.min(sweep.points.len());
     let cores = available_parallelism().map_or(1, NonZero::get);
     let options = Options {
         results: shared.results.clone(),
-        program: std::env::current_exe()?,
+        cache: data::cache_dir()?,
+        // The file that is running, even where a build has replaced it: all points are computed by one program.
+        program: "/proc/self/exe".into(),
         arguments: vec!["--results".into(), shared.results.clone().into()],
         jobs,
         threads: shared.threads_of_jobs().or((jobs > 1).then(|| (cores / jobs).max(1))),
@@ -148,18 +148,25 @@ fn listed(sweep: &Points, shared: &Shared, device: &str, jobs: usize) -> Result<
     let mut header: Vec<&str> = sweep.columns.iter().map(String::as_str).collect();
     header.extend(["key", "params", "macs", "epochs", "time", "status"]);
     let estimates = Estimates::read(&shared.results, sweep, device);
+    let finished = Finished::new(shared.results.clone(), data::cache_dir()?);
     let (mut total, mut left) = (Some(0.0), 0);
     let mut lines = Vec::with_capacity(sweep.points.len());
     for point in &sweep.points {
         let seconds = estimates.seconds(point);
-        let status = status(&shared.results, point).unwrap_or_default();
+        let summary = finished.summary(point).unwrap_or_default();
+        let status = summary.get("status").cloned().or_else(|| status(&shared.results, point)).unwrap_or_default();
+        let status = if summary.is_empty() && ["done", "diverged"].contains(&status.as_str()) {
+            "other data".to_owned()
+        } else {
+            status
+        };
         if !["done", "diverged"].contains(&status.as_str()) {
             left += 1;
             total = total.zip(seconds).map(|(total, seconds)| total + seconds);
         }
         let mut line = point.values.clone();
         line.extend([
-            point.key.clone(),
+            point.key.short().to_owned(),
             point.cost.params.to_string(),
             point.cost.macs.to_string(),
             point.experiment.train.epochs.to_string(),

@@ -45,5 +45,5 @@ fn load(folder: &Path, overrides: &[String]) -> Result<Vec<Experiment>> {
         bail!(Usage(format!("there is no experiment file in {}", folder.display())));
     }
     paths.sort();
-    paths.iter().map(|path| experiment(&path.to_string_lossy(), overrides)).collect()
+    paths.iter().map(|path| experiment(path, overrides)).collect()
 }

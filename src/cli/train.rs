@@ -4,19 +4,20 @@ use super::progress::Progress;
 use super::{Done, Shared, print};
 use anyhow::Result;
 use clap::Args;
+use std::path::PathBuf;
 use strata::config::Experiment;
 use strata::results::{RunError, Status};
 use strata::say;
 use strata::sweep::event::{Event, Reporter, stop_with_stdin};
-use strata::train::{Outcome, RunOptions, TrainError, interrupt};
-use strata::{data, train};
+use strata::train::{Outcome, RunOptions, TrainError};
+use strata::{data, interrupt, train, watchdog};
 
 /// Run experiments: train, validate every epoch, test at the end; resume what was interrupted, skip what is finished
 #[derive(Args)]
 pub struct Train {
     /// Experiment files, or their names
     #[arg(required = true, value_name = "FILE")]
-    files: Vec<String>,
+    files: Vec<PathBuf>,
     /// Run again what is finished
     #[arg(long)]
     force: bool,
@@ -38,13 +39,15 @@ pub fn run(command: &Train, shared: &Shared) -> Result<Done> {
         force: command.force,
         graphs: command.cuda_graphs,
     };
-    interrupt::install()?;
     if command.events {
         stop_with_stdin();
     }
     let mut failed = false;
     let several = experiments.len() > 1;
     for experiment in &experiments {
+        if interrupt::requested() {
+            return Ok(Done::Interrupted);
+        }
         let mut progress = Progress::new(shared.quiet);
         let result = match command.events {
             true => train::run(experiment, &options, &mut Reporter::new(&mut progress)),
@@ -57,7 +60,13 @@ pub fn run(command: &Train, shared: &Shared) -> Result<Done> {
             Ok(outcome) => {
                 match command.events {
                     true => Event::Ended { status: outcome.status.name().to_owned() }.tell(),
-                    false => print(&line(experiment, &outcome))?,
+                    // Where standard output is full or closed, the result is in results/ all the same.
+                    false => {
+                        if let Err(error) = print(&line(experiment, &outcome)) {
+                            say(format_args!("error: {error:#}"));
+                            failed = true;
+                        }
+                    }
                 }
                 match outcome.status {
                     Status::Interrupted => return Ok(Done::Interrupted),
@@ -79,6 +88,13 @@ pub fn run(command: &Train, shared: &Shared) -> Result<Done> {
         }
     }
     Ok(if failed { Done::WithFailures } else { Done::Well })
+}
+
+/// Starts the process that records the end of a run that is killed or crashes.
+pub fn start_watchdog() {
+    if let Err(error) = watchdog::start(train::record_lost_run) {
+        tracing::debug!("a run that is killed will not be recorded as failed: {error}");
+    }
 }
 
 /// The result in one line.

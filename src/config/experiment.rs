@@ -3,6 +3,7 @@
 use super::data::Data;
 use super::document::{Document, overridden};
 use super::expect::Expect;
+use super::key::Key;
 use super::model::{self, Origin, Shared};
 use super::problem::{ConfigError, Problem, from_serde};
 use super::train::{Train, TrainKeys};
@@ -10,7 +11,6 @@ use crate::arch::rows::Row;
 use crate::arch::{Network, Scaling};
 use crate::data::Info;
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -129,14 +129,12 @@ impl Experiment {
         root
     }
 
-    /// A short hash of everything that decides the result, the seed among it and the name not. Two files that expand into
-    /// the same rows have the same key.
-    pub fn key(&self) -> String {
+    /// What tells this experiment from others. Two files that expand into the same rows have the same key.
+    pub fn key(&self) -> Key {
         let mut root = self.to_toml_rows();
         root.remove("name");
         root.remove("expect");
-        let digest = Sha256::digest(root.to_string().as_bytes());
-        digest.iter().take(5).map(|byte| format!("{byte:02x}")).collect()
+        Key::of(&root.to_string())
     }
 }
 

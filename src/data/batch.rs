@@ -1,10 +1,10 @@
 //! From images to normalised float batches: shuffling, augmentation and normalisation in one pass over a batch.
 
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
 
 use super::augment::{Augment, View, resized_crop};
-use super::{DataError, Images, Normalise, threads};
+use super::workers::{share, threads};
+use super::{DataError, Images, Normalise};
 use crate::random;
 
 /// Images ready for the network. Reuse one from step to step: filling it allocates only when it must grow.
@@ -89,7 +89,6 @@ impl Batch {
         self.fill(images, norm, views, if images.are_files() { threads() } else { 1 })
     }
 
-    /// Threads take one image after the other, as they get done with them.
     fn fill(
         &mut self,
         images: &Images,
@@ -106,34 +105,15 @@ impl Batch {
         self.pixels.resize(count * channels * plane, 0.0);
 
         let places = self.pixels.chunks_exact_mut((channels * plane).max(1));
-        let jobs = Mutex::new(views.zip(places).enumerate());
-        let next = || jobs.lock().unwrap_or_else(PoisonError::into_inner).next();
-        let work = || -> Result<(), (usize, DataError)> {
-            while let Some((place, ((i, view), out))) = next() {
-                let pixels = match view.zoom {
-                    None => images.image(i),
-                    Some(key) => images.part(i, |size| resized_crop(key, size)).map(Into::into),
-                };
-                let pixels = pixels.map_err(|error| (place, error))?;
-                let planes = pixels.chunks_exact(plane).zip(out.chunks_exact_mut(plane));
-                planes.zip(&tables).for_each(|((source, out), table)| view.copy(source, out, width, table));
-            }
-            Ok(())
-        };
-        let results: Vec<_> = std::thread::scope(|scope| {
-            let others: Vec<_> = (1..threads.min(count)).map(|_| scope.spawn(work)).collect();
-            let mine = work();
-            let join = |other: std::thread::ScopedJoinHandle<'_, _>| match other.join() {
-                Ok(result) => result,
-                Err(panic) => std::panic::resume_unwind(panic),
+        share(threads.min(count), views.zip(places), |((i, view), out)| {
+            let pixels = match view.zoom {
+                None => images.image(i)?,
+                Some(key) => images.part(i, |size| resized_crop(key, size))?.into(),
             };
-            others.into_iter().map(join).chain([mine]).collect()
-        });
-        // Of several errors that of the first image, which no thread had a chance to pass over.
-        match results.into_iter().filter_map(Result::err).min_by_key(|(place, _)| *place) {
-            Some((_, error)) => Err(error),
-            None => Ok(()),
-        }
+            let planes = pixels.chunks_exact(plane).zip(out.chunks_exact_mut(plane));
+            planes.zip(&tables).for_each(|((source, out), table)| view.copy(source, out, width, table));
+            Ok(())
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::super::images::tests::files;
+use super::super::images::tests::{files, listed};
 use super::*;
 
 /// Pixels equal 1 + their position, so that a window's place can be read off.
@@ -154,10 +154,11 @@ fn files_without_augmentation_train_as_they_are_evaluated() {
 #[test]
 fn a_broken_file_is_named() {
     let folder = tempfile::tempdir().unwrap();
-    let images = files(folder.path(), [3, 8, 8], &[[9, 9]; 12]);
+    files(folder.path(), [3, 8, 8], &[[9, 9]; 12]);
     let mut jpeg = std::io::Cursor::new(Vec::new());
     image::RgbImage::new(64, 64).write_to(&mut jpeg, image::ImageFormat::Jpeg).unwrap();
     std::fs::write(folder.path().join("5.png"), &jpeg.into_inner()[..40]).unwrap();
+    let images = listed(folder.path(), [3, 8, 8], 12);
     std::fs::remove_file(folder.path().join("9.png")).unwrap();
     for threads in [1, 4] {
         let views = (0..12).map(|i| (i, View::random(&augmented(), 0, 0, i as u32)));

@@ -8,6 +8,7 @@ use std::path::Path;
 use flate2::read::GzDecoder;
 
 use super::fetch::{self, Transport};
+use super::verify::{Depth, verify};
 use super::{DataError, Dataset, Images, image_tree};
 
 pub(super) const NAME: &str = "cifar10";
@@ -42,10 +43,34 @@ pub(super) fn present(folder: &Path) -> bool {
     folder.join(NOTE).is_file() && files().all(full)
 }
 
+/// Checks that the files are those whose sums were noted when they were fetched.
+pub(super) fn check(folder: &Path, depth: Depth) -> Result<(), DataError> {
+    let note = note(folder)?;
+    for name in files() {
+        let path = folder.join(name);
+        let length = fs::metadata(&path).map_err(DataError::io("read", &path))?.len();
+        if length != FILE_BYTES {
+            let problem = format!("it has {length} bytes and should have {FILE_BYTES}");
+            return Err(DataError::damaged(&path, problem, NAME));
+        }
+    }
+    let known = files().map(|name| Some((name, sum_in(&note, name)?))).collect::<Option<Vec<_>>>();
+    let incomplete = || DataError::damaged(&folder.join(NOTE), "it has not the sums of all files", NAME);
+    verify(NAME, folder, known.ok_or_else(incomplete)?.into_iter(), depth)
+}
+
+fn note(folder: &Path) -> Result<String, DataError> {
+    let missing = |_| DataError::Missing { name: NAME.into(), folder: folder.to_owned() };
+    fs::read_to_string(folder.join(NOTE)).map_err(missing)
+}
+
+fn sum_in<'a>(note: &'a str, name: &str) -> Option<&'a str> {
+    note.lines().find_map(|line| line.strip_suffix(name)).map(str::trim)
+}
+
 pub(super) fn load(folder: &Path) -> Result<Dataset, DataError> {
-    let Ok(note) = fs::read_to_string(folder.join(NOTE)) else {
-        return Err(DataError::Missing { name: NAME.into(), folder: folder.to_owned() });
-    };
+    check(folder, Depth::Changed)?;
+    let note = note(folder)?;
     let name = note.lines().next().and_then(|line| line.strip_prefix("# ")).unwrap_or(NAME);
     Ok(Dataset {
         name: name.into(),
@@ -61,13 +86,7 @@ fn read(folder: &Path, names: &[&str]) -> Result<Images, DataError> {
     for (name, pixels) in names.iter().zip(pixels.chunks_exact_mut(RECORDS * PIXELS)) {
         let path = folder.join(name);
         let io = |e| DataError::io("read", &path)(e);
-        let file = File::open(&path).map_err(io)?;
-        let length = file.metadata().map_err(io)?.len();
-        if length != FILE_BYTES {
-            let problem = format!("it has {length} bytes and should have {FILE_BYTES}");
-            return Err(DataError::damaged(&path, problem, NAME));
-        }
-        let mut file = BufReader::with_capacity(1 << 20, file);
+        let mut file = BufReader::with_capacity(1 << 20, File::open(&path).map_err(io)?);
         for record in pixels.chunks_exact_mut(PIXELS) {
             let mut label = [0];
             file.read_exact(&mut label).map_err(io)?;
@@ -86,7 +105,7 @@ pub(super) fn fetch(cache: &Path, from: Option<&Path>) -> Result<(), DataError> 
     fetch::install(
         NAME,
         cache,
-        |folder| from.is_none() && intact(folder),
+        |folder| from.is_none() && check(folder, Depth::Whole).is_ok(),
         |new, temporary| match from.map(|path| (path, path.join(ARCHIVE))) {
             None => download(new, temporary, &fetch::http),
             Some((folder, archive)) if archive.is_file() => from_archive(&archive, folder, new, temporary),
@@ -94,15 +113,6 @@ pub(super) fn fetch(cache: &Path, from: Option<&Path>) -> Result<(), DataError> 
             Some((folder, _)) => from_tree(folder, new),
         },
     )
-}
-
-/// Whether every file has the checksum that the note gives.
-fn intact(folder: &Path) -> bool {
-    let Ok(note) = fs::read_to_string(folder.join(NOTE)) else { return false };
-    files().all(|name| {
-        let sum = note.lines().find_map(|line| line.strip_suffix(name)).map(str::trim);
-        sum.is_some() && sum == fetch::sha256(&folder.join(name)).as_deref()
-    })
 }
 
 fn download(new: &Path, temporary: &Path, transport: Transport) -> Result<(), DataError> {
@@ -192,7 +202,7 @@ mod tests {
         image_tree::tests::tree(&folder.path().join("test"), 2);
         fetch(cache.path(), Some(folder.path())).unwrap();
         let installed = super::super::folder(NAME, cache.path());
-        assert!(present(&installed) && intact(&installed));
+        assert!(present(&installed) && check(&installed, Depth::Whole).is_ok());
         let data = load(&installed).unwrap();
         assert_eq!((data.name.as_str(), data.train.len(), data.test.len()), (JPEG_COPY, 100, 20));
         for i in 0..100 {
@@ -226,7 +236,7 @@ mod tests {
         }
         tar.into_inner().unwrap().finish().unwrap();
         untar(&archive, "there", new.path()).unwrap();
-        assert!(present(new.path()) && intact(new.path()));
+        assert!(present(new.path()) && check(new.path(), Depth::Whole).is_ok());
         let data = load(new.path()).unwrap();
         assert_eq!((data.name.as_str(), data.train.len(), data.test.labels[RECORDS - 1]), (NAME, 5 * RECORDS, 3));
 
@@ -234,7 +244,11 @@ mod tests {
         let mut bytes = fs::read(&damaged).unwrap();
         bytes[1 + PIXELS] = 10;
         fs::write(&damaged, &bytes).unwrap();
-        assert!(present(new.path()) && !intact(new.path()));
+        assert!(present(new.path()) && check(new.path(), Depth::Whole).is_err());
+        assert!(load(new.path()).unwrap_err().to_string().contains("data_batch_2.bin: its content has changed"));
+        // Noted anew it is not damaged, and still no CIFAR-10.
+        let sums: Vec<_> = files().map(|name| (name, fetch::sha256(&new.path().join(name)).unwrap())).collect();
+        write_note(new.path(), NAME, &sums).unwrap();
         assert!(load(new.path()).unwrap_err().to_string().contains("data_batch_2.bin: a label is 10"));
         fs::write(&damaged, &bytes[..100]).unwrap();
         assert!(!present(new.path()));

@@ -1,7 +1,8 @@
 //! Reading a picture from a PNG or JPEG file.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{Cursor, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
@@ -25,6 +26,25 @@ pub fn decode(path: &Path, shape: [usize; 3]) -> Result<Vec<u8>, DataError> {
     Ok(Picture::read(path, "give a PNG or JPEG image")?.centre(shape))
 }
 
+/// The content of a file of at most 512 MiB, and its metadata. A pipe, which could be waited for without end, is refused.
+pub(super) fn read_file(path: &Path, remedy: &str) -> Result<(Vec<u8>, Metadata), DataError> {
+    let bad = |problem: &str| DataError::corrupt(path.display(), problem, remedy);
+    let io = |error| DataError::io("read", path)(error);
+    let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(io)?;
+    let metadata = file.metadata().map_err(io)?;
+    match metadata.file_type() {
+        kind if kind.is_file() => {}
+        kind if kind.is_dir() => return Err(bad("this is a folder")),
+        _ => return Err(bad("this is a pipe or a device, not a file")),
+    }
+    let mut bytes = Vec::with_capacity(metadata.len().min(MAX_BYTES) as usize);
+    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(io)?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(bad("it has over 512 MiB"));
+    }
+    Ok((bytes, metadata))
+}
+
 /// A picture in RGB.
 pub(super) struct Picture {
     /// Height, width.
@@ -36,22 +56,19 @@ pub(super) struct Picture {
 impl Picture {
     /// `remedy` is what the error message asks for where the file is no good.
     pub fn read(path: &Path, remedy: &str) -> Result<Picture, DataError> {
+        let (bytes, _) = read_file(path, remedy)?;
+        Picture::decode(&bytes, path, remedy)
+    }
+
+    /// The picture in the content of a file; `path` is what errors call it.
+    pub fn decode(bytes: &[u8], path: &Path, remedy: &str) -> Result<Picture, DataError> {
         let bad = |problem: String| DataError::corrupt(path.display(), problem, remedy);
-        let file = File::open(path).map_err(DataError::io("read", path))?;
-        if file.metadata().is_ok_and(|m| m.is_dir()) {
-            return Err(bad("this is a folder".into()));
-        }
-        let mut bytes = Vec::new();
-        file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(DataError::io("read", path))?;
-        if bytes.len() as u64 > MAX_BYTES {
-            return Err(bad("it has over 512 MiB".into()));
-        }
         // The content decides, not the name: users' files are often misnamed, and one of ImageNet's is.
-        let reader = ImageReader::new(Cursor::new(&bytes)).with_guessed_format();
+        let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format();
         let mut reader = reader.map_err(DataError::io("read", path))?;
         match reader.format() {
             None => return Err(bad("this is not an image".into())),
-            Some(ImageFormat::Jpeg) if is_cut_off(&bytes) => return Err(bad("broken image (it is cut off)".into())),
+            Some(ImageFormat::Jpeg) if is_cut_off(bytes) => return Err(bad("broken image (it is cut off)".into())),
             Some(_) => {}
         }
         let mut limits = Limits::default();

@@ -28,6 +28,11 @@ pub enum DataError {
     /// A dataset that is sound but not what the experiment needs.
     #[error("{name}: {problem}")]
     Unfit { name: String, problem: String },
+    /// The system grants no more threads.
+    #[error(
+        "cannot start a thread that reads images: {0}; raise the limit on processes or on memory (ulimit -u, ulimit -v)"
+    )]
+    Thread(std::io::Error),
     /// Neither XDG_CACHE_HOME nor HOME says where the cache is.
     #[error("no cache folder: set XDG_CACHE_HOME or HOME to an absolute path")]
     NoCacheFolder,

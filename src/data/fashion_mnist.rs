@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::fetch::{self, Expected, Transport};
+use super::verify::{Depth, verify};
 use super::{DataError, Dataset, Images, idx};
 
 pub(super) const NAME: &str = "fashion-mnist";
@@ -49,8 +50,8 @@ pub(super) fn present(folder: &Path) -> bool {
     FILES.iter().all(|f| fs::metadata(folder.join(f.name)).is_ok_and(|m| m.is_file() && m.len() == f.bytes))
 }
 
-/// Sizes and headers are checked here; the content was when it was fetched.
-pub(super) fn load(folder: &Path) -> Result<Dataset, DataError> {
+/// Checks that the files are the published ones.
+pub(super) fn check(folder: &Path, depth: Depth) -> Result<(), DataError> {
     for file in &FILES {
         let path = folder.join(file.name);
         let Ok(found) = fs::metadata(&path) else {
@@ -61,6 +62,11 @@ pub(super) fn load(folder: &Path) -> Result<Dataset, DataError> {
             return Err(DataError::damaged(&path, problem, NAME));
         }
     }
+    verify(NAME, folder, FILES.iter().map(|file| (file.name, file.sha256)), depth)
+}
+
+pub(super) fn load(folder: &Path) -> Result<Dataset, DataError> {
+    check(folder, Depth::Changed)?;
     let path = |i: usize| folder.join(FILES[i].name);
     Ok(Dataset {
         name: NAME.into(),
@@ -85,9 +91,7 @@ fn split(images: &Path, labels: &Path) -> Result<Images, DataError> {
 }
 
 pub(super) fn fetch(cache: &Path, from: Option<&Path>) -> Result<(), DataError> {
-    let intact = |folder: &Path| {
-        from.is_none() && FILES.iter().all(|f| fetch::sha256(&folder.join(f.name)).as_deref() == Some(f.sha256))
-    };
+    let intact = |folder: &Path| from.is_none() && check(folder, Depth::Whole).is_ok();
     fetch::install(NAME, cache, intact, |new, temporary| match from {
         Some(folder) => from_folder(folder, &FILES, new),
         None => from_anywhere(&FILES, new, &|out| from_debian(temporary, out), &fetch::http),
@@ -232,8 +236,9 @@ mod tests {
         for file in &FILES {
             File::create(folder.path().join(file.name)).unwrap().set_len(file.bytes).unwrap();
         }
-        // Full length but no IDX header.
-        assert!(load(folder.path()).unwrap_err().to_string().contains("not an IDX file"));
+        // Full length and nothing but zeros.
+        let message = load(folder.path()).unwrap_err().to_string();
+        assert!(message.contains("train-images-idx3-ubyte: its content has changed"), "{message}");
         File::create(folder.path().join(FILES[2].name)).unwrap().set_len(1000).unwrap();
         assert!(!present(folder.path()));
         let message = load(folder.path()).unwrap_err().to_string();

@@ -39,16 +39,11 @@ pub(super) fn install(
     lock.lock().map_err(DataError::io("lock", &lock_path))?;
 
     let target = datasets.join(name);
+    let prefix = format!(".{name}.fetch-");
+    clean_up(&datasets, &prefix, &target);
     if done(&target) {
         tracing::info!("{name} is complete in {}", target.display());
         return Ok(());
-    }
-    // Whoever holds the lock is alone: what lies there now was left by a process that was killed.
-    let prefix = format!(".{name}.fetch-");
-    for old in fs::read_dir(&datasets).into_iter().flatten().flatten() {
-        if old.file_name().to_string_lossy().starts_with(&prefix) {
-            let _ = fs::remove_dir_all(old.path()); // only untidy if it stays
-        }
     }
     let work = tempfile::Builder::new().prefix(&prefix).tempdir_in(&datasets);
     let work = work.map_err(DataError::io("create a temporary folder in", &datasets))?;
@@ -66,6 +61,19 @@ pub(super) fn install(
     }
     tracing::info!("{name} is in {}", target.display());
     Ok(())
+}
+
+/// Clears away what killed processes left; the caller holds the lock, so nobody else is at work. One that was killed between
+/// the two renames of [`install`] has left the only copy of the dataset among it.
+fn clean_up(datasets: &Path, prefix: &str, target: &Path) {
+    for left in fs::read_dir(datasets).into_iter().flatten().flatten() {
+        if left.file_name().to_string_lossy().starts_with(prefix) {
+            if !target.exists() {
+                let _ = fs::rename(left.path().join("old"), target); // there may be none
+            }
+            let _ = fs::remove_dir_all(left.path()); // only untidy if it stays
+        }
+    }
 }
 
 /// Writes what `reader` gives (gzip or plain) to `folder/<expected.name>`, never more than the expected bytes.

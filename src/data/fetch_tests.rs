@@ -111,3 +111,15 @@ fn http_in_earnest() {
     assert!(fetch(answer("404 Not Found", 0, b"")).unwrap_err().contains("404"));
     assert!(fetch("http://127.0.0.1:1/closed".into()).is_err());
 }
+
+/// The folder that was there lay in the temporary one between two renames; a process killed then lost it at the next fetch.
+#[test]
+fn a_kill_between_the_two_renames_loses_nothing() {
+    let cache = tempfile::tempdir().unwrap();
+    let left = cache.path().join("datasets/.d.fetch-killed");
+    fs::create_dir_all(left.join("old")).unwrap();
+    write_hello(&left.join("old")).unwrap();
+    install("d", cache.path(), |_| false, |new, _| unpack(&b"hel"[..], "there", &HELLO, new)).unwrap_err();
+    assert_eq!(fs::read(cache.path().join("datasets/d/hello")).unwrap(), b"hello");
+    assert!(!left.exists());
+}

@@ -3,10 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::DataError;
 use super::cifar10::{ARCHIVE, CLASSES, NAME, PIXELS};
 use super::decode::Picture;
 use super::image_folder::is_image;
-use super::{DataError, threads};
+use super::workers::{share, threads};
 
 const REMEDY: &str = "give a PNG or JPEG image of 32x32 pixels";
 
@@ -25,25 +26,17 @@ pub(super) fn pack(split: &Path, per_class: usize) -> Result<Vec<u8>, DataError>
         sorted.push(paths);
     }
     let mut records = vec![0; per_class * CLASSES.len() * (1 + PIXELS)];
-    let share = (per_class * CLASSES.len()).div_ceil(threads()).max(1);
-    let decode = |start: usize, part: &mut [u8]| -> Result<(), DataError> {
-        for (i, record) in part.chunks_exact_mut(1 + PIXELS).enumerate() {
-            let (rank, class) = ((start + i) / CLASSES.len(), (start + i) % CLASSES.len());
-            let path = &sorted[class][rank];
-            let picture = Picture::read(path, REMEDY)?;
-            if picture.size != [32, 32] {
-                let problem = format!("the image is {}x{}, not 32x32", picture.size[1], picture.size[0]);
-                return Err(DataError::corrupt(path.display(), problem, REMEDY));
-            }
-            record[0] = class as u8;
-            record[1..].iter_mut().zip(picture.planes()).for_each(|(byte, p)| *byte = p);
+    share(threads(), records.chunks_exact_mut(1 + PIXELS).enumerate(), |(i, record)| {
+        let (rank, class) = (i / CLASSES.len(), i % CLASSES.len());
+        let path = &sorted[class][rank];
+        let picture = Picture::read(path, REMEDY)?;
+        if picture.size != [32, 32] {
+            let problem = format!("the image is {}x{}, not 32x32", picture.size[1], picture.size[0]);
+            return Err(DataError::corrupt(path.display(), problem, REMEDY));
         }
+        record[0] = class as u8;
+        record[1..].iter_mut().zip(picture.planes()).for_each(|(byte, p)| *byte = p);
         Ok(())
-    };
-    std::thread::scope(|scope| {
-        let parts = records.chunks_mut(share * (1 + PIXELS)).enumerate();
-        let workers: Vec<_> = parts.map(|(t, part)| scope.spawn(move || decode(t * share, part))).collect();
-        workers.into_iter().try_for_each(|w| w.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     })?;
     Ok(records)
 }

@@ -1,7 +1,7 @@
 //! ImageNet, or any other folder of images: the cache holds an index of the user's files, which stay where they are.
 //!
-//! The index is lines of text: a head with the folder, the counts and the SHA-256 of the rest; then the class names;
-//! then `<label> <path from the folder on>` of the training and the validation images.
+//! The index is lines of text: a head with the folder, the counts and the SHA-256 of the rest; then the class names; then
+//! `<label> <bytes> <time> <SHA-256> <path from the folder on>` of the training and the validation images.
 
 use std::fmt::Write;
 use std::fs;
@@ -9,13 +9,14 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::fetch::{copy_hashed, digest, install};
+use super::image_files::{Files, ImageFile, sums};
 use super::image_folder::{self, Split};
-use super::images::Files;
+use super::verify::Depth;
 use super::{DataError, Dataset, Images, registry};
 
 pub(super) const NAME: &str = "imagenet";
 const INDEX: &str = "index.txt";
-const FORMAT: &str = "# strata image folder 1";
+const FORMAT: &str = "# strata image folder 2";
 const AGAIN: &str = "run `strata fetch imagenet --from FOLDER` to list the images again";
 
 pub(super) fn present(folder: &Path) -> bool {
@@ -57,11 +58,15 @@ fn index(folder: &Path) -> Result<String, DataError> {
 
     let mut list = String::new();
     train.classes.iter().for_each(|class| list.extend([class, "\n"]));
-    for (split, content) in &splits {
-        for (label, file) in content.in_turns() {
-            // Writing to a String does not fail.
-            let _ = writeln!(list, "{label} {split}/{}/{file}", content.classes[label]);
-        }
+    let place = |(split, content): &(&str, Split), (label, file): (usize, &str)| {
+        (label, format!("{split}/{}/{file}", content.classes[label]))
+    };
+    let images: Vec<(usize, String)> =
+        splits.iter().flat_map(|split| split.1.in_turns().into_iter().map(move |image| place(split, image))).collect();
+    let paths: Vec<PathBuf> = images.iter().map(|(_, path)| folder.join(path)).collect();
+    for ((label, path), sum) in images.iter().zip(sums(&paths)?) {
+        // Writing to a String does not fail.
+        let _ = writeln!(list, "{label} {sum} {path}");
     }
     let (classes, sum) = (train.classes.len(), digest(list.as_bytes()));
     tracing::info!("{} training and {} validation images of {classes} classes", train.len(), val.len());
@@ -94,6 +99,16 @@ fn check_classes(folder: &Path, train: &Split, val: &Split) -> Result<(), DataEr
         ..=65_536 => Ok(()),
         count => wrong(format!("{count} classes"), "labels have room for 65536"),
     }
+}
+
+/// Checks the index, and at [`Depth::Whole`] every image: others are checked when they are read.
+pub(super) fn check(folder: &Path, depth: Depth) -> Result<(), DataError> {
+    let data = load(folder)?;
+    if depth == Depth::Whole {
+        data.train.check_files()?;
+        data.test.check_files()?;
+    }
+    Ok(())
 }
 
 pub(super) fn load(folder: &Path) -> Result<Dataset, DataError> {
@@ -162,14 +177,15 @@ impl Head<'_> {
     }
 
     fn images<'a>(&self, lines: impl Iterator<Item = &'a str>, count: usize) -> Option<Images> {
-        let (mut labels, mut paths) = (Vec::new(), Vec::new());
+        let (mut labels, mut files) = (Vec::new(), Vec::new());
         for line in lines {
-            let (label, path) = line.split_once(' ')?;
+            let (label, rest) = line.split_once(' ')?;
             let label: u16 = label.parse().ok().filter(|&label| usize::from(label) < self.classes)?;
+            let (end, _) = rest.match_indices(' ').nth(2)?;
             labels.push(label);
-            paths.push(path.into());
+            files.push(ImageFile { path: rest[end + 1..].into(), sum: rest[..end].parse().ok()? });
         }
-        let files = Files { folder: self.folder.clone(), paths };
+        let files = Files { folder: self.folder.clone(), files };
         let shape = registry::info(NAME)?.shape;
         (labels.len() == count).then(|| Images::of_files(shape, files, labels))
     }

@@ -79,11 +79,11 @@ fn damage_and_moves_are_noticed() {
         assert!(message.contains(problem) && message.contains(again), "{message}");
     };
     for (damaged, problem) in [
-        (text.replace("1 train/b/2.png", "0 train/b/2.png"), "SHA-256"),
+        (text.replace("train/b/2.png", "train/b/1.png"), "SHA-256"),
         (text[..text.len() - 5].to_owned(), "SHA-256"),
         (text.replace("train 4", "train 5"), "counts"),
         (text.replace("classes 2", "classes 1"), "counts"),
-        (text.replace("folder 1", "folder 9"), "another version"),
+        (text.replace("folder 2", "folder 1"), "another version"),
         (text.replace("val 2", "val many"), "another version"),
         (String::new(), "no index"),
     ] {

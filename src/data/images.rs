@@ -1,14 +1,19 @@
 //! Labelled images behind one face: in memory as planes of bytes, or as files that are decoded when they are needed.
 
 use std::borrow::Cow;
+use std::convert::Infallible;
 use std::ops::Range;
-use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::DataError;
 use super::augment::Window;
 use super::decode::{Picture, luma};
+use super::image_files::Files;
 use super::resample::Resampler;
-use super::{DataError, threads};
+use super::workers::{share, threads};
+
+/// Images that a thread resizes before it takes more.
+const PART: usize = 64;
 
 /// Labelled images of one shape. Clones and slices share the pixels or the list of files.
 #[derive(Debug, Clone)]
@@ -27,13 +32,6 @@ enum Store {
     /// C·H·W bytes an image, planes of rows.
     Memory(Arc<Vec<u8>>),
     Files(Arc<Files>),
-}
-
-/// Image files, named from a common folder on: ImageNet has over a million.
-#[derive(Debug)]
-pub(super) struct Files {
-    pub folder: PathBuf,
-    pub paths: Vec<Box<str>>,
 }
 
 impl Images {
@@ -98,12 +96,12 @@ impl Images {
     }
 
     fn picture(&self, files: &Files, i: usize) -> Result<Picture, DataError> {
-        let path = files.folder.join(&*files.paths[self.first + i]);
-        Picture::read(&path, "replace this file, or remove it and run `strata fetch` with --from again")
+        let content = files.read(self.first + i)?;
+        let remedy = "replace this file, or remove it, and run `strata fetch` with --from again";
+        Picture::decode(&content, &files.path(self.first + i), remedy)
     }
 
-    /// Feeds a hash with the shape, the labels and the pixels; of files with their names, for reading a million of them
-    /// would take longer than many runs.
+    /// Feeds a hash with the shape, the labels and the pixels; of files with their names and the sums of their content.
     pub(super) fn digest(&self, mut feed: impl FnMut(&[u8])) {
         for number in self.shape.iter().chain([&self.len()]) {
             feed(&(*number as u64).to_le_bytes());
@@ -115,10 +113,22 @@ impl Images {
                 let size = self.shape.iter().product::<usize>();
                 feed(pixels.get(range.start * size..range.end * size).unwrap_or_default());
             }
-            Store::Files(files) => files.paths.get(range).unwrap_or_default().iter().for_each(|path| {
-                feed(path.as_bytes());
+            Store::Files(files) => files.files.get(range).unwrap_or_default().iter().for_each(|file| {
+                feed(file.path.as_bytes());
                 feed(&[0]);
+                feed(&file.sum.content());
             }),
+        }
+    }
+
+    /// Checks that all image files, of the store as a whole, have the content that was listed.
+    ///
+    /// # Errors
+    /// Names a file that has not; never for images in memory.
+    pub(super) fn check_files(&self) -> Result<(), DataError> {
+        match &self.store {
+            Store::Memory(_) => Ok(()),
+            Store::Files(files) => files.check_all(),
         }
     }
 
@@ -145,24 +155,21 @@ impl Images {
             Store::Memory(pixels) if shape != self.shape && !self.is_empty() => pixels,
             _ => return Images { shape, ..self.clone() },
         };
-        let share = self.len().div_ceil(threads());
         let map = Resampler::stretch([self.shape[1], self.shape[2]], [shape[1], shape[2]]);
         let size = shape.iter().product::<usize>();
         let mut resized = vec![0; self.len() * size];
-        std::thread::scope(|scope| {
-            for (part, out) in resized.chunks_mut((share * size).max(1)).enumerate() {
-                let map = &map;
-                scope.spawn(move || {
-                    let (mut image, mut scratch) = (Vec::new(), Vec::new());
-                    for (i, out) in out.chunks_exact_mut(size).enumerate() {
-                        image.clear();
-                        let source = self.in_memory(pixels, part * share + i);
-                        resample_planes(source, self.shape[0], shape[0], map, &mut image, &mut scratch);
-                        out.copy_from_slice(&image);
-                    }
-                });
+        let parts = resized.chunks_mut((PART * size).max(1)).enumerate();
+        let resize = |(part, out): (usize, &mut [u8])| {
+            let (mut image, mut scratch) = (Vec::new(), Vec::new());
+            for (i, out) in out.chunks_exact_mut(size).enumerate() {
+                image.clear();
+                let source = self.in_memory(pixels, part * PART + i);
+                resample_planes(source, self.shape[0], shape[0], &map, &mut image, &mut scratch);
+                out.copy_from_slice(&image);
             }
-        });
+            Ok::<(), Infallible>(())
+        };
+        let Ok(()) = share(threads(), parts, resize);
         Images::new(shape, resized, self.labels.clone())
     }
 }
@@ -186,6 +193,7 @@ fn resample_planes(source: &[u8], from: usize, to: usize, map: &Resampler, out: 
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::data::image_files::{ImageFile, sums};
 
     fn two_colours() -> Images {
         let image = |rgb: [u8; 3]| rgb.into_iter().flat_map(|p| [p; 4]);
@@ -195,14 +203,19 @@ pub(super) mod tests {
 
     /// PNG files of the given [width, height], in a ramp of greens and blues; the red of image i is i.
     pub fn files(folder: &std::path::Path, shape: [usize; 3], sizes: &[[u32; 2]]) -> Images {
-        let paths = sizes.iter().enumerate().map(|(i, &[width, height])| {
+        for (i, &[width, height]) in sizes.iter().enumerate() {
             let pixel = |x, y| image::Rgb([i as u8, (x * 255 / width) as u8, (y * 255 / height) as u8]);
-            let name = format!("{i}.png");
-            image::RgbImage::from_fn(width, height, pixel).save(folder.join(&name)).unwrap();
-            name.into()
-        });
-        let files = Files { folder: folder.to_owned(), paths: paths.collect() };
-        Images::of_files(shape, files, (0..sizes.len() as u16).collect())
+            image::RgbImage::from_fn(width, height, pixel).save(folder.join(format!("{i}.png"))).unwrap();
+        }
+        listed(folder, shape, sizes.len())
+    }
+
+    /// The files `0.png` and on of a folder as they are now.
+    pub fn listed(folder: &std::path::Path, shape: [usize; 3], count: usize) -> Images {
+        let names: Vec<String> = (0..count).map(|i| format!("{i}.png")).collect();
+        let sums = sums(&names.iter().map(|name| folder.join(name)).collect::<Vec<_>>()).unwrap();
+        let files = names.into_iter().zip(sums).map(|(name, sum)| ImageFile { path: name.into(), sum }).collect();
+        Images::of_files(shape, Files { folder: folder.to_owned(), files }, (0..count as u16).collect())
     }
 
     #[test]

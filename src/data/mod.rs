@@ -12,6 +12,7 @@ mod fashion_mnist;
 mod fetch;
 mod fingerprint;
 mod idx;
+mod image_files;
 mod image_folder;
 mod image_tree;
 mod imagenet;
@@ -21,6 +22,8 @@ mod prefetch;
 mod registry;
 mod resample;
 mod synthetic;
+mod verify;
+mod workers;
 
 use std::path::{Path, PathBuf};
 
@@ -35,6 +38,7 @@ pub use images::Images;
 pub use normalise::Normalise;
 pub use prefetch::prefetch;
 pub use registry::{DATASETS, Info, info, known};
+pub use verify::Depth;
 
 /// `$XDG_CACHE_HOME/strata`, else `~/.cache/strata`. A relative path is ignored, as the XDG specification asks.
 ///
@@ -51,12 +55,7 @@ pub fn folder(name: &str, cache: &Path) -> PathBuf {
     cache.join("datasets").join(name)
 }
 
-/// Threads for work on images. More than this many have nothing left to do in a batch.
-fn threads() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from).min(64)
-}
-
-/// Whether the dataset can be loaded: all its files are there with their full sizes. Reads no content.
+/// Whether the dataset was fetched: all its files are there with their full sizes. Reads no content.
 pub fn present(name: &str, cache: &Path) -> bool {
     match name {
         fashion_mnist::NAME => fashion_mnist::present(&folder(name, cache)),
@@ -66,10 +65,24 @@ pub fn present(name: &str, cache: &Path) -> bool {
     }
 }
 
+/// Checks that the content of a dataset is that which was fetched.
+///
+/// # Errors
+/// As [`load`], which checks the files that changed since they were last hashed.
+pub fn check(name: &str, cache: &Path, depth: Depth) -> Result<(), DataError> {
+    let folder = folder(known(name)?.name, cache);
+    match name {
+        fashion_mnist::NAME => fashion_mnist::check(&folder, depth),
+        cifar10::NAME => cifar10::check(&folder, depth),
+        imagenet::NAME => imagenet::check(&folder, depth),
+        _ => Ok(()),
+    }
+}
+
 /// Loads a dataset from the cache; downloads nothing. The images of `imagenet` stay files.
 ///
 /// # Errors
-/// Unknown name, dataset not fetched, or a file that is truncated or does not say what its size says.
+/// Unknown name, dataset not fetched, or a file that is not what was fetched.
 pub fn load(name: &str, cache: &Path) -> Result<Dataset, DataError> {
     let folder = folder(known(name)?.name, cache);
     match name {

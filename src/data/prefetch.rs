@@ -1,10 +1,10 @@
 //! Batches made one ahead of their use.
 
 use std::ops::ControlFlow;
-use std::panic::resume_unwind;
 use std::sync::mpsc::{channel, sync_channel};
 use std::thread;
 
+use super::workers::{join, spawn};
 use super::{Batch, DataError};
 
 /// Fills `count` batches in turn on a thread of its own and hands each to `use_it`, so that the next is made while one
@@ -14,7 +14,7 @@ use super::{Batch, DataError};
 /// Ends early when `use_it` breaks (its value is given back) or fails; the thread has ended when this returns.
 ///
 /// # Errors
-/// The first of `fill` or `use_it`, when all batches before it have been used.
+/// The first of `fill` or `use_it`, when all batches before it have been used; [`DataError::Thread`] before any.
 pub fn prefetch<T, E: From<DataError>>(
     count: usize,
     fill: impl Fn(usize, &mut Batch) -> Result<(), DataError> + Send,
@@ -23,7 +23,7 @@ pub fn prefetch<T, E: From<DataError>>(
     thread::scope(|scope| {
         let (give, ready) = sync_channel::<Result<Batch, DataError>>(1);
         let (give_back, used) = channel::<Batch>();
-        let maker = scope.spawn(move || {
+        let maker = spawn(scope, move || {
             for i in 0..count {
                 let mut batch = used.try_recv().unwrap_or_default();
                 let made = fill(i, &mut batch).map(|()| batch);
@@ -33,7 +33,7 @@ pub fn prefetch<T, E: From<DataError>>(
                     break;
                 }
             }
-        });
+        })?;
         let mut outcome = Ok(ControlFlow::Continue(()));
         // Ends when the maker is done, whatever ended it.
         for (i, made) in ready.iter().enumerate() {
@@ -47,7 +47,7 @@ pub fn prefetch<T, E: From<DataError>>(
             }
         }
         drop(ready); // or the maker would wait for room for ever
-        maker.join().unwrap_or_else(|panic| resume_unwind(panic));
+        join(maker);
         outcome
     })
 }

@@ -3,8 +3,9 @@
 
 use super::format::counted;
 use super::run_folder::RunError;
-use super::summary::{Cells, summary_of};
+use super::summary::{Cells, read_summary, same_experiment};
 use super::table::{Table, TableError};
+use crate::config::Key;
 use crate::files::rename;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
@@ -13,7 +14,7 @@ use std::path::Path;
 /// Results of points that are, or once were, no longer in the sweep.
 const FORMER: &str = "former.csv";
 
-/// Rows of finished points by their key; cells that are empty are left out.
+/// Rows of finished points by the longest form of their key; cells that are empty are left out.
 pub struct Kept {
     rows: BTreeMap<String, Cells>,
     /// Their columns, in the order of the tables.
@@ -34,7 +35,7 @@ impl Kept {
             for row in table.rows {
                 let cells = table.columns.iter().cloned().zip(row);
                 let row: Cells = cells.filter(|(_, cell)| !cell.is_empty()).collect();
-                let Some(key) = row.get("key").filter(|_| has_ended(&row)).cloned() else { continue };
+                let Some(key) = written_key(&row).filter(|_| has_ended(&row)).cloned() else { continue };
                 if file == FORMER {
                     kept.former.insert(key.clone(), row.clone());
                 }
@@ -49,8 +50,8 @@ impl Kept {
     }
 
     /// What is known of the result with this key.
-    pub fn get(&self, key: &str) -> Option<&Cells> {
-        self.rows.get(key)
+    pub fn get(&self, key: &Key) -> Option<&Cells> {
+        forms(key).into_iter().find_map(|form| self.rows.get(form))
     }
 
     /// Writes the results of points that are not in the sweep any more, and have no run here, into `former.csv`, and says so.
@@ -58,9 +59,15 @@ impl Kept {
     ///
     /// # Errors
     /// As the file system says.
-    pub fn put_aside(&self, points: &HashSet<&str>, folder: &Path, results: &Path) -> Result<(), RunError> {
+    pub fn put_aside<'a>(
+        &self,
+        points: impl Iterator<Item = &'a Key>,
+        folder: &Path,
+        results: &Path,
+    ) -> Result<(), RunError> {
+        let points: HashSet<&str> = points.flat_map(forms).collect();
         let gone = |(key, row): &(&String, &Cells)| {
-            !points.contains(key.as_str()) && self.former.get(*key) != Some(row) && !has_run(results, key, row)
+            !points.contains(key.as_str()) && self.former.get(*key) != Some(row) && !has_run(results, row)
         };
         let count = self.rows.iter().filter(gone).count();
         if count == 0 {
@@ -103,11 +110,21 @@ fn read(path: &Path) -> Result<Table, RunError> {
 }
 
 /// Whether a run here has the result, too.
-fn has_run(results: &Path, key: &str, row: &Cells) -> bool {
+fn has_run(results: &Path, row: &Cells) -> bool {
     // A table from elsewhere may hold a name that leads elsewhere.
-    let name = row.get("name").map_or("", String::as_str);
-    let plain = |text: &str| !text.is_empty() && !text.contains(['/', '\\']) && text != "..";
-    plain(name) && plain(key) && summary_of(results, name, key).is_some_and(|row| has_ended(&row))
+    let plain = |text: &&str| !text.is_empty() && !text.contains(['/', '\\']) && *text != "..";
+    let [name, key] = ["name", "key"].map(|column| row.get(column).map(String::as_str).filter(plain));
+    let folder = name.zip(key).map(|(name, key)| results.join("runs").join(name).join(key));
+    folder.and_then(|folder| read_summary(&folder)).is_some_and(|run| has_ended(&run) && same_experiment(&run, row))
+}
+
+/// The forms in which a key may be written, the longest first.
+fn forms(key: &Key) -> [&str; 2] {
+    [key.sha256(), key.short()]
+}
+
+fn written_key(row: &Cells) -> Option<&String> {
+    row.get("sha256").or_else(|| row.get("key"))
 }
 
 /// Whether a run came to its end, good or bad.
@@ -118,7 +135,6 @@ pub fn has_ended(row: &Cells) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::results::run_folder::RunFolder;
 
     fn table(rows: &[&str]) -> String {
         format!("seed,name,key,status,val_top1\n{}", rows.concat())
@@ -134,13 +150,13 @@ mod tests {
         write(&table(&[&rows[..], &["4,s,ee,done,0.8\n"]].concat()));
         // Of one there is a run here; the folder of another holds something else.
         for (place, key) in [("dd", "dd"), ("ee", "dd")] {
-            let run = RunFolder::place_of(results.path(), "s", place);
+            let run = results.path().join("runs/s").join(place);
             std::fs::create_dir_all(&run).unwrap();
             std::fs::write(run.join("summary.csv"), format!("key,status\n{key},done\n")).unwrap();
         }
         let put_aside = |points: &[&str]| {
-            let points = points.iter().copied().collect();
-            Kept::read(&folder).unwrap().put_aside(&points, &folder, results.path()).unwrap();
+            let points: Vec<Key> = points.iter().map(|&key| Key::from(key)).collect();
+            Kept::read(&folder).unwrap().put_aside(points.iter(), &folder, results.path()).unwrap();
         };
         let former = || Table::read(&folder.join(FORMER)).map(|table| table.rows);
 
@@ -157,7 +173,7 @@ mod tests {
         write(&table(&["1,s,bb,done,0.9\n"]));
         put_aside(&["ff"]);
         assert_eq!(
-            (former().unwrap().len(), &*Kept::read(&folder).unwrap().get("bb").unwrap()["val_top1"]),
+            (former().unwrap().len(), &*Kept::read(&folder).unwrap().get(&"bb".into()).unwrap()["val_top1"]),
             (3, "0.9")
         );
         // Conflicts of a merge are no table.
@@ -168,6 +184,6 @@ mod tests {
         put_aside(&["ff"]);
         assert!(folder.join("table.csv.damaged.damaged").exists());
         let kept = Kept::read(&folder).unwrap();
-        assert!(kept.get("bb").is_some() && kept.get("cc").is_none());
+        assert!(kept.get(&"bb".into()).is_some() && kept.get(&"cc".into()).is_none());
     }
 }

@@ -100,9 +100,8 @@ fn kind(table: &Table, index: usize, name: &str) -> Kind {
         "epochs" => Kind::Epochs,
         "precision" => Kind::Precision,
         // `n` counts the runs of a line in tables of means.
-        "n" | "key" | "best_epoch" | "test_correct" | "test_total" | "seconds" | "device" | "git" | "started" => {
-            Kind::Circumstance
-        }
+        "n" | "key" | "best_epoch" | "test_correct" | "test_total" | "seconds" | "device" | "git" | "started"
+        | "sha256" => Kind::Circumstance,
         _ if name.starts_with("expect.") => Kind::Expected,
         _ if FUNCTIONS
             .iter()

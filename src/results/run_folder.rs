@@ -2,11 +2,13 @@
 
 use super::epochs::{EPOCH_COLUMNS, EpochRow, first_epochs};
 use super::table::TableError;
-use crate::config::Experiment;
+use crate::config::{Experiment, Key};
 use crate::fault;
 use crate::files::{append_synced, make_folder, open_without_links, write_whole};
+use std::cell::Cell;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// Why a run folder cannot be used.
@@ -18,6 +20,13 @@ pub enum RunError {
     Io { action: &'static str, path: PathBuf, reason: io::Error },
     #[error("{path} is in use by {holder}; wait for it, or stop it")]
     Held { path: PathBuf, holder: String },
+    #[error(
+        "{path} was removed or replaced while this process was running it: nothing more is written there; \
+         `strata train` starts the run again"
+    )]
+    Lost { path: PathBuf },
+    #[error("{path} was removed or changed by somebody else while the run was writing it: the run stops")]
+    TableChanged { path: PathBuf },
     #[error("{path}, line {line}: {problem}; move the run folder away to start over")]
     Corrupt { path: PathBuf, line: usize, problem: String },
     #[error(
@@ -37,10 +46,13 @@ impl RunError {
     }
 }
 
+/// How a process that records the end of another's run is called.
+const WATCHDOG: &str = "a watchdog";
+
 /// What the holder of a lock wrote into it.
 fn holder(lock: &mut File) -> String {
     let mut name = String::new();
-    let _ = lock.read_to_string(&mut name);
+    let _ = lock.rewind().and_then(|()| lock.read_to_string(&mut name));
     if name.is_empty() { "another process".to_owned() } else { name }
 }
 
@@ -48,8 +60,9 @@ fn holder(lock: &mut File) -> String {
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
-    // Held for its lock.
-    _lock: File,
+    lock: File,
+    /// Bytes of `epochs.csv` as this process left it.
+    epochs_bytes: Cell<u64>,
 }
 
 impl RunFolder {
@@ -59,8 +72,8 @@ impl RunFolder {
     }
 
     /// The same for an experiment whose key is known.
-    pub fn place_of(results: &Path, name: &str, key: &str) -> PathBuf {
-        results.join("runs").join(name).join(key)
+    pub fn place_of(results: &Path, name: &str, key: &Key) -> PathBuf {
+        results.join("runs").join(name).join(key.short())
     }
 
     /// Who holds a run folder, if anybody does. It may be let go, or taken, in the next moment.
@@ -79,17 +92,38 @@ impl RunFolder {
     pub fn open(results: &Path, experiment: &Experiment) -> Result<RunFolder, RunError> {
         let path = RunFolder::place(results, experiment);
         make_folder(&path).map_err(RunError::io("make", &path))?;
+        let folder = RunFolder::lock(path, &format!("process {}", std::process::id()))?;
+        // Whoever holds the lock is alone: temporary files that lie here were left by a process that was killed.
+        for entry in fs::read_dir(&folder.path).into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().starts_with(".tmp") {
+                let _ = fs::remove_file(entry.path()); // only untidy if it stays
+            }
+        }
+        Ok(folder)
+    }
+
+    /// Opens the folder of a run whose process is gone, to record its end.
+    ///
+    /// # Errors
+    /// As [`RunFolder::open`].
+    pub fn take_over(path: &Path) -> Result<RunFolder, RunError> {
+        RunFolder::lock(path.to_owned(), WATCHDOG)
+    }
+
+    fn lock(path: PathBuf, name: &str) -> Result<RunFolder, RunError> {
         let lock_path = path.join(".lock");
         let mut options = fs::OpenOptions::new();
         options.create(true).truncate(false).read(true).write(true);
         let mut lock = open_without_links(&mut options, &lock_path).map_err(RunError::io("write", &lock_path))?;
         let mut taken = lock.try_lock();
-        // Somebody who only looks whether the folder is held has it for a moment.
-        for _ in 0..3 {
-            if matches!(taken, Err(TryLockError::WouldBlock)) {
-                std::thread::sleep(std::time::Duration::from_millis(10));
-                taken = lock.try_lock();
-            }
+        // Somebody who only looks whether the folder is held has it for a moment, a watchdog until it has written two files.
+        let mut looks = 0;
+        while matches!(taken, Err(TryLockError::WouldBlock))
+            && (looks < 10 || looks < 300 && holder(&mut lock) == WATCHDOG)
+        {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+            taken = lock.try_lock();
+            looks += 1;
         }
         match taken {
             Ok(()) => {}
@@ -98,17 +132,10 @@ impl RunFolder {
             }
             Err(TryLockError::Error(error)) => return Err(RunError::io("lock", &lock_path)(error)),
         }
-        let name = format!("process {}", std::process::id());
         let written = lock.set_len(0).and_then(|()| lock.rewind());
         let written = written.and_then(|()| fault::write_all(&mut lock, name.as_bytes(), &lock_path));
         written.map_err(RunError::io("write", &lock_path))?;
-        // Whoever holds the lock is alone: temporary files that lie here were left by a process that was killed.
-        for entry in fs::read_dir(&path).into_iter().flatten().flatten() {
-            if entry.file_name().to_string_lossy().starts_with(".tmp") {
-                let _ = fs::remove_file(entry.path()); // only untidy if it stays
-            }
-        }
-        Ok(RunFolder { path, _lock: lock })
+        Ok(RunFolder { path, lock, epochs_bytes: Cell::new(0) })
     }
 
     pub fn path(&self) -> &Path {
@@ -120,11 +147,25 @@ impl RunFolder {
         self.path.join(name)
     }
 
+    /// Checks that the lock which this process holds is the one in the folder. A folder that was deleted meanwhile may have
+    /// been made anew, and locked, by another process.
+    ///
+    /// # Errors
+    /// [`RunError::Lost`] where it is not.
+    pub fn check_held(&self) -> Result<(), RunError> {
+        let id = |file: &fs::Metadata| (file.dev(), file.ino());
+        match (fs::symlink_metadata(self.file(".lock")), self.lock.metadata()) {
+            (Ok(found), Ok(held)) if id(&found) == id(&held) => Ok(()),
+            _ => Err(RunError::Lost { path: self.path.clone() }),
+        }
+    }
+
     /// Removes everything that a former run left.
     ///
     /// # Errors
     /// When something cannot be removed.
     pub fn clear(&self) -> Result<(), RunError> {
+        self.check_held()?;
         for entry in fs::read_dir(&self.path).map_err(RunError::io("read", &self.path))?.flatten() {
             let path = entry.path();
             if entry.file_name() == ".lock" {
@@ -142,20 +183,42 @@ impl RunFolder {
     /// # Errors
     /// As the file system says.
     pub fn write(&self, name: &str, text: &str) -> Result<(), RunError> {
+        self.check_held()?;
         let path = self.file(name);
         write_whole(&path, text.as_bytes()).map_err(RunError::io("write", &path))
     }
 
-    /// Appends an epoch's row to `epochs.csv` and makes it last.
+    /// Appends an epoch's row to `epochs.csv`, and syncs it.
     ///
     /// # Errors
-    /// As the file system says.
+    /// Those of the file system, and when the folder or the table is no longer as this process left it.
     pub fn append_epoch(&self, row: &EpochRow) -> Result<(), RunError> {
         let path = self.file("epochs.csv");
-        if !path.exists() {
-            self.write("epochs.csv", &format!("{EPOCH_COLUMNS}\n"))?;
+        if self.epochs_bytes.get() == 0 {
+            self.write_epochs(&format!("{EPOCH_COLUMNS}\n"))?;
         }
-        append_synced(&path, row.line().as_bytes()).map_err(RunError::io("write", &path))
+        self.check_epochs()?;
+        let line = row.line();
+        append_synced(&path, line.as_bytes()).map_err(RunError::io("write", &path))?;
+        self.epochs_bytes.set(self.epochs_bytes.get() + line.len() as u64);
+        Ok(())
+    }
+
+    fn write_epochs(&self, text: &str) -> Result<(), RunError> {
+        self.write("epochs.csv", text)?;
+        self.epochs_bytes.set(text.len() as u64);
+        Ok(())
+    }
+
+    /// Checks that `epochs.csv` has the rows that this process left in it.
+    ///
+    /// # Errors
+    /// [`RunError::TableChanged`], and [`RunError::Lost`] where the whole folder is gone.
+    pub fn check_epochs(&self) -> Result<(), RunError> {
+        self.check_held()?;
+        let path = self.file("epochs.csv");
+        let bytes = fs::symlink_metadata(&path).map_or(0, |file| file.len());
+        if bytes == self.epochs_bytes.get() { Ok(()) } else { Err(RunError::TableChanged { path }) }
     }
 
     /// Keeps the header and the rows of the first `epochs` epochs: what stands behind them belongs to steps that a resumed
@@ -172,6 +235,10 @@ impl RunFolder {
             Err(error) => return Err(RunError::io("read", &path)(error)),
         };
         let kept = first_epochs(&text, epochs, &path)?;
-        if kept == text { Ok(()) } else { self.write("epochs.csv", &kept) }
+        if kept != text {
+            return self.write_epochs(&kept);
+        }
+        self.epochs_bytes.set(kept.len() as u64);
+        Ok(())
     }
 }

@@ -1,62 +1,81 @@
 //! `run.json`: under what circumstances a run came about.
 
-use super::format::counted;
 use super::git::Commit;
-use serde::Serialize;
+use super::process::{Process, changes};
+use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// The circumstances of a run.
-#[derive(Clone, Debug, Serialize)]
+/// The circumstances of a run. What a `run.json` of an earlier version does not have is empty.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct RunInfo {
-    pub strata: &'static str,
-    pub libtorch: String,
-    pub cpu_capability: String,
-    pub host: String,
+    /// The process that worked on the run last.
+    #[serde(flatten)]
+    pub process: Process,
+    /// Those that worked on it before, in their order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub processes_before: Vec<Process>,
     pub device: String,
     pub precision: String,
-    pub threads: i64,
-    /// The thread counts of the processes that this one goes on from, in their order, none twice in a row. Sums over images
-    /// are split among threads, so the count is part of what decides the last digits.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub threads_before: Vec<i64>,
     /// What the dataset calls itself: a copy that differs from the published files says so.
     pub dataset: String,
-    /// By what the data is known again when the run goes on.
+    /// Fingerprint of the images.
     pub data: String,
     /// Commit of the folder that the program was started in; empty outside a repository.
     pub git: String,
     pub dirty: bool,
     pub command: Vec<String>,
     /// UTC, ISO 8601.
-    pub started: String,
     pub finished: String,
     pub outcome: String,
+    #[serde(rename = "threads_before", skip_serializing)]
+    counts_before: Vec<i64>,
 }
+
+/// The outcome of a run that has not ended.
+const RUNNING: &str = "running";
 
 impl RunInfo {
     /// What can be known before the run; `device` and `precision` as in the summary, `data` a fingerprint.
     pub fn new(device: &str, precision: &str, dataset: &str, data: &str) -> RunInfo {
         let Commit { hash: git, dirty } = Commit::of(Path::new("."));
-        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         RunInfo {
-            strata: env!("CARGO_PKG_VERSION"),
-            libtorch: crate::torch::version(),
-            cpu_capability: crate::torch::cpu_capability(),
-            host: host.trim().to_owned(),
+            process: Process::this(),
             device: device.to_owned(),
             precision: precision.to_owned(),
-            threads: i64::from(tch::get_num_threads()),
-            threads_before: Vec::new(),
             dataset: dataset.to_owned(),
             data: data.to_owned(),
             git,
             dirty,
             command: std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect(),
-            started: utc_now(),
-            finished: String::new(),
-            outcome: "running".to_owned(),
+            outcome: RUNNING.to_owned(),
+            ..RunInfo::default()
         }
+    }
+
+    /// The `run.json` in the folder of a run; `None` where there is none that can be read.
+    pub fn read(folder: &Path) -> Option<RunInfo> {
+        RunInfo::parse(&std::fs::read_to_string(folder.join("run.json")).ok()?)
+    }
+
+    fn parse(json: &str) -> Option<RunInfo> {
+        let mut info: RunInfo = serde_json::from_str(json).ok()?;
+        // Versions before 0.2 recorded of earlier processes the number of threads.
+        let counts = std::mem::take(&mut info.counts_before);
+        info.processes_before.extend(counts.into_iter().map(|threads| Process { threads, ..Process::default() }));
+        Some(info)
+    }
+
+    /// Takes the run up that `earlier` tells of: its processes come before this one.
+    pub fn go_on(&mut self, earlier: RunInfo) {
+        self.processes_before = earlier.processes_before;
+        self.processes_before.push(earlier.process);
+    }
+
+    /// Whether no end was recorded.
+    pub fn is_running(&self) -> bool {
+        self.outcome == RUNNING
     }
 
     /// The commit, with a mark where the tree has changes.
@@ -64,33 +83,17 @@ impl RunInfo {
         if self.dirty { format!("{}-dirty", self.git) } else { self.git.clone() }
     }
 
-    /// The fingerprint of the data that a `run.json` tells; `None` where there is none to be read.
-    pub fn data_of(json: &str) -> Option<String> {
-        let info: serde_json::Value = serde_json::from_str(json).ok()?;
-        info.get("data")?.as_str().map(str::to_owned)
-    }
-
-    /// The thread counts that a `run.json` tells, its own last, none twice in a row; empty where there are none to be read.
-    pub fn threads_of(json: &str) -> Vec<i64> {
-        let info: serde_json::Value = serde_json::from_str(json).unwrap_or_default();
-        let before = info.get("threads_before").and_then(serde_json::Value::as_array);
-        let mut counts: Vec<i64> =
-            before.into_iter().flatten().chain(info.get("threads")).filter_map(|n| n.as_i64()).collect();
-        counts.dedup();
-        counts
-    }
-
-    /// What a person should know of a run that goes on with other threads than it had. It is no error, for the machine may be
+    /// What a person should know of a run that goes on under other circumstances. It is no error, for the machine may be
     /// another, but the last digits are then not those of a run that was never stopped.
-    pub fn other_threads(&self) -> Option<String> {
-        let last = *self.threads_before.last().filter(|&&last| last != self.threads)?;
-        let counts = |number: i64| counted(number.unsigned_abs() as usize, "thread");
-        Some(format!(
-            "this run had {} and goes on with {}: sums are split another way, so its numbers will differ in the last digits \
-             from those of a run that was never stopped; --threads {last} keeps them (run.json lists both)",
-            counts(last),
-            counts(self.threads),
-        ))
+    pub fn other_process(&self) -> Option<String> {
+        let changes = changes(self.processes_before.last()?, &self.process);
+        (!changes.is_empty()).then(|| {
+            format!(
+                "this run goes on with {}: its numbers will differ in the last digits from those of a run that was never \
+                 stopped (run.json lists every process)",
+                changes.join(", ")
+            )
+        })
     }
 
     pub fn to_json(&self) -> String {
@@ -125,12 +128,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn thread_counts_are_told_in_order_and_none_twice_in_a_row() {
-        let told = |json: &str| RunInfo::threads_of(json);
-        assert_eq!(told(r#"{ "threads": 2, "threads_before": [1, 2] }"#), [1, 2]);
-        assert_eq!(told(r#"{ "threads": 1, "threads_before": [1, 2] }"#), [1, 2, 1]);
-        assert_eq!(told(r#"{ "threads": 8 }"#), [8], "as runs were written before");
-        assert_eq!((told("{ cut"), told(r#"{ "threads": "many", "threads_before": 3 }"#)), (vec![], vec![]));
+    fn the_processes_of_a_run_are_kept_in_their_order() {
+        let threads = |info: &RunInfo| -> Vec<i64> {
+            info.processes_before.iter().chain([&info.process]).map(|process| process.threads).collect()
+        };
+        let old =
+            RunInfo::parse(r#"{ "threads": 2, "threads_before": [1, 3], "data": "d", "outcome": "done" }"#).unwrap();
+        assert_eq!((threads(&old), old.data.as_str(), old.is_running()), (vec![1, 3, 2], "d", false));
+        let mut info = RunInfo::new("cpu", "fp32", "synthetic", "d");
+        info.process.threads = 4;
+        info.go_on(old);
+        let read = RunInfo::parse(&info.to_json()).unwrap();
+        assert_eq!(threads(&read), [1, 3, 2, 4]);
+        assert!(read.is_running() && read.process == info.process && read.data == "d");
+        assert!(read.other_process().unwrap().contains("goes on with 4 threads after 2"));
+        assert!(RunInfo::parse("{ cut").is_none() && RunInfo::parse(r#"{ "threads": "many" }"#).is_none());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::format::{accuracy, csv_cell, from_csv_cell, significant};
 use super::run_folder::{RunError, RunFolder};
-use crate::config::Experiment;
+use crate::config::{Experiment, Key};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -48,7 +48,7 @@ pub struct Summary {
 impl Summary {
     /// Header and row.
     pub fn to_csv(&self, experiment: &Experiment) -> Result<String, csv::Error> {
-        let cost = experiment.network.cost();
+        let (key, cost) = (experiment.key(), experiment.network.cost());
         let three = |values: Option<[f64; 3]>| match values {
             Some([loss, top1, top5]) => [significant(loss), accuracy(top1), accuracy(top5)],
             None => Default::default(),
@@ -57,7 +57,7 @@ impl Summary {
         let (correct, total) = self.test_correct.map_or_else(Default::default, |(a, b)| (a.to_string(), b.to_string()));
         let mut columns: Vec<(String, String)> = [
             ("name", experiment.name.clone()),
-            ("key", experiment.key()),
+            ("key", key.short().to_owned()),
             ("status", self.status.name().to_owned()),
             ("seed", experiment.seed.to_string()),
             ("params", cost.params.to_string()),
@@ -78,6 +78,7 @@ impl Summary {
             ("precision", self.precision.clone()),
             ("git", self.git.clone()),
             ("started", self.started.clone()),
+            ("sha256", key.sha256().to_owned()),
         ]
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value))
@@ -129,8 +130,21 @@ pub fn read_summary(folder: &Path) -> Option<Cells> {
     Some(header.iter().map(str::to_owned).zip(row.iter().map(|cell| from_csv_cell(cell).to_owned())).collect())
 }
 
-/// The same of the run with this name and key; `None` also where its folder has the result of another experiment, which is
-/// refused where the run is taken up.
-pub fn summary_of(results: &Path, name: &str, key: &str) -> Option<Cells> {
-    read_summary(&RunFolder::place_of(results, name, key)).filter(|row| row.get("key").is_none_or(|found| found == key))
+/// Whether a row is that of an experiment, by its whole key where the row has it. A row without any key is not in doubt.
+pub fn is_of(row: &Cells, key: &Key) -> bool {
+    let written = ["sha256", "key"].iter().find_map(|&column| row.get(column).filter(|cell| !cell.is_empty()));
+    written.is_none_or(|written| key.is_written(written))
+}
+
+/// Whether two rows are those of one experiment, by the longest form of the key that both have.
+pub fn same_experiment(one: &Cells, other: &Cells) -> bool {
+    let written = |row: &Cells, column: &str| row.get(column).filter(|cell| !cell.is_empty()).cloned();
+    let both = ["sha256", "key"].iter().find_map(|&column| written(one, column).zip(written(other, column)));
+    both.is_none_or(|(one, other)| one == other)
+}
+
+/// The summary of the run with this name and key; `None` also where its folder has the result of another experiment, which
+/// `train` refuses.
+pub fn summary_of(results: &Path, name: &str, key: &Key) -> Option<Cells> {
+    read_summary(&RunFolder::place_of(results, name, key)).filter(|row| is_of(row, key))
 }

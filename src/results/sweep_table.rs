@@ -13,7 +13,7 @@ use crate::config::{Point, Sweep};
 use std::path::{Path, PathBuf};
 
 /// Columns behind what varies; `status` is empty for a point that has not run.
-const COLUMNS: [&str; 16] = [
+const COLUMNS: [&str; 17] = [
     "seed",
     "name",
     "key",
@@ -30,6 +30,7 @@ const COLUMNS: [&str; 16] = [
     "test_top5",
     "seconds",
     "precision",
+    "sha256",
 ];
 
 /// Results that are averaged over seeds, and whether the interval of the mean is given.
@@ -75,7 +76,7 @@ pub fn status(results: &Path, point: &Point) -> Option<String> {
 pub fn write_tables(results: &Path, sweep: &Sweep, failed: &[usize]) -> Result<SweepTables, RunError> {
     let folder = claim_sweep_folder(results, sweep)?;
     let kept = Kept::read(&folder)?;
-    kept.put_aside(&sweep.points.iter().map(|point| point.key.as_str()).collect(), &folder, results)?;
+    kept.put_aside(sweep.points.iter().map(|point| &point.key), &folder, results)?;
     let points = points(results, sweep, failed, &kept);
     let summary = summary(&points, &sweep.columns);
     points.write(&folder.join("table.csv"))?;
@@ -109,7 +110,8 @@ fn points(results: &Path, sweep: &Sweep, failed: &[usize], kept: &Kept) -> Table
         }
         let known = |column: &str| match column {
             "name" => point.experiment.name.clone(),
-            "key" => point.key.clone(),
+            "key" => point.key.short().to_owned(),
+            "sha256" => point.key.sha256().to_owned(),
             "seed" => point.experiment.seed.to_string(),
             "params" => point.cost.params.to_string(),
             "macs" => point.cost.macs.to_string(),
@@ -176,7 +178,7 @@ mod tests {
         let sweep = Sweep::load(&file, &[], crate::config::Machine::default()).unwrap();
         let folder = sweep_folder(results.path(), &sweep);
         std::fs::create_dir_all(&folder).unwrap();
-        let keys: Vec<&str> = sweep.points.iter().map(|point| point.key.as_str()).collect();
+        let keys: Vec<&str> = sweep.points.iter().map(|point| point.key.short()).collect();
         let table = format!(
             "seed,name,key,status,val_top1,seconds\n0,old,{},done,0.750000,9.0\n1,s,{},failed,0.1,1.0\n2,s,{},done,0.8,2\n",
             keys[0], keys[1], keys[2]

@@ -38,6 +38,7 @@ impl Job {
         let said = open_without_links(OpenOptions::new().create(true).append(true), &log)?;
         let log_start = said.metadata()?.len();
         let mut command = Command::new(program);
+        std::os::unix::process::CommandExt::arg0(&mut command, "strata");
         command.arg("train").arg(file).arg("--events").args(arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(said);
         // Ctrl-C on a terminal reaches the sweep alone, which passes it on by closing the pipe.

@@ -2,8 +2,9 @@
 //! Its standard input is the other half: when that closes, because the sweep stops or has died, the process stops as it
 //! does on Ctrl-C.
 
+use crate::interrupt;
 use crate::results::EpochRow;
-use crate::train::{Observer, Started, StepReport, interrupt};
+use crate::train::{Observer, Started, StepReport};
 use serde::{Deserialize, Serialize};
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
@@ -12,11 +13,34 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
-    Started { epochs: usize, done_epochs: usize, batches: usize },
-    Step { epoch: usize, epochs: usize, batch: usize, batches: usize, loss: Option<f64>, top1: Option<f64> },
-    Epoch { epoch: usize, epochs: usize, val_top1: Option<f64> },
-    Held { by: String },
-    Ended { status: String },
+    Started {
+        epochs: usize,
+        done_epochs: usize,
+        batches: usize,
+    },
+    Step {
+        epoch: usize,
+        epochs: usize,
+        batch: usize,
+        batches: usize,
+        loss: Option<f64>,
+        top1: Option<f64>,
+    },
+    Epoch {
+        epoch: usize,
+        epochs: usize,
+        val_top1: Option<f64>,
+    },
+    /// What a person should know of the run.
+    Note {
+        text: String,
+    },
+    Held {
+        by: String,
+    },
+    Ended {
+        status: String,
+    },
 }
 
 impl Event {
@@ -69,6 +93,7 @@ impl Observer for Reporter<'_> {
 
     fn note(&mut self, text: &str) {
         self.inner.note(text);
+        Event::Note { text: text.to_owned() }.tell();
     }
 }
 

@@ -7,12 +7,14 @@
 mod child;
 mod estimate;
 pub mod event;
+mod finished;
 mod progress;
 mod runner;
 mod standing;
 mod verdict;
 
 pub use estimate::{Estimates, duration};
+pub use finished::Finished;
 pub use runner::{DIVERGED, Options, Report, SweepError, run};
 pub use verdict::Verdict;
 

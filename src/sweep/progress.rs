@@ -20,7 +20,7 @@ impl Progress {
                 self.now = epoch.saturating_sub(1) as f64 + batch as f64 / batches.max(1) as f64;
             }
             Event::Epoch { epoch, .. } => self.now = epoch as f64,
-            Event::Held { .. } | Event::Ended { .. } => {}
+            Event::Note { .. } | Event::Held { .. } | Event::Ended { .. } => {}
         }
     }
 

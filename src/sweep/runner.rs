@@ -3,16 +3,17 @@
 use super::child::Job;
 use super::estimate::Estimates;
 use super::event::Event;
+use super::finished::Finished;
 use super::progress::Progress;
 use super::standing::LOOK;
 use super::verdict::{Exit, Verdict, verdict};
 use super::{Ended, Watcher};
 use crate::config::Sweep;
 use crate::files::write_whole;
+use crate::interrupt;
 use crate::results::{
     RunError, RunFolder, SweepTables, claim_sweep_folder, point_folder, point_summary, sweep_folder, write_tables,
 };
-use crate::train::interrupt;
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -23,6 +24,8 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Debug)]
 pub struct Options {
     pub results: PathBuf,
+    /// Where datasets lie.
+    pub cache: PathBuf,
     /// The program that has `train`.
     pub program: PathBuf,
     /// Options of every point.
@@ -85,6 +88,7 @@ pub fn run(sweep: &Sweep, options: &Options, watcher: &mut dyn Watcher) -> Resul
         queue: (0..sweep.points.len()).collect(),
         running: Vec::new(),
         held: Vec::new(),
+        finished: Finished::new(options.results.clone(), options.cache.clone()),
         attempts: vec![0; sweep.points.len()],
         done: 0,
         failed: Vec::new(),
@@ -118,6 +122,7 @@ pub(super) struct Runner<'a> {
     pub(super) running: Vec<Running>,
     /// Points that other processes have.
     pub(super) held: Vec<usize>,
+    pub(super) finished: Finished,
     pub(super) attempts: Vec<usize>,
     pub(super) done: usize,
     pub(super) failed: Vec<(usize, String)>,
@@ -133,6 +138,7 @@ pub(super) struct Runner<'a> {
 
 impl Runner<'_> {
     fn go(&mut self) -> Result<Report, SweepError> {
+        let _deferred = interrupt::defer();
         let points = claim_sweep_folder(&self.options.results, self.sweep)?.join("points");
         std::fs::create_dir_all(&points).map_err(RunError::io("make", &points))?;
         self.skip_finished();
@@ -180,7 +186,7 @@ impl Runner<'_> {
             let Some(point) = self.queue.pop_front() else { return Ok(()) };
             let (results, of_sweep) = (&self.options.results, &self.sweep.points[point]);
             // Another sweep may have come to it since.
-            let summary = point_summary(results, of_sweep).unwrap_or_default();
+            let summary = self.finished.summary(of_sweep).unwrap_or_default();
             let elsewhere = match summary.get("status").map(String::as_str) {
                 Some("done") => Some(Verdict::Done),
                 Some("diverged") => Some(Verdict::Diverged),
@@ -241,6 +247,9 @@ impl Runner<'_> {
         if let Some(running) = self.running.iter_mut().find(|running| running.job.point == point) {
             running.progress.take(&event);
         }
+        if let Event::Note { text } = &event {
+            self.watcher.note(&format!("{}: {text}", self.sweep.label(point)));
+        }
         self.watcher.told(point, slot, &event);
     }
 
@@ -258,7 +267,7 @@ impl Runner<'_> {
                 Err(error) => Exit { code: None, words: format!("process that cannot be waited for: {error}") },
             };
             let Running { job, .. } = self.running.remove(index);
-            let summary = point_summary(&self.options.results, &self.sweep.points[job.point]);
+            let summary = self.finished.summary(&self.sweep.points[job.point]);
             let status = summary.as_ref().and_then(|summary| summary.get("status")).map(String::as_str);
             let mut verdict = verdict(&exit, status, self.attempts_left(job.point), self.stopping);
             if let Verdict::Retry(reason) | Verdict::Failed(reason) = &mut verdict {

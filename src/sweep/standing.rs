@@ -2,7 +2,7 @@
 
 use super::Counts;
 use super::runner::{DIVERGED, Runner, Running};
-use crate::results::{RunFolder, counted, point_folder, status};
+use crate::results::{RunFolder, counted, point_folder};
 use std::time::{Duration, Instant};
 
 /// How often it is looked at.
@@ -11,10 +11,11 @@ pub(super) const LOOK: Duration = Duration::from_millis(500);
 impl Runner<'_> {
     /// What earlier sweeps came to.
     pub(super) fn skip_finished(&mut self) {
-        let (results, points) = (&self.options.results, &self.sweep.points);
+        let points = &self.sweep.points;
         let mut diverged = Vec::new();
         self.queue.retain(|&point| {
-            match status(results, &points[point]).as_deref() {
+            let summary = self.finished.summary(&points[point]).unwrap_or_default();
+            match summary.get("status").map(String::as_str) {
                 Some("done") => self.done += 1,
                 Some("diverged") => diverged.push(point),
                 _ => return true,

@@ -1,7 +1,7 @@
 //! What the end of a point's process means.
 
 use super::HELD;
-use crate::train::interrupt;
+use crate::interrupt;
 
 /// How a point came out of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,13 +8,6 @@ use tch::{Device, Tensor};
 use super::error::Result;
 use super::ffi;
 
-/// Ends the process at once. `std::process::exit` would take libtorch down while other threads are in it, which is now and then
-/// the end by a signal.
-pub fn exit_at_once(code: i32) -> ! {
-    // SAFETY: takes a number, and does not come back.
-    unsafe { ffi::_exit(code) }
-}
-
 /// Keeps freed memory for the next step instead of giving it back to the system; to be called once, before anything large
 /// is made. The process stays as large as it was at its peak.
 pub fn keep_memory() {

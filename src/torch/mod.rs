@@ -12,6 +12,7 @@
 //! | [`Graph`] | kernels of a GPU recorded and launched at once |
 //! | [`cuda`] | CUDA found at run time, in a program that starts without it |
 //! | `threads.cpp`, [`start_threads`] | the threads that operations are divided among |
+//! | `process` | the end of the process, a second one beside it |
 //! | [`context`] | process-wide switches, versions, random number state, memory, synchronization |
 //!
 //! Tensors are taken by shared reference even where they are changed in place: a [`tch::Tensor`] is a counted reference
@@ -30,12 +31,13 @@ pub mod grad;
 mod graph;
 mod memory_format;
 pub mod optim;
+mod process;
 mod profile;
 mod threads;
 
 pub use autocast::Autocast;
 pub use context::{
-    available_memory_mib, cpu_capability, exit_at_once, keep_memory, peak_memory_mib, reset_peak_memory, rng_state,
+    available_memory_mib, cpu_capability, keep_memory, peak_memory_mib, reset_peak_memory, rng_state,
     set_cudnn_benchmark, set_deterministic, set_flush_denormal, set_rng_state, set_tf32, synchronize, version,
 };
 pub use error::{Result, TorchError, catch, first_line, throw};
@@ -43,5 +45,6 @@ pub use grad::{all_finite, clip_grad_norm, grads, zero_grad};
 pub use graph::Graph;
 pub use memory_format::{channels_last, contiguous, images, is_channels_last, set_channels_last};
 pub use optim::{Adam, RmsProp, Sgd, ema_update, fused_adam, fused_adamw, fused_sgd, rmsprop};
+pub use process::{exit_at_once, fork};
 pub use profile::{OpTime, Profile};
 pub use threads::{MAX_THREADS, ThreadsError, start_threads};

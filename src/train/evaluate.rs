@@ -3,6 +3,7 @@
 use super::metrics::{Sums, cross_entropy};
 use crate::config::Precision;
 use crate::data::{Batch, DataError, Images, Normalise, prefetch};
+use crate::interrupt;
 use crate::model::Model;
 use crate::torch::fused::KeptWeights;
 use crate::torch::{self, Autocast};
@@ -25,7 +26,8 @@ fn on_device(host: Tensor, device: Device) -> Tensor {
     host.pin_memory(device).to_device_(device, kind, true, false)
 }
 
-/// Calls `f` with the logits and labels of each batch of `images`, in order.
+/// Calls `f` with the logits and labels of each batch of `images`, in order. Returns whether it came to the last: a request to
+/// stop is looked at after every batch.
 ///
 /// # Errors
 /// An image file that cannot be decoded.
@@ -36,7 +38,7 @@ pub fn for_each_batch(
     batch_size: usize,
     precision: Precision,
     mut f: impl FnMut(&Tensor, &Tensor),
-) -> Result<(), DataError> {
+) -> Result<bool, DataError> {
     let _no_grad = tch::no_grad_guard();
     let _weights = KeptWeights::keep();
     let size = batch_size.max(1);
@@ -48,12 +50,12 @@ pub fn for_each_batch(
             model.forward(&pixels, false)
         };
         f(&outputs.logits, &labels);
-        Ok(ControlFlow::Continue(()))
+        Ok(if interrupt::requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     };
-    prefetch(images.len().div_ceil(size), fill, forward).map(|_| ())
+    Ok(prefetch(images.len().div_ceil(size), fill, forward)?.is_continue())
 }
 
-/// Loss and accuracies over all of `images`.
+/// Loss and accuracies over all of `images`; `None` where a stop was requested meanwhile.
 ///
 /// # Errors
 /// An image file that cannot be decoded.
@@ -63,10 +65,10 @@ pub fn evaluate(
     normalise: &Normalise,
     batch_size: usize,
     precision: Precision,
-) -> Result<Sums, DataError> {
+) -> Result<Option<Sums>, DataError> {
     let mut sums = Sums::default();
-    for_each_batch(model, images, normalise, batch_size, precision, |logits, labels| {
+    let whole = for_each_batch(model, images, normalise, batch_size, precision, |logits, labels| {
         sums.add(cross_entropy(logits, labels, 0.0).double_value(&[]), logits, labels);
     })?;
-    Ok(sums)
+    Ok(whole.then_some(sums))
 }

@@ -3,7 +3,7 @@
 use super::run::{Outcome, TrainError};
 use crate::config::{Experiment, Machine};
 use crate::files::write_whole;
-use crate::results::{RunError, Status, read_summary};
+use crate::results::{RunError, Status, is_of, read_summary};
 use std::path::Path;
 
 /// The outcome of a run that was carried to its end earlier.
@@ -13,8 +13,10 @@ use std::path::Path;
 pub fn finished(folder: &Path, experiment: &Experiment) -> Result<Option<Outcome>, TrainError> {
     let Some(summary) = read_summary(folder) else { return Ok(None) };
     let key = experiment.key();
-    if let Some(found) = summary.get("key").filter(|&found| *found != key) {
-        return Err(TrainError::OtherRun { run: folder.to_owned(), found: found.clone() });
+    if !is_of(&summary, &key) {
+        let found = summary.get("key").filter(|&found| found != key.short());
+        let found = found.or_else(|| summary.get("sha256")).cloned().unwrap_or_default();
+        return Err(TrainError::OtherRun { run: folder.to_owned(), found });
     }
     let status = match summary.get("status").map(String::as_str) {
         Some("done") => Status::Done,

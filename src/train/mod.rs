@@ -8,12 +8,13 @@ mod epoch;
 mod evaluate;
 mod faults;
 mod finished;
-pub mod interrupt;
+mod lost;
 mod metrics;
 mod optimizer;
 mod recorder;
 mod run;
 mod schedule;
+mod splits;
 
 #[cfg(test)]
 mod properties;
@@ -25,10 +26,12 @@ mod tally;
 pub use average::Average;
 pub use checkpoint::{Best, CheckpointError, Checkpoints, Position, best_weights};
 pub use evaluate::{evaluate, for_each_batch, tensors};
+pub use lost::record as record_lost_run;
 pub use metrics::{Sums, cross_entropy};
 pub use optimizer::Stepper;
-pub use run::{Outcome, RunOptions, TrainError, run};
+pub use run::{Outcome, RunOptions, TrainError, check_data, run};
 pub use schedule::learning_rate;
+pub use splits::{Fingerprints, Splits};
 
 use crate::results::EpochRow;
 
@@ -51,7 +54,7 @@ impl Observer for Quiet {}
 #[derive(Clone, Debug)]
 pub struct Started {
     pub name: String,
-    pub key: String,
+    pub key: crate::config::Key,
     pub folder: std::path::PathBuf,
     pub epochs: usize,
     pub done_epochs: usize,

@@ -304,7 +304,7 @@ fn overflow(experiment: &Experiment, trial: &Trial) -> Option<String> {
             return Some(format!("{} is not finite", param.name));
         }
     }
-    let measure = || evaluate(model, validation, normalise, 2, experiment.train.precision).unwrap();
+    let measure = || evaluate(model, validation, normalise, 2, experiment.train.precision).unwrap().unwrap();
     let sums = average.as_ref().map_or_else(measure, |average| average.applied(measure));
     assert_eq!(sums.count, 3);
     (!sums.mean_loss().is_finite()).then(|| format!("the validation loss is {}", sums.mean_loss()))

@@ -9,12 +9,15 @@ use super::finished::{finished, keep_experiment};
 use super::metrics::Sums;
 use super::optimizer::Stepper;
 use super::recorder::Recorder;
+use super::splits::{Fingerprints, Splits};
 use super::{Observer, Started};
 use crate::config::{Experiment, Precision};
 use crate::data::{self, DataError, Images, Normalise};
+use crate::interrupt;
 use crate::model::{Model, WeightsError};
 use crate::results::{EpochRow, RunError, RunFolder, RunInfo, Status, Summary, utc_now};
 use crate::torch::{self, TorchError};
+use crate::watchdog;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use tch::Device;
@@ -63,7 +66,8 @@ pub enum TrainError {
     #[error("{error}{hint}", error = .0, hint = memory_hint(.0))]
     Torch(TorchError),
     #[error(
-        "the data of {name} is not that which {run} was begun with, so the run cannot go on; bring the former data back, or start over with --force"
+        "the data of {name} is not that which {run} was begun with: bring the former data back, or start over with `strata \
+         train --force`"
     )]
     DataChanged { name: String, run: PathBuf },
     #[error("{run} has the result of another experiment (key {found}): move it away, or start over with --force")]
@@ -77,70 +81,13 @@ impl From<TorchError> for TrainError {
     }
 }
 
+pub const MEMORY_HINT: &str = "; a smaller train.batch, model.input or width needs less memory";
+
 /// What to do about an allocation that failed; nothing for other errors.
 fn memory_hint(error: &TorchError) -> &'static str {
     let message = error.0.to_lowercase();
-    let memory = ["memory", "alloc"].iter().any(|word| message.contains(word));
-    if memory { "; a smaller train.batch, model.input or width needs less memory" } else { "" }
-}
-
-/// Images of the three splits, in the size that the network takes.
-struct Splits {
-    train: Images,
-    validation: Images,
-    test: Images,
-    normalise: Normalise,
-    source: String,
-    /// Of the images before they are resized.
-    fingerprint: String,
-}
-
-impl Splits {
-    fn load(experiment: &Experiment, cache: &Path) -> Result<Splits, DataError> {
-        let info = data::known(&experiment.data.dataset)?;
-        data::ensure(&experiment.data.dataset, cache)?;
-        let set = data::load(&experiment.data.dataset, cache)?;
-        let shape = experiment.network.plan.input;
-        set.check_classes(experiment.network.plan.classes)?;
-        let (validation, train) = set.split(experiment.data.validation, experiment.data.limit)?;
-        let count = (train.len() + validation.len() + set.test.len()) as u64;
-        if !set.train.are_files() && set.train.shape != shape {
-            check_room(&set.name, count.saturating_mul(shape.iter().product::<usize>() as u64))?;
-        }
-        let fingerprint = data::fingerprint(&[&train, &validation, &set.test]);
-        Ok(Splits {
-            fingerprint,
-            train: train.resized(shape),
-            validation: validation.resized(shape),
-            test: set.test.resized(shape),
-            normalise: experiment.data.normalisation(info, shape[0]),
-            source: set.name,
-        })
-    }
-
-    /// A run that goes on must see the images that it began with; `told` is its `run.json`.
-    fn check_unchanged(&self, folder: &RunFolder, told: &str) -> Result<(), TrainError> {
-        match RunInfo::data_of(told) {
-            Some(data) if data != self.fingerprint => {
-                Err(TrainError::DataChanged { name: self.source.clone(), run: folder.path().to_owned() })
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-/// Images that do not fit into memory once resized are refused before they fill it.
-fn check_room(name: &str, needed: u64) -> Result<(), DataError> {
-    let mebibytes = needed >> 20;
-    match torch::available_memory_mib() {
-        Some(available) if mebibytes > available => Err(DataError::Unfit {
-            name: name.to_owned(),
-            problem: format!(
-                "its images resized to model.input take {mebibytes} MiB and {available} MiB of memory are free; take a smaller model.input"
-            ),
-        }),
-        _ => Ok(()),
-    }
+    let memory = ["memory", "alloc", "could not create a primitive"].iter().any(|word| message.contains(word));
+    if memory { MEMORY_HINT } else { "" }
 }
 
 /// Carries out an experiment: takes up what an earlier process left, or skips it where it is finished.
@@ -153,12 +100,19 @@ pub fn run(experiment: &Experiment, options: &RunOptions, observer: &mut dyn Obs
     if !options.force
         && let Some(outcome) = finished(&place, experiment)?
     {
+        if let Some(fingerprint) = Fingerprints::default().of(experiment, &options.cache)? {
+            check_data(&place, &experiment.data.dataset, &fingerprint)?;
+        }
         keep_experiment(experiment, &place)?;
         return Ok(outcome);
     }
     // Data first: a dataset that cannot be read leaves no half-begun run behind.
-    let splits = Splits::load(experiment, &options.cache)?;
+    let normalise =
+        experiment.data.normalisation(data::known(&experiment.data.dataset)?, experiment.network.plan.input[0]);
+    let splits = Splits::load(experiment, &options.cache)?.resized(experiment.network.plan.input)?;
     let folder = RunFolder::open(&options.results, experiment).map_err(TrainError::Folder)?;
+    // From here on a signal waits for the step, and a crash is recorded.
+    let _deferred = interrupt::defer();
     if options.force {
         folder.clear()?;
     }
@@ -166,17 +120,18 @@ pub fn run(experiment: &Experiment, options: &RunOptions, observer: &mut dyn Obs
     if let Some(outcome) = finished(folder.path(), experiment)? {
         return Ok(outcome);
     }
-    let begun = Checkpoints::new(folder.path(), &experiment.key()).begun();
-    let told = if begun { std::fs::read_to_string(folder.file("run.json")).unwrap_or_default() } else { String::new() };
-    splits.check_unchanged(&folder, &told)?;
+    let begun = Checkpoints::new(folder.path(), experiment.key()).begun();
+    let mut info = RunInfo::new(&device_name(options.device), precision(experiment), &splits.name, &splits.fingerprint);
+    if begun {
+        check_data(folder.path(), &splits.name, &splits.fingerprint)?;
+        RunInfo::read(folder.path()).into_iter().for_each(|earlier| info.go_on(earlier));
+    }
     folder.write("experiment.toml", &experiment.to_toml().to_string())?;
-    let device = format!("{:?}", options.device).to_lowercase();
-    let precision = if experiment.train.precision == Precision::Bf16 { "bf16" } else { "fp32" };
-    let mut info = RunInfo::new(&device, precision, &splits.source, &splits.fingerprint);
-    info.threads_before = RunInfo::threads_of(&told);
     folder.write("run.json", &info.to_json())?;
+    let _watched = watchdog::watch(folder.path());
 
-    let session = Session { experiment, options, splits: &splits, folder: &folder, start: Instant::now() };
+    let start = Instant::now();
+    let session = Session { experiment, options, splits: &splits, normalise, folder: &folder, start };
     torch::reset_peak_memory(options.device);
     let mut position = Position::default();
     let result = session.train(&info, &mut position, observer);
@@ -186,20 +141,43 @@ pub fn run(experiment: &Experiment, options: &RunOptions, observer: &mut dyn Obs
         Ok(Outcome { status, divergence: Some(place), .. }) => format!("{}: {place}", status.name()),
         Err(error) => format!("failed: {error}"),
     };
-    let told = folder.write("run.json", &info.to_json());
+    let written = folder.write("run.json", &info.to_json());
     if result.is_err() {
         // Where the disk is full these fail too, and what is said shall be what came first.
         let _ = session.summary(&info, Status::Failed, &position, None).write(&folder, experiment);
         return result;
     }
-    told?;
+    written?;
     result
+}
+
+fn device_name(device: Device) -> String {
+    format!("{device:?}").to_lowercase()
+}
+
+fn precision(experiment: &Experiment) -> &'static str {
+    if experiment.train.precision == Precision::Bf16 { "bf16" } else { "fp32" }
+}
+
+/// Checks that a run was trained on the images that are in the cache now. What an earlier version recorded, or nobody, is not
+/// in doubt.
+///
+/// # Errors
+/// [`TrainError::DataChanged`] where it was not.
+pub fn check_data(run: &Path, dataset: &str, fingerprint: &str) -> Result<(), TrainError> {
+    match RunInfo::read(run) {
+        Some(info) if !info.data.is_empty() && info.data != fingerprint => {
+            Err(TrainError::DataChanged { name: dataset.to_owned(), run: run.to_owned() })
+        }
+        _ => Ok(()),
+    }
 }
 
 struct Session<'a> {
     experiment: &'a Experiment,
     options: &'a RunOptions,
     splits: &'a Splits,
+    normalise: Normalise,
     folder: &'a RunFolder,
     start: Instant,
 }
@@ -211,13 +189,13 @@ impl Session<'_> {
         position: &mut Position,
         observer: &mut dyn Observer,
     ) -> Result<Outcome, TrainError> {
-        let Session { experiment, splits, folder, .. } = self;
+        let Session { experiment, splits, normalise, folder, .. } = self;
         let Experiment { network, seed, .. } = experiment;
         let mut model = Model::build(network, self.options.device, *seed, experiment.train.rewrites)?;
         model.use_channels_last()?;
         let mut stepper = Stepper::new(&experiment.train, model.trainable());
         let average = (experiment.train.ema > 0.0).then(|| Average::new(&model, experiment.train.ema));
-        let checkpoints = Checkpoints::new(folder.path(), &experiment.key());
+        let checkpoints = Checkpoints::new(folder.path(), experiment.key());
         let (resumed, passed_over) = checkpoints.resume(&mut model, &mut stepper, average.as_ref())?;
         for problem in passed_over {
             observer.note(&format!("{problem}; the checkpoint before it is used"));
@@ -226,7 +204,7 @@ impl Session<'_> {
         folder.keep_epochs(position.epoch)?;
         let seconds_before = position.seconds;
 
-        let (images, normalise) = (&splits.train, &splits.normalise);
+        let images = &splits.train;
         let wanted = self.options.graphs && self.options.device.is_cuda();
         let recorder = if wanted { Recorder::new(experiment) } else { None };
         let mut trainer = Trainer { experiment, images, normalise, model: &model, stepper, average, recorder };
@@ -244,7 +222,7 @@ impl Session<'_> {
             params: cost.params,
             macs: cost.macs,
         });
-        if let Some(note) = info.other_threads() {
+        if let Some(note) = info.other_process() {
             observer.note(&note);
         }
         while position.epoch < experiment.train.epochs {
@@ -254,14 +232,18 @@ impl Session<'_> {
             let (seconds, count) = match end {
                 EpochEnd::Whole { seconds, images } => (seconds, images),
                 EpochEnd::Interrupted => {
-                    checkpoints.save(position, &model, &trainer.stepper, trainer.average.as_ref())?;
+                    self.save(&checkpoints, position, &trainer)?;
                     return self.end(info, Status::Interrupted, position, None);
                 }
                 EpochEnd::Diverged(divergence) => {
                     return self.diverged(info, position, observer, divergence, position.batch + 1);
                 }
             };
-            let validation = self.evaluate(&model, trainer.average.as_ref(), &splits.validation)?;
+            let Some(validation) = self.evaluate(&model, trainer.average.as_ref(), &splits.validation)? else {
+                // Behind the last batch: the epoch is validated when the run goes on.
+                self.save(&checkpoints, position, &trainer)?;
+                return self.end(info, Status::Interrupted, position, None);
+            };
             if !validation.mean_loss().is_finite() {
                 let divergence = Divergence::of_validation(position.step, &model);
                 return self.diverged(info, position, observer, divergence, position.batch);
@@ -291,7 +273,7 @@ impl Session<'_> {
             };
             folder.append_epoch(&row)?;
             position.seconds = seconds_before + self.start.elapsed().as_secs_f64();
-            checkpoints.save(position, &model, &trainer.stepper, trainer.average.as_ref())?;
+            self.save(&checkpoints, position, &trainer)?;
             observer.epoch(&row, is_best);
         }
         // The test images are read once, with the weights of the best epoch on the validation images.
@@ -299,15 +281,21 @@ impl Session<'_> {
         model.load_weights(&best)?;
         let test = self.evaluate(&model, None, &splits.test)?;
         position.seconds = seconds_before + self.start.elapsed().as_secs_f64();
-        self.end(info, Status::Done, position, Some(test))
+        folder.check_epochs()?;
+        self.end(info, if test.is_some() { Status::Done } else { Status::Interrupted }, position, test)
     }
 
-    fn evaluate(&self, model: &Model, average: Option<&Average>, images: &Images) -> Result<Sums, TrainError> {
+    fn save(&self, checkpoints: &Checkpoints, position: &Position, trainer: &Trainer) -> Result<(), TrainError> {
+        self.folder.check_held()?;
+        Ok(checkpoints.save(position, trainer.model, &trainer.stepper, trainer.average.as_ref())?)
+    }
+
+    /// `None` where a stop was requested meanwhile.
+    fn evaluate(&self, model: &Model, average: Option<&Average>, images: &Images) -> Result<Option<Sums>, TrainError> {
         let train = &self.experiment.train;
         let batch = train.batch.clamp(1, 500);
-        let normalise = &self.splits.normalise;
-        let measure = || -> Result<Sums, TrainError> {
-            Ok(torch::catch(|| evaluate(model, images, normalise, batch, train.precision))??)
+        let measure = || -> Result<Option<Sums>, TrainError> {
+            Ok(torch::catch(|| evaluate(model, images, &self.normalise, batch, train.precision))??)
         };
         match average {
             Some(average) => average.applied(measure),
@@ -328,7 +316,7 @@ impl Session<'_> {
             device: info.device.clone(),
             precision: info.precision.clone(),
             git: info.git_mark(),
-            started: info.started.clone(),
+            started: info.process.started.clone(),
         }
     }
 

@@ -81,8 +81,8 @@ fn variables_of_openmp_change_the_number_of_threads_and_nothing_else() {
 /// The threads that `run.json` tells, and those of processes before.
 fn threads(run: &Run) -> (i64, Vec<i64>) {
     let info: serde_json::Value = serde_json::from_str(&run.read("run.json")).unwrap();
-    let before = info["threads_before"].as_array().cloned().unwrap_or_default();
-    (info["threads"].as_i64().unwrap(), before.iter().map(|count| count.as_i64().unwrap()).collect())
+    let before = info["processes_before"].as_array().cloned().unwrap_or_default();
+    (info["threads"].as_i64().unwrap(), before.iter().map(|process| process["threads"].as_i64().unwrap()).collect())
 }
 
 #[test]
@@ -95,19 +95,42 @@ fn other_threads_in_a_resume_are_told_and_recorded() {
     let run = place.run("tiny");
     assert_eq!(threads(&run), (1, vec![]));
     let ran = with_threads(&place, "2", &["train", file]);
-    let words = "this run had 1 thread and goes on with 2 threads";
-    assert!(ran.err.contains(words) && ran.err.contains("--threads 1 keeps them"), "{}", ran.err);
+    let words = "this run goes on with 2 threads after 1";
+    assert!(ran.err.contains(words) && ran.err.contains("will differ in the last digits"), "{}", ran.err);
     ran.good();
     assert_eq!(threads(&run), (2, vec![1]));
     assert!(run.read("run.log").contains(words));
     // A run that begins anew has no such past, and one that goes on with the same threads is not bothered.
     let ran = with_threads(&place, "2", &["train", file, "--force"]);
-    assert!(!ran.err.contains("this run had"), "{}", ran.err);
+    assert!(!ran.err.contains("this run goes on"), "{}", ran.err);
     ran.good();
     assert_eq!(threads(&run), (2, vec![]));
     std::fs::remove_file(run.path("summary.csv")).unwrap();
     let ran = with_threads(&place, "2", &["train", file]);
-    assert!(ran.err.contains("resumed after epoch 3") && !ran.err.contains("this run had"), "{}", ran.err);
+    assert!(ran.err.contains("resumed after epoch 3") && !ran.err.contains("this run goes on"), "{}", ran.err);
+}
+
+/// A run went on with other vector instructions, and so with other bits, without a word; `run.json` forgot the first ones.
+#[test]
+fn another_processor_in_a_resume_is_told_and_recorded() {
+    let place = Place::with_tiny();
+    let mut command = place.command(&["train", "tiny.toml"]);
+    command.env("STRATA_FAULT", "step:4:kill").env("ATEN_CPU_CAPABILITY", "avx2");
+    assert!(!command.output().unwrap().status.success());
+    let ran = Ran::from(place.command(&["train", "tiny.toml"]).env("ONEDNN_MAX_CPU_ISA", "AVX2").output().unwrap());
+    let told = ["ATEN_CPU_CAPABILITY unset after avx2", "ONEDNN_MAX_CPU_ISA AVX2 after unset"];
+    assert!(told.iter().all(|words| ran.err.contains(words)), "{}", ran.err);
+    ran.good();
+    let info: serde_json::Value = serde_json::from_str(&place.run("tiny").read("run.json")).unwrap();
+    let variables = [&info["processes_before"][0], &info].map(|process| process["environment"].clone());
+    assert_eq!(variables[0], serde_json::json!({ "ATEN_CPU_CAPABILITY": "avx2" }));
+    assert_eq!(variables[1], serde_json::json!({ "ONEDNN_MAX_CPU_ISA": "AVX2" }));
+    // A sweep passes the note of its point on.
+    place.file("grid.toml", format!("{TINY}[sweep]\nseed = [0]\n"));
+    let killed = place.command(&["sweep", "grid.toml", "--retries", "0"]).env("STRATA_FAULT", "step:4:kill").output();
+    assert_eq!(killed.unwrap().status.code(), Some(1));
+    let ran = with_threads(&place, "2", &["sweep", "grid.toml"]);
+    assert!(ran.err.contains("sweep: seed=0: this run goes on with 2 threads after 1"), "{}", ran.err);
 }
 
 /// Results of all runs below a name, by their key.

@@ -109,7 +109,9 @@ fn links_in_a_run_folder_are_not_followed() {
         place.strata(&["train", "tiny.toml", "--force"]).good();
     }
     std::fs::remove_dir_all(run.join("checkpoint")).unwrap();
-    std::fs::remove_file(run.join("summary.csv")).unwrap();
+    for name in ["summary.csv", "epochs.csv"] {
+        std::fs::remove_file(run.join(name)).unwrap();
+    }
     std::os::unix::fs::symlink(outside.parent().unwrap(), run.join("checkpoint")).unwrap();
     let ran = place.strata(&["train", "tiny.toml"]);
     assert_eq!(ran.code, Some(1), "{}", ran.err);

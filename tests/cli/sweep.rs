@@ -278,3 +278,34 @@ fn a_run_of_another_experiment_is_no_point() {
     place.strata(&["sweep", "grid.toml"]).good();
     assert_eq!(rows(&place), whole);
 }
+
+/// `cargo build` in the midst of a sweep let the later points be computed by another program.
+#[test]
+fn all_points_are_computed_by_the_program_that_was_started() {
+    let place = place("[sweep]\nseed = [0, 1, 2, 3]\n");
+    let program = place.path("program");
+    std::fs::copy(env!("CARGO_BIN_EXE_strata"), &program).unwrap();
+    let mut command = Command::new(&program);
+    command.current_dir(place.path("")).args(["--threads", "1", "sweep", "grid.toml"]);
+    let sweep = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let start = Instant::now();
+    while !place.path("results/runs/grid").exists() && start.elapsed() < Duration::from_secs(30) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let other = place.file("other", "#!/bin/sh\nexit 3\n");
+    std::fs::rename(other, &program).unwrap();
+    let ran = finish(sweep);
+    assert!(ran.out.contains("4 of 4 points done"), "{}\n{}", ran.out, ran.err);
+}
+
+/// Bytes that are no UTF-8 in --results went to the points as others.
+#[test]
+fn results_may_be_a_folder_of_any_name() {
+    use std::os::unix::ffi::OsStrExt;
+    let place = place("[sweep]\nseed = [0]\n");
+    let results = place.path("").join(std::ffi::OsStr::from_bytes(b"r\xff"));
+    let mut command = place.command(&["sweep", "grid.toml", "--results"]);
+    let ran = Ran::from(command.arg(&results).output().unwrap());
+    assert_eq!(ran.code, Some(0), "{}\n{}", ran.out, ran.err);
+    assert!(results.join("runs/grid").is_dir());
+}

@@ -7,7 +7,7 @@ use super::scaling::{Solved, Target};
 use super::{Point, Sweep};
 use crate::config::experiment::{Architectures, Machine, build, build_shared};
 use crate::config::problem::{Place, Problem};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::ops::Range;
 use std::path::PathBuf;
 use toml::de::{DeTable, DeValue};
@@ -34,7 +34,7 @@ pub fn expand(root: &DeTable, name: &str, machine: Machine) -> Result<Sweep, Pro
         machine,
         architectures: Architectures::default(),
         solved: HashMap::new(),
-        seen: HashSet::new(),
+        seen: HashMap::new(),
         met: None,
         sweep: Sweep {
             name: name.to_owned(),
@@ -126,8 +126,8 @@ struct Expander<'s> {
     architectures: Architectures,
     /// Multipliers by network and axis: seeds and rates do not change them.
     solved: HashMap<String, Solved>,
-    /// Keys of the points.
-    seen: HashSet<String>,
+    /// Points by the short form of their keys, which names their files and folders.
+    seen: HashMap<String, usize>,
     met: Option<Met>,
     sweep: Sweep,
 }
@@ -239,12 +239,24 @@ impl Expander<'_> {
             return Ok(());
         }
         let key = experiment.key();
-        if !self.seen.insert(key.clone()) {
-            self.sweep.repeats += 1;
-            return Ok(());
+        let index = self.sweep.points.len();
+        let seen = *self.seen.entry(key.short().to_owned()).or_insert(index);
+        match self.sweep.points.get(seen) {
+            Some(point) if point.key == key => {
+                self.sweep.repeats += 1;
+                return Ok(());
+            }
+            Some(point) => return Err(self.collision(&values, point)),
+            None => self.sweep.points.push(Point { values, experiment, key, cost }),
         }
-        self.sweep.points.push(Point { values, experiment, key, cost });
         Ok(())
+    }
+
+    /// Two experiments in 2^40 share the short form of their keys; one would take the other's folder.
+    fn collision(&self, values: &[String], point: &Point) -> Problem {
+        let (one, other) = (self.sweep.label_of(&point.values), self.sweep.label_of(values));
+        let message = format!("the points {one} and {other} share the short key {}", point.key);
+        Problem::span(self.spec.span.clone(), message).help("leave one of them out, or change its seed")
     }
 
     /// A problem with a key that is swept is shown where its value stands in `[sweep]`.

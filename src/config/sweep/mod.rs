@@ -27,6 +27,7 @@ mod tests;
 
 use super::document::{Document, overridden};
 use super::experiment::{Experiment, Machine, check_name};
+use super::key::Key;
 use super::problem::ConfigError;
 use crate::arch::Cost;
 use std::path::{Path, PathBuf};
@@ -55,7 +56,7 @@ pub struct Point {
     pub values: Vec<String>,
     pub experiment: Experiment,
     /// The experiment's key and cost, worked out once.
-    pub key: String,
+    pub key: Key,
     pub cost: Cost,
 }
 
@@ -102,9 +103,12 @@ impl Sweep {
 
     /// A point in words: `model.depth=20 seed=1`.
     pub fn label(&self, index: usize) -> String {
-        let Some(point) = self.points.get(index) else { return String::new() };
+        self.points.get(index).map_or_else(String::new, |point| self.label_of(&point.values))
+    }
+
+    fn label_of(&self, values: &[String]) -> String {
         let short = |text: &String| if text.len() > 40 { "…".to_owned() } else { text.clone() };
-        let pairs = self.columns.iter().zip(&point.values).map(|(key, value)| format!("{key}={}", short(value)));
+        let pairs = self.columns.iter().zip(values).map(|(key, value)| format!("{key}={}", short(value)));
         pairs.collect::<Vec<_>>().join(" ")
     }
 }

@@ -5,7 +5,7 @@ use crate::config::{Experiment, Machine};
 use crate::results::format::{accuracy, significant};
 use crate::results::read_epochs;
 use crate::results::run_folder::RunFolder;
-use crate::results::summary::flatten;
+use crate::results::summary::{Cells, flatten, same_experiment};
 use crate::results::table::{Table, TableError};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -139,8 +139,7 @@ pub fn sweep(folder: &Path, results: &Path, tell: bool) -> Result<Collection, Co
             if status.is_some_and(|status| !ended(&row[status])) && known {
                 let run = self::run(run)?;
                 // The result of another experiment, copied there, is none of the point's.
-                let found = run.column("key").map(|place| &run.rows[0][place]);
-                if found.is_none() || found == key.map(|key| &row[key]) {
+                if same_experiment(&cells(&run.columns, &run.rows[0]), &cells(&table.columns, row)) {
                     catch_up(&table.columns, row, &run);
                 }
             }
@@ -154,6 +153,10 @@ pub fn sweep(folder: &Path, results: &Path, tell: bool) -> Result<Collection, Co
         publish(&mut table, index, columns);
     }
     Ok(Collection { table, origins })
+}
+
+fn cells(columns: &[String], row: &[String]) -> Cells {
+    columns.iter().cloned().zip(row.iter().cloned()).collect()
 }
 
 /// A sweep that was killed did not write down how far its points came, and one that runs does so at their end: the run's

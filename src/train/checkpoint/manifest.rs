@@ -3,6 +3,7 @@
 
 use super::position::Position;
 use super::{AVERAGES, CheckpointError, EPOCHS, OPTIMIZER, POSITION, WEIGHTS};
+use crate::config::Key;
 use crate::files::write_whole;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -85,9 +86,9 @@ impl Whole {
     ///
     /// # Errors
     /// When the checkpoint is that of an experiment with another key; `hint` says what to do then.
-    pub fn check_key(&self, key: &str, hint: &'static str) -> Result<(), CheckpointError> {
+    pub fn check_key(&self, key: &Key, hint: &'static str) -> Result<(), CheckpointError> {
         let found = &self.position.key;
-        if found.is_empty() || found == key {
+        if found.is_empty() || key.is_written(found.sha256()) {
             return Ok(());
         }
         Err(CheckpointError::OfAnother { path: self.folder.clone(), found: found.clone(), hint })

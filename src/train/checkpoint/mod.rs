@@ -15,6 +15,7 @@ pub use step::StepFolder;
 
 use super::average::Average;
 use super::optimizer::Stepper;
+use crate::config::Key;
 use crate::files::{make_folder, point_link, remove_folder};
 use crate::model::{Model, WeightsError, read_tensors, write_tensors};
 use manifest::Whole;
@@ -41,7 +42,7 @@ pub enum CheckpointError {
     #[error("{0}; the best epoch's weights are nowhere else, so the run has to start over: `strata train --force`")]
     BestLost(Box<CheckpointError>),
     #[error("{path} is a checkpoint of another experiment (key {found}): {hint}")]
-    OfAnother { path: PathBuf, found: String, hint: &'static str },
+    OfAnother { path: PathBuf, found: Key, hint: &'static str },
     #[error(
         "{run} has no trained weights: no epoch of it has ended yet, or they were removed (`strata train --force` trains it anew)"
     )]
@@ -73,12 +74,12 @@ pub struct Checkpoints {
     run: PathBuf,
     folder: PathBuf,
     /// Of the experiment.
-    key: String,
+    key: Key,
 }
 
 impl Checkpoints {
-    pub fn new(run: &Path, key: &str) -> Checkpoints {
-        Checkpoints { run: run.to_owned(), folder: run.join("checkpoint"), key: key.to_owned() }
+    pub fn new(run: &Path, key: Key) -> Checkpoints {
+        Checkpoints { run: run.to_owned(), folder: run.join("checkpoint"), key }
     }
 
     /// Saves everything that a run needs to go on; where it is that of the best epoch, `best` leads to it too.
@@ -280,7 +281,7 @@ impl Checkpoints {
 ///
 /// # Errors
 /// When the run has no finished epoch, its checkpoint is damaged, or is that of an experiment with another key.
-pub fn best_weights(run: &Path, key: &str) -> Result<PathBuf, CheckpointError> {
+pub fn best_weights(run: &Path, key: &Key) -> Result<PathBuf, CheckpointError> {
     let checkpoints = run.join("checkpoint");
     let untrained = || CheckpointError::Untrained { run: run.to_owned() };
     let [last, best] = ["last", "best"].map(|link| checkpoints.join(link));

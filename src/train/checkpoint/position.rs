@@ -1,6 +1,7 @@
 //! Where a run stands: all of a checkpoint that is not a tensor.
 
 use super::step::StepFolder;
+use crate::config::Key;
 use crate::train::metrics::Sums;
 use serde::{Deserialize, Serialize};
 
@@ -8,9 +9,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Position {
-    /// The key of the experiment; empty in checkpoints of earlier versions.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub key: String,
+    /// Of the experiment; short, or empty, in checkpoints of earlier versions.
+    #[serde(default, skip_serializing_if = "Key::is_empty")]
+    pub key: Key,
     /// Whole epochs done.
     pub epoch: usize,
     /// Batches done of the epoch that runs.

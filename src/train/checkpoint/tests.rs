@@ -46,14 +46,14 @@ impl Run {
     }
 
     fn checkpoints(&self) -> Checkpoints {
-        Checkpoints::new(self.folder.path(), KEY)
+        Checkpoints::new(self.folder.path(), KEY.into())
     }
 
     /// Does an epoch, whatever it may be worth, and saves it.
     fn epoch(&mut self, epoch: usize) -> Position {
         tch::no_grad(|| self.model.named_tensors().iter_mut().for_each(|(_, tensor)| drop(tensor.g_add_scalar_(0.25))));
         self.average.update(epoch as u64).unwrap();
-        let position = Position { key: KEY.to_owned(), epoch, step: 10 * epoch as u64, ..Position::default() };
+        let position = Position { key: KEY.into(), epoch, step: 10 * epoch as u64, ..Position::default() };
         fs::write(self.folder.path().join(EPOCHS), TABLE[..=epoch].concat()).unwrap();
         self.checkpoints().save(&position, &self.model, &self.stepper, Some(&self.average)).unwrap();
         position

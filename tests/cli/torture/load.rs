@@ -50,12 +50,13 @@ fn finished(runs: usize) -> Place {
     place.file("many-first.toml", first.experiment.to_toml().to_string());
     place.strata(&["train", "many-first.toml"]).good();
     let run = place.run("many");
-    assert_eq!(run.key(), first.key);
+    assert_eq!(run.key(), first.key.short());
     let mut summary = Table::read(&run.path("summary.csv")).unwrap();
-    let columns = ["key", "seed", "train.lr"].map(|name| summary.column(name).unwrap());
+    let columns = ["key", "sha256", "seed", "train.lr"].map(|name| summary.column(name).unwrap());
     for point in points {
-        let own = [point.key.clone(), point.experiment.seed.to_string(), point.experiment.train.lr.to_string()];
-        columns.iter().zip(own).for_each(|(&column, cell)| summary.rows[0][column] = cell);
+        let (key, experiment) = (&point.key, &point.experiment);
+        let own = [key.short(), key.sha256(), &experiment.seed.to_string(), &experiment.train.lr.to_string()];
+        columns.iter().zip(own).for_each(|(&column, cell)| summary.rows[0][column] = cell.to_owned());
         let folder = format!("results/runs/many/{}", point.key);
         fs::create_dir_all(place.path(&folder)).unwrap();
         summary.write(&place.path(&folder).join("summary.csv")).unwrap();

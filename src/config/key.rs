@@ -1,0 +1,69 @@
+//! What tells one experiment from another.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::fmt;
+
+/// Digits of the short form.
+const SHORT: usize = 10;
+
+/// The SHA-256 of everything that decides an experiment's result, the seed included and the name not.
+///
+/// It is shown, and names folders, by its first ten digits. Ten digits are 40 bits, which two experiments can share, so a key
+/// is compared as a whole.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Key(String);
+
+impl Key {
+    pub(super) fn of(text: &str) -> Key {
+        Key(Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    /// The first ten digits.
+    pub fn short(&self) -> &str {
+        self.0.get(..SHORT).unwrap_or(&self.0)
+    }
+
+    /// All 64 digits.
+    pub fn sha256(&self) -> &str {
+        &self.0
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether a key that was written down is this one. Versions before 0.2 wrote the short form alone.
+    pub fn is_written(&self, written: &str) -> bool {
+        if written.len() > SHORT { written == self.0 } else { written == self.short() }
+    }
+}
+
+/// A key as it was written down.
+impl From<&str> for Key {
+    fn from(written: &str) -> Key {
+        Key(written.to_owned())
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.pad(self.short())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_compared_whole_and_shown_short() {
+        let [one, other] = ["", "x"].map(Key::of);
+        assert_eq!((one.short(), format!("{one:>12}")), ("e3b0c44298", "  e3b0c44298".to_owned()));
+        assert_eq!(one.sha256().len(), 64);
+        assert!(one.is_written(one.sha256()) && one.is_written(one.short()) && !one.is_written(other.short()));
+        let near = Key(format!("{}{}", one.short(), &other.sha256()[SHORT..]));
+        assert!(near != one && !one.is_written(near.sha256()) && near.short() == one.short());
+    }
+}

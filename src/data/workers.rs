@@ -1,0 +1,79 @@
+//! Work on images, shared among threads.
+
+use super::DataError;
+use std::sync::{Mutex, PoisonError};
+use std::thread::{self, Scope, ScopedJoinHandle};
+
+/// Threads for work on images. More than this many have nothing left to do in a batch.
+pub(super) fn threads() -> usize {
+    thread::available_parallelism().map_or(1, usize::from).min(64)
+}
+
+/// Hands `jobs` to at most `threads` threads, the calling one among them; each takes the next when it is done with one. Where
+/// the system grants no more threads, the fewer do all of it.
+///
+/// # Errors
+/// Of several, that of the first job.
+pub(super) fn share<J: Send, E: Send>(
+    threads: usize,
+    jobs: impl Iterator<Item = J> + Send,
+    work: impl Fn(J) -> Result<(), E> + Sync,
+) -> Result<(), E> {
+    let jobs = Mutex::new(jobs.enumerate());
+    let next = || jobs.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let worker = || -> Result<(), (usize, E)> {
+        while let Some((place, job)) = next() {
+            work(job).map_err(|error| (place, error))?;
+        }
+        Ok(())
+    };
+    let results: Vec<_> = thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map_while(|_| spawn(scope, worker).ok()).collect();
+        let mine = worker();
+        others.into_iter().map(join).chain([mine]).collect()
+    });
+    // Jobs are handed out in order and each is carried out, so no job before the first error was passed over.
+    match results.into_iter().filter_map(Result::err).min_by_key(|(place, _)| *place) {
+        Some((_, error)) => Err(error),
+        None => Ok(()),
+    }
+}
+
+/// Starts a thread.
+///
+/// # Errors
+/// [`DataError::Thread`] when the system grants no more.
+pub(super) fn spawn<'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    work: impl FnOnce() -> T + Send + 'scope,
+) -> Result<ScopedJoinHandle<'scope, T>, DataError> {
+    thread::Builder::new().spawn_scoped(scope, work).map_err(DataError::Thread)
+}
+
+/// Waits for a thread; its panic becomes one of the caller.
+pub(super) fn join<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_job_is_done_once_and_the_first_error_is_told() {
+        for threads in [0, 1, 3] {
+            let mut done = vec![0; 100];
+            share(threads, done.iter_mut().enumerate(), |(index, place)| {
+                *place += index;
+                Ok::<(), DataError>(())
+            })
+            .unwrap();
+            assert_eq!(done, (0..100).collect::<Vec<_>>());
+            let fail = |index: usize| match index % 40 {
+                7 => Err(DataError::Unfit { name: index.to_string(), problem: String::new() }),
+                _ => Ok(()),
+            };
+            assert_eq!(share(threads, 0..100, fail).unwrap_err().to_string(), "7: ");
+        }
+    }
+}

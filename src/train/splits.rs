@@ -1,0 +1,84 @@
+//! The images of an experiment: which of a dataset it trains on, validates and tests with, and by what they are known.
+
+use crate::config::Experiment;
+use crate::data::{self, DataError, Images};
+use crate::torch;
+use std::collections::HashMap;
+use std::path::Path;
+
+/// Images of the three splits, as the dataset has them.
+pub struct Splits {
+    pub train: Images,
+    pub validation: Images,
+    pub test: Images,
+    /// What the dataset calls itself: a copy that differs from the published files says so.
+    pub name: String,
+    /// SHA-256 of shapes, labels and pixels, or of the files that they are in.
+    pub fingerprint: String,
+}
+
+impl Splits {
+    /// Loads the images of an experiment, fetching them where they are not in the cache.
+    ///
+    /// # Errors
+    /// When the dataset cannot be fetched or read, was damaged, or is not what the experiment needs.
+    pub fn load(experiment: &Experiment, cache: &Path) -> Result<Splits, DataError> {
+        data::ensure(&experiment.data.dataset, cache)?;
+        let set = data::load(&experiment.data.dataset, cache)?;
+        set.check_classes(experiment.network.plan.classes)?;
+        let (validation, train) = set.split(experiment.data.validation, experiment.data.limit)?;
+        let fingerprint = data::fingerprint(&[&train, &validation, &set.test]);
+        Ok(Splits { train, validation, test: set.test, name: set.name, fingerprint })
+    }
+
+    /// The images in the size that a network takes.
+    ///
+    /// # Errors
+    /// When they would not fit into memory.
+    pub fn resized(self, shape: [usize; 3]) -> Result<Splits, DataError> {
+        let count = (self.train.len() + self.validation.len() + self.test.len()) as u64;
+        if !self.train.are_files() && self.train.shape != shape {
+            check_room(&self.name, count.saturating_mul(shape.iter().product::<usize>() as u64))?;
+        }
+        let [train, validation, test] = [&self.train, &self.validation, &self.test].map(|images| images.resized(shape));
+        Ok(Splits { train, validation, test, ..self })
+    }
+}
+
+/// Images that do not fit into memory once resized are refused before they fill it.
+fn check_room(name: &str, needed: u64) -> Result<(), DataError> {
+    let mebibytes = needed >> 20;
+    match torch::available_memory_mib() {
+        Some(available) if mebibytes > available => Err(DataError::Unfit {
+            name: name.to_owned(),
+            problem: format!(
+                "its images resized to model.input take {mebibytes} MiB and {available} MiB of memory are free; take a smaller model.input"
+            ),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Fingerprints of the images in the cache, each worked out once: the points of a sweep share their data.
+#[derive(Debug, Default)]
+pub struct Fingerprints(HashMap<(String, usize, usize), Option<String>>);
+
+impl Fingerprints {
+    /// The fingerprint of an experiment's images as they are in the cache now; `None` where the dataset is not there.
+    ///
+    /// # Errors
+    /// As [`Splits::load`].
+    pub fn of(&mut self, experiment: &Experiment, cache: &Path) -> Result<Option<String>, DataError> {
+        let data = &experiment.data;
+        let key = (data.dataset.clone(), data.validation, data.limit);
+        if let Some(known) = self.0.get(&key) {
+            return Ok(known.clone());
+        }
+        let found = match data::present(&data.dataset, cache) {
+            true => Some(Splits::load(experiment, cache)?.fingerprint),
+            false => None,
+        };
+        self.0.insert(key, found.clone());
+        Ok(found)
+    }
+}

@@ -1,0 +1,94 @@
+//! The images under a run: other ones, changed ones.
+
+use super::place::{Place, TINY};
+use std::fs;
+use std::path::PathBuf;
+
+/// Nine by nine images of two classes whose brightness is `level` and twice that.
+fn images(place: &Place, name: &str, level: u8) -> PathBuf {
+    let folder = place.path(name);
+    for (split, count) in [("train", 12), ("val", 6)] {
+        for (class, level) in [("dark", level), ("light", 2 * level)] {
+            fs::create_dir_all(folder.join(split).join(class)).unwrap();
+            for number in 0..count {
+                let pixel = |x, y| image::Rgb([level, level / 2 + (x * y) as u8, number]);
+                let path = folder.join(split).join(class).join(format!("{number}.png"));
+                image::RgbImage::from_fn(9, 9, pixel).save(path).unwrap();
+            }
+        }
+    }
+    folder
+}
+
+fn experiment(place: &Place) {
+    let text = TINY.replace("synthetic", "imagenet").replace("validation = 100", "validation = 8");
+    let text = text.replace("limit = 128", "limit = 16").replace("[1, 14, 14]", "[3, 9, 9]\nclasses = 2");
+    place.file("i.toml", text.replace("batch = 64", "batch = 4"));
+}
+
+fn fetch(place: &Place, folder: &str) {
+    place.strata(&["fetch", "imagenet", "--from", folder]).good();
+}
+
+const CHANGED: [&str; 3] = ["the data of", "is not that which", "--force"];
+
+/// The second `train` said "finished before" with the accuracy on the first images, and `eval` measured the second with the
+/// labels of the first.
+#[test]
+fn a_finished_run_is_not_taken_for_one_on_other_images() {
+    let place = Place::new();
+    experiment(&place);
+    images(&place, "a", 40);
+    images(&place, "b", 90);
+    place.file("sweep.toml", fs::read_to_string(place.path("i.toml")).unwrap() + "[sweep]\nseed = [0]\n");
+    fetch(&place, "a");
+    place.strata(&["train", "i.toml"]).good();
+    place.strata(&["sweep", "sweep.toml"]).good();
+    assert!(place.strata(&["train", "i.toml"]).good().contains("finished before"));
+    let evaluated = place.strata(&["eval", "i"]).good();
+    let before = place.run("i").result();
+
+    fetch(&place, "b");
+    place.strata(&["train", "i.toml"]).refused(&CHANGED);
+    place.strata(&["eval", "i"]).refused(&CHANGED);
+    assert!(place.strata(&["sweep", "sweep.toml", "--dry-run"]).good().contains("other data"));
+    let swept = place.strata(&["sweep", "sweep.toml"]);
+    assert_eq!(swept.code, Some(1), "{}", swept.out);
+    assert!(
+        swept.out.contains("0 of 1 point done, 1 failed") && swept.err.contains("is not that which"),
+        "{}",
+        swept.err
+    );
+    assert!(place.run("i").result() == before);
+
+    fetch(&place, "a");
+    assert!(place.strata(&["train", "i.toml"]).good().contains("finished before"));
+    assert_eq!(place.strata(&["eval", "i"]).good(), evaluated);
+    fetch(&place, "b");
+    place.strata(&["train", "i.toml", "--force"]).good();
+    assert!(place.strata(&["train", "i.toml"]).good().contains("finished before"));
+}
+
+#[test]
+fn an_image_that_changed_since_it_was_listed_is_not_read() {
+    let place = Place::new();
+    experiment(&place);
+    let folder = images(&place, "a", 40);
+    fetch(&place, "a");
+    assert!(place.strata(&["doctor"]).good().contains("imagenet: ready"));
+    let path = folder.join("train/dark/3.png");
+    let sound = fs::read(&path).unwrap();
+    image::RgbImage::new(9, 9).save(&path).unwrap();
+    let ran = place.strata(&["train", "i.toml"]);
+    assert_eq!(ran.code, Some(2), "{}", ran.err);
+    assert!(ran.err.contains("train/dark/3.png: its content has changed"), "{}", ran.err);
+    let doctor = place.strata(&["doctor"]).good();
+    assert!(doctor.contains("imagenet: DAMAGED: ") && doctor.contains("3.png"), "{doctor}");
+    // Written once more as it was, it has another time and the same content.
+    fs::write(&path, sound).unwrap();
+    place.strata(&["train", "i.toml"]).good();
+    // A pipe in its place would be waited for without end.
+    fs::remove_file(&path).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+    place.strata(&["train", "i.toml", "--force"]).refused(&["3.png: this is a pipe or a device"]);
+}
