@@ -9,6 +9,7 @@ mod determinism;
 mod ends;
 mod errors;
 mod foreign;
+mod golden;
 mod place;
 mod report;
 mod resume;

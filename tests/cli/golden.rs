@@ -1,0 +1,116 @@
+//! What the program prints of a results folder, and the keys of the experiments, word for word: `tests/golden`.
+//!
+//! `STRATA_BLESS=1 cargo test --release --test cli golden` writes the texts anew; read what changed before it is kept.
+
+use super::place::Place;
+use std::fs;
+use std::path::{Path, PathBuf};
+use strata::config::{Experiment, Machine};
+
+fn golden(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() { copy(&entry.path(), &target) } else { drop(fs::copy(entry.path(), target).unwrap()) }
+    }
+}
+
+/// Compares `text` with what stands in a file of `tests/golden`, or writes it there.
+fn expect(file: &str, text: &str) -> Result<(), String> {
+    let path = golden(file);
+    if std::env::var_os("STRATA_BLESS").is_some() {
+        fs::write(&path, text).unwrap();
+    }
+    match fs::read_to_string(&path).unwrap_or_default() == text {
+        true => Ok(()),
+        false => Err(format!("{file}:\n{text}")),
+    }
+}
+
+/// A place with the results of `tests/golden`, and the experiments of the repository.
+fn place() -> Place {
+    let place = Place::new();
+    copy(&golden("results"), &place.path("results"));
+    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments"), &place.path("experiments"));
+    for table in ["foreign.csv", "logged.csv"] {
+        fs::copy(golden(table), place.path(table)).unwrap();
+    }
+    place
+}
+
+const COMMANDS: [(&str, &[&str]); 21] = [
+    ("compare", &["compare", "--all"]),
+    ("compare-csv", &["compare", "--all", "--format", "csv"]),
+    ("compare-names", &["compare", "small", "large", "stopped", "spoilt"]),
+    ("compare-markdown", &["compare", "small", "large", "--format", "markdown"]),
+    ("compare-runs", &["compare", "small", "large", "--runs"]),
+    ("compare-baseline", &["compare", "small", "large", "--baseline", "small"]),
+    ("compare-by", &["compare", "degradation", "--by", "model.depth"]),
+    ("compare-plain", &["compare", "degradation", "--plain"]),
+    ("compare-epochs", &["compare", "small", "stopped", "--columns", "max val_top1"]),
+    ("compare-sweep", &["compare", "mixed", "--runs"]),
+    ("compare-sweep-csv", &["compare", "mixed", "--format", "csv"]),
+    ("compare-archived", &["compare", "results/resnet18", "results/vgg11"]),
+    ("compare-foreign", &["compare", "foreign.csv"]),
+    ("compare-logged", &["compare", "logged.csv"]),
+    ("compare-mixed", &["compare", "foreign.csv", "small"]),
+    ("diff", &["diff", "small/aaaaaaaaa0", "large/bbbbbbbbb0"]),
+    ("cost", &["cost", "resnet20", "imagenet/resnet50", "googlenet", "efficientnet-b0"]),
+    ("cost-layers", &["cost", "inception_resnet", "--layers", "--format", "csv"]),
+    ("show", &["show", "resnet20", "--set", "train.precision=fp32"]),
+    ("show-efficientnet", &["show", "efficientnet-b0", "--set", "train.precision=fp32"]),
+    ("dry-run", &["sweep", "sweeps/degradation", "--dry-run", "--set", "train.precision=bf16"]),
+];
+
+#[test]
+fn commands_print_what_they_printed() {
+    let place = place();
+    let wrong: Vec<String> = COMMANDS
+        .iter()
+        .filter_map(|(name, arguments)| {
+            let ran = place.strata(arguments);
+            expect(&format!("{name}.txt"), &format!("{:?}\n{}{}", ran.code, ran.out, ran.err)).err()
+        })
+        .collect();
+    assert!(wrong.is_empty(), "{} outputs changed:\n\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// The report without its pictures and the moment in which it was written.
+#[test]
+fn the_report_says_what_it_said() {
+    let place = place();
+    place.strata(&["report", "-o", "page.html"]).good();
+    let page = fs::read_to_string(place.path("page.html")).unwrap();
+    let page = page.split_once("<body").unwrap().1;
+    let mut text = String::new();
+    for (index, part) in page.split("<svg").enumerate() {
+        text.push_str(if index == 0 { part } else { part.split_once("</svg>").map_or("", |(_, rest)| rest) });
+    }
+    let text: String = text.lines().filter(|line| !line.contains(" UTC")).map(|line| format!("{line}\n")).collect();
+    let text = text.split_once("<script").map_or(text.as_str(), |(before, _)| before);
+    expect("report.html", text).unwrap();
+}
+
+/// A key that changes makes everybody's results strangers.
+#[test]
+fn experiments_keep_their_keys() {
+    let mut files = Vec::new();
+    for folder in ["experiments", "experiments/imagenet", "experiments/deck"] {
+        let entries = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)).unwrap();
+        files.extend(entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_file()));
+    }
+    files.sort();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let keys: String = files
+        .iter()
+        .map(|path| {
+            let key = Experiment::load(path, &[], Machine { native_bf16: true }).unwrap().key();
+            format!("{},{}\n", path.strip_prefix(root).unwrap().display(), key.sha256())
+        })
+        .collect();
+    expect("keys.csv", &keys).unwrap();
+}
