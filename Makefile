@@ -31,6 +31,7 @@ compare: build ## one table of runs and sweeps: ARGS="resnet20 plain20 --baselin
 
 tables: build ## results/tables: what every architecture costs, the chart of accuracy against operations
 	@$(STRATA) tables
+	@cargo run --quiet $(CARGO_FLAGS) --example deck
 
 report: build ## results/report.html: one page of all results, for any browser
 	@$(STRATA) report $(ARGS)

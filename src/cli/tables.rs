@@ -10,8 +10,8 @@ use strata::say;
 
 /// Tables and a chart that compare the architectures of a folder: cost, published accuracy
 ///
-/// Writes architectures.csv, googlenet-layers.csv, inception-cost.csv and accuracy-vs-operations.svg. Nothing is trained:
-/// costs are counted, accuracies are those that the experiments' [expect] tables quote.
+/// Writes architectures.csv and accuracy-vs-operations.svg. Nothing is trained: costs are counted, accuracies are those that
+/// the experiments' [expect] tables quote.
 #[derive(Args)]
 pub struct Tables {
     /// The folder of experiment files

@@ -199,7 +199,7 @@ fn summary(table: &Table, name: &str) -> TableView {
 const MOST_SETTINGS: usize = 500;
 
 /// Folders of a results folder whose files one command makes.
-const MAKERS: [(&str, &str); 2] = [("tables", "strata tables"), ("bench", "make bench")];
+const MAKERS: [(&str, &str); 2] = [("tables", "make tables"), ("bench", "make bench")];
 
 impl ShelfSection {
     pub fn of(shelf: &Shelf, results: &Path, notes: &mut Vec<String>) -> ShelfSection {

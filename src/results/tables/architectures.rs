@@ -1,14 +1,13 @@
 //! One line an architecture: what it costs and what was published of it.
 
-use super::Table;
 use crate::config::Experiment;
-use crate::results::accuracy;
+use crate::results::{Table, accuracy};
 
 /// Costs are for one image, without auxiliary heads (`strata cost --help` says what is counted). The published accuracies
 /// are those of `[expect]`; both cells and the source stay empty where there is none.
 pub fn architectures(experiments: &[Experiment]) -> Table {
-    let header = vec!["model", "input", "params", "macs", "activations", "depth", "test_top1", "test_top5", "source"];
-    let lines = experiments.iter().map(|experiment| {
+    let columns = ["model", "input", "params", "macs", "activations", "depth", "test_top1", "test_top5", "source"];
+    let rows = experiments.iter().map(|experiment| {
         let cost = experiment.network.cost();
         let [c, h, w] = experiment.network.plan.input;
         let expect = experiment.expect.as_ref();
@@ -25,5 +24,5 @@ pub fn architectures(experiments: &[Experiment]) -> Table {
             expect.map(|expect| expect.source.clone()).unwrap_or_default(),
         ]
     });
-    Table { header, lines: lines.collect() }
+    Table { rows: rows.collect(), ..Table::new(&columns) }
 }

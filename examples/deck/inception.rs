@@ -1,11 +1,13 @@
 //! The deck's example of what 1x1 reductions save: an Inception module on a 256x28x28 map.
 
-use super::{Table, TableError, network};
-use crate::arch::layer::Op;
-use crate::arch::name::Name;
-use crate::arch::node::walk;
-use crate::arch::rows::{Branch, ClassifierRow, GlobalAvgPoolRow, InceptionRow};
-use crate::arch::{Style, picture::describe};
+use super::network;
+use anyhow::Result;
+use strata::arch::layer::Op;
+use strata::arch::name::Name;
+use strata::arch::node::walk;
+use strata::arch::rows::{Branch, ClassifierRow, GlobalAvgPoolRow, InceptionRow};
+use strata::arch::{Style, picture::describe};
+use strata::results::Table;
 
 /// A module as the deck counts it: height x width x channels out x kernel x kernel x channels in of each convolution, in the
 /// order of our branches, and the total, which the deck gives in millions.
@@ -29,10 +31,7 @@ const REDUCED: Deck = Deck {
 };
 
 /// Every convolution of the naive and of the reduced module, and their sums; the deck's own figures stand beside them.
-///
-/// # Errors
-/// Never, as long as Inception rows expand.
-pub fn inception_cost() -> Result<Table, TableError> {
+pub fn cost() -> Result<Table> {
     let row = |reduce3, reduce5, pool| InceptionRow {
         b1: 128,
         b3: Branch { reduce: reduce3, width: 192 },
@@ -43,12 +42,13 @@ pub fn inception_cost() -> Result<Table, TableError> {
     };
     let naive = module("naive", row(0, 0, 0), &NAIVE)?;
     let reduced = module("reduced", row(64, 64, 64), &REDUCED)?;
-    let header = vec!["module", "term", "macs", "deck_term", "deck", "note"];
-    Ok(Table { header, lines: [naive, reduced].concat() })
+    let mut table = Table::new(&["module", "term", "macs", "deck_term", "deck", "note"]);
+    table.rows = [naive, reduced].concat();
+    Ok(table)
 }
 
 /// One line a convolution, and the sum.
-fn module(name: &str, row: InceptionRow, deck: &Deck) -> Result<Vec<Vec<String>>, TableError> {
+fn module(name: &str, row: InceptionRow, deck: &Deck) -> Result<Vec<Vec<String>>> {
     // The rows behind make it a network; they are not counted.
     let rows = vec![row.into(), GlobalAvgPoolRow::default().into(), ClassifierRow::named("fc").into()];
     let network = network(rows, Style::default(), [256, 28, 28], 10)?;

@@ -1,8 +1,10 @@
 //! The params and ops columns of GoogLeNet's table (Szegedy et al. 2014, table 1), recounted.
 
-use super::{Table, TableError, network};
-use crate::arch::node::walk;
-use crate::arch::presets::{Family, Googlenet};
+use super::network;
+use anyhow::Result;
+use strata::arch::node::walk;
+use strata::arch::presets::{Family, Googlenet};
+use strata::results::Table;
 
 /// A line of the paper's table: the rows of ours it stands for, its params in K and its ops in M, and what is wrong with them.
 struct Line {
@@ -47,10 +49,7 @@ const REMARKABLE: f64 = 0.005;
 
 /// Ours beside the paper's, line by line. The paper's ops are multiply-adds in units of 10⁶; its params are weights without
 /// biases in units of 1024.
-///
-/// # Errors
-/// Never, as long as the preset builds.
-pub fn googlenet_layers() -> Result<Table, TableError> {
+pub fn layers() -> Result<Table> {
     let recipe = Googlenet::default().recipe(1000)?;
     let network = network(recipe.rows, recipe.style, [3, 224, 224], 1000)?;
     let counts = |names: &[&str]| {
@@ -74,7 +73,7 @@ pub fn googlenet_layers() -> Result<Table, TableError> {
     }
     let total = Line { params, ops, slip: "the paper's column added up", ..line("total", &[], 0.0, 0.0) };
     lines.push(cells(&total, weights, macs));
-    let header = vec![
+    let mut table = Table::new(&[
         "layer",
         "weights",
         "params_ki",
@@ -85,8 +84,9 @@ pub fn googlenet_layers() -> Result<Table, TableError> {
         "paper_ops_m",
         "ops_ratio",
         "note",
-    ];
-    Ok(Table { header, lines })
+    ]);
+    table.rows = lines;
+    Ok(table)
 }
 
 fn cells(line: &Line, weights: u64, macs: u64) -> Vec<String> {
