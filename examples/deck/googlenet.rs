@@ -4,7 +4,7 @@ use super::network;
 use anyhow::Result;
 use strata::arch::node::walk;
 use strata::arch::presets::{Family, Googlenet};
-use strata::results::Table;
+use strata::runs::Table;
 
 /// A line of the paper's table: the rows of ours it stands for, its params in K and its ops in M, and what is wrong with them.
 struct Line {

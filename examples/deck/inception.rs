@@ -7,7 +7,7 @@ use strata::arch::name::Name;
 use strata::arch::node::walk;
 use strata::arch::rows::{Branch, ClassifierRow, GlobalAvgPoolRow, InceptionRow};
 use strata::arch::{Style, picture::describe};
-use strata::results::Table;
+use strata::runs::Table;
 
 /// A module as the deck counts it: height x width x channels out x kernel x kernel x channels in of each convolution, in the
 /// order of our branches, and the total, which the deck gives in millions.

@@ -26,7 +26,7 @@ fn network(rows: Vec<Row>, style: Style, input: [usize; 3], classes: usize) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
-    use strata::results::Table;
+    use strata::runs::Table;
 
     fn column<'t>(table: &'t Table, name: &str) -> Vec<&'t str> {
         let index = table.column(name).unwrap();

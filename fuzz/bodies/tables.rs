@@ -4,10 +4,10 @@ use std::cell::OnceCell;
 use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
-use strata::results::collect::{Collection, collect};
-use strata::results::compare::{Request, compare};
-use strata::results::curves::{CurveGroup, chart, cost_picture, sweep_pictures};
-use strata::results::{EPOCH_COLUMNS, EpochRow, Table, first_epochs, parse_epochs, read_summary};
+use strata::analysis::collect::{Collection, collect};
+use strata::analysis::compare::{Request, compare};
+use strata::figures::curves::{CurveGroup, chart, cost_picture, sweep_pictures};
+use strata::runs::{EPOCH_COLUMNS, EpochRow, Table, first_epochs, parse_epochs, read_summary};
 use tempfile::TempDir;
 
 pub fn read(data: &[u8]) {

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 use std::io::BufRead;
 use strata::config::{Experiment, Precision};
-use strata::results::significant;
+use strata::runs::significant;
 use strata::torch;
 use strata::train::bench::{self, Limits, Phase, Subject, Timing, Work};
 use tch::Device;

@@ -7,12 +7,12 @@ use clap::Args;
 use comfy_table::{CellAlignment, Table as Printed, TableStyle, presets};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
+use strata::analysis::collect::{Collection, collect};
+use strata::analysis::compare::{Comparison, Request, Where, compare};
+use strata::figures::curves::{self, CurveGroup};
 use strata::files::write_output;
-use strata::results::Table;
-use strata::results::collect::{Collection, collect};
-use strata::results::compare::{Comparison, Request, Where, compare};
-use strata::results::curves::{self, CurveGroup};
-use strata::results::read_epochs;
+use strata::runs::Table;
+use strata::runs::read_epochs;
 use strata::say;
 
 /// One table from runs, sweeps and CSV files: what differs, seeds as mean ± standard deviation, differences and noise

@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use comfy_table::{CellAlignment, Table, presets};
 use strata::arch::picture::describe;
 use strata::arch::{Cost as Counts, Network};
-use strata::results::{csv_cell, markdown_cell};
+use strata::runs::{csv_cell, markdown_cell};
 
 /// Parameters, multiply-adds and activations of networks, before anything runs
 ///
@@ -136,7 +136,7 @@ pub fn render(format: Format, header: &[&str], lines: &[Vec<String>]) -> Result<
 
 /// A count with its digits in groups of three; any other text as it is.
 pub fn grouped(text: &str) -> String {
-    strata::results::grouped(text, ' ')
+    strata::runs::grouped(text, ' ')
 }
 
 fn is_count(text: &str) -> bool {

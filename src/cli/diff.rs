@@ -9,9 +9,9 @@ use clap::Args;
 use comfy_table::{Table, presets};
 use std::collections::BTreeMap;
 use std::path::Path;
+use strata::analysis::collect::collect;
+use strata::analysis::diff::{Line, Section, Side, diff};
 use strata::config::Experiment;
-use strata::results::collect::collect;
-use strata::results::diff::{Line, Section, Side, diff};
 
 /// What differs between two runs: keys of the experiment, rows of the network, cost, environment, results
 ///

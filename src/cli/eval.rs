@@ -7,7 +7,7 @@ use super::{Done, Shared, Usage, print};
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use strata::data;
-use strata::results::{accuracy, significant};
+use strata::runs::{accuracy, significant};
 use strata::train::{Splits, Sums, check_data, cross_entropy, for_each_batch};
 use tch::{Kind, Tensor};
 

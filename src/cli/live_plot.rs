@@ -1,7 +1,7 @@
 //! A small plot of a run on the terminal: training loss and validation Top-1 by epoch, in braille dots.
 
 use console::{Term, style};
-use strata::results::EpochRow;
+use strata::runs::EpochRow;
 use strata::train::StepReport;
 
 /// A terminal with less room gets no plot.

@@ -8,8 +8,9 @@ use std::io::{IsTerminal, Write as _};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use strata::figures::curves;
 use strata::files::open_without_links;
-use strata::results::{EpochRow, curves, read_epochs};
+use strata::runs::{EpochRow, read_epochs};
 use strata::say;
 use strata::train::{Observer, Started, StepReport};
 

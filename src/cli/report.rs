@@ -5,7 +5,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use std::path::{Path, PathBuf};
 use strata::files::write_output;
-use strata::results::report;
+use strata::report;
 use strata::say;
 
 /// One self-contained HTML page of all results: tables, curves, network diagrams, commands

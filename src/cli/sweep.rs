@@ -9,8 +9,9 @@ use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 use strata::config::Sweep as Points;
-use strata::results::{SweepTables, Table, counted, status};
+use strata::runs::{Table, counted};
 use strata::sweep::{DIVERGED, Estimates, Finished, Options, Report, duration};
+use strata::sweep::{SweepTables, status};
 use strata::{data, say};
 
 /// Run every point of a file's [sweep]: skip what is finished, go on past failures, keep one table

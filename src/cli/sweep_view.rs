@@ -5,7 +5,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 use std::time::Duration;
 use strata::config::Sweep;
-use strata::results::counted;
+use strata::runs::counted;
 use strata::say;
 use strata::sweep::event::Event;
 use strata::sweep::{Counts, Ended, Verdict, Watcher, duration};

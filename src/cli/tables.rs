@@ -4,8 +4,10 @@ use super::{Done, Shared, Usage, experiment};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use std::path::{Path, PathBuf};
+use strata::analysis::architectures;
 use strata::config::Experiment;
-use strata::results::tables;
+use strata::figures::accuracy_against_operations;
+use strata::files::write_output;
 use strata::say;
 
 /// Tables and a chart that compare the architectures of a folder: cost, published accuracy
@@ -24,7 +26,13 @@ pub struct Tables {
 
 pub fn run(command: &Tables, shared: &Shared) -> Result<Done> {
     let experiments = load(&command.experiments, &shared.set)?;
-    for path in tables::write(&experiments, &command.out)? {
+    let out = &command.out;
+    std::fs::create_dir_all(out).with_context(|| format!("cannot make the folder {}", out.display()))?;
+    let table = architectures(&experiments).to_csv();
+    let chart = accuracy_against_operations(&experiments).svg();
+    for (name, text) in [("architectures.csv", table), ("accuracy-vs-operations.svg", chart)] {
+        let path = out.join(name);
+        write_output(&path, text.as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
         say(format_args!("wrote {}", path.display()));
     }
     Ok(Done::Well)

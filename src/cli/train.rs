@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Args;
 use std::path::PathBuf;
 use strata::config::Experiment;
-use strata::results::{RunError, Status};
+use strata::runs::{RunError, Status};
 use strata::say;
 use strata::sweep::event::{Event, Reporter, stop_with_stdin};
 use strata::train::{Outcome, RunOptions, TrainError};

@@ -6,7 +6,8 @@
 
 use crate::config::{Data, Point, Precision, Sweep};
 use crate::data;
-use crate::results::{point_summary, read_summary};
+use crate::runs::read_summary;
+use crate::sweep::tables::point_summary;
 use std::collections::BTreeMap;
 use std::path::Path;
 

@@ -3,7 +3,7 @@
 //! does on Ctrl-C.
 
 use crate::interrupt;
-use crate::results::EpochRow;
+use crate::runs::EpochRow;
 use crate::train::{Observer, Started, StepReport};
 use serde::{Deserialize, Serialize};
 use std::io::{Read, Write};

@@ -1,7 +1,9 @@
 //! Which points need not run again.
 
+use super::archived::has_ended;
+use super::tables::{point_folder, point_summary};
 use crate::config::Point;
-use crate::results::{Cells, has_ended, point_folder, point_summary};
+use crate::runs::Cells;
 use crate::train::{Fingerprints, check_data};
 use std::cell::RefCell;
 use std::path::PathBuf;

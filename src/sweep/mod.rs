@@ -1,21 +1,24 @@
 //! Running a sweep: every point is a process of its own, so that whatever ends one leaves the others alone.
 //!
 //! [`run`] is the loop. [`event`] is what a point's process tells, [`child`] that process, [`verdict`] what its end means,
-//! [`standing`] what is left and with whom,
+//! [`status`](mod@status) what is left and with whom, [`tables`] what is written of it,
 //! [`estimate`] how long that takes. Sweeps on one results folder share the work by the locks of the run folders.
 
+mod archived;
 mod child;
 mod estimate;
 pub mod event;
 mod finished;
 mod progress;
 mod runner;
-mod standing;
+mod status;
+mod tables;
 mod verdict;
 
 pub use estimate::{Estimates, duration};
 pub use finished::Finished;
 pub use runner::{DIVERGED, Options, Report, SweepError, run};
+pub use tables::{SweepTables, point_folder, point_summary, status, write_tables};
 pub use verdict::Verdict;
 
 use event::Event;

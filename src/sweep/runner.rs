@@ -5,15 +5,14 @@ use super::estimate::Estimates;
 use super::event::Event;
 use super::finished::Finished;
 use super::progress::Progress;
-use super::standing::LOOK;
+use super::status::LOOK;
 use super::verdict::{Exit, Verdict, verdict};
 use super::{Ended, Watcher};
 use crate::config::Sweep;
 use crate::files::write_whole;
 use crate::interrupt;
-use crate::results::{
-    RunError, RunFolder, SweepTables, claim_sweep_folder, point_folder, point_summary, sweep_folder, write_tables,
-};
+use crate::runs::{RunError, RunFolder, claim_sweep_folder, sweep_folder};
+use crate::sweep::tables::{SweepTables, point_folder, point_summary, write_tables};
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::path::PathBuf;

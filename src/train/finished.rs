@@ -3,7 +3,7 @@
 use super::run::{Outcome, TrainError};
 use crate::config::{Experiment, Machine};
 use crate::files::write_whole;
-use crate::results::{RunError, Status, is_of, read_summary};
+use crate::runs::{RunError, Status, is_of, read_summary};
 use std::path::Path;
 
 /// The outcome of a run that was carried to its end earlier.

@@ -2,7 +2,7 @@
 
 use super::run::MEMORY_HINT;
 use crate::config::{Experiment, Machine};
-use crate::results::{RunFolder, RunInfo, Status, Summary, read_epochs, utc_now};
+use crate::runs::{RunFolder, RunInfo, Status, Summary, read_epochs, utc_now};
 use crate::say;
 use std::path::Path;
 

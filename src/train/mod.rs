@@ -33,7 +33,7 @@ pub use run::{Outcome, RunOptions, TrainError, check_data, run};
 pub use schedule::learning_rate;
 pub use splits::{Fingerprints, Splits};
 
-use crate::results::EpochRow;
+use crate::runs::EpochRow;
 
 /// Is told what a run is doing; draws progress, or prints lines, or does nothing.
 pub trait Observer {

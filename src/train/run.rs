@@ -15,7 +15,7 @@ use crate::config::{Experiment, Precision};
 use crate::data::{self, DataError, Images, Normalise};
 use crate::interrupt;
 use crate::model::{Model, WeightsError};
-use crate::results::{EpochRow, RunError, RunFolder, RunInfo, Status, Summary, utc_now};
+use crate::runs::{EpochRow, RunError, RunFolder, RunInfo, Status, Summary, utc_now};
 use crate::torch::{self, TorchError};
 use crate::watchdog;
 use std::path::{Path, PathBuf};

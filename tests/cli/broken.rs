@@ -9,11 +9,11 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io::Cursor;
 use std::path::Path;
+use strata::analysis::collect::collect;
 use strata::config::{Experiment, Machine};
 use strata::data::decode;
 use strata::model::{Model, read_tensors};
 use strata::random;
-use strata::results::collect::collect;
 
 type Case = (String, Vec<u8>);
 

@@ -220,7 +220,7 @@ impl Run {
 
     /// The columns of `summary.csv` by name.
     pub fn summary(&self) -> BTreeMap<String, String> {
-        strata::results::read_summary(&self.folder).unwrap()
+        strata::runs::read_summary(&self.folder).unwrap()
     }
 
     /// `epochs.csv` without the three columns that tell time and memory.

@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use strata::results::{RunFolder, read_summary};
+use strata::runs::{RunFolder, read_summary};
 
 /// Four points of a fraction of a second.
 const GRID: &str = "[sweep]\nmodel.depth = [8, 14]\nseed = [0, 1]\n";

@@ -4,7 +4,7 @@ use super::place::{Place, Ran, TINY, names};
 use std::collections::HashSet;
 use std::fs;
 use strata::model::{read_tensors, write_tensors};
-use strata::results::EPOCH_COLUMNS;
+use strata::runs::EPOCH_COLUMNS;
 use tch::{Device, Kind, Tensor};
 
 const HEADER: &str = "epoch,step,lr,train_loss,train_top1,train_top5,val_loss,val_top1,val_top5,\

@@ -3,7 +3,7 @@
 use super::{Place, print_table, tally};
 use std::fs;
 use strata::config::{Machine, Sweep};
-use strata::results::Table;
+use strata::runs::Table;
 
 const RUNS: usize = 5000;
 const SEEDS: usize = 5;

@@ -1,0 +1,52 @@
+//! One line an architecture: what it costs and what was published of it.
+
+use crate::config::Experiment;
+use crate::runs::{Table, accuracy};
+
+/// Costs are for one image, without auxiliary heads (`strata cost --help` says what is counted). The published accuracies
+/// are those of `[expect]`; both cells and the source stay empty where there is none.
+pub fn architectures(experiments: &[Experiment]) -> Table {
+    let columns = ["model", "input", "params", "macs", "activations", "depth", "test_top1", "test_top5", "source"];
+    let rows = experiments.iter().map(|experiment| {
+        let cost = experiment.network.cost();
+        let [c, h, w] = experiment.network.plan.input;
+        let expect = experiment.expect.as_ref();
+        let published = |value: Option<f64>| value.map(accuracy).unwrap_or_default();
+        vec![
+            experiment.name.clone(),
+            format!("{c}x{h}x{w}"),
+            cost.params.to_string(),
+            cost.macs.to_string(),
+            cost.activations.to_string(),
+            experiment.network.depth().to_string(),
+            published(expect.and_then(|expect| expect.test_top1)),
+            published(expect.and_then(|expect| expect.test_top5)),
+            expect.map(|expect| expect.source.clone()).unwrap_or_default(),
+        ]
+    });
+    Table { rows: rows.collect(), ..Table::new(&columns) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Machine;
+    use std::path::Path;
+
+    #[test]
+    fn cost_and_source_stand_beside_the_published_accuracy() {
+        let experiment = |name: &str| {
+            let file = format!("experiments/imagenet/{name}.toml");
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+            Experiment::load(&path, &[], Machine::default()).unwrap()
+        };
+        let table = architectures(&["resnet50", "googlenet_paper"].map(experiment));
+        let column = |name: &str| -> Vec<&str> {
+            let index = table.column(name).unwrap();
+            table.rows.iter().map(|row| row[index].as_str()).collect()
+        };
+        assert_eq!(column("macs"), ["4089184256", "1582671872"]);
+        assert_eq!(column("test_top1"), ["0.761300", ""], "the paper gives GoogLeNet's Top-5 alone");
+        assert!(column("source").iter().all(|source| source.contains("1-crop")));
+    }
+}

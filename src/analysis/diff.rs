@@ -1,0 +1,253 @@
+//! What differs between two runs, or two experiments: keys, rows of the network, cost, circumstances, results.
+
+use crate::config::Experiment;
+use crate::runs::record::flatten;
+use crate::runs::roles::lower_is_better;
+use crate::runs::significant;
+use similar::{Algorithm, DiffOp, capture_diff_slices};
+use std::collections::BTreeMap;
+
+/// One of the two.
+pub struct Side {
+    /// The run's folder or the experiment's file.
+    pub title: String,
+    pub experiment: Experiment,
+    /// The row of the run's summary; empty for an experiment that has not run.
+    pub summary: BTreeMap<String, String>,
+    /// `run.json`; null where there is none.
+    pub circumstances: serde_json::Value,
+}
+
+/// Lines of one kind; without lines, both are the same in that.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Section {
+    pub title: &'static str,
+    pub lines: Vec<Line>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Line {
+    /// What it is, its value in the one and in the other, and what the difference is.
+    Values([String; 4]),
+    /// A row that both networks have, beside one that differs.
+    Both(String),
+    Removed(String),
+    Added(String),
+    /// This many equal rows are left out.
+    Skipped(usize),
+}
+
+/// Compares two runs or experiments.
+pub fn diff(a: &Side, b: &Side) -> Vec<Section> {
+    vec![
+        Section { title: "experiment", lines: keys(a, b) },
+        Section { title: "network", lines: network(&rows(&a.experiment), &rows(&b.experiment)) },
+        Section { title: "cost", lines: cost(a, b) },
+        Section { title: "environment", lines: circumstances(a, b) },
+        Section { title: "results", lines: results(a, b) },
+    ]
+}
+
+/// Keys of the experiments that differ. Rows of the network have a section of their own.
+fn keys(a: &Side, b: &Side) -> Vec<Line> {
+    let keys = |side: &Side| {
+        let mut columns = Vec::new();
+        flatten("", &toml::Value::Table(side.experiment.to_toml()), &mut columns);
+        columns.retain(|(key, _)| key != "model.rows");
+        columns
+    };
+    differing(&keys(a), &keys(b), |_, _, _| String::new())
+}
+
+/// Pairs that differ, in the order of the first, then what only the second has.
+fn differing(a: &[(String, String)], b: &[(String, String)], change: impl Fn(&str, &str, &str) -> String) -> Vec<Line> {
+    let value = |pairs: &[(String, String)], key: &str| {
+        pairs.iter().find(|(known, _)| known == key).map_or_else(|| "–".to_owned(), |(_, value)| value.clone())
+    };
+    let new = b.iter().filter(|(key, _)| !a.iter().any(|(known, _)| known == key));
+    a.iter()
+        .chain(new)
+        .map(|(key, _)| (key, value(a, key), value(b, key)))
+        .filter(|(_, a, b)| a != b)
+        .map(|(key, a, b)| {
+            let change = change(key, &a, &b);
+            Line::Values([key.clone(), a, b, change])
+        })
+        .collect()
+}
+
+/// The rows of a network, each as it is written, with the shape it gives.
+fn rows(experiment: &Experiment) -> Vec<String> {
+    let table = experiment.to_toml_rows();
+    let rows = table.get("model").and_then(|model| model.get("rows")).and_then(toml::Value::as_array);
+    let text = |row: &toml::Value| {
+        let mut columns = Vec::new();
+        flatten("", row, &mut columns);
+        let word = |(key, value): &(String, String)| if key == "op" { value.clone() } else { format!("{key}={value}") };
+        columns.iter().map(word).collect::<Vec<_>>().join(" ")
+    };
+    let rows = rows.into_iter().flatten().map(text);
+    rows.zip(&experiment.network.rows).map(|(row, nodes)| format!("{row} → {}", nodes.output)).collect()
+}
+
+/// Rows that differ, each change with one equal row before and behind it.
+fn network(a: &[String], b: &[String]) -> Vec<Line> {
+    let operations = capture_diff_slices(Algorithm::Myers, a, b);
+    if operations.iter().all(|operation| matches!(operation, DiffOp::Equal { .. })) {
+        return Vec::new();
+    }
+    let mut lines = Vec::new();
+    for (index, operation) in operations.iter().enumerate() {
+        let (old, new) = (&a[operation.old_range()], &b[operation.new_range()]);
+        if !matches!(operation, DiffOp::Equal { .. }) {
+            // As many as before: most likely each is the other's counterpart.
+            if old.len() == new.len() {
+                let pairs = old.iter().zip(new);
+                lines.extend(pairs.flat_map(|(old, new)| [Line::Removed(old.clone()), Line::Added(new.clone())]));
+            } else {
+                lines.extend(old.iter().cloned().map(Line::Removed));
+                lines.extend(new.iter().cloned().map(Line::Added));
+            }
+            continue;
+        }
+        let before = usize::from(index > 0).min(old.len());
+        let behind = usize::from(index + 1 < operations.len()).min(old.len() - before);
+        lines.extend(old[..before].iter().cloned().map(Line::Both));
+        if old.len() > before + behind {
+            lines.push(Line::Skipped(old.len() - before - behind));
+        }
+        lines.extend(old[old.len() - behind..].iter().cloned().map(Line::Both));
+    }
+    lines
+}
+
+fn cost(a: &Side, b: &Side) -> Vec<Line> {
+    let counts = |side: &Side| {
+        let (network, cost) = (&side.experiment.network, side.experiment.network.cost());
+        [
+            ("depth", network.depth() as u64),
+            ("parameters", cost.params),
+            ("multiply-adds", cost.macs),
+            ("activations", cost.activations),
+        ]
+        .map(|(name, count)| (name.to_owned(), count.to_string()))
+    };
+    let percent = |_: &str, a: &str, b: &str| match (a.parse::<f64>(), b.parse::<f64>()) {
+        (Ok(a), Ok(b)) if a > 0.0 => format!("{:+.1} %", 100.0 * (b / a - 1.0)),
+        _ => String::new(),
+    };
+    differing(&counts(a), &counts(b), percent)
+}
+
+/// Of `run.json`, what bears on the numbers or the time; when it ran, always differs.
+fn circumstances(a: &Side, b: &Side) -> Vec<Line> {
+    let values = |side: &Side| -> Vec<(String, String)> {
+        let Some(map) = side.circumstances.as_object() else { return Vec::new() };
+        let text = |value: &serde_json::Value| match value {
+            serde_json::Value::String(text) => text.clone(),
+            serde_json::Value::Array(words) => words
+                .iter()
+                .map(|word| word.as_str().map_or_else(|| word.to_string(), str::to_owned))
+                .collect::<Vec<_>>()
+                .join(" "),
+            other => other.to_string(),
+        };
+        let told = |key: &&String| !matches!(key.as_str(), "started" | "finished" | "outcome");
+        map.keys().filter(told).map(|key| (key.clone(), text(&map[key]))).collect()
+    };
+    let (a, b) = (values(a), values(b));
+    // Kept results have no circumstances: nothing can be said about them.
+    if a.is_empty() || b.is_empty() { Vec::new() } else { differing(&a, &b, |_, _, _| String::new()) }
+}
+
+fn results(a: &Side, b: &Side) -> Vec<Line> {
+    const RESULTS: [&str; 10] = [
+        "status",
+        "epochs",
+        "best_epoch",
+        "val_loss",
+        "val_top1",
+        "val_top5",
+        "test_loss",
+        "test_top1",
+        "test_top5",
+        "seconds",
+    ];
+    if a.summary.is_empty() && b.summary.is_empty() {
+        return Vec::new();
+    }
+    let values = |side: &Side| {
+        RESULTS.map(|column| {
+            let value = side.summary.get(column).filter(|value| !value.is_empty());
+            (column.to_owned(), value.cloned().unwrap_or_else(|| "–".to_owned()))
+        })
+    };
+    let change = |column: &str, a: &str, b: &str| {
+        let (Ok(a), Ok(b)) = (a.parse::<f64>(), b.parse::<f64>()) else { return String::new() };
+        let word = match (column, (b < a) == lower_is_better(column)) {
+            ("epochs" | "best_epoch" | "seconds", _) => "",
+            (_, true) => ", better",
+            (_, false) => ", worse",
+        };
+        let sign = if b > a { "+" } else { "" };
+        format!("{sign}{}{word}", significant(((b - a) * 1e9).round() / 1e9))
+    };
+    differing(&values(a), &values(b), change)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Machine;
+
+    fn side(depth: usize, lr: f64, top1: &str) -> Side {
+        let text = format!(
+            "[data]\ndataset = 'synthetic'\nvalidation = 400\n[model]\npreset = 'resnet'\nlayout = 'cifar'\ndepth = {depth}\n[train]\nepochs = 1\nlr = {lr}\n"
+        );
+        Side {
+            title: "test".to_owned(),
+            experiment: Experiment::parse("test.toml", &text, "test", &[], Machine::default()).unwrap(),
+            summary: [("val_top1".to_owned(), top1.to_owned())].into(),
+            circumstances: serde_json::json!({ "threads": depth, "started": top1, "command": ["strata", "train"] }),
+        }
+    }
+
+    #[test]
+    fn what_differs_is_told_and_nothing_else() {
+        let sections = diff(&side(8, 0.1, "0.5"), &side(14, 0.05, "0.75"));
+        let values = |index: usize| -> Vec<String> {
+            let texts = sections[index].lines.iter().filter_map(|line| match line {
+                Line::Values(texts) => Some(texts.join(" ").trim_end().to_owned()),
+                _ => None,
+            });
+            texts.collect()
+        };
+        assert_eq!(values(0), ["model.depth 8 14", "train.lr 0.1 0.05"]);
+        assert_eq!(values(3), ["threads 8 14"]);
+        assert_eq!(values(4), ["val_top1 0.5 0.75 +0.25, better"]);
+        assert!(values(2)[0].starts_with("depth 8 14 +75.0 %"), "{:?}", values(2));
+        let network = &sections[1].lines;
+        assert!(
+            network
+                .iter()
+                .any(|line| matches!(line, Line::Removed(row) if row.starts_with("basic width=16 shortcut=B"))),
+            "{network:?}"
+        );
+        assert!(network.iter().any(|line| matches!(line, Line::Added(row) if row.contains("repeat=2"))), "{network:?}");
+    }
+
+    #[test]
+    fn equals_have_no_difference() {
+        let sections = diff(&side(8, 0.1, "0.5"), &side(8, 0.1, "0.5"));
+        assert!(sections.iter().all(|section| section.lines.is_empty()), "{sections:?}");
+    }
+
+    #[test]
+    fn equal_rows_far_from_a_change_are_counted() {
+        let texts = |rows: &str| rows.chars().map(String::from).collect::<Vec<_>>();
+        let lines = network(&texts("abcdefg"), &texts("abcdxfg"));
+        let both = |text: &str| Line::Both(text.to_owned());
+        let [x, e] = ["x", "e"].map(str::to_owned);
+        assert_eq!(lines, [Line::Skipped(3), both("d"), Line::Removed(e), Line::Added(x), both("f"), Line::Skipped(1)]);
+    }
+}

@@ -1,0 +1,10 @@
+//! Folds over the records of runs: joining, comparing, telling two apart, statistics over seeds.
+
+mod architectures;
+pub mod collect;
+pub mod compare;
+pub mod diff;
+mod statistics;
+
+pub use architectures::architectures;
+pub use statistics::Spread;

@@ -1,0 +1,119 @@
+//! What the page's template is filled with: tables of text, figures, commands.
+
+use crate::figures::chart::Figure;
+use crate::runs::format;
+use crate::runs::table::Table;
+
+/// A table; a reader can sort it by every column.
+pub struct TableView {
+    pub caption: String,
+    pub columns: Vec<Column>,
+    pub rows: Vec<Vec<Cell>>,
+    /// With a field to search it.
+    pub searched: bool,
+    /// What is left out; may be empty.
+    pub note: String,
+}
+
+pub struct Column {
+    pub name: String,
+    pub class: &'static str,
+}
+
+pub struct Cell {
+    pub text: String,
+    pub class: &'static str,
+}
+
+/// Charts with their legend, each SVG written by this program.
+pub struct FigureView {
+    pub title: String,
+    pub note: String,
+    pub panels: Vec<String>,
+    pub legend: Vec<(String, String)>,
+}
+
+/// A picture from a file: it is shown as an image, so that nothing in it is run.
+pub struct PictureView {
+    pub title: String,
+    /// `data:` address.
+    pub source: String,
+}
+
+impl FigureView {
+    pub fn of(figure: &Figure) -> FigureView {
+        FigureView {
+            title: figure.title.clone(),
+            note: figure.note.clone(),
+            panels: figure.pieces(),
+            legend: figure.legend(),
+        }
+    }
+}
+
+/// Of a longer table the page shows these rows.
+const MOST_ROWS: usize = 500;
+
+impl TableView {
+    /// A table of plain text: columns whose cells are all numbers are set like numbers.
+    pub fn new(caption: &str, columns: Vec<String>, rows: Vec<Vec<String>>) -> TableView {
+        let cells = |index: usize| rows.iter().filter_map(move |row| row.get(index));
+        let class = |index: usize| match cells(index).map(|text| text.chars().count()).max() {
+            _ if cells(index).all(|text| is_number(text)) => "n",
+            Some(longest) if longest > TIGHT => "long",
+            _ => "tight",
+        };
+        let classes: Vec<&'static str> = (0..columns.len()).map(class).collect();
+        let class = |index: usize| classes.get(index).copied().unwrap_or_default();
+        TableView {
+            caption: caption.to_owned(),
+            columns: columns.into_iter().enumerate().map(|(i, name)| Column { name, class: class(i) }).collect(),
+            rows: rows
+                .into_iter()
+                .map(|row| row.into_iter().enumerate().map(|(i, text)| Cell { text, class: class(i) }).collect())
+                .collect(),
+            searched: false,
+            note: String::new(),
+        }
+    }
+
+    /// A CSV file as it is.
+    pub fn of(table: &Table, caption: &str) -> TableView {
+        let rows: Vec<Vec<String>> = table.rows.iter().take(MOST_ROWS).cloned().collect();
+        let mut view = TableView::new(caption, table.columns.clone(), rows);
+        if table.rows.len() > MOST_ROWS {
+            view.note = format!("The first {MOST_ROWS} of {} rows.", table.rows.len());
+        }
+        view
+    }
+}
+
+/// Texts up to this length stay on one line.
+const TIGHT: usize = 28;
+
+/// Empty cells go along with numbers. `90.1 ± 0.2` is one too.
+fn is_number(text: &str) -> bool {
+    let first = text.split(" ± ").next().unwrap_or_default();
+    text.is_empty() || first.replace(GROUP, "").parse::<f64>().is_ok()
+}
+
+/// Between groups of three digits: no line is broken there.
+const GROUP: char = '\u{202f}';
+
+/// A count in groups of three digits.
+pub fn grouped(digits: &str) -> String {
+    format::grouped(digits, GROUP)
+}
+
+/// A fraction in per cent, with two digits.
+pub fn percent(fraction: Option<f64>) -> String {
+    fraction.map_or_else(String::new, |value| format!("{:.2}", 100.0 * value))
+}
+
+#[cfg(test)]
+#[test]
+fn numbers_are_told_from_texts() {
+    assert!(["1", "", "0.5", "-1e-3", "90.10 ± 0.20", &grouped("5978042")].iter().all(|text| is_number(text)));
+    assert!(["resnet20", "1, 2", "2026-11-24 04:34"].iter().all(|text| !is_number(text)));
+    assert_eq!(grouped("5978042"), "5\u{202f}978\u{202f}042");
+}

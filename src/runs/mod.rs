@@ -1,0 +1,22 @@
+//! Runs as values: the record of a run, its folder, its table of epochs, and CSV.
+//!
+//! Training writes a run here; everything that compares, draws or reports runs reads them here.
+
+pub(crate) mod environment;
+pub(crate) mod epochs;
+pub(crate) mod folder;
+pub(crate) mod format;
+mod git;
+mod process;
+pub(crate) mod record;
+pub(crate) mod roles;
+pub(crate) mod sweep_folder;
+pub(crate) mod table;
+
+pub use environment::{RunInfo, utc_now};
+pub use epochs::{EPOCH_COLUMNS, EpochRow, first_epochs, parse_epochs, read_epochs};
+pub use folder::{RunError, RunFolder};
+pub use format::{accuracy, counted, csv_cell, grouped, markdown_cell, significant};
+pub use record::{Cells, Status, Summary, is_of, read_summary};
+pub use sweep_folder::{SweepSource, claim_sweep_folder, sweep_folder};
+pub use table::Table;

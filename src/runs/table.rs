@@ -1,0 +1,218 @@
+//! A CSV file in memory: named columns of text cells.
+
+use super::folder::RunError;
+use super::format::{csv_cell, from_csv_cell};
+use crate::files::write_whole;
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::iter;
+use std::path::{Path, PathBuf};
+
+/// No table of results is longer; a slip (weights instead of a table) shall not fill the memory.
+const MAX_BYTES: u64 = 256 << 20;
+
+/// Why a file is no table.
+#[derive(Debug, thiserror::Error)]
+pub enum TableError {
+    #[error("cannot read {}: {reason}", .path.display())]
+    Io { path: PathBuf, reason: std::io::Error },
+    #[error("{}, line {line}: {problem}", .path.display())]
+    Broken { path: PathBuf, line: u64, problem: String },
+}
+
+/// Columns and rows; every row has a cell for every column.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Table {
+    pub columns: Vec<String>,
+    pub rows: Vec<Vec<String>>,
+}
+
+/// The reader passes blank lines over and counts a record from where they begin.
+fn blank_lines(text: &[u8], at: &csv::Position) -> u64 {
+    let rest = text.get(at.byte() as usize..).unwrap_or_default();
+    rest.iter().take_while(|byte| matches!(byte, b'\n' | b'\r')).filter(|&&byte| byte == b'\n').count() as u64
+}
+
+impl Table {
+    pub fn new(columns: &[&str]) -> Table {
+        Table { columns: columns.iter().map(|&column| column.to_owned()).collect(), rows: Vec::new() }
+    }
+
+    /// Reads a CSV file. Commas, semicolons or tabs divide the cells, whichever the header has; a column without a name is
+    /// called by its place, `column_1` the first.
+    ///
+    /// # Errors
+    /// For a file that is not a table, with the line.
+    pub fn read(path: &Path) -> Result<Table, TableError> {
+        let io = |reason| TableError::Io { path: path.to_owned(), reason };
+        let bytes = fs::metadata(path).map_err(io)?.len();
+        if bytes > MAX_BYTES {
+            let problem = format!("a file of {} MiB is no table of results", bytes >> 20);
+            return Err(TableError::Broken { path: path.to_owned(), line: 1, problem });
+        }
+        Table::parse(&fs::read(path).map_err(io)?, path)
+    }
+
+    /// Reads the bytes of a CSV file; `path` is what errors call it.
+    ///
+    /// # Errors
+    /// As [`Table::read`].
+    pub fn parse(text: &[u8], path: &Path) -> Result<Table, TableError> {
+        let broken = |line: u64, problem: String| TableError::Broken { path: path.to_owned(), line, problem };
+        if text.contains(&0) {
+            return Err(broken(1, "this is not a text file".to_owned()));
+        }
+        let mut reader = csv::ReaderBuilder::new().delimiter(delimiter(text)).trim(csv::Trim::All).from_reader(text);
+        let told = |error: csv::Error| {
+            let line = error.position().map_or(1, |at| at.line() + blank_lines(text, at));
+            let problem = match error.kind() {
+                csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+                    format!("this line has {len} cells, the header has {expected_len}")
+                }
+                csv::ErrorKind::Utf8 { .. } => "this is not UTF-8".to_owned(),
+                _ => error.to_string(),
+            };
+            broken(line, problem)
+        };
+        let mut columns: Vec<String> =
+            reader.headers().map_err(told)?.iter().map(|name| from_csv_cell(name).to_owned()).collect();
+        // A byte order mark is no part of a name, wherever blanks put it; a writer's would be taken off again.
+        if let Some(first) = columns.first_mut() {
+            *first = first.trim_start_matches(|mark: char| mark == '\u{feff}' || mark.is_whitespace()).to_owned();
+        }
+        if columns.iter().all(String::is_empty) {
+            return Err(broken(1, "there is no header: the first line names the columns".to_owned()));
+        }
+        // Row numbers often have no name; without one a column cannot be asked for, nor be a table of its own.
+        for place in (0..columns.len()).filter(|&place| columns[place].is_empty()).collect::<Vec<_>>() {
+            let mut name = format!("column_{}", place + 1);
+            while columns.contains(&name) {
+                name.push('_');
+            }
+            columns[place] = name;
+        }
+        let mut seen = HashSet::new();
+        if let Some(twice) = columns.iter().find(|column| !seen.insert(column.as_str())) {
+            return Err(broken(1, format!("the column `{twice}` stands there twice")));
+        }
+        let mut rows = Vec::new();
+        for record in reader.records() {
+            rows.push(record.map_err(told)?.iter().map(|cell| from_csv_cell(cell).to_owned()).collect());
+        }
+        Ok(Table { columns, rows })
+    }
+
+    /// Where a column stands.
+    pub fn column(&self, name: &str) -> Option<usize> {
+        self.columns.iter().position(|column| column == name)
+    }
+
+    /// The numbers in a column of some rows; cells that hold none are left out.
+    pub fn numbers(&self, column: usize, rows: &[usize]) -> Vec<f64> {
+        let cell = |&row: &usize| self.rows.get(row)?.get(column)?.parse::<f64>().ok();
+        rows.iter().filter_map(cell).filter(|number| number.is_finite()).collect()
+    }
+
+    /// Rows that agree in the given columns, in the order of their first row. Grouped by every varied key but `seed`,
+    /// each group is one experiment under several seeds.
+    pub fn groups(&self, columns: &[usize]) -> Vec<Vec<usize>> {
+        let mut places: HashMap<Vec<&str>, usize> = HashMap::new();
+        let mut groups: Vec<Vec<usize>> = Vec::new();
+        for (index, row) in self.rows.iter().enumerate() {
+            let cells = columns.iter().map(|&column| row[column].as_str()).collect();
+            let place = *places.entry(cells).or_insert(groups.len());
+            match groups.get_mut(place) {
+                Some(group) => group.push(index),
+                None => groups.push(vec![index]),
+            }
+        }
+        groups
+    }
+
+    pub fn to_csv(&self) -> String {
+        // A header without a comma that has another mark would be taken for one that this mark divides.
+        let other_mark = self.columns.len() == 1 && self.columns.iter().any(|column| column.contains([';', '\t']));
+        let quotes = if other_mark { csv::QuoteStyle::Always } else { csv::QuoteStyle::Necessary };
+        let mut writer = csv::WriterBuilder::new().quote_style(quotes).from_writer(Vec::new());
+        // Writing to memory does not fail.
+        for record in iter::once(&self.columns).chain(&self.rows) {
+            let _ = writer.write_record(record.iter().map(|cell| csv_cell(cell).into_owned()));
+        }
+        String::from_utf8_lossy(&writer.into_inner().unwrap_or_default()).into_owned()
+    }
+
+    /// Writes the table whole.
+    ///
+    /// # Errors
+    /// As the file system says.
+    pub fn write(&self, path: &Path) -> Result<(), RunError> {
+        write_whole(path, self.to_csv().as_bytes()).map_err(RunError::io("write", path))
+    }
+}
+
+/// What divides the cells: the first of these marks that makes several of the header.
+fn delimiter(text: &[u8]) -> u8 {
+    const MARKS: [u8; 3] = [b',', b';', b'\t'];
+    let cells =
+        |mark: &u8| csv::ReaderBuilder::new().delimiter(*mark).from_reader(text).headers().map_or(0, |h| h.len());
+    MARKS.into_iter().find(|mark| cells(mark) > 1).unwrap_or(MARKS[0])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A mark in a quoted name, with a line break perhaps, used to be taken for the one that divides.
+    #[test]
+    fn a_header_is_read_as_it_is_meant_and_written_as_it_is_read() {
+        for (text, columns) in [
+            ("a;b;c,\n1,2\n", &["a;b;c", "column_2"][..]),
+            (",a\n1,2\n", &["column_1", "a"]),
+            (",column_1\n1,2\n", &["column_1_", "column_1"]),
+            ("a;b\n1;2\n", &["a", "b"]),
+            ("a\tb\n1\t2\n", &["a", "b"]),
+            ("\"a,b\";c\n1;2\n", &["a,b", "c"]),
+            ("\"a;b\"\n1\n", &["a;b"]),
+            ("\"a;\"\"b\"\"\nc,\"\n1\n", &["a;\"b\"\nc,"]),
+            ("a\"b;c\n1;2\n", &["a\"b", "c"]),
+            (" \u{feff} a,b\n1,2\n", &["a", "b"]),
+            ("\u{feff}\"a,b\";c\n1;2\n", &["a,b", "c"]),
+            ("\na;b\n1;2\n", &["a", "b"]),
+        ] {
+            let table = Table::parse(text.as_bytes(), Path::new("x.csv")).unwrap();
+            assert_eq!(table.columns, columns, "{text:?}");
+            let again = Table::parse(table.to_csv().as_bytes(), Path::new("again.csv")).unwrap();
+            assert_eq!(again.columns, columns, "{text:?}");
+        }
+    }
+
+    /// The line of a record used to be that of the first blank line in front of it.
+    #[test]
+    fn a_broken_line_behind_blank_ones_is_the_one_that_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.csv");
+        for (text, line) in [
+            ("a,b\n1,2\n1\n", 3),
+            ("a,b\n1,2\n\n\n1\n", 5),
+            ("a,b\r\n\r\n1,2\r\n\r\n1\r\n", 5),
+            ("a,b\n\n\"x\ny\",2\n\n1", 6),
+        ] {
+            fs::write(&path, text).unwrap();
+            let error = Table::read(&path).unwrap_err().to_string();
+            assert!(error.contains(&format!("line {line}: this line has 1 cells")), "{text:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn rows_that_differ_in_the_seed_alone_are_one_group() {
+        let mut table = Table::new(&["depth", "seed", "top1"]);
+        for (depth, seed, top1) in [("8", "0", "0.5"), ("14", "0", ""), ("8", "1", "0.7"), ("14", "1", "NaN")] {
+            table.rows.push([depth, seed, top1].map(str::to_owned).to_vec());
+        }
+        let groups = table.groups(&[0]);
+        assert_eq!(groups, [vec![0, 2], vec![1, 3]]);
+        assert_eq!(table.numbers(2, &groups[0]), [0.5, 0.7]);
+        assert!(table.numbers(2, &groups[1]).is_empty());
+        assert_eq!(table.to_csv().lines().nth(2), Some("14,0,"));
+    }
+}

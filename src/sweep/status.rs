@@ -1,0 +1,87 @@
+//! How a sweep stands: what was finished before, what others have in hand, how long the rest takes.
+
+use super::Counts;
+use super::runner::{DIVERGED, Runner, Running};
+use crate::runs::{RunFolder, counted};
+use crate::sweep::tables::point_folder;
+use std::time::{Duration, Instant};
+
+/// How often it is looked at.
+pub(super) const LOOK: Duration = Duration::from_millis(500);
+
+impl Runner<'_> {
+    /// What earlier sweeps came to.
+    pub(super) fn skip_finished(&mut self) {
+        let points = &self.sweep.points;
+        let mut diverged = Vec::new();
+        self.queue.retain(|&point| {
+            let summary = self.finished.summary(&points[point]).unwrap_or_default();
+            match summary.get("status").map(String::as_str) {
+                Some("done") => self.done += 1,
+                Some("diverged") => diverged.push(point),
+                _ => return true,
+            }
+            false
+        });
+        if self.done > 0 {
+            self.watcher.note(&format!("{} of {} finished before", self.done, counted(points.len(), "point")));
+        }
+        for point in diverged {
+            let label = self.sweep.label(point);
+            self.watcher
+                .note(&format!("{label} diverged before; `strata train --force` on its points/ file runs it again"));
+            self.failed.push((point, DIVERGED.to_owned()));
+        }
+    }
+
+    /// Looks after the points of other processes, and works out the time left.
+    pub(super) fn look(&mut self) {
+        self.looked = Instant::now();
+        let (results, sweep) = (&self.options.results, self.sweep);
+        let free: Vec<usize> = self
+            .held
+            .iter()
+            .copied()
+            .filter(|&point| RunFolder::holder(&point_folder(results, &sweep.points[point])).is_none())
+            .collect();
+        self.held.retain(|point| !free.contains(point));
+        free.into_iter().for_each(|point| self.queue.push_front(point));
+        if self.queue.is_empty() && self.running.is_empty() && !self.held.is_empty() && !self.waiting_said {
+            self.waiting_said = true;
+            self.watcher.note(&match self.held.len() {
+                1 => "waiting for 1 point that another process runs".to_owned(),
+                count => format!("waiting for {count} points that other processes run"),
+            });
+        }
+        self.estimate();
+        let diverged = self.failed.iter().filter(|(_, reason)| reason == DIVERGED).count();
+        self.watcher.counts(&Counts {
+            done: self.done,
+            failed: self.failed.len() - diverged,
+            diverged,
+            running: self.running.len(),
+            left: self.queue.len(),
+            held: self.held.len(),
+            seconds_left: self.seconds_left,
+        });
+    }
+
+    fn estimate(&mut self) {
+        let mut running = Vec::with_capacity(self.running.len());
+        for Running { job, progress } in &self.running {
+            let (passed, point) = (job.started.elapsed().as_secs_f64(), &self.sweep.points[job.point]);
+            // Before a part is done its time says nothing.
+            if progress.done() > 0.02 {
+                self.estimates.suppose(point, progress.done(), passed);
+                running.push(Some(passed * progress.left() / progress.done()));
+            } else {
+                running
+                    .push(self.estimates.seconds(point).map(|seconds| (seconds * progress.left() - passed).max(0.0)));
+            }
+        }
+        let queued = self.queue.iter().map(|&point| self.estimates.seconds(&self.sweep.points[point]));
+        let all: Option<Vec<f64>> = running.iter().copied().chain(queued).collect();
+        let longest = running.iter().flatten().copied().fold(0.0, f64::max);
+        self.seconds_left = all.map(|all| (all.iter().sum::<f64>() / self.options.jobs as f64).max(longest));
+    }
+}
