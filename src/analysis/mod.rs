@@ -4,6 +4,7 @@ mod architectures;
 pub mod collect;
 pub mod compare;
 pub mod diff;
+pub mod settings;
 mod statistics;
 
 pub use architectures::architectures;

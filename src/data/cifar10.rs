@@ -8,6 +8,7 @@ use std::path::Path;
 use flate2::read::GzDecoder;
 
 use super::fetch::{self, Transport};
+use super::image_tree::Tree;
 use super::verify::{Depth, verify};
 use super::{DataError, Dataset, Images, image_tree};
 
@@ -19,12 +20,12 @@ const TRAIN: [&str; 5] =
 const TEST: [&str; 1] = ["test_batch.bin"];
 
 /// Bytes of an image.
-pub(super) const PIXELS: usize = 3 * 32 * 32;
+const PIXELS: usize = 3 * 32 * 32;
 /// Images in a file. Few in unit tests: without optimisation the real files take half a minute.
 const RECORDS: usize = if cfg!(test) { 20 } else { 10_000 };
 const FILE_BYTES: u64 = (RECORDS * (1 + PIXELS)) as u64;
 
-pub(super) const ARCHIVE: &str = "cifar-10-binary.tar.gz";
+const ARCHIVE: &str = "cifar-10-binary.tar.gz";
 const ADDRESS: &str = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz";
 const ARCHIVE_SHA256: &str = "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd";
 const ARCHIVE_LIMIT: u64 = 200_000_000;
@@ -182,7 +183,9 @@ fn from_tree(folder: &Path, new: &Path) -> Result<(), DataError> {
     let mut sums = Vec::new();
     for (split, names) in [("train", &TRAIN[..]), ("test", &TEST[..])] {
         tracing::info!("decoding the images of {}", folder.join(split).display());
-        let records = image_tree::pack(&folder.join(split), names.len() * RECORDS / CLASSES.len())?;
+        let per_class = names.len() * RECORDS / CLASSES.len();
+        let tree = Tree { name: NAME, classes: &CLASSES, per_class, archive: ARCHIVE };
+        let records = image_tree::pack(&folder.join(split), &tree)?;
         for (name, bytes) in names.iter().zip(records.chunks_exact(FILE_BYTES as usize)) {
             let (_, sum) = fetch::copy_hashed(bytes, &new.join(name), FILE_BYTES, name)?;
             sums.push((*name, sum));
@@ -198,8 +201,8 @@ mod tests {
     #[test]
     fn packs_a_tree_with_the_classes_taking_turns() {
         let (folder, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        image_tree::tests::tree(&folder.path().join("train"), 10);
-        image_tree::tests::tree(&folder.path().join("test"), 2);
+        image_tree::tests::make(&folder.path().join("train"), &CLASSES, 10);
+        image_tree::tests::make(&folder.path().join("test"), &CLASSES, 2);
         fetch(cache.path(), Some(folder.path())).unwrap();
         let installed = super::super::folder(NAME, cache.path());
         assert!(present(&installed) && check(&installed, Depth::Whole).is_ok());

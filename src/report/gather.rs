@@ -1,8 +1,8 @@
 //! Finds everything in a results folder: runs, kept results, sweeps, further tables and pictures.
 
 use crate::analysis::collect::{CollectError, run_row};
-use crate::runs::folder::RunError;
-use crate::runs::table::Table;
+use crate::runs::RunError;
+use crate::runs::Table;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};

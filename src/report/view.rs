@@ -1,8 +1,8 @@
 //! What the page's template is filled with: tables of text, figures, commands.
 
 use crate::figures::chart::Figure;
+use crate::runs::Table;
 use crate::runs::format;
-use crate::runs::table::Table;
 
 /// A table; a reader can sort it by every column.
 pub struct TableView {

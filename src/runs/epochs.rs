@@ -1,6 +1,6 @@
 //! `epochs.csv`: the table of a run, a row an epoch. All that read it go through [`row_of`].
 
-use super::folder::RunError;
+use super::error::RunError;
 use super::format::{accuracy, significant};
 use std::path::Path;
 use std::str::SplitInclusive;

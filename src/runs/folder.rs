@@ -1,7 +1,7 @@
 //! The folder of one run: `runs/<name>/<key>`, held by one process at a time.
 
 use super::epochs::{EPOCH_COLUMNS, EpochRow, first_epochs};
-use super::table::TableError;
+use super::error::RunError;
 use crate::config::{Experiment, Key};
 use crate::fault;
 use crate::files::{append_synced, make_folder, open_without_links, write_whole};
@@ -10,41 +10,6 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-
-/// Why a run folder cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    #[error(
-        "cannot {action} {path}: {reason}; is the results folder there and writable? (--results DIR takes another)"
-    )]
-    Io { action: &'static str, path: PathBuf, reason: io::Error },
-    #[error("{path} is in use by {holder}; wait for it, or stop it")]
-    Held { path: PathBuf, holder: String },
-    #[error(
-        "{path} was removed or replaced while this process was running it: nothing more is written there; \
-         `strata train` starts the run again"
-    )]
-    Lost { path: PathBuf },
-    #[error("{path} was removed or changed by somebody else while the run was writing it: the run stops")]
-    TableChanged { path: PathBuf },
-    #[error("{path}, line {line}: {problem}; move the run folder away to start over")]
-    Corrupt { path: PathBuf, line: usize, problem: String },
-    #[error(
-        "{folder} has the tables of {other}, another sweep of the same name as {file}: rename one of the files, or take \
-         another results folder (--results DIR); if the file was only moved, remove {folder}/sweep.json"
-    )]
-    OtherSweep { folder: PathBuf, file: PathBuf, other: PathBuf },
-    #[error(transparent)]
-    Table(#[from] TableError),
-}
-
-impl RunError {
-    /// Tells what was being done to which file when the system refused.
-    pub fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> RunError {
-        let path = path.to_owned();
-        move |reason| RunError::Io { action, path, reason }
-    }
-}
 
 /// How a process that records the end of another's run is called.
 const WATCHDOG: &str = "a watchdog";

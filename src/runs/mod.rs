@@ -2,8 +2,10 @@
 //!
 //! Training writes a run here; everything that compares, draws or reports runs reads them here.
 
+mod clock;
 pub(crate) mod environment;
 pub(crate) mod epochs;
+mod error;
 pub(crate) mod folder;
 pub(crate) mod format;
 mod git;
@@ -13,9 +15,11 @@ pub(crate) mod roles;
 pub(crate) mod sweep_folder;
 pub(crate) mod table;
 
-pub use environment::{RunInfo, utc_now};
+pub use clock::utc_now;
+pub use environment::RunInfo;
 pub use epochs::{EPOCH_COLUMNS, EpochRow, first_epochs, parse_epochs, read_epochs};
-pub use folder::{RunError, RunFolder};
+pub use error::{RunError, TableError};
+pub use folder::RunFolder;
 pub use format::{accuracy, counted, csv_cell, grouped, markdown_cell, significant};
 pub use record::{Cells, Status, Summary, is_of, read_summary};
 pub use sweep_folder::{SweepSource, claim_sweep_folder, sweep_folder};

@@ -1,6 +1,6 @@
 //! The process that works on a run: all of it that decides the last digits of a result.
 
-use super::environment::utc_now;
+use super::clock::utc_now;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

@@ -1,6 +1,7 @@
 //! `summary.csv`: one row that says how a run ended, with every key of the experiment as a column of its own.
 
-use super::folder::{RunError, RunFolder};
+use super::error::RunError;
+use super::folder::RunFolder;
 use super::format::{accuracy, csv_cell, from_csv_cell, significant};
 use crate::config::{Experiment, Key};
 use std::collections::BTreeMap;

@@ -1,6 +1,6 @@
 //! The folder of a sweep: `sweeps/<name>` below the results folder, and which sweep it belongs to.
 
-use super::folder::RunError;
+use super::error::RunError;
 use crate::config::Sweep;
 use crate::files::{make_folder, write_whole};
 use serde::{Deserialize, Serialize};

@@ -1,24 +1,15 @@
 //! A CSV file in memory: named columns of text cells.
 
-use super::folder::RunError;
+use super::error::{RunError, TableError};
 use super::format::{csv_cell, from_csv_cell};
 use crate::files::write_whole;
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::iter;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// No table of results is longer; a slip (weights instead of a table) shall not fill the memory.
 const MAX_BYTES: u64 = 256 << 20;
-
-/// Why a file is no table.
-#[derive(Debug, thiserror::Error)]
-pub enum TableError {
-    #[error("cannot read {}: {reason}", .path.display())]
-    Io { path: PathBuf, reason: std::io::Error },
-    #[error("{}, line {line}: {problem}", .path.display())]
-    Broken { path: PathBuf, line: u64, problem: String },
-}
 
 /// Columns and rows; every row has a cell for every column.
 #[derive(Clone, Debug, Default, PartialEq)]

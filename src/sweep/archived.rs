@@ -6,7 +6,7 @@ use crate::files::rename;
 use crate::runs::RunError;
 use crate::runs::counted;
 use crate::runs::record::{Cells, read_summary, same_experiment};
-use crate::runs::table::{Table, TableError};
+use crate::runs::{Table, TableError};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::path::Path;

@@ -11,13 +11,15 @@ pub mod event;
 mod finished;
 mod progress;
 mod runner;
+mod state;
 mod status;
 mod tables;
 mod verdict;
 
 pub use estimate::{Estimates, duration};
 pub use finished::Finished;
-pub use runner::{DIVERGED, Options, Report, SweepError, run};
+pub use runner::{Report, SweepError, run};
+pub use state::{DIVERGED, Options};
 pub use tables::{SweepTables, point_folder, point_summary, status, write_tables};
 pub use verdict::Verdict;
 

@@ -1,13 +1,10 @@
 //! How a sweep stands: what was finished before, what others have in hand, how long the rest takes.
 
 use super::Counts;
-use super::runner::{DIVERGED, Runner, Running};
+use super::state::{DIVERGED, Runner, Running};
 use crate::runs::{RunFolder, counted};
 use crate::sweep::tables::point_folder;
-use std::time::{Duration, Instant};
-
-/// How often it is looked at.
-pub(super) const LOOK: Duration = Duration::from_millis(500);
+use std::time::Instant;
 
 impl Runner<'_> {
     /// What earlier sweeps came to.

@@ -3,19 +3,19 @@
 use super::average::Average;
 use super::checkpoint::Position;
 use super::divergence::Divergence;
+use super::error::TrainError;
 use super::evaluate::tensors;
-use super::metrics::cross_entropy;
 use super::optimizer::Stepper;
+use super::pass::{Pass, pass};
 use super::recorder::Recorder;
-use super::run::TrainError;
 use super::schedule::learning_rate;
 use super::{Observer, StepReport, faults};
-use crate::config::{Experiment, Precision};
+use crate::config::Experiment;
 use crate::data::{self, Batch, Images, Normalise};
 use crate::interrupt;
 use crate::model::Model;
 use crate::random;
-use crate::torch::{Autocast, TorchError, catch};
+use crate::torch::{TorchError, catch};
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 use tch::Tensor;
@@ -141,28 +141,4 @@ impl Trainer<'_> {
             }
         }
     }
-}
-
-/// What a step computes before the optimizer: `main` is the loss of the network's own head, `loss` that with the auxiliary
-/// heads'.
-pub struct Pass {
-    pub loss: Tensor,
-    pub main: Tensor,
-    pub logits: Tensor,
-    /// The backward pass is done.
-    pub has_gradients: bool,
-}
-
-/// The forward pass and the losses.
-pub fn pass(experiment: &Experiment, model: &Model, pixels: &Tensor, labels: &Tensor) -> Pass {
-    let train = &experiment.train;
-    let outputs = {
-        let _autocast = Autocast::bf16_if(train.precision == Precision::Bf16, model.device());
-        model.forward(pixels, true)
-    };
-    let main = cross_entropy(&outputs.logits, labels, train.label_smoothing);
-    let loss = outputs.aux.iter().fold(main.shallow_clone(), |sum, (logits, weight)| {
-        sum + cross_entropy(logits, labels, train.label_smoothing) * *weight
-    });
-    Pass { loss, main, logits: outputs.logits, has_gradients: false }
 }

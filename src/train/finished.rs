@@ -1,6 +1,7 @@
 //! Runs that an earlier process carried to their end.
 
-use super::run::{Outcome, TrainError};
+use super::Outcome;
+use super::error::TrainError;
 use crate::config::{Experiment, Machine};
 use crate::files::write_whole;
 use crate::runs::{RunError, Status, is_of, read_summary};

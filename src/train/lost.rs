@@ -1,6 +1,6 @@
 //! Runs whose process ended without a word.
 
-use super::run::MEMORY_HINT;
+use super::error::MEMORY_HINT;
 use crate::config::{Experiment, Machine};
 use crate::runs::{RunFolder, RunInfo, Status, Summary, read_epochs, utc_now};
 use crate::say;

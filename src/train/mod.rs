@@ -5,12 +5,14 @@ pub mod bench;
 mod checkpoint;
 mod divergence;
 mod epoch;
+mod error;
 mod evaluate;
 mod faults;
 mod finished;
 mod lost;
 mod metrics;
 mod optimizer;
+mod pass;
 mod recorder;
 mod run;
 mod schedule;
@@ -25,15 +27,17 @@ mod tally;
 
 pub use average::Average;
 pub use checkpoint::{Best, CheckpointError, Checkpoints, Position, best_weights};
+pub use error::TrainError;
 pub use evaluate::{evaluate, for_each_batch, tensors};
 pub use lost::record as record_lost_run;
 pub use metrics::{Sums, cross_entropy};
 pub use optimizer::Stepper;
-pub use run::{Outcome, RunOptions, TrainError, check_data, run};
+pub use run::{RunOptions, check_data, run};
 pub use schedule::learning_rate;
 pub use splits::{Fingerprints, Splits};
 
-use crate::runs::EpochRow;
+use crate::runs::{EpochRow, Status};
+use std::path::PathBuf;
 
 /// Is told what a run is doing; draws progress, or prints lines, or does nothing.
 pub trait Observer {
@@ -55,7 +59,7 @@ impl Observer for Quiet {}
 pub struct Started {
     pub name: String,
     pub key: crate::config::Key,
-    pub folder: std::path::PathBuf,
+    pub folder: PathBuf,
     pub epochs: usize,
     pub done_epochs: usize,
     pub batches: usize,
@@ -80,4 +84,18 @@ pub struct StepReport {
     pub images_per_second: f64,
     /// Of the epoch so far, spent without a batch to work on.
     pub waited_seconds: f64,
+}
+
+/// How a run ended, or that there was nothing to do.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    pub status: Status,
+    pub folder: PathBuf,
+    /// The run was finished before.
+    pub skipped: bool,
+    pub best: Option<(usize, f64)>,
+    pub test_top1: Option<f64>,
+    pub test_top5: Option<f64>,
+    /// Where and when a run diverged, in words.
+    pub divergence: Option<String>,
 }

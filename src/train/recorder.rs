@@ -1,7 +1,7 @@
 //! A step's forward and backward pass recorded on a GPU once and launched again for every batch (`--cuda-graphs`). Small
 //! networks wait for kernels to be launched one by one; a recording launches them at once. **Never run on a GPU yet.**
 
-use super::epoch::{Pass, pass};
+use super::pass::{Pass, pass};
 use crate::config::Experiment;
 use crate::model::Model;
 use crate::torch::{Graph, TorchError};

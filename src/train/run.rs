@@ -1,22 +1,23 @@
 //! One run from an experiment to its tables: trains, validates, saves, resumes, tests once at the end.
 
 use super::average::Average;
-use super::checkpoint::{Best, CheckpointError, Checkpoints, Position, best_weights};
+use super::checkpoint::{Best, Checkpoints, Position, best_weights};
 use super::divergence::Divergence;
 use super::epoch::{EpochEnd, Trainer};
+use super::error::TrainError;
 use super::evaluate::evaluate;
 use super::finished::{finished, keep_experiment};
 use super::metrics::Sums;
 use super::optimizer::Stepper;
 use super::recorder::Recorder;
 use super::splits::{Fingerprints, Splits};
-use super::{Observer, Started};
+use super::{Observer, Outcome, Started};
 use crate::config::{Experiment, Precision};
-use crate::data::{self, DataError, Images, Normalise};
+use crate::data::{self, Images, Normalise};
 use crate::interrupt;
-use crate::model::{Model, WeightsError};
-use crate::runs::{EpochRow, RunError, RunFolder, RunInfo, Status, Summary, utc_now};
-use crate::torch::{self, TorchError};
+use crate::model::Model;
+use crate::runs::{EpochRow, RunFolder, RunInfo, Status, Summary, utc_now};
+use crate::torch::{self};
 use crate::watchdog;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -33,61 +34,6 @@ pub struct RunOptions {
     pub force: bool,
     /// On a GPU, record a step once and launch the recording. Never run on one yet.
     pub graphs: bool,
-}
-
-/// How a run ended, or that there was nothing to do.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Outcome {
-    pub status: Status,
-    pub folder: PathBuf,
-    /// The run was finished before.
-    pub skipped: bool,
-    pub best: Option<(usize, f64)>,
-    pub test_top1: Option<f64>,
-    pub test_top5: Option<f64>,
-    /// Where and when a run diverged, in words.
-    pub divergence: Option<String>,
-}
-
-/// Why a run could not be carried out.
-#[derive(Debug, thiserror::Error)]
-pub enum TrainError {
-    #[error(transparent)]
-    Data(#[from] DataError),
-    /// Nothing ran yet.
-    #[error(transparent)]
-    Folder(RunError),
-    #[error(transparent)]
-    Run(#[from] RunError),
-    #[error(transparent)]
-    Checkpoint(#[from] CheckpointError),
-    #[error(transparent)]
-    Weights(#[from] WeightsError),
-    #[error("{error}{hint}", error = .0, hint = memory_hint(.0))]
-    Torch(TorchError),
-    #[error(
-        "the data of {name} is not that which {run} was begun with: bring the former data back, or start over with `strata \
-         train --force`"
-    )]
-    DataChanged { name: String, run: PathBuf },
-    #[error("{run} has the result of another experiment (key {found}): move it away, or start over with --force")]
-    OtherRun { run: PathBuf, found: String },
-}
-
-// By hand, not `#[from]`: the message is part of ours and would be said twice as its source.
-impl From<TorchError> for TrainError {
-    fn from(error: TorchError) -> TrainError {
-        TrainError::Torch(error)
-    }
-}
-
-pub const MEMORY_HINT: &str = "; a smaller train.batch, model.input or width needs less memory";
-
-/// What to do about an allocation that failed; nothing for other errors.
-fn memory_hint(error: &TorchError) -> &'static str {
-    let message = error.0.to_lowercase();
-    let memory = ["memory", "alloc", "could not create a primitive"].iter().any(|word| message.contains(word));
-    if memory { MEMORY_HINT } else { "" }
 }
 
 /// Carries out an experiment: takes up what an earlier process left, or skips it where it is finished.

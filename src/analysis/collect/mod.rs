@@ -10,7 +10,7 @@ mod read;
 mod tests;
 
 use crate::runs::RunError;
-use crate::runs::table::{Table, TableError};
+use crate::runs::{Table, TableError};
 use place::Found;
 pub use read::run as run_row;
 use std::collections::hash_map::Entry;

@@ -2,7 +2,7 @@
 
 use super::CollectError;
 use crate::config::nearest;
-use crate::runs::table::TableError;
+use crate::runs::TableError;
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -2,11 +2,11 @@
 
 use super::{CollectError, Collection, RowOrigin};
 use crate::config::{Experiment, Machine};
-use crate::runs::folder::RunFolder;
+use crate::runs::RunFolder;
 use crate::runs::format::{accuracy, significant};
 use crate::runs::read_epochs;
 use crate::runs::record::{Cells, flatten, same_experiment};
-use crate::runs::table::{Table, TableError};
+use crate::runs::{Table, TableError};
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -6,8 +6,8 @@ use super::{CompareError, unknown_column};
 use crate::analysis::collect::Collection;
 use crate::analysis::statistics::Spread;
 use crate::config::nearest;
+use crate::runs::Table;
 use crate::runs::roles::Kind;
-use crate::runs::table::Table;
 
 /// What a group is compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

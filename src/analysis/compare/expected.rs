@@ -2,7 +2,7 @@
 
 use super::group::{Group, values};
 use crate::analysis::statistics::Spread;
-use crate::runs::table::Table;
+use crate::runs::Table;
 
 /// How far below a published value still counts as met where the experiment does not say.
 pub const TOLERANCE: f64 = 0.005;

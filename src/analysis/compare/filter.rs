@@ -1,7 +1,7 @@
 //! Conditions on rows: `train.lr=0.1`, `macs<4e7`, `name~resnet`.
 
 use super::{CompareError, unknown_column};
-use crate::runs::table::Table;
+use crate::runs::Table;
 use std::cmp::Ordering;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,8 +2,8 @@
 
 use crate::analysis::collect::Collection;
 use crate::analysis::statistics::Spread;
+use crate::runs::Table;
 use crate::runs::roles::{Kind, is_accuracy};
-use crate::runs::table::Table;
 use crate::runs::{accuracy, significant};
 use std::collections::{BTreeMap, HashMap};
 

@@ -4,8 +4,8 @@ use super::group::{texts, values};
 use super::view::Line;
 use super::{CompareError, Request, unknown_column};
 use crate::analysis::statistics::Spread;
+use crate::runs::Table;
 use crate::runs::roles::{Kind, lower_is_better};
-use crate::runs::table::Table;
 use std::cmp::Ordering;
 
 /// The difference against the baseline, as a column to sort by.

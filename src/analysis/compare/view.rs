@@ -6,9 +6,9 @@ use super::group::{self, Group, decimals, number, texts, values, written};
 use super::{Comparison, Request};
 use crate::analysis::collect::Collection;
 use crate::analysis::statistics::Spread;
+use crate::runs::Table;
 use crate::runs::format::cut;
 use crate::runs::roles::Kind;
-use crate::runs::table::Table;
 use std::collections::{HashMap, HashSet};
 
 /// One line of the comparison.

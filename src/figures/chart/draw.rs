@@ -6,9 +6,6 @@ use super::svg::{Anchor, FAINT, Font, card, escape, line, n, text, width};
 use super::{Chart, Marks, Point, Series, darker, legend};
 use std::fmt::Write;
 
-/// Radius of the largest mark of a chart with areas, and of a mark without one.
-const LARGEST: f64 = 36.0;
-const DOT: f64 = 5.0;
 const LABEL: f64 = 13.5;
 
 /// A chart as a picture of its own: heading, data, legend on the right.
@@ -38,17 +35,6 @@ pub fn panel(svg: &mut String, chart: &Chart, frame: &Frame) {
         }
     });
     draw_points(svg, chart, frame);
-}
-
-/// Radius of a mark whose area stands for a quantity.
-pub fn radius(chart: &Chart, area: f64) -> f64 {
-    let drawn = chart.series.iter().flat_map(|series| match &series.marks {
-        Marks::Points { points, .. } => points.as_slice(),
-        Marks::Line { .. } => &[],
-    });
-    let shown = chart.areas.iter().flat_map(|areas| areas.shown.iter().map(|(area, _)| *area));
-    let most = drawn.map(|point| point.area).chain(shown).fold(0.0, f64::max);
-    if area > 0.0 && most > 0.0 { (LARGEST * (area / most).sqrt()).max(2.0) } else { DOT }
 }
 
 fn draw_band(svg: &mut String, frame: &Frame, colour: &str, band: &[[f64; 3]]) {
@@ -105,7 +91,7 @@ fn draw_points(svg: &mut String, chart: &Chart, frame: &Frame) {
         let from = marks.len();
         for point in points {
             if let Some([x, y]) = frame.place(point.x, point.y) {
-                marks.push((Circle { x, y, r: radius(chart, point.area) }, point, series));
+                marks.push((Circle { x, y, r: chart.radius(point.area) }, point, series));
             }
         }
         if *linked {

@@ -1,6 +1,5 @@
 //! What the colours and areas mean, in a column on the right.
 
-use super::draw::radius;
 use super::frame::Frame;
 use super::svg::{Anchor, EDGE, FAINT, Font, n, text, width};
 use super::{Chart, Marks};
@@ -28,7 +27,7 @@ pub fn room(chart: &Chart) -> f64 {
 
 fn largest(chart: &Chart) -> f64 {
     let shown = chart.areas.iter().flat_map(|areas| &areas.shown);
-    shown.map(|&(area, _)| radius(chart, area)).fold(0.0, f64::max)
+    shown.map(|&(area, _)| chart.radius(area)).fold(0.0, f64::max)
 }
 
 pub fn write(svg: &mut String, chart: &Chart, frame: &Frame) {
@@ -59,7 +58,7 @@ pub fn write(svg: &mut String, chart: &Chart, frame: &Frame) {
     let ground = y + 18.0 + 2.0 * largest(chart);
     let centre = left + largest(chart);
     for (area, label) in &areas.shown {
-        let r = radius(chart, *area);
+        let r = chart.radius(*area);
         let top = ground - 2.0 * r;
         let end = centre + largest(chart) + 10.0;
         let _ = writeln!(

@@ -116,6 +116,20 @@ impl Chart {
         draw::chart(self)
     }
 
+    /// Radius of a mark whose area stands for a quantity; that of a plain dot for none.
+    fn radius(&self, area: f64) -> f64 {
+        /// Of the mark with the largest area, and of one that stands for no quantity.
+        const LARGEST: f64 = 36.0;
+        const DOT: f64 = 5.0;
+        let drawn = self.series.iter().flat_map(|series| match &series.marks {
+            Marks::Points { points, .. } => points.as_slice(),
+            Marks::Line { .. } => &[],
+        });
+        let shown = self.areas.iter().flat_map(|areas| areas.shown.iter().map(|(area, _)| *area));
+        let most = drawn.map(|point| point.area).chain(shown).fold(0.0, f64::max);
+        if area > 0.0 && most > 0.0 { (LARGEST * (area / most).sqrt()).max(2.0) } else { DOT }
+    }
+
     /// Every (x, y) that must be inside the axes, bands included.
     fn extent(&self) -> impl Iterator<Item = [f64; 2]> + '_ {
         self.series.iter().flat_map(|series| match &series.marks {

@@ -1,8 +1,7 @@
 //! Accuracy of a sweep's settings: by a number that was varied, by name, and against what the networks cost.
 
-use super::setting::Settings;
-use super::sweep::Measured;
 use super::{MOST, Range, spans};
+use crate::analysis::settings::{Measured, Settings};
 use crate::figures::chart::{Axis, COLOURS, Chart, Figure, Marks, Point, Series, Stroke};
 use std::collections::HashSet;
 

@@ -1,13 +1,11 @@
 //! Pictures of training: loss and accuracy by epoch for runs and groups of runs, and the pictures of a sweep.
 
 mod accuracy;
-mod setting;
 mod sweep;
 
 #[cfg(test)]
 mod tests;
 
-pub use setting::{Setting, Settings};
 pub use sweep::{SweepPictures, cost_picture, sweep_pictures, write_sweep_pictures};
 
 use crate::figures::chart::{Axis, COLOURS, Chart, Figure, Marks, Series, Stroke};

@@ -1,12 +1,12 @@
 //! The pictures of a sweep: its curves, its parameter against accuracy, accuracy against cost.
 
 use super::accuracy::{by_cost, by_name, by_number};
-use super::setting::{Setting, Settings};
 use super::{CurveGroup, MOST, Range, figure, write};
+use crate::analysis::settings::{Measured, Setting, Settings};
 use crate::figures::chart::Figure;
-use crate::runs::folder::RunError;
+use crate::runs::RunError;
+use crate::runs::Table;
 use crate::runs::read_epochs;
-use crate::runs::table::Table;
 use std::fs::remove_file;
 use std::path::{Path, PathBuf};
 
@@ -85,31 +85,6 @@ pub fn cost_picture(table: &Table, name: &str) -> Option<Figure> {
     let measured = Measured::all(table, &settings.settings);
     let gone = missing(table);
     by_cost(&settings, &measured, name, |text| format!("{text}{gone}"))
-}
-
-/// What runs of a setting came to.
-pub(super) struct Measured<'a> {
-    pub setting: &'a Setting,
-    /// Validation and test Top-1, a value a run; the latter may be empty.
-    pub top1: [Vec<f64>; 2],
-    pub macs: f64,
-    pub params: f64,
-}
-
-impl<'a> Measured<'a> {
-    /// Settings with a finished run.
-    fn all(table: &Table, settings: &'a [Setting]) -> Vec<Measured<'a>> {
-        let status = table.column("status");
-        let done = |&row: &usize| status.is_none_or(|column| table.rows[row][column] == "done");
-        let measure = |setting: &'a Setting| {
-            let rows: Vec<usize> = setting.rows.iter().copied().filter(done).collect();
-            let numbers = |name: &str| table.column(name).map_or_else(Vec::new, |column| table.numbers(column, &rows));
-            let [macs, params] = ["macs", "params"].map(|name| numbers(name).first().copied().unwrap_or(f64::NAN));
-            let top1 = ["val_top1", "test_top1"].map(numbers);
-            (!top1[0].is_empty()).then_some(Measured { setting, top1, macs, params })
-        };
-        settings.iter().filter_map(measure).collect()
-    }
 }
 
 /// What a picture of finished runs does not show, as the end of its note.

@@ -1,8 +1,8 @@
 //! The settings of a sweep, from its table: what varies beside the seed, and the runs of each combination.
 
+use crate::runs::Table;
 use crate::runs::format::cut;
 use crate::runs::roles::{Kind, kinds};
-use crate::runs::table::Table;
 use std::collections::{HashMap, HashSet};
 
 /// Longer values of a key are cut.
@@ -100,4 +100,29 @@ fn label(table: &Table, row: &[String], keys: &[usize]) -> String {
     };
     // Tables that were joined have cells with nothing in them.
     keys.iter().filter(|&&column| !row[column].is_empty()).map(part).collect::<Vec<_>>().join(" ")
+}
+
+/// What runs of a setting came to.
+pub struct Measured<'a> {
+    pub setting: &'a Setting,
+    /// Validation and test Top-1, a value a run; the latter may be empty.
+    pub top1: [Vec<f64>; 2],
+    pub macs: f64,
+    pub params: f64,
+}
+
+impl<'a> Measured<'a> {
+    /// Settings with a finished run.
+    pub fn all(table: &Table, settings: &'a [Setting]) -> Vec<Measured<'a>> {
+        let status = table.column("status");
+        let done = |&row: &usize| status.is_none_or(|column| table.rows[row][column] == "done");
+        let measure = |setting: &'a Setting| {
+            let rows: Vec<usize> = setting.rows.iter().copied().filter(done).collect();
+            let numbers = |name: &str| table.column(name).map_or_else(Vec::new, |column| table.numbers(column, &rows));
+            let [macs, params] = ["macs", "params"].map(|name| numbers(name).first().copied().unwrap_or(f64::NAN));
+            let top1 = ["val_top1", "test_top1"].map(numbers);
+            (!top1[0].is_empty()).then_some(Measured { setting, top1, macs, params })
+        };
+        settings.iter().filter_map(measure).collect()
+    }
 }

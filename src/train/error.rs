@@ -1,0 +1,49 @@
+//! Why a run could not be carried out.
+
+use super::checkpoint::CheckpointError;
+use crate::data::DataError;
+use crate::model::WeightsError;
+use crate::runs::RunError;
+use crate::torch::TorchError;
+use std::path::PathBuf;
+
+/// Why a run could not be carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// Nothing ran yet.
+    #[error(transparent)]
+    Folder(RunError),
+    #[error(transparent)]
+    Run(#[from] RunError),
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    #[error("{error}{hint}", error = .0, hint = memory_hint(.0))]
+    Torch(TorchError),
+    #[error(
+        "the data of {name} is not that which {run} was begun with: bring the former data back, or start over with `strata \
+         train --force`"
+    )]
+    DataChanged { name: String, run: PathBuf },
+    #[error("{run} has the result of another experiment (key {found}): move it away, or start over with --force")]
+    OtherRun { run: PathBuf, found: String },
+}
+
+// By hand, not `#[from]`: the message is part of ours and would be said twice as its source.
+impl From<TorchError> for TrainError {
+    fn from(error: TorchError) -> TrainError {
+        TrainError::Torch(error)
+    }
+}
+
+pub const MEMORY_HINT: &str = "; a smaller train.batch, model.input or width needs less memory";
+
+/// What to do about an allocation that failed; nothing for other errors.
+fn memory_hint(error: &TorchError) -> &'static str {
+    let message = error.0.to_lowercase();
+    let memory = ["memory", "alloc", "could not create a primitive"].iter().any(|word| message.contains(word));
+    if memory { MEMORY_HINT } else { "" }
+}

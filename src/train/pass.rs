@@ -1,0 +1,31 @@
+//! The forward pass of a training step, and its losses.
+
+use super::metrics::cross_entropy;
+use crate::config::{Experiment, Precision};
+use crate::model::Model;
+use crate::torch::Autocast;
+use tch::Tensor;
+
+/// What a step computes before the optimizer: `main` is the loss of the network's own head, `loss` that with the auxiliary
+/// heads'.
+pub struct Pass {
+    pub loss: Tensor,
+    pub main: Tensor,
+    pub logits: Tensor,
+    /// The backward pass is done.
+    pub has_gradients: bool,
+}
+
+/// The forward pass and the losses.
+pub fn pass(experiment: &Experiment, model: &Model, pixels: &Tensor, labels: &Tensor) -> Pass {
+    let train = &experiment.train;
+    let outputs = {
+        let _autocast = Autocast::bf16_if(train.precision == Precision::Bf16, model.device());
+        model.forward(pixels, true)
+    };
+    let main = cross_entropy(&outputs.logits, labels, train.label_smoothing);
+    let loss = outputs.aux.iter().fold(main.shallow_clone(), |sum, (logits, weight)| {
+        sum + cross_entropy(logits, labels, train.label_smoothing) * *weight
+    });
+    Pass { loss, main, logits: outputs.logits, has_gradients: false }
+}
