@@ -7,7 +7,7 @@ use std::path::Path;
 use strata::analysis::collect::{Collection, collect};
 use strata::analysis::compare::{Request, compare};
 use strata::figures::curves::{CurveGroup, chart, cost_picture, sweep_pictures};
-use strata::runs::{EPOCH_COLUMNS, EpochRow, Table, first_epochs, parse_epochs, read_summary};
+use strata::runs::{EPOCH_COLUMNS, EpochRow, Record, Table, first_epochs, parse_epochs};
 use tempfile::TempDir;
 
 pub fn read(data: &[u8]) {
@@ -123,7 +123,7 @@ fn comparison(collection: &Collection, request: &Request) {
 fn summary(data: &[u8]) {
     let place = place();
     fs::write(place.path().join("summary.csv"), data).unwrap();
-    let _ = read_summary(place.path());
+    let _ = Record::read(place.path());
     fs::remove_file(place.path().join("summary.csv")).unwrap();
 }
 

@@ -1,11 +1,11 @@
 //! What differs between two runs, or two experiments: keys, rows of the network, cost, circumstances, results.
 
 use crate::config::Experiment;
+use crate::runs::Record;
 use crate::runs::record::flatten;
 use crate::runs::roles::lower_is_better;
 use crate::runs::significant;
 use similar::{Algorithm, DiffOp, capture_diff_slices};
-use std::collections::BTreeMap;
 
 /// One of the two.
 pub struct Side {
@@ -13,7 +13,7 @@ pub struct Side {
     pub title: String,
     pub experiment: Experiment,
     /// The row of the run's summary; empty for an experiment that has not run.
-    pub summary: BTreeMap<String, String>,
+    pub summary: Record,
     /// `run.json`; null where there is none.
     pub circumstances: serde_json::Value,
 }
@@ -179,7 +179,7 @@ fn results(a: &Side, b: &Side) -> Vec<Line> {
     let values = |side: &Side| {
         RESULTS.map(|column| {
             let value = side.summary.get(column).filter(|value| !value.is_empty());
-            (column.to_owned(), value.cloned().unwrap_or_else(|| "–".to_owned()))
+            (column.to_owned(), value.unwrap_or("–").to_owned())
         })
     };
     let change = |column: &str, a: &str, b: &str| {
@@ -207,7 +207,7 @@ mod tests {
         Side {
             title: "test".to_owned(),
             experiment: Experiment::parse("test.toml", &text, "test", &[], Machine::default()).unwrap(),
-            summary: [("val_top1".to_owned(), top1.to_owned())].into(),
+            summary: [("val_top1".to_owned(), top1.to_owned())].into_iter().collect(),
             circumstances: serde_json::json!({ "threads": depth, "started": top1, "command": ["strata", "train"] }),
         }
     }

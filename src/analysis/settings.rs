@@ -1,8 +1,8 @@
 //! The settings of a sweep, from its table: what varies beside the seed, and the runs of each combination.
 
-use crate::runs::Table;
 use crate::runs::format::cut;
 use crate::runs::roles::{Kind, kinds};
+use crate::runs::{Status, Table};
 use std::collections::{HashMap, HashSet};
 
 /// Longer values of a key are cut.
@@ -115,7 +115,8 @@ impl<'a> Measured<'a> {
     /// Settings with a finished run.
     pub fn all(table: &Table, settings: &'a [Setting]) -> Vec<Measured<'a>> {
         let status = table.column("status");
-        let done = |&row: &usize| status.is_none_or(|column| table.rows[row][column] == "done");
+        let done =
+            |&row: &usize| status.is_none_or(|column| Status::parse(&table.rows[row][column]) == Some(Status::Done));
         let measure = |setting: &'a Setting| {
             let rows: Vec<usize> = setting.rows.iter().copied().filter(done).collect();
             let numbers = |name: &str| table.column(name).map_or_else(Vec::new, |column| table.numbers(column, &rows));

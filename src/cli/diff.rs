@@ -7,11 +7,11 @@ use super::{Done, Shared, Usage, experiment, locate, machine, print};
 use anyhow::{Result, bail};
 use clap::Args;
 use comfy_table::{Table, presets};
-use std::collections::BTreeMap;
 use std::path::Path;
 use strata::analysis::collect::collect;
 use strata::analysis::diff::{Line, Section, Side, diff};
 use strata::config::Experiment;
+use strata::runs::Record;
 
 /// What differs between two runs: keys of the experiment, rows of the network, cost, environment, results
 ///
@@ -121,7 +121,7 @@ fn side(word: &str, shared: &Shared) -> Result<Side> {
     };
     let row = collection.origins.iter().position(|origin| origin.folder.as_deref() == Some(folder));
     let row = row.and_then(|row| collection.table.rows.get(row)).cloned().unwrap_or_default();
-    let summary: BTreeMap<String, String> = collection.table.columns.iter().cloned().zip(row).collect();
+    let summary: Record = collection.table.columns.iter().cloned().zip(row).collect();
     let circumstances = std::fs::read_to_string(folder.join("run.json")).unwrap_or_default();
     Ok(Side {
         title: folder.display().to_string(),
@@ -135,7 +135,7 @@ fn experiment_side(word: &str, shared: &Shared) -> Result<Side> {
     Ok(Side {
         title: locate(word)?.display().to_string(),
         experiment: experiment(word, &shared.set)?,
-        summary: BTreeMap::new(),
+        summary: Record::default(),
         circumstances: serde_json::Value::Null,
     })
 }

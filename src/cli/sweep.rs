@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 use strata::config::Sweep as Points;
 use strata::runs::{Table, counted};
-use strata::sweep::{DIVERGED, Estimates, Finished, Options, Report, duration};
+use strata::sweep::{Estimates, Failure, Finished, Options, Report, duration};
 use strata::sweep::{SweepTables, status};
 use strata::{data, say};
 
@@ -92,11 +92,13 @@ fn finish(sweep: &Points, report: &Report) -> Result<Done> {
         folder.join("summary.csv").display(),
         folder.join("table.csv").display(),
     ))?;
-    for (point, reason) in &report.failed {
+    for (point, failure) in &report.failed {
         let label = sweep.label(*point);
-        match reason.as_str() {
-            DIVERGED => say(format_args!("diverged: {label}")),
-            _ => say(format_args!("failed: {label}: {}", reason.split("; the last").next().unwrap_or_default())),
+        match failure {
+            Failure::Diverged => say(format_args!("diverged: {label}")),
+            Failure::Failed(reason) => {
+                say(format_args!("failed: {label}: {}", reason.split("; the last").next().unwrap_or_default()))
+            }
         }
     }
     if report.interrupted {
@@ -154,14 +156,13 @@ fn listed(sweep: &Points, shared: &Shared, device: &str, jobs: usize) -> Result<
     let mut lines = Vec::with_capacity(sweep.points.len());
     for point in &sweep.points {
         let seconds = estimates.seconds(point);
-        let summary = finished.summary(point).unwrap_or_default();
-        let status = summary.get("status").cloned().or_else(|| status(&shared.results, point)).unwrap_or_default();
-        let status = if summary.is_empty() && ["done", "diverged"].contains(&status.as_str()) {
-            "other data".to_owned()
-        } else {
-            status
+        // A run on other data than is in the cache is neither finished nor started.
+        let done = finished.summary(point).and_then(|record| record.status());
+        let status = match status(&shared.results, point) {
+            Some(status) if status.is_final() && done.is_none() => "other data".to_owned(),
+            status => status.map(|status| status.to_string()).unwrap_or_default(),
         };
-        if !["done", "diverged"].contains(&status.as_str()) {
+        if done.is_none() {
             left += 1;
             total = total.zip(seconds).map(|(total, seconds)| total + seconds);
         }

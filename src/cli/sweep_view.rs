@@ -125,7 +125,7 @@ impl Watcher for View<'_> {
             bar.set_message("idle");
         }
         let label = self.sweep.label(point);
-        let number = |column: &str| ended.summary.get(column).and_then(|text| text.parse::<f64>().ok());
+        let number = |column: &str| ended.summary.number(column);
         match &ended.verdict {
             Verdict::Done => {
                 let percent =

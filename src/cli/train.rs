@@ -59,7 +59,7 @@ pub fn run(command: &Train, shared: &Shared) -> Result<Done> {
         match result {
             Ok(outcome) => {
                 match command.events {
-                    true => Event::Ended { status: outcome.status.name().to_owned() }.tell(),
+                    true => Event::Ended { status: outcome.status }.tell(),
                     // Where standard output is full or closed, the result is in results/ all the same.
                     false => {
                         if let Err(error) = print(&line(experiment, &outcome)) {
@@ -71,7 +71,7 @@ pub fn run(command: &Train, shared: &Shared) -> Result<Done> {
                 match outcome.status {
                     Status::Interrupted => return Ok(Done::Interrupted),
                     Status::Done => {}
-                    Status::Diverged | Status::Failed => failed = true,
+                    Status::Running | Status::Diverged | Status::Failed => failed = true,
                 }
             }
             Err(TrainError::Folder(RunError::Held { holder, .. })) if command.events => {

@@ -1,10 +1,9 @@
 //! Finds everything in a results folder: runs, kept results, sweeps, further tables and pictures.
 
 use crate::analysis::collect::{CollectError, run_row};
-use crate::runs::RunError;
-use crate::runs::Table;
-use std::collections::BTreeMap;
+use crate::runs::{Record, RunError, Table};
 use std::fs;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
 /// What a results folder holds.
@@ -20,11 +19,19 @@ pub struct Found {
     pub notes: Vec<String>,
 }
 
-/// A run and the columns of its `summary.csv`, or as much of them as a run that has not ended can tell.
+/// A run's folder and its record, or as much of that as a run without an end can tell.
 #[derive(Debug)]
 pub struct Run {
     pub folder: PathBuf,
-    pub columns: BTreeMap<String, String>,
+    pub record: Record,
+}
+
+impl Deref for Run {
+    type Target = Record;
+
+    fn deref(&self) -> &Record {
+        &self.record
+    }
 }
 
 /// A sweep's folder.
@@ -45,23 +52,6 @@ pub struct Shelf {
 
 /// Folders are entered no deeper than this.
 const DEEPEST: usize = 6;
-
-impl Run {
-    /// A column's text; empty where it is missing.
-    pub fn text(&self, column: &str) -> &str {
-        self.columns.get(column).map_or("", String::as_str)
-    }
-
-    pub fn number(&self, column: &str) -> Option<f64> {
-        self.text(column).parse().ok().filter(|number: &f64| number.is_finite())
-    }
-
-    /// Keys of the experiment and their values, without name, seed and what others got.
-    pub fn keys(&self) -> impl Iterator<Item = (&str, &str)> {
-        let is_key = |key: &str| key.contains('.') && !key.starts_with("expect.");
-        self.columns.iter().filter(move |(key, _)| is_key(key)).map(|(key, value)| (key.as_str(), value.as_str()))
-    }
-}
 
 /// Looks through a results folder.
 ///
@@ -125,5 +115,5 @@ fn enter(results: &Path, folder: &Path, depth: usize, found: &mut Found) {
 fn run(folder: &Path) -> Result<Run, CollectError> {
     let Table { columns, mut rows } = run_row(folder)?;
     let row = rows.pop().unwrap_or_default();
-    Ok(Run { folder: folder.to_owned(), columns: columns.into_iter().zip(row).collect() })
+    Ok(Run { folder: folder.to_owned(), record: columns.into_iter().zip(row).collect() })
 }

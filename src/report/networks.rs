@@ -27,7 +27,7 @@ impl Networks {
         for run in runs {
             // Runs whose keys of the network agree have the same one: most files need not be read.
             let keys = run
-                .keys()
+                .settings()
                 .filter(|(key, _)| key.starts_with("model.") || key.starts_with("scaling.") || *key == "data.dataset");
             if !seen.insert(keys.map(|(key, value)| format!("{key}={value}\n")).collect()) {
                 continue;

@@ -3,7 +3,7 @@
 use super::gather::Run;
 use super::view::{Cell, Column, FigureView, TableView, grouped, percent};
 use crate::figures::curves::{self, CurveGroup};
-use crate::runs::read_epochs;
+use crate::runs::{Status, read_epochs};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
@@ -22,10 +22,10 @@ impl<'r> Differences<'r> {
         let mut differing: HashMap<&str, HashSet<&str>> = HashMap::new();
         for run in runs {
             let name = run.text("name");
-            let known = first.entry(name).or_insert_with(|| run.keys().collect());
+            let known = first.entry(name).or_insert_with(|| run.settings().collect());
             let differing = differing.entry(name).or_default();
-            differing.extend(run.keys().filter(|(key, value)| known.get(key) != Some(value)).map(|(key, _)| key));
-            let gone = known.iter().filter(|(key, _)| !run.columns.contains_key(**key)).map(|(key, _)| *key);
+            differing.extend(run.settings().filter(|(key, value)| known.get(key) != Some(value)).map(|(key, _)| key));
+            let gone = known.iter().filter(|(key, _)| run.get(key).is_none()).map(|(key, _)| *key);
             differing.extend(gone);
         }
         let sorted = |keys: HashSet<&'r str>| {
@@ -39,7 +39,7 @@ impl<'r> Differences<'r> {
     /// `model.depth=20 train.lr=0.1`: what sets a run apart from others of its name, but for the seed.
     pub fn setting(&self, run: &Run) -> String {
         let keys = self.0.get(run.text("name")).map(Vec::as_slice).unwrap_or_default();
-        let held: Vec<&&str> = keys.iter().filter(|key| run.columns.contains_key(**key)).collect();
+        let held: Vec<&&str> = keys.iter().filter(|key| run.get(key).is_some()).collect();
         let mut parts: Vec<String> =
             held.iter().take(MOST_KEYS).map(|key| format!("{key}={}", run.text(key))).collect();
         if held.len() > MOST_KEYS {
@@ -87,7 +87,7 @@ pub fn table(runs: &[Run], differences: &Differences, results: &Path, caption: &
             again(run, results),
         ];
         let cell = |(text, (name, class)): (String, (&str, &'static str))| {
-            let class = if name == "status" { status_class(&text) } else { class };
+            let class = if name == "status" { status_class(run.status()) } else { class };
             Cell { text, class }
         };
         texts.into_iter().zip(COLUMNS).map(cell).collect()
@@ -101,12 +101,12 @@ pub fn table(runs: &[Run], differences: &Differences, results: &Path, caption: &
     }
 }
 
-pub fn status_class(status: &str) -> &'static str {
+pub fn status_class(status: Option<Status>) -> &'static str {
     match status {
-        "done" => "status done",
-        "running" => "status running",
-        "diverged" | "failed" => "status bad",
-        _ => "status",
+        Some(Status::Done) => "status done",
+        Some(Status::Running) => "status running",
+        Some(Status::Diverged | Status::Failed) => "status bad",
+        Some(Status::Interrupted) | None => "status",
     }
 }
 

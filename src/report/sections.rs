@@ -7,7 +7,7 @@ use crate::analysis::Spread;
 use crate::analysis::settings::{Setting, Settings};
 use crate::figures::curves::{CurveGroup, figure, sweep_pictures};
 use crate::runs::Table;
-use crate::runs::{SweepSource, counted, read_epochs};
+use crate::runs::{Status, SweepSource, counted, read_epochs};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::path::Path;
@@ -74,7 +74,7 @@ impl KeptSection {
         KeptSection {
             name,
             status: run.text("status").to_owned(),
-            status_class: status_class(run.text("status")),
+            status_class: status_class(run.status()),
             facts: facts.into_iter().filter(|(_, value)| !value.is_empty()).collect(),
             command: again(run, results),
             curves,
@@ -164,7 +164,8 @@ fn summary(table: &Table, name: &str) -> TableView {
     );
     let row = |setting: &Setting| {
         let status = table.column("status");
-        let done = |&row: &usize| status.is_none_or(|column| table.rows[row][column] == "done");
+        let done =
+            |&row: &usize| status.is_none_or(|column| Status::parse(&table.rows[row][column]) == Some(Status::Done));
         let rows: Vec<usize> = setting.rows.iter().copied().filter(done).collect();
         let spread = |column: &str| Spread::of(&table.numbers(table.column(column)?, &rows));
         let shown = |column: &str| match spread(column) {
@@ -239,10 +240,10 @@ fn picture(path: &Path, results: &Path, notes: &mut Vec<String>) -> Option<Pictu
 pub fn counts(found: &Found) -> Vec<(String, usize, &'static str)> {
     let ending = |count: usize| if count == 1 { "" } else { "s" };
     let mut counts = Vec::new();
-    for status in ["running", "done", "interrupted", "diverged", "failed"] {
-        let count = found.runs.iter().filter(|run| run.text("status") == status).count();
+    for status in Status::ALL {
+        let count = found.runs.iter().filter(|run| run.status() == Some(status)).count();
         if count > 0 {
-            counts.push((format!("run{} {status}", ending(count)), count, status_class(status)));
+            counts.push((format!("run{} {status}", ending(count)), count, status_class(Some(status))));
         }
     }
     let others = [("kept result", found.kept.len()), ("sweep", found.sweeps.len())];

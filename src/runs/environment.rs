@@ -2,6 +2,7 @@
 
 use super::git::Commit;
 use super::process::{Process, changes};
+use super::status::Status;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -32,9 +33,6 @@ pub struct RunInfo {
     counts_before: Vec<i64>,
 }
 
-/// The outcome of a run that has not ended.
-const RUNNING: &str = "running";
-
 impl RunInfo {
     /// What can be known before the run; `device` and `precision` as in the summary, `data` a fingerprint.
     pub fn new(device: &str, precision: &str, dataset: &str, data: &str) -> RunInfo {
@@ -48,7 +46,7 @@ impl RunInfo {
             git,
             dirty,
             command: std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect(),
-            outcome: RUNNING.to_owned(),
+            outcome: Status::Running.name().to_owned(),
             ..RunInfo::default()
         }
     }
@@ -74,7 +72,7 @@ impl RunInfo {
 
     /// Whether no end was recorded.
     pub fn is_running(&self) -> bool {
-        self.outcome == RUNNING
+        self.outcome == Status::Running.name()
     }
 
     /// The commit, with a mark where the tree has changes.

@@ -12,6 +12,7 @@ mod git;
 mod process;
 pub(crate) mod record;
 pub(crate) mod roles;
+mod status;
 pub(crate) mod sweep_folder;
 pub(crate) mod table;
 
@@ -21,6 +22,7 @@ pub use epochs::{EPOCH_COLUMNS, EpochRow, first_epochs, parse_epochs, read_epoch
 pub use error::{RunError, TableError};
 pub use folder::RunFolder;
 pub use format::{accuracy, counted, csv_cell, grouped, markdown_cell, significant};
-pub use record::{Cells, Status, Summary, is_of, read_summary};
+pub use record::{Record, Summary};
+pub use status::Status;
 pub use sweep_folder::{SweepSource, claim_sweep_folder, sweep_folder};
 pub use table::Table;

@@ -1,33 +1,11 @@
-//! `summary.csv`: one row that says how a run ended, with every key of the experiment as a column of its own.
+//! The record of a run, `summary.csv`: one row that says how it ended, with every key of the experiment as a column of its own.
 
 use super::error::RunError;
 use super::folder::RunFolder;
 use super::format::{accuracy, csv_cell, from_csv_cell, significant};
+use super::status::Status;
 use crate::config::{Experiment, Key};
-use std::collections::BTreeMap;
 use std::path::Path;
-
-/// How a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
-    Done,
-    /// The loss stopped being a number.
-    Diverged,
-    /// Stopped by a signal; can be resumed.
-    Interrupted,
-    Failed,
-}
-
-impl Status {
-    pub fn name(self) -> &'static str {
-        match self {
-            Status::Done => "done",
-            Status::Diverged => "diverged",
-            Status::Interrupted => "interrupted",
-            Status::Failed => "failed",
-        }
-    }
-}
 
 /// What a run came to. Values that a run did not reach are empty in the table.
 #[derive(Clone, Debug)]
@@ -120,32 +98,100 @@ pub(crate) fn flatten(prefix: &str, value: &toml::Value, columns: &mut Vec<(Stri
     }
 }
 
-/// The cells of a row by column.
-pub type Cells = BTreeMap<String, String>;
-
-/// The columns of a run's `summary.csv` by name; `None` where the run has not ended yet or the file cannot be read.
-pub fn read_summary(folder: &Path) -> Option<Cells> {
-    let mut reader = csv::Reader::from_path(folder.join("summary.csv")).ok()?;
-    let header = reader.headers().ok()?.clone();
-    let row = reader.records().next()?.ok()?;
-    Some(header.iter().map(str::to_owned).zip(row.iter().map(|cell| from_csv_cell(cell).to_owned())).collect())
+/// One run: the row of its `summary.csv`, or of a table that has it. Cells keep the text that was read, so that a table is
+/// written again byte for byte; numbers and the status are typed where they are asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Record {
+    /// Name of the column and cell, in the order of the file.
+    cells: Vec<(String, String)>,
 }
 
-/// Whether a row is that of an experiment, by its whole key where the row has it. A row without any key is not in doubt.
-pub fn is_of(row: &Cells, key: &Key) -> bool {
-    let written = ["sha256", "key"].iter().find_map(|&column| row.get(column).filter(|cell| !cell.is_empty()));
-    written.is_none_or(|written| key.is_written(written))
+impl Record {
+    /// The `summary.csv` in the folder of a run; `None` where the run has not ended yet or the file cannot be read.
+    pub fn read(folder: &Path) -> Option<Record> {
+        let mut reader = csv::Reader::from_path(folder.join("summary.csv")).ok()?;
+        let header = reader.headers().ok()?.clone();
+        let row = reader.records().next()?.ok()?;
+        Some(header.iter().map(str::to_owned).zip(row.iter().map(|cell| from_csv_cell(cell).to_owned())).collect())
+    }
+
+    /// The record of the run with this name and key; `None` also where its folder has the result of another experiment, which
+    /// `train` refuses.
+    pub fn find(results: &Path, name: &str, key: &Key) -> Option<Record> {
+        Record::read(&RunFolder::place_of(results, name, key)).filter(|record| record.is_of(key))
+    }
+
+    /// The text of a column; `None` where there is no such column.
+    pub fn get(&self, column: &str) -> Option<&str> {
+        self.cells.iter().find(|(name, _)| name == column).map(|(_, cell)| cell.as_str())
+    }
+
+    /// The text of a column; empty where there is none.
+    pub fn text(&self, column: &str) -> &str {
+        self.get(column).unwrap_or_default()
+    }
+
+    /// The number in a column; `None` for anything else, NaN and infinities included.
+    pub fn number(&self, column: &str) -> Option<f64> {
+        self.text(column).parse().ok().filter(|number: &f64| number.is_finite())
+    }
+
+    pub fn set(&mut self, column: &str, text: impl Into<String>) {
+        match self.cells.iter_mut().find(|(name, _)| name == column) {
+            Some((_, cell)) => *cell = text.into(),
+            None => self.cells.push((column.to_owned(), text.into())),
+        }
+    }
+
+    pub fn remove(&mut self, column: &str) -> Option<String> {
+        let place = self.cells.iter().position(|(name, _)| name == column)?;
+        Some(self.cells.remove(place).1)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.cells.is_empty()
+    }
+
+    /// Columns and their texts.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.cells.iter().map(|(name, cell)| (name.as_str(), cell.as_str()))
+    }
+
+    /// Keys of the experiment and their values, without the name, the seed and published results.
+    pub fn settings(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.iter().filter(|(name, _)| name.contains('.') && !name.starts_with("expect."))
+    }
+
+    pub fn status(&self) -> Option<Status> {
+        Status::parse(self.text("status"))
+    }
+
+    /// Whether nothing of the run is left to do.
+    pub fn is_final(&self) -> bool {
+        self.status().is_some_and(Status::is_final)
+    }
+
+    /// The longest form of the key that the record has.
+    pub fn written_key(&self) -> Option<&str> {
+        ["sha256", "key"].into_iter().find_map(|column| self.get(column).filter(|cell| !cell.is_empty()))
+    }
+
+    /// Whether this is the record of an experiment, by the whole key where it has it. One without any key is not in doubt.
+    pub fn is_of(&self, key: &Key) -> bool {
+        self.written_key().is_none_or(|written| key.is_written(written))
+    }
+
+    /// Whether two records are those of one experiment, by the longest form of the key that both have.
+    pub fn same_experiment(&self, other: &Record) -> bool {
+        let written =
+            |record: &Record, column: &str| Some(record.text(column).to_owned()).filter(|key| !key.is_empty());
+        let both = ["sha256", "key"].iter().find_map(|&column| written(self, column).zip(written(other, column)));
+        both.is_none_or(|(one, other)| one == other)
+    }
 }
 
-/// Whether two rows are those of one experiment, by the longest form of the key that both have.
-pub fn same_experiment(one: &Cells, other: &Cells) -> bool {
-    let written = |row: &Cells, column: &str| row.get(column).filter(|cell| !cell.is_empty()).cloned();
-    let both = ["sha256", "key"].iter().find_map(|&column| written(one, column).zip(written(other, column)));
-    both.is_none_or(|(one, other)| one == other)
-}
-
-/// The summary of the run with this name and key; `None` also where its folder has the result of another experiment, which
-/// `train` refuses.
-pub fn summary_of(results: &Path, name: &str, key: &Key) -> Option<Cells> {
-    read_summary(&RunFolder::place_of(results, name, key)).filter(|row| is_of(row, key))
+impl FromIterator<(String, String)> for Record {
+    fn from_iter<T: IntoIterator<Item = (String, String)>>(cells: T) -> Record {
+        Record { cells: cells.into_iter().collect() }
+    }
 }

@@ -3,10 +3,7 @@
 
 use crate::config::Key;
 use crate::files::rename;
-use crate::runs::RunError;
-use crate::runs::counted;
-use crate::runs::record::{Cells, read_summary, same_experiment};
-use crate::runs::{Table, TableError};
+use crate::runs::{Record, RunError, Table, TableError, counted};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::path::Path;
@@ -16,11 +13,11 @@ const FORMER: &str = "former.csv";
 
 /// Rows of finished points by the longest form of their key; cells that are empty are left out.
 pub struct Kept {
-    rows: BTreeMap<String, Cells>,
+    rows: BTreeMap<String, Record>,
     /// Their columns, in the order of the tables.
     columns: Vec<String>,
     /// What `former.csv` has already.
-    former: HashMap<String, Cells>,
+    former: HashMap<String, Record>,
 }
 
 impl Kept {
@@ -34,8 +31,8 @@ impl Kept {
             let table = read(&folder.join(file))?;
             for row in table.rows {
                 let cells = table.columns.iter().cloned().zip(row);
-                let row: Cells = cells.filter(|(_, cell)| !cell.is_empty()).collect();
-                let Some(key) = written_key(&row).filter(|_| has_ended(&row)).cloned() else { continue };
+                let row: Record = cells.filter(|(_, cell)| !cell.is_empty()).collect();
+                let Some(key) = row.written_key().filter(|_| row.is_final()).map(str::to_owned) else { continue };
                 if file == FORMER {
                     kept.former.insert(key.clone(), row.clone());
                 }
@@ -50,7 +47,7 @@ impl Kept {
     }
 
     /// What is known of the result with this key.
-    pub fn get(&self, key: &Key) -> Option<&Cells> {
+    pub fn get(&self, key: &Key) -> Option<&Record> {
         forms(key).into_iter().find_map(|form| self.rows.get(form))
     }
 
@@ -66,17 +63,16 @@ impl Kept {
         results: &Path,
     ) -> Result<(), RunError> {
         let points: HashSet<&str> = points.flat_map(forms).collect();
-        let gone = |(key, row): &(&String, &Cells)| {
+        let gone = |(key, row): &(&String, &Record)| {
             !points.contains(key.as_str()) && self.former.get(*key) != Some(row) && !has_run(results, row)
         };
         let count = self.rows.iter().filter(gone).count();
         if count == 0 {
             return Ok(());
         }
-        let stays = |entry: &(&String, &Cells)| self.former.contains_key(entry.0) || gone(entry);
-        let cells = |(_, row): (&String, &Cells)| {
-            self.columns.iter().map(|column| row.get(column).cloned().unwrap_or_default()).collect()
-        };
+        let stays = |entry: &(&String, &Record)| self.former.contains_key(entry.0) || gone(entry);
+        let cells =
+            |(_, row): (&String, &Record)| self.columns.iter().map(|column| row.text(column).to_owned()).collect();
         let rows = self.rows.iter().filter(stays).map(cells).collect();
         let path = folder.join(FORMER);
         Table { columns: self.columns.clone(), rows }.write(&path)?;
@@ -110,26 +106,17 @@ fn read(path: &Path) -> Result<Table, RunError> {
 }
 
 /// Whether a run here has the result, too.
-fn has_run(results: &Path, row: &Cells) -> bool {
+fn has_run(results: &Path, row: &Record) -> bool {
     // A table from elsewhere may hold a name that leads elsewhere.
     let plain = |text: &&str| !text.is_empty() && !text.contains(['/', '\\']) && *text != "..";
-    let [name, key] = ["name", "key"].map(|column| row.get(column).map(String::as_str).filter(plain));
+    let [name, key] = ["name", "key"].map(|column| row.get(column).filter(plain));
     let folder = name.zip(key).map(|(name, key)| results.join("runs").join(name).join(key));
-    folder.and_then(|folder| read_summary(&folder)).is_some_and(|run| has_ended(&run) && same_experiment(&run, row))
+    folder.and_then(|folder| Record::read(&folder)).is_some_and(|run| run.is_final() && run.same_experiment(row))
 }
 
 /// The forms in which a key may be written, the longest first.
 fn forms(key: &Key) -> [&str; 2] {
     [key.sha256(), key.short()]
-}
-
-fn written_key(row: &Cells) -> Option<&String> {
-    row.get("sha256").or_else(|| row.get("key"))
-}
-
-/// Whether a run came to its end, good or bad.
-pub fn has_ended(row: &Cells) -> bool {
-    row.get("status").is_some_and(|status| ["done", "diverged"].contains(&status.as_str()))
 }
 
 #[cfg(test)]
@@ -173,7 +160,7 @@ mod tests {
         write(&table(&["1,s,bb,done,0.9\n"]));
         put_aside(&["ff"]);
         assert_eq!(
-            (former().unwrap().len(), &*Kept::read(&folder).unwrap().get(&"bb".into()).unwrap()["val_top1"]),
+            (former().unwrap().len(), &*Kept::read(&folder).unwrap().get(&"bb".into()).unwrap().text("val_top1")),
             (3, "0.9")
         );
         // Conflicts of a merge are no table.

@@ -6,9 +6,8 @@
 
 use crate::config::{Data, Point, Precision, Sweep};
 use crate::data;
-use crate::runs::read_summary;
+use crate::runs::{Record, Status};
 use crate::sweep::tables::point_summary;
-use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Rates of finished runs.
@@ -28,8 +27,6 @@ struct Sample {
     rate: (f64, usize),
 }
 
-type Row = BTreeMap<String, String>;
-
 impl Estimates {
     /// Reads what is finished. `device` is `cpu` or `cuda`.
     pub fn read(results: &Path, sweep: &Sweep, device: &str) -> Estimates {
@@ -41,7 +38,7 @@ impl Estimates {
                 std::fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path()).collect::<Vec<_>>()
             };
             for run in folders(&results.join("runs")).iter().flat_map(|name| folders(name)) {
-                if let Some(row) = read_summary(&run) {
+                if let Some(row) = Record::read(&run) {
                     estimates.add(&row, false, device);
                 }
             }
@@ -50,7 +47,7 @@ impl Estimates {
     }
 
     /// Takes a finished run of this sweep in.
-    pub fn learn(&mut self, row: &Row, device: &str) {
+    pub fn learn(&mut self, row: &Record, device: &str) {
         self.add(row, true, device);
     }
 
@@ -61,10 +58,10 @@ impl Estimates {
         }
     }
 
-    fn add(&mut self, row: &Row, same_sweep: bool, device: &str) {
-        let text = |key: &str| row.get(key).map_or("", String::as_str);
-        let number = |key: &str| text(key).parse::<f64>().ok().filter(|number| *number > 0.0);
-        if text("status") != "done" || !text("device").starts_with(device) {
+    fn add(&mut self, row: &Record, same_sweep: bool, device: &str) {
+        let text = |key: &str| row.text(key);
+        let number = |key: &str| row.number(key).filter(|number| *number > 0.0);
+        if row.status() != Some(Status::Done) || !text("device").starts_with(device) {
             return;
         }
         let count = |key: &str| text(key).parse().unwrap_or(0);
@@ -140,12 +137,12 @@ mod tests {
         Sweep::load(&path, &[], Machine::default()).unwrap()
     }
 
-    fn row(macs: u64, seconds: f64) -> Row {
+    fn row(macs: u64, seconds: f64) -> Record {
         let cells =
             [("status", "done"), ("device", "cpu"), ("precision", "fp32"), ("epochs", "2"), ("data.limit", "500")];
-        let mut row: Row = cells.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
-        row.insert("macs".to_owned(), macs.to_string());
-        row.insert("seconds".to_owned(), seconds.to_string());
+        let mut row: Record = cells.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        row.set("macs", macs.to_string());
+        row.set("seconds", seconds.to_string());
         row
     }
 

@@ -3,7 +3,7 @@
 //! does on Ctrl-C.
 
 use crate::interrupt;
-use crate::runs::EpochRow;
+use crate::runs::{EpochRow, Status};
 use crate::train::{Observer, Started, StepReport};
 use serde::{Deserialize, Serialize};
 use std::io::{Read, Write};
@@ -39,7 +39,7 @@ pub enum Event {
         by: String,
     },
     Ended {
-        status: String,
+        status: Status,
     },
 }
 

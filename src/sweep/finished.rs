@@ -1,9 +1,8 @@
 //! Which points need not run again.
 
-use super::archived::has_ended;
 use super::tables::{point_folder, point_summary};
 use crate::config::Point;
-use crate::runs::Cells;
+use crate::runs::Record;
 use crate::train::{Fingerprints, check_data};
 use std::cell::RefCell;
 use std::path::PathBuf;
@@ -24,8 +23,8 @@ impl Finished {
 
     /// The summary of a point that is done, or diverged, on the images that are in the cache now. A run on other images is
     /// left to `train`, which refuses it and says why.
-    pub fn summary(&self, point: &Point) -> Option<Cells> {
-        let summary = point_summary(&self.results, point).filter(has_ended)?;
+    pub fn summary(&self, point: &Point) -> Option<Record> {
+        let summary = point_summary(&self.results, point).filter(Record::is_final)?;
         // Data that cannot be read is reported by `train`, too.
         let fingerprint = self.fingerprints.borrow_mut().of(&point.experiment, &self.cache).ok()?;
         let same = |fingerprint: String| {

@@ -19,12 +19,12 @@ mod verdict;
 pub use estimate::{Estimates, duration};
 pub use finished::Finished;
 pub use runner::{Report, SweepError, run};
-pub use state::{DIVERGED, Options};
+pub use state::{Failure, Options};
 pub use tables::{SweepTables, point_folder, point_summary, status, write_tables};
 pub use verdict::Verdict;
 
+use crate::runs::Record;
 use event::Event;
-use std::collections::BTreeMap;
 
 /// Exit code of `strata train --events` for a run that another process holds.
 pub const HELD: u8 = 75;
@@ -34,7 +34,7 @@ pub const HELD: u8 = 75;
 pub struct Counts {
     pub done: usize,
     pub failed: usize,
-    /// Whose loss stopped being a number; not among the failed.
+    /// Whose loss became NaN or infinite; not among the failed.
     pub diverged: usize,
     pub running: usize,
     /// In the queue.
@@ -50,7 +50,7 @@ pub struct Counts {
 pub struct Ended {
     pub verdict: Verdict,
     /// Its `summary.csv`, as far as there is one.
-    pub summary: BTreeMap<String, String>,
+    pub summary: Record,
     /// The whole of what it said on standard error.
     pub log: std::path::PathBuf,
 }

@@ -5,13 +5,13 @@ use super::estimate::Estimates;
 use super::event::Event;
 use super::finished::Finished;
 use super::progress::Progress;
-use super::state::{DIVERGED, LOOK, Options, Runner, Running};
+use super::state::{Failure, LOOK, Options, Runner, Running};
 use super::verdict::{Exit, Verdict, verdict};
 use super::{Ended, Watcher};
 use crate::config::Sweep;
 use crate::files::write_whole;
 use crate::interrupt;
-use crate::runs::{RunError, RunFolder, claim_sweep_folder, sweep_folder};
+use crate::runs::{Record, RunError, RunFolder, Status, claim_sweep_folder, sweep_folder};
 use crate::sweep::tables::{SweepTables, point_folder, point_summary, write_tables};
 use std::path::PathBuf;
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub struct Report {
     /// Points that failed or diverged, each with the reason.
-    pub failed: Vec<(usize, String)>,
+    pub failed: Vec<(usize, Failure)>,
     pub done: usize,
     /// Points that have not run to their end.
     pub left: usize,
@@ -33,7 +33,7 @@ pub struct Report {
 impl Report {
     /// How many of the `failed` diverged.
     pub fn diverged(&self) -> usize {
-        self.failed.iter().filter(|(_, reason)| reason == DIVERGED).count()
+        self.failed.iter().filter(|(_, failure)| *failure == Failure::Diverged).count()
     }
 }
 
@@ -130,9 +130,9 @@ impl Runner<'_> {
             let (results, of_sweep) = (&self.options.results, &self.sweep.points[point]);
             // Another sweep may have come to it since.
             let summary = self.finished.summary(of_sweep).unwrap_or_default();
-            let elsewhere = match summary.get("status").map(String::as_str) {
-                Some("done") => Some(Verdict::Done),
-                Some("diverged") => Some(Verdict::Diverged),
+            let elsewhere = match summary.status() {
+                Some(Status::Done) => Some(Verdict::Done),
+                Some(Status::Diverged) => Some(Verdict::Diverged),
                 _ => None,
             };
             match elsewhere {
@@ -211,7 +211,7 @@ impl Runner<'_> {
             };
             let Running { job, .. } = self.running.remove(index);
             let summary = self.finished.summary(&self.sweep.points[job.point]);
-            let status = summary.as_ref().and_then(|summary| summary.get("status")).map(String::as_str);
+            let status = summary.as_ref().and_then(Record::status);
             let mut verdict = verdict(&exit, status, self.attempts_left(job.point), self.stopping);
             if let Verdict::Retry(reason) | Verdict::Failed(reason) = &mut verdict {
                 let words = job.last_words();
@@ -237,8 +237,8 @@ impl Runner<'_> {
     fn settle(&mut self, point: usize, verdict: &Verdict) -> Result<(), SweepError> {
         match verdict {
             Verdict::Done => self.done += 1,
-            Verdict::Diverged => self.failed.push((point, DIVERGED.to_owned())),
-            Verdict::Failed(reason) => self.failed.push((point, reason.clone())),
+            Verdict::Diverged => self.failed.push((point, Failure::Diverged)),
+            Verdict::Failed(reason) => self.failed.push((point, Failure::Failed(reason.clone()))),
             // A point that failed waits for the others: what was wrong may have passed by then.
             Verdict::Retry(_) => self.queue.push_back(point),
             Verdict::Held => {

@@ -35,8 +35,14 @@ pub struct Options {
     pub fail_fast: bool,
 }
 
-/// The reason of a point whose loss stopped being a number.
-pub const DIVERGED: &str = "diverged";
+/// Why a point has no result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// Its loss became NaN or infinite.
+    Diverged,
+    /// In words.
+    Failed(String),
+}
 
 /// How often it is looked at.
 pub(super) const LOOK: Duration = Duration::from_millis(500);
@@ -59,7 +65,7 @@ pub(super) struct Runner<'a> {
     pub(super) finished: Finished,
     pub(super) attempts: Vec<usize>,
     pub(super) done: usize,
-    pub(super) failed: Vec<(usize, String)>,
+    pub(super) failed: Vec<(usize, Failure)>,
     pub(super) stopping: bool,
     pub(super) waiting_said: bool,
     pub(super) looked: Instant,

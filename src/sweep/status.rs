@@ -1,8 +1,8 @@
 //! How a sweep stands: what was finished before, what others have in hand, how long the rest takes.
 
 use super::Counts;
-use super::state::{DIVERGED, Runner, Running};
-use crate::runs::{RunFolder, counted};
+use super::state::{Failure, Runner, Running};
+use crate::runs::{RunFolder, Status, counted};
 use crate::sweep::tables::point_folder;
 use std::time::Instant;
 
@@ -13,9 +13,9 @@ impl Runner<'_> {
         let mut diverged = Vec::new();
         self.queue.retain(|&point| {
             let summary = self.finished.summary(&points[point]).unwrap_or_default();
-            match summary.get("status").map(String::as_str) {
-                Some("done") => self.done += 1,
-                Some("diverged") => diverged.push(point),
+            match summary.status() {
+                Some(Status::Done) => self.done += 1,
+                Some(Status::Diverged) => diverged.push(point),
                 _ => return true,
             }
             false
@@ -27,7 +27,7 @@ impl Runner<'_> {
             let label = self.sweep.label(point);
             self.watcher
                 .note(&format!("{label} diverged before; `strata train --force` on its points/ file runs it again"));
-            self.failed.push((point, DIVERGED.to_owned()));
+            self.failed.push((point, Failure::Diverged));
         }
     }
 
@@ -51,7 +51,7 @@ impl Runner<'_> {
             });
         }
         self.estimate();
-        let diverged = self.failed.iter().filter(|(_, reason)| reason == DIVERGED).count();
+        let diverged = self.failed.iter().filter(|(_, failure)| *failure == Failure::Diverged).count();
         self.watcher.counts(&Counts {
             done: self.done,
             failed: self.failed.len() - diverged,

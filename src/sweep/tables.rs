@@ -1,15 +1,11 @@
 //! Tables of a sweep, written anew after every point that ends: `table.csv` with a row a point, `summary.csv` with a row for
 //! each setting, over its seeds.
 
-use super::archived::{Kept, has_ended};
+use super::archived::Kept;
 use crate::analysis::Spread;
 use crate::config::{Point, Sweep};
 use crate::figures::curves;
-use crate::runs::Table;
-use crate::runs::claim_sweep_folder;
-use crate::runs::record::{Cells, Status, summary_of};
-use crate::runs::{RunError, RunFolder};
-use crate::runs::{accuracy, significant};
+use crate::runs::{Record, RunError, RunFolder, Status, Table, accuracy, claim_sweep_folder, significant};
 use std::path::{Path, PathBuf};
 
 /// Columns behind what varies; `status` is empty for a point that has not run.
@@ -58,13 +54,13 @@ pub fn point_folder(results: &Path, point: &Point) -> PathBuf {
 }
 
 /// The summary of a point's run; `None` where it has not ended.
-pub fn point_summary(results: &Path, point: &Point) -> Option<Cells> {
-    summary_of(results, &point.experiment.name, &point.key)
+pub fn point_summary(results: &Path, point: &Point) -> Option<Record> {
+    Record::find(results, &point.experiment.name, &point.key)
 }
 
 /// How a point of a sweep stands; `None` for one that has not ended yet.
-pub fn status(results: &Path, point: &Point) -> Option<String> {
-    point_summary(results, point)?.remove("status")
+pub fn status(results: &Path, point: &Point) -> Option<Status> {
+    point_summary(results, point)?.status()
 }
 
 /// Writes `table.csv` and `summary.csv` into `sweeps/<name>/` below `results`. `failed` are the points that were given up: a
@@ -90,9 +86,9 @@ pub fn write_tables(results: &Path, sweep: &Sweep, failed: &[usize]) -> Result<S
 
 /// What is known of a point's run: of one that came to its end here from its folder, of others from the table that was kept. A
 /// run that has only begun here, or failed, does not take a result away: it has the same key, and may not come to one.
-fn outcome(results: &Path, point: &Point, kept: &Kept) -> Cells {
+fn outcome(results: &Path, point: &Point, kept: &Kept) -> Record {
     let here = point_summary(results, point).unwrap_or_default();
-    let Some(mut cells) = kept.get(&point.key).cloned().filter(|_| !has_ended(&here)) else { return here };
+    let Some(mut cells) = kept.get(&point.key).cloned().filter(|_| !here.is_final()) else { return here };
     // The name is no part of the key: the sweep's file may have changed it since.
     cells.remove("name");
     cells
@@ -105,8 +101,8 @@ fn points(results: &Path, sweep: &Sweep, failed: &[usize], kept: &Kept) -> Table
     let mut table = Table::new(&names);
     for (index, point) in sweep.points.iter().enumerate() {
         let mut summary = outcome(results, point, kept);
-        if failed.contains(&index) && !has_ended(&summary) {
-            summary.insert("status".to_owned(), Status::Failed.name().to_owned());
+        if failed.contains(&index) && !summary.is_final() {
+            summary.set("status", Status::Failed.name());
         }
         let known = |column: &str| match column {
             "name" => point.experiment.name.clone(),
@@ -139,7 +135,8 @@ fn summary(points: &Table, varied: &[String]) -> Table {
     };
     for group in points.groups(&columns) {
         let Some(&first) = group.first() else { continue };
-        let finished: Vec<usize> = group.iter().copied().filter(|&row| cell(row, "status") == "done").collect();
+        let finished: Vec<usize> =
+            group.iter().copied().filter(|&row| Status::parse(&cell(row, "status")) == Some(Status::Done)).collect();
         let mut row: Vec<String> = varied.iter().map(|name| cell(first, name)).collect();
         row.extend([finished.len().to_string(), cell(first, "params"), cell(first, "macs")]);
         for (result, with_interval) in RESULTS {

@@ -2,6 +2,7 @@
 
 use super::HELD;
 use crate::interrupt;
+use crate::runs::Status;
 
 /// How a point came out of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,10 +29,10 @@ pub struct Exit {
 }
 
 /// `status` is what the point's `summary.csv` says, `attempts_left` how often it may be tried again.
-pub fn verdict(exit: &Exit, status: Option<&str>, attempts_left: usize, stopping: bool) -> Verdict {
+pub fn verdict(exit: &Exit, status: Option<Status>, attempts_left: usize, stopping: bool) -> Verdict {
     let reason = match exit.code {
-        _ if status == Some("done") => return Verdict::Done,
-        _ if status == Some("diverged") => return Verdict::Diverged,
+        _ if status == Some(Status::Done) => return Verdict::Done,
+        _ if status == Some(Status::Diverged) => return Verdict::Diverged,
         Some(code) if code == i32::from(HELD) => return Verdict::Held,
         _ if stopping => return Verdict::Stopped,
         // Bad input does not get better.
@@ -52,14 +53,17 @@ mod tests {
     fn the_end_of_a_process_is_judged_by_what_it_left() {
         let end = |code: Option<i32>| Exit { code, words: "signal 9 (SIGKILL)".to_owned() };
         let judge = |code, status, left, stopping| verdict(&end(code), status, left, stopping);
-        assert_eq!(judge(Some(0), Some("done"), 0, false), Verdict::Done);
-        assert_eq!(judge(Some(1), Some("diverged"), 1, false), Verdict::Diverged);
-        assert_eq!(judge(Some(130), Some("interrupted"), 1, true), Verdict::Stopped);
+        assert_eq!(judge(Some(0), Some(Status::Done), 0, false), Verdict::Done);
+        assert_eq!(judge(Some(1), Some(Status::Diverged), 1, false), Verdict::Diverged);
+        assert_eq!(judge(Some(130), Some(Status::Interrupted), 1, true), Verdict::Stopped);
         assert_eq!(judge(Some(75), None, 1, false), Verdict::Held);
         assert!(matches!(judge(None, None, 1, false), Verdict::Retry(why) if why.contains("SIGKILL")));
         assert!(matches!(judge(None, None, 0, false), Verdict::Failed(_)));
         assert!(matches!(judge(Some(2), None, 5, false), Verdict::Failed(_)), "data errors are not retried");
-        assert!(matches!(judge(Some(130), Some("interrupted"), 1, false), Verdict::Retry(_)), "stopped by others");
+        assert!(
+            matches!(judge(Some(130), Some(Status::Interrupted), 1, false), Verdict::Retry(_)),
+            "stopped by others"
+        );
         assert!(matches!(judge(Some(0), None, 0, false), Verdict::Failed(_)), "no summary is no success");
     }
 }

@@ -4,7 +4,7 @@ use super::Outcome;
 use super::error::TrainError;
 use crate::config::{Experiment, Machine};
 use crate::files::write_whole;
-use crate::runs::{RunError, Status, is_of, read_summary};
+use crate::runs::{Record, RunError};
 use std::path::Path;
 
 /// The outcome of a run that was carried to its end earlier.
@@ -12,21 +12,15 @@ use std::path::Path;
 /// # Errors
 /// When the folder has the result of another experiment, as a copy of its folder would.
 pub fn finished(folder: &Path, experiment: &Experiment) -> Result<Option<Outcome>, TrainError> {
-    let Some(summary) = read_summary(folder) else { return Ok(None) };
+    let Some(record) = Record::read(folder) else { return Ok(None) };
     let key = experiment.key();
-    if !is_of(&summary, &key) {
-        let found = summary.get("key").filter(|&found| found != key.short());
-        let found = found.or_else(|| summary.get("sha256")).cloned().unwrap_or_default();
-        return Err(TrainError::OtherRun { run: folder.to_owned(), found });
+    if !record.is_of(&key) {
+        let found = record.get("key").filter(|&found| found != key.short()).or_else(|| record.written_key());
+        return Err(TrainError::OtherRun { run: folder.to_owned(), found: found.unwrap_or_default().to_owned() });
     }
-    let status = match summary.get("status").map(String::as_str) {
-        Some("done") => Status::Done,
-        Some("diverged") => Status::Diverged,
-        _ => return Ok(None),
-    };
-    let number = |column: &str| summary.get(column).and_then(|text| text.parse::<f64>().ok());
-    let best = number("best_epoch").zip(number("val_top1")).map(|(epoch, top1)| (epoch as usize, top1));
-    let (test_top1, test_top5) = (number("test_top1"), number("test_top5"));
+    let Some(status) = record.status().filter(|status| status.is_final()) else { return Ok(None) };
+    let best = record.number("best_epoch").zip(record.number("val_top1")).map(|(epoch, top1)| (epoch as usize, top1));
+    let [test_top1, test_top5] = ["test_top1", "test_top5"].map(|column| record.number(column));
     Ok(Some(Outcome { status, folder: folder.to_owned(), skipped: true, best, test_top1, test_top5, divergence: None }))
 }
 

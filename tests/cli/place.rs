@@ -220,7 +220,11 @@ impl Run {
 
     /// The columns of `summary.csv` by name.
     pub fn summary(&self) -> BTreeMap<String, String> {
-        strata::runs::read_summary(&self.folder).unwrap()
+        strata::runs::Record::read(&self.folder)
+            .unwrap()
+            .iter()
+            .map(|(name, cell)| (name.to_owned(), cell.to_owned()))
+            .collect()
     }
 
     /// `epochs.csv` without the three columns that tell time and memory.

@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use strata::runs::{RunFolder, read_summary};
+use strata::runs::{Record, RunFolder};
 
 /// Four points of a fraction of a second.
 const GRID: &str = "[sweep]\nmodel.depth = [8, 14]\nseed = [0, 1]\n";
@@ -196,7 +196,7 @@ fn ctrl_c_saves_every_point_and_the_same_command_goes_on() {
     let ran = finish(sweep);
     assert_eq!(ran.code, Some(130), "{}", ran.err);
     assert!(ran.err.contains("the same command goes on"), "{}", ran.err);
-    assert_eq!(read_summary(&run).unwrap()["status"], "interrupted");
+    assert_eq!(Record::read(&run).unwrap().text("status"), "interrupted");
     let ran = place.strata(&["sweep", "grid.toml"]);
     ran.good();
     let log = std::fs::read_to_string(run.join("run.log")).unwrap();
@@ -217,7 +217,7 @@ fn points_stop_when_their_sweep_is_killed() {
         assert!(start.elapsed() < Duration::from_secs(20), "the point runs on");
         std::thread::sleep(Duration::from_millis(20));
     }
-    assert_eq!(read_summary(&run).unwrap()["status"], "interrupted");
+    assert_eq!(Record::read(&run).unwrap().text("status"), "interrupted");
 }
 
 #[test]

@@ -5,7 +5,8 @@ use crate::config::{Experiment, Machine};
 use crate::runs::RunFolder;
 use crate::runs::format::{accuracy, significant};
 use crate::runs::read_epochs;
-use crate::runs::record::{Cells, flatten, same_experiment};
+use crate::runs::record::flatten;
+use crate::runs::{Record, Status};
 use crate::runs::{Table, TableError};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,10 +26,10 @@ pub fn run(folder: &Path) -> Result<Table, CollectError> {
         return Err(TableError::Broken { path, line: 2, problem: "the row is missing".to_owned() }.into());
     };
     if let Some(place) = table.columns.iter().position(|column| column == "status")
-        && matches!(row[place].as_str(), "interrupted" | "failed")
+        && matches!(Status::parse(&row[place]), Some(Status::Interrupted | Status::Failed))
         && is_held(folder)
     {
-        row[place] = "running".to_owned();
+        row[place] = Status::Running.to_string();
     }
     // What others got may have been written into the experiment after the run.
     publish(&mut table, 0, expect(folder)?);
@@ -53,7 +54,7 @@ fn unfinished(folder: &Path) -> Result<Table, CollectError> {
     let mut columns: Vec<(String, String)> = [
         ("name", name),
         ("key", key),
-        ("status", if is_held(folder) { "running" } else { "interrupted" }.to_owned()),
+        ("status", open_status(folder).to_string()),
         ("seed", seed),
         ("params", cost.as_ref().map(|cost| cost.params.to_string()).unwrap_or_default()),
         ("macs", cost.as_ref().map(|cost| cost.macs.to_string()).unwrap_or_default()),
@@ -111,6 +112,11 @@ fn publish(table: &mut Table, row: usize, published: Option<Vec<(String, String)
     }
 }
 
+/// The status of a run without an end.
+fn open_status(folder: &Path) -> Status {
+    if is_held(folder) { Status::Running } else { Status::Interrupted }
+}
+
 /// Whether a process works on the run.
 fn is_held(folder: &Path) -> bool {
     RunFolder::holder(folder).is_some()
@@ -134,17 +140,17 @@ pub fn sweep(folder: &Path, results: &Path, tell: bool) -> Result<Collection, Co
         let run = run.filter(|run| run.is_dir());
         if let Some(run) = &run {
             published.push((index, expect(run)?));
-            let ended = |status: &String| matches!(status.as_str(), "done" | "diverged");
+            let ended = |status: &String| Status::parse(status).is_some_and(Status::is_final);
             let known = ["summary.csv", "experiment.toml"].iter().any(|file| run.join(file).is_file());
             if status.is_some_and(|status| !ended(&row[status])) && known {
                 let run = self::run(run)?;
                 // The result of another experiment, copied there, is none of the point's.
-                if same_experiment(&cells(&run.columns, &run.rows[0]), &cells(&table.columns, row)) {
+                if record(&run.columns, &run.rows[0]).same_experiment(&record(&table.columns, row)) {
                     catch_up(&table.columns, row, &run);
                 }
             }
             if let Some(status) = status.filter(|&status| row[status].is_empty()) {
-                row[status] = if is_held(run) { "running" } else { "interrupted" }.to_owned();
+                row[status] = open_status(run).to_string();
             }
         }
         origins.push(RowOrigin { folder: run, complete: false, ours: true });
@@ -155,14 +161,15 @@ pub fn sweep(folder: &Path, results: &Path, tell: bool) -> Result<Collection, Co
     Ok(Collection { table, origins })
 }
 
-fn cells(columns: &[String], row: &[String]) -> Cells {
+fn record(columns: &[String], row: &[String]) -> Record {
     columns.iter().cloned().zip(row.iter().cloned()).collect()
 }
 
 /// A sweep that was killed did not write down how far its points came, and one that runs does so at their end: the run's
 /// own folder knows. What the sweep said of a run without an end stays, such as that it failed.
 fn catch_up(columns: &[String], row: &mut [String], run: &Table) {
-    let ended = run.column("status").is_some_and(|status| matches!(run.rows[0][status].as_str(), "done" | "diverged"));
+    let ended =
+        run.column("status").is_some_and(|status| Status::parse(&run.rows[0][status]).is_some_and(Status::is_final));
     for (column, cell) in columns.iter().zip(row) {
         if let Some(known) = run.column(column).map(|place| &run.rows[0][place])
             && !known.is_empty()

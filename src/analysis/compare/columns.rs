@@ -1,6 +1,8 @@
 //! Which columns a comparison shows: those that differ, and of many settings those that the name does not tell.
 
+use super::group::counts;
 use super::view::View;
+use crate::runs::Status;
 use crate::runs::roles::Kind;
 use std::collections::HashMap;
 
@@ -28,7 +30,7 @@ impl View<'_> {
     /// Whether a run has not ended: then it matters how far it is.
     fn unfinished(&self) -> bool {
         let status = self.collection.table.column("status");
-        status.is_some_and(|status| self.rows().any(|row| matches!(row[status].as_str(), "running" | "interrupted")))
+        status.is_some_and(|status| self.rows().any(|row| Status::parse(&row[status]).is_some_and(Status::is_open)))
     }
 
     /// The settings that differ; where they are many, those that the name does not tell.
@@ -86,9 +88,7 @@ impl View<'_> {
                 false => settings.contains(&column),
             },
             (_, Kind::Seed) => self.request.runs && self.differs(column),
-            (_, Kind::Status) => {
-                self.rows().any(|row| !matches!(row[column].as_str(), "done" | "")) || self.differs(column)
-            }
+            (_, Kind::Status) => self.rows().any(|row| !counts(&row[column])) || self.differs(column),
             (_, Kind::Result) => Some(column) == metric || self.lines.len() == 1 || self.differs(column),
             (_, Kind::Circumstance) => self.request.runs && table.columns[column] == "key",
             (_, Kind::Expected) => false,

@@ -4,7 +4,7 @@ use crate::analysis::collect::Collection;
 use crate::analysis::statistics::Spread;
 use crate::runs::Table;
 use crate::runs::roles::{Kind, is_accuracy};
-use crate::runs::{accuracy, significant};
+use crate::runs::{Status, accuracy, significant};
 use std::collections::{BTreeMap, HashMap};
 
 /// Rows of a table that are one line of the comparison.
@@ -67,11 +67,16 @@ pub fn by_seed(table: &Table, group: &Group, column: usize) -> BTreeMap<String, 
     seeds.into_iter().filter_map(|(seed, values)| Some((seed, Spread::of(&values)?.mean))).collect()
 }
 
+/// Whether a mean counts a row with this status: it is done, or its table says nothing of it.
+pub fn counts(status: &str) -> bool {
+    status.is_empty() || Status::parse(status) == Some(Status::Done)
+}
+
 /// The rows that means are of: finished runs, or all where none has finished.
 pub fn counted(table: &Table, group: &Group) -> Vec<usize> {
     let Some(status) = table.column("status") else { return group.rows.clone() };
     // Tables from elsewhere say nothing about how a run stands.
-    let finished = |&&row: &&usize| matches!(table.rows[row][status].as_str(), "done" | "");
+    let finished = |&&row: &&usize| counts(&table.rows[row][status]);
     let rows: Vec<usize> = group.rows.iter().filter(finished).copied().collect();
     if rows.is_empty() { group.rows.clone() } else { rows }
 }

@@ -2,7 +2,7 @@
 
 use super::difference::Against;
 use super::expected::{Expected, TOLERANCE, expected};
-use super::group::{self, Group, decimals, number, texts, values, written};
+use super::group::{self, Group, counts, decimals, number, texts, values, written};
 use super::{Comparison, Request};
 use crate::analysis::collect::Collection;
 use crate::analysis::statistics::Spread;
@@ -232,7 +232,7 @@ impl View<'_> {
         let table = &self.collection.table;
         let names = self.names();
         if let Some(status) = table.column("status") {
-            let finished = |&&row: &&usize| matches!(table.rows[row][status].as_str(), "done" | "");
+            let finished = |&&row: &&usize| counts(&table.rows[row][status]);
             let mixed = |line: &&Line| {
                 let count = line.group.rows.iter().filter(finished).count();
                 count > 0 && count < line.group.rows.len()

@@ -5,8 +5,8 @@ use super::{CurveGroup, MOST, Range, figure, write};
 use crate::analysis::settings::{Measured, Setting, Settings};
 use crate::figures::chart::Figure;
 use crate::runs::RunError;
-use crate::runs::Table;
 use crate::runs::read_epochs;
+use crate::runs::{Status, Table};
 use std::fs::remove_file;
 use std::path::{Path, PathBuf};
 
@@ -52,7 +52,10 @@ fn elsewhere(table: &Table, results: &Path) -> bool {
         return false;
     };
     let run = |row: &Vec<String>| results.join("runs").join(&row[name]).join(&row[key]);
-    table.rows.iter().any(|row| row[status] == "done" && !run(row).join("epochs.csv").is_file())
+    table
+        .rows
+        .iter()
+        .any(|row| Status::parse(&row[status]) == Some(Status::Done) && !run(row).join("epochs.csv").is_file())
 }
 
 /// Costs are known of points that have not run, too.
@@ -90,8 +93,8 @@ pub fn cost_picture(table: &Table, name: &str) -> Option<Figure> {
 /// What a picture of finished runs does not show, as the end of its note.
 fn missing(table: &Table) -> String {
     let Some(column) = table.column("status") else { return String::new() };
-    let count = |wanted: &[&str]| table.rows.iter().filter(|row| wanted.contains(&row[column].as_str())).count();
-    let (done, diverged, failed) = (count(&["done"]), count(&["diverged"]), count(&["failed"]));
+    let count = |wanted| table.rows.iter().filter(|row| Status::parse(&row[column]) == Some(wanted)).count();
+    let [done, diverged, failed] = [Status::Done, Status::Diverged, Status::Failed].map(count);
     let parts = [(diverged, "diverged"), (failed, "failed"), (table.rows.len() - done - diverged - failed, "to come")];
     let parts: Vec<String> =
         parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
