@@ -35,7 +35,7 @@ fn table(data: &[u8]) -> Option<Table> {
 /// Numbers of every size become pictures.
 fn pictures(table: &Table) {
     let nowhere = Path::new("/nonexistent");
-    let pictures = sweep_pictures(table, "x", nowhere);
+    let pictures = sweep_pictures(table, "x", &strata::runs::Store::new(nowhere));
     let figures = [pictures.curves, pictures.parameter, pictures.cost, cost_picture(table, "x")];
     figures.iter().flatten().for_each(|figure| drawn(&figure.svg()));
 }
@@ -55,13 +55,14 @@ fn compared(data: &[u8], table: &Table) {
     let place = place();
     let path = place.path().join("x.csv");
     fs::write(&path, data).unwrap();
-    let one = collect(&[path.display().to_string()], place.path()).unwrap();
+    let store = strata::runs::Store::new(place.path());
+    let one = collect(&[path.display().to_string()], &store).unwrap();
     if no_run_stands_twice(table) {
         assert_eq!(&one.table, table);
     }
     // Twice the same table: rows say where they are from.
     fs::write(place.path().join("y.csv"), data).unwrap();
-    let both = collect(&["x.csv", "y.csv"].map(|file| place.path().join(file).display().to_string()), place.path());
+    let both = collect(&["x.csv", "y.csv"].map(|file| place.path().join(file).display().to_string()), &store);
     let both = both.unwrap();
     let requests = requests(table);
     for request in &requests {

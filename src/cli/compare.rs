@@ -80,7 +80,7 @@ pub struct Compare {
 
 pub fn run(command: &Compare, shared: &Shared) -> Result<Done> {
     let request = request(command)?;
-    let mut collection = collect(&command.paths, &shared.results)?;
+    let mut collection = collect(&command.paths, &shared.store())?;
     if collection.table.rows.is_empty() {
         bail!(Usage("the tables have no row".to_owned()));
     }

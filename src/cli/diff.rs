@@ -101,7 +101,7 @@ fn side(word: &str, shared: &Shared) -> Result<Side> {
     if word.ends_with(".toml") && Path::new(word).is_file() {
         return experiment_side(word, shared);
     }
-    let collection = match collect(&[word.to_owned()], &shared.results) {
+    let collection = match collect(&[word.to_owned()], &shared.store()) {
         Ok(collection) => collection,
         // Not a run: an experiment of that name may be meant.
         Err(error) => match locate(word) {

@@ -29,6 +29,7 @@ use strata::config::{ConfigError, Experiment, Machine, nearest};
 use strata::data::DataError;
 use strata::interrupt;
 use strata::model::WeightsError;
+use strata::runs::Store;
 use strata::say;
 use strata::torch::{MAX_THREADS, ThreadsError, cuda, start_threads};
 use strata::train::{CheckpointError, TrainError};
@@ -125,6 +126,11 @@ impl Shared {
             .with_level(self.verbose)
             .with_max_level(level)
             .try_init();
+    }
+
+    /// The folder that `--results` names.
+    pub fn store(&self) -> Store {
+        Store::new(&self.results)
     }
 
     /// The device that `--device` names; starts the threads too.

@@ -29,7 +29,7 @@ pub fn run(command: &Report, shared: &Shared) -> Result<Done> {
     if path.is_dir() {
         bail!(Usage(format!("{} is a folder; -o takes the name of a file to write", path.display())));
     }
-    let (html, notes) = report::page(results, Path::new("experiments"))?;
+    let (html, notes) = report::page(&shared.store(), Path::new("experiments"))?;
     write_output(&path, html.as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
     if !shared.quiet {
         for note in &notes {

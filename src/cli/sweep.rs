@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 use strata::config::Sweep as Points;
 use strata::runs::{Table, counted};
+use strata::sweep::SweepTables;
 use strata::sweep::{Estimates, Failure, Finished, Options, Report, duration};
-use strata::sweep::{SweepTables, status};
 use strata::{data, say};
 
 /// Run every point of a file's [sweep]: skip what is finished, go on past failures, keep one table
@@ -52,7 +52,7 @@ pub fn run(command: &Sweep, shared: &Shared) -> Result<Done> {
     let jobs = command.jobs.min(sweep.points.len());
     let cores = available_parallelism().map_or(1, NonZero::get);
     let options = Options {
-        results: shared.results.clone(),
+        store: shared.store(),
         cache: data::cache_dir()?,
         // The file that is running, even where a build has replaced it: all points are computed by one program.
         program: "/proc/self/exe".into(),
@@ -150,15 +150,16 @@ fn left_out(sweep: &Points) -> Option<String> {
 fn listed(sweep: &Points, shared: &Shared, device: &str, jobs: usize) -> Result<String> {
     let mut header: Vec<&str> = sweep.columns.iter().map(String::as_str).collect();
     header.extend(["key", "params", "macs", "epochs", "time", "status"]);
-    let estimates = Estimates::read(&shared.results, sweep, device);
-    let finished = Finished::new(shared.results.clone(), data::cache_dir()?);
+    let store = shared.store();
+    let estimates = Estimates::read(&store, sweep, device);
+    let finished = Finished::new(store.clone(), data::cache_dir()?);
     let (mut total, mut left) = (Some(0.0), 0);
     let mut lines = Vec::with_capacity(sweep.points.len());
     for point in &sweep.points {
         let seconds = estimates.seconds(point);
         // A run on other data than is in the cache is neither finished nor started.
-        let done = finished.summary(point).and_then(|record| record.status());
-        let status = match status(&shared.results, point) {
+        let done = finished.record(point).and_then(|record| record.status());
+        let status = match store.record_of(point).and_then(|record| record.status()) {
             Some(status) if status.is_final() && done.is_none() => "other data".to_owned(),
             status => status.map(|status| status.to_string()).unwrap_or_default(),
         };

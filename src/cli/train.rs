@@ -33,7 +33,7 @@ pub fn run(command: &Train, shared: &Shared) -> Result<Done> {
     // All files are read before the first of them runs: a typo in the last shall not wait for hours.
     let experiments = command.files.iter().map(|file| shared.experiment(file)).collect::<Result<Vec<_>>>()?;
     let options = RunOptions {
-        results: shared.results.clone(),
+        store: shared.store(),
         cache: data::cache_dir()?,
         device: shared.device()?,
         force: command.force,

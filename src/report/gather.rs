@@ -1,7 +1,7 @@
 //! Finds everything in a results folder: runs, kept results, sweeps, further tables and pictures.
 
 use crate::analysis::collect::{CollectError, run_row};
-use crate::runs::{Record, RunError, Table};
+use crate::runs::{self, Record, RunError, Store, Table, loose_files, walk};
 use std::fs;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
@@ -50,64 +50,52 @@ pub struct Shelf {
     pub pictures: Vec<PathBuf>,
 }
 
-/// Folders are entered no deeper than this.
-const DEEPEST: usize = 6;
-
 /// Looks through a results folder.
 ///
 /// # Errors
 /// When the folder itself cannot be read; what is broken in it becomes a note.
-pub fn gather(results: &Path) -> Result<Found, RunError> {
-    fs::read_dir(results).map_err(RunError::io("read", results))?;
+pub fn gather(store: &Store) -> Result<Found, RunError> {
+    fs::read_dir(store.root()).map_err(RunError::io("read", store.root()))?;
     let mut found = Found::default();
-    enter(results, results, 0, &mut found);
+    for here in walk(store.root()) {
+        match here {
+            runs::Found::Run(folder) => match run(&folder) {
+                Ok(run) if store.is_archived(&folder) => found.kept.push(run),
+                Ok(run) => found.runs.push(run),
+                Err(error) => found.notes.push(error.to_string()),
+            },
+            runs::Found::Sweep(folder) if store.is_sweep(&folder) => match Table::read(&folder.join("table.csv")) {
+                Ok(table) => {
+                    let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                    found.sweeps.push(Sweep { name, folder, table });
+                }
+                Err(error) => found.notes.push(error.to_string()),
+            },
+            // A table of that name elsewhere is one among others.
+            runs::Found::Sweep(folder) => found.add_shelf(loose_files(&folder), folder),
+            runs::Found::Loose { folder, files } => found.add_shelf(files, folder),
+            runs::Found::File(_) => {}
+        }
+    }
     found.runs.sort_by(|a, b| b.text("started").cmp(a.text("started")).then_with(|| a.folder.cmp(&b.folder)));
     Ok(found)
 }
 
-fn enter(results: &Path, folder: &Path, depth: usize, found: &mut Found) {
-    let experiment = folder.join("experiment.toml");
-    let in_sweeps = folder.parent() == Some(&results.join("sweeps"));
-    if experiment.is_file() || folder.join("summary.csv").is_file() && !in_sweeps {
-        let kept = !folder.starts_with(results.join("runs"));
-        match run(folder) {
-            Ok(run) if kept => found.kept.push(run),
-            Ok(run) => found.runs.push(run),
-            Err(error) => found.notes.push(error.to_string()),
-        }
-        return;
-    }
-    if in_sweeps && folder.join("table.csv").is_file() {
-        match Table::read(&folder.join("table.csv")) {
-            Ok(table) => {
-                let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                found.sweeps.push(Sweep { name, folder: folder.to_owned(), table });
-            }
-            Err(error) => found.notes.push(error.to_string()),
-        }
-        return;
-    }
-    let mut entries: Vec<_> = fs::read_dir(folder).into_iter().flatten().flatten().collect();
-    entries.sort_by_key(fs::DirEntry::file_name);
-    let mut shelf = Shelf { folder: folder.to_owned(), tables: Vec::new(), pictures: Vec::new() };
-    for entry in entries {
-        let path = entry.path();
-        let hidden = entry.file_name().to_string_lossy().starts_with('.');
-        match entry.file_type() {
-            Ok(kind) if kind.is_dir() && !hidden && depth < DEEPEST => enter(results, &path, depth + 1, found),
-            Ok(kind) if kind.is_file() && !hidden => match path.extension().and_then(|extension| extension.to_str()) {
-                Some("csv") => match Table::read(&path) {
+impl Found {
+    fn add_shelf(&mut self, files: Vec<PathBuf>, folder: PathBuf) {
+        let mut shelf = Shelf { folder, tables: Vec::new(), pictures: Vec::new() };
+        for path in files {
+            match path.extension().is_some_and(|extension| extension == "csv") {
+                false => shelf.pictures.push(path),
+                true => match Table::read(&path) {
                     Ok(table) => shelf.tables.push((path, table)),
-                    Err(error) => found.notes.push(error.to_string()),
+                    Err(error) => self.notes.push(error.to_string()),
                 },
-                Some("svg") => shelf.pictures.push(path),
-                _ => {}
-            },
-            _ => {}
+            }
         }
-    }
-    if !shelf.tables.is_empty() || !shelf.pictures.is_empty() {
-        found.shelves.push(shelf);
+        if !shelf.tables.is_empty() || !shelf.pictures.is_empty() {
+            self.shelves.push(shelf);
+        }
     }
 }
 

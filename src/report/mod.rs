@@ -14,8 +14,8 @@ mod tests;
 
 pub use gather::{Found, gather};
 
-use crate::runs::RunError;
 use crate::runs::utc_now;
+use crate::runs::{RunError, Store};
 use askama::Template;
 use runs::Differences;
 use sections::{KeptSection, ShelfSection, SweepSection};
@@ -49,12 +49,12 @@ struct Page {
 ///
 /// # Errors
 /// When the folder cannot be read.
-pub fn page(results: &Path, experiments: &Path) -> Result<(String, Vec<String>), RunError> {
-    let found = gather(results)?;
+pub fn page(store: &Store, experiments: &Path) -> Result<(String, Vec<String>), RunError> {
+    let (found, results) = (gather(store)?, store.root());
     let differences = Differences::of(&found.runs);
     let mut notes = found.notes.clone();
-    let kept = found.kept.iter().map(|run| KeptSection::of(run, results, &mut notes)).collect();
-    let sweeps = found.sweeps.iter().map(|sweep| SweepSection::of(sweep, results, experiments, &mut notes)).collect();
+    let kept = found.kept.iter().map(|run| KeptSection::of(run, store, &mut notes)).collect();
+    let sweeps = found.sweeps.iter().map(|sweep| SweepSection::of(sweep, store, experiments, &mut notes)).collect();
     let shelves = found.shelves.iter().map(|shelf| ShelfSection::of(shelf, results, &mut notes)).collect();
     let in_sweeps: HashSet<&str> = found.sweeps.iter().flat_map(gather::Sweep::keys).collect();
     let (curves, experiments) = runs::newest(&found.runs, &differences, &in_sweeps);
@@ -72,7 +72,7 @@ pub fn page(results: &Path, experiments: &Path) -> Result<(String, Vec<String>),
         sweeps,
         curves,
         experiments,
-        runs: (!found.runs.is_empty()).then(|| runs::table(&found.runs, &differences, results, caption)),
+        runs: (!found.runs.is_empty()).then(|| runs::table(&found.runs, &differences, store, caption)),
         shelves,
         networks,
         notes: notes.clone(),

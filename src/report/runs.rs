@@ -3,9 +3,8 @@
 use super::gather::Run;
 use super::view::{Cell, Column, FigureView, TableView, grouped, percent};
 use crate::figures::curves::{self, CurveGroup};
-use crate::runs::{Status, read_epochs};
+use crate::runs::{Status, Store, read_epochs};
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::Path;
 
 /// Curves of so many experiments are on the page, the newest ones; and of so many seeds each.
 const NEWEST: usize = 12;
@@ -67,7 +66,7 @@ const COLUMNS: [(&str, &str); 14] = [
 ];
 
 /// One row a run.
-pub fn table(runs: &[Run], differences: &Differences, results: &Path, caption: &str) -> TableView {
+pub fn table(runs: &[Run], differences: &Differences, store: &Store, caption: &str) -> TableView {
     let row = |run: &Run| {
         let started = run.text("started").trim_end_matches('Z').replacen('T', " ", 1);
         let texts = [
@@ -84,7 +83,7 @@ pub fn table(runs: &[Run], differences: &Differences, results: &Path, caption: &
             run.text("seconds").to_owned(),
             format!("{} {}", run.text("device"), run.text("precision")).trim().to_owned(),
             started,
-            again(run, results),
+            again(run, store),
         ];
         let cell = |(text, (name, class)): (String, (&str, &'static str))| {
             let class = if name == "status" { status_class(run.status()) } else { class };
@@ -111,9 +110,9 @@ pub fn status_class(status: Option<Status>) -> &'static str {
 }
 
 /// The command that makes a run again. One in its place is skipped as finished unless it is forced.
-pub fn again(run: &Run, results: &Path) -> String {
+pub fn again(run: &Run, store: &Store) -> String {
     let file = run.folder.join("experiment.toml");
-    let forced = if run.folder.starts_with(results.join("runs")) { " --force" } else { "" };
+    let forced = if store.is_archived(&run.folder) { "" } else { " --force" };
     format!("strata train {}{forced}", shell(&file.display().to_string()))
 }
 

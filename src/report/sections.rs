@@ -7,7 +7,7 @@ use crate::analysis::Spread;
 use crate::analysis::settings::{Setting, Settings};
 use crate::figures::curves::{CurveGroup, figure, sweep_pictures};
 use crate::runs::Table;
-use crate::runs::{Status, SweepSource, counted, read_epochs};
+use crate::runs::{Status, Store, SweepSource, counted, read_epochs};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::path::Path;
@@ -46,8 +46,8 @@ pub struct ShelfSection {
 }
 
 impl KeptSection {
-    pub fn of(run: &Run, results: &Path, notes: &mut Vec<String>) -> KeptSection {
-        let name = run.folder.strip_prefix(results).unwrap_or(&run.folder).display().to_string();
+    pub fn of(run: &Run, store: &Store, notes: &mut Vec<String>) -> KeptSection {
+        let name = run.folder.strip_prefix(store.root()).unwrap_or(&run.folder).display().to_string();
         let rows = read_epochs(&run.folder).unwrap_or_else(|error| {
             notes.push(error.to_string());
             Vec::new()
@@ -76,7 +76,7 @@ impl KeptSection {
             status: run.text("status").to_owned(),
             status_class: status_class(run.status()),
             facts: facts.into_iter().filter(|(_, value)| !value.is_empty()).collect(),
-            command: again(run, results),
+            command: again(run, store),
             curves,
         }
     }
@@ -91,19 +91,19 @@ impl Sweep {
 }
 
 impl SweepSection {
-    pub fn of(sweep: &Sweep, results: &Path, experiments: &Path, notes: &mut Vec<String>) -> SweepSection {
+    pub fn of(sweep: &Sweep, store: &Store, experiments: &Path, notes: &mut Vec<String>) -> SweepSection {
         let Sweep { name, folder, table } = sweep;
-        let drawn = sweep_pictures(table, name, results);
+        let drawn = sweep_pictures(table, name, store);
         // Runs are not kept in git, a picture of their curves may be.
         let stored = folder.join("curves.svg");
         let pictures = match drawn.curves {
-            None if stored.is_file() => picture(&stored, results, notes).into_iter().collect(),
+            None if stored.is_file() => picture(&stored, store.root(), notes).into_iter().collect(),
             _ => Vec::new(),
         };
         let figures = [drawn.parameter, drawn.cost, drawn.curves].into_iter().flatten();
         SweepSection {
             name: name.clone(),
-            command: sweep_command(sweep, results, experiments),
+            command: sweep_command(sweep, store.root(), experiments),
             state: state(table),
             summary: summary(table, name),
             points: TableView::of(table, &format!("{name}: every point")),

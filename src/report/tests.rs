@@ -1,6 +1,5 @@
 use super::*;
 use std::fs;
-use std::path::PathBuf;
 
 const SUMMARY: &str = "name,key,status,seed,params,macs,epochs,val_top1,test_top1,started,model.depth,train.lr";
 
@@ -21,7 +20,7 @@ fn run(name: &str, key: &str, rest: &str) -> (String, String) {
 
 fn html(files: &[(&str, String)]) -> (String, Vec<String>) {
     let folder = results(files);
-    page(folder.path(), Path::new("experiments")).unwrap()
+    page(&Store::new(folder.path()), Path::new("experiments")).unwrap()
 }
 
 #[test]
@@ -59,7 +58,7 @@ fn runs_tell_what_sets_them_apart() {
         run("b", "k3", "done,0,1,1,1,0.5,0.4,2026-01-03T00:00:00Z,20,0.3"),
     ];
     let folder = results(&runs.each_ref().map(|(path, text)| (path.as_str(), text.clone())));
-    let found = gather(folder.path()).unwrap();
+    let found = gather(&Store::new(folder.path())).unwrap();
     let keys: Vec<&str> = found.runs.iter().map(|run| run.text("key")).collect();
     assert_eq!(keys, ["k3", "k2", "k1"], "the newest first");
     let differences = Differences::of(&found.runs);
@@ -74,12 +73,12 @@ fn runs_tell_what_sets_them_apart() {
 fn runs_without_a_summary_have_a_status_too() {
     let text = "name = 'a'\nseed = 3\n[train]\nlr = 0.1\n".to_owned();
     let folder = results(&[("runs/a/k/experiment.toml", text), ("runs/a/k/.lock", String::new())]);
-    let status = || gather(folder.path()).unwrap().runs[0].text("status").to_owned();
+    let status = || gather(&Store::new(folder.path())).unwrap().runs[0].text("status").to_owned();
     assert_eq!(status(), "interrupted");
     let lock = fs::File::open(folder.path().join("runs/a/k/.lock")).unwrap();
     lock.lock().unwrap();
     assert_eq!(status(), "running");
-    assert_eq!(gather(folder.path()).unwrap().runs[0].text("train.lr"), "0.1");
+    assert_eq!(gather(&Store::new(folder.path())).unwrap().runs[0].text("train.lr"), "0.1");
 }
 
 #[test]
@@ -93,7 +92,7 @@ fn what_is_broken_is_a_note_and_the_rest_is_shown() {
     assert_eq!(notes.len(), 3, "{notes:#?}");
     assert!(notes.iter().any(|note| note.contains("ragged.csv, line 2")), "{notes:#?}");
     assert!(html.contains("good.csv") && html.contains("Notes"));
-    assert!(page(&PathBuf::from("/missing"), Path::new("experiments")).is_err());
+    assert!(page(&Store::new("/missing"), Path::new("experiments")).is_err());
 }
 
 #[test]

@@ -2,7 +2,6 @@
 
 use super::epochs::{EPOCH_COLUMNS, EpochRow, first_epochs};
 use super::error::RunError;
-use crate::config::{Experiment, Key};
 use crate::fault;
 use crate::files::{append_synced, make_folder, open_without_links, write_whole};
 use std::cell::Cell;
@@ -21,6 +20,15 @@ fn holder(lock: &mut File) -> String {
     if name.is_empty() { "another process".to_owned() } else { name }
 }
 
+/// Who has locked a run folder, if anybody has. It may be unlocked, or locked, in the next moment.
+pub fn locked_by(run: &Path) -> Option<String> {
+    let mut lock = File::open(run.join(".lock")).ok()?;
+    match lock.try_lock_shared() {
+        Err(TryLockError::WouldBlock) => Some(holder(&mut lock)),
+        _ => None,
+    }
+}
+
 /// An open run folder; other processes are kept out until it is dropped.
 #[derive(Debug)]
 pub struct RunFolder {
@@ -31,31 +39,11 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
-    /// Where an experiment's run lies below a results folder.
-    pub fn place(results: &Path, experiment: &Experiment) -> PathBuf {
-        RunFolder::place_of(results, &experiment.name, &experiment.key())
-    }
-
-    /// The same for an experiment whose key is known.
-    pub fn place_of(results: &Path, name: &str, key: &Key) -> PathBuf {
-        results.join("runs").join(name).join(key.short())
-    }
-
-    /// Who holds a run folder, if anybody does. It may be let go, or taken, in the next moment.
-    pub fn holder(path: &Path) -> Option<String> {
-        let mut lock = File::open(path.join(".lock")).ok()?;
-        match lock.try_lock_shared() {
-            Err(TryLockError::WouldBlock) => Some(holder(&mut lock)),
-            _ => None,
-        }
-    }
-
-    /// Opens the folder of an experiment, making it where it is missing.
+    /// Opens a folder, making it where it is missing.
     ///
     /// # Errors
-    /// When the folder cannot be made or written, or another process holds it.
-    pub fn open(results: &Path, experiment: &Experiment) -> Result<RunFolder, RunError> {
-        let path = RunFolder::place(results, experiment);
+    /// When the folder cannot be made or written, or another process has locked it.
+    pub(super) fn open(path: PathBuf) -> Result<RunFolder, RunError> {
         make_folder(&path).map_err(RunError::io("make", &path))?;
         let folder = RunFolder::lock(path, &format!("process {}", std::process::id()))?;
         // Whoever holds the lock is alone: temporary files that lie here were left by a process that was killed.

@@ -115,12 +115,6 @@ impl Record {
         Some(header.iter().map(str::to_owned).zip(row.iter().map(|cell| from_csv_cell(cell).to_owned())).collect())
     }
 
-    /// The record of the run with this name and key; `None` also where its folder has the result of another experiment, which
-    /// `train` refuses.
-    pub fn find(results: &Path, name: &str, key: &Key) -> Option<Record> {
-        Record::read(&RunFolder::place_of(results, name, key)).filter(|record| record.is_of(key))
-    }
-
     /// The text of a column; `None` where there is no such column.
     pub fn get(&self, column: &str) -> Option<&str> {
         self.cells.iter().find(|(name, _)| name == column).map(|(_, cell)| cell.as_str())

@@ -1,6 +1,7 @@
 //! The folder of a sweep: `sweeps/<name>` below the results folder, and which sweep it belongs to.
 
 use super::error::RunError;
+use super::store::Store;
 use crate::config::Sweep;
 use crate::files::{make_folder, write_whole};
 use serde::{Deserialize, Serialize};
@@ -41,9 +42,9 @@ fn overrides(sweep: &Sweep) -> Vec<String> {
     last.into_iter().map(|(key, value)| format!("{key}={value}")).collect()
 }
 
-/// The folder of a sweep below `results`. A sweep with keys set on the command line is another one than its file's, and has a
+/// The folder of a sweep. A sweep with keys set on the command line is another one than its file's, and has a
 /// folder of its own, `NAME+KEY=VALUE`: its points would replace the others in the tables.
-pub fn sweep_folder(results: &Path, sweep: &Sweep) -> PathBuf {
+pub fn sweep_folder(store: &Store, sweep: &Sweep) -> PathBuf {
     let set = overrides(sweep).join(",");
     let plain = |character: char| character.is_ascii_alphanumeric() || "._=-,+".contains(character);
     let folder = match set.as_str() {
@@ -55,7 +56,7 @@ pub fn sweep_folder(results: &Path, sweep: &Sweep) -> PathBuf {
             format!("{}+{short}", sweep.name)
         }
     };
-    results.join("sweeps").join(folder)
+    store.sweeps().join(folder)
 }
 
 /// Makes the folder of a sweep and records in it which sweep it belongs to.
@@ -63,10 +64,10 @@ pub fn sweep_folder(results: &Path, sweep: &Sweep) -> PathBuf {
 /// # Errors
 /// [`RunError::OtherSweep`] for the folder of another sweep, one whose file has the same name in another place; those of the
 /// file system.
-pub fn claim_sweep_folder(results: &Path, sweep: &Sweep) -> Result<PathBuf, RunError> {
-    let folder = sweep_folder(results, sweep);
+pub fn claim_sweep_folder(store: &Store, sweep: &Sweep) -> Result<PathBuf, RunError> {
+    let folder = sweep_folder(store, sweep);
     make_folder(&folder).map_err(RunError::io("make", &folder))?;
-    let source = SweepSource::of(results, sweep);
+    let source = SweepSource::of(store.root(), sweep);
     match SweepSource::read(&folder) {
         Some(known) if known == source => {}
         Some(known) => return Err(RunError::OtherSweep { folder, file: source.file, other: known.file }),
@@ -92,7 +93,7 @@ mod tests {
     #[test]
     fn sweeps_that_differ_in_file_or_overrides_do_not_share_a_folder() {
         let base = tempfile::tempdir().unwrap();
-        let results = base.path().join("results");
+        let results = Store::new(base.path().join("results"));
         let load = |file: &str, set: &[&str]| {
             let path = base.path().join(file);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();

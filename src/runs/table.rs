@@ -2,6 +2,7 @@
 
 use super::error::{RunError, TableError};
 use super::format::{csv_cell, from_csv_cell};
+use super::record::Record;
 use crate::files::write_whole;
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -25,6 +26,11 @@ fn blank_lines(text: &[u8], at: &csv::Position) -> u64 {
 }
 
 impl Table {
+    /// A row as a record.
+    pub fn record(&self, row: usize) -> Record {
+        self.columns.iter().cloned().zip(self.rows[row].iter().cloned()).collect()
+    }
+
     pub fn new(columns: &[&str]) -> Table {
         Table { columns: columns.iter().map(|&column| column.to_owned()).collect(), rows: Vec::new() }
     }

@@ -3,7 +3,7 @@
 
 use crate::config::Key;
 use crate::files::rename;
-use crate::runs::{Record, RunError, Table, TableError, counted};
+use crate::runs::{Record, RunError, Store, Table, TableError, counted};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::path::Path;
@@ -60,11 +60,11 @@ impl Kept {
         &self,
         points: impl Iterator<Item = &'a Key>,
         folder: &Path,
-        results: &Path,
+        store: &Store,
     ) -> Result<(), RunError> {
         let points: HashSet<&str> = points.flat_map(forms).collect();
         let gone = |(key, row): &(&String, &Record)| {
-            !points.contains(key.as_str()) && self.former.get(*key) != Some(row) && !has_run(results, row)
+            !points.contains(key.as_str()) && self.former.get(*key) != Some(row) && !has_run(store, row)
         };
         let count = self.rows.iter().filter(gone).count();
         if count == 0 {
@@ -106,12 +106,9 @@ fn read(path: &Path) -> Result<Table, RunError> {
 }
 
 /// Whether a run here has the result, too.
-fn has_run(results: &Path, row: &Record) -> bool {
-    // A table from elsewhere may hold a name that leads elsewhere.
-    let plain = |text: &&str| !text.is_empty() && !text.contains(['/', '\\']) && *text != "..";
-    let [name, key] = ["name", "key"].map(|column| row.get(column).filter(plain));
-    let folder = name.zip(key).map(|(name, key)| results.join("runs").join(name).join(key));
-    folder.and_then(|folder| Record::read(&folder)).is_some_and(|run| run.is_final() && run.same_experiment(row))
+fn has_run(store: &Store, row: &Record) -> bool {
+    let run = store.run_folder_of(row).and_then(|folder| Record::read(&folder));
+    run.is_some_and(|run| run.is_final() && run.same_experiment(row))
 }
 
 /// The forms in which a key may be written, the longest first.
@@ -143,7 +140,7 @@ mod tests {
         }
         let put_aside = |points: &[&str]| {
             let points: Vec<Key> = points.iter().map(|&key| Key::from(key)).collect();
-            Kept::read(&folder).unwrap().put_aside(points.iter(), &folder, results.path()).unwrap();
+            Kept::read(&folder).unwrap().put_aside(points.iter(), &folder, &Store::new(results.path())).unwrap();
         };
         let former = || Table::read(&folder.join(FORMER)).map(|table| table.rows);
 

@@ -6,9 +6,7 @@
 
 use crate::config::{Data, Point, Precision, Sweep};
 use crate::data;
-use crate::runs::{Record, Status};
-use crate::sweep::tables::point_summary;
-use std::path::Path;
+use crate::runs::{Record, Status, Store};
 
 /// Rates of finished runs.
 #[derive(Clone, Debug, Default)]
@@ -29,19 +27,13 @@ struct Sample {
 
 impl Estimates {
     /// Reads what is finished. `device` is `cpu` or `cuda`.
-    pub fn read(results: &Path, sweep: &Sweep, device: &str) -> Estimates {
+    pub fn read(store: &Store, sweep: &Sweep, device: &str) -> Estimates {
         let mut estimates = Estimates::default();
-        let of_sweep = sweep.points.iter().filter_map(|point| point_summary(results, point));
-        of_sweep.for_each(|row| estimates.add(&row, true, device));
+        let of_sweep = sweep.points.iter().filter_map(|point| store.record_of(point));
+        of_sweep.for_each(|record| estimates.add(&record, true, device));
         if estimates.samples.is_empty() {
-            let folders = |path: &Path| {
-                std::fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path()).collect::<Vec<_>>()
-            };
-            for run in folders(&results.join("runs")).iter().flat_map(|name| folders(name)) {
-                if let Some(row) = Record::read(&run) {
-                    estimates.add(&row, false, device);
-                }
-            }
+            let records = store.runs().into_iter().filter_map(|run| Record::read(&run));
+            records.for_each(|record| estimates.add(&record, false, device));
         }
         estimates
     }

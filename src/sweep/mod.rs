@@ -20,7 +20,7 @@ pub use estimate::{Estimates, duration};
 pub use finished::Finished;
 pub use runner::{Report, SweepError, run};
 pub use state::{Failure, Options};
-pub use tables::{SweepTables, point_folder, point_summary, status, write_tables};
+pub use tables::{SweepTables, write_tables};
 pub use verdict::Verdict;
 
 use crate::runs::Record;

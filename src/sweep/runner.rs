@@ -6,13 +6,13 @@ use super::event::Event;
 use super::finished::Finished;
 use super::progress::Progress;
 use super::state::{Failure, LOOK, Options, Runner, Running};
+use super::tables::{SweepTables, write_tables};
 use super::verdict::{Exit, Verdict, verdict};
 use super::{Ended, Watcher};
 use crate::config::Sweep;
 use crate::files::write_whole;
 use crate::interrupt;
-use crate::runs::{Record, RunError, RunFolder, Status, claim_sweep_folder, sweep_folder};
-use crate::sweep::tables::{SweepTables, point_folder, point_summary, write_tables};
+use crate::runs::{Record, RunError, Status, claim_sweep_folder, sweep_folder};
 use std::path::PathBuf;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
@@ -60,7 +60,7 @@ pub fn run(sweep: &Sweep, options: &Options, watcher: &mut dyn Watcher) -> Resul
         queue: (0..sweep.points.len()).collect(),
         running: Vec::new(),
         held: Vec::new(),
-        finished: Finished::new(options.results.clone(), options.cache.clone()),
+        finished: Finished::new(options.store.clone(), options.cache.clone()),
         attempts: vec![0; sweep.points.len()],
         done: 0,
         failed: Vec::new(),
@@ -82,11 +82,11 @@ pub fn run(sweep: &Sweep, options: &Options, watcher: &mut dyn Watcher) -> Resul
 impl Runner<'_> {
     fn go(&mut self) -> Result<Report, SweepError> {
         let _deferred = interrupt::defer();
-        let points = claim_sweep_folder(&self.options.results, self.sweep)?.join("points");
+        let points = claim_sweep_folder(&self.options.store, self.sweep)?.join("points");
         std::fs::create_dir_all(&points).map_err(RunError::io("make", &points))?;
         self.skip_finished();
         self.write_tables()?;
-        self.estimates = Estimates::read(&self.options.results, self.sweep, self.device());
+        self.estimates = Estimates::read(&self.options.store, self.sweep, self.device());
         self.look();
         while !(self.running.is_empty() && (self.stopping || self.queue.is_empty() && self.held.is_empty())) {
             if interrupt::requested() && !self.stopping {
@@ -127,9 +127,9 @@ impl Runner<'_> {
     fn fill(&mut self) -> Result<(), SweepError> {
         while self.running.len() < self.options.jobs && !self.stopping {
             let Some(point) = self.queue.pop_front() else { return Ok(()) };
-            let (results, of_sweep) = (&self.options.results, &self.sweep.points[point]);
+            let (store, of_sweep) = (&self.options.store, &self.sweep.points[point]);
             // Another sweep may have come to it since.
-            let summary = self.finished.summary(of_sweep).unwrap_or_default();
+            let summary = self.finished.record(of_sweep).unwrap_or_default();
             let elsewhere = match summary.status() {
                 Some(Status::Done) => Some(Verdict::Done),
                 Some(Status::Diverged) => Some(Verdict::Diverged),
@@ -141,7 +141,7 @@ impl Runner<'_> {
                     self.settle(point, &verdict)?;
                     self.estimates.learn(&summary, self.device());
                 }
-                None if RunFolder::holder(&point_folder(results, of_sweep)).is_some() => self.held.push(point),
+                None if store.locked_by(of_sweep).is_some() => self.held.push(point),
                 None => self.start(point)?,
             }
         }
@@ -152,7 +152,7 @@ impl Runner<'_> {
         let options = self.options;
         let taken = |slot: &usize| !self.running.iter().any(|running| running.job.slot == *slot);
         let slot = (0..options.jobs).find(taken).unwrap_or(0);
-        let folder = sweep_folder(&options.results, self.sweep).join("points");
+        let folder = sweep_folder(&options.store, self.sweep).join("points");
         let Some(it) = self.sweep.points.get(point) else { return Ok(()) };
         let file = folder.join(format!("{}.toml", it.key));
         write_whole(&file, it.experiment.to_toml().to_string().as_bytes()).map_err(RunError::io("write", &file))?;
@@ -210,7 +210,7 @@ impl Runner<'_> {
                 Err(error) => Exit { code: None, words: format!("process that cannot be waited for: {error}") },
             };
             let Running { job, .. } = self.running.remove(index);
-            let summary = self.finished.summary(&self.sweep.points[job.point]);
+            let summary = self.finished.record(&self.sweep.points[job.point]);
             let status = summary.as_ref().and_then(Record::status);
             let mut verdict = verdict(&exit, status, self.attempts_left(job.point), self.stopping);
             if let Verdict::Retry(reason) | Verdict::Failed(reason) = &mut verdict {
@@ -225,7 +225,7 @@ impl Runner<'_> {
     }
 
     fn end(&mut self, point: usize, slot: usize, verdict: Verdict, log: PathBuf) -> Result<(), SweepError> {
-        let summary = point_summary(&self.options.results, &self.sweep.points[point]).unwrap_or_default();
+        let summary = self.options.store.record_of(&self.sweep.points[point]).unwrap_or_default();
         if verdict == Verdict::Done {
             self.estimates.learn(&summary, self.device());
         }
@@ -259,7 +259,7 @@ impl Runner<'_> {
 
     fn write_tables(&self) -> Result<SweepTables, RunError> {
         let failed: Vec<usize> = self.failed.iter().map(|(point, _)| *point).collect();
-        write_tables(&self.options.results, self.sweep, &failed)
+        write_tables(&self.options.store, self.sweep, &failed)
     }
 
     /// Stops what runs and waits for it.

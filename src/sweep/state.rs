@@ -7,6 +7,7 @@ use super::event::Event;
 use super::finished::Finished;
 use super::progress::Progress;
 use crate::config::Sweep;
+use crate::runs::Store;
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -16,7 +17,7 @@ use std::time::{Duration, Instant};
 /// How a sweep is run.
 #[derive(Clone, Debug)]
 pub struct Options {
-    pub results: PathBuf,
+    pub store: Store,
     /// Where datasets lie.
     pub cache: PathBuf,
     /// The program that has `train`.

@@ -2,8 +2,7 @@
 
 use super::Counts;
 use super::state::{Failure, Runner, Running};
-use crate::runs::{RunFolder, Status, counted};
-use crate::sweep::tables::point_folder;
+use crate::runs::{Status, counted};
 use std::time::Instant;
 
 impl Runner<'_> {
@@ -12,7 +11,7 @@ impl Runner<'_> {
         let points = &self.sweep.points;
         let mut diverged = Vec::new();
         self.queue.retain(|&point| {
-            let summary = self.finished.summary(&points[point]).unwrap_or_default();
+            let summary = self.finished.record(&points[point]).unwrap_or_default();
             match summary.status() {
                 Some(Status::Done) => self.done += 1,
                 Some(Status::Diverged) => diverged.push(point),
@@ -34,13 +33,9 @@ impl Runner<'_> {
     /// Looks after the points of other processes, and works out the time left.
     pub(super) fn look(&mut self) {
         self.looked = Instant::now();
-        let (results, sweep) = (&self.options.results, self.sweep);
-        let free: Vec<usize> = self
-            .held
-            .iter()
-            .copied()
-            .filter(|&point| RunFolder::holder(&point_folder(results, &sweep.points[point])).is_none())
-            .collect();
+        let (store, sweep) = (&self.options.store, self.sweep);
+        let free: Vec<usize> =
+            self.held.iter().copied().filter(|&point| store.locked_by(&sweep.points[point]).is_none()).collect();
         self.held.retain(|point| !free.contains(point));
         free.into_iter().for_each(|point| self.queue.push_front(point));
         if self.queue.is_empty() && self.running.is_empty() && !self.held.is_empty() && !self.waiting_said {

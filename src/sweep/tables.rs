@@ -5,8 +5,8 @@ use super::archived::Kept;
 use crate::analysis::Spread;
 use crate::config::{Point, Sweep};
 use crate::figures::curves;
-use crate::runs::{Record, RunError, RunFolder, Status, Table, accuracy, claim_sweep_folder, significant};
-use std::path::{Path, PathBuf};
+use crate::runs::{Record, RunError, Status, Store, Table, accuracy, claim_sweep_folder, significant};
+use std::path::PathBuf;
 
 /// Columns behind what varies; `status` is empty for a point that has not run.
 const COLUMNS: [&str; 17] = [
@@ -48,36 +48,21 @@ pub struct SweepTables {
     pub folder: PathBuf,
 }
 
-/// The run folder of a point.
-pub fn point_folder(results: &Path, point: &Point) -> PathBuf {
-    RunFolder::place_of(results, &point.experiment.name, &point.key)
-}
-
-/// The summary of a point's run; `None` where it has not ended.
-pub fn point_summary(results: &Path, point: &Point) -> Option<Record> {
-    Record::find(results, &point.experiment.name, &point.key)
-}
-
-/// How a point of a sweep stands; `None` for one that has not ended yet.
-pub fn status(results: &Path, point: &Point) -> Option<Status> {
-    point_summary(results, point)?.status()
-}
-
 /// Writes `table.csv` and `summary.csv` into `sweeps/<name>/` below `results`. `failed` are the points that were given up: a
 /// process that was killed, or did not come to its run, leaves nothing that says so. Tables are kept in git where runs are
 /// not: what the table there says of a finished point stays until a run of it here has ended.
 ///
 /// # Errors
 /// As the file system says.
-pub fn write_tables(results: &Path, sweep: &Sweep, failed: &[usize]) -> Result<SweepTables, RunError> {
-    let folder = claim_sweep_folder(results, sweep)?;
+pub fn write_tables(store: &Store, sweep: &Sweep, failed: &[usize]) -> Result<SweepTables, RunError> {
+    let folder = claim_sweep_folder(store, sweep)?;
     let kept = Kept::read(&folder)?;
-    kept.put_aside(sweep.points.iter().map(|point| &point.key), &folder, results)?;
-    let points = points(results, sweep, failed, &kept);
+    kept.put_aside(sweep.points.iter().map(|point| &point.key), &folder, store)?;
+    let points = points(store, sweep, failed, &kept);
     let summary = summary(&points, &sweep.columns);
     points.write(&folder.join("table.csv"))?;
     summary.write(&folder.join("summary.csv"))?;
-    if let Err(error) = curves::write_sweep_pictures(&folder, results) {
+    if let Err(error) = curves::write_sweep_pictures(&folder, store) {
         // The tables are the result; a sweep does not stop for a picture.
         tracing::warn!("{error}");
     }
@@ -86,21 +71,21 @@ pub fn write_tables(results: &Path, sweep: &Sweep, failed: &[usize]) -> Result<S
 
 /// What is known of a point's run: of one that came to its end here from its folder, of others from the table that was kept. A
 /// run that has only begun here, or failed, does not take a result away: it has the same key, and may not come to one.
-fn outcome(results: &Path, point: &Point, kept: &Kept) -> Record {
-    let here = point_summary(results, point).unwrap_or_default();
+fn outcome(store: &Store, point: &Point, kept: &Kept) -> Record {
+    let here = store.record_of(point).unwrap_or_default();
     let Some(mut cells) = kept.get(&point.key).cloned().filter(|_| !here.is_final()) else { return here };
     // The name is no part of the key: the sweep's file may have changed it since.
     cells.remove("name");
     cells
 }
 
-fn points(results: &Path, sweep: &Sweep, failed: &[usize], kept: &Kept) -> Table {
+fn points(store: &Store, sweep: &Sweep, failed: &[usize], kept: &Kept) -> Table {
     let varied: Vec<usize> =
         (0..sweep.columns.len()).filter(|&index| !COLUMNS.contains(&sweep.columns[index].as_str())).collect();
     let names: Vec<&str> = varied.iter().map(|&index| sweep.columns[index].as_str()).chain(COLUMNS).collect();
     let mut table = Table::new(&names);
     for (index, point) in sweep.points.iter().enumerate() {
-        let mut summary = outcome(results, point, kept);
+        let mut summary = outcome(store, point, kept);
         if failed.contains(&index) && !summary.is_final() {
             summary.set("status", Status::Failed.name());
         }
@@ -173,7 +158,8 @@ mod tests {
                     [train]\nepochs = 1\n[sweep]\nseed = [0, 1, 2]\n";
         std::fs::write(&file, text).unwrap();
         let sweep = Sweep::load(&file, &[], crate::config::Machine::default()).unwrap();
-        let folder = sweep_folder(results.path(), &sweep);
+        let store = Store::new(results.path());
+        let folder = sweep_folder(&store, &sweep);
         std::fs::create_dir_all(&folder).unwrap();
         let keys: Vec<&str> = sweep.points.iter().map(|point| point.key.short()).collect();
         let table = format!(
@@ -182,9 +168,9 @@ mod tests {
         );
         std::fs::write(folder.join("table.csv"), table).unwrap();
         // The last is run anew: a run that has begun takes nothing away.
-        std::fs::create_dir_all(point_folder(results.path(), &sweep.points[2])).unwrap();
+        std::fs::create_dir_all(store.folder_of(&sweep.points[2])).unwrap();
         for _ in 0..2 {
-            let SweepTables { points, summary, .. } = write_tables(results.path(), &sweep, &[]).unwrap();
+            let SweepTables { points, summary, .. } = write_tables(&store, &sweep, &[]).unwrap();
             let cell = |row: usize, name: &str| points.rows[row][points.column(name).unwrap()].clone();
             assert_eq!([cell(0, "status"), cell(0, "val_top1"), cell(0, "name")], ["done", "0.750000", "s"]);
             assert_eq!([cell(1, "status"), cell(1, "val_top1")], [""; 2]);
@@ -193,8 +179,8 @@ mod tests {
         }
         for (status, top1) in [("interrupted", "0.8"), ("failed", "0.8"), ("done", "0.1"), ("diverged", "0.1")] {
             let summary = format!("key,status,val_top1\n{},{status},0.1\n", keys[2]);
-            std::fs::write(point_folder(results.path(), &sweep.points[2]).join("summary.csv"), summary).unwrap();
-            let points = write_tables(results.path(), &sweep, &[]).unwrap().points;
+            std::fs::write(store.folder_of(&sweep.points[2]).join("summary.csv"), summary).unwrap();
+            let points = write_tables(&store, &sweep, &[]).unwrap().points;
             let cell = |name: &str| points.rows[2][points.column(name).unwrap()].clone();
             let told = if top1 == "0.8" { "done" } else { status };
             assert_eq!([cell("status"), cell("val_top1")], [told, top1], "{status}");
@@ -202,7 +188,7 @@ mod tests {
             let table = format!("seed,name,key,status,val_top1,seconds\n2,s,{},done,0.8,2\n", keys[2]);
             std::fs::write(folder.join("table.csv"), table).unwrap();
         }
-        assert!(status(results.path(), &sweep.points[0]).is_none(), "it has not run here");
+        assert!(store.record_of(&sweep.points[0]).is_none(), "it has not run here");
     }
 
     #[test]

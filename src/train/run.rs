@@ -16,7 +16,7 @@ use crate::config::{Experiment, Precision};
 use crate::data::{self, Images, Normalise};
 use crate::interrupt;
 use crate::model::Model;
-use crate::runs::{EpochRow, RunFolder, RunInfo, Status, Summary, utc_now};
+use crate::runs::{EpochRow, RunFolder, RunInfo, Status, Store, Summary, utc_now};
 use crate::torch::{self};
 use crate::watchdog;
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ use tch::Device;
 /// What decides where a run goes and whether it starts over, but not its result.
 #[derive(Clone, Debug)]
 pub struct RunOptions {
-    pub results: PathBuf,
+    pub store: Store,
     /// Where datasets lie.
     pub cache: PathBuf,
     pub device: Device,
@@ -42,7 +42,7 @@ pub struct RunOptions {
 /// When data, the run folder or a checkpoint cannot be used, or memory does not suffice. A loss that is not finite is not an
 /// error but an outcome.
 pub fn run(experiment: &Experiment, options: &RunOptions, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
-    let place = RunFolder::place(&options.results, experiment);
+    let place = options.store.run_folder(&experiment.name, &experiment.key());
     if !options.force
         && let Some(outcome) = finished(&place, experiment)?
     {
@@ -56,7 +56,7 @@ pub fn run(experiment: &Experiment, options: &RunOptions, observer: &mut dyn Obs
     let normalise =
         experiment.data.normalisation(data::known(&experiment.data.dataset)?, experiment.network.plan.input[0]);
     let splits = Splits::load(experiment, &options.cache)?.resized(experiment.network.plan.input)?;
-    let folder = RunFolder::open(&options.results, experiment).map_err(TrainError::Folder)?;
+    let folder = options.store.open(experiment).map_err(TrainError::Folder)?;
     // From here on a signal waits for the step, and a crash is recorded.
     let _deferred = interrupt::defer();
     if options.force {

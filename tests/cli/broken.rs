@@ -326,7 +326,9 @@ fn tables() -> Vec<Case> {
 pub fn broken_tables_get_their_message() {
     let results = tempfile::tempdir().unwrap();
     let read = |path: &Path| {
-        collect(&[path.to_str().unwrap().to_owned()], results.path()).map(drop).map_err(|error| error.to_string())
+        collect(&[path.to_str().unwrap().to_owned()], &strata::runs::Store::new(results.path()))
+            .map(drop)
+            .map_err(|error| error.to_string())
     };
     check("tables", "csv", tables(), read);
 }

@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use strata::runs::{Record, RunFolder};
+use strata::runs::{Record, locked_by};
 
 /// Four points of a fraction of a second.
 const GRID: &str = "[sweep]\nmodel.depth = [8, 14]\nseed = [0, 1]\n";
@@ -59,7 +59,7 @@ fn wait_for_an_epoch(place: &Place) -> (PathBuf, String) {
         for run in std::fs::read_dir(place.path("results/runs/grid")).into_iter().flatten().flatten() {
             let table = std::fs::read_to_string(run.path().join("epochs.csv")).unwrap_or_default();
             if table.lines().count() > 2
-                && let Some(holder) = RunFolder::holder(&run.path())
+                && let Some(holder) = locked_by(&run.path())
             {
                 return (run.path(), holder.strip_prefix("process ").unwrap().to_owned());
             }
@@ -213,7 +213,7 @@ fn points_stop_when_their_sweep_is_killed() {
     sweep.kill().unwrap();
     sweep.wait().unwrap();
     let start = Instant::now();
-    while RunFolder::holder(&run).is_some() {
+    while locked_by(&run).is_some() {
         assert!(start.elapsed() < Duration::from_secs(20), "the point runs on");
         std::thread::sleep(Duration::from_millis(20));
     }

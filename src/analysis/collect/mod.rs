@@ -1,27 +1,24 @@
 //! One table from whatever a person points at: run folders, sweeps, folders of them, CSV files from elsewhere.
 //!
-//! [`place`] finds what a path or a name stands for, [`read`] turns each find into rows, and here the rows are joined on
+//! The [`Store`] finds what a path or a name stands for, [`read`] turns each find into rows, and here the rows are joined on
 //! equal column names. A run that is reached twice counts once.
 
-mod place;
 mod read;
 
 #[cfg(test)]
 mod tests;
 
-use crate::runs::RunError;
-use crate::runs::{Table, TableError};
-use place::Found;
+use crate::runs::{FindError, Found, NO_RUN, RunError, Store, Table, TableError};
 pub use read::run as run_row;
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Why there is no table.
 #[derive(Debug, thiserror::Error)]
 pub enum CollectError {
-    #[error("{0}")]
-    Missing(String),
+    #[error(transparent)]
+    Find(#[from] FindError),
     #[error(transparent)]
     Table(#[from] TableError),
     #[error(transparent)]
@@ -51,16 +48,13 @@ pub struct RowOrigin {
 ///
 /// # Errors
 /// For a path that stands for nothing, and for a file that cannot be read, with its line.
-pub fn collect(paths: &[String], results: &Path) -> Result<Collection, CollectError> {
-    let mut found = Vec::new();
-    if paths.is_empty() {
-        place::everything(results, &mut found)?;
-    }
+pub fn collect(paths: &[String], store: &Store) -> Result<Collection, CollectError> {
+    let mut found = if paths.is_empty() { store.everything()? } else { Vec::new() };
     for path in paths {
-        place::find(path, results, &mut found)?;
+        found.extend(store.find(path)?);
     }
     if found.is_empty() {
-        return Err(CollectError::Missing(format!("{}: {}", paths.join(", "), place::NO_RUN)));
+        return Err(FindError::Missing(format!("{}: {NO_RUN}", paths.join(", "))).into());
     }
     // A path and a pattern may lead to one place.
     let mut seen = HashSet::new();
@@ -76,8 +70,9 @@ pub fn collect(paths: &[String], results: &Path) -> Result<Collection, CollectEr
                 let row = read::run(folder)?;
                 joined.add(row.columns, row.rows.into_iter().map(|row| (row, origin.clone())));
             }
-            Found::Sweep(folder) => joined.add_table(read::sweep(folder, results, tell)?),
+            Found::Sweep(folder) => joined.add_table(read::sweep(folder, store, tell)?),
             Found::File(path) => joined.add_table(read::file(path, tell)?),
+            Found::Loose { .. } => {}
         }
     }
     Ok(joined.finish())

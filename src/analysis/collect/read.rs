@@ -2,14 +2,13 @@
 
 use super::{CollectError, Collection, RowOrigin};
 use crate::config::{Experiment, Machine};
-use crate::runs::RunFolder;
 use crate::runs::format::{accuracy, significant};
 use crate::runs::read_epochs;
 use crate::runs::record::flatten;
-use crate::runs::{Record, Status};
+use crate::runs::{Record, Status, Store, locked_by};
 use crate::runs::{Table, TableError};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The one row of a run: its summary, or what is known of a run that has not ended.
 ///
@@ -119,25 +118,25 @@ fn open_status(folder: &Path) -> Status {
 
 /// Whether a process works on the run.
 fn is_held(folder: &Path) -> bool {
-    RunFolder::holder(folder).is_some()
+    locked_by(folder).is_some()
 }
 
 /// The points of a sweep, each with its run's folder where that is there.
-pub fn sweep(folder: &Path, results: &Path, tell: bool) -> Result<Collection, CollectError> {
+pub fn sweep(folder: &Path, store: &Store, tell: bool) -> Result<Collection, CollectError> {
     let path = folder.join("table.csv");
     let mut table = Table::read(&path)?;
     if tell {
         tell_source(&mut table, &path);
     }
+    // A sweep's folder names the results folder that its runs are in.
     let sweeps = folder.parent().filter(|parent| parent.ends_with("sweeps"));
-    let runs = sweeps.and_then(Path::parent).unwrap_or(results).join("runs");
+    let store = Store::new(sweeps.and_then(Path::parent).unwrap_or(store.root()));
     let place = |column: &str| table.columns.iter().position(|known| known == column);
-    let (name, key, status) = (place("name"), place("key"), place("status"));
+    let status = place("status");
     let mut origins = Vec::with_capacity(table.rows.len());
     let mut published = Vec::new();
     for (index, row) in table.rows.iter_mut().enumerate() {
-        let run: Option<PathBuf> = name.zip(key).map(|(name, key)| runs.join(&row[name]).join(&row[key]));
-        let run = run.filter(|run| run.is_dir());
+        let run = store.run_folder_of(&record(&table.columns, row)).filter(|run| run.is_dir());
         if let Some(run) = &run {
             published.push((index, expect(run)?));
             let ended = |status: &String| Status::parse(status).is_some_and(Status::is_final);

@@ -25,7 +25,7 @@ impl Results {
 
     fn collect(&self, paths: &[&str]) -> Result<Collection, CollectError> {
         let absolute = |path: &&str| path.replace("$", &self.0.path().display().to_string());
-        collect(&paths.iter().map(absolute).collect::<Vec<_>>(), self.0.path())
+        collect(&paths.iter().map(absolute).collect::<Vec<_>>(), &crate::runs::Store::new(self.0.path()))
     }
 
     /// A column of what the paths stand for.

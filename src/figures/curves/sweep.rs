@@ -6,7 +6,7 @@ use crate::analysis::settings::{Measured, Setting, Settings};
 use crate::figures::chart::Figure;
 use crate::runs::RunError;
 use crate::runs::read_epochs;
-use crate::runs::{Status, Table};
+use crate::runs::{Record, Status, Store, Table};
 use std::fs::remove_file;
 use std::path::{Path, PathBuf};
 
@@ -19,18 +19,17 @@ pub struct SweepPictures {
     pub cost: Option<Figure>,
 }
 
-/// Draws a sweep's pictures into its folder, `sweeps/NAME` of a results folder, from the `table.csv` there and the runs
-/// below `results`; gives the files that were written. A picture whose data are missing is left as it is, and so are curves
+/// Draws a sweep's pictures into its folder, from the `table.csv` there and the runs in the store; gives the files that were written. A picture whose data are missing is left as it is, and so are curves
 /// that were drawn of finished runs which are not here. Where no point costs more than another, a picture of costs that an
 /// earlier form of the sweep left is removed.
 ///
 /// # Errors
 /// When the table cannot be read or a picture cannot be written.
-pub fn write_sweep_pictures(folder: &Path, results: &Path) -> Result<Vec<PathBuf>, RunError> {
+pub fn write_sweep_pictures(folder: &Path, store: &Store) -> Result<Vec<PathBuf>, RunError> {
     let table = Table::read(&folder.join("table.csv"))?;
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
-    let SweepPictures { curves, parameter, cost } = sweep_pictures(&table, &name, results);
-    let curves = curves.filter(|_| !(folder.join("curves.svg").is_file() && elsewhere(&table, results)));
+    let SweepPictures { curves, parameter, cost } = sweep_pictures(&table, &name, store);
+    let curves = curves.filter(|_| !(folder.join("curves.svg").is_file() && elsewhere(&table, store)));
     let old = folder.join("cost.svg");
     if !costs_differ(&table) && old.is_file() {
         remove_file(&old).map_err(RunError::io("remove", &old))?;
@@ -46,16 +45,13 @@ pub fn write_sweep_pictures(folder: &Path, results: &Path) -> Result<Vec<PathBuf
     Ok(written)
 }
 
-/// Whether the table has a finished point whose epochs are not below `results`.
-fn elsewhere(table: &Table, results: &Path) -> bool {
-    let [Some(name), Some(key), Some(status)] = ["name", "key", "status"].map(|column| table.column(column)) else {
-        return false;
+/// Whether the table has a finished point whose epochs are not in the store.
+fn elsewhere(table: &Table, store: &Store) -> bool {
+    let here = |run: std::path::PathBuf| run.join("epochs.csv").is_file();
+    let elsewhere = |record: Record| {
+        record.status() == Some(Status::Done) && store.run_folder_of(&record).is_some_and(|run| !here(run))
     };
-    let run = |row: &Vec<String>| results.join("runs").join(&row[name]).join(&row[key]);
-    table
-        .rows
-        .iter()
-        .any(|row| Status::parse(&row[status]) == Some(Status::Done) && !run(row).join("epochs.csv").is_file())
+    (0..table.rows.len()).any(|row| elsewhere(table.record(row)))
 }
 
 /// Costs are known of points that have not run, too.
@@ -65,11 +61,11 @@ fn costs_differ(table: &Table) -> bool {
 }
 
 /// The pictures of a sweep's table; `name` stands in their titles.
-pub fn sweep_pictures(table: &Table, name: &str, results: &Path) -> SweepPictures {
+pub fn sweep_pictures(table: &Table, name: &str, store: &Store) -> SweepPictures {
     let settings = Settings::of(table);
     let measured = Measured::all(table, &settings.settings);
     let gone = missing(table);
-    let mut pictures = SweepPictures { curves: curves(table, &settings.settings, name, results), ..Default::default() };
+    let mut pictures = SweepPictures { curves: curves(table, &settings.settings, name, store), ..Default::default() };
     if measured.is_empty() {
         return pictures;
     }
@@ -101,8 +97,7 @@ fn missing(table: &Table) -> String {
     if parts.is_empty() { String::new() } else { format!(" Not shown: {}.", parts.join(", ")) }
 }
 
-fn curves(table: &Table, settings: &[Setting], name: &str, results: &Path) -> Option<Figure> {
-    let [name_column, key_column] = [table.column("name")?, table.column("key")?];
+fn curves(table: &Table, settings: &[Setting], name: &str, store: &Store) -> Option<Figure> {
     let top1 = table.column("val_top1");
     // Of many settings only the best are read: pictures are drawn after every point of a sweep.
     let mut chosen: Vec<(usize, f64)> = settings
@@ -118,10 +113,7 @@ fn curves(table: &Table, settings: &[Setting], name: &str, results: &Path) -> Op
     chosen.sort_by_key(|&(index, _)| index);
     let group = |&(index, _): &(usize, f64)| {
         let setting = &settings[index];
-        let run = |&row: &usize| {
-            let row = &table.rows[row];
-            read_epochs(&results.join("runs").join(&row[name_column]).join(&row[key_column])).ok()
-        };
+        let run = |&row: &usize| read_epochs(&store.run_folder_of(&table.record(row))?).ok();
         let runs: Vec<_> = setting.rows.iter().filter_map(run).filter(|rows| !rows.is_empty()).collect();
         let name = if setting.label.is_empty() { name.to_owned() } else { setting.label.clone() };
         (!runs.is_empty()).then_some(CurveGroup { name, runs })

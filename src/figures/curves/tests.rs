@@ -104,7 +104,7 @@ fn pictures(table: &str) -> SweepPictures {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("table.csv");
     fs::write(&path, table).unwrap();
-    sweep_pictures(&Table::read(&path).unwrap(), "s", folder.path())
+    sweep_pictures(&Table::read(&path).unwrap(), "s", &crate::runs::Store::new(folder.path()))
 }
 
 #[test]
@@ -159,26 +159,27 @@ fn a_picture_without_data_is_left_as_it_is() {
     let names = |paths: Vec<std::path::PathBuf>| {
         paths.iter().map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
-    let written = write_sweep_pictures(&sweep, results.path()).unwrap();
+    let store = crate::runs::Store::new(results.path());
+    let written = write_sweep_pictures(&sweep, &store).unwrap();
     assert_eq!(names(written), ["parameter.svg", "cost.svg"]);
     assert_eq!(fs::read_to_string(sweep.join("curves.svg")).unwrap(), "kept");
     let epochs = format!("{}\n{ROWS}", crate::runs::EPOCH_COLUMNS);
     fs::write(run.join("epochs.csv"), &epochs).unwrap();
-    let written = write_sweep_pictures(&sweep, results.path()).unwrap();
+    let written = write_sweep_pictures(&sweep, &store).unwrap();
     assert_eq!(names(written), ["parameter.svg", "cost.svg"], "the curves of one run are not those of two");
     let other = results.path().join("runs/n/k2");
     fs::create_dir_all(&other).unwrap();
     fs::write(other.join("epochs.csv"), &epochs).unwrap();
-    let written = write_sweep_pictures(&sweep, results.path()).unwrap();
+    let written = write_sweep_pictures(&sweep, &store).unwrap();
     assert_eq!(names(written), ["curves.svg", "parameter.svg", "cost.svg"]);
     // A sweep whose points cost the same has no picture of costs any more; one whose costs are not measured yet may have.
     fs::write(sweep.join("table.csv"), table.replace("0.2,n,k2,done", "0.2,n,k2,")).unwrap();
-    write_sweep_pictures(&sweep, results.path()).unwrap();
+    write_sweep_pictures(&sweep, &store).unwrap();
     assert!(sweep.join("cost.svg").is_file());
     fs::write(sweep.join("table.csv"), table.replace("20,300", "10,100")).unwrap();
-    write_sweep_pictures(&sweep, results.path()).unwrap();
+    write_sweep_pictures(&sweep, &store).unwrap();
     assert!(!sweep.join("cost.svg").exists() && sweep.join("parameter.svg").is_file());
     write_run_picture(&run).unwrap();
     assert!(fs::read_to_string(run.join("curves.svg")).unwrap().contains("n (k1)"));
-    assert!(write_sweep_pictures(&run, results.path()).unwrap_err().to_string().contains("table.csv"));
+    assert!(write_sweep_pictures(&run, &store).unwrap_err().to_string().contains("table.csv"));
 }

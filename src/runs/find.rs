@@ -1,0 +1,126 @@
+//! What a path or a name stands for.
+
+use super::error::TableError;
+use super::store::{Found, Store, walk};
+use crate::config::nearest;
+use std::fs;
+use std::path::Path;
+
+/// Why a word stands for nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum FindError {
+    #[error("{0}")]
+    Missing(String),
+    #[error(transparent)]
+    Table(#[from] TableError),
+}
+
+/// Why a folder gives no row.
+pub const NO_RUN: &str =
+    "there is no run and no sweep below (a run has summary.csv or experiment.toml, a sweep table.csv)";
+
+impl Store {
+    /// All runs and sweeps.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn everything(&self) -> Result<Vec<Found>, FindError> {
+        let found = rows_below(self.root());
+        if found.is_empty() {
+            let hint = "`strata train FILE` makes a run, --results DIR looks elsewhere";
+            return Err(FindError::Missing(format!("there is no run below {}: {hint}", self.root().display())));
+        }
+        Ok(found)
+    }
+
+    /// What one word of the command line stands for: a file, a folder, a pattern, or a name below the results folder.
+    ///
+    /// # Errors
+    /// When it stands for nothing; the nearest name is part of the message.
+    pub fn find(&self, word: &str) -> Result<Vec<Found>, FindError> {
+        let path = Path::new(word);
+        if path.is_file() {
+            return Ok(vec![file(path)?]);
+        }
+        if path.is_dir() {
+            return Ok(below(path));
+        }
+        if word.contains(['*', '?', '[']) {
+            return pattern(word);
+        }
+        // A sweep comes first: its points may be called like it, among other runs of that name.
+        let root = self.root();
+        let candidates = [self.sweeps().join(word), root.join("runs").join(word), root.join(word)];
+        match candidates.iter().find(|folder| !word.is_empty() && folder.is_dir()) {
+            Some(folder) => Ok(below(folder)),
+            None => Err(FindError::Missing(self.unknown(word))),
+        }
+    }
+
+    fn unknown(&self, word: &str) -> String {
+        let root = self.root();
+        let mut names = Vec::new();
+        for folder in [root.join("runs"), self.sweeps(), root.to_owned()] {
+            let entries = fs::read_dir(folder).into_iter().flatten().flatten().filter(|entry| entry.path().is_dir());
+            names.extend(entries.map(|entry| entry.file_name().to_string_lossy().into_owned()));
+        }
+        names.retain(|name| !["runs", "sweeps", "tables"].contains(&name.as_str()));
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let hint = match nearest(word, &names) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!(
+                "a path is a run folder, a folder of runs, a sweep folder, a CSV file, or a name below {}",
+                root.display()
+            ),
+        };
+        format!("there is nothing called `{word}`: {hint}")
+    }
+}
+
+/// Runs and sweeps below a folder.
+fn rows_below(folder: &Path) -> Vec<Found> {
+    walk(folder).into_iter().filter(|found| !matches!(found, Found::Loose { .. })).collect()
+}
+
+/// Runs and sweeps below a folder. A shell that expands `results/*` names folders without any, such as `results/tables`.
+fn below(path: &Path) -> Vec<Found> {
+    let found = rows_below(path);
+    if found.is_empty() {
+        tracing::warn!("{} is passed over: {NO_RUN}", path.display());
+    }
+    found
+}
+
+fn file(path: &Path) -> Result<Found, FindError> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let name = path.file_name().unwrap_or_default();
+    if name == "summary.csv" && folder.join("experiment.toml").is_file() {
+        return Ok(Found::Run(folder.to_owned()));
+    }
+    if name == "table.csv" && folder.parent().is_some_and(|parent| parent.ends_with("sweeps")) {
+        return Ok(Found::Sweep(folder.to_owned()));
+    }
+    if path.extension().is_some_and(|extension| extension == "toml" || extension == "json") {
+        let hint = "compare takes run folders, sweep folders, names of them, and CSV files";
+        return Err(FindError::Missing(format!("{} is no table: {hint}", path.display())));
+    }
+    Ok(Found::File(path.to_owned()))
+}
+
+fn pattern(pattern: &str) -> Result<Vec<Found>, FindError> {
+    let paths = glob::glob(pattern)
+        .map_err(|error| FindError::Missing(format!("`{pattern}` is not a pattern: {}", error.msg)))?;
+    let mut found = Vec::new();
+    for path in paths {
+        let path = path.map_err(|error| TableError::Io { path: error.path().to_owned(), reason: error.into() })?;
+        if path.is_dir() {
+            found.extend(rows_below(&path));
+        } else if path.extension().is_some_and(|extension| extension == "csv") {
+            found.push(file(&path)?);
+        }
+    }
+    match found.is_empty() {
+        true => Err(FindError::Missing(format!("no run, sweep or CSV file matches `{pattern}`"))),
+        false => Ok(found),
+    }
+}
