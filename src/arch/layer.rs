@@ -75,11 +75,12 @@ pub enum Op {
         bias: bool,
         bias_init: f64,
     },
-    /// Batch normalisation; `momentum` is the weight of the new batch, as in PyTorch. `gamma` is its starting value.
+    /// Batch normalisation; `momentum` is the weight of the new batch, as in PyTorch. `gamma` is the starting
+    /// value of the learned factor, if there is one.
     BatchNorm {
         eps: f64,
         momentum: f64,
-        gamma: f64,
+        gamma: Option<f64>,
     },
     Act(Act),
     MaxPool(Window),

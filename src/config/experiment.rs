@@ -6,6 +6,7 @@ use super::expect::Expect;
 use super::model::{self, Origin, Shared};
 use super::problem::{ConfigError, Problem, from_serde};
 use super::train::{Train, TrainKeys};
+use crate::arch::presets::Preset;
 use crate::arch::rows::Row;
 use crate::arch::{Network, Scaling};
 use crate::data::Info;
@@ -96,7 +97,10 @@ impl Experiment {
             Origin::Preset(preset) => table(preset),
             Origin::Rows(rows) => rows_table(rows),
         };
-        let shared = Shared { input: Some(self.base_input), ..Shared::of(&self.network.plan) };
+        let mut shared = Shared { input: Some(self.base_input), ..Shared::of(&self.network.plan) };
+        if let Origin::Preset(preset) = &self.origin {
+            shared.bn_scale = self.bn_scale_beside(preset);
+        }
         model.extend(table(&shared));
         if !self.overrides.is_empty() {
             model.insert("override".to_owned(), toml::Value::Table(self.overrides.clone()));
@@ -106,6 +110,13 @@ impl Experiment {
             root.insert("scaling".to_owned(), toml::Value::Table(table(&self.scaling)));
         }
         root
+    }
+
+    /// `bn_scale` where it is not what the preset has.
+    fn bn_scale_beside(&self, preset: &Preset) -> Option<bool> {
+        let plan = &self.network.plan;
+        let own = preset.recipe(plan.classes).map_or(true, |recipe| recipe.style.bn_scale);
+        (plan.style.bn_scale != own).then_some(plan.style.bn_scale)
     }
 
     /// The same experiment with every row written out: presets expanded, overrides and scaling worked in.

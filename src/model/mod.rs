@@ -180,12 +180,13 @@ impl Builder<'_> {
         });
         let norm = norm.map(|layer| {
             let mut tensors = self.tensors(layer).into_iter();
-            let (eps, momentum) = match layer.op {
-                Op::BatchNorm { eps, momentum, .. } => (eps, momentum),
-                _ => (0.0, 0.0),
+            let (eps, momentum, scaled) = match layer.op {
+                Op::BatchNorm { eps, momentum, gamma } => (eps, momentum, gamma.is_some()),
+                _ => (0.0, 0.0, true),
             };
             let mut next = || tensors.next();
-            let (gamma, beta, mean, var) = (next(), next(), next(), next());
+            let gamma = if scaled { next() } else { None };
+            let (beta, mean, var) = (next(), next(), next());
             BatchNorm { gamma, beta, mean, var, eps, momentum, fused: self.rewrite }
         });
         Unit { conv, norm, act: unit::activation(act).unwrap_or(Activation::None) }
