@@ -158,6 +158,9 @@ fn imagenet_networks_that_torchvision_lacks() {
     );
     let se = network("preset = 'resnet'\nse = 16", IMAGENET, 1000).cost().params;
     assert_eq!(se - 25_557_032, 2_514_944);
+    // The authors' Caffe model has biases in both layers: C/16 + C more in every block.
+    let biased = network("preset = 'resnet'\nse = 16\nse_bias = true", IMAGENET, 1000).cost().params;
+    assert_eq!(biased - se, 3 * (16 + 256) + 4 * (32 + 512) + 6 * (64 + 1024) + 3 * (128 + 2048));
 }
 
 #[test]
