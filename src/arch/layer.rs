@@ -84,7 +84,8 @@ pub enum Op {
     },
     Act(Act),
     MaxPool(Window),
-    /// Zeros of the padding count in the mean, as in PyTorch and Caffe.
+    /// Zeros of the padding count in the mean, as in PyTorch and Caffe; those of "same" padding do not, as in TensorFlow
+    /// and Keras.
     AvgPool(Window),
     /// Mean over the map: a map becomes a vector.
     GlobalAvgPool,
