@@ -9,6 +9,8 @@ mod weights;
 #[cfg(test)]
 mod equivalence;
 #[cfg(test)]
+mod papers;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod reference;

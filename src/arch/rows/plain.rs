@@ -1,6 +1,6 @@
 //! Rows of single layers.
 
-use super::columns::{is_no, is_one, is_yes, is_zero, one, yes};
+use super::columns::{half, is_half, is_no, is_one, is_yes, is_zero, one, yes};
 use super::{Context, Expand};
 use crate::arch::layer::{Act, Conv, Op};
 use crate::arch::name::Name;
@@ -12,14 +12,6 @@ use crate::arch::window::{Padding, Pair, Window};
 use serde::{Deserialize, Serialize};
 
 type Built = Result<(), ShapeError>;
-
-fn half() -> Padding {
-    Padding::Half
-}
-
-fn is_half(padding: &Padding) -> bool {
-    *padding == Padding::Half
-}
 
 fn valid() -> Padding {
     Padding::Valid
