@@ -178,17 +178,12 @@ impl Network {
 
     /// Number of residual blocks, those without a shortcut counted too.
     pub fn residuals(&self) -> usize {
-        fn count(nodes: &[Node]) -> usize {
-            nodes
-                .iter()
-                .map(|node| match node {
-                    Node::Residual(_) => 1,
-                    Node::Branches { branches, .. } => branches.iter().map(|branch| count(branch)).sum(),
-                    _ => 0,
-                })
-                .sum()
-        }
-        self.rows.iter().map(|row| count(&row.nodes)).sum()
+        self.rows.iter().map(|row| count_residuals(&row.nodes, &|_| true)).sum()
+    }
+
+    /// Number of residual blocks that have a shortcut.
+    pub fn shortcuts(&self) -> usize {
+        self.rows.iter().map(|row| count_residuals(&row.nodes, &|block| block.merge != Merge::Body)).sum()
     }
 
     /// Cost of one image at inference: without auxiliary heads.
@@ -243,6 +238,17 @@ impl Network {
     pub fn depth(&self) -> usize {
         self.rows.iter().map(|row| depth(&row.nodes)).sum()
     }
+}
+
+fn count_residuals(nodes: &[Node], counts: &dyn Fn(&Residual) -> bool) -> usize {
+    nodes
+        .iter()
+        .map(|node| match node {
+            Node::Residual(block) => usize::from(counts(block)),
+            Node::Branches { branches, .. } => branches.iter().map(|branch| count_residuals(branch, counts)).sum(),
+            _ => 0,
+        })
+        .sum()
 }
 
 fn depth(nodes: &[Node]) -> usize {

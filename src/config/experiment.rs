@@ -243,21 +243,53 @@ fn architecture(model: Spanned<DeValue>, scaling: &Scaling, info: &Info) -> Resu
     let mut plan = model.plan;
     // Scaling lifts widths and repeats to 1 at least; rows that are not scaled are judged as they are written.
     if !scaling.is_identity() {
-        scaling.apply(&mut plan).map_err(|error| Problem::at("scaling", error.to_string()))?;
-        model::check_sides("scaling", plan.input)?;
+        scaling.apply(&mut plan).map_err(|error| {
+            let key = error.key.map_or_else(|| "scaling".to_owned(), |key| format!("scaling.{key}"));
+            Problem::at(key, error.to_string())
+        })?;
+        if input.is_none() {
+            model::check_sides("scaling", plan.input)?;
+        }
+    }
+    if let Some(input) = input {
+        plan.input = input;
     }
     let labels: Vec<String> = plan.rows.iter().map(|row| row.name().first().unwrap_or(row.op()).to_owned()).collect();
     let network = Network::new(plan).map_err(|error| {
-        let mut problem = Problem::at(format!("model.rows.{}", error.row), error.to_string());
-        problem.help = model::row_help(&model.origin, labels.get(error.row).map_or("", String::as_str));
+        let label = labels.get(error.row).map_or("", String::as_str);
+        let mut problem = Problem::at(row_key(&model.origin, &model.overrides, error.row, label), error.to_string());
+        problem.help = model::row_help(&model.origin, label);
         problem
     })?;
+    check_stochastic_depth(&network)?;
     let params = network.cost().params.saturating_add(network.aux_cost().params);
     if params > MAX_PARAMS {
         let message = format!("the network has {params} parameters; more than {MAX_PARAMS} fit nowhere");
         return Err(Problem::at(if scaling.is_identity() { "model" } else { "scaling" }, message));
     }
     Ok(Architecture { origin: model.origin, network: Arc::new(network), base_input, overrides: model.overrides })
+}
+
+/// Where a row is written: in `rows`, or, of a preset's, what overrides it. Dots in a label would be parts of the key.
+fn row_key(origin: &Origin, overrides: &toml::Table, index: usize, label: &str) -> String {
+    let overridden = !label.contains('.') && overrides.contains_key(label);
+    match origin {
+        Origin::Preset(_) if overridden => format!("model.override.{label}"),
+        _ => format!("model.rows.{index}"),
+    }
+}
+
+/// Stochastic depth needs blocks with a shortcut. Whether inverted residuals have one follows from their sizes, so that a
+/// network of them may come to have none.
+fn check_stochastic_depth(network: &Network) -> Result<(), Problem> {
+    let by_size = |row: &Row| matches!(row, Row::InvertedResidual(_) | Row::Mbconv(_));
+    let drops = network.plan.stochastic_depth.survival < 1.0;
+    if drops && network.shortcuts() == 0 && !network.plan.rows.iter().any(by_size) {
+        let message =
+            "stochastic depth skips a block and keeps its shortcut, but no block of this network has a shortcut";
+        return Err(Problem::at("model.stochastic_depth", message));
+    }
+    Ok(())
 }
 
 /// A name becomes a folder, so it stays below the one it is put in.
