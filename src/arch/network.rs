@@ -78,6 +78,8 @@ pub struct RowNodes {
 pub struct Network {
     pub plan: Plan,
     pub rows: Vec<RowNodes>,
+    /// Prefixes of the parameters of the auxiliary heads that [`Network::inference`] left out.
+    pub absent_heads: Vec<String>,
 }
 
 /// Why rows do not make a network.
@@ -99,6 +101,20 @@ impl Network {
     /// # Errors
     /// For the first row that cannot stand where it is, and for a table that does not end in one value a class.
     pub fn new(plan: Plan) -> Result<Network, NetworkError> {
+        Network::expand(plan, true)
+    }
+
+    /// The network without its auxiliary heads, which are at work in training alone. All other parameters have the names
+    /// that they have beside the heads, and the input may be too small for the heads.
+    ///
+    /// # Errors
+    /// As [`Network::new`].
+    pub fn inference(plan: Plan) -> Result<Network, NetworkError> {
+        Network::expand(plan, false)
+    }
+
+    fn expand(plan: Plan, heads: bool) -> Result<Network, NetworkError> {
+        let mut absent_heads = Vec::new();
         let mut context = Context { namer: Namer::default(), classes: plan.classes, blocks_left: MAX_BLOCKS };
         let mut shape = Shape::map(plan.input);
         let mut rows: Vec<RowNodes> = Vec::with_capacity(plan.rows.len());
@@ -109,7 +125,10 @@ impl Network {
             let label = row.name().first().unwrap_or(&unnamed).to_owned();
             context.namer.call_unnamed(unnamed);
             let mut chain = Chain::new(&plan.style, shape);
-            row.expand(&mut context, &mut chain).map_err(|ShapeError(message)| fail(message))?;
+            match row {
+                Row::Aux(aux) if !heads => absent_heads.push(format!("{}.", context.namer.row(&aux.name))),
+                row => row.expand(&mut context, &mut chain).map_err(|ShapeError(message)| fail(message))?,
+            }
             walk(&chain.nodes, false, &mut |_, _| layers += 1);
             if layers > MAX_LAYERS {
                 return Err(fail(format!("the network has more than {MAX_LAYERS} layers")));
@@ -126,7 +145,7 @@ impl Network {
                 plan.classes
             )));
         }
-        let mut network = Network { plan, rows };
+        let mut network = Network { plan, rows, absent_heads };
         network.set_survival();
         network.check_names()?;
         Ok(network)

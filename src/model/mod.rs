@@ -34,6 +34,8 @@ pub struct Model {
     store: nn::VarStore,
     segments: Vec<Segment>,
     params: Vec<(Param, Tensor)>,
+    /// Prefixes of the parameters of auxiliary heads that the network was built without; see [`Network::inference`].
+    absent_heads: Vec<String>,
     channels_last: bool,
 }
 
@@ -79,7 +81,8 @@ impl Model {
             }
             let params = builder.params;
             init::initialise(&params, &network.plan.style.init, seed);
-            Model { store, segments, params, channels_last: false }
+            let absent_heads = network.absent_heads.clone();
+            Model { store, segments, params, absent_heads, channels_last: false }
         })
     }
 
