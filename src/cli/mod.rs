@@ -181,8 +181,13 @@ fn on_gpu(number: usize) -> Result<Device> {
 
 /// Reads the experiment that a path or a name stands for, with overrides.
 pub fn experiment(file: &str, overrides: &[String]) -> Result<Experiment> {
+    experiment_for(file, overrides, None)
+}
+
+/// The same for an input of `[C, H, W]` where it is given; see [`Experiment::load_for`].
+pub fn experiment_for(file: &str, overrides: &[String], input: Option<[usize; 3]>) -> Result<Experiment> {
     let path = locate(file)?;
-    let experiment = Experiment::load(&path, overrides, machine())?;
+    let experiment = Experiment::load_for(&path, overrides, machine(), input)?;
     if experiment.swept {
         tracing::warn!("the [sweep] of {} is left out; `strata sweep {file}` runs its points", path.display());
     }

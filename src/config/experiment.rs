@@ -69,10 +69,29 @@ impl Experiment {
     /// # Errors
     /// For a file that cannot be read and for everything in it that is unknown, out of range or cannot work.
     pub fn load(path: &Path, overrides: &[String], machine: Machine) -> Result<Experiment, ConfigError> {
+        Experiment::load_for(path, overrides, machine, None)
+    }
+
+    /// As [`Experiment::load`], with the network built for `input`, `[channels, height, width]`, where it is given: in the
+    /// place of the input that the file has, scaled or not.
+    ///
+    /// # Errors
+    /// As [`Experiment::load`].
+    pub fn load_for(
+        path: &Path,
+        overrides: &[String],
+        machine: Machine,
+        input: Option<[usize; 3]>,
+    ) -> Result<Experiment, ConfigError> {
         let text = std::fs::read_to_string(path)
             .map_err(|error| ConfigError::file(format!("cannot read {}: {error}", path.display())))?;
         let stem = path.file_stem().map_or_else(|| "experiment".to_owned(), |stem| stem.to_string_lossy().into_owned());
-        Experiment::parse(&path.display().to_string(), &text, &stem, overrides, machine)
+        let mut overrides = overrides.to_vec();
+        overrides.extend(input.map(|input| format!("model.input={input:?}")));
+        let source = overridden(&path.display().to_string(), &text, &overrides)?;
+        let document = Document::parse(&source)?;
+        let mut networks = Architectures { input, ..Architectures::default() };
+        build_shared(&document.root, &stem, machine, &mut networks).map_err(|problem| document.error(&problem))
     }
 
     /// Reads an experiment from a text. `file` is what errors call it, `name` what the experiment is called if it does not say.
@@ -210,26 +229,35 @@ struct Architecture {
 
 /// Networks by what they were written as: most points of a sweep have the network of another.
 #[derive(Default)]
-pub(super) struct Architectures(HashMap<String, Architecture>);
+pub(super) struct Architectures {
+    known: HashMap<String, Architecture>,
+    /// Input that the networks are built for, whatever is written; `[scaling]` does not multiply it.
+    input: Option<[usize; 3]>,
+}
 
 impl Architectures {
     fn get(&mut self, model: &Spanned<DeValue>, scaling: &Scaling, info: &Info) -> Result<Architecture, Problem> {
         // Places in the text are part of this, which costs a hit now and then but never mixes two up.
         let written = format!("{} {scaling:?} {model:?}", info.name);
-        if let Some(known) = self.0.get(&written) {
+        if let Some(known) = self.known.get(&written) {
             return Ok(known.clone());
         }
-        let built = architecture(model.clone(), scaling, info)?;
+        let built = architecture(model.clone(), scaling, info, self.input)?;
         // Samples may have thousands of networks, most of which are left out: what nobody holds is let go.
-        if self.0.len() >= 1000 {
-            self.0.retain(|_, known| Arc::strong_count(&known.network) > 1);
+        if self.known.len() >= 1000 {
+            self.known.retain(|_, known| Arc::strong_count(&known.network) > 1);
         }
-        self.0.insert(written, built.clone());
+        self.known.insert(written, built.clone());
         Ok(built)
     }
 }
 
-fn architecture(model: Spanned<DeValue>, scaling: &Scaling, info: &Info) -> Result<Architecture, Problem> {
+fn architecture(
+    model: Spanned<DeValue>,
+    scaling: &Scaling,
+    info: &Info,
+    input: Option<[usize; 3]>,
+) -> Result<Architecture, Problem> {
     let span = model.span();
     let DeValue::Table(table) = model.into_inner() else { return Err(Problem::at("model", "not a table")) };
     let model = model::read(Spanned::new(span, table), info.shape, info.classes)?;
