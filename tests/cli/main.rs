@@ -7,6 +7,7 @@ mod corpus;
 mod determinism;
 mod errors;
 mod foreign;
+mod networks;
 mod place;
 mod report;
 mod resume;
