@@ -110,18 +110,21 @@ def stages(block, i, widths, repeats, first_stride=1):
 
 
 class Preact(nn.Module):
-    """Normalisation and ReLU in front of the convolutions; a projection takes the normalised input."""
+    """Normalisation and ReLU in front of the convolutions; a projection takes the normalised input.
 
-    def __init__(self, i, o, stride, kind):
+    `activated`: the input is, so the first convolution has neither in front.
+    """
+
+    def __init__(self, i, o, stride, kind, activated=False):
         super().__init__()
-        self.norm1, self.conv1 = nn.BatchNorm2d(i), conv(i, o, 3, stride)
+        self.norm1, self.conv1 = None if activated else nn.BatchNorm2d(i), conv(i, o, 3, stride)
         self.norm2, self.conv2 = nn.BatchNorm2d(o), conv(o, o, 3)
         changes = stride > 1 or i != o
         self.project = conv(i, o, 1, stride) if changes and kind == "B" else None
         self.shorten = Shorten(i, o, stride) if changes and kind == "A" else nn.Identity()
 
     def forward(self, x):
-        y = F.relu(self.norm1(x), inplace=True)
+        y = F.relu(self.norm1(x), inplace=True) if self.norm1 else x
         short = self.project(y) if self.project else self.shorten(x)
         return self.conv2(F.relu(self.norm2(self.conv1(y)), inplace=True)) + short
 

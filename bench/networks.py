@@ -80,18 +80,20 @@ def resnext29(channels, classes):
     return nn.Sequential(unit(channels, 32, 3), *blocks, head(512, classes))
 
 
-def preact(channels, classes, widths, repeat, kind):
+def preact(stem, classes, widths, repeat, kind, activated=False):
     blocks = stages(lambda i, o, stride: Preact(i, o, stride, kind), 16, widths, (repeat,) * 3)
+    if activated:
+        blocks[0] = Preact(16, widths[0], 1, kind, activated=True)
     last = [nn.BatchNorm2d(widths[-1]), nn.ReLU(inplace=True)]
-    return nn.Sequential(conv(channels, 16, 3), *blocks, *last, head(widths[-1], classes))
+    return nn.Sequential(stem, *blocks, *last, head(widths[-1], classes))
 
 
 def preact20(channels, classes):
-    return preact(channels, classes, (16, 32, 64), 3, "A")
+    return preact(unit(channels, 16, 3), classes, (16, 32, 64), 3, "A", activated=True)
 
 
 def wide_resnet16(channels, classes):
-    return preact(channels, classes, (32, 64, 128), 2, "B")
+    return preact(conv(channels, 16, 3), classes, (32, 64, 128), 2, "B")
 
 
 def vgg11(channels, classes):
@@ -113,7 +115,7 @@ def alexnet(channels, classes):
         return [conv(i, o, kernel, groups=groups, bias=True), nn.ReLU(inplace=True)]
 
     def lrn():
-        return nn.LocalResponseNorm(5, 1e-4, 0.75, 2.0)
+        return nn.LocalResponseNorm(5, 5e-4, 0.75, 2.0)
 
     def linear(i):
         return [nn.Linear(i, 512), nn.ReLU(inplace=True), nn.Dropout(0.5)]

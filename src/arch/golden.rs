@@ -12,11 +12,13 @@ pub fn network(keys: &str, input: [usize; 3], classes: usize) -> Network {
     let mut table: toml::Table = toml::from_str(keys).unwrap();
     let toml::Value::String(name) = table.remove("preset").unwrap() else { panic!("preset is a name") };
     let batch_norm = table.remove("norm").is_some();
+    let bn_scale = table.remove("bn_scale").map(|scale| scale.as_bool().unwrap());
     let preset = Preset::read(&name, table).unwrap_or_else(|| panic!("{name} is one of {PRESETS:?}")).unwrap();
     let mut recipe = preset.recipe(classes).unwrap();
     if batch_norm {
         recipe.style.norm = super::style::Norm::Batch;
     }
+    recipe.style.bn_scale = bn_scale.unwrap_or(recipe.style.bn_scale);
     Network::new(Plan {
         rows: recipe.rows,
         style: recipe.style,
@@ -92,6 +94,14 @@ fn efficientnets_cost_what_torchvision_counts() {
     }
 }
 
+/// Channels that facenet normalises: stem, blocks A, reduction A, blocks B, reduction B, blocks C.
+const FACENET_CHANNELS: u64 = (32 + 32 + 64 + 80 + 192 + 256)
+    + 5 * 6 * 32
+    + (384 + 192 + 192 + 256)
+    + 10 * 4 * 128
+    + (3 * 256 + 384 + 256 + 256 + 256)
+    + 6 * 4 * 192;
+
 #[test]
 fn imagenet_networks_that_torchvision_lacks() {
     check_rounded(
@@ -122,7 +132,9 @@ fn imagenet_networks_that_torchvision_lacks() {
     check_rounded(
         &[
             ("preset = 'inception_resnet'", 22_756_328, 6.206),
-            ("preset = 'inception_resnet'; form = 'facenet'", 24_357_096, 6.309),
+            // With a factor in every normalisation, as facenet-pytorch has it; facenet has none.
+            ("preset = 'inception_resnet'; form = 'facenet'; bn_scale = true", 24_357_096, 6.309),
+            ("preset = 'inception_resnet'; form = 'facenet'", 24_357_096 - FACENET_CHANNELS, 6.309),
         ],
         [3, 299, 299],
         1000,
@@ -146,6 +158,9 @@ fn imagenet_networks_that_torchvision_lacks() {
     );
     let se = network("preset = 'resnet'\nse = 16", IMAGENET, 1000).cost().params;
     assert_eq!(se - 25_557_032, 2_514_944);
+    // The authors' Caffe model has biases in both layers: C/16 + C more in every block.
+    let biased = network("preset = 'resnet'\nse = 16\nse_bias = true", IMAGENET, 1000).cost().params;
+    assert_eq!(biased - se, 3 * (16 + 256) + 4 * (32 + 512) + 6 * (64 + 1024) + 3 * (128 + 2048));
 }
 
 #[test]

@@ -75,15 +75,17 @@ pub enum Op {
         bias: bool,
         bias_init: f64,
     },
-    /// Batch normalisation; `momentum` is the weight of the new batch, as in PyTorch. `gamma` is its starting value.
+    /// Batch normalisation; `momentum` is the weight of the new batch, as in PyTorch. `gamma` is the starting
+    /// value of the learned factor, if there is one.
     BatchNorm {
         eps: f64,
         momentum: f64,
-        gamma: f64,
+        gamma: Option<f64>,
     },
     Act(Act),
     MaxPool(Window),
-    /// Zeros of the padding count in the mean, as in PyTorch and Caffe.
+    /// Zeros of the padding count in the mean, as in PyTorch and Caffe; those of "same" padding do not, as in TensorFlow
+    /// and Keras.
     AvgPool(Window),
     /// Mean over the map: a map becomes a vector.
     GlobalAvgPool,

@@ -78,6 +78,8 @@ pub struct RowNodes {
 pub struct Network {
     pub plan: Plan,
     pub rows: Vec<RowNodes>,
+    /// Prefixes of the parameters of the auxiliary heads that [`Network::inference`] left out.
+    pub absent_heads: Vec<String>,
 }
 
 /// Why rows do not make a network.
@@ -99,6 +101,20 @@ impl Network {
     /// # Errors
     /// For the first row that cannot stand where it is, and for a table that does not end in one value a class.
     pub fn new(plan: Plan) -> Result<Network, NetworkError> {
+        Network::expand(plan, true)
+    }
+
+    /// The network without its auxiliary heads, which are at work in training alone. All other parameters have the names
+    /// that they have beside the heads, and the input may be too small for the heads.
+    ///
+    /// # Errors
+    /// As [`Network::new`].
+    pub fn inference(plan: Plan) -> Result<Network, NetworkError> {
+        Network::expand(plan, false)
+    }
+
+    fn expand(plan: Plan, heads: bool) -> Result<Network, NetworkError> {
+        let mut absent_heads = Vec::new();
         let mut context = Context { namer: Namer::default(), classes: plan.classes, blocks_left: MAX_BLOCKS };
         let mut shape = Shape::map(plan.input);
         let mut rows: Vec<RowNodes> = Vec::with_capacity(plan.rows.len());
@@ -109,7 +125,10 @@ impl Network {
             let label = row.name().first().unwrap_or(&unnamed).to_owned();
             context.namer.call_unnamed(unnamed);
             let mut chain = Chain::new(&plan.style, shape);
-            row.expand(&mut context, &mut chain).map_err(|ShapeError(message)| fail(message))?;
+            match row {
+                Row::Aux(aux) if !heads => absent_heads.push(format!("{}.", context.namer.row(&aux.name))),
+                row => row.expand(&mut context, &mut chain).map_err(|ShapeError(message)| fail(message))?,
+            }
             walk(&chain.nodes, false, &mut |_, _| layers += 1);
             if layers > MAX_LAYERS {
                 return Err(fail(format!("the network has more than {MAX_LAYERS} layers")));
@@ -126,7 +145,7 @@ impl Network {
                 plan.classes
             )));
         }
-        let mut network = Network { plan, rows };
+        let mut network = Network { plan, rows, absent_heads };
         network.set_survival();
         network.check_names()?;
         Ok(network)
@@ -178,17 +197,12 @@ impl Network {
 
     /// Number of residual blocks, those without a shortcut counted too.
     pub fn residuals(&self) -> usize {
-        fn count(nodes: &[Node]) -> usize {
-            nodes
-                .iter()
-                .map(|node| match node {
-                    Node::Residual(_) => 1,
-                    Node::Branches { branches, .. } => branches.iter().map(|branch| count(branch)).sum(),
-                    _ => 0,
-                })
-                .sum()
-        }
-        self.rows.iter().map(|row| count(&row.nodes)).sum()
+        self.rows.iter().map(|row| count_residuals(&row.nodes, &|_| true)).sum()
+    }
+
+    /// Number of residual blocks that have a shortcut.
+    pub fn shortcuts(&self) -> usize {
+        self.rows.iter().map(|row| count_residuals(&row.nodes, &|block| block.merge != Merge::Body)).sum()
     }
 
     /// Cost of one image at inference: without auxiliary heads.
@@ -243,6 +257,17 @@ impl Network {
     pub fn depth(&self) -> usize {
         self.rows.iter().map(|row| depth(&row.nodes)).sum()
     }
+}
+
+fn count_residuals(nodes: &[Node], counts: &dyn Fn(&Residual) -> bool) -> usize {
+    nodes
+        .iter()
+        .map(|node| match node {
+            Node::Residual(block) => usize::from(counts(block)),
+            Node::Branches { branches, .. } => branches.iter().map(|branch| count_residuals(branch, counts)).sum(),
+            _ => 0,
+        })
+        .sum()
 }
 
 fn depth(nodes: &[Node]) -> usize {

@@ -125,8 +125,8 @@ impl<'a> Chain<'a> {
     }
 
     pub fn norm_from(&mut self, name: impl Into<String>, gamma: f64) -> Built {
-        let Style { bn_eps: eps, bn_momentum: momentum, .. } = *self.style;
-        self.op(name, Op::BatchNorm { eps, momentum, gamma })
+        let Style { bn_eps: eps, bn_momentum: momentum, bn_scale, .. } = *self.style;
+        self.op(name, Op::BatchNorm { eps, momentum, gamma: bn_scale.then_some(gamma) })
     }
 
     pub fn act(&mut self, act: Act) -> Built {

@@ -71,12 +71,17 @@ impl Layer {
                 }
                 params
             }
-            Op::BatchNorm { gamma, .. } => vec![
-                tensor("weight", &[inputs], Role::Gamma(*gamma)),
-                tensor("bias", &[inputs], Role::Beta),
-                tensor("running_mean", &[inputs], Role::RunningMean),
-                tensor("running_var", &[inputs], Role::RunningVar),
-            ],
+            Op::BatchNorm { gamma, .. } => {
+                let gamma = gamma.map(|start| tensor("weight", &[inputs], Role::Gamma(start)));
+                gamma
+                    .into_iter()
+                    .chain([
+                        tensor("bias", &[inputs], Role::Beta),
+                        tensor("running_mean", &[inputs], Role::RunningMean),
+                        tensor("running_var", &[inputs], Role::RunningVar),
+                    ])
+                    .collect()
+            }
             _ => Vec::new(),
         }
     }

@@ -1,6 +1,7 @@
 //! Scaling is a function on rows: depth multiplies repeats, width multiplies channels, resolution multiplies the input.
 
 use super::Plan;
+use super::rows::Row;
 use serde::{Deserialize, Serialize};
 
 /// The `[scaling]` table. Singly by `depth`, `width`, `resolution`, or by the compound rule of EfficientNet (equation 3):
@@ -28,8 +29,12 @@ impl Default for Scaling {
 
 /// Why a `[scaling]` table cannot be applied.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct ScalingError(String);
+#[error("{message}")]
+pub struct ScalingError {
+    /// The key that should be changed, where it is a single one.
+    pub key: Option<&'static str>,
+    message: String,
+}
 
 /// What rows are multiplied by.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -81,16 +86,16 @@ impl Scaling {
     /// Scales the rows and the input of a plan.
     ///
     /// # Errors
-    /// When a multiplier is not a number in 0.001 … 1000.
+    /// When a multiplier is not a number in 0.001 … 1000, or no row has a column that `depth` or `width` multiplies.
     pub fn apply(&self, plan: &mut Plan) -> Result<(), ScalingError> {
         let (depth, width, resolution) = self.total();
         for (what, value) in [("depth", depth), ("width", width), ("resolution", resolution)] {
             if !(0.001..=1000.0).contains(&value) {
-                return Err(ScalingError(format!(
-                    "the {what} multiplier is {value}; it must be between 0.001 and 1000"
-                )));
+                let message = format!("the {what} multiplier is {value}; it must be between 0.001 and 1000");
+                return Err(ScalingError { key: None, message });
             }
         }
+        self.check_effect(&plan.rows)?;
         let by = Multipliers { depth, width, round: self.round };
         plan.rows.iter_mut().for_each(|row| row.scale(&by));
         let [_, h, w] = &mut plan.input;
@@ -98,6 +103,26 @@ impl Scaling {
             *side = ((*side as f64 * resolution).round() as usize).max(1);
         }
         Ok(())
+    }
+
+    /// A multiplier that is written has something to multiply; of the compound rule's three some may have nothing. The
+    /// resolution always has the input.
+    fn check_effect(&self, rows: &[Row]) -> Result<(), ScalingError> {
+        let changed_by = |depth: f64, width: f64| {
+            let by = Multipliers { depth, width, round: 1 };
+            rows.iter().any(|row| {
+                let mut scaled = row.clone();
+                scaled.scale(&by);
+                scaled != *row
+            })
+        };
+        let (key, nothing) = match (self.depth != 1.0, self.width != 1.0) {
+            (true, _) if !changed_by(2.0, 1.0) => ("depth", "repeats"),
+            (_, true) if !changed_by(1.0, 2.0) => ("width", "a width"),
+            _ => return Ok(()),
+        };
+        let message = format!("no row of this network has {nothing} to scale, so `scaling.{key}` would change nothing");
+        Err(ScalingError { key: Some(key), message })
     }
 }
 

@@ -19,12 +19,21 @@ pub struct Style {
     pub bn_eps: f64,
     /// Weight of the new batch in the running statistics, as in PyTorch (Keras's 0.99 is 0.01 here).
     pub bn_momentum: f64,
+    /// Whether batch normalisation learns a factor γ a channel; `false` is `scale=False` of TF-Slim and Keras.
+    pub bn_scale: bool,
     pub init: Init,
 }
 
 impl Default for Style {
     fn default() -> Style {
-        Style { norm: Norm::Batch, act: Act::Relu, bn_eps: 1e-5, bn_momentum: 0.1, init: Init::default() }
+        Style {
+            norm: Norm::Batch,
+            act: Act::Relu,
+            bn_eps: 1e-5,
+            bn_momentum: 0.1,
+            bn_scale: true,
+            init: Init::default(),
+        }
     }
 }
 
@@ -34,7 +43,7 @@ impl Default for Style {
 pub struct Init {
     pub conv: Scheme,
     pub linear: Scheme,
-    /// Standard deviation where the scheme is `normal`.
+    /// Standard deviation where the scheme is `normal` or `truncated_normal`.
     pub conv_std: f64,
     pub linear_std: f64,
     /// Starting value of convolution biases; linear biases start at 0.
@@ -60,10 +69,14 @@ pub enum Scheme {
     HeFanIn,
     /// U(±√(6/(fan_in + fan_out))), Keras's default (Glorot & Bengio 2010)
     GlorotUniform,
+    /// U(±√(3/fan_in)), Keras's name for it; Caffe's `xavier` filler
+    LecunUniform,
     /// U(±1/√fan_in), PyTorch's default for linear layers
     UniformFanIn,
     /// U(±1/√fan_out), EfficientNet's classifier
     UniformFanOut,
     /// N(0, std²) with the std of the network's `init`
     Normal,
+    /// The same, values beyond two standard deviations drawn again (TensorFlow's `truncated_normal_initializer`)
+    TruncatedNormal,
 }

@@ -1,6 +1,6 @@
 //! `strata cost FILE…`
 
-use super::{Done, Shared, Usage, experiment, print};
+use super::{Done, Shared, Usage, experiment_for, print};
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use comfy_table::{CellAlignment, Table, presets};
@@ -21,7 +21,8 @@ pub struct Cost {
     /// A line a layer
     #[arg(long)]
     layers: bool,
-    /// Another input: channels x height x width, for example 3x224x224
+    /// Another input: channels x height x width, for example 3x224x224. The network gets it as it is, also where the
+    /// experiment scales its resolution
     #[arg(long, value_name = "CxHxW")]
     input: Option<String>,
     /// Another number of classes
@@ -40,17 +41,12 @@ pub enum Format {
 
 pub fn run(command: &Cost, shared: &Shared) -> Result<Done> {
     let mut overrides = shared.set.clone();
-    if let Some(input) = &command.input {
-        let sides: Option<Vec<usize>> = input.split('x').map(|side| side.parse().ok()).collect();
-        let Some([c, h, w]) = sides.as_deref() else {
-            bail!(Usage(format!("--input takes CxHxW, for example 3x224x224, not `{input}`")));
-        };
-        overrides.push(format!("model.input=[{c},{h},{w}]"));
-    }
+    let input = command.input.as_deref().map(sides).transpose()?;
     if let Some(classes) = command.classes {
         overrides.push(format!("model.classes={classes}"));
     }
-    let experiments = command.files.iter().map(|file| experiment(file, &overrides)).collect::<Result<Vec<_>>>()?;
+    let read = |file: &String| experiment_for(file, &overrides, input);
+    let experiments = command.files.iter().map(read).collect::<Result<Vec<_>>>()?;
     let networks = experiments.iter().map(|experiment| (experiment.name.as_str(), &experiment.network));
     let lines: Vec<Vec<String>> = if command.layers {
         networks.flat_map(|(name, network)| layer_lines(name, network)).collect()
@@ -64,6 +60,15 @@ pub fn run(command: &Cost, shared: &Shared) -> Result<Done> {
     };
     print(&render(command.format, header, &lines)?)?;
     Ok(Done::Well)
+}
+
+/// `3x224x224` as channels, height and width.
+fn sides(input: &str) -> Result<[usize; 3]> {
+    let sides: Option<Vec<usize>> = input.split('x').map(|side| side.parse().ok()).collect();
+    match sides.as_deref() {
+        Some(&[c, h, w]) => Ok([c, h, w]),
+        _ => bail!(Usage(format!("--input takes CxHxW, for example 3x224x224, not `{input}`"))),
+    }
 }
 
 fn network_line(name: &str, network: &Network) -> Vec<String> {

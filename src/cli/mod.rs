@@ -188,9 +188,14 @@ fn on_gpu(number: usize) -> Result<Device> {
 
 /// Reads the experiment that a path or a name stands for, with overrides.
 pub fn experiment(file: impl AsRef<Path>, overrides: &[String]) -> Result<Experiment> {
+    experiment_for(file, overrides, None)
+}
+
+/// Reads an experiment as [`experiment`] does, for an input of `[C, H, W]` where one is given; see [`Experiment::load_for`].
+pub fn experiment_for(file: impl AsRef<Path>, overrides: &[String], input: Option<[usize; 3]>) -> Result<Experiment> {
     let file = file.as_ref();
     let path = locate(file)?;
-    let experiment = Experiment::load(&path, overrides, machine())?;
+    let experiment = Experiment::load_for(&path, overrides, machine(), input)?;
     if experiment.swept {
         tracing::warn!(
             "the [sweep] of {} is left out; `strata sweep {}` runs its points",

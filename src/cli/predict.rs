@@ -7,6 +7,7 @@ use super::{Done, Shared, Usage, print};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use std::path::PathBuf;
+use strata::arch::Network;
 use strata::config::{Experiment, Precision};
 use strata::data::{self, Batch, Images, Normalise};
 use strata::files::write_output;
@@ -71,13 +72,15 @@ fn network(command: &Predict, shared: &Shared, device: Device, input: Option<[i6
         ))),
         Some(_) => (shared.experiment(&command.network)?, None),
     };
+    let mut plan = experiment.network.plan.clone();
     if let Some(input) = input {
-        let mut plan = experiment.network.plan.clone();
         plan.input = input.map(|side| side as usize);
-        let network = strata::arch::Network::new(plan)
-            .map_err(|error| Usage(format!("the network cannot take an input of {input:?}: {error}")))?;
-        experiment.network = network.into();
     }
+    let input = plan.input;
+    // Predictions need no auxiliary heads, and files of trained weights often lack them.
+    let network = Network::inference(plan)
+        .map_err(|error| Usage(format!("the network cannot take an input of {input:?}: {error}")))?;
+    experiment.network = network.into();
     let mut model = build(&experiment, device)?;
     match (&command.weights, weights) {
         (Some(path), _) => model.load_weights(path)?,

@@ -31,7 +31,7 @@ impl<'a> Document<'a> {
         let mut document = Document { source, root: parse(source.file_text(), 0)? };
         for (start, line) in source.overrides() {
             let table = shift(parse(line, start)?, start);
-            merge(&mut document.root, table).map_err(|problem| document.error(&problem))?;
+            merge(&mut document.root, table, parts_of_key(line)).map_err(|problem| document.error(&problem))?;
         }
         Ok(document)
     }
@@ -123,11 +123,26 @@ fn shift(table: DeTable<'_>, offset: usize) -> DeTable<'_> {
         .collect()
 }
 
-/// Sets every value of `from` in `into`; tables are entered, numbers enter lists.
-fn merge<'a>(into: &mut DeTable<'a>, from: DeTable<'a>) -> Result<(), Problem> {
+/// How many parts the dotted key of an override's line has: 2 in `train.lr = 0.1`.
+fn parts_of_key(line: &str) -> usize {
+    let key = line.split_once('=').map_or(line, |(key, _)| key);
+    let text = format!("{key} = 0");
+    let Ok(table) = DeTable::parse(&text) else { return 1 };
+    let (mut parts, mut table) = (1, table.get_ref());
+    while let Some(DeValue::Table(inner)) = table.iter().next().map(|(_, value)| value.get_ref()) {
+        (parts, table) = (parts + 1, inner);
+    }
+    parts
+}
+
+/// Sets the value that stands in `from` behind a key of so many parts. On the way there tables are entered, and numbers
+/// enter lists; what the key names is replaced as a whole.
+fn merge<'a>(into: &mut DeTable<'a>, from: DeTable<'a>, parts: usize) -> Result<(), Problem> {
     for (key, value) in from {
         match into.get_mut(key.get_ref().as_ref()) {
-            Some(old) if old.get_ref().is_table() || old.get_ref().is_array() => enter(old, value)?,
+            Some(old) if parts > 1 && (old.get_ref().is_table() || old.get_ref().is_array()) => {
+                enter(old, value, parts - 1)?;
+            }
             _ => {
                 into.insert(key, value);
             }
@@ -136,11 +151,11 @@ fn merge<'a>(into: &mut DeTable<'a>, from: DeTable<'a>) -> Result<(), Problem> {
     Ok(())
 }
 
-fn enter<'a>(old: &mut Spanned<DeValue<'a>>, new: Spanned<DeValue<'a>>) -> Result<(), Problem> {
+fn enter<'a>(old: &mut Spanned<DeValue<'a>>, new: Spanned<DeValue<'a>>, parts: usize) -> Result<(), Problem> {
     match (old.get_mut(), new.get_ref()) {
         (DeValue::Table(into), DeValue::Table(_)) => {
             if let DeValue::Table(from) = new.into_inner() {
-                return merge(into, from);
+                return merge(into, from, parts);
             }
         }
         (DeValue::Array(items), DeValue::Table(_)) => {
@@ -152,7 +167,7 @@ fn enter<'a>(old: &mut Spanned<DeValue<'a>>, new: Spanned<DeValue<'a>>) -> Resul
                     let message = format!("the list has the items 0 to {}, not `{}`", count.max(1) - 1, key.get_ref());
                     return Err(Problem::span(key.span(), message));
                 };
-                enter(item, value)?;
+                if parts > 1 { enter(item, value, parts - 1)? } else { *item = value }
             }
         }
         _ => *old = new,

@@ -7,6 +7,7 @@ use super::key::Key;
 use super::model::{self, Origin, Shared};
 use super::problem::{ConfigError, Problem, from_serde};
 use super::train::{Train, TrainKeys};
+use crate::arch::presets::Preset;
 use crate::arch::rows::Row;
 use crate::arch::{Network, Scaling};
 use crate::data::Info;
@@ -68,10 +69,29 @@ impl Experiment {
     /// # Errors
     /// For a file that cannot be read and for everything in it that is unknown, out of range or cannot work.
     pub fn load(path: &Path, overrides: &[String], machine: Machine) -> Result<Experiment, ConfigError> {
+        Experiment::load_for(path, overrides, machine, None)
+    }
+
+    /// As [`Experiment::load`], with the network built for `input`, `[channels, height, width]`, where it is given: in the
+    /// place of the input that the file has, scaled or not.
+    ///
+    /// # Errors
+    /// As [`Experiment::load`].
+    pub fn load_for(
+        path: &Path,
+        overrides: &[String],
+        machine: Machine,
+        input: Option<[usize; 3]>,
+    ) -> Result<Experiment, ConfigError> {
         let text = std::fs::read_to_string(path)
             .map_err(|error| ConfigError::file(format!("cannot read {}: {error}", path.display())))?;
         let stem = path.file_stem().map_or_else(|| "experiment".to_owned(), |stem| stem.to_string_lossy().into_owned());
-        Experiment::parse(&path.display().to_string(), &text, &stem, overrides, machine)
+        let mut overrides = overrides.to_vec();
+        overrides.extend(input.map(|input| format!("model.input={input:?}")));
+        let source = overridden(&path.display().to_string(), &text, &overrides)?;
+        let document = Document::parse(&source)?;
+        let mut networks = Architectures { input, ..Architectures::default() };
+        build_shared(&document.root, &stem, machine, &mut networks).map_err(|problem| document.error(&problem))
     }
 
     /// Reads an experiment from a text. `file` is what errors call it, `name` what the experiment is called if it does not say.
@@ -96,7 +116,10 @@ impl Experiment {
             Origin::Preset(preset) => table(preset),
             Origin::Rows(rows) => rows_table(rows),
         };
-        let shared = Shared { input: Some(self.base_input), ..Shared::of(&self.network.plan) };
+        let mut shared = Shared { input: Some(self.base_input), ..Shared::of(&self.network.plan) };
+        if let Origin::Preset(preset) = &self.origin {
+            shared.bn_scale = self.bn_scale_beside(preset);
+        }
         model.extend(table(&shared));
         if !self.overrides.is_empty() {
             model.insert("override".to_owned(), toml::Value::Table(self.overrides.clone()));
@@ -106,6 +129,13 @@ impl Experiment {
             root.insert("scaling".to_owned(), toml::Value::Table(table(&self.scaling)));
         }
         root
+    }
+
+    /// `bn_scale` where it is not what the preset has.
+    fn bn_scale_beside(&self, preset: &Preset) -> Option<bool> {
+        let plan = &self.network.plan;
+        let own = preset.recipe(plan.classes).map_or(true, |recipe| recipe.style.bn_scale);
+        (plan.style.bn_scale != own).then_some(plan.style.bn_scale)
     }
 
     /// The same experiment with every row written out: presets expanded, overrides and scaling worked in.
@@ -197,26 +227,35 @@ struct Architecture {
 
 /// Networks by what they were written as: most points of a sweep have the network of another.
 #[derive(Default)]
-pub(super) struct Architectures(HashMap<String, Architecture>);
+pub(super) struct Architectures {
+    known: HashMap<String, Architecture>,
+    /// Input that the networks are built for, whatever is written; `[scaling]` does not multiply it.
+    input: Option<[usize; 3]>,
+}
 
 impl Architectures {
     fn get(&mut self, model: &Spanned<DeValue>, scaling: &Scaling, info: &Info) -> Result<Architecture, Problem> {
         // Places in the text are part of this, which costs a hit now and then but never mixes two up.
         let written = format!("{} {scaling:?} {model:?}", info.name);
-        if let Some(known) = self.0.get(&written) {
+        if let Some(known) = self.known.get(&written) {
             return Ok(known.clone());
         }
-        let built = architecture(model.clone(), scaling, info)?;
+        let built = architecture(model.clone(), scaling, info, self.input)?;
         // Samples may have thousands of networks, most of which are left out: what nobody holds is let go.
-        if self.0.len() >= 1000 {
-            self.0.retain(|_, known| Arc::strong_count(&known.network) > 1);
+        if self.known.len() >= 1000 {
+            self.known.retain(|_, known| Arc::strong_count(&known.network) > 1);
         }
-        self.0.insert(written, built.clone());
+        self.known.insert(written, built.clone());
         Ok(built)
     }
 }
 
-fn architecture(model: Spanned<DeValue>, scaling: &Scaling, info: &Info) -> Result<Architecture, Problem> {
+fn architecture(
+    model: Spanned<DeValue>,
+    scaling: &Scaling,
+    info: &Info,
+    input: Option<[usize; 3]>,
+) -> Result<Architecture, Problem> {
     let span = model.span();
     let DeValue::Table(table) = model.into_inner() else { return Err(Problem::at("model", "not a table")) };
     let model = model::read(Spanned::new(span, table), info.shape, info.classes)?;
@@ -230,21 +269,53 @@ fn architecture(model: Spanned<DeValue>, scaling: &Scaling, info: &Info) -> Resu
     let mut plan = model.plan;
     // Scaling lifts widths and repeats to 1 at least; rows that are not scaled are judged as they are written.
     if !scaling.is_identity() {
-        scaling.apply(&mut plan).map_err(|error| Problem::at("scaling", error.to_string()))?;
-        model::check_sides("scaling", plan.input)?;
+        scaling.apply(&mut plan).map_err(|error| {
+            let key = error.key.map_or_else(|| "scaling".to_owned(), |key| format!("scaling.{key}"));
+            Problem::at(key, error.to_string())
+        })?;
+        if input.is_none() {
+            model::check_sides("scaling", plan.input)?;
+        }
+    }
+    if let Some(input) = input {
+        plan.input = input;
     }
     let labels: Vec<String> = plan.rows.iter().map(|row| row.name().first().unwrap_or(row.op()).to_owned()).collect();
     let network = Network::new(plan).map_err(|error| {
-        let mut problem = Problem::at(format!("model.rows.{}", error.row), error.to_string());
-        problem.help = model::row_help(&model.origin, labels.get(error.row).map_or("", String::as_str));
+        let label = labels.get(error.row).map_or("", String::as_str);
+        let mut problem = Problem::at(row_key(&model.origin, &model.overrides, error.row, label), error.to_string());
+        problem.help = model::row_help(&model.origin, label);
         problem
     })?;
+    check_stochastic_depth(&network)?;
     let params = network.cost().params.saturating_add(network.aux_cost().params);
     if params > MAX_PARAMS {
         let message = format!("the network has {params} parameters; more than {MAX_PARAMS} fit nowhere");
         return Err(Problem::at(if scaling.is_identity() { "model" } else { "scaling" }, message));
     }
     Ok(Architecture { origin: model.origin, network: Arc::new(network), base_input, overrides: model.overrides })
+}
+
+/// Where a row is written: in `rows`, or, of a preset's, what overrides it. Dots in a label would be parts of the key.
+fn row_key(origin: &Origin, overrides: &toml::Table, index: usize, label: &str) -> String {
+    let overridden = !label.contains('.') && overrides.contains_key(label);
+    match origin {
+        Origin::Preset(_) if overridden => format!("model.override.{label}"),
+        _ => format!("model.rows.{index}"),
+    }
+}
+
+/// Stochastic depth needs blocks with a shortcut. Whether inverted residuals have one follows from their sizes, so that a
+/// network of them may come to have none.
+fn check_stochastic_depth(network: &Network) -> Result<(), Problem> {
+    let by_size = |row: &Row| matches!(row, Row::InvertedResidual(_) | Row::Mbconv(_));
+    let drops = network.plan.stochastic_depth.survival < 1.0;
+    if drops && network.shortcuts() == 0 && !network.plan.rows.iter().any(by_size) {
+        let message =
+            "stochastic depth skips a block and keeps its shortcut, but no block of this network has a shortcut";
+        return Err(Problem::at("model.stochastic_depth", message));
+    }
+    Ok(())
 }
 
 /// A name becomes a folder, so it stays below the one it is put in.

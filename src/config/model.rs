@@ -23,11 +23,15 @@ pub struct Shared {
     pub act: Option<Act>,
     pub bn_eps: Option<f64>,
     pub bn_momentum: Option<f64>,
+    /// Whether normalisations learn a factor γ; written down only where they do not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bn_scale: Option<bool>,
     pub init: Option<InitKeys>,
     pub stochastic_depth: Option<StochasticDepthKeys>,
 }
 
-const SHARED: &[&str] = &["input", "classes", "norm", "act", "bn_eps", "bn_momentum", "init", "stochastic_depth"];
+const SHARED: &[&str] =
+    &["input", "classes", "norm", "act", "bn_eps", "bn_momentum", "bn_scale", "init", "stochastic_depth"];
 
 /// [`Init`] as written: what is missing is the preset's.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -252,6 +256,7 @@ impl Shared {
         set(&mut style.act, self.act);
         set(&mut style.bn_eps, self.bn_eps);
         set(&mut style.bn_momentum, self.bn_momentum);
+        set(&mut style.bn_scale, self.bn_scale);
         if let Some(init) = &self.init {
             set(&mut style.init.conv, init.conv);
             set(&mut style.init.linear, init.linear);
@@ -283,7 +288,7 @@ impl Shared {
 
     /// The keys of a plan, all of them.
     pub fn of(plan: &Plan) -> Shared {
-        let Style { norm, act, bn_eps, bn_momentum, init } = plan.style.clone();
+        let Style { norm, act, bn_eps, bn_momentum, bn_scale, init } = plan.style.clone();
         let Init { conv, linear, conv_std, linear_std, bias } = init;
         let StochasticDepth { survival, decay, gate } = plan.stochastic_depth.clone();
         Shared {
@@ -293,6 +298,7 @@ impl Shared {
             act: Some(act),
             bn_eps: Some(bn_eps),
             bn_momentum: Some(bn_momentum),
+            bn_scale: (!bn_scale).then_some(false),
             init: Some(InitKeys {
                 conv: Some(conv),
                 linear: Some(linear),

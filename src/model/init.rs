@@ -43,8 +43,16 @@ fn fans(shape: &[i64], groups: usize) -> Fans {
 /// A distribution around zero.
 #[derive(Clone, Copy)]
 enum Law {
-    Normal { std: f32 },
-    Uniform { bound: f32 },
+    Normal {
+        std: f32,
+    },
+    /// Nothing beyond two standard deviations.
+    TruncatedNormal {
+        std: f32,
+    },
+    Uniform {
+        bound: f32,
+    },
 }
 
 impl Law {
@@ -56,9 +64,11 @@ impl Law {
             Scheme::HeFanOutGrouped => normal((2.0 * groups / fan_out).sqrt()),
             Scheme::HeFanIn => normal((2.0 / fan_in).sqrt()),
             Scheme::GlorotUniform => uniform((6.0 / (fan_in + fan_out)).sqrt()),
+            Scheme::LecunUniform => uniform((3.0 / fan_in).sqrt()),
             Scheme::UniformFanIn => uniform(1.0 / fan_in.sqrt()),
             Scheme::UniformFanOut => uniform(1.0 / fan_out.sqrt()),
             Scheme::Normal => normal(std),
+            Scheme::TruncatedNormal => Law::TruncatedNormal { std: std as f32 },
         }
     }
 
@@ -77,23 +87,34 @@ impl Law {
 
     /// Values two by two; the first pair has number `first`.
     fn fill(self, key: u64, first: u64, values: &mut [f32]) {
-        const UNIT: f32 = 1.0 / (1u64 << 24) as f32;
         for (pair, number) in values.chunks_mut(2).zip(first..) {
-            let word = random::word(key, number);
-            // Two numbers in (0, 1] and [0, 1) of 24 bits each.
-            let (u, v) = (((word >> 40) + 1) as f32 * UNIT, ((word >> 8) & 0xFF_FFFF) as f32 * UNIT);
+            let (u, v) = two_uniform(random::word(key, number));
             let drawn = match self {
                 Law::Uniform { bound } => [bound * (2.0 * u - 1.0), bound * (2.0 * v - 1.0)],
-                // Box and Muller's pair of normal numbers
-                Law::Normal { std } => {
-                    let (sin, cos) = (std::f32::consts::TAU * v).sin_cos();
-                    let radius = std * (-2.0 * u.ln()).sqrt();
-                    [radius * cos, radius * sin]
+                Law::Normal { std } => two_normal(std, u, v),
+                Law::TruncatedNormal { std } => {
+                    let again = random::key(key, "truncated", &[number]);
+                    let pairs = (0..).map(|attempt| two_uniform(random::word(again, attempt)));
+                    let mut kept = pairs.flat_map(|(u, v)| two_normal(1.0, u, v)).filter(|z| z.abs() <= 2.0);
+                    std::array::from_fn(|_| std * kept.next().unwrap_or(0.0))
                 }
             };
             pair.copy_from_slice(&drawn[..pair.len()]);
         }
     }
+}
+
+/// Two numbers in (0, 1] and [0, 1) of 24 bits each.
+fn two_uniform(word: u64) -> (f32, f32) {
+    const UNIT: f32 = 1.0 / (1u64 << 24) as f32;
+    (((word >> 40) + 1) as f32 * UNIT, ((word >> 8) & 0xFF_FFFF) as f32 * UNIT)
+}
+
+/// Box and Muller's pair of normal numbers.
+fn two_normal(std: f32, u: f32, v: f32) -> [f32; 2] {
+    let (sin, cos) = (std::f32::consts::TAU * v).sin_cos();
+    let radius = std * (-2.0 * u.ln()).sqrt();
+    [radius * cos, radius * sin]
 }
 
 fn constant(tensor: &mut Tensor, value: f64) {
@@ -118,6 +139,24 @@ mod tests {
         let (mean, std) = moments(&uniform);
         assert!(mean.abs() < 2e-3 && (std - 0.3 / 3f64.sqrt()).abs() < 1e-3, "{mean} {std}");
         assert!(uniform.iter().all(|x| x.abs() <= 0.3));
+    }
+
+    /// TensorFlow's truncated normal: cut at two standard deviations, which leaves 0.8796 of the deviation.
+    #[test]
+    fn truncated_normal_stays_within_two_deviations() {
+        let law = Law::new(Scheme::TruncatedNormal, 0.1, fans(&[1, 1, 1, 1], 1));
+        let values = law.draw(3, 400_001);
+        let (mean, std) = moments(&values);
+        assert!(values.iter().all(|x| x.abs() <= 0.2));
+        assert!(mean.abs() < 1e-3 && (std - 0.087_96).abs() < 1e-3, "{mean} {std}");
+        assert_eq!(values[..1000], law.draw(3, 1000), "a value depends on its index alone");
+    }
+
+    /// Caffe's `xavier` filler with its default, FAN_IN: U(±√(3/fan_in)).
+    #[test]
+    fn caffes_xavier_looks_at_the_inputs_alone() {
+        let Law::Uniform { bound } = Law::new(Scheme::LecunUniform, 0.0, fans(&[64, 3, 7, 7], 1)) else { panic!() };
+        assert!((f64::from(bound) - (3.0f64 / 147.0).sqrt()).abs() < 1e-7);
     }
 
     #[test]

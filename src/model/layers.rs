@@ -2,11 +2,11 @@
 
 use crate::arch::layer::{Act, Layer, Op};
 use crate::arch::shape::Shape;
-use crate::arch::window::{Pad, Window};
+use crate::arch::window::{Pad, Padding, Window};
 use crate::torch::TorchError;
 use crate::torch::fused::{self, Moves};
-use tch::Tensor;
 use tch::nn::{ModuleT, SequentialT};
+use tch::{Kind, Tensor};
 
 /// Appends a layer other than a convolution or a normalisation to a chain; `tensors` are the layer's, in the order of
 /// [`Layer::params`]. With `rewrite` it may be carried out by an operation of our own.
@@ -39,8 +39,10 @@ pub fn add(chain: SequentialT, layer: &Layer, tensors: Vec<Tensor>, rewrite: boo
         }
         Op::AvgPool(window) => {
             let slide = Slide::new(window, layer.input, 0.0);
+            let same = window.padding == Padding::Same;
             chain.add_fn(move |x| {
-                slide.padded(x).avg_pool2d(slide.kernel, slide.stride, slide.pad, slide.ceil, true, None::<i64>)
+                let means = slide.mean(&slide.padded(x));
+                if same { means * slide.area_over_pixels(x) } else { means }
             })
         }
         Op::GlobalAvgPool => chain.add_fn(|x| x.mean_dim([2i64, 3].as_slice(), false, None)),
@@ -153,6 +155,19 @@ impl Slide {
             None => x.shallow_clone(),
             Some(pad) => x.pad(pad, "constant", self.fill),
         }
+    }
+
+    /// Means over the windows of a map that is padded by hand where its sides differ; padding counts as zeros.
+    fn mean(&self, padded: &Tensor) -> Tensor {
+        padded.avg_pool2d(self.kernel, self.stride, self.pad, self.ceil, true, None::<i64>)
+    }
+
+    /// For each window its area over the number of pixels of `x` in it, `[1, 1, H, W]`: turns means that count padding as
+    /// zeros into means over pixels. The quotients of small kernels are exact in bfloat16 too.
+    fn area_over_pixels(&self, x: &Tensor) -> Tensor {
+        let size = x.size();
+        let ones = Tensor::ones([1, 1, size[2], size[3]], (Kind::Double, x.device()));
+        self.mean(&self.padded(&ones)).reciprocal().to_kind(x.kind())
     }
 }
 

@@ -9,6 +9,8 @@ mod weights;
 #[cfg(test)]
 mod equivalence;
 #[cfg(test)]
+mod papers;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod reference;
@@ -32,6 +34,8 @@ pub struct Model {
     store: nn::VarStore,
     segments: Vec<Segment>,
     params: Vec<(Param, Tensor)>,
+    /// Prefixes of the parameters of auxiliary heads that the network was built without; see [`Network::inference`].
+    absent_heads: Vec<String>,
     channels_last: bool,
 }
 
@@ -77,7 +81,8 @@ impl Model {
             }
             let params = builder.params;
             init::initialise(&params, &network.plan.style.init, seed);
-            Model { store, segments, params, channels_last: false }
+            let absent_heads = network.absent_heads.clone();
+            Model { store, segments, params, absent_heads, channels_last: false }
         })
     }
 
@@ -180,12 +185,13 @@ impl Builder<'_> {
         });
         let norm = norm.map(|layer| {
             let mut tensors = self.tensors(layer).into_iter();
-            let (eps, momentum) = match layer.op {
-                Op::BatchNorm { eps, momentum, .. } => (eps, momentum),
-                _ => (0.0, 0.0),
+            let (eps, momentum, scaled) = match layer.op {
+                Op::BatchNorm { eps, momentum, gamma } => (eps, momentum, gamma.is_some()),
+                _ => (0.0, 0.0, true),
             };
             let mut next = || tensors.next();
-            let (gamma, beta, mean, var) = (next(), next(), next(), next());
+            let gamma = if scaled { next() } else { None };
+            let (beta, mean, var) = (next(), next(), next());
             BatchNorm { gamma, beta, mean, var, eps, momentum, fused: self.rewrite }
         });
         Unit { conv, norm, act: unit::activation(act).unwrap_or(Activation::None) }

@@ -198,6 +198,7 @@ impl Convolution {
 
 #[derive(Debug)]
 pub struct BatchNorm {
+    /// Missing where the network has `bn_scale = false`: γ is then 1.
     pub gamma: Option<Tensor>,
     pub beta: Option<Tensor>,
     pub mean: Option<Tensor>,
@@ -219,7 +220,9 @@ impl BatchNorm {
         // One value a channel has no variance: libtorch would make the running one NaN. It is normalised by what is known.
         let values = x.numel() as i64 / x.size().get(1).copied().unwrap_or(1).max(1);
         let train = train && values > 1;
-        let norm = self.numbers();
+        // Our operation and libtorch's take β together with γ.
+        let ones = self.beta.as_ref().filter(|_| self.gamma.is_none()).map(|beta| beta.detach().ones_like());
+        let norm = Norm { gamma: self.gamma.as_ref().or(ones.as_ref()), ..self.numbers() };
         // With a shortcut the derivative of the others cannot be told from the output.
         let together = add.is_none() || matches!(act, Activation::None | Activation::Relu);
         if self.fused && together && fused::takes(x) {

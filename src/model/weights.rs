@@ -124,7 +124,7 @@ impl Model {
     }
 
     /// Takes all weights from a file. PyTorch's `num_batches_tracked` counters are passed over, and so are the auxiliary
-    /// heads of a file for a network that has none.
+    /// heads of a file for a network that has none or was built without them.
     ///
     /// # Errors
     /// When a tensor is missing, unknown or of another shape: a file of another network.
@@ -146,10 +146,12 @@ impl Model {
             }
             tensor.shallow_clone().copy_(&read);
         }
-        let spare = |name: &String| {
-            name.ends_with("num_batches_tracked")
-                || !has_aux && (name.starts_with("aux1.") || name.starts_with("aux2."))
+        let of_absent_head = |name: &str| {
+            let torchvision = ["aux1.", "aux2."];
+            let absent = self.absent_heads.iter().map(String::as_str);
+            !has_aux && torchvision.into_iter().chain(absent).any(|prefix| name.starts_with(prefix))
         };
+        let spare = |name: &String| name.ends_with("num_batches_tracked") || of_absent_head(name);
         match tensors.into_keys().find(|name| !spare(name)) {
             Some(name) => Err(WeightsError::Unknown { path: path.to_owned(), name }),
             None => Ok(()),

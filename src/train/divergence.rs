@@ -81,7 +81,7 @@ fn in_rows(experiment: &Experiment, model: &Model, batch: &Batch, step: u64) -> 
         tch::manual_seed(random::key(*seed, "step", &[step - 1]) as i64);
         let _autocast = Autocast::bf16_if(train.precision == Precision::Bf16, device);
         for (index, row) in network.rows.iter().enumerate() {
-            let alone = Network { plan: network.plan.clone(), rows: vec![row.clone()] };
+            let alone = Network { plan: network.plan.clone(), rows: vec![row.clone()], absent_heads: Vec::new() };
             let mut part = Model::build(&alone, device, *seed, train.rewrites).ok()?;
             let needed = |name: &str| part.params().iter().any(|(param, _)| param.name == name);
             let own: Vec<_> = weights.iter().filter(|(name, _)| needed(name)).collect();

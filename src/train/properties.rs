@@ -49,24 +49,44 @@ fn resnet() -> impl Strategy<Value = String> {
             "preset = 'resnet'\ndepth = 18\nwidth = 4\nstem = 'small'",
             "preset = 'resnet'\ndepth = 50\nwidth = 4",
         ]),
-        one(&["", "shortcut = 'A'", "shortcut = 'A_pool'", "shortcut = 'C'", "shortcut = 'none'"]),
+        // What acts on a shortcut goes with one.
+        prop_oneof![1 => Just("shortcut = 'none'".to_owned()).boxed(), 4 => shortcut().boxed()],
         one(&[
             "",
             "order = 'bn_after_add'",
             "order = 'relu_before_add'",
             "order = 'relu_only_preact'",
             "order = 'preact'",
+            "order = 'preact'\npreact_first = false",
         ]),
+        some(&["se = 2", "zero_init = true"]),
+        one(&["", "stride_in = '1x1'"]),
+    ]
+}
+
+fn shortcut() -> impl Strategy<Value = String> {
+    text![
+        one(&["", "shortcut = 'A'", "shortcut = 'A_pool'", "shortcut = 'C'"]),
         one(&[
             "",
-            "",
+            "scale = 0.5",
             "gate = 'exclusive'",
             "gate = 'exclusive'\ngate_kernel = 3\ngate_bias = -1.0",
             "gate = 'shortcut_only'\ngate_bias = 0.5",
         ]),
-        some(&["se = 2", "scale = 0.5", "shortcut_scale = 0.7", "shortcut_dropout = 0.3", "zero_init = true"]),
-        one(&["", "stride_in = '1x1'"]),
+        some(&["shortcut_scale = 0.7", "shortcut_dropout = 0.3"]),
+        stochastic_depth(),
     ]
+}
+
+fn stochastic_depth() -> impl Strategy<Value = String> {
+    one(&[
+        "",
+        "",
+        "stochastic_depth = { survival = 0.5 }",
+        "stochastic_depth = { survival = 0.2, decay = 'uniform', gate = 'sample' }",
+        "stochastic_depth = { survival = 0.7, decay = 'linear_from_zero' }",
+    ])
 }
 
 fn other_preset() -> impl Strategy<Value = String> {
@@ -146,21 +166,17 @@ fn rows() -> impl Strategy<Value = String> {
 fn model() -> impl Strategy<Value = String> {
     let input = (1usize..4, 3usize..33, 3usize..33).prop_map(|(c, h, w)| format!("input = [{c}, {h}, {w}]"));
     let square = (1usize..4, select(&[8usize, 16, 28, 32][..])).prop_map(|(c, s)| format!("input = [{c}, {s}, {s}]"));
-    let network = prop_oneof![3 => resnet().boxed(), 3 => other_preset().boxed(), 6 => rows().boxed()];
-    let depth = one(&[
-        "",
-        "",
-        "stochastic_depth = { survival = 0.5 }",
-        "stochastic_depth = { survival = 0.2, decay = 'uniform', gate = 'sample' }",
-        "stochastic_depth = { survival = 0.7, decay = 'linear_from_zero' }",
-    ]);
+    // Many of the others have no shortcut, and stochastic depth is refused there.
+    let others = prop_oneof![1 => other_preset().boxed(), 2 => rows().boxed()];
+    let depth = prop_oneof![3 => Just(String::new()).boxed(), 1 => stochastic_depth().boxed()];
+    let network = prop_oneof![1 => resnet().boxed(), 3 => text![others, depth].boxed()];
     // Without it GoogLeNet and EfficientNet take most of the time.
     let scaling = one(&[
         "[scaling]\nwidth = 0.25\nround = 4",
         "[scaling]\nwidth = 0.125\nround = 1",
-        "[scaling]\ndepth = 1.5\nwidth = 0.2",
+        "[scaling]\nphi = 1.0\nalpha = 1.5\nbeta = 0.2\ngamma = 1.0",
     ]);
-    text![Just("[model]".to_owned()), network, prop_oneof![input, square], depth, scaling]
+    text![Just("[model]".to_owned()), network, prop_oneof![input, square], scaling]
 }
 
 fn training() -> impl Strategy<Value = String> {

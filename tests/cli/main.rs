@@ -10,6 +10,7 @@ mod ends;
 mod errors;
 mod foreign;
 mod golden;
+mod networks;
 mod place;
 mod report;
 mod resume;

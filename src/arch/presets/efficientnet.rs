@@ -1,6 +1,6 @@
 //! EfficientNet B0 to B7 (Tan & Le 2019, table 1 and the released coefficients).
 
-use super::{Family, PresetError, Recipe};
+use super::{Family, PresetError, Recipe, is_half};
 use crate::arch::layer::Act;
 use crate::arch::name::Name;
 use crate::arch::network::{Decay, StochasticDepth};
@@ -8,6 +8,7 @@ use crate::arch::node::SurvivalGate;
 use crate::arch::rows::{ClassifierRow, ConvRow, DropoutRow, GlobalAvgPoolRow, MbconvRow, Row};
 use crate::arch::scaling::Multipliers;
 use crate::arch::style::{Init, Scheme, Style};
+use crate::arch::window::Padding;
 use serde::{Deserialize, Serialize};
 
 /// The released networks. Their coefficients do not follow the compound rule exactly; the table is what counts.
@@ -48,13 +49,16 @@ pub struct Efficientnet {
     pub variant: Variant,
     /// Stride of the first convolution: 2 for ImageNet, 1 for small images.
     pub stem_stride: usize,
+    /// Of the stem and the depthwise convolutions: `half` is torchvision's, `same` TensorFlow's and Keras's.
+    #[serde(skip_serializing_if = "is_half")]
+    pub padding: Padding,
     /// Hidden channels of squeeze-and-excitation as a part of a block's input; 0 leaves it out.
     pub se: f64,
 }
 
 impl Default for Efficientnet {
     fn default() -> Efficientnet {
-        Efficientnet { variant: Variant::B0, stem_stride: 2, se: 0.25 }
+        Efficientnet { variant: Variant::B0, stem_stride: 2, padding: Padding::Half, se: 0.25 }
     }
 }
 
@@ -73,12 +77,13 @@ impl Family for Efficientnet {
     fn recipe(&self, _classes: usize) -> Result<Recipe, PresetError> {
         let (width, depth, dropout) = self.variant.coefficients();
         let by = Multipliers { depth, width, round: 8 };
-        let stem = ConvRow::new(3, by.width(32)).stride(self.stem_stride).names(&["features.0.0", "features.0.1"]);
-        let mut rows: Vec<Row> = vec![stem.into()];
+        let padding = self.padding;
+        let stem = ConvRow::new(3, by.width(32)).stride(self.stem_stride).padding(padding);
+        let mut rows: Vec<Row> = vec![stem.names(&["features.0.0", "features.0.1"]).into()];
         for (index, (kernel, expand, channels, repeat, stride)) in STAGES.into_iter().enumerate() {
             let name = Name::new(&format!("features.{}", index + 1));
             let (width, repeat) = (by.width(channels), by.repeat(repeat));
-            rows.push(MbconvRow { kernel, expand, width, repeat, stride, se: self.se, name }.into());
+            rows.push(MbconvRow { kernel, expand, width, repeat, stride, se: self.se, padding, name }.into());
         }
         rows.push(ConvRow::new(1, by.width(1280)).names(&["features.8.0", "features.8.1"]).into());
         rows.push(GlobalAvgPoolRow::default().into());

@@ -53,6 +53,10 @@ const MODULES: [(&str, [usize; 6]); 9] = [
     ("5b", [384, 192, 384, 48, 128, 128]),
 ];
 
+/// Where biases start in Caffe's model: those of convolutions and of the hidden layer of each auxiliary head. Classifiers
+/// start at 0.
+const CAFFE_BIAS: f64 = 0.2;
+
 impl Family for Googlenet {
     fn recipe(&self, _classes: usize) -> Result<Recipe, PresetError> {
         if self.form == Form::Keras && self.aux {
@@ -76,7 +80,8 @@ impl Family for Googlenet {
             );
             if self.aux && matches!(name, "4a" | "4d") {
                 let head = if name == "4a" { "aux1" } else { "aux2" };
-                rows.push(AuxRow { weight: self.aux_weight, ..AuxRow::new(head, aux_pool) }.into());
+                let bias_init = if self.form == Form::Paper { CAFFE_BIAS } else { 0.0 };
+                rows.push(AuxRow { weight: self.aux_weight, bias_init, ..AuxRow::new(head, aux_pool) }.into());
             }
         }
         rows.push(GlobalAvgPoolRow::default().into());
@@ -121,18 +126,18 @@ impl Googlenet {
     }
 
     fn style(&self) -> Style {
-        let glorot =
-            |bias| Init { conv: Scheme::GlorotUniform, linear: Scheme::GlorotUniform, bias, ..Init::default() };
+        let both = |scheme, bias| Init { conv: scheme, linear: scheme, bias, ..Init::default() };
         match self.form {
-            // Caffe's model: Xavier weights, biases at 0.2.
-            Form::Paper => Style { norm: Norm::None, init: glorot(0.2), ..Style::default() },
+            // Caffe's `xavier` filler looks at the inputs alone, unlike Glorot's and Keras's.
+            Form::Paper => Style { norm: Norm::None, init: both(Scheme::LecunUniform, CAFFE_BIAS), ..Style::default() },
             Form::Torchvision => {
                 let init = Init { conv: Scheme::Normal, linear: Scheme::Normal, ..Init::default() };
                 Style { bn_eps: 1e-3, init, ..Style::default() }
             }
             // Keras's defaults: momentum 0.99 there is 0.01 here.
             Form::Keras => {
-                Style { norm: Norm::None, bn_eps: 1e-3, bn_momentum: 0.01, init: glorot(0.0), ..Style::default() }
+                let init = both(Scheme::GlorotUniform, 0.0);
+                Style { norm: Norm::None, bn_eps: 1e-3, bn_momentum: 0.01, init, ..Style::default() }
             }
         }
     }

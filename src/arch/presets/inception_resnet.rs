@@ -16,7 +16,8 @@ pub enum Form {
     /// 299x299 input, 5/10/5 blocks.
     #[default]
     Full,
-    /// The same with one more block C at the end, scale 1 and linear, as facenet has it.
+    /// The same with one more block C at the end, scale 1 and linear, and facenet's normalisation and initialisation. The
+    /// weights of facenet-pytorch, which has a factor γ, need `bn_scale = true`.
     Facenet,
     /// A 3x3 stem without stride, quarter widths and padded reductions, for images of 28 to 64 pixels.
     Small,
@@ -81,12 +82,27 @@ impl Family for InceptionResnet {
         rows.push(GlobalAvgPoolRow::default().into());
         rows.push(DropoutRow { rate: self.dropout, name: Name::default() }.into());
         rows.push(ClassifierRow::named("logits").into());
-        let init = Init { conv: Scheme::HeFanIn, ..Init::default() };
-        Ok(Recipe::new(Style { bn_eps: 1e-3, bn_momentum: 0.1, init, ..Style::default() }, rows))
+        Ok(Recipe::new(self.style(), rows))
     }
 }
 
 impl InceptionResnet {
+    fn style(&self) -> Style {
+        match self.form {
+            // facenet's arguments of TF-Slim: decay 0.995, no factor γ, a truncated normal of deviation 0.1; its
+            // classifier has Glorot's uniform weights.
+            Form::Facenet => {
+                let (conv, linear) = (Scheme::TruncatedNormal, Scheme::GlorotUniform);
+                let init = Init { conv, conv_std: 0.1, linear, ..Init::default() };
+                Style { bn_eps: 1e-3, bn_momentum: 0.005, bn_scale: false, init, ..Style::default() }
+            }
+            Form::Full | Form::Small => {
+                let init = Init { conv: Scheme::HeFanIn, ..Init::default() };
+                Style { bn_eps: 1e-3, bn_momentum: 0.1, init, ..Style::default() }
+            }
+        }
+    }
+
     fn stem(&self) -> Vec<Row> {
         if self.form == Form::Small {
             return vec![ConvRow::new(3, 32).name("conv2d_1a").into(), ConvRow::new(3, 64).name("conv2d_2a").into()];

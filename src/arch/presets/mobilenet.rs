@@ -1,11 +1,12 @@
 //! MobileNets: depthwise separable convolutions (Howard et al. 2017), inverted residuals (Sandler et al. 2018).
 
-use super::{Family, PresetError, Recipe};
+use super::{Family, PresetError, Recipe, is_half};
 use crate::arch::layer::Act;
 use crate::arch::name::Name;
 use crate::arch::rows::{ClassifierRow, ConvRow, DropoutRow, GlobalAvgPoolRow, InvertedResidualRow, Row, SeparableRow};
 use crate::arch::scaling::Multipliers;
 use crate::arch::style::{Init, Scheme, Style};
+use crate::arch::window::Padding;
 use serde::{Deserialize, Serialize};
 
 /// Keys of the preset `mobilenet_v1`.
@@ -16,12 +17,16 @@ pub struct MobilenetV1 {
     pub alpha: f64,
     /// Stride of the first convolution: 2 for ImageNet, 1 for small images.
     pub stem_stride: usize,
+    /// Of the 3x3 convolutions: `half` is PyTorch's, `same` TensorFlow's and Keras's, which adds the odd pixel of a stride of
+    /// 2 at the bottom and right.
+    #[serde(skip_serializing_if = "is_half")]
+    pub padding: Padding,
     pub dropout: f64,
 }
 
 impl Default for MobilenetV1 {
     fn default() -> MobilenetV1 {
-        MobilenetV1 { alpha: 1.0, stem_stride: 2, dropout: 0.001 }
+        MobilenetV1 { alpha: 1.0, stem_stride: 2, padding: Padding::Half, dropout: 0.001 }
     }
 }
 
@@ -29,12 +34,14 @@ impl Family for MobilenetV1 {
     fn recipe(&self, _classes: usize) -> Result<Recipe, PresetError> {
         let alpha = multiplier(self.alpha)?;
         let width = |width: usize| ((width as f64 * alpha) as usize).max(1);
-        let mut rows: Vec<Row> = vec![ConvRow::new(3, width(32)).stride(self.stem_stride).name("conv1").into()];
+        let stem = ConvRow::new(3, width(32)).stride(self.stem_stride).padding(self.padding).name("conv1");
+        let mut rows: Vec<Row> = vec![stem.into()];
         // table 1, its blocks grouped by width
         let stages = [(64, 1, 1), (128, 2, 2), (256, 2, 2), (512, 6, 2), (1024, 2, 2)];
         for (index, (channels, repeat, stride)) in stages.into_iter().enumerate() {
             let name = Name::new(&format!("stage{}", index + 1));
-            rows.push(SeparableRow { width: width(channels), repeat, stride, name }.into());
+            let padding = self.padding;
+            rows.push(SeparableRow { width: width(channels), repeat, stride, padding, name }.into());
         }
         rows.push(GlobalAvgPoolRow::default().into());
         rows.push(DropoutRow { rate: self.dropout, name: Name::default() }.into());
@@ -60,12 +67,16 @@ pub struct MobilenetV2 {
     pub alpha: f64,
     /// Stride of the first convolution: 2 for ImageNet, 1 for small images.
     pub stem_stride: usize,
+    /// Of the 3x3 convolutions: `half` is PyTorch's, `same` TensorFlow's and Keras's, which adds the odd pixel of a stride of
+    /// 2 at the bottom and right.
+    #[serde(skip_serializing_if = "is_half")]
+    pub padding: Padding,
     pub dropout: f64,
 }
 
 impl Default for MobilenetV2 {
     fn default() -> MobilenetV2 {
-        MobilenetV2 { alpha: 1.0, stem_stride: 2, dropout: 0.2 }
+        MobilenetV2 { alpha: 1.0, stem_stride: 2, padding: Padding::Half, dropout: 0.2 }
     }
 }
 
@@ -77,10 +88,11 @@ impl Family for MobilenetV2 {
     fn recipe(&self, _classes: usize) -> Result<Recipe, PresetError> {
         let by = Multipliers { depth: 1.0, width: multiplier(self.alpha)?, round: 8 };
         let conv = |kernel, width| ConvRow::new(kernel, width).names(&["features.{}.0", "features.{=}.1"]);
-        let mut rows: Vec<Row> = vec![conv(3, by.width(32)).stride(self.stem_stride).into()];
+        let padding = self.padding;
+        let mut rows: Vec<Row> = vec![conv(3, by.width(32)).stride(self.stem_stride).padding(padding).into()];
         for (expand, width, repeat, stride) in STAGES {
             let (width, name) = (by.width(width), Name::new("features.{}"));
-            rows.push(InvertedResidualRow { expand, width, repeat, stride, name }.into());
+            rows.push(InvertedResidualRow { expand, width, repeat, stride, padding, name }.into());
         }
         rows.push(conv(1, by.width(1280).max(1280)).into());
         rows.push(GlobalAvgPoolRow::default().into());

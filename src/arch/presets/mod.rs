@@ -29,6 +29,7 @@ pub use wide::WideResnet;
 use super::network::StochasticDepth;
 use super::rows::Row;
 use super::style::Style;
+use super::window::Padding;
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// What a preset gives: the rows and what they share.
@@ -58,6 +59,16 @@ impl PresetError {
     fn new(key: &'static str, message: impl Into<String>) -> PresetError {
         PresetError { key, message: message.into() }
     }
+}
+
+/// A flag that is not written down.
+fn is_no(flag: &bool) -> bool {
+    !*flag
+}
+
+/// A padding that is not written down.
+fn is_half(padding: &Padding) -> bool {
+    *padding == Padding::Half
 }
 
 /// A family of networks.

@@ -2,7 +2,7 @@
 //! (Xie et al. 2016).
 
 use super::stages::{Stem, cifar, head, imagenet};
-use super::{Family, PresetError, Recipe};
+use super::{Family, PresetError, Recipe, is_no};
 use crate::arch::rows::{BasicRow, BlockRow, BottleneckRow, Gating, Order, Row, Shortcut, StrideIn};
 use crate::arch::style::Style;
 use serde::{Deserialize, Serialize};
@@ -37,7 +37,15 @@ pub struct Resnet {
     pub shortcut: Shortcut,
     pub stride_in: StrideIn,
     pub order: Order,
+    /// Where the first activation of a pre-activation network with a small stem stands. `false`: right behind the first
+    /// convolution, before the paths split (identity mappings, appendix). `true`: in the first block, like every other
+    /// (resnet-1k-layers). Without this key `false` for basic blocks and `true` for bottlenecks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub preact_first: Option<bool>,
     pub se: usize,
+    /// Biases in squeeze-and-excitation, as in the authors' Caffe models.
+    #[serde(skip_serializing_if = "is_no")]
+    pub se_bias: bool,
     pub gate: Gating,
     pub gate_kernel: usize,
     pub gate_bias: f64,
@@ -61,7 +69,9 @@ impl Default for Resnet {
             shortcut: Shortcut::B,
             stride_in: StrideIn::Middle,
             order: Order::Original,
+            preact_first: None,
             se: 0,
+            se_bias: false,
             gate: Gating::None,
             gate_kernel: 1,
             gate_bias: -6.0,
@@ -94,25 +104,66 @@ impl Family for Resnet {
                 "groups and base_width are those of bottlenecks; this depth has none",
             ));
         }
-        let preact = matches!(self.order, Order::Preact | Order::ReluOnlyPreact);
+        self.check_sum()?;
         let (stem, default_width) = match self.layout {
             Layout::Imagenet => (self.stem, 64),
             Layout::Cifar => (Stem::Small, 16),
         };
         let width = if self.width == 0 { default_width } else { self.width };
-        let bare_stem = self.order == Order::Preact;
-        let mut rows = stem.rows(width, bare_stem);
+        let preact_first = self.preact_first(stem, bottleneck)?;
+        let mut rows =
+            if preact_first == Some(true) { Stem::without_activation(width, self.order) } else { stem.rows(width) };
         for (stage, repeat) in repeats.into_iter().enumerate() {
-            // Behind the ImageNet stem the first block finds its input normalised already.
-            let preact_first = !(preact && stage == 0 && (stem == Stem::Imagenet || !bare_stem));
+            let preact_first = stage > 0 || preact_first.unwrap_or(true);
             rows.push(self.stage(stage, repeat, width << stage, bottleneck, preact_first));
         }
-        rows.extend(head(self.order == Order::Preact));
+        rows.extend(head(self.order));
         Ok(Recipe::new(Style::default(), rows))
     }
 }
 
 impl Resnet {
+    /// Whether the first block activates its own input; `None` for a network without pre-activation.
+    fn preact_first(&self, stem: Stem, bottleneck: bool) -> Result<Option<bool>, PresetError> {
+        let fail = |message: &str| Err(PresetError::new("preact_first", message));
+        let default = match self.order {
+            // Only full pre-activation has released code, and only with bottlenecks.
+            Order::Preact => stem == Stem::Small && bottleneck,
+            Order::ReluOnlyPreact => false,
+            _ if self.preact_first.is_some() => {
+                return fail("`preact_first` is for order = \"preact\" and \"relu_only_preact\"");
+            }
+            _ => return Ok(None),
+        };
+        if stem == Stem::Imagenet && self.preact_first == Some(true) {
+            return fail("the ImageNet stem activates its output, so the first block has no activation of its own");
+        }
+        Ok(Some(self.preact_first.unwrap_or(default)))
+    }
+
+    /// Keys that the sum of the two paths would not use.
+    fn check_sum(&self) -> Result<(), PresetError> {
+        if self.shortcut == Shortcut::None {
+            let unused = [
+                ("gate", self.gate != Gating::None),
+                ("scale", self.scale != 1.0),
+                ("shortcut_scale", self.shortcut_scale != 1.0),
+                ("shortcut_dropout", self.shortcut_dropout != 0.0),
+            ];
+            if let Some((key, _)) = unused.into_iter().find(|(_, written)| *written) {
+                return Err(PresetError::new(key, format!("`{key}` needs a shortcut, but shortcut = \"none\"")));
+            }
+        }
+        if self.gate != Gating::None && self.scale != 1.0 {
+            let message = "`scale` multiplies the block in a plain sum, but here a `gate` weighs it";
+            return Err(PresetError::new("scale", message));
+        }
+        if self.se_bias && self.se == 0 {
+            return Err(PresetError::new("se_bias", "`se_bias` is for squeeze-and-excitation, but `se` is 0"));
+        }
+        Ok(())
+    }
+
     fn stage(&self, stage: usize, repeat: usize, planes: usize, bottleneck: bool, preact_first: bool) -> Row {
         let stride = if stage == 0 { 1 } else { 2 };
         let name = format!("layer{}", stage + 1);
@@ -132,6 +183,7 @@ impl Resnet {
             shortcut: self.shortcut,
             order: self.order,
             se: self.se,
+            se_bias: self.se_bias,
             scale: self.scale,
             shortcut_scale: self.shortcut_scale,
             shortcut_dropout: self.shortcut_dropout,
@@ -156,6 +208,9 @@ pub struct Resnext {
     pub base_width: usize,
     pub shortcut: Shortcut,
     pub se: usize,
+    /// Biases in squeeze-and-excitation, as in the authors' Caffe models.
+    #[serde(skip_serializing_if = "is_no")]
+    pub se_bias: bool,
 }
 
 impl Default for Resnext {
@@ -168,6 +223,7 @@ impl Default for Resnext {
             base_width: 4,
             shortcut: Shortcut::B,
             se: 0,
+            se_bias: false,
         }
     }
 }
@@ -187,6 +243,7 @@ impl Family for Resnext {
             base_width: self.base_width,
             shortcut: self.shortcut,
             se: self.se,
+            se_bias: self.se_bias,
             ..Resnet::default()
         }
         .recipe(classes)

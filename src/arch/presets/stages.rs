@@ -3,7 +3,7 @@
 use super::PresetError;
 use crate::arch::layer::Act;
 use crate::arch::name::Name;
-use crate::arch::rows::{ClassifierRow, ConvRow, GlobalAvgPoolRow, NormRow, PoolRow, Row};
+use crate::arch::rows::{ActRow, ClassifierRow, ConvRow, GlobalAvgPoolRow, NormRow, Order, PoolRow, Row};
 use crate::arch::style::Norm;
 use crate::arch::window::{Padding, Pair};
 use serde::{Deserialize, Serialize};
@@ -20,27 +20,36 @@ pub enum Stem {
 }
 
 impl Stem {
-    /// Rows of the stem; a pre-activation network with a small stem has no normalisation here.
-    pub fn rows(self, width: usize, preact: bool) -> Vec<Row> {
+    /// Rows of the stem, with normalisation and non-linearity behind the convolution.
+    pub fn rows(self, width: usize) -> Vec<Row> {
         match self {
             Stem::Imagenet => vec![
                 ConvRow::new(7, width).stride(2).names(&["conv1", "bn1"]).into(),
                 PoolRow::max(3, 2).padding(Padding::Fixed(Pair::square(1))).into(),
             ],
-            Stem::Small if preact => {
-                vec![ConvRow::new(3, width).norm(Norm::None).act(Act::None).unbiased().names(&["conv1", "bn1"]).into()]
-            }
-            Stem::Small => vec![ConvRow::new(3, width).names(&["conv1", "bn1"]).into()],
+            Stem::Small => vec![small(width).into()],
         }
+    }
+
+    /// Rows of a small stem whose first activation, for blocks of this order, is left to the first block.
+    pub fn without_activation(width: usize, order: Order) -> Vec<Row> {
+        let conv = small(width).act(Act::None);
+        // ReLU-only pre-activation has its normalisations behind convolutions, also behind this one.
+        vec![if order == Order::Preact { conv.norm(Norm::None).unbiased() } else { conv }.into()]
     }
 }
 
-/// Rows after the last stage; a pre-activation network normalises once more.
-pub fn head(preact: bool) -> Vec<Row> {
-    let mut rows: Vec<Row> = Vec::new();
-    if preact {
-        rows.push(NormRow { act: None, name: Name::new("bn_last") }.into());
-    }
+fn small(width: usize) -> ConvRow {
+    ConvRow::new(3, width).names(&["conv1", "bn1"])
+}
+
+/// Rows after the last stage; a pre-activation network activates its last sum first.
+pub fn head(order: Order) -> Vec<Row> {
+    let mut rows: Vec<Row> = match order {
+        Order::Preact => vec![NormRow { act: None, name: Name::new("bn_last") }.into()],
+        Order::ReluOnlyPreact => vec![ActRow::default().into()],
+        Order::Original | Order::BnAfterAdd | Order::ReluBeforeAdd => Vec::new(),
+    };
     rows.push(GlobalAvgPoolRow::default().into());
     rows.push(ClassifierRow::named("fc").into());
     rows

@@ -32,13 +32,13 @@ impl Family for WideResnet {
                 return Err(PresetError::new("depth", message));
             }
         };
-        let mut rows = Stem::Small.rows(16, true);
+        let mut rows = Stem::without_activation(16, Order::Preact);
         for stage in 0..3 {
             let stride = if stage == 0 { 1 } else { 2 };
             let row = BasicRow::new((16 << stage) * self.widen, n, stride, &format!("layer{}", stage + 1));
             rows.push(Row::from(BasicRow { order: Order::Preact, dropout: self.dropout, ..row }));
         }
-        rows.extend(head(true));
+        rows.extend(head(Order::Preact));
         let init = Init { conv: Scheme::HeFanIn, ..Init::default() };
         Ok(Recipe::new(Style { init, ..Style::default() }, rows))
     }

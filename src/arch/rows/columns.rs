@@ -3,6 +3,7 @@
 use crate::arch::layer::{Act, Conv, Op};
 use crate::arch::node::{Chain, Node};
 use crate::arch::shape::ShapeError;
+use crate::arch::window::Padding;
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
@@ -43,6 +44,14 @@ pub fn is_yes(flag: &bool) -> bool {
 
 pub fn is_no(flag: &bool) -> bool {
     !*flag
+}
+
+pub fn half() -> Padding {
+    Padding::Half
+}
+
+pub fn is_half(padding: &Padding) -> bool {
+    *padding == Padding::Half
 }
 
 /// A `repeat` column that is in range.

@@ -1,6 +1,6 @@
 //! Inception modules and auxiliary heads (Szegedy et al. 2014).
 
-use super::columns::{Branch, finite, is_none};
+use super::columns::{Branch, finite, is_none, is_zero};
 use super::{Context, Expand};
 use crate::arch::layer::{Act, Conv, Op};
 use crate::arch::name::Name;
@@ -104,6 +104,9 @@ pub struct AuxRow {
     pub hidden: usize,
     #[serde(default = "AuxRow::default_dropout")]
     pub dropout: f64,
+    /// Where the bias of the hidden linear layer starts: at 0 without this column.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub bias_init: f64,
     #[serde(default, skip_serializing_if = "Name::is_empty")]
     pub name: Name,
 }
@@ -132,6 +135,7 @@ impl AuxRow {
             width: AuxRow::default_width(),
             hidden: AuxRow::default_hidden(),
             dropout: AuxRow::default_dropout(),
+            bias_init: 0.0,
             name: Name::new(name),
         }
     }
@@ -139,7 +143,7 @@ impl AuxRow {
 
 impl Expand for AuxRow {
     fn expand(&self, context: &mut Context, chain: &mut Chain) -> Built {
-        finite(&[("weight", self.weight)])?;
+        finite(&[("weight", self.weight), ("bias_init", self.bias_init)])?;
         let name = context.namer.row(&self.name);
         let mut head = chain.fork();
         head.op(
@@ -151,7 +155,7 @@ impl Expand for AuxRow {
         )?;
         head.unit(&format!("{name}.conv"), Conv::new(self.width, 1), chain.style().norm, chain.style().act)?;
         head.flatten()?;
-        head.op(format!("{name}.fc1"), Op::Linear { width: self.hidden, bias: true, bias_init: 0.0 })?;
+        head.op(format!("{name}.fc1"), Op::Linear { width: self.hidden, bias: true, bias_init: self.bias_init })?;
         head.act(Act::Relu)?;
         head.op("", Op::Dropout { rate: self.dropout })?;
         head.op(format!("{name}.fc2"), Op::Linear { width: context.classes, bias: true, bias_init: 0.0 })?;

@@ -1,12 +1,13 @@
 //! Depthwise separable convolutions and inverted residuals (MobileNets, EfficientNet).
 
-use super::columns::{Se, is_one, one};
+use super::columns::{Se, half, is_half, is_one, one};
 use super::{Context, Expand};
 use crate::arch::layer::{Act, Conv};
 use crate::arch::name::Name;
 use crate::arch::node::{Chain, Merge, Node, Residual, Survival};
 use crate::arch::scaling::Multipliers;
 use crate::arch::shape::ShapeError;
+use crate::arch::window::Padding;
 use serde::{Deserialize, Serialize};
 
 type Built = Result<(), ShapeError>;
@@ -21,6 +22,9 @@ pub struct SeparableRow {
     /// Of the first block.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub stride: usize,
+    /// Of the depthwise convolutions: `half` as in PyTorch, `same` as in TensorFlow and Keras.
+    #[serde(default = "half", skip_serializing_if = "is_half")]
+    pub padding: Padding,
     #[serde(default, skip_serializing_if = "Name::is_empty")]
     pub name: Name,
 }
@@ -32,7 +36,8 @@ impl Expand for SeparableRow {
             let name = context.namer.block(&self.name, index);
             let input = chain.shape.channels();
             let stride = if index == 0 { self.stride } else { 1 };
-            chain.unit(&format!("{name}.dw"), Conv::new(input, 3).stride(stride).groups(input), norm, act)?;
+            let depthwise = Conv::new(input, 3).stride(stride).groups(input).padding(self.padding);
+            chain.unit(&format!("{name}.dw"), depthwise, norm, act)?;
             chain.unit(&format!("{name}.pw"), Conv::new(self.width, 1), norm, act)?;
         }
         Ok(())
@@ -58,6 +63,9 @@ pub struct InvertedResidualRow {
     pub repeat: usize,
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub stride: usize,
+    /// Of the depthwise convolutions: `half` as in PyTorch, `same` as in TensorFlow and Keras.
+    #[serde(default = "half", skip_serializing_if = "is_half")]
+    pub padding: Padding,
     #[serde(default, skip_serializing_if = "Name::is_empty")]
     pub name: Name,
 }
@@ -68,7 +76,8 @@ impl Expand for InvertedResidualRow {
             let name = context.namer.block(&self.name, index);
             let stride = if index == 0 { self.stride } else { 1 };
             let names = Names::Flat(format!("{name}.conv"));
-            Inverted { kernel: 3, expand: self.expand, width: self.width, stride, se: 0.0 }.append(names, chain)?;
+            let InvertedResidualRow { expand, width, padding, .. } = *self;
+            Inverted { kernel: 3, expand, width, stride, padding, se: 0.0 }.append(names, chain)?;
         }
         Ok(())
     }
@@ -98,6 +107,9 @@ pub struct MbconvRow {
     /// it out. Always written down: a row without it has the default, which is not 0.
     #[serde(default = "MbconvRow::default_se")]
     pub se: f64,
+    /// Of the depthwise convolutions: `half` as in PyTorch, `same` as in TensorFlow and Keras.
+    #[serde(default = "half", skip_serializing_if = "is_half")]
+    pub padding: Padding,
     #[serde(default, skip_serializing_if = "Name::is_empty")]
     pub name: Name,
 }
@@ -113,7 +125,8 @@ impl Expand for MbconvRow {
         for index in context.repeats(self.repeat)? {
             let name = context.namer.block(&self.name, index);
             let stride = if index == 0 { self.stride } else { 1 };
-            let block = Inverted { kernel: self.kernel, expand: self.expand, width: self.width, stride, se: self.se };
+            let MbconvRow { kernel, expand, width, padding, se, .. } = *self;
+            let block = Inverted { kernel, expand, width, stride, padding, se };
             block.append(Names::Nested(format!("{name}.block")), chain)?;
         }
         Ok(())
@@ -159,6 +172,7 @@ struct Inverted {
     expand: usize,
     width: usize,
     stride: usize,
+    padding: Padding,
     se: f64,
 }
 
@@ -183,7 +197,8 @@ impl Inverted {
         if self.expand > 1 {
             step(&mut body, Conv::new(hidden, 1), act, false)?;
         }
-        step(&mut body, Conv::new(hidden, self.kernel).stride(self.stride).groups(hidden), act, false)?;
+        let depthwise = Conv::new(hidden, self.kernel).stride(self.stride).groups(hidden).padding(self.padding);
+        step(&mut body, depthwise, act, false)?;
         if self.se > 0.0 {
             let squeezed = ((input as f64 * self.se) as usize).max(1);
             let place = if self.expand > 1 { 2 } else { 1 };

@@ -11,6 +11,7 @@ mod mobile;
 mod nested;
 mod plain;
 mod residual;
+mod residual_options;
 
 pub use columns::{Branch, Se};
 pub use highway::HighwayRow;
@@ -22,7 +23,8 @@ pub use plain::{
     ActRow, AdaptiveAvgPoolRow, ClassifierRow, ConvRow, DropoutRow, GlobalAvgPoolRow, LinearRow, LrnRow, NormRow,
     PoolRow,
 };
-pub use residual::{BasicRow, BlockRow, BottleneckRow, Gating, Order, Shortcut, StrideIn};
+pub use residual::{BasicRow, BlockRow, BottleneckRow};
+pub use residual_options::{Gating, Order, Shortcut, StrideIn};
 
 use super::name::{Name, Namer};
 use super::node::Chain;

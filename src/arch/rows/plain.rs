@@ -1,6 +1,6 @@
 //! Rows of single layers.
 
-use super::columns::{is_no, is_one, is_yes, is_zero, one, yes};
+use super::columns::{half, is_half, is_no, is_one, is_yes, is_zero, one, yes};
 use super::{Context, Expand};
 use crate::arch::layer::{Act, Conv, Op};
 use crate::arch::name::Name;
@@ -12,14 +12,6 @@ use crate::arch::window::{Padding, Pair, Window};
 use serde::{Deserialize, Serialize};
 
 type Built = Result<(), ShapeError>;
-
-fn half() -> Padding {
-    Padding::Half
-}
-
-fn is_half(padding: &Padding) -> bool {
-    *padding == Padding::Half
-}
 
 fn valid() -> Padding {
     Padding::Valid
@@ -361,10 +353,27 @@ layer_row!(
         size: row.size, alpha: row.alpha, beta: row.beta, k: row.k
     }
 );
-layer_row!(
-    /// A non-linearity by itself.
-    ActRow { act: Act, }, "", |row| Op::Act(row.act)
-);
+/// A non-linearity by itself, as behind the last sum of a ReLU-only pre-activation network.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ActRow {
+    /// Without this column: the network's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub act: Option<Act>,
+    #[serde(default, skip_serializing_if = "Name::is_empty")]
+    pub name: Name,
+}
+
+impl Expand for ActRow {
+    fn expand(&self, context: &mut Context, chain: &mut Chain) -> Built {
+        context.namer.layer(&self.name, 0, "");
+        chain.op("", Op::Act(self.act.unwrap_or(chain.style().act)))
+    }
+
+    fn name(&self) -> &Name {
+        &self.name
+    }
+}
 
 /// Batch normalisation and non-linearity, as at the end of a pre-activation network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -1,6 +1,7 @@
 //! Residual blocks: basic and bottleneck, with every shortcut, gate and order of the papers.
 
 use super::columns::{Se, finite, is_no, is_none, is_one, is_unit, is_yes, is_zero, one, repeats, unit, yes};
+use super::residual_options::{Gating, Order, Shortcut, StrideIn};
 use super::{Context, Expand};
 use crate::arch::layer::{Act, Conv, Op};
 use crate::arch::name::Name;
@@ -11,59 +12,6 @@ use crate::arch::style::Norm;
 use serde::{Deserialize, Serialize};
 
 type Built = Result<(), ShapeError>;
-
-/// What goes around the block (He et al. 2015, section 3.3).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Shortcut {
-    /// Identity; where sizes change, every second pixel and zeros for new channels. No parameters.
-    A,
-    /// The same after a 2x2 average pool (the form of the stochastic-depth paper).
-    #[serde(rename = "A_pool")]
-    APool,
-    /// Identity; where sizes change, a 1x1 convolution.
-    #[default]
-    B,
-    /// A 1x1 convolution around every block.
-    C,
-    /// Nothing: a plain network, the twin of the residual one.
-    #[serde(rename = "none")]
-    None,
-}
-
-/// Where normalisation and ReLU stand (He et al. 2016, figure 4).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Order {
-    #[default]
-    Original,
-    BnAfterAdd,
-    ReluBeforeAdd,
-    ReluOnlyPreact,
-    /// Full pre-activation: nothing after the sum.
-    Preact,
-}
-
-/// Which convolution of a bottleneck has the stride: the first 1x1 (the paper, "v1") or the 3x3 (torchvision, "v1.5").
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum StrideIn {
-    #[serde(rename = "1x1")]
-    First,
-    #[default]
-    #[serde(rename = "3x3")]
-    Middle,
-}
-
-/// Gates on the sum (He et al. 2016, figure 2); a Highway network is a net of `exclusive` ones.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Gating {
-    #[default]
-    None,
-    /// T·F + (1 − T)·x
-    Exclusive,
-    /// F + (1 − T)·x
-    ShortcutOnly,
-}
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
@@ -103,6 +51,9 @@ pub struct BlockRow<const BOTTLENECK: bool> {
     /// Squeeze-and-excitation with this reduction; 0 for none.
     #[serde(default, skip_serializing_if = "is_none")]
     pub se: usize,
+    /// Biases in the two layers of squeeze-and-excitation, as in the authors' Caffe models.
+    #[serde(default, skip_serializing_if = "is_no")]
+    pub se_bias: bool,
     /// Dropout between the convolutions (Wide ResNet).
     #[serde(default, skip_serializing_if = "is_zero")]
     pub dropout: f64,
@@ -141,6 +92,7 @@ impl<const BOTTLENECK: bool> BlockRow<BOTTLENECK> {
             order: Order::default(),
             preact_first: true,
             se: 0,
+            se_bias: false,
             dropout: 0.0,
             scale: 1.0,
             shortcut_scale: 1.0,
@@ -185,44 +137,107 @@ impl<const BOTTLENECK: bool> BlockRow<BOTTLENECK> {
                 "zero_init starts the block's last normalisation at 0, and with this `order` no block ends in one",
             ));
         }
-        if self.shortcut == Shortcut::None && self.gate != Gating::None {
-            return Err(ShapeError::new("a gate mixes the block with its shortcut, but shortcut = \"none\""));
+        if self.se_bias && self.se == 0 {
+            return Err(ShapeError::new("`se_bias` is for squeeze-and-excitation, but `se` is 0"));
         }
+        self.check_sum()?;
         repeats(self.repeat).map(|_| ())
+    }
+
+    /// Columns that the sum of the two paths would not use.
+    fn check_sum(&self) -> Built {
+        let gated = self.gate != Gating::None;
+        if self.shortcut == Shortcut::None {
+            let unused = [
+                (gated, "a gate mixes the block with its shortcut"),
+                (self.scale != 1.0, "`scale` weighs the block against its shortcut"),
+                (self.shortcut_scale != 1.0, "`shortcut_scale` multiplies the shortcut"),
+                (self.shortcut_dropout != 0.0, "`shortcut_dropout` acts on the shortcut"),
+            ];
+            if let Some((_, what)) = unused.into_iter().find(|(written, _)| *written) {
+                return Err(ShapeError::new(format!("{what}, but shortcut = \"none\"")));
+            }
+        }
+        if gated && self.scale != 1.0 {
+            return Err(ShapeError::new("`scale` multiplies the block in a plain sum, but here a `gate` weighs it"));
+        }
+        Ok(())
+    }
+
+    /// Whether the shortcut is a 1x1 convolution.
+    fn projects(&self, changes: bool) -> bool {
+        match self.shortcut {
+            Shortcut::B => changes,
+            Shortcut::C => true,
+            Shortcut::A | Shortcut::APool | Shortcut::None => false,
+        }
     }
 
     fn block(&self, name: &str, first: bool, chain: &mut Chain) -> Built {
         let style = chain.style();
         let stride = if first { self.stride } else { 1 };
-        let input = chain.shape;
-        let changes = stride != 1 || input.channels() != self.width;
-        let own_preact = self.preact_first || !first;
-        let bias = style.norm == Norm::None;
-
-        let mut pre = chain.fork();
-        if self.order == Order::Preact && own_preact && changes {
-            preactivate(&mut pre, name, 1)?;
+        let changes = stride != 1 || chain.shape.channels() != self.width;
+        if self.zero_init && !style.bn_scale {
+            return Err(ShapeError::new("zero_init starts the last normalisation's γ at 0, but bn_scale = false"));
         }
+
+        // Where sizes change, both paths start from the activated input (identity mappings, appendix).
+        let own_preact = self.preact_first || !first;
+        let shared = match self.order {
+            Order::Preact => own_preact && changes,
+            Order::ReluOnlyPreact => own_preact && self.projects(changes),
+            Order::Original | Order::BnAfterAdd | Order::ReluBeforeAdd => false,
+        };
+        let mut pre = chain.fork();
+        if shared {
+            self.preactivate(&mut pre, name, 1)?;
+        }
+        let body = self.body(name, stride, own_preact && !shared, &pre)?;
+        let shortcut = self.shortcut_chain(name, stride, changes, &pre)?;
+        if self.shortcut != Shortcut::None && shortcut.shape != body.shape {
+            return Err(ShapeError::new(format!("the block gives {} but its shortcut {}", body.shape, shortcut.shape)));
+        }
+        let merge = self.merge(name, stride, &pre)?;
+        let mut after = body.fork();
+        if self.order == Order::BnAfterAdd && style.norm == Norm::Batch {
+            after.norm(format!("{name}.bn{}", self.convolutions(stride).len()))?;
+        }
+        if matches!(self.order, Order::Original | Order::BnAfterAdd) {
+            after.act(style.act)?;
+        }
+        let output = body.shape;
+        let residual = Residual {
+            pre: pre.nodes,
+            body: body.nodes,
+            shortcut: shortcut.nodes,
+            merge,
+            after: after.nodes,
+            survival: Survival::ALWAYS,
+        };
+        chain.push(Node::Residual(residual), output);
+        Ok(())
+    }
+
+    /// The residual branch; `preact` says whether its first convolution has an activation in front.
+    fn body<'a>(&self, name: &str, stride: usize, preact: bool, pre: &Chain<'a>) -> Result<Chain<'a>, ShapeError> {
+        let (norm, act) = (pre.style().norm, pre.style().act);
         let mut body = pre.fork();
         let convolutions = self.convolutions(stride);
         let last = convolutions.len();
-        for (index, conv) in convolutions.into_iter().enumerate() {
-            let number = index + 1;
-            match self.order {
-                Order::Preact if number > 1 || own_preact && !changes => preactivate(&mut body, name, number)?,
-                Order::ReluOnlyPreact if number > 1 || own_preact => body.act(style.act)?,
-                _ => {}
+        for (number, conv) in (1..).zip(convolutions) {
+            if matches!(self.order, Order::Preact | Order::ReluOnlyPreact) && (number > 1 || preact) {
+                self.preactivate(&mut body, name, number)?;
             }
             if self.dropout > 0.0 && number == last {
                 body.op("", Op::Dropout { rate: self.dropout })?;
             }
-            body.conv(format!("{name}.conv{number}"), conv.bias(bias))?;
+            body.conv(format!("{name}.conv{number}"), conv.bias(norm == Norm::None))?;
             let norm_here = match self.order {
                 Order::Preact => false,
                 Order::BnAfterAdd => number < last,
                 _ => true,
             };
-            if norm_here && !bias {
+            if norm_here && norm == Norm::Batch {
                 let gamma = if self.zero_init && number == last { 0.0 } else { 1.0 };
                 body.norm_from(format!("{name}.bn{number}"), gamma)?;
             }
@@ -232,43 +247,22 @@ impl<const BOTTLENECK: bool> BlockRow<BOTTLENECK> {
                 Order::ReluOnlyPreact | Order::Preact => false,
             };
             if act_here {
-                body.act(style.act)?;
+                body.act(act)?;
             }
         }
         if let Some(hidden) = self.width.checked_div(self.se) {
             let hidden = hidden.max(1);
-            Se { hidden, bias: false, act: Act::Relu }.append(&format!("{name}.se"), &mut body)?;
+            Se { hidden, bias: self.se_bias, act: Act::Relu }.append(&format!("{name}.se"), &mut body)?;
         }
+        Ok(body)
+    }
 
-        let shortcut = self.shortcut_chain(name, stride, changes, &pre)?;
-        if self.shortcut != Shortcut::None && shortcut.shape != body.shape {
-            return Err(ShapeError::new(format!("the block gives {} but its shortcut {}", body.shape, shortcut.shape)));
+    /// What pre-activation has in front of convolution `number`.
+    fn preactivate(&self, chain: &mut Chain, name: &str, number: usize) -> Built {
+        if self.order == Order::Preact && chain.style().norm == Norm::Batch {
+            chain.norm(format!("{name}.bn{number}"))?;
         }
-        let merge = self.merge(name, stride, &pre)?;
-        let mut after = body.fork();
-        match self.order {
-            Order::Original => after.act(style.act)?,
-            Order::BnAfterAdd => {
-                if !bias {
-                    after.norm(format!("{name}.bn{last}"))?;
-                }
-                after.act(style.act)?;
-            }
-            _ => {}
-        }
-        let output = body.shape;
-        chain.push(
-            Node::Residual(Residual {
-                pre: pre.nodes,
-                body: body.nodes,
-                shortcut: shortcut.nodes,
-                merge,
-                after: after.nodes,
-                survival: Survival::ALWAYS,
-            }),
-            output,
-        );
-        Ok(())
+        chain.act(chain.style().act)
     }
 
     fn shortcut_chain<'a>(
@@ -279,19 +273,15 @@ impl<const BOTTLENECK: bool> BlockRow<BOTTLENECK> {
         from: &Chain<'a>,
     ) -> Result<Chain<'a>, ShapeError> {
         let mut shortcut = from.fork();
-        let projects = match self.shortcut {
-            Shortcut::B => changes,
-            Shortcut::C => true,
-            Shortcut::A | Shortcut::APool => {
-                if changes {
-                    let average = self.shortcut == Shortcut::APool;
-                    shortcut.op("", Op::PadShortcut { width: self.width, stride, average })?;
-                }
-                false
-            }
+        match self.shortcut {
             Shortcut::None => return Ok(shortcut),
-        };
-        if projects {
+            Shortcut::A | Shortcut::APool if changes => {
+                let average = self.shortcut == Shortcut::APool;
+                shortcut.op("", Op::PadShortcut { width: self.width, stride, average })?;
+            }
+            _ => {}
+        }
+        if self.projects(changes) {
             // A pre-activation network has no normalisation on its shortcuts.
             let norm = shortcut.style().norm == Norm::Batch && self.order != Order::Preact;
             let bias = shortcut.style().norm == Norm::None;
@@ -325,14 +315,6 @@ impl<const BOTTLENECK: bool> BlockRow<BOTTLENECK> {
             _ => Merge::Gate(gate.nodes),
         })
     }
-}
-
-/// Normalisation and non-linearity in front of convolution `number`.
-fn preactivate(chain: &mut Chain, name: &str, number: usize) -> Built {
-    if chain.style().norm == Norm::Batch {
-        chain.norm(format!("{name}.bn{number}"))?;
-    }
-    chain.act(chain.style().act)
 }
 
 impl<const BOTTLENECK: bool> Expand for BlockRow<BOTTLENECK> {
