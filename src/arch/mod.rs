@@ -5,6 +5,7 @@
 
 pub mod cost;
 pub mod layer;
+pub mod multipliers;
 pub mod name;
 pub mod network;
 pub mod node;

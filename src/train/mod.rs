@@ -16,6 +16,7 @@ mod pass;
 mod recorder;
 mod run;
 mod schedule;
+mod session;
 mod splits;
 
 #[cfg(test)]
@@ -32,11 +33,11 @@ pub use evaluate::{evaluate, for_each_batch, tensors};
 pub use lost::record as record_lost_run;
 pub use metrics::{Sums, cross_entropy};
 pub use optimizer::Stepper;
-pub use run::{RunOptions, check_data, run};
+pub use run::{check_data, run};
 pub use schedule::learning_rate;
 pub use splits::{Fingerprints, Splits};
 
-use crate::runs::{EpochRow, Status};
+use crate::runs::{EpochRow, Status, Store};
 use std::path::PathBuf;
 
 /// Is told what a run is doing; draws progress, or prints lines, or does nothing.
@@ -98,4 +99,17 @@ pub struct Outcome {
     pub test_top5: Option<f64>,
     /// Where and when a run diverged, in words.
     pub divergence: Option<String>,
+}
+
+/// What decides where a run goes and whether it starts over, but not its result.
+#[derive(Clone, Debug)]
+pub struct RunOptions {
+    pub store: Store,
+    /// Where datasets lie.
+    pub cache: PathBuf,
+    pub device: tch::Device,
+    /// Run again what is finished.
+    pub force: bool,
+    /// On a GPU, record a step once and launch the recording. Never run on one yet.
+    pub graphs: bool,
 }

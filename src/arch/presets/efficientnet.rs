@@ -2,11 +2,11 @@
 
 use super::{Family, PresetError, Recipe, is_half};
 use crate::arch::layer::Act;
+use crate::arch::multipliers::Multipliers;
 use crate::arch::name::Name;
 use crate::arch::network::{Decay, StochasticDepth};
 use crate::arch::node::SurvivalGate;
 use crate::arch::rows::{ClassifierRow, ConvRow, DropoutRow, GlobalAvgPoolRow, MbconvRow, Row};
-use crate::arch::scaling::Multipliers;
 use crate::arch::style::{Init, Scheme, Style};
 use crate::arch::window::Padding;
 use serde::{Deserialize, Serialize};

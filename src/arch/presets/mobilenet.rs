@@ -2,9 +2,9 @@
 
 use super::{Family, PresetError, Recipe, is_half};
 use crate::arch::layer::Act;
+use crate::arch::multipliers::Multipliers;
 use crate::arch::name::Name;
 use crate::arch::rows::{ClassifierRow, ConvRow, DropoutRow, GlobalAvgPoolRow, InvertedResidualRow, Row, SeparableRow};
-use crate::arch::scaling::Multipliers;
 use crate::arch::style::{Init, Scheme, Style};
 use crate::arch::window::Padding;
 use serde::{Deserialize, Serialize};

@@ -3,9 +3,9 @@
 use super::columns::{finite, is_one, one};
 use super::{Context, Expand};
 use crate::arch::layer::{Act, Conv};
+use crate::arch::multipliers::Multipliers;
 use crate::arch::name::Name;
 use crate::arch::node::{Chain, Merge, Node, Residual, Survival};
-use crate::arch::scaling::Multipliers;
 use crate::arch::shape::ShapeError;
 use serde::{Deserialize, Serialize};
 

@@ -3,9 +3,9 @@
 use super::columns::{Branch, finite, is_none, is_zero};
 use super::{Context, Expand};
 use crate::arch::layer::{Act, Conv, Op};
+use crate::arch::multipliers::Multipliers;
 use crate::arch::name::Name;
 use crate::arch::node::{Chain, Join, Node};
-use crate::arch::scaling::Multipliers;
 use crate::arch::shape::ShapeError;
 use crate::arch::window::{Padding, Window};
 use serde::{Deserialize, Serialize};

@@ -26,9 +26,9 @@ pub use plain::{
 pub use residual::{BasicRow, BlockRow, BottleneckRow};
 pub use residual_options::{Gating, Order, Shortcut, StrideIn};
 
+use super::multipliers::Multipliers;
 use super::name::{Name, Namer};
 use super::node::Chain;
-use super::scaling::Multipliers;
 use super::shape::ShapeError;
 use serde::{Deserialize, Deserializer, Serialize};
 

@@ -3,9 +3,9 @@
 use super::columns::{half, is_half, is_no, is_one, is_yes, is_zero, one, yes};
 use super::{Context, Expand};
 use crate::arch::layer::{Act, Conv, Op};
+use crate::arch::multipliers::Multipliers;
 use crate::arch::name::Name;
 use crate::arch::node::Chain;
-use crate::arch::scaling::Multipliers;
 use crate::arch::shape::ShapeError;
 use crate::arch::style::{Norm, Style};
 use crate::arch::window::{Padding, Pair, Window};

@@ -4,9 +4,9 @@ use super::columns::{Se, finite, is_no, is_none, is_one, is_unit, is_yes, is_zer
 use super::residual_options::{Gating, Order, Shortcut, StrideIn};
 use super::{Context, Expand};
 use crate::arch::layer::{Act, Conv, Op};
+use crate::arch::multipliers::Multipliers;
 use crate::arch::name::Name;
 use crate::arch::node::{Chain, Merge, Node, Residual, Survival};
-use crate::arch::scaling::Multipliers;
 use crate::arch::shape::{Shape, ShapeError};
 use crate::arch::style::Norm;
 use serde::{Deserialize, Serialize};
