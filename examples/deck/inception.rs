@@ -2,11 +2,12 @@
 
 use super::network;
 use anyhow::Result;
+use strata::arch::Style;
+use strata::arch::describe::describe;
 use strata::arch::layer::Op;
 use strata::arch::name::Name;
 use strata::arch::node::walk;
 use strata::arch::rows::{Branch, ClassifierRow, GlobalAvgPoolRow, InceptionRow};
-use strata::arch::{Style, picture::describe};
 use strata::runs::Table;
 
 /// A module as the deck counts it: height x width x channels out x kernel x kernel x channels in of each convolution, in the

@@ -4,13 +4,13 @@
 //! known; everything else (cost, parameter names, the picture, the graph that runs) is a fold over that one value.
 
 pub mod cost;
+pub mod describe;
 pub mod layer;
 pub mod multipliers;
 pub mod name;
 pub mod network;
 pub mod node;
 pub mod params;
-pub mod picture;
 pub mod presets;
 pub mod rewrite;
 pub mod rows;

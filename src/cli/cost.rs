@@ -4,7 +4,7 @@ use super::{Done, Shared, Usage, experiment_for, print};
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use comfy_table::{CellAlignment, Table, presets};
-use strata::arch::picture::describe;
+use strata::arch::describe::describe;
 use strata::arch::{Cost as Counts, Network};
 use strata::runs::{csv_cell, markdown_cell};
 

@@ -4,8 +4,8 @@ use super::{Done, Shared, Usage, print};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use std::path::PathBuf;
-use strata::arch::picture;
 use strata::config::Experiment;
+use strata::figures::diagram::diagram;
 use strata::say;
 
 /// The experiment with every row of the network written out, ready to edit
@@ -28,7 +28,7 @@ pub fn run(command: &Show, shared: &Shared) -> Result<Done> {
                 let (path, folder) = (path.display(), folder.display());
                 bail!(Usage(format!("cannot write {path}: there is no folder {folder}")));
             }
-            let svg = picture::diagram(&experiment.network, &experiment.name);
+            let svg = diagram(&experiment.network, &experiment.name);
             strata::files::write_output(path, svg.as_bytes())
                 .with_context(|| format!("cannot write {}", path.display()))?;
             say(format_args!("wrote {}", path.display()));

@@ -1,7 +1,9 @@
-//! Pictures as SVG: charts, curves of runs and sweeps, accuracy against operations.
+//! Pictures as SVG: charts, curves of runs and sweeps, accuracy against operations, network diagrams.
 
 mod bubbles;
 pub mod chart;
 pub mod curves;
+pub mod diagram;
+pub mod svg;
 
 pub use bubbles::accuracy_against_operations;

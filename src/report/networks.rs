@@ -1,8 +1,8 @@
 //! Diagrams of the networks that were trained, one of each.
 
 use super::gather::Run;
-use crate::arch::picture::diagram;
 use crate::config::{Experiment, Machine};
+use crate::figures::diagram::diagram;
 use std::collections::HashSet;
 
 /// More diagrams than these make a page slow.

@@ -2,8 +2,8 @@
 
 use super::frame::{Frame, HEIGHT, WIDTH};
 use super::labels::{self, Circle};
-use super::svg::{Anchor, FAINT, Font, card, escape, line, n, text, width};
 use super::{Chart, Marks, Point, Series, darker, legend};
+use crate::figures::svg::{Anchor, FAINT, Font, card, escape, line, n, text, width};
 use std::fmt::Write;
 
 const LABEL: f64 = 13.5;
@@ -127,7 +127,8 @@ fn beads(from: &Circle, to: &Circle) -> Vec<Circle> {
 fn draw_labels(svg: &mut String, frame: &Frame, marks: &[(Circle, &Point, &Series)], links: &[Circle]) {
     let named: Vec<&(Circle, &Point, &Series)> = marks.iter().filter(|(_, point, _)| !point.label.is_empty()).collect();
     let circles: Vec<Circle> = named.iter().map(|(circle, ..)| *circle).collect();
-    let sizes: Vec<[f64; 2]> = named.iter().map(|(_, point, _)| [width(&point.label, LABEL), LABEL * 1.15]).collect();
+    let sizes: Vec<[f64; 2]> =
+        named.iter().map(|(_, point, _)| [width(&point.label, LABEL, false), LABEL * 1.15]).collect();
     let area = [frame.left + 3.0, frame.top + 2.0, frame.right - 2.0, frame.bottom - 3.0];
     let unnamed = marks.iter().filter(|(_, point, _)| point.label.is_empty()).map(|(circle, ..)| *circle);
     let others: Vec<Circle> = links.iter().copied().chain(unnamed).collect();

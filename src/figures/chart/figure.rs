@@ -2,8 +2,8 @@
 
 use super::draw;
 use super::frame::Frame;
-use super::svg::{EDGE, FAINT, Font, card, n, text, width, wrapped};
 use super::{Chart, Marks, Series};
+use crate::figures::svg::{EDGE, FAINT, Font, card, n, text, width, wrapped};
 use std::fmt::Write;
 
 const WIDTH: f64 = 1200.0;
@@ -116,7 +116,7 @@ impl Figure {
 }
 
 fn key_width(key: &Series) -> f64 {
-    SIGN + width(&key.name, SIZE) + SPACE
+    SIGN + width(&key.name, SIZE, false) + SPACE
 }
 
 /// Marks without their data: a legend needs the kind alone.

@@ -2,7 +2,7 @@
 
 use super::Chart;
 use super::axis::Span;
-use super::svg::{Anchor, FAINT, Font, GRID, INK, line, n, text, width};
+use crate::figures::svg::{Anchor, FAINT, Font, GRID, INK, line, n, text, width};
 use std::fmt::Write;
 
 pub const WIDTH: f64 = 1200.0;
@@ -29,7 +29,7 @@ impl Frame {
         let points: Vec<[f64; 2]> = chart.extent().collect();
         let x = chart.x.span(points.iter().map(|point| point[0]));
         let y = chart.y.span(points.iter().map(|point| point[1]));
-        let numbers = y.ticks.iter().map(|tick| width(&tick.label, TICK)).fold(0.0, f64::max);
+        let numbers = y.ticks.iter().map(|tick| width(&tick.label, TICK, false)).fold(0.0, f64::max);
         let title = if chart.y.label.is_empty() { 26.0 } else { 58.0 };
         Frame { left: left + title + numbers, top, right, bottom: bottom - BOTTOM, x, y, outer: [left, bottom] }
     }
@@ -63,7 +63,7 @@ impl Frame {
             line(svg, [x, self.top], [x, self.bottom], GRID, 1.0);
             line(svg, [x, self.bottom], [x, self.bottom + 7.0], INK, 1.0);
             // Where the axis is short, numbers that would run into the last one are left out.
-            let half = width(&tick.label, TICK) / 2.0;
+            let half = width(&tick.label, TICK, false) / 2.0;
             if x - half < free {
                 continue;
             }

@@ -1,8 +1,8 @@
 //! What the colours and areas mean, in a column on the right.
 
 use super::frame::Frame;
-use super::svg::{Anchor, EDGE, FAINT, Font, n, text, width};
 use super::{Chart, Marks};
+use crate::figures::svg::{Anchor, EDGE, FAINT, Font, n, text, width};
 use std::fmt::Write;
 
 const SIZE: f64 = 15.0;
@@ -14,10 +14,10 @@ const NAME: f64 = 26.0;
 /// Room that the legend takes on the right, margins included.
 pub fn room(chart: &Chart) -> f64 {
     let names = chart.series.iter().map(|series| series.name.as_str()).filter(|name| !name.is_empty());
-    let widest = names.map(|name| width(name, SIZE)).fold(0.0, f64::max);
+    let widest = names.map(|name| width(name, SIZE, false)).fold(0.0, f64::max);
     let areas = chart.areas.as_ref().map_or(0.0, |areas| {
-        let texts = areas.shown.iter().map(|(_, text)| width(text, SIZE - 1.0)).fold(0.0, f64::max);
-        (texts + 2.0 * largest(chart) + 15.0).max(width(&areas.label, SIZE))
+        let texts = areas.shown.iter().map(|(_, text)| width(text, SIZE - 1.0, false)).fold(0.0, f64::max);
+        (texts + 2.0 * largest(chart) + 15.0).max(width(&areas.label, SIZE, false))
     });
     match (widest + NAME).max(areas) {
         NAME => 36.0,

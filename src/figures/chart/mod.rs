@@ -9,14 +9,12 @@ mod figure;
 mod frame;
 mod labels;
 mod legend;
-mod svg;
 
 #[cfg(test)]
 mod tests;
 
 pub use axis::{Axis, Scale, Unit};
 pub use figure::Figure;
-pub use svg::escape;
 
 /// Okabe and Ito's colours (grey for their black, their yellow darker): they stay apart for colour-blind readers.
 pub const COLOURS: [&str; 8] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a7a7a", "#c9b800"];
@@ -24,7 +22,12 @@ pub const COLOURS: [&str; 8] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e6
 /// The same hues, dark enough for text on white; any other colour is taken for ink.
 fn darker(colour: &str) -> &'static str {
     const DARK: [&str; 8] = ["#00507d", "#8f3f00", "#00694d", "#8a4a6e", "#855c00", "#1f6a97", "#4f4f4f", "#665d00"];
-    COLOURS.iter().position(|known| *known == colour).and_then(|index| DARK.get(index)).copied().unwrap_or(svg::INK)
+    COLOURS
+        .iter()
+        .position(|known| *known == colour)
+        .and_then(|index| DARK.get(index))
+        .copied()
+        .unwrap_or(crate::figures::svg::INK)
 }
 
 /// A picture of series over two axes.

@@ -2,15 +2,15 @@
 
 use super::bands::block_name;
 use super::block::{Look, chain};
-use super::describe::{output, shape};
 use super::palette::Kind;
 use super::scene::{Anchor, Area, Item, NOTE, Piece, TITLE, chip_width};
 use super::structure::{BlockKind, Kinds, PANELS, stride};
-use super::text;
+use crate::arch::describe::{output, shape};
 use crate::arch::layer::Op;
 use crate::arch::node::{Merge, Node, Residual};
 use crate::arch::rows::Row;
 use crate::arch::shape::Shape;
+use crate::figures::svg as text;
 
 const PAD: f64 = 14.0;
 const HEADER: f64 = 46.0;

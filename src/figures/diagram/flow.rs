@@ -3,7 +3,7 @@
 use super::bands::Band;
 use super::palette::Kind;
 use super::scene::{Anchor, Block, Item, NOTE, Piece, STACK};
-use super::text;
+use crate::figures::svg as text;
 
 /// The least space between bands.
 pub const GAP: f64 = 16.0;

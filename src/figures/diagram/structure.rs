@@ -1,7 +1,7 @@
 //! Which blocks of a network are alike: a diagram shows each kind once, in a panel of its own.
 
-use super::describe::is_depthwise;
 use crate::arch::Network;
+use crate::arch::describe::is_depthwise;
 use crate::arch::layer::{Layer, Op};
 use crate::arch::network::RowNodes;
 use crate::arch::node::{Merge, Node, Residual, walk};

@@ -1,6 +1,6 @@
-//! Text and numbers in SVG.
+//! What charts and diagrams write SVG with: colours, numbers, texts and how wide they are. Presentation attributes only, no style
+//! sheet, so that several pictures can stand in one page.
 
-pub use crate::arch::picture::escape;
 use std::fmt::Write;
 
 pub const FONTS: &str = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif";
@@ -16,19 +16,62 @@ pub fn n(value: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// Width of a text: the reader's font is unknown, so that of a rather wide one.
-pub fn width(text: &str, size: f64) -> f64 {
-    let ems: f64 = text
-        .chars()
-        .map(|c| match c {
-            'i' | 'j' | 'l' | '.' | ',' | ':' | '|' | '\'' | ' ' => 0.3,
-            'f' | 't' | 'r' | '(' | ')' | '-' | '/' => 0.39,
-            'm' | 'w' | 'M' | 'W' | '%' => 0.92,
-            'A'..='Z' => 0.68,
-            _ => 0.59,
-        })
-        .sum();
-    ems * size
+/// Text that cannot be taken for markup. Control characters, which XML does not have, become spaces.
+pub fn escape(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '"' => safe.push_str("&quot;"),
+            '\'' => safe.push_str("&#39;"),
+            '\n' => safe.push('\n'),
+            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => safe.push(' '),
+            c => safe.push(c),
+        }
+    }
+    safe
+}
+
+// The reader's font is unknown, so widths are those of a wide one (DejaVu Sans), bold where bold.
+
+/// Width of a text in the units of its font size.
+pub fn width(text: &str, size: f64, bold: bool) -> f64 {
+    let ems: f64 = text.chars().map(em).sum();
+    ems * size * if bold { 1.1 } else { 1.0 }
+}
+
+fn em(c: char) -> f64 {
+    match c {
+        'i' | 'j' | 'l' | '.' | ',' | ':' | ';' | '|' | '\'' | ' ' | '!' | '·' => 0.33,
+        'f' | 't' | 'r' | '(' | ')' | '[' | ']' | '/' | '-' => 0.42,
+        'm' | 'w' | 'M' | 'W' | '@' | '%' | '…' | '—' => 1.0,
+        '+' | '=' | '<' | '>' | '×' | '−' | '→' => 0.84,
+        'A'..='Z' | '&' => 0.74,
+        'a'..='z' | '0'..='9' | '_' => 0.63,
+        c if c.is_ascii() => 0.66,
+        // Other scripts: as wide as they are high
+        _ => 1.05,
+    }
+}
+
+/// The text, or as much of its beginning as fits, with an ellipsis.
+pub fn fit(text: &str, size: f64, bold: bool, room: f64) -> String {
+    if width(text, size, bold) <= room {
+        return text.to_owned();
+    }
+    let mut kept = String::new();
+    let mut used = width("…", size, bold);
+    for c in text.chars() {
+        used += width(c.encode_utf8(&mut [0; 4]), size, bold);
+        if used > room {
+            break;
+        }
+        kept.push(c);
+    }
+    kept.truncate(kept.trim_end().len());
+    kept + "…"
 }
 
 /// Begins a picture: a white card of a size. The caller ends the document.
@@ -50,7 +93,7 @@ pub fn wrapped(text: &str, size: f64, room: f64) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
         match lines.last_mut() {
-            Some(line) if width(line, size) + width(word, size) + 0.3 * size <= room => {
+            Some(line) if width(line, size, false) + width(word, size, false) + 0.3 * size <= room => {
                 line.push(' ');
                 line.push_str(word);
             }
@@ -143,4 +186,17 @@ pub fn line(svg: &mut String, [x1, y1]: [f64; 2], [x2, y2]: [f64; 2], colour: &s
         n(y2),
         n(width)
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_cut_fits() {
+        let long = "a name that goes on and on".repeat(20);
+        let cut = fit(&long, 12.0, true, 100.0);
+        assert!(cut.ends_with('…') && width(&cut, 12.0, true) <= 100.0, "{cut}");
+        assert_eq!(fit("short", 12.0, false, 100.0), "short");
+    }
 }

@@ -1,7 +1,7 @@
 //! A drawing before it is written: boxes, signs, lines and texts with their places.
 
 use super::palette::Kind;
-use super::text;
+use crate::figures::svg as text;
 
 /// Font sizes of boxes: title and note.
 pub const TITLE: f64 = 12.5;

@@ -1,4 +1,4 @@
-//! Pictures of a network: an SVG diagram for a slide, and its layers as a table of text.
+//! A network as an SVG diagram for a slide.
 //!
 //! A diagram is laid out first, as a scene of boxes and arrows with their places, and then written. The main path runs
 //! from top to bottom, a band for each row of the table; the kinds of blocks it refers to stand beside it, each in a
@@ -6,26 +6,19 @@
 
 mod bands;
 mod block;
-mod describe;
 mod flow;
 mod page;
 mod palette;
 mod panel;
 mod scene;
 mod structure;
-mod svg;
-mod table;
-mod text;
+mod write;
 
-pub use describe::describe;
-pub use svg::escape;
-pub use table::{COLUMNS, table};
-
-use super::Network;
+use crate::arch::Network;
 
 /// A self-contained SVG of the network, 16:9.
 pub fn diagram(network: &Network, title: &str) -> String {
-    svg::write(&page::scene(network, title), title)
+    write::write(&page::scene(network, title), title)
 }
 
 #[cfg(test)]

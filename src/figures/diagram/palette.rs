@@ -1,7 +1,8 @@
 //! Colours of the kinds of operations: Okabe and Ito's, which stay apart for colour-blind readers and in grey print.
 
-use super::describe::is_depthwise;
+use crate::arch::describe::is_depthwise;
 use crate::arch::layer::Op;
+use crate::figures::svg::{FAINT, INK};
 
 /// What a box stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,14 +38,8 @@ pub const KINDS: [Kind; 12] = [
     Kind::Input,
 ];
 
-/// Text and lines.
-pub const INK: &str = "#1b2430";
-/// Text of second importance.
-pub const FAINT: &str = "#5b6675";
 pub const ARROW: &str = "#3c4654";
-pub const CARD: &str = "#ffffff";
 pub const PANEL: &str = "#f5f7fa";
-pub const EDGE: &str = "#d5dbe3";
 
 impl Kind {
     pub fn of(op: &Op) -> Kind {

@@ -32,7 +32,7 @@ pub fn describe(op: &Op) -> String {
 }
 
 /// The same with the width, as it stands in a box of a diagram: `conv 3×3/2, 64`.
-pub(super) fn label(op: &Op) -> String {
+pub fn label(op: &Op) -> String {
     let text = match op {
         Op::Conv(conv) => {
             let groups = if conv.groups > 1 && !is_depthwise(conv) {
@@ -52,7 +52,7 @@ pub(super) fn label(op: &Op) -> String {
 }
 
 /// As many groups as channels, so that every channel is convolved by itself.
-pub(super) fn is_depthwise(conv: &Conv) -> bool {
+pub fn is_depthwise(conv: &Conv) -> bool {
     conv.groups > 1 && conv.groups == conv.width
 }
 
@@ -60,7 +60,7 @@ fn convolution(conv: &Conv) -> &'static str {
     if is_depthwise(conv) { "depthwise" } else { "conv" }
 }
 
-pub(super) fn activation(act: Act) -> &'static str {
+pub fn activation(act: Act) -> &'static str {
     match act {
         Act::None => "identity",
         Act::Relu => "ReLU",
@@ -82,7 +82,7 @@ fn window(window: &Window) -> String {
 }
 
 /// `3x3` with a multiplication sign.
-pub(super) fn times(text: &str) -> String {
+pub fn times(text: &str) -> String {
     let chars: Vec<char> = text.chars().collect();
     let digit = |index: Option<usize>| index.and_then(|index| chars.get(index)).is_some_and(char::is_ascii_digit);
     let sign = |(index, &c): (usize, &char)| {
@@ -92,12 +92,12 @@ pub(super) fn times(text: &str) -> String {
 }
 
 /// `64×56×56`
-pub(super) fn shape(shape: Shape) -> String {
+pub fn shape(shape: Shape) -> String {
     times(&shape.to_string())
 }
 
 /// Where a chain of nodes ends: the shape of its last layer, if it has one.
-pub(super) fn output(nodes: &[Node]) -> Option<Shape> {
+pub fn output(nodes: &[Node]) -> Option<Shape> {
     match nodes.last()? {
         Node::Layer(layer) => Some(layer.output),
         _ => None,
@@ -105,7 +105,7 @@ pub(super) fn output(nodes: &[Node]) -> Option<Shape> {
 }
 
 /// A count to three digits: `25.6 M`.
-pub(super) fn count(n: u64) -> String {
+pub fn count(n: u64) -> String {
     let value = n as f64;
     for (unit, name) in [(1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")] {
         // 999 950 is 1.00 M: what would round to four digits takes the next unit.

@@ -1,10 +1,10 @@
 //! Writes a scene as SVG. Presentation attributes only, no style sheet: several diagrams can stand in one page.
 
-use super::palette::{ARROW, CARD, EDGE, FAINT, INK, PANEL};
+use super::palette::{ARROW, PANEL};
 use super::scene::{Anchor, Area, Block, CHIP, DOT, Item, NOTE, STACK, Scene, chip_width, size};
+use crate::figures::svg::{CARD, EDGE, FAINT, FONTS, INK, escape, n};
 use std::fmt::Write;
 
-const FONTS: &str = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif";
 /// From the middle of a line of text to its baseline, in units of its size.
 const BASELINE: f64 = 0.35;
 const CORNER: f64 = 7.0;
@@ -28,30 +28,6 @@ pub fn write(scene: &Scene, title: &str) -> String {
     }
     svg.push_str("</svg>\n");
     svg
-}
-
-/// Text that cannot be taken for markup. Control characters, which XML does not have, become spaces.
-pub fn escape(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            '\'' => safe.push_str("&#39;"),
-            '\n' => safe.push('\n'),
-            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => safe.push(' '),
-            c => safe.push(c),
-        }
-    }
-    safe
-}
-
-/// A coordinate with one digit at most.
-fn n(value: f64) -> String {
-    let text = format!("{value:.1}");
-    text.strip_suffix(".0").unwrap_or(&text).to_owned()
 }
 
 // Writing to a string cannot fail, so the results of `write!` are let go.

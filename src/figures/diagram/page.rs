@@ -1,14 +1,14 @@
 //! The slide: heading, main path, panels, legend, in the arrangement that lets everything be largest.
 
 use super::bands::{Band, bands};
-use super::describe::{count, shape};
 use super::flow::{GAP, flow, wrap};
 use super::palette::{KINDS, Kind};
 use super::panel::{Panel, panels};
 use super::scene::{Anchor, Block, Item, NOTE, Piece, Scene};
 use super::structure::{Kinds, kinds};
-use super::text;
+use crate::arch::describe::{count, shape};
 use crate::arch::{Network, Shape};
+use crate::figures::svg as text;
 
 const RATIO: f64 = 16.0 / 9.0;
 const MARGIN: f64 = 28.0;

@@ -1,16 +1,16 @@
 //! The rows of a network's table as the bands of a diagram: rows that only repeat the one before become one band.
 
-use super::describe::{activation, count, describe, is_depthwise, output, shape, times};
 use super::palette::Kind;
 use super::scene::{Block, NOTE, TITLE, chip_width};
 use super::structure::{Kinds, PANELS};
-use super::text;
 use crate::arch::Network;
 use crate::arch::cost::Cost;
+use crate::arch::describe::{activation, count, describe, is_depthwise, output, shape, times};
 use crate::arch::layer::Op;
 use crate::arch::network::RowNodes;
 use crate::arch::node::{Node, walk};
 use crate::arch::rows::Row;
+use crate::figures::svg as text;
 
 const TALL: f64 = 40.0;
 const FLAT: f64 = 23.0;

@@ -1,10 +1,11 @@
+use super::diagram;
 use super::page;
 use super::scene::{Area, Item, Scene, chip_width};
-use super::{diagram, table, text};
 use crate::arch::golden::network;
 use crate::arch::network::StochasticDepth;
 use crate::arch::rows::Row;
 use crate::arch::{Network, Plan, Style};
+use crate::figures::svg as text;
 
 const IMAGENET: [usize; 3] = [3, 224, 224];
 const CIFAR: [usize; 3] = [3, 32, 32];
@@ -191,17 +192,6 @@ fn check_segment(keys: &str, a: (f64, f64), b: (f64, f64), solid: &[&Item]) {
             Area { left: area.left + 0.3, right: area.right - 0.3, top: area.top + 0.3, bottom: area.bottom - 0.3 };
         assert!(!overlap(wide, core), "{keys}: the line {a:?} to {b:?} runs through {item:?}");
     }
-}
-
-#[test]
-fn the_table_has_every_layer_and_adds_up() {
-    let network = network("preset = 'googlenet'\naux = true", IMAGENET, 1000);
-    let rows = table(&network);
-    assert_eq!(rows.len(), network.layers().len());
-    let first: Vec<&str> = rows[0].iter().map(String::as_str).collect();
-    assert_eq!(first, ["conv1.conv", "conv 7x7/2", "3x224x224", "64x112x112", "9472", "118013952", "802816"]);
-    let sum: u64 = rows.iter().filter(|row| !row[1].ends_with("(aux)")).map(|row| row[4].parse::<u64>().unwrap()).sum();
-    assert_eq!(sum, network.cost().params);
 }
 
 #[test]

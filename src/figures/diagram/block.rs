@@ -1,8 +1,8 @@
 //! The inside of a block: layers in a chain, branches side by side, shortcuts around a body, gates.
 
-use super::describe::{label, shape};
 use super::palette::Kind;
 use super::scene::{Anchor, Block, DOT, Item, Piece};
+use crate::arch::describe::{label, shape};
 use crate::arch::layer::{Layer, Op};
 use crate::arch::node::{Join, Merge, Node, Residual};
 
