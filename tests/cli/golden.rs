@@ -102,7 +102,7 @@ fn the_report_says_what_it_said() {
 #[test]
 fn experiments_keep_their_keys() {
     let mut files = Vec::new();
-    for folder in ["experiments", "experiments/imagenet", "experiments/deck"] {
+    for folder in ["experiments", "experiments/cifar10", "experiments/imagenet", "experiments/deck"] {
         let entries = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)).unwrap();
         files.extend(entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_file()));
     }
