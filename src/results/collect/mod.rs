@@ -10,7 +10,7 @@ mod read;
 mod tests;
 
 use super::run_folder::RunError;
-use super::table::{Table, TableError};
+use super::table::{MAX_CELLS, MAX_COLUMNS, Table, TableError};
 use place::Found;
 pub use read::run as run_row;
 use std::collections::hash_map::Entry;
@@ -22,6 +22,10 @@ use std::path::{Path, PathBuf};
 pub enum CollectError {
     #[error("{0}")]
     Missing(String),
+    #[error(
+        "together these are {rows} rows of {columns} columns; one table has at most {MAX_COLUMNS} columns and {MAX_CELLS} cells: compare fewer at once"
+    )]
+    TooLarge { rows: usize, columns: usize },
     #[error(transparent)]
     Table(#[from] TableError),
     #[error(transparent)]
@@ -79,6 +83,7 @@ pub fn collect(paths: &[String], results: &Path) -> Result<Collection, CollectEr
             Found::Sweep(folder) => joined.add_table(read::sweep(folder, results, tell)?),
             Found::File(path) => joined.add_table(read::file(path, tell)?),
         }
+        joined.check_size()?;
     }
     Ok(joined.finish())
 }
@@ -95,6 +100,16 @@ struct Joined {
 impl Joined {
     fn add_table(&mut self, collection: Collection) {
         self.add(collection.table.columns, collection.table.rows.into_iter().zip(collection.origins));
+    }
+
+    /// Every row gets a cell for every column in the end, so that tables which are small by themselves may be large together.
+    fn check_size(&self) -> Result<(), CollectError> {
+        let Table { columns, rows } = &self.collection.table;
+        let (columns, rows) = (columns.len(), rows.len());
+        if columns > MAX_COLUMNS || columns * rows > MAX_CELLS {
+            return Err(CollectError::TooLarge { rows, columns });
+        }
+        Ok(())
     }
 
     fn add(&mut self, columns: Vec<String>, rows: impl Iterator<Item = (Vec<String>, RowOrigin)>) {
