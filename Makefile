@@ -52,9 +52,10 @@ fuzz: setup ## fuzz the readers of files, SECONDS=60 each, with a table; needs a
 asan: setup ## the C++ part's tests under gcc's address sanitizer, for each thread count and set of kernels; minutes to build
 	@sh scripts/asan.sh
 
-lint: setup ## format and clippy, warnings as errors
+lint: setup ## format, clippy (warnings as errors), and whether the pages of licences are up to date
 	@cargo fmt --check
 	@cargo clippy $(CARGO_FLAGS) --all-targets -- -D warnings
+	@python3 scripts/licences.py --check
 
 audit: ## the crates of Cargo.lock against RustSec's advisories; brings cargo-audit (once) and their database; ARGS="--db FOLDER --no-fetch"
 	@cargo audit --version >/dev/null 2>&1 || cargo install cargo-audit --locked

@@ -156,3 +156,19 @@ fn se_resnet50_has_the_parameters_of_the_authors_model() {
     let network = load(&experiments().join("imagenet/se_resnet50.toml")).network;
     assert_eq!(network.cost().params, 25_557_032 + 2_514_944 + 16_048);
 }
+
+/// The licences of crates that are no longer there, or of other versions, are nobody's to rely on.
+#[test]
+fn the_page_of_licences_is_of_the_locked_crates() {
+    let read = |name: &str| std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap();
+    let (page, lock, notices) = (read("docs/licences.md"), read("Cargo.lock"), read("docs/notices.txt"));
+    let table = page.split("| licence | crates |").nth(1).unwrap().split("\n\n").next().unwrap();
+    let crates: Vec<&str> = table.lines().skip(2).filter_map(|row| row.split(" | ").nth(1)).collect();
+    let crates: Vec<&str> = crates.iter().flat_map(|row| row.trim_end_matches(" |").split(", ")).collect();
+    assert!(crates.len() > 100, "{crates:?}");
+    for name in crates {
+        let (krate, version) = name.split_once(' ').unwrap();
+        let locked = format!("name = \"{krate}\"\nversion = \"{version}\"\n");
+        assert!(lock.contains(&locked) && notices.contains(name), "{name}: python3 scripts/licences.py");
+    }
+}

@@ -31,7 +31,7 @@ use strata::interrupt;
 use strata::model::WeightsError;
 use strata::runs::Store;
 use strata::say;
-use strata::torch::{MAX_THREADS, ThreadsError, cuda, start_threads};
+use strata::torch::{MAX_GPU, MAX_THREADS, ThreadsError, cuda, start_threads};
 use strata::train::{CheckpointError, TrainError};
 use tch::Device;
 
@@ -146,13 +146,16 @@ impl Shared {
                 return if found.is_available() { on_gpu(0) } else { Ok(Device::Cpu) };
             }
             "cuda" => 0,
-            other => match other.strip_prefix("cuda:").and_then(|number| number.parse::<usize>().ok()) {
-                Some(number) => number,
-                None => bail!(Usage(format!("--device is auto, cpu, cuda or cuda:N, not `{other}`"))),
+            other => match other.strip_prefix("cuda:").map(str::parse::<usize>) {
+                Some(Ok(number)) if number <= MAX_GPU => number,
+                Some(Ok(number)) => bail!(Usage(format!("--device cuda:N takes an N of 0 to {MAX_GPU}, not {number}"))),
+                _ => bail!(Usage(format!("--device is auto, cpu, cuda or cuda:N, not `{other}`"))),
             },
         };
         match cuda::load() {
-            cuda::CudaStatus::Available { devices } if (number as i64) < devices => on_gpu(number),
+            cuda::CudaStatus::Available { devices } if i64::try_from(number).is_ok_and(|number| number < devices) => {
+                on_gpu(number)
+            }
             found => bail!(Usage(format!("--device {}: {found}; `strata doctor` tells more", self.device))),
         }
     }

@@ -1,5 +1,6 @@
 //! An experiment file as TOML with the place of every value, and overrides merged into it.
 
+use super::nesting::{MAX_LEVELS, too_deep};
 use super::problem::{ConfigError, Place, Problem, Source, from_serde};
 use std::ops::Range;
 use toml::Spanned;
@@ -16,9 +17,14 @@ impl<'a> Document<'a> {
     /// Parses the source's text and sets its overrides in it.
     ///
     /// # Errors
-    /// For TOML that cannot be read, and for an override that does not fit what is there.
+    /// For TOML that cannot be read or is nested too deep, and for an override that does not fit what is there.
     pub fn parse(source: &'a Source) -> Result<Document<'a>, ConfigError> {
         let parse = |text: &'a str, offset: usize| {
+            if let Some(deep) = too_deep(text) {
+                let message = format!("tables and lists lie in one another at most {MAX_LEVELS} levels deep");
+                let span = deep.start + offset..deep.end + offset;
+                return Err(source.error(&Problem::span(span.clone(), message), Some(span)));
+            }
             DeTable::parse(text).map(Spanned::into_inner).map_err(|error| {
                 let mut problem = from_serde(&error, "", &[]);
                 problem.message.insert_str(0, "this is not TOML: ");
@@ -97,6 +103,10 @@ fn override_line(text: &str) -> Result<String, ConfigError> {
         )));
     };
     let (key, value) = (key.trim(), value.trim());
+    // What is nested too deep is refused with its place when the line is parsed.
+    if too_deep(value).is_some() {
+        return Ok(format!("{key} = {value}"));
+    }
     match DeValue::parse(value) {
         Ok(_) if !value.is_empty() => Ok(format!("{key} = {value}")),
         _ => Ok(format!("{key} = {}", toml::Value::String(value.to_owned()))),

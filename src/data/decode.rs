@@ -14,14 +14,17 @@ use super::resample::Resampler;
 const MAX_PIXELS: u64 = 100_000_000;
 /// Of a file: more than the largest picture takes uncompressed.
 const MAX_BYTES: u64 = 1 << 29;
+/// Of what a decoder keeps beside the pixels: colour profiles and texts, which a PNG may have compressed a thousandfold,
+/// and a row of pixels.
+const MAX_ASIDE: u64 = 1 << 26;
 
 /// Reads a PNG or JPEG of any size as C·H·W bytes for a network whose input is `shape` = [C, H, W]: turned upright by
 /// its EXIF note, then the centre, aspect kept. For H of 64 and more as ImageNet is evaluated (the crop takes 0.875 of
 /// the resized shorter side), below that the crop takes all of the shorter side. C = 1 gives luma, 3 gives RGB.
 ///
 /// # Errors
-/// A file that cannot be read, is neither PNG nor JPEG, is broken, or has more than 100 megapixels (seen in its
-/// header, before memory is taken).
+/// A file that cannot be read, is neither PNG nor JPEG, is broken, has more than 100 megapixels (seen in its header,
+/// before memory is taken) or more than 64 MiB of texts. A larger colour profile is passed over, as all of them are.
 pub fn decode(path: &Path, shape: [usize; 3]) -> Result<Vec<u8>, DataError> {
     Ok(Picture::read(path, "give a PNG or JPEG image")?.centre(shape))
 }
@@ -72,7 +75,7 @@ impl Picture {
             Some(_) => {}
         }
         let mut limits = Limits::default();
-        limits.max_alloc = Some(1 << 30);
+        limits.max_alloc = Some(MAX_ASIDE);
         reader.limits(limits);
         let mut decoder = reader.into_decoder().map_err(|e| bad(format!("not a readable image ({e})")))?;
         let (width, height) = decoder.dimensions();

@@ -23,9 +23,9 @@ use std::collections::HashSet;
 use std::path::Path;
 use view::{FigureView, TableView};
 
-/// The page; its template is `page.html` beside this file.
+/// The page; its template is `templates/report.html`.
 #[derive(Template)]
-#[template(path = "page.html")]
+#[template(path = "report.html")]
 struct Page {
     style: &'static str,
     script: &'static str,

@@ -12,6 +12,12 @@ use std::path::Path;
 /// No table of results is longer; a slip (weights instead of a table) shall not fill the memory.
 const MAX_BYTES: u64 = 256 << 20;
 
+/// A table has fewer: runs have some hundred keys. Commands look columns up by name, again and again.
+pub const MAX_COLUMNS: usize = 10_000;
+
+/// Each takes 24 bytes, even if it is empty: more would be no table of results, and fill the memory.
+pub const MAX_CELLS: usize = 20_000_000;
+
 /// Columns and rows; every row has a cell for every column.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Table {
@@ -71,6 +77,10 @@ impl Table {
             };
             broken(line, problem)
         };
+        let count = reader.headers().map_err(told)?.len();
+        if count > MAX_COLUMNS {
+            return Err(broken(1, format!("the header has {count} columns; a table has at most {MAX_COLUMNS}")));
+        }
         let mut columns: Vec<String> =
             reader.headers().map_err(told)?.iter().map(|name| from_csv_cell(name).to_owned()).collect();
         // A byte order mark is no part of a name, wherever blanks put it; a writer's would be taken off again.
@@ -81,12 +91,12 @@ impl Table {
             return Err(broken(1, "there is no header: the first line names the columns".to_owned()));
         }
         // Row numbers often have no name; without one a column cannot be asked for, nor be a table of its own.
-        for place in (0..columns.len()).filter(|&place| columns[place].is_empty()).collect::<Vec<_>>() {
-            let mut name = format!("column_{}", place + 1);
-            while columns.contains(&name) {
-                name.push('_');
+        let mut taken: HashSet<String> = columns.iter().filter(|name| !name.is_empty()).cloned().collect();
+        for (place, column) in columns.iter_mut().enumerate().filter(|(_, column)| column.is_empty()) {
+            *column = format!("column_{}", place + 1);
+            while !taken.insert(column.clone()) {
+                column.push('_');
             }
-            columns[place] = name;
         }
         let mut seen = HashSet::new();
         if let Some(twice) = columns.iter().find(|column| !seen.insert(column.as_str())) {
@@ -94,6 +104,10 @@ impl Table {
         }
         let mut rows = Vec::new();
         for record in reader.records() {
+            if rows.len() * count >= MAX_CELLS {
+                let problem = format!("a table has at most {MAX_CELLS} cells");
+                return Err(broken(record.map_err(told)?.position().map_or(1, csv::Position::line), problem));
+            }
             rows.push(record.map_err(told)?.iter().map(|cell| from_csv_cell(cell).to_owned()).collect());
         }
         Ok(Table { columns, rows })
@@ -198,6 +212,20 @@ mod tests {
             let error = Table::read(&path).unwrap_err().to_string();
             assert!(error.contains(&format!("line {line}: this line has 1 cells")), "{text:?}: {error}");
         }
+    }
+
+    /// The names of a million columns took hours to compare.
+    #[test]
+    fn a_table_of_too_many_columns_or_cells_is_refused() {
+        let read = |text: String| Table::parse(text.as_bytes(), Path::new("x.csv"));
+        let wide = |columns: usize| format!("{}\n", vec!["a"; columns].join(","));
+        let error = read(wide(1_000_000)).unwrap_err().to_string();
+        assert_eq!(error, "x.csv, line 1: the header has 1000000 columns; a table has at most 10000");
+        let unnamed = read(format!("a{}\n", ",".repeat(MAX_COLUMNS - 1))).unwrap();
+        assert_eq!(unnamed.columns.last().unwrap(), "column_10000");
+        let long = format!("{}{}", unnamed.to_csv(), format!("{}\n", ",".repeat(MAX_COLUMNS - 1)).repeat(2001));
+        let error = read(long).unwrap_err().to_string();
+        assert_eq!(error, "x.csv, line 2002: a table has at most 20000000 cells");
     }
 
     #[test]

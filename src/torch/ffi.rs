@@ -153,7 +153,7 @@ unsafe extern "C" {
         sides: *const i64,
         out: *mut *mut C_tensor,
     ) -> ErrorText;
-    pub(super) fn strata_has_products(x: *const C_tensor) -> c_int;
+    pub(super) fn strata_has_products(x: *const C_tensor, has: *mut c_int) -> ErrorText;
     pub(super) fn strata_grad_enabled() -> c_int;
     pub(super) fn strata_conv_norm(
         x: *const C_tensor,
@@ -256,6 +256,9 @@ pub(super) unsafe fn text_from(call: unsafe extern "C" fn(*mut *mut c_char) -> E
 pub(super) fn handles(tensors: &[Tensor]) -> Vec<*const C_tensor> {
     tensors.iter().map(Tensor::as_ptr).collect()
 }
+
+/// The greatest number of a GPU: libtorch keeps it in eight bits, and the shim refuses what does not fit.
+pub const MAX_GPU: usize = i8::MAX as usize;
 
 /// The number of a device in the shim, as in torch-sys.
 pub(super) fn device_number(device: Device) -> c_int {

@@ -48,11 +48,13 @@ pub fn takes(x: &Tensor) -> bool {
 
 /// Whether [`conv`] has its matrix products for this processor and the kind of number that `x` would be carried out in.
 pub fn has_products(x: &Tensor) -> bool {
-    // SAFETY: the handle is valid while borrowed; only its kind is read.
-    unsafe { ffi::strata_has_products(x.as_ptr()) != 0 }
+    let mut has: c_int = 0;
+    // SAFETY: the handle is valid while borrowed, `has` is a valid place; the text is taken over by `check`.
+    unsafe { ffi::check(ffi::strata_has_products(x.as_ptr(), &mut has)) }.is_ok() && has != 0
 }
 
-/// How a window moves: height, then width.
+/// How a window moves: height, then width. Every window must reach the map or the pixel beside it: `before` is at most
+/// the kernel, and the last window begins at most one pixel behind the map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moves {
     pub stride: [i64; 2],
@@ -115,7 +117,8 @@ pub fn norm_act(x: &Tensor, add: Option<&Tensor>, norm: &Norm, act: Activation, 
     }
 }
 
-/// The maximum over windows of `kernel` rows and columns; what lies outside the map does not count.
+/// The maximum over windows of `kernel` rows and columns, 256 taps at most; what lies outside the map does not count, and
+/// no window may lie outside it altogether.
 ///
 /// # Errors
 /// Tensors that do not fit together, and those of libtorch.
@@ -130,7 +133,7 @@ pub fn max_pool(x: &Tensor, kernel: [i64; 2], moves: &Moves) -> Result<Tensor> {
 /// of Caffe and PyTorch, whose alpha is `size` times that of the AlexNet paper.
 ///
 /// # Errors
-/// A window without channels, and those of libtorch.
+/// A window of no channels or of more than 2²⁰, tensors that are no maps, and those of libtorch.
 pub fn lrn(x: &Tensor, size: i64, alpha: f64, beta: f64, k: f64) -> Result<Tensor> {
     // SAFETY: the handle is valid while borrowed; the shim stores an owned tensor.
     unsafe { ffi::tensor_from(|out| ffi::strata_lrn(x.as_ptr(), size, alpha, beta, k, out)) }
@@ -143,7 +146,8 @@ pub fn plain_lrn(x: &Tensor, size: i64, alpha: f64, beta: f64, k: f64) -> Tensor
     x / (mean * alpha + k).pow_tensor_scalar(beta)
 }
 
-/// The convolution of every channel by itself, with a weight `[C, 1, h, w]` and a bias `[C]`.
+/// The convolution of every channel by itself, with a weight `[C, 1, h, w]` of the `kernel`'s height and width, 256 taps at
+/// most, and a bias `[C]`.
 ///
 /// # Errors
 /// Tensors that do not fit together, and those of libtorch.

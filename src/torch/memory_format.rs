@@ -34,7 +34,7 @@ pub fn contiguous(tensor: &Tensor) -> Result<Tensor> {
 /// Optimizer state made before has the old order and must be made again.
 ///
 /// # Errors
-/// If the tensor is not 4-D.
+/// If the tensor is not 4-D, or was computed.
 pub fn set_channels_last(parameter: &mut Tensor) -> Result<()> {
     require_4d(parameter)?;
     // SAFETY: the handle is valid while borrowed; the text is taken over by `check`.
@@ -75,10 +75,10 @@ fn in_format(tensor: &Tensor, channels_last: bool) -> Result<Tensor> {
 /// Images in memory, one channel's rows after the other's, as a tensor `[N, C, H, W]` on the CPU with channels last.
 ///
 /// # Errors
-/// When `values` are not as many as `shape` says.
+/// When `values` are not as many as `shape` says, or none.
 pub fn images(values: &[f32], shape: [usize; 4]) -> Result<Tensor> {
     let count = shape.iter().try_fold(1usize, |count, &side| count.checked_mul(side));
-    if count != Some(values.len()) {
+    if count != Some(values.len()) || values.is_empty() {
         return Err(TorchError(format!("{} values are no images of shape {shape:?}", values.len())));
     }
     let shape = shape.map(|side| side as i64);
@@ -145,5 +145,7 @@ mod tests {
         }
         assert!(images(&[1.0; 5], [1, 1, 2, 3]).is_err());
         assert!(images(&[], [usize::MAX, 2, 1, 1]).is_err());
+        // No images, and sides that are negative as libtorch's numbers.
+        assert!(images(&[], [0, usize::MAX, 1, 1]).is_err());
     }
 }

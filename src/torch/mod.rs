@@ -30,6 +30,8 @@ pub mod fused;
 pub mod grad;
 mod graph;
 mod memory_format;
+#[cfg(test)]
+mod misuse_tests;
 pub mod optim;
 mod process;
 mod profile;
@@ -41,6 +43,7 @@ pub use context::{
     set_cudnn_benchmark, set_deterministic, set_flush_denormal, set_rng_state, set_tf32, synchronize, version,
 };
 pub use error::{Result, TorchError, catch, first_line, throw};
+pub use ffi::MAX_GPU;
 pub use grad::{all_finite, clip_grad_norm, grads, zero_grad};
 pub use graph::Graph;
 pub use memory_format::{channels_last, contiguous, images, is_channels_last, set_channels_last};

@@ -2,9 +2,9 @@
 //! neither saved nor put into another memory format, and step through C++ objects tensor by tensor.
 //!
 //! The caller owns the state: tensors made with [`tch::Tensor::zeros_like`] of the parameters, in the same order. They
-//! must have the parameters' shape, kind, device and memory format. A parameter whose gradient is undefined is left
-//! alone together with its state, as in `torch.optim`. Parameters with other hyperparameters, such as those without
-//! weight decay, take a call of their own. No step records a graph.
+//! must have the parameters' shape, kind (float or double), device and memory format, and no part of their memory. A
+//! parameter whose gradient is undefined is left alone together with its state, as in `torch.optim`. Parameters with
+//! other hyperparameters, such as those without weight decay, take a call of their own. No step records a graph.
 
 use std::ffi::c_int;
 

@@ -1,5 +1,7 @@
 //! Where the time of a step goes: seconds by operation of libtorch.
 
+use std::marker::PhantomData;
+
 use super::error::Result;
 use super::ffi;
 
@@ -14,17 +16,22 @@ pub struct OpTime {
 }
 
 /// Notes the time of every operation, on all threads, from its start to its end. Slows small operations down a little.
+///
+/// There is one at a time, which cannot move to another thread: operations that are open when it ends are told apart by
+/// thread.
 #[derive(Debug)]
 #[must_use = "the profile is read by `finish`"]
-pub struct Profile(());
+pub struct Profile {
+    _this_thread: PhantomData<*const ()>,
+}
 
 impl Profile {
     /// # Errors
-    /// Only those of libtorch.
+    /// If another profile is being taken, and those of libtorch.
     pub fn start() -> Result<Profile> {
         // SAFETY: takes nothing; the text is taken over by `check`.
         unsafe { ffi::check(ffi::strata_profile_start())? };
-        Ok(Profile(()))
+        Ok(Profile { _this_thread: PhantomData })
     }
 
     /// The operations since the start, the longest first.
@@ -32,6 +39,7 @@ impl Profile {
     /// # Errors
     /// Only those of libtorch.
     pub fn finish(self) -> Result<Vec<OpTime>> {
+        std::mem::forget(self);
         // SAFETY: the shim stores an owned text.
         let lines = unsafe { ffi::text_from(ffi::strata_profile_stop)? };
         let parse = |line: &str| {
@@ -43,14 +51,37 @@ impl Profile {
     }
 }
 
+impl Drop for Profile {
+    fn drop(&mut self) {
+        // SAFETY: without a place for it no text is stored; one that tells of an error is taken over by `check`.
+        let _ = unsafe { ffi::check(ffi::strata_profile_stop(std::ptr::null_mut())) };
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use tch::{Device, Kind, Tensor};
 
+    /// It was `Send`, and a second one emptied the first.
     #[test]
     fn operations_are_counted() {
+        struct Probe<T>(PhantomData<T>);
+        trait Otherwise {
+            fn sends(&self) -> bool {
+                false
+            }
+        }
+        impl<T> Otherwise for Probe<T> {}
+        impl<T: Send> Probe<T> {
+            fn sends(&self) -> bool {
+                true
+            }
+        }
+        assert!(Probe::<u8>(PhantomData).sends() && !Probe::<Profile>(PhantomData).sends());
+        drop(Profile::start().unwrap());
         let profile = Profile::start().unwrap();
+        assert!(Profile::start().unwrap_err().0.contains("timed already"));
         let a = Tensor::ones([64, 64], (Kind::Float, Device::Cpu));
         let _ = (a.matmul(&a), a.matmul(&a));
         let times = profile.finish().unwrap();

@@ -11,8 +11,6 @@
 #include <ATen/ATen.h>
 #include <ATen/Context.h>
 #include <ATen/DeviceAccelerator.h>
-#include <ATen/accelerator/Graph.h>
-#include <c10/core/impl/VirtualGuardImpl.h>
 #include <ATen/Version.h>
 #include <ATen/autocast_mode.h>
 #include <torch/headeronly/version.h>
@@ -30,6 +28,7 @@
 #include "shim_conv_end.h"
 #include "shim_depthwise.h"
 #include "shim_gate.h"
+#include "shim_graph.h"
 #include "shim_lrn.h"
 #include "shim_norm.h"
 #include "shim_optim.h"
@@ -38,7 +37,7 @@
 
 extern "C" {
 
-void strata_free_text(char* message) {
+void strata_free_text(char* message) noexcept {
   if (message != no_memory) std::free(message);
 }
 
@@ -87,6 +86,7 @@ char* strata_images(const float* from, const int64_t* shape, Tensor** out) {
 char* strata_set_channels_last(const Tensor* tensor) {
   return guarded([&] {
     at::NoGradGuard no_grad;
+    TORCH_CHECK(tensor->is_leaf(), "the memory of what was computed cannot be laid out anew");
     tensor->set_data(tensor->contiguous(at::MemoryFormat::ChannelsLast));
   });
 }
@@ -137,6 +137,7 @@ char* strata_rmsprop(size_t n, Handles params, Handles grads, Handles square_avg
 char* strata_ema_update(size_t n, Handles averages, Handles params, double decay) {
   return guarded([&] {
     at::NoGradGuard no_grad;
+    require_pairs(n, averages, params);
     if (n > 0) at::_foreach_lerp_(list_of(averages, n), list_of(params, n), 1.0 - decay);
   });
 }
@@ -171,6 +172,7 @@ char* strata_all_finite(size_t n, Handles tensors, int* finite) {
     // A sum with an infinity or a NaN in it is never finite, and is the fastest pass over memory there is.
     Tensors sums;
     sums.reserve(list.size());
+    for (const Tensor& tensor : list) TORCH_CHECK(!tensor.is_complex(), "complex numbers are not looked at");
     for (const Tensor& tensor : list) sums.push_back(tensor.sum().to(list[0].device(), at::kFloat));
     if (at::isfinite(at::stack(sums)).all().item<bool>()) return;
     // Large finite values may have overflowed the sum: look at each element.
@@ -203,9 +205,14 @@ char* strata_set_rng_state(int device, const Tensor* state) {
 // ---- devices --------------------------------------------------------------------------------------------------------
 
 char* strata_dlopen(const char* path) {
-  if (dlopen(path, RTLD_NOW | RTLD_GLOBAL)) return nullptr;
-  const char* reason = dlerror();
-  return text(reason ? reason : "dlopen failed");
+  // What the library does when it is loaded may throw.
+  char* failure = nullptr;
+  char* thrown = guarded([&] {
+    if (dlopen(path, RTLD_NOW | RTLD_GLOBAL)) return;
+    const char* reason = dlerror();
+    failure = text(reason ? reason : "dlopen failed");
+  });
+  return thrown ? thrown : failure;
 }
 
 char* strata_synchronize(int device) {
@@ -233,7 +240,7 @@ char* strata_reset_peak_memory(int device) {
 }
 
 // glibc gives large blocks back to the system when they are freed and gets them, zeroed page by page, at the next step.
-void strata_keep_memory() {
+void strata_keep_memory() noexcept {
 #if defined(__GLIBC__)
   // Older glibc refuses more than half of a thread's heap.
   if (!mallopt(M_MMAP_THRESHOLD, 1 << 30)) mallopt(M_MMAP_THRESHOLD, 32 << 20);
@@ -241,47 +248,6 @@ void strata_keep_memory() {
   mallopt(M_TOP_PAD, 64 << 20);
 #endif
 }
-
-// ---- graphs of kernels ----------------------------------------------------------------------------------------------
-
-// Capturing wants a stream of its own; replaying does not.
-struct StrataGraph {
-  at::accelerator::Graph graph;
-  std::optional<c10::Stream> before;
-};
-
-char* strata_graph_begin(int device, StrataGraph** out) {
-  return guarded([&] {
-    const auto where = device_of(device);
-    auto graph = std::make_unique<StrataGraph>();
-    at::accelerator::synchronizeDevice(where.index());
-    graph->before = at::accelerator::getCurrentStream(where.index());
-    at::accelerator::setCurrentStream(c10::impl::VirtualGuardImpl(where.type()).getStreamFromGlobalPool(where));
-    try {
-      graph->graph.capture_begin();
-    } catch (...) {
-      at::accelerator::setCurrentStream(*graph->before);
-      throw;
-    }
-    *out = graph.release();
-  });
-}
-
-char* strata_graph_end(StrataGraph* graph) {
-  return guarded([&] {
-    struct Back {
-      c10::Stream stream;
-      ~Back() { at::accelerator::setCurrentStream(stream); }
-    } back{*graph->before};
-    graph->graph.capture_end();
-  });
-}
-
-char* strata_graph_replay(StrataGraph* graph) {
-  return guarded([&] { graph->graph.replay(); });
-}
-
-void strata_graph_free(StrataGraph* graph) { delete graph; }
 
 // ---- global switches ------------------------------------------------------------------------------------------------
 
@@ -356,19 +322,21 @@ char* strata_depthwise(const Tensor* x, const Tensor* weight, const Tensor* bias
 }
 
 // Of convolutions on such a tensor, under autocast or not.
-int strata_has_products(const Tensor* x) {
-  switch (activation_kind(*x)) {
-    case at::kBFloat16: return has_products<bf16>();
-    case at::kFloat: return has_products<float>();
-    default: return 1;
-  }
+char* strata_has_products(const Tensor* x, int* has) {
+  return guarded([&] {
+    switch (activation_kind(*x)) {
+      case at::kBFloat16: *has = has_products<bf16>(); return;
+      case at::kFloat: *has = has_products<float>(); return;
+      default: *has = 1;
+    }
+  });
 }
 
-int strata_grad_enabled() { return at::GradMode::is_enabled(); }
+int strata_grad_enabled() noexcept { return at::GradMode::is_enabled(); }
 
 // Weights that are laid out on this thread between the two are kept.
-void strata_keep_weights() { kept_weights.begin(); }
-void strata_forget_weights() { kept_weights.end(); }
+void strata_keep_weights() noexcept { kept_weights.begin(); }
+void strata_forget_weights() noexcept { kept_weights.end(); }
 
 // Evaluation of a convolution, the batch normalisation behind it, the sum with `add` and the non-linearity. `sides` as in
 // strata_conv, or, with `depthwise`, as in strata_depthwise followed by the non-linearity.
@@ -377,6 +345,7 @@ char* strata_conv_norm(const Tensor* x, const Tensor* weight, const Tensor* bias
                        const int64_t* sides, Tensor** out) {
   return guarded([&] {
     at::NoGradGuard no_grad;
+    TORCH_CHECK(!depthwise || !add, "a depthwise convolution takes no shortcut");
     const Tensor affine = running_affine(or_none(gamma), or_none(beta), *mean, *var, or_none(bias), eps);
     if (depthwise)
       *out = new Tensor(depthwise_norm(*x, *weight, affine, static_cast<int>(sides[8]), std::vector<int64_t>(sides, sides + 8)));
@@ -412,7 +381,10 @@ char* strata_profile_start() {
 }
 
 char* strata_profile_stop(char** out) {
-  return guarded([&] { *out = text(profile::stop().c_str()); });
+  return guarded([&] {
+    const std::string lines = profile::stop();
+    if (out) *out = text(lines.c_str());
+  });
 }
 
 }  // extern "C"

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -39,13 +40,19 @@ char* guarded(F&& body) noexcept {
 }
 
 at::Device device_of(int number) {
-  if (number >= 0) return at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(number));
+  if (number >= 0) {
+    TORCH_CHECK(number <= std::numeric_limits<c10::DeviceIndex>::max(), "there is no device cuda:", number);
+    return at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(number));
+  }
   if (number == -2) return at::Device(at::kMPS);
   if (number == -3) return at::Device(at::kVulkan);
   return at::Device(at::kCPU);
 }
 
-std::optional<Tensor> or_none(const Tensor* tensor) { return tensor ? std::optional<Tensor>(*tensor) : std::nullopt; }
+// An undefined tensor stands for none, as in libtorch.
+std::optional<Tensor> or_none(const Tensor* tensor) {
+  return tensor && tensor->defined() ? std::optional<Tensor>(*tensor) : std::nullopt;
+}
 
 Tensors list_of(Handles handles, size_t n) {
   Tensors list;

@@ -71,8 +71,10 @@ struct SubsampleFunction : torch::autograd::Function<SubsampleFunction> {
 
   static Tensor forward(Context* context, const Tensor& input, int64_t channels, int64_t stride) {
     require_map(input);
-    TORCH_CHECK(stride > 0 && channels >= input.size(1), "shortcut A only adds channels");
+    TORCH_CHECK(stride > 0 && stride <= kMostOfASide, "a stride of ", stride);
+    TORCH_CHECK(channels >= input.size(1) && channels <= kMostOfASide, "shortcut A only adds channels");
     const Pixels x = pixels(input);
+    require_product({double(x.images), double(channels), double(x.height), double(x.width)});
     Tensor y = new_map(x.images, channels, (x.height + stride - 1) / stride, (x.width + stride - 1) / stride,
                        x.tensor.scalar_type());
     const int64_t bytes = static_cast<int64_t>(y.element_size()), kept = x.channels * bytes, size = channels * bytes;

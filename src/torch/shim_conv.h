@@ -5,58 +5,9 @@
 
 #pragma once
 
-#include "shim_packed.h"
+#include "shim_shape.h"
 
 namespace {
-
-struct Window {
-  int64_t stride_h, stride_w, top, left, out_h, out_w;
-};
-
-struct Pair {
-  int64_t out, in, tap;
-};
-
-struct Shape {
-  int64_t images, height, width, in, out, kernel_h, kernel_w;
-  Window window;
-  bool dense;  // one tap and every pixel stays where it is
-
-  int64_t in_pixels() const { return dense ? 1 : height * width; }
-  int64_t out_pixels() const { return dense ? 1 : window.out_h * window.out_w; }
-  int64_t batch() const { return dense ? images * height * width : images; }
-  int64_t taps() const { return kernel_h * kernel_w; }
-  // All that the pairs depend on, beside the kernel.
-  Geometry geometry() const {
-    const Window& w = window;
-    return {height, width, w.stride_h, w.stride_w, w.top, w.left, w.out_h, w.out_w, dense};
-  }
-
-  std::vector<Pair> pairs() const {
-    std::vector<Pair> list;
-    if (dense) {
-      // The tap that meets the pixel itself: others of the kernel only meet padding.
-      list.push_back({0, 0, window.top * kernel_w + window.left});
-      return list;
-    }
-    for (int64_t oy = 0; oy < window.out_h; ++oy)
-      for (int64_t ox = 0; ox < window.out_w; ++ox)
-        for (int64_t ky = 0; ky < kernel_h; ++ky)
-          for (int64_t kx = 0; kx < kernel_w; ++kx) {
-            const int64_t iy = oy * window.stride_h + ky - window.top, ix = ox * window.stride_w + kx - window.left;
-            if (iy < 0 || iy >= height || ix < 0 || ix >= width) continue;
-            list.push_back({oy * window.out_w + ox, iy * width + ix, ky * kernel_w + kx});
-          }
-    return list;
-  }
-};
-
-// Pairs sorted by what they add to.
-std::vector<std::vector<Pair>> grouped(const std::vector<Pair>& pairs, int64_t groups, int64_t Pair::* by) {
-  std::vector<std::vector<Pair>> lists(groups);
-  for (const Pair& pair : pairs) lists[pair.*by].push_back(pair);
-  return lists;
-}
 
 // Blocks of a matrix product: their sums stay in the nearest cache.
 constexpr int64_t kRows = 128, kCols = 64, kDepth = 512;
@@ -78,6 +29,7 @@ Weight<A> weight_of(const Tensor& tensor, const Shape& s) {
 }
 
 Tensor channels_last_weight(const Tensor& w) {
+  require_weight(w);
   const int64_t o = w.size(0), i = w.size(1), h = w.size(2), x = w.size(3);
   const bool good = (i == 1 || w.stride(1) == 1) && (x == 1 || w.stride(3) == i) && (h == 1 || w.stride(2) == i * x) &&
                     (o == 1 || w.stride(0) == i * x * h);
@@ -311,13 +263,18 @@ struct ConvFunction : torch::autograd::Function<ConvFunction> {
   using Context = torch::autograd::AutogradContext;
 
   static Shape shape_of(const Pixels& x, const Tensor& weight, const std::vector<int64_t>& sides) {
-    const auto kind = x.tensor.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
-    TORCH_CHECK(weight.dim() == 4 && weight.size(1) == x.channels && weight.scalar_type() == kind, "a weight ",
+    const auto kind = sums_kind(x.tensor.scalar_type());
+    TORCH_CHECK(weight.size(1) == x.channels && weight.scalar_type() == kind, "a weight ",
                 weight.sizes(), " of ", weight.scalar_type(), " does not fit ", x.channels, " channels of ",
                 x.tensor.scalar_type());
     TORCH_CHECK(x.tensor.scalar_type() != at::kBFloat16 || weight.size(0) % 2 == 0, "products take outputs in pairs");
     Shape s{x.images, x.height, x.width, x.channels, weight.size(0), weight.size(2), weight.size(3),
             {sides[0], sides[1], sides[2], sides[3], sides[4], sides[5]}, false};
+    require_window(s.height, s.kernel_h, s.window.stride_h, s.window.top, s.window.out_h);
+    require_window(s.width, s.kernel_w, s.window.stride_w, s.window.left, s.window.out_w);
+    // More than any of the forms takes room for.
+    require_product({double(s.images + 2 * kParts), double(s.height + s.kernel_h + s.window.out_h),
+                     double(s.width + s.kernel_w + s.window.out_w), double(s.taps()), double(std::max(s.in, s.out))});
     const auto still = [](int64_t in, int64_t out, int64_t kernel, int64_t stride, int64_t before) {
       // One tap at every pixel; or a map of one pixel, which only one tap can meet.
       return out == in && ((kernel == 1 && stride == 1 && before == 0) || (in == 1 && before < kernel));
@@ -332,9 +289,9 @@ struct ConvFunction : torch::autograd::Function<ConvFunction> {
                         const std::optional<Tensor>& bias, const std::vector<int64_t>& sides) {
     require_map(input);
     const auto kind = activation_kind(input);
-    require_column(bias, weight.size(0), kind, "the bias");
-    const Pixels x = pixels(input.to(kind));
     const Tensor w = channels_last_weight(weight);
+    require_column(bias, w.size(0), kind, "the bias");
+    const Pixels x = pixels(input.to(kind));
     const Shape s = shape_of(x, w, sides);
     const int act = static_cast<int>(sides[6]);
     Tensor y = new_map(s.images, s.out, s.window.out_h, s.window.out_w, kind);
@@ -358,6 +315,8 @@ struct ConvFunction : torch::autograd::Function<ConvFunction> {
     const Shape s = shape_of(x, w, sides);
     const auto kind = x.tensor.scalar_type();
     const Pixels dy = pixels(grads[0].to(kind));
+    require_alike(dy.tensor, {s.images, s.out, s.window.out_h, s.window.out_w}, kind);
+    require_alike(saved[2], dy.tensor.sizes(), kind);
     const bool wants_input = context->needs_input_grad(0), wants_weight = context->needs_input_grad(1);
     const bool wants_bias = context->saved_data["bias"].toBool();
     Tensor dx, dw, db;

@@ -9,6 +9,7 @@ namespace {
 // What batch normalisation with running statistics does to a channel: x · scale + shift. Rows: scale, shift.
 Tensor running_affine(const std::optional<Tensor>& gamma, const std::optional<Tensor>& beta, const std::optional<Tensor>& mean,
                       const std::optional<Tensor>& var, const std::optional<Tensor>& bias, double eps) {
+  TORCH_CHECK(mean && mean->defined() && var && var->defined(), "there are no statistics");
   const int64_t channels = var->numel();
   const auto kind = var->scalar_type();
   for (const auto* column : {&gamma, &beta, &mean, &var, &bias})
@@ -40,6 +41,7 @@ Tensor conv_end(const Tensor& input, const Tensor& weight, const std::optional<T
   const Shape s = ConvFunction::shape_of(x, w, sides);
   Tensor y = new_map(s.images, s.out, s.window.out_h, s.window.out_w, kind), other;
   if (add) {
+    require_map(*add);
     TORCH_CHECK(add->sizes() == y.sizes(), "a shortcut ", add->sizes(), " does not fit ", y.sizes());
     other = dense_pixels(add->to(kind)).tensor;
   }

@@ -9,10 +9,13 @@ namespace {
 struct DepthwiseFunction : torch::autograd::Function<DepthwiseFunction> {
   using Context = torch::autograd::AutogradContext;
 
-  static void require_weight(const Tensor& x, const Tensor& weight, at::ScalarType activations) {
-    const auto kind = activations == at::kDouble ? at::kDouble : at::kFloat;
-    TORCH_CHECK(weight.dim() == 4 && weight.size(0) == x.size(1) && weight.size(1) == 1 && weight.scalar_type() == kind,
-                "a depthwise weight ", weight.sizes(), " does not fit ", x.size(1), " channels");
+  static void require_taps(const Tensor& weight, int64_t channels, at::ScalarType activations,
+                           const std::vector<int64_t>& sides) {
+    require_weight(weight);
+    TORCH_CHECK(weight.sizes() == at::IntArrayRef({channels, 1, sides[0], sides[1]}) &&
+                    weight.scalar_type() == sums_kind(activations),
+                "a depthwise weight ", weight.sizes(), " of ", weight.scalar_type(), " does not fit ", channels,
+                " channels of ", activations, " and a kernel of ", sides[0], "x", sides[1]);
   }
 
   // A weight [C, 1, h, w] as [taps, C].
@@ -42,7 +45,7 @@ struct DepthwiseFunction : torch::autograd::Function<DepthwiseFunction> {
                         const std::vector<int64_t>& sides) {
     require_map(input);
     const auto kind = activation_kind(input);
-    require_weight(input, weight, kind);
+    require_taps(weight, input.size(1), kind, sides);
     require_column(bias, weight.size(0), kind, "the bias");
     const Pixels x = dense_pixels(input.to(kind));
     const Tensor y = convolved(x, by_tap(weight.detach()), bias ? *bias : Tensor(), strata::kNone, sides);
@@ -60,7 +63,10 @@ struct DepthwiseFunction : torch::autograd::Function<DepthwiseFunction> {
     const Tensor& weight = saved[1];
     const auto kind = x.tensor.scalar_type();
     const Pixels dy = dense_pixels(grads[0].to(kind));
-    const strata::Pool window = PoolFunction::window(x, context->saved_data["sides"].toIntVector());
+    const auto sides = context->saved_data["sides"].toIntVector();
+    const strata::Pool window = PoolFunction::window(x, sides);
+    require_taps(weight, x.channels, kind, sides);
+    require_alike(dy.tensor, {x.images, x.channels, window.oh, window.ow}, kind);
     const bool wants_input = context->needs_input_grad(0), wants_bias = context->saved_data["bias"].toBool();
     const Tensor taps = by_tap(weight.detach());
     Tensor dx, dw, db;
@@ -91,7 +97,7 @@ struct DepthwiseFunction : torch::autograd::Function<DepthwiseFunction> {
         }
       });
       const Tensor total = partial.sum(0);
-      dw = at::empty_strided(weight.sizes(), weight.strides(), weight.options());
+      dw = at::empty_like(weight);  // dense, where the weight is expanded
       dw.copy_(total.narrow(0, 0, size).reshape({-1, x.channels}).t().reshape(weight.sizes()));
       if (wants_bias) db = total.narrow(0, size, x.channels).clone();
     });
@@ -106,8 +112,9 @@ Tensor depthwise_norm(const Tensor& input, const Tensor& weight, const Tensor& a
                       const std::vector<int64_t>& sides) {
   at::NoGradGuard no_grad;
   require_map(input);
-  DepthwiseFunction::require_weight(input, weight, activation_kind(input));
   const auto kind = activation_kind(input);
+  DepthwiseFunction::require_taps(weight, input.size(1), kind, sides);
+  require_column(affine[0], input.size(1), kind, "the scale");
   const Pixels x = dense_pixels(input.to(kind));
   const Tensor taps = DepthwiseFunction::by_tap(weight) * affine[0];
   return DepthwiseFunction::convolved(x, taps, affine[1], act, sides);

@@ -14,7 +14,7 @@
 #include <new>
 
 #include "kernels/kernels.h"
-#include "shim.h"
+#include "shim_check.h"
 
 namespace strata {
 
@@ -235,23 +235,6 @@ Tensor new_map(int64_t n, int64_t c, int64_t h, int64_t w, at::ScalarType kind) 
 at::ScalarType activation_kind(const Tensor& x) {
   const bool autocast = at::autocast::is_autocast_enabled(at::kCPU) && x.scalar_type() != at::kDouble;
   return autocast ? at::autocast::get_autocast_dtype(at::kCPU) : x.scalar_type();
-}
-
-// There is no second derivative of what is computed outside of libtorch's operations.
-void require_first_order() {
-  TORCH_CHECK(!at::GradMode::is_enabled(), "fused operations have no second derivative; train.rewrites = false has");
-}
-
-// A parameter [C], or none, of the kind that sums are kept in.
-void require_column(const std::optional<Tensor>& column, int64_t channels, at::ScalarType activations, const char* what) {
-  if (!column) return;
-  const auto kind = activations == at::kDouble ? at::kDouble : at::kFloat;
-  TORCH_CHECK(column->scalar_type() == kind && column->numel() == channels && column->is_contiguous(), what, " is ",
-              column->sizes(), " of ", column->scalar_type(), ", not ", channels, " of ", kind);
-}
-
-void require_map(const Tensor& x) {
-  TORCH_CHECK(x.is_cpu() && x.dim() == 4, "a map [N, C, H, W] on the CPU is needed, not ", x.sizes());
 }
 
 // Calls f(i) for 0 ≤ i < n, in any order and on all threads. No result may depend on the number of threads: each task

@@ -13,6 +13,7 @@ struct GateFunction : torch::autograd::Function<GateFunction> {
 
   static Tensor forward(Context* context, const Tensor& input, const Tensor& factor) {
     require_map(input);
+    require_map(factor);
     TORCH_CHECK(factor.dim() == 4 && factor.size(0) == input.size(0) && factor.size(1) == input.size(1) &&
                     factor.size(2) == 1 && factor.size(3) == 1,
                 "a factor ", factor.sizes(), " is none a channel of ", input.sizes());
@@ -37,6 +38,8 @@ struct GateFunction : torch::autograd::Function<GateFunction> {
     const auto saved = context->get_saved_variables();
     const Pixels x = dense_pixels(saved[0]), dy = dense_pixels(grads[0]);
     const auto kind = x.tensor.scalar_type();
+    require_alike(dy.tensor, x.tensor.sizes(), kind);
+    require_alike(saved[1], {x.images, x.channels, 1, 1}, kind);
     const bool wants_factor = context->needs_input_grad(1);
     Tensor dx = new_map(x.images, x.channels, x.height, x.width, kind), df = new_map(x.images, x.channels, 1, 1, kind);
     with_type(kind, [&](auto zero) {

@@ -6,13 +6,16 @@
 
 namespace {
 
+// Of a window; more than any map has.
+constexpr int64_t kMostChannels = 1 << 20;
+
 struct LrnFunction : torch::autograd::Function<LrnFunction> {
   using Context = torch::autograd::AutogradContext;
 
   // `numbers`: alpha, beta, k, in the form of PyTorch.
   static Tensor forward(Context* context, const Tensor& input, int64_t size, const std::vector<double>& numbers) {
     require_map(input);
-    TORCH_CHECK(size > 0, "a window of ", size, " channels");
+    TORCH_CHECK(size > 0 && size <= kMostChannels, "a window of ", size, " channels");
     const Pixels x = dense_pixels(input);
     Tensor y = new_map(x.images, x.channels, x.height, x.width, x.tensor.scalar_type());
     each(x, size, numbers, [&](auto zero, int64_t first, int64_t rows, const strata::Lrn& l) {
@@ -31,6 +34,7 @@ struct LrnFunction : torch::autograd::Function<LrnFunction> {
     const Pixels x = dense_pixels(context->get_saved_variables()[0]);
     const auto kind = x.tensor.scalar_type();
     const Pixels dy = dense_pixels(grads[0].to(kind));
+    require_alike(dy.tensor, x.tensor.sizes(), kind);
     Tensor dx = new_map(x.images, x.channels, x.height, x.width, kind);
     const auto numbers = context->saved_data["numbers"].toDoubleVector();
     each(x, context->saved_data["size"].toInt(), numbers, [&](auto zero, int64_t first, int64_t rows, const strata::Lrn& l) {

@@ -26,14 +26,16 @@ struct NormFunction : torch::autograd::Function<NormFunction> {
     for (const auto* column : {&gamma, &beta, &args.running_mean, &args.running_var})
       require_column(*column, x.channels, kind, "a tensor of the normalisation");
     TORCH_CHECK(gamma.has_value() == beta.has_value(), "gamma and beta go together");
+    TORCH_CHECK(args.running_mean.has_value() == args.running_var.has_value(), "running mean and variance go together");
     TORCH_CHECK(args.batch ? x.rows() > 0 : args.running_mean && args.running_var, "there are no statistics");
+    TORCH_CHECK(!add || args.act == strata::kNone || args.act == strata::kRelu, "a shortcut goes with no other non-linearity");
+    if (add) require_map(*add);
     TORCH_CHECK(!add || add->sizes() == input.sizes(), "the shortcut has another shape");
     Tensor shortcut;
     if (add) shortcut = dense_pixels(add->to(kind)).tensor;
     Tensor y = new_map(x.images, x.channels, x.height, x.width, kind);
-    const auto sums_kind = kind == at::kDouble ? at::kDouble : at::kFloat;
     // Rows: scale, shift, mean, inverse deviation.
-    Tensor columns = at::empty({4, x.channels}, sums_kind);
+    Tensor columns = at::empty({4, x.channels}, sums_kind(kind));
     with_type(kind, [&](auto zero) {
       using T = decltype(zero);
       using A = Acc<T>;
@@ -102,6 +104,8 @@ struct NormFunction : torch::autograd::Function<NormFunction> {
     const bool batch = context->saved_data["batch"].toBool(), added = context->saved_data["add"].toBool();
     const auto kind = x.tensor.scalar_type();
     const Pixels dy = dense_pixels(grads[0].to(kind));
+    for (const Tensor* alike : {&y, &dy.tensor}) require_alike(*alike, x.tensor.sizes(), kind);
+    require_alike(columns, {4, x.channels}, sums_kind(kind));
     const bool wants_input = context->needs_input_grad(0);
     Tensor dx = new_map(x.images, x.channels, x.height, x.width, kind), dadd, dgamma, dbeta;
     if (added && act != strata::kNone) dadd = new_map(x.images, x.channels, x.height, x.width, kind);

@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include <ATen/MemoryOverlap.h>
 #include <ATen/Parallel.h>
 
 #include <algorithm>
@@ -20,6 +21,8 @@ bool same_layout(const Tensor& a, const Tensor& b) {
     if (a.size(axis) > 1 && a.stride(axis) != b.stride(axis)) return false;
   return true;
 }
+
+bool overlap(const Tensor& a, const Tensor& b) { return at::get_overlap_status(a, b) == at::MemOverlapStatus::Partial; }
 
 [[noreturn]] void refuse(size_t index, const char* what) {
   throw std::invalid_argument("parameter " + std::to_string(index) + ": " + what);
@@ -42,14 +45,20 @@ Step gather(size_t n, Handles params, Handles grads, std::initializer_list<Handl
   for (size_t i = 0; i < n; ++i) {
     const Tensor& param = *params[i];
     if (!param.defined()) refuse(i, "is undefined");
+    if (param.layout() != at::kStrided) refuse(i, "is not dense in memory");
     if (!grads[i]->defined()) continue;
     Tensor grad = *grads[i];
-    if (!param.is_floating_point()) refuse(i, "is not floating point");
+    // libtorch 2.13's fused SGD without momentum leaves full vectors of bfloat16 and half as they are.
+    if (param.scalar_type() != at::kFloat && param.scalar_type() != at::kDouble) refuse(i, "is neither float nor double");
     if (!param.is_non_overlapping_and_dense()) refuse(i, "is not dense in memory");
     if (grad.layout() != at::kStrided) refuse(i, "has a sparse gradient");
     if (grad.sizes() != param.sizes()) refuse(i, "has a gradient of another shape");
     if (grad.scalar_type() != param.scalar_type()) refuse(i, "has a gradient of another kind");
     if (grad.device() != param.device()) refuse(i, "has a gradient on another device");
+    // One kernel may take the whole list.
+    if (!step.params.empty() && param.device() != step.params[0].device()) refuse(i, "is on another device than others");
+    if (!param.is_cpu() && !step.params.empty() && param.scalar_type() != step.params[0].scalar_type())
+      refuse(i, "is of another kind than others");
     if (!same_layout(grad, param)) {
       Tensor copy = at::empty_like(param);
       copy.copy_(grad);
@@ -61,14 +70,36 @@ Step gather(size_t n, Handles params, Handles grads, std::initializer_list<Handl
     for (Handles state : states) {
       const Tensor& value = *state[i];
       if (!value.defined()) refuse(i, "has an undefined optimizer state");
+      if (value.layout() != at::kStrided) refuse(i, "has a sparse optimizer state");
       if (value.scalar_type() != param.scalar_type() || value.device() != param.device() || !same_layout(value, param))
         refuse(i, "has an optimizer state of another shape, kind, device or memory format");
+      // Threads that write one another's elements.
+      if (overlap(value, param) || overlap(value, grad)) refuse(i, "shares a part of its memory with its optimizer state");
       step.states[slot++].push_back(flat(value));
     }
+    for (size_t a = 0; a < states.size(); ++a)
+      for (size_t b = 0; b < a; ++b)
+        if (overlap(step.states[a].back(), step.states[b].back())) refuse(i, "has optimizer states that share memory");
     step.params.push_back(flat(param));
     step.grads.push_back(flat(grad));
   }
   return step;
+}
+
+// Averages and what they follow: anything else libtorch would broadcast or convert, or take for a list of one kind.
+void require_pairs(size_t n, Handles averages, Handles params) {
+  for (size_t i = 0; i < n; ++i) {
+    const Tensor &average = *averages[i], &param = *params[i];
+    if (!average.defined() || !param.defined()) refuse(i, "or its average is undefined");
+    if (average.layout() != at::kStrided || param.layout() != at::kStrided) refuse(i, "or its average is sparse");
+    if (!average.is_floating_point()) refuse(i, "has an average that is not floating point");
+    if (average.sizes() != param.sizes() || average.scalar_type() != param.scalar_type() ||
+        average.device() != param.device())
+      refuse(i, "has an average of another shape, kind or device");
+    if (average.device() != averages[0]->device()) refuse(i, "is on another device than others");
+    if (at::has_internal_overlap(average) == at::MemOverlap::Yes || overlap(average, param))
+      refuse(i, "has an average that shares memory");
+  }
 }
 
 // RMSprop on lists, or on lists of one tensor with room for the gradient and the scale given.

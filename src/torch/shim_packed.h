@@ -38,7 +38,8 @@ class KeptWeights {
   Tensor get(const Key& key, const Tensor& weight, Make&& make) {
     if (users_ == 0 || !weight.requires_grad() || !weight.is_leaf()) return make();
     Entry& entry = kept_[key];
-    if (!entry.packed.defined() || entry.version != weight._version()) entry = {weight, make(), weight._version()};
+    const Entry now{weight, {}, weight._version(), weight.const_data_ptr(), weight.sizes().vec()};
+    if (!entry.packed.defined() || !entry.is_of(now)) entry = now, entry.packed = make();
     return entry.packed;
   }
 
@@ -47,6 +48,13 @@ class KeptWeights {
   struct Entry {
     Tensor weight, packed;
     int64_t version;
+    // `set_data` changes these and no version.
+    const void* place;
+    std::vector<int64_t> sizes;
+
+    bool is_of(const Entry& other) const {
+      return version == other.version && place == other.place && sizes == other.sizes;
+    }
   };
   int users_ = 0;
   std::map<Key, Entry> kept_;

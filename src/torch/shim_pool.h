@@ -14,6 +14,9 @@ struct PoolFunction : torch::autograd::Function<PoolFunction> {
     require_map(input);
     const Pixels x = dense_pixels(input);
     const strata::Pool pool = window(x, sides);
+    TORCH_CHECK(pool.top < pool.kernel_h && pool.left < pool.kernel_w && (pool.oh - 1) * pool.stride_h - pool.top < pool.h &&
+                    (pool.ow - 1) * pool.stride_w - pool.left < pool.w,
+                "a window beside the map has no maximum");
     Tensor y = new_map(x.images, x.channels, pool.oh, pool.ow, x.tensor.scalar_type());
     Tensor tap = at::empty({x.images * pool.oh * pool.ow * x.channels}, at::kByte);
     with_type(x.tensor.scalar_type(), [&](auto zero) {
@@ -54,6 +57,8 @@ struct PoolFunction : torch::autograd::Function<PoolFunction> {
   }
 
   static strata::Pool window(const Pixels& x, const std::vector<int64_t>& s) {
+    require_window(x.height, s[0], s[2], s[4], s[6]);
+    require_window(x.width, s[1], s[3], s[5], s[7]);
     TORCH_CHECK(s[0] * s[1] <= 256, "a window of ", s[0], "x", s[1], " has more than 256 taps");
     return {x.height, x.width, s[6], s[7], x.channels, s[0], s[1], s[2], s[3], s[4], s[5]};
   }

@@ -53,15 +53,17 @@ void leave(const at::RecordFunction& function, at::ObserverContext*) {
 
 void start() {
   std::lock_guard<std::mutex> lock(mutex);
+  TORCH_CHECK(handle == 0, "operations are being timed already");
   totals.clear();
-  if (handle == 0) handle = at::addGlobalCallback(at::RecordFunctionCallback(enter, leave));
+  handle = at::addGlobalCallback(at::RecordFunctionCallback(enter, leave));
 }
 
 // One line an operation, the longest first: name, calls, seconds, divided by tabs.
 std::string stop() {
+  // Without the lock, which `leave` may hold while it is being removed.
   if (handle != 0) at::removeCallback(handle);
-  handle = 0;
   std::lock_guard<std::mutex> lock(mutex);
+  handle = 0;
   std::vector<std::pair<std::string, Total>> list(totals.begin(), totals.end());
   std::sort(list.begin(), list.end(), [](const auto& a, const auto& b) { return a.second.seconds > b.second.seconds; });
   std::string lines;

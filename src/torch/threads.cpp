@@ -261,6 +261,8 @@ char* strata_start_threads(int count) {
     return nullptr;
   } catch (const std::exception& error) {
     return strdup(error.what());
+  } catch (...) {
+    return strdup("unknown C++ exception");
   }
 }
 

@@ -7,7 +7,7 @@ use image::{GrayImage, ImageFormat, RgbImage};
 use safetensors::SafeTensors;
 use std::fmt::Write as _;
 use std::fs;
-use std::io::Cursor;
+use std::io::{Cursor, Read};
 use std::path::Path;
 use strata::analysis::collect::collect;
 use strata::config::{Experiment, Machine};
@@ -154,6 +154,37 @@ fn a_bomb_takes_no_memory() {
         limited.current_dir(place.path("")).env("XDG_CACHE_HOME", place.path("cache"));
         Ran::from(limited.output().unwrap()).refused(&[words]);
     }
+}
+
+/// A PNG with a compressed colour profile and a compressed text of so many zeros in front of its pixels.
+fn png_with_profile(size: usize) -> Vec<u8> {
+    let mut zeros = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
+    std::io::copy(&mut std::io::repeat(0).take(size as u64), &mut zeros).unwrap();
+    let zeros = zeros.finish().unwrap();
+    let mut png = encoded(ImageFormat::Png);
+    for kind in [b"zTXt", b"iCCP"] {
+        // A name, its end, and 0 for deflate.
+        let body = [&kind[..], b"profile\0\0", &zeros].concat();
+        let mut crc = flate2::Crc::new();
+        crc.update(&body);
+        let chunk = [&(body.len() as u32 - 4).to_be_bytes()[..], &body, &crc.sum().to_be_bytes()].concat();
+        png.splice(33..33, chunk);
+    }
+    png
+}
+
+/// A megabyte of colour profile that unpacks to a gibibyte took 1.7 GB.
+#[test]
+fn a_colour_profile_takes_no_memory() {
+    let place = Place::trained("tiny", TINY);
+    place.file("bomb.png", png_with_profile(1 << 30));
+    place.file("small.png", png_with_profile(1 << 10));
+    let (ran, _, small) = place.measured(&["predict", "tiny", "small.png"]);
+    ran.good();
+    let (ran, _, bomb) = place.measured(&["predict", "tiny", "bomb.png"]);
+    assert!(bomb < small + (256 << 20), "{bomb} bytes, with a small profile {small}");
+    // No profile is used: one that is too large is no reason to refuse the picture.
+    ran.good();
 }
 
 /// Cut at every length, and with any bit changed: an error or a picture of the right size, never a panic.

@@ -52,6 +52,19 @@ fn a_typo_in_the_last_file_stops_the_first_from_running() {
     assert!(!place.path("results").exists());
 }
 
+/// Numbers of GPUs were narrowed to 64 signed bits, where the first of these is -1, and later to eight.
+#[test]
+fn numbers_of_gpus_that_none_has_are_refused() {
+    let place = Place::with_tiny();
+    for number in ["18446744073709551615", "9223372036854775808", "4294967296", "256", "128"] {
+        let ran = place.strata(&["train", "tiny.toml", "--device", &format!("cuda:{number}")]);
+        ran.refused(&[&format!("--device cuda:N takes an N of 0 to 127, not {number}")]);
+    }
+    for word in ["cuda:-1", "cuda:", "cuda:1.5", "cuda:18446744073709551616", "gpu"] {
+        place.strata(&["train", "tiny.toml", "--device", word]).refused(&["--device is auto, cpu, cuda or cuda:N"]);
+    }
+}
+
 #[test]
 fn a_file_that_is_not_text_is_refused() {
     let place = Place::new();

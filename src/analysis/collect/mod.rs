@@ -8,6 +8,7 @@ mod read;
 #[cfg(test)]
 mod tests;
 
+use crate::runs::table::{MAX_CELLS, MAX_COLUMNS};
 use crate::runs::{FindError, Found, NO_RUN, RunError, Store, Table, TableError};
 pub use read::run as run_row;
 use std::collections::hash_map::Entry;
@@ -19,6 +20,10 @@ use std::path::PathBuf;
 pub enum CollectError {
     #[error(transparent)]
     Find(#[from] FindError),
+    #[error(
+        "together these are {rows} rows of {columns} columns; one table has at most {MAX_COLUMNS} columns and {MAX_CELLS} cells: compare fewer at once"
+    )]
+    TooLarge { rows: usize, columns: usize },
     #[error(transparent)]
     Table(#[from] TableError),
     #[error(transparent)]
@@ -74,6 +79,7 @@ pub fn collect(paths: &[String], store: &Store) -> Result<Collection, CollectErr
             Found::File(path) => joined.add_table(read::file(path, tell)?),
             Found::Loose { .. } => {}
         }
+        joined.check_size()?;
     }
     Ok(joined.finish())
 }
@@ -90,6 +96,16 @@ struct Joined {
 impl Joined {
     fn add_table(&mut self, collection: Collection) {
         self.add(collection.table.columns, collection.table.rows.into_iter().zip(collection.origins));
+    }
+
+    /// Every row gets a cell for every column in the end, so that tables which are small by themselves may be large together.
+    fn check_size(&self) -> Result<(), CollectError> {
+        let Table { columns, rows } = &self.collection.table;
+        let (columns, rows) = (columns.len(), rows.len());
+        if columns > MAX_COLUMNS || columns * rows > MAX_CELLS {
+            return Err(CollectError::TooLarge { rows, columns });
+        }
+        Ok(())
     }
 
     fn add(&mut self, columns: Vec<String>, rows: impl Iterator<Item = (Vec<String>, RowOrigin)>) {

@@ -1,7 +1,7 @@
 //! Rows from a run's folder, a sweep's folder, a CSV file.
 
 use super::{CollectError, Collection, RowOrigin};
-use crate::config::{Experiment, Machine};
+use crate::config::{Experiment, MAX_LEVELS, Machine, too_deep};
 use crate::runs::format::{accuracy, significant};
 use crate::runs::read_epochs;
 use crate::runs::record::flatten;
@@ -77,11 +77,16 @@ fn experiment(folder: &Path) -> Result<toml::Table, TableError> {
 }
 
 fn parsed(path: &Path, text: &str) -> Result<toml::Table, TableError> {
-    text.parse().map_err(|error: toml::de::Error| {
-        let start = error.span().map_or(0, |span| span.start);
+    let broken = |start: usize, problem: String| {
         let line = 1 + text.bytes().take(start).filter(|&byte| byte == b'\n').count() as u64;
-        TableError::Broken { path: path.to_owned(), line, problem: error.message().to_owned() }
-    })
+        TableError::Broken { path: path.to_owned(), line, problem }
+    };
+    if let Some(deep) = too_deep(text) {
+        let problem = format!("tables and lists lie in one another at most {MAX_LEVELS} levels deep");
+        return Err(broken(deep.start, problem));
+    }
+    text.parse()
+        .map_err(|error: toml::de::Error| broken(error.span().map_or(0, |span| span.start), error.message().to_owned()))
 }
 
 /// The published result that a run's experiment quotes, as columns `expect.…`; `None` where there is no experiment to ask.

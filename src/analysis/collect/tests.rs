@@ -42,6 +42,25 @@ impl Results {
     }
 }
 
+/// Tables that are small by themselves: every row gets a cell for every column of all.
+#[test]
+fn tables_that_are_large_together_are_refused() {
+    let results = Results::new();
+    let header = |letter: char| (0..6000).map(|place| format!("{letter}{place}")).collect::<Vec<_>>().join(",");
+    results.file("a.csv", &format!("{}\n", header('a'))).file("b.csv", &format!("{}\n", header('b')));
+    results.refused(&["$/a.csv", "$/b.csv"], "0 rows of 12001 columns; one table has at most 10000 columns");
+    results.file("long.csv", &format!("x\n{}", "1\n".repeat(4000)));
+    results.refused(&["$/a.csv", "$/long.csv"], "4000 rows of 6002 columns");
+}
+
+/// A run's experiment may be a file of anyone's: its keys are read without a limit of their own.
+#[test]
+fn an_experiment_nested_too_deep_is_refused_with_its_line() {
+    let results = Results::new();
+    results.file("runs/x/aa/experiment.toml", &format!("seed = 1\n{} = 1\n", vec!["a"; 20_000].join(".")));
+    results.refused(&["x"], "line 2: tables and lists lie in one another at most 32 levels deep");
+}
+
 const EXPERIMENT: &str = "name = 'net'\nseed = 3\n[train]\nlr = 0.5\n[expect]\ntest_top1 = 0.9\nsource = 'paper'\n";
 
 fn epochs(rows: &[&str]) -> String {

@@ -5,6 +5,7 @@ use super::limits::{Limits, Met};
 use super::random::Random;
 use super::scaling::{Solved, Target};
 use super::{Point, Sweep};
+use crate::config::MAX_LEVELS;
 use crate::config::experiment::{Architectures, Machine, build, build_shared};
 use crate::config::problem::{Place, Problem};
 use std::collections::HashMap;
@@ -14,6 +15,9 @@ use toml::de::{DeTable, DeValue};
 
 /// More points than a person means.
 const MAX_POINTS: usize = 10_000;
+
+/// Keys are compared with each other, and each is a column of the sweep's table.
+const MAX_KEYS: usize = 100;
 
 /// The `[sweep]` table, read.
 struct Spec<'a> {
@@ -103,6 +107,15 @@ impl<'a> Spec<'a> {
             return Err(Problem::span(self.span.clone(), message));
         }
         let columns = self.columns();
+        if columns.len() > MAX_KEYS {
+            let message = format!("a sweep varies at most {MAX_KEYS} keys, not {}", columns.len());
+            return Err(Problem::span(self.span.clone(), message));
+        }
+        // Dots in quotes come here: each makes a table.
+        if columns.iter().any(|key| key.matches('.').count() > MAX_LEVELS) {
+            let message = format!("a swept key has at most {MAX_LEVELS} dots");
+            return Err(Problem::span(self.span.clone(), message));
+        }
         for (index, key) in columns.iter().enumerate() {
             if columns[..index].contains(key) {
                 return Err(Problem::span(self.span.clone(), format!("`{key}` is swept twice")));
@@ -159,12 +172,16 @@ impl Expander<'_> {
 
     /// From `[0, 1]` whole numbers are drawn, of which a key of real numbers would see two.
     fn check_whole(&self, random: &Random) -> Result<(), Problem> {
-        let real = |point: &Point, key: &str| {
-            let written = toml::Value::Table(point.experiment.to_toml());
-            key.split('.').try_fold(&written, |table, word| table.get(word)).is_some_and(toml::Value::is_float)
+        let whole: Vec<&str> = random.whole().collect();
+        let real = |written: &toml::Value, key: &str| {
+            key.split('.').try_fold(written, |table, word| table.get(word)).is_some_and(toml::Value::is_float)
         };
         // A point that is not scaled, or has another optimizer, lacks the key.
-        match random.whole().find(|key| self.sweep.points.iter().any(|point| real(point, key))) {
+        let real_of = |point: &Point| {
+            let written = toml::Value::Table(point.experiment.to_toml());
+            whole.iter().find(|key| real(&written, key))
+        };
+        match self.sweep.points.iter().filter(|_| !whole.is_empty()).find_map(real_of) {
             Some(key) => {
                 let message =
                     format!("`{key}` is a real number, and from a range of whole ends whole numbers are drawn");

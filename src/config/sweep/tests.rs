@@ -40,6 +40,44 @@ fn what_cannot_be_swept_is_said() {
     assert!(sweep("[sweep]\nzip = [{ seed = [1, 2], train.lr = [1] }]").unwrap_err().contains("one length"));
 }
 
+/// Keys were compared with each other before their number was: 100,000 axes took hours.
+#[test]
+fn too_many_axes_are_refused_at_once() {
+    let axes: String = (0..100_000).map(|key| format!("a{key} = [1]\n")).collect();
+    let error = sweep(&format!("[sweep]\n{axes}")).unwrap_err();
+    assert_eq!(error, "a sweep varies at most 100 keys, not 100000");
+    let error = sweep(&format!("[sweep.random]\ncount = 1\n{axes}")).unwrap_err();
+    assert_eq!(error, "a sweep varies at most 100 keys, not 100000");
+    let group = axes.replace('\n', ", ");
+    let error = sweep(&format!("[sweep]\nzip = [{{ {} }}]\n", group.trim_end_matches(", "))).unwrap_err();
+    assert_eq!(error, "a sweep varies at most 100 keys, not 100000");
+}
+
+/// Each part of a key is a table in the one before: 20,000 of them in quotes overflowed the stack, and so did 80 in each of
+/// 78 brackets.
+#[test]
+fn a_key_of_many_dots_is_refused() {
+    let key = vec!["a"; 20_000].join(".");
+    let part = vec!["a"; 79].join(".");
+    let nested = (0..78).fold("1".to_owned(), |inner, _| format!("{{ {part} = {inner} }}"));
+    for text in [
+        format!("[sweep]\n{key} = [1]"),
+        format!("[sweep]\nseed = [0]\n[{key}]\nb = 1"),
+        format!("[sweep]\nseed = [{nested}]"),
+        format!("{part} = {nested}"),
+    ] {
+        let error = sweep(&text).unwrap_err();
+        assert_eq!(error, "tables and lists lie in one another at most 32 levels deep");
+    }
+    for text in ["[sweep]\n'KEY' = [1]", "[sweep.random]\ncount = 1\n'KEY' = [1]", "[sweep]\nzip = [{ 'KEY' = [1] }]"] {
+        assert_eq!(sweep(&text.replace("KEY", &key)).unwrap_err(), "a swept key has at most 32 dots");
+    }
+    let set = |text: String| Experiment::parse("x", BASE, "x", &[text], Machine::default()).unwrap_err().message;
+    for text in [format!("{key}=1"), format!("a={{ {key} = 1 }}"), format!("a={}", "[".repeat(20_000))] {
+        assert_eq!(set(text), "tables and lists lie in one another at most 32 levels deep");
+    }
+}
+
 fn column(sweep: &Sweep, name: &str) -> Vec<String> {
     let at = sweep.columns.iter().position(|column| column == name).unwrap();
     sweep.points.iter().map(|point| point.values[at].clone()).collect()
