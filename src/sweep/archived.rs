@@ -157,7 +157,7 @@ mod tests {
         write(&table(&["1,s,bb,done,0.9\n"]));
         put_aside(&["ff"]);
         assert_eq!(
-            (former().unwrap().len(), &*Kept::read(&folder).unwrap().get(&"bb".into()).unwrap().text("val_top1")),
+            (former().unwrap().len(), Kept::read(&folder).unwrap().get(&"bb".into()).unwrap().text("val_top1")),
             (3, "0.9")
         );
         // Conflicts of a merge are no table.

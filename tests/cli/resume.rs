@@ -122,10 +122,12 @@ fn ctrl_c_finishes_the_step_and_the_run_goes_on_later() {
         let place = Place::new();
         place.file("sgd.toml", SGD);
         let running = place.start("sgd.toml");
-        std::thread::sleep(Duration::from_secs_f64(whole.seconds / 3.0));
+        let run = place.run("sgd");
+        while fs::read_to_string(run.path("epochs.csv")).map_or(0, |table| table.lines().count()) < 2 {
+            std::thread::sleep(Duration::from_millis(2));
+        }
         running.signal(signal);
         assert_eq!(running.wait().code(), Some(130));
-        let run = place.run("sgd");
         assert_eq!(run.summary()["status"], "interrupted");
         assert!(run.epochs().len() < 7);
         let ran = place.strata(&["train", "sgd.toml"]);
