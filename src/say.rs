@@ -1,10 +1,36 @@
-//! Words to a person, on standard error. Nobody may be listening any more, because a terminal was closed or a log's disk is
+//! Messages to a person, on standard error. Nobody may be listening any more, because a terminal was closed or a log's disk is
 //! full: a run does not end for that, as it would by `eprintln!`.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::{Write, stderr};
 
-/// Says a line.
+/// Prints a line.
 pub fn say(line: impl Display) {
-    let _ = writeln!(stderr().lock(), "{line}");
+    let _ = writeln!(stderr().lock(), "{}", printable(&line.to_string()));
+}
+
+/// The text with its control characters escaped: names of files may hold sequences that a terminal obeys.
+fn printable(text: &str) -> Cow<'_, str> {
+    let obeyed = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    if !text.contains(obeyed) {
+        return text.into();
+    }
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        if obeyed(c) { safe.extend(c.escape_default()) } else { safe.push(c) }
+    }
+    safe.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The name of a sweep's file recoloured the terminal.
+    #[test]
+    fn a_terminal_obeys_no_name() {
+        assert_eq!(printable("a\x1b[31mb\r\u{9b}1m\tc\n"), "a\\u{1b}[31mb\\r\\u{9b}1m\tc\n");
+        assert!(matches!(printable("plain, ä\n"), Cow::Borrowed(_)));
+    }
 }

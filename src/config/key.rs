@@ -34,7 +34,7 @@ impl Key {
         self.0.is_empty()
     }
 
-    /// Whether a key that was written down is this one. Versions before 0.2 wrote the short form alone.
+    /// Whether a key that was written down is this one. Earlier versions wrote the short form alone.
     pub fn is_written(&self, written: &str) -> bool {
         if written.len() > SHORT { written == self.0 } else { written == self.short() }
     }

@@ -58,7 +58,7 @@ impl RunInfo {
 
     fn parse(json: &str) -> Option<RunInfo> {
         let mut info: RunInfo = serde_json::from_str(json).ok()?;
-        // Versions before 0.2 recorded of earlier processes the number of threads.
+        // Earlier versions recorded the number of threads of each process, and nothing else.
         let counts = std::mem::take(&mut info.counts_before);
         info.processes_before.extend(counts.into_iter().map(|threads| Process { threads, ..Process::default() }));
         Some(info)

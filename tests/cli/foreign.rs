@@ -134,3 +134,17 @@ fn the_umask_is_respected() {
         assert_eq!(mode & 0o777, 0o600, "{name}");
     }
 }
+
+/// The second of two experiments whose keys agree in ten digits was given the result of the first.
+#[test]
+fn a_result_of_an_experiment_with_the_same_short_key_is_refused() {
+    // The seeds of src/config/sweep/tests.rs, and what else its key is made of.
+    let experiment = "[data]\ndataset = 'synthetic'\nvalidation = 400\n[model]\npreset = 'resnet'\nlayout = 'cifar'\n\
+                      depth = 8\n[train]\nepochs = 1\nprecision = 'fp32'\n";
+    let place = Place::new();
+    place.file("e.toml", experiment);
+    place.strata(&["train", "e.toml", "--set", "seed=550497"]).good();
+    let before = place.run("e").result();
+    place.strata(&["train", "e.toml", "--set", "seed=610180"]).refused(&["has the result of another experiment"]);
+    assert!(place.run("e").result() == before);
+}
