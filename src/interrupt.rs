@@ -50,6 +50,18 @@ pub fn defer() -> Deferred {
     Deferred(())
 }
 
+impl Deferred {
+    /// Keeps the deferral until [`release`]: what was finished is reported as finished, even if a signal comes just then.
+    pub fn linger(self) {
+        std::mem::forget(self);
+    }
+}
+
+/// Ends deferrals that linger.
+pub fn release() {
+    DEFERRED.store(0, Ordering::SeqCst);
+}
+
 impl Drop for Deferred {
     fn drop(&mut self) {
         DEFERRED.fetch_sub(1, Ordering::SeqCst);

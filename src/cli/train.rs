@@ -45,6 +45,7 @@ pub fn run(command: &Train, shared: &Shared) -> Result<Done> {
     let mut failed = false;
     let several = experiments.len() > 1;
     for experiment in &experiments {
+        interrupt::release();
         if interrupt::requested() {
             return Ok(Done::Interrupted);
         }

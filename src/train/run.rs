@@ -38,7 +38,7 @@ pub fn run(experiment: &Experiment, options: &RunOptions, observer: &mut dyn Obs
     let splits = Splits::load(experiment, &options.cache)?.resized(experiment.network.plan.input)?;
     let folder = options.store.open(experiment).map_err(TrainError::Folder)?;
     // From here on a signal waits for the step, and a crash is recorded.
-    let _deferred = interrupt::defer();
+    let deferred = interrupt::defer();
     if options.force {
         folder.clear()?;
     }
@@ -66,6 +66,7 @@ pub fn run(experiment: &Experiment, options: &RunOptions, observer: &mut dyn Obs
         Ok(Outcome { status, divergence: Some(place), .. }) => format!("{}: {place}", status.name()),
         Err(error) => format!("failed: {error}"),
     };
+    deferred.linger();
     let written = folder.write("run.json", &info.to_json());
     if result.is_err() {
         // Where the disk is full these fail too, and what is said shall be what came first.
