@@ -49,7 +49,7 @@ pub struct Efficientnet {
     pub variant: Variant,
     /// Stride of the first convolution: 2 for ImageNet, 1 for small images.
     pub stem_stride: usize,
-    /// Of the stem and the depthwise convolutions: `half` is torchvision's, `same` TensorFlow's and Keras's.
+    /// Padding of the stem and the depthwise convolutions: `half` is torchvision's, `same` TensorFlow's and Keras's.
     #[serde(skip_serializing_if = "is_half")]
     pub padding: Padding,
     /// Hidden channels of squeeze-and-excitation as a part of a block's input; 0 leaves it out.

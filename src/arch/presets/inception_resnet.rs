@@ -16,7 +16,7 @@ pub enum Form {
     /// 299x299 input, 5/10/5 blocks.
     #[default]
     Full,
-    /// The same with one more block C at the end, scale 1 and linear, and facenet's normalisation and initialisation. The
+    /// The full form with one more block C at the end, scale 1 and linear, and facenet's normalisation and initialisation. The
     /// weights of facenet-pytorch, which has a factor γ, need `bn_scale = true`.
     Facenet,
     /// A 3x3 stem without stride, quarter widths and padded reductions, for images of 28 to 64 pixels.

@@ -17,7 +17,7 @@ pub struct MobilenetV1 {
     pub alpha: f64,
     /// Stride of the first convolution: 2 for ImageNet, 1 for small images.
     pub stem_stride: usize,
-    /// Of the 3x3 convolutions: `half` is PyTorch's, `same` TensorFlow's and Keras's, which adds the odd pixel of a stride of
+    /// Padding of the 3x3 convolutions: `half` is PyTorch's, `same` TensorFlow's and Keras's, which adds the odd pixel of a stride of
     /// 2 at the bottom and right.
     #[serde(skip_serializing_if = "is_half")]
     pub padding: Padding,
@@ -67,7 +67,7 @@ pub struct MobilenetV2 {
     pub alpha: f64,
     /// Stride of the first convolution: 2 for ImageNet, 1 for small images.
     pub stem_stride: usize,
-    /// Of the 3x3 convolutions: `half` is PyTorch's, `same` TensorFlow's and Keras's, which adds the odd pixel of a stride of
+    /// Padding of the 3x3 convolutions: `half` is PyTorch's, `same` TensorFlow's and Keras's, which adds the odd pixel of a stride of
     /// 2 at the bottom and right.
     #[serde(skip_serializing_if = "is_half")]
     pub padding: Padding,

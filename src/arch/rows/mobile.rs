@@ -22,7 +22,7 @@ pub struct SeparableRow {
     /// Of the first block.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub stride: usize,
-    /// Of the depthwise convolutions: `half` as in PyTorch, `same` as in TensorFlow and Keras.
+    /// Padding of the depthwise convolutions: `half` as in PyTorch, `same` as in TensorFlow and Keras.
     #[serde(default = "half", skip_serializing_if = "is_half")]
     pub padding: Padding,
     #[serde(default, skip_serializing_if = "Name::is_empty")]
@@ -63,7 +63,7 @@ pub struct InvertedResidualRow {
     pub repeat: usize,
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub stride: usize,
-    /// Of the depthwise convolutions: `half` as in PyTorch, `same` as in TensorFlow and Keras.
+    /// Padding of the depthwise convolutions: `half` as in PyTorch, `same` as in TensorFlow and Keras.
     #[serde(default = "half", skip_serializing_if = "is_half")]
     pub padding: Padding,
     #[serde(default, skip_serializing_if = "Name::is_empty")]
@@ -107,7 +107,7 @@ pub struct MbconvRow {
     /// it out. Always written down: a row without it has the default, which is not 0.
     #[serde(default = "MbconvRow::default_se")]
     pub se: f64,
-    /// Of the depthwise convolutions: `half` as in PyTorch, `same` as in TensorFlow and Keras.
+    /// Padding of the depthwise convolutions: `half` as in PyTorch, `same` as in TensorFlow and Keras.
     #[serde(default = "half", skip_serializing_if = "is_half")]
     pub padding: Padding,
     #[serde(default, skip_serializing_if = "Name::is_empty")]

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Position {
-    /// Of the experiment; short, or empty, in checkpoints of earlier versions.
+    /// Key of the experiment; short, or empty, in checkpoints of earlier versions.
     #[serde(default, skip_serializing_if = "Key::is_empty")]
     pub key: Key,
     /// Whole epochs done.
