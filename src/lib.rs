@@ -8,6 +8,7 @@ pub mod analysis;
 pub mod arch;
 pub mod config;
 pub mod data;
+pub mod export;
 pub mod fault;
 pub mod figures;
 pub mod files;

@@ -45,8 +45,10 @@ fn main() -> ExitCode {
         Command::Tables(command) => cli::tables::run(command, shared),
         Command::Bench(command) => cli::bench::run(command, shared),
         Command::Report(command) => cli::report::run(command, shared),
+        Command::Export(command) => cli::export::run(command, shared),
         Command::Fetch(command) => cli::fetch::run(command),
         Command::Doctor => cli::doctor::run(shared),
+        Command::Completions(command) => cli::completions::run(command),
     };
     cli::exit_code(result)
 }

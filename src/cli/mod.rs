@@ -3,10 +3,12 @@
 mod arithmetic;
 pub mod bench;
 pub mod compare;
+pub mod completions;
 pub mod cost;
 pub mod diff;
 pub mod doctor;
 pub mod eval;
+pub mod export;
 pub mod fetch;
 mod live_plot;
 pub mod predict;
@@ -29,7 +31,7 @@ use strata::config::{ConfigError, Experiment, Machine, nearest};
 use strata::data::DataError;
 use strata::interrupt;
 use strata::model::WeightsError;
-use strata::runs::Store;
+use strata::runs::{FindError, Store};
 use strata::say;
 use strata::torch::{MAX_GPU, MAX_THREADS, ThreadsError, cuda, start_threads};
 use strata::train::{CheckpointError, TrainError};
@@ -66,9 +68,11 @@ pub enum Command {
     Tables(tables::Tables),
     Bench(bench::Bench),
     Report(report::Report),
+    Export(export::Export),
     Fetch(fetch::Fetch),
     /// What was found here: libtorch, device, threads, precision, datasets
     Doctor,
+    Completions(completions::Completions),
 }
 
 impl Arguments {
@@ -78,6 +82,8 @@ impl Arguments {
             _ if self.shared.set.is_empty() => return Ok(()),
             Command::Compare(_) => ("compare", "; --where COLUMN=VALUE chooses rows"),
             Command::Report(_) => ("report", ""),
+            Command::Export(_) => ("export", ""),
+            Command::Completions(_) => ("completions", ""),
             Command::Fetch(_) => ("fetch", ""),
             Command::Doctor => ("doctor", ""),
             _ => return Ok(()),
@@ -322,6 +328,7 @@ fn is_bad_input(error: &anyhow::Error) -> bool {
         || error.is::<ThreadsError>()
         || error.is::<DataError>()
         || error.is::<WeightsError>()
+        || error.is::<FindError>()
         || error.is::<CollectError>()
         || error.is::<CompareError>()
         || error.is::<CheckpointError>()

@@ -8,6 +8,7 @@ mod data;
 mod determinism;
 mod ends;
 mod errors;
+mod export;
 mod foreign;
 mod golden;
 mod networks;

@@ -1,0 +1,24 @@
+//! `strata completions`
+
+use super::{Arguments, Done, print};
+use anyhow::Result;
+use clap::{Args, CommandFactory};
+use clap_complete::Shell;
+
+/// Tab completion for a shell: bash, zsh, fish, elvish, powershell
+#[derive(Args)]
+#[command(after_help = "Examples:
+  strata completions bash > ~/.local/share/bash-completion/completions/strata
+  strata completions zsh > ~/.zfunc/_strata
+  strata completions fish > ~/.config/fish/completions/strata.fish")]
+pub struct Completions {
+    #[arg(value_name = "SHELL")]
+    shell: Shell,
+}
+
+pub fn run(command: &Completions) -> Result<Done> {
+    let mut script = Vec::new();
+    clap_complete::generate(command.shell, &mut Arguments::command(), "strata", &mut script);
+    print(&String::from_utf8_lossy(&script))?;
+    Ok(Done::Well)
+}
