@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 use strata::config::{Experiment, Machine};
 use strata::model::{Model, parse_tensors, tensor_bytes};
-use strata::train::{Average, Checkpoints, Position, Stepper, best_weights};
+use strata::train::{Average, Checkpoints, Stepper, TrainState, best_weights};
 use tempfile::TempDir;
 
 /// Stands between the files of an input.
@@ -95,13 +95,13 @@ fn tensors(file: &[u8]) {
 /// Puts checksums that `position.json` has right, where it is whole enough for that.
 fn put_right(files: &mut [Vec<u8>; 5]) {
     let Ok(mut manifest) = serde_json::from_slice::<Value>(&files[0]) else { return };
-    let Ok(position) = serde_json::from_value::<Position>(manifest["position"].clone()) else { return };
+    let Ok(state) = serde_json::from_value::<TrainState>(manifest["position"].clone()) else { return };
     let Some(sums) = manifest.get_mut("sha256").and_then(Value::as_object_mut) else { return };
     let rows: Vec<&[u8]> =
-        files[4].split_inclusive(|&byte| byte == b'\n').take(position.epoch.saturating_add(1)).collect();
+        files[4].split_inclusive(|&byte| byte == b'\n').take(state.epoch.saturating_add(1)).collect();
     for (file, sum) in sums.iter_mut().filter(|(_, sum)| sum.as_str() == Some("")) {
         let content = match file.as_str() {
-            "position.json" => serde_json::to_vec(&position).unwrap(),
+            "position.json" => serde_json::to_vec(&state).unwrap(),
             "epochs.csv" => rows.concat(),
             _ => FILES.iter().position(|known| known == file).map(|index| files[index].clone()).unwrap_or_default(),
         };
@@ -152,10 +152,10 @@ impl Place {
             );
             fs::remove_file(run.join("checkpoint/best")).unwrap();
         }
-        let Ok((Some(position), passed_over)) = resumed else { return false };
-        assert!(passed_over.is_empty());
-        let again: Position = serde_json::from_str(&serde_json::to_string_pretty(&position).unwrap()).unwrap();
-        assert_eq!(format!("{again:?}"), format!("{position:?}"), "NaN is not equal to itself");
+        let Ok((Some(state), skipped)) = resumed else { return false };
+        assert!(skipped.is_empty());
+        let again: TrainState = serde_json::from_str(&serde_json::to_string_pretty(&state).unwrap()).unwrap();
+        assert_eq!(format!("{again:?}"), format!("{state:?}"), "NaN is not equal to itself");
         true
     }
 }

@@ -1,7 +1,7 @@
 //! One epoch of training steps.
 
 use super::average::Average;
-use super::checkpoint::Position;
+use super::checkpoint::TrainState;
 use super::divergence::Divergence;
 use super::error::TrainError;
 use super::evaluate::tensors;
@@ -28,7 +28,7 @@ pub struct Trainer<'a> {
     pub model: &'a Model,
     pub stepper: Stepper,
     pub average: Option<Average>,
-    /// Only for GPUs, and only where it was asked for.
+    /// Set only on GPUs and with `--cuda-graphs`.
     pub recorder: Option<Recorder>,
 }
 
@@ -48,12 +48,12 @@ impl Trainer<'_> {
         self.images.len().div_ceil(self.experiment.train.batch)
     }
 
-    /// Runs the rest of the epoch that `position` stands in; `position` moves along.
-    pub fn epoch(&mut self, position: &mut Position, observer: &mut dyn Observer) -> Result<EpochEnd, TrainError> {
+    /// Trains the rest of the epoch that `state` is in, from its next batch on; `state` is kept up to date.
+    pub fn epoch(&mut self, state: &mut TrainState, observer: &mut dyn Observer) -> Result<EpochEnd, TrainError> {
         let Trainer { experiment, images, normalise, .. } = *self;
-        let (augment, seed, epoch) = (&experiment.data.augment, experiment.seed, position.epoch as u64);
+        let (augment, seed, epoch) = (&experiment.data.augment, experiment.seed, state.epoch as u64);
         let order = data::order(images.len(), seed, epoch);
-        let parts: Vec<&[u32]> = order.chunks(experiment.train.batch).skip(position.batch).collect();
+        let parts: Vec<&[u32]> = order.chunks(experiment.train.batch).skip(state.batch).collect();
         let fill = |i: usize, batch: &mut Batch| batch.fill_train(images, parts[i], normalise, augment, seed, epoch);
         let batches = self.batches();
         let start = Instant::now();
@@ -61,22 +61,22 @@ impl Trainer<'_> {
         let (mut waited, mut left) = (Duration::ZERO, start);
         let step = |_, batch: &Batch| -> Result<_, TrainError> {
             waited += left.elapsed();
-            if let Some(divergence) = self.step(position, batch)? {
+            if let Some(divergence) = self.step(state, batch)? {
                 return Ok(ControlFlow::Break(EpochEnd::Diverged(divergence)));
             }
-            position.batch += 1;
-            position.step += 1;
+            state.batch += 1;
+            state.step += 1;
             images += batch.labels.len();
             observer.step(&StepReport {
-                epoch: position.epoch + 1,
-                batch: position.batch,
+                epoch: state.epoch + 1,
+                batch: state.batch,
                 batches,
-                loss: position.sums.mean_loss(),
-                top1: position.sums.top1(),
+                loss: state.sums.mean_loss(),
+                top1: state.sums.top1(),
                 images_per_second: images as f64 / start.elapsed().as_secs_f64(),
                 waited_seconds: waited.as_secs_f64(),
             });
-            if position.step == 1 {
+            if state.step == 1 {
                 tracing::debug!("first training step done");
             }
             left = Instant::now();
@@ -91,43 +91,44 @@ impl Trainer<'_> {
         }
     }
 
-    /// The rate of the step that comes next.
+    /// The learning rate of a step, counted from 0 over the run.
     pub fn rate(&self, step: u64) -> f64 {
         learning_rate(&self.experiment.train, step, self.batches() as u64)
     }
 
-    fn step(&mut self, position: &mut Position, batch: &Batch) -> Result<Option<Divergence>, TorchError> {
-        let fault = faults::step(position.step)?;
+    fn step(&mut self, state: &mut TrainState, batch: &Batch) -> Result<Option<Divergence>, TorchError> {
+        let fault = faults::step(state.step)?;
         let Experiment { seed, train, .. } = self.experiment;
         let (pixels, labels) = tensors(batch, self.model.device());
-        // Dropout and stochastic depth draw from here on; a resumed run draws the same.
-        tch::manual_seed(random::key(*seed, "step", &[position.step]) as i64);
+        // Dropout and stochastic depth draw from libtorch's generator. Seeding it from the step number gives a resumed run the
+        // same draws, with no generator state to save.
+        tch::manual_seed(random::key(*seed, "step", &[state.step]) as i64);
         let pass = self.pass(&pixels, &labels)?;
         let value = pass.loss.double_value(&[]);
-        let number = position.step + 1;
+        let number = state.step + 1;
         if !value.is_finite() {
             return Ok(Some(Divergence::of_loss(value, number, self.experiment, self.model, batch)));
         }
         if !pass.has_gradients {
             pass.loss.backward();
         }
-        faults::spoil(fault, self.model);
+        faults::poison(fault, self.model);
         if train.clip_norm > 0.0 && !self.stepper.clip(train.clip_norm)?.is_finite() {
             return Ok(Some(Divergence::of_gradients(number, &self.model.trainable())));
         }
-        let rate = self.rate(position.step);
+        let rate = self.rate(state.step);
         self.stepper.step(rate)?;
         if !pass.has_gradients {
             self.stepper.drop_gradients()?;
         }
         if let Some(average) = &self.average {
-            average.update(position.step)?;
+            average.update(state.step)?;
         }
-        position.sums.add(pass.main.double_value(&[]), &pass.logits, &labels);
+        state.sums.add(pass.main.double_value(&[]), &pass.logits, &labels);
         Ok(None)
     }
 
-    /// Forward pass and losses; by a recording of them and of the backward pass where there is one.
+    /// Forward pass and losses. A CUDA graph, where one is recorded, runs the backward pass as well.
     fn pass(&mut self, pixels: &Tensor, labels: &Tensor) -> Result<Pass, TorchError> {
         let Some(recorder) = &mut self.recorder else {
             return Ok(pass(self.experiment, self.model, pixels, labels));

@@ -1,4 +1,4 @@
-//! What can be made to go wrong in a training step; see [`crate::fault`].
+//! Faults that a test can inject into a training step; see [`crate::fault`].
 
 use crate::fault::{self, What};
 use crate::model::Model;
@@ -8,12 +8,12 @@ use tch::{Device, Kind, Tensor};
 /// Visits the point `step` before the step that follows `done` ones.
 ///
 /// # Errors
-/// libtorch's own, of memory that it cannot get.
+/// libtorch's out-of-memory error, if that is the fault.
 pub fn step(done: u64) -> Result<Option<What>, TorchError> {
     let what = fault::hit("step", "a training step");
     match what {
         Some(What::Kill) => std::process::abort(),
-        // Two pebibytes: a real request, so that the message and the way it takes are the real ones.
+        // Two pebibytes: a real request, so that libtorch's own message takes its real path.
         Some(What::OutOfMemory) => {
             tracing::debug!("asking for too much memory after {done} steps");
             catch(|| Tensor::ones([1 << 49], (Kind::Float, Device::Cpu))).map(|_| what)
@@ -26,8 +26,8 @@ pub fn step(done: u64) -> Result<Option<What>, TorchError> {
     }
 }
 
-/// Spoils the gradient of one parameter, in the middle of the network, where the fault says so.
-pub fn spoil(what: Option<What>, model: &Model) {
+/// Fills the gradient of one parameter, in the middle of the network, with NaN if that is the fault.
+pub fn poison(what: Option<What>, model: &Model) {
     if what == Some(What::NotANumber) {
         let params = model.trainable();
         if let Some((_, tensor)) = params.get(params.len() / 2) {

@@ -27,7 +27,7 @@ mod properties;
 mod tally;
 
 pub use average::Average;
-pub use checkpoint::{Best, CheckpointError, Checkpoints, Position, best_weights};
+pub use checkpoint::{Best, CheckpointError, Checkpoints, TrainState, best_weights};
 pub use error::TrainError;
 pub use evaluate::{evaluate, for_each_batch, tensors};
 pub use lost::record as record_lost_run;

@@ -3,7 +3,7 @@
 
 use super::Quiet;
 use super::average::Average;
-use super::checkpoint::Position;
+use super::checkpoint::TrainState;
 use super::epoch::{EpochEnd, Trainer};
 use super::evaluate::evaluate;
 use super::optimizer::Stepper;
@@ -275,17 +275,17 @@ impl Trial {
     }
 
     /// Trains for an epoch.
-    fn epoch(&self, experiment: &Experiment) -> (EpochEnd, Position, Option<Average>) {
+    fn epoch(&self, experiment: &Experiment) -> (EpochEnd, TrainState, Option<Average>) {
         let Trial { images, normalise, model, .. } = self;
         let stepper = Stepper::new(&experiment.train, model.trainable());
         let average = (experiment.train.ema > 0.0).then(|| Average::new(model, experiment.train.ema));
         let mut trainer = Trainer { experiment, images, normalise, model, stepper, average, recorder: None };
-        let mut position = Position::default();
-        let end = trainer.epoch(&mut position, &mut Quiet).unwrap();
+        let mut state = TrainState::default();
+        let end = trainer.epoch(&mut state, &mut Quiet).unwrap();
         if let EpochEnd::Whole { .. } = end {
-            assert_eq!(position.step, trainer.batches() as u64);
+            assert_eq!(state.step, trainer.batches() as u64);
         }
-        (end, position, trainer.average)
+        (end, state, trainer.average)
     }
 }
 
@@ -311,9 +311,9 @@ fn explodes_in_libtorch(text: &str) -> bool {
 /// What is not finite after an epoch, if anything is.
 fn overflow(experiment: &Experiment, trial: &Trial) -> Option<String> {
     let Trial { model, validation, normalise, .. } = trial;
-    let (end, position, average) = trial.epoch(experiment);
+    let (end, state, average) = trial.epoch(experiment);
     if let EpochEnd::Diverged(divergence) = end {
-        return Some(divergence.said(1, position.batch + 1));
+        return Some(divergence.said(1, state.batch + 1));
     }
     for (param, tensor) in model.params() {
         if tensor.isfinite().all().int64_value(&[]) == 0 {

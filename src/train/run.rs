@@ -1,6 +1,6 @@
 //! One run from an experiment to its tables: what must hold before it starts, and what is recorded of its end.
 
-use super::checkpoint::{Checkpoints, Position};
+use super::checkpoint::{Checkpoints, TrainState};
 use super::error::TrainError;
 use super::finished::{finished, keep_experiment};
 use super::session::Session;
@@ -58,8 +58,8 @@ pub fn run(experiment: &Experiment, options: &RunOptions, observer: &mut dyn Obs
 
     torch::reset_peak_memory(options.device);
     let session = Session { experiment, options, splits: &splits, normalise, folder: &folder, start: Instant::now() };
-    let mut position = Position::default();
-    let result = session.run(&info, &mut position, observer);
+    let mut state = TrainState::default();
+    let result = session.run(&info, &mut state, observer);
     info.finished = utc_now();
     info.outcome = match &result {
         Ok(Outcome { status, divergence: None, .. }) => status.name().to_owned(),
@@ -70,7 +70,7 @@ pub fn run(experiment: &Experiment, options: &RunOptions, observer: &mut dyn Obs
     let written = folder.write("run.json", &info.to_json());
     if result.is_err() {
         // Where the disk is full these fail too, and what is said shall be what came first.
-        let _ = session.summary(&info, Status::Failed, &position, None).write(&folder, experiment);
+        let _ = session.summary(&info, Status::Failed, &state, None).write(&folder, experiment);
         return result;
     }
     written?;

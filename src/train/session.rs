@@ -1,7 +1,7 @@
 //! The epochs of a run: training, validation, checkpoints, and the test at the end.
 
 use super::average::Average;
-use super::checkpoint::{Best, Checkpoints, Position, best_weights};
+use super::checkpoint::{Best, Checkpoints, TrainState, best_weights};
 use super::divergence::Divergence;
 use super::epoch::{EpochEnd, Trainer};
 use super::error::TrainError;
@@ -30,12 +30,12 @@ pub struct Session<'a> {
 }
 
 impl Session<'_> {
-    /// Takes the run up where its last checkpoint left it, and carries it to its end. `position` moves along, so that the caller
-    /// knows it when this fails.
+    /// Resumes the run from its last checkpoint and trains to the last epoch. `state` is kept up to date, so that the caller
+    /// can record how far the run came when this fails.
     pub fn run(
         &self,
         info: &RunInfo,
-        position: &mut Position,
+        state: &mut TrainState,
         observer: &mut dyn Observer,
     ) -> Result<Outcome, TrainError> {
         let Session { experiment, splits, normalise, folder, .. } = self;
@@ -45,50 +45,51 @@ impl Session<'_> {
         let mut stepper = Stepper::new(&experiment.train, model.trainable());
         let average = (experiment.train.ema > 0.0).then(|| Average::new(&model, experiment.train.ema));
         let checkpoints = Checkpoints::new(folder.path(), experiment.key());
-        let (resumed, passed_over) = checkpoints.resume(&mut model, &mut stepper, average.as_ref())?;
-        for problem in passed_over {
-            observer.note(&format!("{problem}; the checkpoint before it is used"));
+        let (resumed, skipped) = checkpoints.resume(&mut model, &mut stepper, average.as_ref())?;
+        for problem in skipped {
+            observer.note(&format!("{problem}; resuming from the checkpoint before it"));
         }
-        *position = Position { key: experiment.key(), ..resumed.unwrap_or_default() };
-        folder.keep_epochs(position.epoch)?;
-        let seconds_before = position.seconds;
+        *state = TrainState { key: experiment.key(), ..resumed.unwrap_or_default() };
+        folder.keep_epochs(state.epoch)?;
+        let seconds_before = state.seconds;
 
         let wanted = self.options.graphs && self.options.device.is_cuda();
         let recorder = if wanted { Recorder::new(experiment) } else { None };
         let images = &splits.train;
         let mut trainer = Trainer { experiment, images, normalise, model: &model, stepper, average, recorder };
-        observer.started(&self.started(info, position, trainer.batches()));
+        observer.started(&self.started(info, state, trainer.batches()));
         if let Some(note) = info.other_process() {
             observer.note(&note);
         }
-        while position.epoch < experiment.train.epochs {
-            let end = self.epoch(&mut trainer, &checkpoints, position, seconds_before, observer)?;
+        while state.epoch < experiment.train.epochs {
+            let end = self.epoch(&mut trainer, &checkpoints, state, seconds_before, observer)?;
             match end {
                 ControlFlow::Continue(()) => {}
-                ControlFlow::Break(Stop::Interrupted) => return self.end(info, Status::Interrupted, position, None),
-                ControlFlow::Break(Stop::Diverged(place)) => {
-                    observer.note(&format!("{place}: the run stops; try a lower train.lr"));
-                    let outcome = self.end(info, Status::Diverged, position, None)?;
-                    return Ok(Outcome { divergence: Some(place), ..outcome });
+                ControlFlow::Break(Stop::Interrupted) => return self.end(info, Status::Interrupted, state, None),
+                ControlFlow::Break(Stop::Diverged(divergence)) => {
+                    observer.note(&format!("{divergence}: the run stops; try a lower train.lr"));
+                    let outcome = self.end(info, Status::Diverged, state, None)?;
+                    return Ok(Outcome { divergence: Some(divergence), ..outcome });
                 }
             }
         }
-        // The test images are read once, with the weights of the best epoch on the validation images.
+        // The test images are read once, after training, with the weights of the epoch that was best on the validation images:
+        // no choice can have been made by looking at them.
         model.load_weights(&best_weights(folder.path(), &experiment.key())?)?;
         let test = self.evaluate(&model, None, &splits.test)?;
-        position.seconds = self.seconds(seconds_before);
+        state.seconds = self.seconds(seconds_before);
         folder.check_epochs()?;
-        self.end(info, if test.is_some() { Status::Done } else { Status::Interrupted }, position, test)
+        self.end(info, if test.is_some() { Status::Done } else { Status::Interrupted }, state, test)
     }
 
-    fn started(&self, info: &RunInfo, position: &Position, batches: usize) -> Started {
+    fn started(&self, info: &RunInfo, state: &TrainState, batches: usize) -> Started {
         let cost = self.experiment.network.cost();
         Started {
             name: self.experiment.name.clone(),
             key: self.experiment.key(),
             folder: self.folder.path().to_owned(),
             epochs: self.experiment.train.epochs,
-            done_epochs: position.epoch,
+            done_epochs: state.epoch,
             batches,
             train_images: self.splits.train.len(),
             device: info.device.clone(),
@@ -98,43 +99,44 @@ impl Session<'_> {
         }
     }
 
-    /// Trains for the rest of an epoch, validates, and saves. Where the run stops in between, all that a resume needs is saved.
+    /// Trains the rest of an epoch, validates, appends the row and saves a checkpoint. An interrupt saves a checkpoint within
+    /// the epoch.
     fn epoch(
         &self,
         trainer: &mut Trainer,
         checkpoints: &Checkpoints,
-        position: &mut Position,
+        state: &mut TrainState,
         seconds_before: f64,
         observer: &mut dyn Observer,
     ) -> Result<ControlFlow<Stop>, TrainError> {
         let epoch_start = Instant::now();
-        let end = trainer.epoch(position, observer)?;
-        position.seconds = self.seconds(seconds_before);
+        let end = trainer.epoch(state, observer)?;
+        state.seconds = self.seconds(seconds_before);
         let (seconds, images) = match end {
             EpochEnd::Whole { seconds, images } => (seconds, images),
             EpochEnd::Interrupted => {
-                self.save(checkpoints, position, trainer)?;
+                self.save(checkpoints, state, trainer)?;
                 return Ok(ControlFlow::Break(Stop::Interrupted));
             }
             EpochEnd::Diverged(divergence) => {
-                let place = divergence.said(position.epoch + 1, position.batch + 1);
-                return Ok(ControlFlow::Break(Stop::Diverged(place)));
+                let divergence = divergence.said(state.epoch + 1, state.batch + 1);
+                return Ok(ControlFlow::Break(Stop::Diverged(divergence)));
             }
         };
         let Some(validation) = self.evaluate(trainer.model, trainer.average.as_ref(), &self.splits.validation)? else {
-            // Behind the last batch: the epoch is validated when the run is resumed.
-            self.save(checkpoints, position, trainer)?;
+            // Interrupted during validation: the checkpoint is after the last batch, and a resume validates first.
+            self.save(checkpoints, state, trainer)?;
             return Ok(ControlFlow::Break(Stop::Interrupted));
         };
         if !validation.mean_loss().is_finite() {
-            let divergence = Divergence::of_validation(position.step, trainer.model);
-            return Ok(ControlFlow::Break(Stop::Diverged(divergence.said(position.epoch + 1, position.batch))));
+            let divergence = Divergence::of_validation(state.step, trainer.model);
+            return Ok(ControlFlow::Break(Stop::Diverged(divergence.said(state.epoch + 1, state.batch))));
         }
-        let (sums, is_best) = finish_epoch(position, &validation);
+        let (sums, is_best) = finish_epoch(state, &validation);
         let row = EpochRow {
-            epoch: position.epoch,
-            step: position.step,
-            lr: trainer.rate(position.step.saturating_sub(1)),
+            epoch: state.epoch,
+            step: state.step,
+            lr: trainer.rate(state.step.saturating_sub(1)),
             train_loss: sums.mean_loss(),
             train_top1: sums.top1(),
             train_top5: sums.top5(),
@@ -145,25 +147,27 @@ impl Session<'_> {
             images_per_second: images as f64 / seconds.max(1e-9),
             peak_memory_mib: torch::peak_memory_mib(self.options.device).unwrap_or(0.0),
         };
-        // The row first: a checkpoint answers for the rows up to its epoch, and a kill between the two leaves one row too many.
+        // The row comes before the checkpoint, whose manifest holds the digest of the rows up to its epoch. A kill between the
+        // two leaves a row that no checkpoint covers; the resume cuts it off and trains the epoch again, to the same numbers.
+        // The other way round a checkpoint could count an epoch that has no row.
         self.folder.append_epoch(&row)?;
-        position.seconds = self.seconds(seconds_before);
-        self.save(checkpoints, position, trainer)?;
+        state.seconds = self.seconds(seconds_before);
+        self.save(checkpoints, state, trainer)?;
         observer.epoch(&row, is_best);
         Ok(ControlFlow::Continue(()))
     }
 
-    /// Seconds of the run so far; `before` are those of earlier processes.
+    /// Seconds that the run has taken so far; `before` is the time spent by earlier processes.
     fn seconds(&self, before: f64) -> f64 {
         before + self.start.elapsed().as_secs_f64()
     }
 
-    fn save(&self, checkpoints: &Checkpoints, position: &Position, trainer: &Trainer) -> Result<(), TrainError> {
+    fn save(&self, checkpoints: &Checkpoints, state: &TrainState, trainer: &Trainer) -> Result<(), TrainError> {
         self.folder.check_held()?;
-        Ok(checkpoints.save(position, trainer.model, &trainer.stepper, trainer.average.as_ref())?)
+        Ok(checkpoints.save(state, trainer.model, &trainer.stepper, trainer.average.as_ref())?)
     }
 
-    /// `None` where a stop was requested meanwhile.
+    /// Evaluates the model, or its moving average where there is one; `None` if a stop was requested meanwhile.
     fn evaluate(&self, model: &Model, average: Option<&Average>, images: &Images) -> Result<Option<Sums>, TrainError> {
         let train = &self.experiment.train;
         let batch = train.batch.clamp(1, 500);
@@ -176,16 +180,16 @@ impl Session<'_> {
         }
     }
 
-    pub fn summary(&self, info: &RunInfo, status: Status, position: &Position, test: Option<Sums>) -> Summary {
+    pub fn summary(&self, info: &RunInfo, status: Status, state: &TrainState, test: Option<Sums>) -> Summary {
         let three = |sums: Sums| [sums.mean_loss(), sums.top1(), sums.top5()];
         Summary {
             status,
-            epochs: position.epoch,
-            best_epoch: position.best.as_ref().map(|best| best.epoch),
-            val: position.best.as_ref().map(|best| [best.loss, best.top1, best.top5]),
+            epochs: state.epoch,
+            best_epoch: state.best.as_ref().map(|best| best.epoch),
+            val: state.best.as_ref().map(|best| [best.loss, best.top1, best.top5]),
             test: test.map(three),
             test_correct: test.map(|sums| (sums.top1, sums.count)),
-            seconds: position.seconds,
+            seconds: state.seconds,
             device: info.device.clone(),
             precision: info.precision.clone(),
             git: info.git_mark(),
@@ -197,15 +201,15 @@ impl Session<'_> {
         &self,
         info: &RunInfo,
         status: Status,
-        position: &Position,
+        state: &TrainState,
         test: Option<Sums>,
     ) -> Result<Outcome, TrainError> {
-        self.summary(info, status, position, test).write(self.folder, self.experiment)?;
+        self.summary(info, status, state, test).write(self.folder, self.experiment)?;
         Ok(Outcome {
             status,
             folder: self.folder.path().to_owned(),
             skipped: false,
-            best: position.best.as_ref().map(|best| (best.epoch, best.top1)),
+            best: state.best.as_ref().map(|best| (best.epoch, best.top1)),
             test_top1: test.map(|sums| sums.top1()),
             test_top5: test.map(|sums| sums.top5()),
             divergence: None,
@@ -216,19 +220,20 @@ impl Session<'_> {
 /// Why a run stops before its last epoch.
 enum Stop {
     Interrupted,
-    /// Where and when, in words.
+    /// What was not finite, where and when, as a message.
     Diverged(String),
 }
 
-/// Moves on to the next epoch. Returns the sums of the one that ended, and whether it was the best on the validation images.
-fn finish_epoch(position: &mut Position, validation: &Sums) -> (Sums, bool) {
-    let is_best = position.best.as_ref().is_none_or(|best| validation.top1() > best.top1);
-    let sums = std::mem::take(&mut position.sums);
-    position.epoch += 1;
-    position.batch = 0;
+/// Advances `state` to the next epoch. Returns the sums of the epoch that ended, and whether it has the best validation Top-1
+/// so far; of equal epochs the first counts.
+fn finish_epoch(state: &mut TrainState, validation: &Sums) -> (Sums, bool) {
+    let is_best = state.best.as_ref().is_none_or(|best| validation.top1() > best.top1);
+    let sums = std::mem::take(&mut state.sums);
+    state.epoch += 1;
+    state.batch = 0;
     if is_best {
         let (loss, top1, top5) = (validation.mean_loss(), validation.top1(), validation.top5());
-        position.best = Some(Best { folder: position.folder(), epoch: position.epoch, loss, top1, top5 });
+        state.best = Some(Best { folder: state.folder(), epoch: state.epoch, loss, top1, top5 });
     }
     (sums, is_best)
 }

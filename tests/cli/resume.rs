@@ -192,7 +192,7 @@ fn a_damaged_checkpoint_is_passed_over_and_said() {
         flip(&path, at);
         let ran = place.strata(&["train", "tiny.toml"]);
         assert!(ran.err.contains(file) && ran.err.contains("is damaged"), "{}", ran.err);
-        assert!(ran.err.contains("the checkpoint before it is used"), "{}", ran.err);
+        assert!(ran.err.contains("resuming from the checkpoint before it"), "{}", ran.err);
         ran.good();
         assert!((run.epochs(), run.weights("last")) == result_before, "{file}");
     }
@@ -219,7 +219,7 @@ fn a_checkpoint_without_the_sum_of_a_file_is_damaged() {
         });
         let ran = place.strata(&["train", "tiny.toml"]);
         assert!(ran.err.contains("position.json is damaged: it has no SHA-256 of"), "{missing}: {}", ran.err);
-        assert!(ran.err.contains(missing) && ran.err.contains("the checkpoint before it is used"), "{}", ran.err);
+        assert!(ran.err.contains(missing) && ran.err.contains("resuming from the checkpoint before it"), "{}", ran.err);
         ran.good();
         assert!((run.epochs(), run.weights("last")) == result_before, "{missing}");
     }
@@ -244,7 +244,7 @@ fn a_best_checkpoint_elsewhere_is_damage() {
     edit_manifest(&run, "last", |manifest| manifest["position"]["best"]["folder"] = "../../elsewhere".into());
     place.strata(&["eval", "tiny"]).refused(&["position.json is damaged", "the folder of a checkpoint is called like"]);
     let ran = place.strata(&["train", "tiny.toml"]);
-    assert!(ran.err.contains("the checkpoint before it is used"), "{}", ran.err);
+    assert!(ran.err.contains("resuming from the checkpoint before it"), "{}", ran.err);
     ran.good();
     let best = fs::read_link(run.path("checkpoint/best")).unwrap();
     assert!(best.to_str().unwrap().starts_with("step-") && best.components().count() == 1, "{}", best.display());
@@ -334,7 +334,7 @@ fn a_damaged_row_that_is_no_text_is_made_anew() {
     table[at] = 0xff;
     fs::write(run.path("epochs.csv"), table).unwrap();
     let ran = place.strata(&["train", "tiny.toml"]);
-    assert!(ran.err.contains("the checkpoint before it is used"), "{}", ran.err);
+    assert!(ran.err.contains("resuming from the checkpoint before it"), "{}", ran.err);
     ran.good();
     assert_eq!(run.epochs(), epochs);
 }

@@ -7,7 +7,7 @@ pub use limits::Limits;
 pub use work::Work;
 
 use super::average::Average;
-use super::checkpoint::Position;
+use super::checkpoint::TrainState;
 use super::epoch::{EpochEnd, Trainer};
 use super::error::TrainError;
 use super::evaluate::for_each_batch;
@@ -94,14 +94,14 @@ impl Subject {
         let stepper = Stepper::new(&experiment.train, model.trainable());
         let average = (experiment.train.ema > 0.0).then(|| Average::new(model, experiment.train.ema));
         let trainer = Trainer { experiment, images, normalise, model, stepper, average, recorder: None };
-        Bench { trainer, position: Position::default(), rounds_of: self.rounds_of }
+        Bench { trainer, state: TrainState::default(), rounds_of: self.rounds_of }
     }
 }
 
 /// Carries out rounds of steps. The first steps of a process are slower than those that follow: throw a round away.
 pub struct Bench<'a> {
     trainer: Trainer<'a>,
-    position: Position,
+    state: TrainState,
     rounds_of: usize,
 }
 
@@ -112,11 +112,11 @@ impl Bench<'_> {
     /// When memory does not suffice.
     pub fn train(&mut self, steps: usize) -> Result<Timing, TrainError> {
         let steps = steps.clamp(1, self.rounds_of);
-        self.position.epoch += 1;
-        self.position.batch = self.trainer.batches() - (steps + 1);
-        self.position.sums = Sums::default();
+        self.state.epoch += 1;
+        self.state.batch = self.trainer.batches() - (steps + 1);
+        self.state.sums = Sums::default();
         let mut clock = Clock::default();
-        match self.trainer.epoch(&mut self.position, &mut clock)? {
+        match self.trainer.epoch(&mut self.state, &mut clock)? {
             EpochEnd::Diverged(divergence) => tracing::warn!("{}: the round ended early", divergence.what),
             EpochEnd::Whole { .. } | EpochEnd::Interrupted => {}
         }

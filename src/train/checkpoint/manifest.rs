@@ -1,8 +1,10 @@
-//! `position.json`: where the run stood, and a SHA-256 of everything that a resume reads. It is written last, so that a folder
-//! with one is complete.
+//! `position.json`, the manifest of a checkpoint: the training state, and a SHA-256 of everything that a resume reads.
+//!
+//! It is written after the files that it covers are synced, by an atomic rename, so that a folder with a manifest is complete.
+//! A kill while the tensors are written leaves a folder without one, which no resume takes for a checkpoint.
 
-use super::position::Position;
-use super::{AVERAGES, CheckpointError, EPOCHS, OPTIMIZER, POSITION, WEIGHTS};
+use super::state::TrainState;
+use super::{AVERAGES, CheckpointError, EPOCHS, MANIFEST, OPTIMIZER, WEIGHTS};
 use crate::config::Key;
 use crate::files::write_whole;
 use serde::{Deserialize, Serialize};
@@ -14,106 +16,109 @@ use std::path::{Path, PathBuf};
 
 #[derive(Serialize, Deserialize)]
 struct Manifest {
-    position: Position,
-    /// Of the files beside this one, of the position itself, and of the rows that the run's table had.
+    /// Called `position` in the files of all versions.
+    #[serde(rename = "position")]
+    state: TrainState,
+    /// SHA-256 by file name: of the tensors, of the state (under this file's own name), and of the rows of `epochs.csv` that
+    /// belong to the epochs done.
     sha256: BTreeMap<String, String>,
 }
 
-/// Writes the manifest of a checkpoint whose other `files` are there; `rows` is the sum of the table's rows.
-///
-/// # Errors
-/// When a file cannot be read, or the manifest cannot be written.
-pub fn write(folder: &Path, position: &Position, files: &[&str], rows: Option<String>) -> Result<(), CheckpointError> {
-    let sums = files.iter().map(|file| Ok(((*file).to_owned(), of_file(&folder.join(file))?)));
-    let mut sha256 = sums.collect::<Result<BTreeMap<_, _>, CheckpointError>>()?;
-    sha256.insert(POSITION.to_owned(), of_position(position));
-    sha256.extend(rows.map(|sum| (EPOCHS.to_owned(), sum)));
-    let manifest = Manifest { position: position.clone(), sha256 };
-    let path = folder.join(POSITION);
+/// Writes the manifest of a checkpoint whose tensor `files` are written; `rows` is the digest of the rows of `epochs.csv`.
+pub fn write(folder: &Path, state: &TrainState, files: &[&str], rows: Option<String>) -> Result<(), CheckpointError> {
+    let digests = files.iter().map(|file| Ok(((*file).to_owned(), file_digest(&folder.join(file))?)));
+    let mut sha256 = digests.collect::<Result<BTreeMap<_, _>, CheckpointError>>()?;
+    sha256.insert(MANIFEST.to_owned(), state_digest(state));
+    sha256.extend(rows.map(|digest| (EPOCHS.to_owned(), digest)));
+    let manifest = Manifest { state: state.clone(), sha256 };
+    let path = folder.join(MANIFEST);
     let text =
         serde_json::to_string_pretty(&manifest).map_err(|error| CheckpointError::io("write", &path)(error.into()))?;
     write_whole(&path, text.as_bytes()).map_err(CheckpointError::io("write", &path))
 }
 
-/// A checkpoint whose content is that which was written. What no sum covers cannot be taken from it.
-pub struct Whole {
+/// A checkpoint all of whose files have the SHA-256 that its manifest records. Files that the manifest does not cover cannot
+/// be read through it.
+pub struct VerifiedCheckpoint {
     folder: PathBuf,
-    pub position: Position,
+    pub state: TrainState,
     sha256: BTreeMap<String, String>,
 }
 
-impl Whole {
-    /// Reads the manifest of a folder and holds every file against its sum.
+impl VerifiedCheckpoint {
+    /// Reads the manifest of a folder and verifies the digest of every file.
     ///
     /// # Errors
-    /// When a file cannot be read, or is not the one that was written.
-    pub fn read(folder: &Path) -> Result<Whole, CheckpointError> {
-        let path = folder.join(POSITION);
+    /// When a file cannot be read, or its digest differs from the recorded one.
+    pub fn read(folder: &Path) -> Result<VerifiedCheckpoint, CheckpointError> {
+        let path = folder.join(MANIFEST);
         let text = fs::read_to_string(&path).map_err(CheckpointError::io("read", &path))?;
         let manifest: Manifest = serde_json::from_str(&text)
             .map_err(|error| CheckpointError::Damaged { path: path.clone(), problem: error.to_string() })?;
-        let Manifest { position, sha256 } = manifest;
-        let whole = Whole { folder: folder.to_owned(), position, sha256 };
-        whole.sum(POSITION)?;
-        for (file, wanted) in &whole.sha256 {
+        let Manifest { state, sha256 } = manifest;
+        let checkpoint = VerifiedCheckpoint { folder: folder.to_owned(), state, sha256 };
+        // Without a digest of the state nothing would vouch for it.
+        checkpoint.digest(MANIFEST)?;
+        for (file, recorded) in &checkpoint.sha256 {
             let path = folder.join(file);
             let found = match file.as_str() {
-                WEIGHTS | OPTIMIZER | AVERAGES => of_file(&path)?,
-                POSITION => of_position(&whole.position),
-                // Of the run, not of the folder: judged where the run is taken up.
+                WEIGHTS | OPTIMIZER | AVERAGES => file_digest(&path)?,
+                MANIFEST => state_digest(&checkpoint.state),
+                // A file of the run, not of this folder: verified when the run is resumed.
                 EPOCHS => continue,
-                _ => return Err(whole.damaged(format!("`{}` is not a file of a checkpoint", file.escape_debug()))),
+                _ => return Err(checkpoint.damaged(format!("`{}` is not a file of a checkpoint", file.escape_debug()))),
             };
-            if found != *wanted {
+            if found != *recorded {
                 let problem = "its content is not what was written (SHA-256 differs)".to_owned();
                 return Err(CheckpointError::Damaged { path, problem });
             }
         }
-        Ok(whole)
+        Ok(checkpoint)
     }
 
-    /// The sum that stands here for a file.
+    /// The recorded digest of a file.
     ///
     /// # Errors
-    /// When there is none.
-    pub fn sum(&self, file: &str) -> Result<&str, CheckpointError> {
-        let sum = self.sha256.get(file).map(String::as_str);
-        sum.ok_or_else(|| self.damaged(format!("it has no SHA-256 of {file}")))
+    /// [`CheckpointError::Damaged`] when the manifest has none.
+    pub fn digest(&self, file: &str) -> Result<&str, CheckpointError> {
+        let digest = self.sha256.get(file).map(String::as_str);
+        digest.ok_or_else(|| self.damaged(format!("it has no SHA-256 of {file}")))
     }
 
-    /// Copied to another experiment, perhaps to train on for more epochs, the schedule and all that came before would be
-    /// another's. Checkpoints of earlier versions do not say whose they are.
+    /// Checks that the checkpoint belongs to the experiment with this key. A checkpoint copied from another experiment, perhaps
+    /// to train it for more epochs, was trained on another schedule. Checkpoints of earlier versions have no key and pass.
     ///
     /// # Errors
-    /// When the checkpoint is that of an experiment with another key; `hint` says what to do then.
+    /// [`CheckpointError::OfAnother`] with `hint` as its remedy.
     pub fn check_key(&self, key: &Key, hint: &'static str) -> Result<(), CheckpointError> {
-        let found = &self.position.key;
+        let found = &self.state.key;
         if found.is_empty() || key.is_written(found.sha256()) {
             return Ok(());
         }
         Err(CheckpointError::OfAnother { path: self.folder.clone(), found: found.clone(), hint })
     }
 
-    /// Where a file of the checkpoint lies.
+    /// The path of a file of the checkpoint.
     ///
     /// # Errors
-    /// When no sum covers it.
+    /// [`CheckpointError::Damaged`] when the manifest has no digest of it.
     pub fn file(&self, name: &str) -> Result<PathBuf, CheckpointError> {
-        self.sum(name).map(|_| self.folder.join(name))
+        self.digest(name).map(|_| self.folder.join(name))
     }
 
     fn damaged(&self, problem: String) -> CheckpointError {
-        CheckpointError::Damaged { path: self.folder.join(POSITION), problem }
+        CheckpointError::Damaged { path: self.folder.join(MANIFEST), problem }
     }
 }
 
-fn of_position(position: &Position) -> String {
-    // A position always turns into JSON; were it not so, an empty text would stand for it on both sides.
-    hex(&Sha256::digest(serde_json::to_vec(position).unwrap_or_default()))
+fn state_digest(state: &TrainState) -> String {
+    // Serialization of this type cannot fail. If it did, writer and reader would both hash an empty text.
+    hex(&Sha256::digest(serde_json::to_vec(state).unwrap_or_default()))
 }
 
-/// Of the first lines of a file, line by line: a long run's table is not held in memory for it. `None` where there are fewer.
-pub fn of_lines(path: &Path, count: usize) -> Option<String> {
+/// SHA-256 of the first `count` lines of a file, read line by line so that a long table is never in memory as one; `None` where
+/// there are fewer lines.
+pub fn line_digest(path: &Path, count: usize) -> Option<String> {
     let mut file = BufReader::new(fs::File::open(path).ok()?);
     let (mut hasher, mut line) = (Sha256::new(), Vec::new());
     for _ in 0..count {
@@ -124,7 +129,7 @@ pub fn of_lines(path: &Path, count: usize) -> Option<String> {
     Some(hex(&hasher.finalize()))
 }
 
-fn of_file(path: &Path) -> Result<String, CheckpointError> {
+fn file_digest(path: &Path) -> Result<String, CheckpointError> {
     let mut file = fs::File::open(path).map_err(CheckpointError::io("read", path))?;
     let mut hasher = Sha256::new();
     io::copy(&mut file, &mut HashWriter(&mut hasher)).map_err(CheckpointError::io("read", path))?;

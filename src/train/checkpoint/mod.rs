@@ -1,16 +1,28 @@
-//! Checkpoints: a folder per saved step, and two links, `last` and `best`, that are moved in one step once it is complete.
+//! Checkpoints: one folder per saved step, and two symbolic links to complete folders, `last` and `best`.
 //!
-//! A kill at any moment leaves either link on a complete folder. The SHA-256 of every file, of the position and of the rows
-//! that `epochs.csv` had stands in `position.json`, so that damage is noticed before anything is taken from it; the
-//! checkpoint before it is then used.
+//! A save runs in this order, each step synced before the next, so that a kill between any two leaves a run that resumes:
+//!
+//! 1. The row of the epoch is appended to `epochs.csv` (by the caller). Killed after it: the row is not covered by a
+//!    checkpoint; the resume cuts it off and trains the epoch again.
+//! 2. The tensors are written into a new folder. Killed after it: a folder without a manifest, to which no link points. It is
+//!    ignored, and removed when the same step is saved again or old folders are pruned.
+//! 3. `position.json` is written into the folder: the training state and the SHA-256 of every file, of the state and of the
+//!    rows of `epochs.csv` so far. Killed after it: a complete folder newer than `last`, ignored like an incomplete one.
+//! 4. `last` is renamed onto the folder. From here on the checkpoint counts. Killed after it: `best` may lag behind; the state
+//!    names the best folder itself, and the resume moves the link.
+//! 5. `best` is renamed, if this epoch is the best so far.
+//! 6. Old folders are pruned, last, when nothing refers to them any more: neither the new checkpoint nor the one before it.
+//!
+//! Nothing is read before its digest was verified. If the newest checkpoint is damaged, the one before it, which step 6 keeps
+//! for that, is used.
 
 mod manifest;
-mod position;
+mod state;
 mod step;
 #[cfg(test)]
 mod tests;
 
-pub use position::{Best, Position};
+pub use state::{Best, TrainState};
 pub use step::StepFolder;
 
 use super::average::Average;
@@ -18,7 +30,7 @@ use super::optimizer::Stepper;
 use crate::config::Key;
 use crate::files::{make_folder, point_link, remove_folder};
 use crate::model::{Model, WeightsError, read_tensors, write_tensors};
-use manifest::Whole;
+use manifest::VerifiedCheckpoint;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -26,11 +38,11 @@ use std::path::{Path, PathBuf};
 const WEIGHTS: &str = "weights.safetensors";
 const AVERAGES: &str = "averages.safetensors";
 const OPTIMIZER: &str = "optimizer.safetensors";
-const POSITION: &str = "position.json";
-/// The run's table; its rows up to a checkpoint are checked with it.
+const MANIFEST: &str = "position.json";
+/// The run's table. A checkpoint covers the rows of the epochs done.
 const EPOCHS: &str = "epochs.csv";
 
-/// Why a checkpoint cannot be written or taken up.
+/// Why a checkpoint cannot be written or restored.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
     #[error("cannot {action} {path}: {reason}")]
@@ -52,7 +64,7 @@ pub enum CheckpointError {
 }
 
 impl CheckpointError {
-    /// What went wrong with the weights of the best epoch, which no other checkpoint has.
+    /// Turns damage of the checkpoint of the best epoch into [`CheckpointError::BestLost`]: no other checkpoint has its weights.
     fn of_the_best(self) -> CheckpointError {
         match self {
             CheckpointError::Damaged { .. } => CheckpointError::BestLost(Box::new(self)),
@@ -73,7 +85,7 @@ impl CheckpointError {
 pub struct Checkpoints {
     run: PathBuf,
     folder: PathBuf,
-    /// Of the experiment.
+    /// Key of the experiment; checkpoints of another are refused.
     key: Key,
 }
 
@@ -82,13 +94,13 @@ impl Checkpoints {
         Checkpoints { run: run.to_owned(), folder: run.join("checkpoint"), key }
     }
 
-    /// Saves everything that a run needs to go on; where it is that of the best epoch, `best` leads to it too.
+    /// Saves everything that a run needs to be resumed, in the order that the module describes.
     ///
     /// # Errors
-    /// When something cannot be written; `last` and `best` then stay what they were.
+    /// When something cannot be written. A link that was not reached still leads to the checkpoint before.
     pub fn save(
         &self,
-        position: &Position,
+        state: &TrainState,
         model: &Model,
         stepper: &Stepper,
         average: Option<&Average>,
@@ -97,10 +109,10 @@ impl Checkpoints {
             let problem = std::io::Error::other("it is a symbolic link, which is not followed");
             return Err(CheckpointError::io("write", &self.folder)(problem));
         }
-        let name = position.folder();
+        let name = state.folder();
         let folder = name.within(&self.folder);
         let previous = self.target("last").ok().flatten();
-        // A folder of that name that no link points to is what a kill left of an attempt.
+        // A folder of this name that `last` does not lead to is left over from a save that was killed.
         if folder.exists() && previous != Some(name) {
             remove_folder(&folder).map_err(CheckpointError::io("remove", &folder))?;
         }
@@ -112,14 +124,14 @@ impl Checkpoints {
             write_tensors(&folder.join(AVERAGES), &average.tensors())?;
             files.push(AVERAGES);
         }
-        manifest::write(&folder, position, &files, self.rows(position.epoch))?;
+        manifest::write(&folder, state, &files, self.rows(state.epoch))?;
         self.link("last", name)?;
-        if position.best.as_ref().is_some_and(|best| best.folder == name) {
+        if state.best.as_ref().is_some_and(|best| best.folder == name) {
             self.link("best", name)?;
         }
-        // Where a damaged checkpoint was made anew, the one before it is still the only other.
+        // The same step saved again replaces a damaged checkpoint: the one before it is still needed.
         if previous != Some(name) {
-            self.prune(previous, position);
+            self.prune(previous, state);
         }
         Ok(())
     }
@@ -129,12 +141,12 @@ impl Checkpoints {
         point_link(&path, &target.to_string()).map_err(CheckpointError::io("link", &path))
     }
 
-    /// The SHA-256 of the header and the first `epochs` rows of the run's table; `None` where it has not so many.
+    /// The SHA-256 of the header and the first `epochs` rows of the run's table; `None` if it has fewer.
     fn rows(&self, epochs: usize) -> Option<String> {
-        manifest::of_lines(&self.run.join(EPOCHS), epochs.checked_add(1)?)
+        manifest::line_digest(&self.run.join(EPOCHS), epochs.checked_add(1)?)
     }
 
-    /// Where a link leads; `None` where there is no such link.
+    /// The folder that a link leads to; `None` if there is no such link.
     fn target(&self, link: &str) -> Result<Option<StepFolder>, CheckpointError> {
         let path = self.folder.join(link);
         let target = match fs::read_link(&path) {
@@ -146,23 +158,24 @@ impl Checkpoints {
         folder.map(Some).map_err(|error| CheckpointError::Damaged { path, problem: format!("{error}") })
     }
 
-    /// Where the last checkpoint is; an error where there must be one, for a kill before the first leaves one row, and never two.
+    /// The folder that `last` leads to; `None` if nothing was saved yet. Without the link, two rows in `epochs.csv` show that
+    /// it was lost: a kill before the first checkpoint leaves at most one row.
     fn last(&self) -> Result<Option<StepFolder>, CheckpointError> {
         match self.target("last") {
             Ok(None) if self.rows(2).is_some() => {
-                let (path, problem) = (self.folder.join("last"), "it is gone".to_owned());
+                let (path, problem) = (self.folder.join("last"), "it is missing".to_owned());
                 Err(CheckpointError::Damaged { path, problem })
             }
             last => last,
         }
     }
 
-    /// Whether there is, or was, something to go on from.
+    /// Whether there is, or must have been, a checkpoint to resume from.
     pub fn begun(&self) -> bool {
         !matches!(self.last(), Ok(None))
     }
 
-    /// The folders of steps, whole or not, from the first to the last.
+    /// All folders of steps, complete or not, by step.
     fn folders(&self) -> Vec<StepFolder> {
         let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
         let mut folders: Vec<StepFolder> =
@@ -171,105 +184,112 @@ impl Checkpoints {
         folders
     }
 
-    /// Removes folders that nothing needs any more; the checkpoint before the last stays for the case that the last is damaged.
-    fn prune(&self, previous: Option<StepFolder>, position: &Position) {
-        let before = previous.and_then(|folder| Whole::read(&folder.within(&self.folder)).ok());
-        let best = [Some(position), before.as_ref().map(|whole| &whole.position)];
-        let best = best.map(|position| position?.best.as_ref().map(|best| best.folder));
-        let needed = [best[0], best[1], Some(position.folder()), previous];
+    /// Removes folders that nothing refers to. The previous checkpoint and its best epoch stay, for the case that the one just
+    /// saved is damaged later.
+    fn prune(&self, previous: Option<StepFolder>, state: &TrainState) {
+        let before = previous.and_then(|folder| VerifiedCheckpoint::read(&folder.within(&self.folder)).ok());
+        let best = [Some(state), before.as_ref().map(|checkpoint| &checkpoint.state)];
+        let best = best.map(|state| state?.best.as_ref().map(|best| best.folder));
+        let needed = [best[0], best[1], Some(state.folder()), previous];
         for folder in self.folders().into_iter().filter(|&folder| !needed.contains(&Some(folder))) {
-            // A leftover costs room and nothing else.
+            // One that cannot be removed only takes up disk space.
             let _ = remove_folder(&folder.within(&self.folder));
         }
     }
 
-    /// Takes the run up where its last whole checkpoint left it. `None` where there is none yet. The second value tells
-    /// what was wrong with newer checkpoints that had to be passed over.
+    /// Restores the newest intact checkpoint; no state if nothing was saved yet. The second value says what was wrong with the
+    /// newer checkpoints that were skipped.
+    ///
+    /// # Errors
+    /// [`CheckpointError::NoneLeft`] when checkpoints exist but all are damaged, [`CheckpointError::BestLost`] when the weights
+    /// of the best epoch are, and [`CheckpointError::OfAnother`] for those of another experiment.
     pub fn resume(
         &self,
         model: &mut Model,
         stepper: &mut Stepper,
         average: Option<&Average>,
-    ) -> Result<(Option<Position>, Vec<CheckpointError>), CheckpointError> {
+    ) -> Result<(Option<TrainState>, Vec<CheckpointError>), CheckpointError> {
         let mut folders = self.folders();
-        let mut passed_over = Vec::new();
+        let mut skipped = Vec::new();
         let last = self.last();
         let lost = last.is_err();
         match last {
-            // Folders newer than the link are unfinished, for the link moves last; without it, all are.
+            // Folders newer than the link were not finished, because the link moves after they are; without a link, none was.
             Ok(last) => folders.retain(|&folder| last.is_some_and(|last| folder <= last)),
-            // Nobody knows where it led: the sums tell which folders are whole.
-            Err(error) => passed_over.push(error),
+            // The link is lost, so it cannot say which folders are finished; their digests can.
+            Err(error) => skipped.push(error),
         }
         for folder in folders.into_iter().rev() {
-            match self.take_up(&folder.within(&self.folder), model, stepper, average) {
-                Ok(position) => {
+            match self.restore(&folder.within(&self.folder), model, stepper, average) {
+                Ok(state) => {
                     if lost {
                         self.link("last", folder)?;
                     }
-                    // Better now than after the last epoch, when the test images are to be read with them.
-                    if let Some(best) = &position.best
+                    // The weights of the best epoch are needed after the last one, for the test. Damage should stop the run
+                    // now, and not then, when all epochs were trained in vain.
+                    if let Some(best) = &state.best
                         && best.folder != folder
                     {
-                        Whole::read(&best.folder.within(&self.folder)).map_err(CheckpointError::of_the_best)?;
+                        VerifiedCheckpoint::read(&best.folder.within(&self.folder))
+                            .map_err(CheckpointError::of_the_best)?;
                     }
-                    // A kill between the two links of a save leaves `best` behind `last`.
-                    if let Some(best) = &position.best
+                    // A kill between steps 4 and 5 of a save leaves `best` behind.
+                    if let Some(best) = &state.best
                         && self.target("best").ok().flatten() != Some(best.folder)
                     {
                         self.link("best", best.folder)?;
                     }
-                    return Ok((Some(position), passed_over));
+                    return Ok((Some(state), skipped));
                 }
-                Err(error) => passed_over.push(error),
+                Err(error) => skipped.push(error),
             }
         }
-        match passed_over.pop() {
+        match skipped.pop() {
             Some(error @ CheckpointError::OfAnother { .. }) => Err(error),
-            // Starting over in silence would throw the run away.
+            // To start over without being asked would throw away what was trained.
             Some(error) => Err(CheckpointError::NoneLeft(Box::new(error))),
-            None => Ok((None, passed_over)),
+            None => Ok((None, skipped)),
         }
     }
 
-    fn take_up(
+    fn restore(
         &self,
         folder: &Path,
         model: &mut Model,
         stepper: &mut Stepper,
         average: Option<&Average>,
-    ) -> Result<Position, CheckpointError> {
-        let whole = Whole::read(folder)?;
-        whole.check_key(&self.key, "move it away, or start over with `strata train --force`")?;
-        self.check_rows(&whole)?;
-        model.load_weights(&whole.file(WEIGHTS)?)?;
-        let path = whole.file(OPTIMIZER)?;
+    ) -> Result<TrainState, CheckpointError> {
+        let checkpoint = VerifiedCheckpoint::read(folder)?;
+        checkpoint.check_key(&self.key, "move it away, or start over with `strata train --force`")?;
+        self.check_rows(&checkpoint)?;
+        model.load_weights(&checkpoint.file(WEIGHTS)?)?;
+        let path = checkpoint.file(OPTIMIZER)?;
         let state = read_tensors(&path)?;
         let missing = |path: &Path| {
             let path = path.to_owned();
             move |name| CheckpointError::Damaged { path, problem: format!("`{name}` is missing") }
         };
         stepper
-            .restore(whole.position.step, |name| state.get(name).map(tch::Tensor::shallow_clone))
+            .restore(checkpoint.state.step, |name| state.get(name).map(tch::Tensor::shallow_clone))
             .map_err(missing(&path))?;
         if let Some(average) = average {
-            let path = whole.file(AVERAGES)?;
+            let path = checkpoint.file(AVERAGES)?;
             let averages = read_tensors(&path)?;
             average.restore(|name| averages.get(name).map(tch::Tensor::shallow_clone)).map_err(missing(&path))?;
         }
-        Ok(whole.position)
+        Ok(checkpoint.state)
     }
 
-    /// The rows of the epochs that the checkpoint answers for are those that were written.
-    fn check_rows(&self, whole: &Whole) -> Result<(), CheckpointError> {
-        let epochs = whole.position.epoch;
-        let wanted = match whole.sum(EPOCHS) {
-            Ok(wanted) => wanted,
-            // Before the first row there may be no table.
+    /// Checks that `epochs.csv` still has the rows that were there when the checkpoint was saved.
+    fn check_rows(&self, checkpoint: &VerifiedCheckpoint) -> Result<(), CheckpointError> {
+        let epochs = checkpoint.state.epoch;
+        let recorded = match checkpoint.digest(EPOCHS) {
+            Ok(recorded) => recorded,
+            // A checkpoint within the first epoch: the table may not exist yet.
             Err(_) if epochs == 0 => return Ok(()),
             Err(error) => return Err(error),
         };
-        if self.rows(epochs).as_deref() == Some(wanted) {
+        if self.rows(epochs).as_deref() == Some(recorded) {
             return Ok(());
         }
         let problem = format!("its rows up to epoch {epochs} are not those that were written (SHA-256 differs)");
@@ -277,10 +297,10 @@ impl Checkpoints {
     }
 }
 
-/// The file of a run's best weights, as they were evaluated: the averages where the run kept some.
+/// The file with the weights of a run's best epoch: the moving averages if the run has them, since those were evaluated.
 ///
 /// # Errors
-/// When the run has no finished epoch, its checkpoint is damaged, or is that of an experiment with another key.
+/// When no epoch was finished, or the checkpoint is damaged or belongs to an experiment with another key.
 pub fn best_weights(run: &Path, key: &Key) -> Result<PathBuf, CheckpointError> {
     let checkpoints = run.join("checkpoint");
     let untrained = || CheckpointError::Untrained { run: run.to_owned() };
@@ -288,10 +308,13 @@ pub fn best_weights(run: &Path, key: &Key) -> Result<PathBuf, CheckpointError> {
     if !last.exists() && !best.exists() {
         return Err(untrained());
     }
-    // The position of the last checkpoint names the best one; without it, a link leads there too.
-    let named = Whole::read(&last).or_else(|_| Whole::read(&best)).map_err(CheckpointError::of_the_best)?;
-    let folder = named.position.best.ok_or_else(untrained)?.folder.within(&checkpoints);
-    let whole = Whole::read(&folder).map_err(CheckpointError::of_the_best)?;
-    whole.check_key(key, "experiment.toml beside it was changed; `strata train` of a finished run's file mends it")?;
-    whole.file(if folder.join(AVERAGES).exists() { AVERAGES } else { WEIGHTS })
+    // The last checkpoint names the best one. If it is damaged, the link `best` leads there as well.
+    let named = VerifiedCheckpoint::read(&last)
+        .or_else(|_| VerifiedCheckpoint::read(&best))
+        .map_err(CheckpointError::of_the_best)?;
+    let folder = named.state.best.ok_or_else(untrained)?.folder.within(&checkpoints);
+    let checkpoint = VerifiedCheckpoint::read(&folder).map_err(CheckpointError::of_the_best)?;
+    checkpoint
+        .check_key(key, "experiment.toml beside it was changed; `strata train` of a finished run's file restores it")?;
+    checkpoint.file(if folder.join(AVERAGES).exists() { AVERAGES } else { WEIGHTS })
 }

@@ -1,12 +1,12 @@
-//! What a checkpoint's folder is called.
+//! The names of checkpoint folders.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-/// The folder of one step below `checkpoint`, such as `step-000000004-epoch-0002`. Two numbers make the whole name: one that
-/// was read from a file or a link cannot lead out of the folder. Sorted by step.
+/// The folder of one step below `checkpoint`, such as `step-000000004-epoch-0002`. It is held as two numbers, so that a name
+/// read from a file or a link cannot lead out of the folder. Ordered by step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct StepFolder {
@@ -19,6 +19,7 @@ impl StepFolder {
         StepFolder { step, epoch }
     }
 
+    /// The path of the folder below a run's `checkpoint` folder.
     pub fn within(self, checkpoints: &Path) -> PathBuf {
         checkpoints.join(self.to_string())
     }

@@ -1,4 +1,4 @@
-//! A checkpoint or a table that is cut at any length, or has any of its bytes changed, is never taken for what was written.
+//! A checkpoint or table that is truncated at any length, or has any bit changed, is never accepted as intact.
 
 use super::*;
 use crate::config::{Experiment, Machine};
@@ -33,7 +33,7 @@ struct Run {
     average: Average,
 }
 
-/// What a checkpoint holds besides its position.
+/// What a checkpoint holds besides its state.
 type Content = Vec<(String, Vec<f32>)>;
 
 impl Run {
@@ -49,14 +49,14 @@ impl Run {
         Checkpoints::new(self.folder.path(), KEY.into())
     }
 
-    /// Does an epoch, whatever it may be worth, and saves it.
-    fn epoch(&mut self, epoch: usize) -> Position {
+    /// Changes all weights, as an epoch would, and saves a checkpoint.
+    fn epoch(&mut self, epoch: usize) -> TrainState {
         tch::no_grad(|| self.model.named_tensors().iter_mut().for_each(|(_, tensor)| drop(tensor.g_add_scalar_(0.25))));
         self.average.update(epoch as u64).unwrap();
-        let position = Position { key: KEY.into(), epoch, step: 10 * epoch as u64, ..Position::default() };
+        let state = TrainState { key: KEY.into(), epoch, step: 10 * epoch as u64, ..TrainState::default() };
         fs::write(self.folder.path().join(EPOCHS), TABLE[..=epoch].concat()).unwrap();
-        self.checkpoints().save(&position, &self.model, &self.stepper, Some(&self.average)).unwrap();
-        position
+        self.checkpoints().save(&state, &self.model, &self.stepper, Some(&self.average)).unwrap();
+        state
     }
 
     fn content(&self) -> Content {
@@ -64,12 +64,12 @@ impl Run {
         tensors.map(|(name, tensor)| (name, Vec::try_from(tensor.flatten(0, -1)).unwrap())).collect()
     }
 
-    fn resume(&mut self) -> Result<(Option<Position>, Vec<CheckpointError>), CheckpointError> {
+    fn resume(&mut self) -> Result<(Option<TrainState>, Vec<CheckpointError>), CheckpointError> {
         self.checkpoints().resume(&mut self.model, &mut self.stepper, Some(&self.average))
     }
 }
 
-/// Lets a file be what damage can make of it, cut at any length or with any bit changed, and asks `check` each time.
+/// Calls `check` with a file truncated at every length and with every bit changed in turn; then the file is as before.
 fn damage(path: &Path, mut check: impl FnMut(&str)) {
     let written = fs::read(path).unwrap();
     let file = fs::File::options().write(true).open(path).unwrap();
@@ -96,29 +96,30 @@ fn damage_at_every_place_is_noticed() {
     let second = run.epoch(2);
     assert_ne!(run.content(), content);
     let last = second.folder().within(&run.checkpoints().folder);
-    let (mut went_on, mut refused) = (0, 0);
+    let (mut resumed, mut refused) = (0, 0);
 
-    for file in [WEIGHTS, OPTIMIZER, AVERAGES, POSITION, EPOCHS] {
+    for file in [WEIGHTS, OPTIMIZER, AVERAGES, MANIFEST, EPOCHS] {
         let path = if file == EPOCHS { run.folder.path().join(file) } else { last.join(file) };
-        damage(&path, |place| match run.resume() {
-            Ok((position, passed_over)) => {
-                went_on += 1;
-                assert_eq!(position.as_ref(), Some(&first), "{place}");
-                assert_eq!(run.content(), content, "{place}");
-                let said: Vec<String> = passed_over.iter().map(ToString::to_string).collect();
-                // A sum that was changed blames the file that it is of.
-                let blamed = said.len() == 1 && (file == POSITION || said[0].contains(file));
-                assert!(blamed, "{place}: {said:?}");
+        damage(&path, |damage| match run.resume() {
+            Ok((state, skipped)) => {
+                resumed += 1;
+                assert_eq!(state.as_ref(), Some(&first), "{damage}");
+                assert_eq!(run.content(), content, "{damage}");
+                let messages: Vec<String> = skipped.iter().map(ToString::to_string).collect();
+                // A digest that was changed blames the file that it is of.
+                let blamed = messages.len() == 1 && (file == MANIFEST || messages[0].contains(file));
+                assert!(blamed, "{damage}: {messages:?}");
             }
             Err(error) => {
                 refused += 1;
                 // The header and the first row are of both checkpoints.
                 let nothing_left = matches!(error, CheckpointError::NoneLeft(_));
-                assert!(nothing_left && file == EPOCHS, "{place}: {error}");
+                assert!(nothing_left && file == EPOCHS, "{damage}: {error}");
             }
         });
         assert_eq!(run.resume().unwrap().0.as_ref(), Some(&second), "{file}");
     }
-    let lost = format!("nothing taken for what was written: {went_on} gone on with, {refused} refused");
-    tally("a checkpoint or table, in memory: cut at every length, every bit changed", went_on + refused, &lost);
+    let lost =
+        format!("nothing accepted that was damaged: {resumed} resumed from the checkpoint before, {refused} refused");
+    tally("a checkpoint or table, in memory: cut at every length, every bit changed", resumed + refused, &lost);
 }

@@ -46,7 +46,7 @@ impl Stopped {
         let blamed = if name == "position.json" { "results/runs" } else { name };
         assert!(plain(&ran.err) && ran.err.contains(blamed), "{told}: {}", ran.err);
         if ran.code == Some(0) {
-            assert!(ran.err.contains("the checkpoint before it is used"), "{told}: {}", ran.err);
+            assert!(ran.err.contains("resuming from the checkpoint before it"), "{told}: {}", ran.err);
             assert_eq!(self.whole.differs(&run), None, "{told}");
             return true;
         }

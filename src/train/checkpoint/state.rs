@@ -1,32 +1,33 @@
-//! Where a run stands: all of a checkpoint that is not a tensor.
+//! The progress of a run: the part of a checkpoint that is not tensors.
 
 use super::step::StepFolder;
 use crate::config::Key;
 use crate::train::metrics::Sums;
 use serde::{Deserialize, Serialize};
 
-/// Where a run stands.
+/// How far a run has come. With the tensors beside it, and because every random draw is a function of seed, epoch and step, it
+/// is all that a resume needs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Position {
+pub struct TrainState {
     /// Key of the experiment; short, or empty, in checkpoints of earlier versions.
     #[serde(default, skip_serializing_if = "Key::is_empty")]
     pub key: Key,
-    /// Whole epochs done.
+    /// Epochs trained, validated and written to `epochs.csv`.
     pub epoch: usize,
-    /// Batches done of the epoch that runs.
+    /// Batches done of the current epoch.
     pub batch: usize,
-    /// Steps done since the start.
+    /// Training steps done since the start of the run.
     pub step: u64,
-    /// Sums over the batches of the epoch that runs.
+    /// Loss and hits summed over the batches done of the current epoch.
     pub sums: Sums,
     pub best: Option<Best>,
-    /// Seconds that the run took so far, sessions before this one included.
+    /// Seconds that the run has taken, earlier processes included.
     pub seconds: f64,
 }
 
-impl Position {
-    /// The folder of the checkpoint that is made here.
+impl TrainState {
+    /// The folder of a checkpoint that is saved in this state.
     pub fn folder(&self) -> StepFolder {
         StepFolder::new(self.step, self.epoch)
     }
@@ -36,7 +37,8 @@ impl Position {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Best {
-    /// The checkpoint of that epoch. It stands here, and not in the link `best` alone, because two links do not move at once.
+    /// The checkpoint of that epoch. The link `best` alone would not do: two links cannot be moved in one atomic step, and this
+    /// field changes together with `last`.
     pub folder: StepFolder,
     /// Counted from 1.
     pub epoch: usize,
@@ -73,21 +75,20 @@ mod any_float {
 mod tests {
     use super::*;
 
-    fn back(position: &Position) -> Position {
-        serde_json::from_str(&serde_json::to_string_pretty(position).unwrap()).unwrap()
+    fn back(state: &TrainState) -> TrainState {
+        serde_json::from_str(&serde_json::to_string_pretty(state).unwrap()).unwrap()
     }
 
-    /// serde_json's quick way of reading numbers is off by one bit now and then, and a resumed run would take another
-    /// epoch for its best.
+    /// serde_json's fast float parsing can be off by one bit, and a resumed run would choose another best epoch.
     #[test]
-    fn a_position_is_read_back_to_the_bit() {
+    fn a_state_is_read_back_to_the_bit() {
         for index in 0..20_000 {
             let number = crate::random::uniform(7, index) * 2000.0;
             let folder = StepFolder::new(index, 1);
             let best = Best { folder, epoch: 1, loss: number, top1: number / 3000.0, top5: number / 2000.0 };
             let sums = Sums { loss: number * 128.0, top1: 5, top5: 9, count: 128 };
-            let position = Position { best: Some(best), sums, seconds: number / 7.0, ..Position::default() };
-            assert_eq!(back(&position), position);
+            let state = TrainState { best: Some(best), sums, seconds: number / 7.0, ..TrainState::default() };
+            assert_eq!(back(&state), state);
         }
     }
 
@@ -95,8 +96,8 @@ mod tests {
     fn a_validation_loss_that_is_not_finite_is_read_back() {
         for loss in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
             let best = Best { folder: StepFolder::new(4, 1), epoch: 1, loss, top1: 0.1, top5: 0.5 };
-            let position = back(&Position { best: Some(best), ..Position::default() });
-            assert_eq!(position.best.unwrap().loss.to_bits(), loss.to_bits());
+            let state = back(&TrainState { best: Some(best), ..TrainState::default() });
+            assert_eq!(state.best.unwrap().loss.to_bits(), loss.to_bits());
         }
     }
 }
