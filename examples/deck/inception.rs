@@ -3,10 +3,9 @@
 use super::network;
 use anyhow::Result;
 use strata::arch::Style;
-use strata::arch::describe::describe;
-use strata::arch::layer::Op;
 use strata::arch::name::Name;
 use strata::arch::node::walk;
+use strata::arch::ops::Op;
 use strata::arch::rows::{Branch, ClassifierRow, GlobalAvgPoolRow, InceptionRow};
 use strata::runs::Table;
 
@@ -57,7 +56,7 @@ fn module(name: &str, row: InceptionRow, deck: &Deck) -> Result<Vec<Vec<String>>
     for row in network.rows.iter().take(1) {
         walk(&row.nodes, false, &mut |layer, _| {
             if let Op::Conv(conv) = &layer.op {
-                let term = format!("{} {} from {}", describe(&layer.op), conv.width, layer.input.channels());
+                let term = format!("{} {} from {}", layer.op.describe(), conv.width, layer.input.channels());
                 terms.push((term, layer.cost().macs));
             }
         });

@@ -287,8 +287,8 @@ fn the_decks_keras_network_line_by_line() {
         assert_eq!(layer.output.to_string(), shape, "{name}");
         assert_eq!(layer.cost().params + layer.cost().buffers, params, "{name}");
     }
-    let pools = keras.layers().iter().filter(|(layer, _)| matches!(layer.op, super::layer::Op::MaxPool(_))).count();
-    let convolutions = keras.layers().iter().filter(|(layer, _)| matches!(layer.op, super::layer::Op::Conv(_))).count();
+    let pools = keras.layers().iter().filter(|(layer, _)| matches!(layer.op, super::ops::Op::MaxPool(_))).count();
+    let convolutions = keras.layers().iter().filter(|(layer, _)| matches!(layer.op, super::ops::Op::Conv(_))).count();
     assert_eq!((convolutions, pools), (57, 13));
     let output = |name: &str| keras.rows.iter().find(|row| row.label == name).unwrap().output.to_string();
     assert_eq!(output("inception3b"), "480x4x4");

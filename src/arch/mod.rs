@@ -3,6 +3,7 @@
 //! A [`Plan`] is a table of [`rows`], like the tables in the papers. [`Network::new`] expands it into layers with every shape
 //! known; everything else (cost, parameter names, the picture, the graph that runs) is a fold over that one value.
 
+pub mod activations;
 pub mod cost;
 pub mod describe;
 pub mod layer;
@@ -10,6 +11,7 @@ pub mod multipliers;
 pub mod name;
 pub mod network;
 pub mod node;
+pub mod ops;
 pub mod params;
 pub mod presets;
 pub mod rewrite;

@@ -1,7 +1,8 @@
 //! How layers are put together: in a chain, side by side, around a shortcut.
 
-use super::layer::{Act, Conv, Layer, Op, width};
-use super::shape::{Shape, ShapeError};
+use super::layer::Layer;
+use super::ops::{Act, BatchNorm, Conv, Flatten, Op};
+use super::shape::{Shape, ShapeError, check_width};
 use super::style::{Norm, Style};
 use serde::{Deserialize, Serialize};
 
@@ -108,7 +109,12 @@ impl<'a> Chain<'a> {
         Chain::new(self.style, self.shape)
     }
 
-    pub fn op(&mut self, name: impl Into<String>, op: Op) -> Built {
+    /// Appends an operation; `name` is the prefix of its parameters' names.
+    ///
+    /// # Errors
+    /// When the operation cannot be applied to the chain's shape.
+    pub fn op(&mut self, name: impl Into<String>, op: impl Into<Op>) -> Built {
+        let op = op.into();
         let output = op.output(self.shape)?;
         self.nodes.push(Node::Layer(Layer { name: name.into(), op, input: self.shape, output }));
         self.shape = output;
@@ -116,7 +122,7 @@ impl<'a> Chain<'a> {
     }
 
     pub fn conv(&mut self, name: impl Into<String>, conv: Conv) -> Built {
-        self.op(name, Op::Conv(conv))
+        self.op(name, conv)
     }
 
     /// Batch normalisation in the network's style, γ starting at 1.
@@ -126,20 +132,20 @@ impl<'a> Chain<'a> {
 
     pub fn norm_from(&mut self, name: impl Into<String>, gamma: f64) -> Built {
         let Style { bn_eps: eps, bn_momentum: momentum, bn_scale, .. } = *self.style;
-        self.op(name, Op::BatchNorm { eps, momentum, gamma: bn_scale.then_some(gamma) })
+        self.op(name, BatchNorm { eps, momentum, gamma: bn_scale.then_some(gamma) })
     }
 
     pub fn act(&mut self, act: Act) -> Built {
-        if act == Act::None { Ok(()) } else { self.op("", Op::Act(act)) }
+        if act == Act::None { Ok(()) } else { self.op("", act) }
     }
 
     /// Convolution, the network's normalisation, non-linearity: named `prefix.conv` and `prefix.bn`.
-    pub fn unit(&mut self, prefix: &str, conv: Conv, norm: Norm, act: Act) -> Built {
-        self.unit_named(&format!("{prefix}.conv"), &format!("{prefix}.bn"), conv, norm, act)
+    pub fn conv_norm_act(&mut self, prefix: &str, conv: Conv, norm: Norm, act: Act) -> Built {
+        self.conv_norm_act_named(&format!("{prefix}.conv"), &format!("{prefix}.bn"), conv, norm, act)
     }
 
     /// The same with both names given. Without normalisation the convolution has a bias.
-    pub fn unit_named(&mut self, conv_name: &str, norm_name: &str, conv: Conv, norm: Norm, act: Act) -> Built {
+    pub fn conv_norm_act_named(&mut self, conv_name: &str, norm_name: &str, conv: Conv, norm: Norm, act: Act) -> Built {
         let bias = conv.bias || norm == Norm::None;
         self.conv(conv_name, conv.bias(bias))?;
         if norm == Norm::Batch {
@@ -150,7 +156,7 @@ impl<'a> Chain<'a> {
 
     /// Global average pooling or flattening, whichever a following linear layer needs.
     pub fn flatten(&mut self) -> Built {
-        if matches!(self.shape, Shape::Map { .. }) { self.op("", Op::Flatten) } else { Ok(()) }
+        if matches!(self.shape, Shape::Map { .. }) { self.op("", Flatten) } else { Ok(()) }
     }
 
     pub fn branches(&mut self, join: Join, branches: Vec<Chain<'a>>) -> Built {
@@ -186,7 +192,7 @@ fn joined(join: Join, shapes: &[Shape]) -> Result<Shape, ShapeError> {
                 )));
             }
             let channels = shapes.iter().fold(0usize, |sum, shape| sum.saturating_add(shape.channels()));
-            width(channels)?;
+            check_width(channels)?;
             Ok(Shape::Map { c: channels, h, w })
         }
     }

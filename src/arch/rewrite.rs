@@ -1,8 +1,9 @@
-//! Rewrites: the same function on the same parameters, faster. What a convolution needs of its kernel depends on the map it
-//! meets, and the value knows the map.
+//! Rewrites: the same function of the same parameters, computed faster. Which taps of a kernel matter depends on the size of
+//! the map, which the value knows.
 
-use super::layer::{Act, Conv, Layer, Op};
+use super::layer::Layer;
 use super::node::{Merge, Node, Residual};
+use super::ops::{Act, BatchNorm, Conv, Op};
 use super::shape::Shape;
 use super::window::{Pad, Pair};
 
@@ -22,14 +23,14 @@ pub struct ConvPlan {
 impl ConvPlan {
     /// The convolution as it is written.
     pub fn plain(conv: &Conv, input: Shape) -> ConvPlan {
-        let (h, w) = sides(input);
+        let (h, w) = input.sides();
         ConvPlan { first: Pair { h: 0, w: 0 }, taps: conv.window.kernel, pad: conv.window.pad(h, w), dense: false }
     }
 
     /// Cuts off taps that only ever meet padding (a 5x5 on a 2x2 map uses 3x3 of them, a 3x3 on a 1x1 map one), and finds
     /// convolutions that are matrix products.
     pub fn rewritten(conv: &Conv, input: Shape, output: Shape) -> ConvPlan {
-        let ((h, w), (out_h, out_w)) = (sides(input), sides(output));
+        let ((h, w), (out_h, out_w)) = (input.sides(), output.sides());
         let plain = ConvPlan::plain(conv, input);
         let (stride, kernel) = (conv.window.stride, conv.window.kernel);
         let (top, taps_h, before_h, after_h) = cropped(h, out_h, kernel.h, stride.h, plain.pad.top);
@@ -45,58 +46,60 @@ impl ConvPlan {
     }
 }
 
-/// What is carried out together: a convolution, the normalisation and the non-linearity behind it, or any other node.
+/// One module of the graph that runs.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Step<'n> {
     Node(&'n Node),
-    /// At least one of convolution and normalisation.
-    Unit {
-        conv: Option<(&'n Layer, &'n Conv)>,
-        norm: Option<&'n Layer>,
-        act: Act,
-    },
+    ConvNormAct(ConvNormActLayers<'n>),
 }
 
-/// The steps of a chain. With `join` a layer joins the step before it where that is possible.
-pub fn steps<'n>(nodes: &[&'n Node], join: bool) -> Vec<Step<'n>> {
+/// Layers that run as one module: a convolution, the normalisation behind it, and the non-linearity behind that.
+/// At least one of convolution and normalisation is there.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ConvNormActLayers<'n> {
+    pub conv: Option<(&'n Layer, &'n Conv)>,
+    pub norm: Option<(&'n Layer, &'n BatchNorm)>,
+    pub act: Act,
+}
+
+/// Splits a chain into modules. With `fuse`, normalisations and non-linearities join the convolution in front of them.
+pub fn steps<'n>(nodes: &[&'n Node], fuse: bool) -> Vec<Step<'n>> {
     let mut steps: Vec<Step> = Vec::new();
     for &node in nodes {
         let Node::Layer(layer) = node else {
             steps.push(Step::Node(node));
             continue;
         };
-        let last = steps.last_mut().filter(|_| join);
+        let last = match steps.last_mut() {
+            Some(Step::ConvNormAct(last)) if fuse && last.act == Act::None => Some(last),
+            _ => None,
+        };
+        let alone = ConvNormActLayers { conv: None, norm: None, act: Act::None };
         match (&layer.op, last) {
-            (Op::Conv(conv), _) => steps.push(Step::Unit { conv: Some((layer, conv)), norm: None, act: Act::None }),
-            (Op::BatchNorm { .. }, Some(Step::Unit { norm: norm @ None, act: Act::None, .. })) => *norm = Some(layer),
-            (Op::BatchNorm { .. }, _) => steps.push(Step::Unit { conv: None, norm: Some(layer), act: Act::None }),
-            (Op::Act(next), Some(Step::Unit { act: act @ Act::None, .. })) if *next != Act::Sigmoid => *act = *next,
+            (Op::Conv(conv), _) => {
+                steps.push(Step::ConvNormAct(ConvNormActLayers { conv: Some((layer, conv)), ..alone }))
+            }
+            (Op::BatchNorm(norm), Some(last)) if last.norm.is_none() => last.norm = Some((layer, norm)),
+            (Op::BatchNorm(norm), _) => {
+                steps.push(Step::ConvNormAct(ConvNormActLayers { norm: Some((layer, norm)), ..alone }));
+            }
+            (Op::Act(act), Some(last)) if act.fused() => last.act = *act,
             _ => steps.push(Step::Node(node)),
         }
     }
     steps
 }
 
-/// The non-linearity of a block whose sum its body's last step can carry out too: relu(norm(…) + shortcut).
+/// The non-linearity behind a block's sum, where the last module of its body can compute both: act(norm(…) + shortcut).
 pub fn joins_sum(residual: &Residual, last: Option<&Step>) -> Option<Act> {
-    let Some(Step::Unit { norm: Some(_), act: Act::None, .. }) = last else { return None };
+    let Some(Step::ConvNormAct(ConvNormActLayers { norm: Some(_), act: Act::None, .. })) = last else { return None };
     if residual.merge != (Merge::Sum { scale: 1.0 }) || residual.survival.probability < 1.0 {
         return None;
     }
     match residual.after.as_slice() {
         [] => Some(Act::None),
-        [Node::Layer(layer)] => match layer.op {
-            Op::Act(act @ (Act::None | Act::Relu)) => Some(act),
-            _ => None,
-        },
+        [Node::Layer(Layer { op: Op::Act(act), .. })] => Some(*act).filter(|act| act.joins_sum()),
         _ => None,
-    }
-}
-
-fn sides(shape: Shape) -> (usize, usize) {
-    match shape {
-        Shape::Map { h, w, .. } => (h, w),
-        Shape::Vector { .. } => (1, 1),
     }
 }
 
@@ -121,13 +124,13 @@ fn cropped(size: usize, out: usize, kernel: usize, stride: usize, before: usize)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::arch::layer::Op;
+    use crate::arch::ops::Operation as _;
     use crate::arch::window::Padding;
 
     fn plan(kernel: usize, stride: usize, side: usize) -> ConvPlan {
         let conv = Conv::new(8, kernel).stride(stride);
         let input = Shape::Map { c: 4, h: side, w: side };
-        let output = Op::Conv(conv.clone()).output(input).unwrap();
+        let output = conv.output(input).unwrap();
         ConvPlan::rewritten(&conv, input, output)
     }
 

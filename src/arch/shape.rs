@@ -32,6 +32,27 @@ impl Shape {
         }
     }
 
+    /// Height and width; a vector counts as one pixel.
+    pub fn sides(self) -> (usize, usize) {
+        match self {
+            Shape::Map { h, w, .. } => (h, w),
+            Shape::Vector { .. } => (1, 1),
+        }
+    }
+
+    /// Channels, height and width of a map.
+    ///
+    /// # Errors
+    /// For a vector; the message says that the `user`, an operation, needs a map.
+    pub(super) fn map_for(self, user: &str) -> Result<(usize, usize, usize), ShapeError> {
+        match self {
+            Shape::Map { c, h, w } => Ok((c, h, w)),
+            Shape::Vector { n } => Err(ShapeError::new(format!(
+                "{user} needs a map of channels x height x width, but the rows before give a vector of {n} values"
+            ))),
+        }
+    }
+
     /// Positions a kernel is applied at: height × width, 1 for a vector.
     pub fn area(self) -> u64 {
         match self {
@@ -58,5 +79,16 @@ pub struct ShapeError(pub String);
 impl ShapeError {
     pub fn new(message: impl Into<String>) -> ShapeError {
         ShapeError(message.into())
+    }
+}
+
+/// The largest number of channels or features, a bound on what a small file can make the program build.
+const MAX_WIDTH: usize = 1 << 17;
+
+/// Checks a number of channels or features.
+pub(super) fn check_width(n: usize) -> Result<(), ShapeError> {
+    match (1..=MAX_WIDTH).contains(&n) {
+        true => Ok(()),
+        false => Err(ShapeError::new(format!("a width is between 1 and {MAX_WIDTH}, not {n}"))),
     }
 }

@@ -1,6 +1,6 @@
 //! What all rows of a network share unless a row says otherwise.
 
-use super::layer::Act;
+use super::activations::Act;
 use serde::{Deserialize, Serialize};
 
 /// Whether convolutions are followed by batch normalisation.

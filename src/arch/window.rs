@@ -119,6 +119,18 @@ impl Window {
     }
 }
 
+/// `3x3`, and `3x3/2` with stride 2.
+impl fmt::Display for Window {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}x{}", self.kernel.h, self.kernel.w)?;
+        match self.stride {
+            Pair { h: 1, w: 1 } => Ok(()),
+            Pair { h, w } if h == w => write!(f, "/{h}"),
+            Pair { h, w } => write!(f, "/{h}x{w}"),
+        }
+    }
+}
+
 fn same_total(size: usize, kernel: usize, stride: usize) -> usize {
     let out = size.div_ceil(stride.max(1));
     ((out.max(1) - 1) * stride + kernel).saturating_sub(size)

@@ -4,7 +4,6 @@ use super::{Done, Shared, Usage, experiment_for, print};
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use comfy_table::{CellAlignment, Table, presets};
-use strata::arch::describe::describe;
 use strata::arch::{Cost as Counts, Network};
 use strata::runs::{csv_cell, markdown_cell};
 
@@ -95,7 +94,7 @@ fn layer_lines(name: &str, network: &Network) -> Vec<Vec<String>> {
         .layers()
         .into_iter()
         .map(|(layer, aux)| {
-            let op = describe(&layer.op) + if aux { " (auxiliary head)" } else { "" };
+            let op = layer.op.describe() + if aux { " (auxiliary head)" } else { "" };
             line(&layer.name, op, layer.input.to_string(), layer.output.to_string(), layer.cost())
         })
         .collect();

@@ -2,7 +2,7 @@
 
 use super::problem::{Place, Problem, from_serde};
 use super::train::short;
-use crate::arch::layer::Act;
+use crate::arch::activations::Act;
 use crate::arch::network::{Decay, Plan, StochasticDepth};
 use crate::arch::node::SurvivalGate;
 use crate::arch::presets::{PRESETS, Preset};

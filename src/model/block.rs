@@ -1,9 +1,9 @@
 //! Branches, squeeze-and-excitation and residual blocks as tch modules.
 
-use super::layers::or_panic;
-use super::unit::Unit;
+use super::conv_norm_act::ConvNormAct;
+use super::tensors::or_panic;
 use crate::arch::node::{Join, Survival, SurvivalGate};
-use crate::torch::fused;
+use crate::torch::{TorchError, fused};
 use tch::nn::{ModuleT, SequentialT};
 use tch::{Device, Kind, Tensor};
 
@@ -12,23 +12,23 @@ use tch::{Device, Kind, Tensor};
 pub struct Branches {
     pub join: Join,
     pub branches: Vec<SequentialT>,
-    /// Concatenate by our own operation.
+    /// Concatenate by [`fused::concat`] where it supports the maps.
     pub fused: bool,
 }
 
 impl ModuleT for Branches {
     fn forward_t(&self, x: &Tensor, train: bool) -> Tensor {
-        let mut outputs = self.branches.iter().map(|branch| branch.forward_t(x, train));
+        let outputs = self.branches.iter().map(|branch| branch.forward_t(x, train));
         match self.join {
             Join::Concat => {
                 let outputs: Vec<Tensor> = outputs.collect();
                 let alike = outputs.iter().all(|output| fused::takes(output) && output.kind() == outputs[0].kind());
                 if self.fused && alike { or_panic(fused::concat(&outputs)) } else { Tensor::cat(&outputs, 1) }
             }
-            Join::Sum => match outputs.next() {
-                Some(first) => outputs.fold(first, |sum, output| sum + output),
-                None => x.shallow_clone(),
-            },
+            Join::Sum => {
+                let sum = outputs.reduce(|sum, output| sum + output);
+                or_panic(sum.ok_or_else(|| TorchError("a sum of no branches".to_owned())))
+            }
         }
     }
 }
@@ -37,7 +37,7 @@ impl ModuleT for Branches {
 #[derive(Debug)]
 pub struct Excite {
     pub gate: SequentialT,
-    /// The gate begins with the mean over the map, which is left out of `gate`: our own operation gives it.
+    /// The mean over the map with which the gate begins is left out of `gate`: [`fused::squeeze`] computes it.
     pub squeeze: bool,
 }
 
@@ -58,8 +58,8 @@ impl ModuleT for Excite {
 #[derive(Debug)]
 pub enum Merge {
     Sum(f64),
-    /// The sum and what comes after it are carried out by the end of the body.
-    Joined,
+    /// The last module of the body, left out of `body`, adds the shortcut and applies what follows the sum.
+    Joined(ConvNormAct),
     Body,
     Gate(SequentialT),
     ShortcutGate(SequentialT),
@@ -69,21 +69,19 @@ pub enum Merge {
 pub struct Residual {
     pub pre: SequentialT,
     pub body: SequentialT,
-    /// The last unit of the body, which adds the shortcut, with [`Merge::Joined`].
-    pub end: Option<Unit>,
     pub shortcut: SequentialT,
     pub merge: Merge,
     pub after: SequentialT,
     pub survival: Survival,
-    /// Add the gradients of the two paths by our own operation.
+    /// Add the gradients of the two paths by [`fused::fork`] where it supports the map.
     pub fused: bool,
 }
 
 impl Residual {
-    /// What the residual branch is multiplied by in this pass; `None` where it is left out altogether.
+    /// What the residual branch is multiplied by in this pass; `None` where stochastic depth skips it.
     ///
     /// Draws come from the generator that the training loop seeds at every step, always on the CPU, so that they are the
-    /// same on every device and cost no wait for a GPU.
+    /// same on every device and do not wait for a GPU.
     fn branch_factor(&self, x: &Tensor, train: bool) -> Option<Factor> {
         let Survival { probability, gate } = self.survival;
         if probability >= 1.0 {
@@ -97,7 +95,7 @@ impl Residual {
             }
             (SurvivalGate::Sample, false) => Some(Factor::One),
             (SurvivalGate::Sample, true) => {
-                // One draw an image, whatever axes follow.
+                // `[N, 1, …]`: one draw an image.
                 let mut shape = vec![1; x.dim()];
                 shape[0] = x.size()[0];
                 let draws = Tensor::rand(shape, (Kind::Float, Device::Cpu));
@@ -139,13 +137,10 @@ impl ModuleT for Residual {
         };
         let merged = match (&self.merge, factor) {
             (Merge::Body, _) => self.body.forward_t(&x, train),
-            (Merge::Joined, _) => {
+            (Merge::Joined(end), _) => {
                 let body = self.body.forward_t(&x, train);
                 let shortcut = self.shortcut.forward_t(&aside, train);
-                match &self.end {
-                    Some(end) => end.forward_with(&body, Some(&shortcut), train),
-                    None => body + shortcut,
-                }
+                end.forward_with(&body, Some(&shortcut), train)
             }
             (_, None) => self.shortcut.forward_t(&aside, train),
             (Merge::Sum(scale), Some(factor)) => {

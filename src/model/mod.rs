@@ -1,32 +1,38 @@
 //! From the value to the tch graph: an `nn::SequentialT` of modules, its parameters named and initialised as the value says.
 
+mod activations;
+mod batch_norm;
 mod block;
+mod builder;
+mod conv_norm_act;
+mod convolution;
 mod init;
 mod layers;
-mod unit;
+mod pool;
+mod tensors;
 mod weights;
+mod window;
 
 #[cfg(test)]
-mod equivalence;
+mod equivalence_tests;
 #[cfg(test)]
-mod papers;
+mod lists_tests;
 #[cfg(test)]
-mod properties;
+mod papers_tests;
 #[cfg(test)]
-mod reference;
+mod properties_tests;
+#[cfg(test)]
+mod reference_tests;
 
 pub use weights::{WeightsError, parse_tensors, read_tensors, tensor_bytes, write_tensors};
 
-use crate::arch::layer::Op;
-use crate::arch::node::{Merge, Node};
-use crate::arch::params::{Param, Role};
-use crate::arch::rewrite::{Step, joins_sum, steps};
-use crate::arch::{Network, node};
-use crate::torch::fused::Activation;
+use crate::arch::Network;
+use crate::arch::node::Node;
+use crate::arch::params::Param;
 use crate::torch::{TorchError, catch};
+use builder::Builder;
 use tch::nn::{self, ModuleT, SequentialT};
 use tch::{Device, Kind, Tensor};
-use unit::{BatchNorm, Convolution, Unit};
 
 /// A network that runs.
 #[derive(Debug)]
@@ -68,7 +74,7 @@ impl Model {
     pub fn build(network: &Network, device: Device, seed: u64, rewrite: bool) -> Result<Model, TorchError> {
         catch(|| {
             let store = nn::VarStore::new(device);
-            let mut builder = Builder { root: store.root(), params: Vec::new(), rewrite };
+            let mut builder = Builder::new(store.root(), rewrite);
             let mut segments = Vec::new();
             let nodes: Vec<&Node> = network.rows.iter().flat_map(|row| &row.nodes).collect();
             for stretch in nodes.split_inclusive(|node| matches!(node, Node::Aux { .. })) {
@@ -76,14 +82,18 @@ impl Model {
                     Some((Node::Aux { head, weight }, trunk)) => (trunk, Some((head, *weight))),
                     _ => (stretch, None),
                 };
-                let trunk = builder.chain_of(trunk);
-                segments.push(Segment { trunk, head: head.map(|(head, weight)| (builder.chain(head), weight)) });
+                let trunk = builder.chain_of(trunk)?;
+                let head = match head {
+                    Some((head, weight)) => Some((builder.chain(head)?, weight)),
+                    None => None,
+                };
+                segments.push(Segment { trunk, head });
             }
             let params = builder.params;
             init::initialise(&params, &network.plan.style.init, seed);
             let absent_heads = network.absent_heads.clone();
-            Model { store, segments, params, absent_heads, channels_last: false }
-        })
+            Ok(Model { store, segments, params, absent_heads, channels_last: false })
+        })?
     }
 
     /// Lays 4-dimensional weights and inputs out with channels last, which convolution libraries prefer.
@@ -147,115 +157,5 @@ impl Model {
                 tensor.set_data(&converted);
             }
         });
-    }
-}
-
-/// Makes modules and remembers their tensors.
-struct Builder<'a> {
-    root: nn::Path<'a>,
-    params: Vec<(Param, Tensor)>,
-    rewrite: bool,
-}
-
-impl Builder<'_> {
-    fn chain(&mut self, nodes: &[Node]) -> SequentialT {
-        self.chain_of(&nodes.iter().collect::<Vec<_>>())
-    }
-
-    fn chain_of(&mut self, nodes: &[&Node]) -> SequentialT {
-        self.carry_out(&steps(nodes, self.rewrite))
-    }
-
-    fn carry_out(&mut self, steps: &[Step]) -> SequentialT {
-        steps.iter().fold(nn::seq_t(), |chain, step| match step {
-            Step::Node(node) => self.add(chain, node),
-            Step::Unit { .. } => chain.add(self.unit(step)),
-        })
-    }
-
-    /// The unit of a [`Step::Unit`].
-    fn unit(&mut self, step: &Step) -> Unit {
-        let Step::Unit { conv, norm, act } = *step else {
-            return Unit { conv: None, norm: None, act: Activation::None };
-        };
-        let conv = conv.and_then(|(layer, conv)| {
-            let mut tensors = self.tensors(layer).into_iter();
-            let weight = tensors.next()?;
-            Some(Convolution::new(layer, conv, self.rewrite, weight, tensors.next()))
-        });
-        let norm = norm.map(|layer| {
-            let mut tensors = self.tensors(layer).into_iter();
-            let (eps, momentum, scaled) = match layer.op {
-                Op::BatchNorm { eps, momentum, gamma } => (eps, momentum, gamma.is_some()),
-                _ => (0.0, 0.0, true),
-            };
-            let mut next = || tensors.next();
-            let gamma = if scaled { next() } else { None };
-            let (beta, mean, var) = (next(), next(), next());
-            BatchNorm { gamma, beta, mean, var, eps, momentum, fused: self.rewrite }
-        });
-        Unit { conv, norm, act: unit::activation(act).unwrap_or(Activation::None) }
-    }
-
-    fn add(&mut self, chain: SequentialT, node: &Node) -> SequentialT {
-        match node {
-            Node::Layer(layer) => {
-                let tensors = self.tensors(layer);
-                layers::add(chain, layer, tensors, self.rewrite)
-            }
-            Node::Branches { join, branches } => {
-                let branches = branches.iter().map(|branch| self.chain(branch)).collect();
-                chain.add(block::Branches { join: *join, branches, fused: self.rewrite })
-            }
-            Node::Excite { gate } => {
-                let squeezed = match gate.split_first() {
-                    Some((Node::Layer(first), rest)) if first.op == (Op::AdaptiveAvgPool { size: 1 }) => Some(rest),
-                    _ => None,
-                };
-                let squeezed = squeezed.filter(|_| self.rewrite);
-                let squeeze = squeezed.is_some();
-                chain.add(block::Excite { gate: self.chain(squeezed.unwrap_or(gate)), squeeze })
-            }
-            Node::Residual(residual) => chain.add(self.residual(residual)),
-            // Only segments have heads: Network::new lets none stand inside a block.
-            Node::Aux { .. } => chain,
-        }
-    }
-
-    fn residual(&mut self, residual: &node::Residual) -> block::Residual {
-        let body_nodes: Vec<&Node> = residual.body.iter().collect();
-        let mut body_steps = steps(&body_nodes, self.rewrite);
-        let joined = joins_sum(residual, body_steps.last()).filter(|_| self.rewrite);
-        let end = joined.and_then(|act| Some((body_steps.pop()?, unit::activation(act)?)));
-        let pre = self.chain(&residual.pre);
-        let body = self.carry_out(&body_steps);
-        let end = end.map(|(step, act)| Unit { act, ..self.unit(&step) });
-        let shortcut = self.chain(&residual.shortcut);
-        let merge = match &residual.merge {
-            Merge::Sum { .. } if end.is_some() => block::Merge::Joined,
-            Merge::Sum { scale } => block::Merge::Sum(*scale),
-            Merge::Body => block::Merge::Body,
-            Merge::Gate(gate) => block::Merge::Gate(self.chain(gate)),
-            Merge::ShortcutGate(gate) => block::Merge::ShortcutGate(self.chain(gate)),
-        };
-        let after = if end.is_some() { nn::seq_t() } else { self.chain(&residual.after) };
-        block::Residual { pre, body, end, shortcut, merge, after, survival: residual.survival, fused: self.rewrite }
-    }
-
-    fn tensors(&mut self, layer: &crate::arch::layer::Layer) -> Vec<Tensor> {
-        layer.params().into_iter().map(|param| self.tensor(param)).collect()
-    }
-
-    fn tensor(&mut self, param: Param) -> Tensor {
-        let mut parts: Vec<&str> = param.name.split('.').collect();
-        let last = parts.pop().unwrap_or_default();
-        let path = parts.into_iter().fold(self.root.clone(), |path, part| path / part);
-        let tensor = match param.role {
-            Role::RunningMean => path.zeros_no_train(last, &param.shape),
-            Role::RunningVar => path.ones_no_train(last, &param.shape),
-            _ => path.zeros(last, &param.shape),
-        };
-        self.params.push((param, tensor.shallow_clone()));
-        tensor
     }
 }

@@ -1,7 +1,7 @@
 //! EfficientNet B0 to B7 (Tan & Le 2019, table 1 and the released coefficients).
 
 use super::{Family, PresetError, Recipe, is_half};
-use crate::arch::layer::Act;
+use crate::arch::activations::Act;
 use crate::arch::multipliers::Multipliers;
 use crate::arch::name::Name;
 use crate::arch::network::{Decay, StochasticDepth};

@@ -1,7 +1,7 @@
 //! GoogLeNet, or Inception v1 (Szegedy et al. 2014, table 1).
 
 use super::{Family, PresetError, Recipe};
-use crate::arch::layer::Act;
+use crate::arch::activations::Act;
 use crate::arch::name::Name;
 use crate::arch::rows::{
     AuxPool, AuxRow, Branch, ClassifierRow, ConvRow, DropoutRow, GlobalAvgPoolRow, InceptionRow, LrnRow, PoolRow, Row,

@@ -1,7 +1,7 @@
 //! Inception-ResNet v1 (Szegedy et al. 2016), as facenet has it, with a classifier in the place of the embedding.
 
 use super::{Family, PresetError, Recipe};
-use crate::arch::layer::Act;
+use crate::arch::activations::Act;
 use crate::arch::name::Name;
 use crate::arch::rows::{
     ClassifierRow, ConvRow, DropoutRow, GlobalAvgPoolRow, InceptionResnetRow, Kind, PoolRow, ReductionRow, Row,

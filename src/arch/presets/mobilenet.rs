@@ -1,7 +1,7 @@
 //! MobileNets: depthwise separable convolutions (Howard et al. 2017), inverted residuals (Sandler et al. 2018).
 
 use super::{Family, PresetError, Recipe, is_half};
-use crate::arch::layer::Act;
+use crate::arch::activations::Act;
 use crate::arch::multipliers::Multipliers;
 use crate::arch::name::Name;
 use crate::arch::rows::{ClassifierRow, ConvRow, DropoutRow, GlobalAvgPoolRow, InvertedResidualRow, Row, SeparableRow};

@@ -1,7 +1,7 @@
 //! What the residual families share: stems, stage widths, repeats by depth.
 
 use super::PresetError;
-use crate::arch::layer::Act;
+use crate::arch::activations::Act;
 use crate::arch::name::Name;
 use crate::arch::rows::{ActRow, ClassifierRow, ConvRow, GlobalAvgPoolRow, NormRow, Order, PoolRow, Row};
 use crate::arch::style::Norm;

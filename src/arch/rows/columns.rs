@@ -1,7 +1,7 @@
 //! Columns that several operations share.
 
-use crate::arch::layer::{Act, Conv, Op};
 use crate::arch::node::{Chain, Node};
+use crate::arch::ops::{Act, AdaptiveAvgPool, Conv};
 use crate::arch::shape::ShapeError;
 use crate::arch::window::Padding;
 use serde::de::{Error, SeqAccess, Visitor};
@@ -126,7 +126,7 @@ impl Se {
     /// Appends the module; its two convolutions are named `prefix.fc1` and `prefix.fc2`.
     pub fn append(&self, prefix: &str, chain: &mut Chain) -> Result<(), ShapeError> {
         let mut gate = chain.fork();
-        gate.op("", Op::AdaptiveAvgPool { size: 1 })?;
+        gate.op("", AdaptiveAvgPool { size: 1 })?;
         gate.conv(format!("{prefix}.fc1"), Conv::new(self.hidden, 1).bias(self.bias))?;
         gate.act(self.act)?;
         gate.conv(format!("{prefix}.fc2"), Conv::new(chain.shape.channels(), 1).bias(self.bias))?;

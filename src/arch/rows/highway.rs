@@ -2,10 +2,10 @@
 
 use super::columns::{finite, is_one, one};
 use super::{Context, Expand};
-use crate::arch::layer::{Act, Conv};
 use crate::arch::multipliers::Multipliers;
 use crate::arch::name::Name;
 use crate::arch::node::{Chain, Merge, Node, Residual, Survival};
+use crate::arch::ops::{Act, Conv};
 use crate::arch::shape::ShapeError;
 use serde::{Deserialize, Serialize};
 
@@ -38,11 +38,11 @@ impl Expand for HighwayRow {
             let name = context.namer.block(&self.name, index);
             let transform = Conv::new(self.width, self.kernel);
             if chain.shape.channels() != self.width {
-                chain.unit(&format!("{name}.plain"), transform, norm, act)?;
+                chain.conv_norm_act(&format!("{name}.plain"), transform, norm, act)?;
                 continue;
             }
             let mut body = chain.fork();
-            body.unit(&format!("{name}.transform"), transform, norm, act)?;
+            body.conv_norm_act(&format!("{name}.transform"), transform, norm, act)?;
             let mut gate = chain.fork();
             gate.conv(format!("{name}.gate"), Conv::new(self.width, self.kernel).bias_init(self.gate_bias))?;
             gate.act(Act::Sigmoid)?;

@@ -2,10 +2,10 @@
 
 use super::columns::{Branch, finite, is_none, is_zero};
 use super::{Context, Expand};
-use crate::arch::layer::{Act, Conv, Op};
 use crate::arch::multipliers::Multipliers;
 use crate::arch::name::Name;
 use crate::arch::node::{Chain, Join, Node};
+use crate::arch::ops::{Act, AdaptiveAvgPool, AvgPool, Conv, Dropout, Linear, MaxPool};
 use crate::arch::shape::ShapeError;
 use crate::arch::window::{Padding, Window};
 use serde::{Deserialize, Serialize};
@@ -44,20 +44,20 @@ impl Expand for InceptionRow {
         let (norm, act) = (chain.style().norm, chain.style().act);
 
         let mut one = chain.fork();
-        one.unit(&format!("{name}.branch1"), Conv::new(self.b1, 1), norm, act)?;
+        one.conv_norm_act(&format!("{name}.branch1"), Conv::new(self.b1, 1), norm, act)?;
         let mut branches = vec![one];
         for (number, branch, kernel) in [(2, self.b3, 3), (3, self.b5, self.b5_kernel)] {
             let mut wide = chain.fork();
             if branch.reduce > 0 {
-                wide.unit(&format!("{name}.branch{number}.0"), Conv::new(branch.reduce, 1), norm, act)?;
+                wide.conv_norm_act(&format!("{name}.branch{number}.0"), Conv::new(branch.reduce, 1), norm, act)?;
             }
-            wide.unit(&format!("{name}.branch{number}.1"), Conv::new(branch.width, kernel), norm, act)?;
+            wide.conv_norm_act(&format!("{name}.branch{number}.1"), Conv::new(branch.width, kernel), norm, act)?;
             branches.push(wide);
         }
         let mut pool = chain.fork();
-        pool.op("", Op::MaxPool(Window::new(3, 1, Padding::Half)))?;
+        pool.op("", MaxPool(Window::new(3, 1, Padding::Half)))?;
         if self.pool > 0 {
-            pool.unit(&format!("{name}.branch4.1"), Conv::new(self.pool, 1), norm, act)?;
+            pool.conv_norm_act(&format!("{name}.branch4.1"), Conv::new(self.pool, 1), norm, act)?;
         }
         branches.push(pool);
         chain.branches(Join::Concat, branches)
@@ -146,19 +146,16 @@ impl Expand for AuxRow {
         finite(&[("weight", self.weight), ("bias_init", self.bias_init)])?;
         let name = context.namer.row(&self.name);
         let mut head = chain.fork();
-        head.op(
-            "",
-            match self.pool {
-                AuxPool::Strided => Op::AvgPool(Window::new(5, 3, Padding::Valid)),
-                AuxPool::Adaptive => Op::AdaptiveAvgPool { size: 4 },
-            },
-        )?;
-        head.unit(&format!("{name}.conv"), Conv::new(self.width, 1), chain.style().norm, chain.style().act)?;
+        match self.pool {
+            AuxPool::Strided => head.op("", AvgPool(Window::new(5, 3, Padding::Valid)))?,
+            AuxPool::Adaptive => head.op("", AdaptiveAvgPool { size: 4 })?,
+        }
+        head.conv_norm_act(&format!("{name}.conv"), Conv::new(self.width, 1), chain.style().norm, chain.style().act)?;
         head.flatten()?;
-        head.op(format!("{name}.fc1"), Op::Linear { width: self.hidden, bias: true, bias_init: self.bias_init })?;
+        head.op(format!("{name}.fc1"), Linear { width: self.hidden, bias: true, bias_init: self.bias_init })?;
         head.act(Act::Relu)?;
-        head.op("", Op::Dropout { rate: self.dropout })?;
-        head.op(format!("{name}.fc2"), Op::Linear { width: context.classes, bias: true, bias_init: 0.0 })?;
+        head.op("", Dropout { rate: self.dropout })?;
+        head.op(format!("{name}.fc2"), Linear { width: context.classes, bias: true, bias_init: 0.0 })?;
         let shape = chain.shape;
         chain.push(Node::Aux { head: head.nodes, weight: self.weight }, shape);
         Ok(())

@@ -2,10 +2,10 @@
 
 use super::columns::{finite, is_one, one};
 use super::{Context, Expand};
-use crate::arch::layer::{Act, Conv, Op};
 use crate::arch::multipliers::Multipliers;
 use crate::arch::name::Name;
 use crate::arch::node::{Chain, Join, Merge, Node, Residual, Survival};
+use crate::arch::ops::{Act, Conv, MaxPool};
 use crate::arch::shape::ShapeError;
 use crate::arch::window::{Padding, Pair, Window};
 use serde::{Deserialize, Serialize};
@@ -103,7 +103,7 @@ fn branch<'a>(from: &Chain<'a>, prefix: &str, convolutions: Vec<Conv>) -> Result
     let single = convolutions.len() == 1;
     for (index, conv) in convolutions.into_iter().enumerate() {
         let name = if single { prefix.to_owned() } else { format!("{prefix}.{index}") };
-        chain.unit(&name, conv, style.norm, style.act)?;
+        chain.conv_norm_act(&name, conv, style.norm, style.act)?;
     }
     Ok(chain)
 }
@@ -166,7 +166,7 @@ impl Expand for ReductionRow {
             .map(|(number, convolutions)| branch(chain, &format!("{name}.branch{number}"), convolutions))
             .collect::<Result<Vec<_>, _>>()?;
         let mut pool = chain.fork();
-        pool.op("", Op::MaxPool(Window::new(3, 2, self.padding)))?;
+        pool.op("", MaxPool(Window::new(3, 2, self.padding)))?;
         branches.push(pool);
         chain.branches(Join::Concat, branches)
     }

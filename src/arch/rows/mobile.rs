@@ -2,10 +2,10 @@
 
 use super::columns::{Se, half, is_half, is_one, one};
 use super::{Context, Expand};
-use crate::arch::layer::{Act, Conv};
 use crate::arch::multipliers::Multipliers;
 use crate::arch::name::Name;
 use crate::arch::node::{Chain, Merge, Node, Residual, Survival};
+use crate::arch::ops::{Act, Conv};
 use crate::arch::shape::ShapeError;
 use crate::arch::window::Padding;
 use serde::{Deserialize, Serialize};
@@ -37,8 +37,8 @@ impl Expand for SeparableRow {
             let input = chain.shape.channels();
             let stride = if index == 0 { self.stride } else { 1 };
             let depthwise = Conv::new(input, 3).stride(stride).groups(input).padding(self.padding);
-            chain.unit(&format!("{name}.dw"), depthwise, norm, act)?;
-            chain.unit(&format!("{name}.pw"), Conv::new(self.width, 1), norm, act)?;
+            chain.conv_norm_act(&format!("{name}.dw"), depthwise, norm, act)?;
+            chain.conv_norm_act(&format!("{name}.pw"), Conv::new(self.width, 1), norm, act)?;
         }
         Ok(())
     }
@@ -192,7 +192,7 @@ impl Inverted {
         let mut step = |body: &mut Chain, conv: Conv, act: Act, last: bool| {
             let (conv_name, norm_name) = names.part(index, last);
             index += 1;
-            body.unit_named(&conv_name, &norm_name, conv, norm, act)
+            body.conv_norm_act_named(&conv_name, &norm_name, conv, norm, act)
         };
         if self.expand > 1 {
             step(&mut body, Conv::new(hidden, 1), act, false)?;
@@ -204,7 +204,7 @@ impl Inverted {
             let place = if self.expand > 1 { 2 } else { 1 };
             Se { hidden: squeezed, bias: true, act }.append(&names.excitation(place), &mut body)?;
             let (conv_name, norm_name) = names.part(place + 1, true);
-            body.unit_named(&conv_name, &norm_name, Conv::new(self.width, 1), norm, Act::None)?;
+            body.conv_norm_act_named(&conv_name, &norm_name, Conv::new(self.width, 1), norm, Act::None)?;
         } else {
             step(&mut body, Conv::new(self.width, 1), Act::None, true)?;
         }

@@ -2,7 +2,7 @@
 
 use super::columns::{finite, is_unit, unit};
 use super::{Context, Expand, Row};
-use crate::arch::layer::Act;
+use crate::arch::activations::Act;
 use crate::arch::multipliers::Multipliers;
 use crate::arch::name::Name;
 use crate::arch::node::{Chain, Join, Merge, Node, Residual, Survival};

@@ -2,10 +2,10 @@
 
 use super::columns::{half, is_half, is_no, is_one, is_yes, is_zero, one, yes};
 use super::{Context, Expand};
-use crate::arch::layer::{Act, Conv, Op};
 use crate::arch::multipliers::Multipliers;
 use crate::arch::name::Name;
 use crate::arch::node::Chain;
+use crate::arch::ops::{Act, AdaptiveAvgPool, AvgPool, Conv, Dropout, GlobalAvgPool, Linear, Lrn, MaxPool};
 use crate::arch::shape::ShapeError;
 use crate::arch::style::{Norm, Style};
 use crate::arch::window::{Padding, Pair, Window};
@@ -187,7 +187,7 @@ impl Expand for LinearRow {
         let act = self.act.unwrap_or(chain.style().act);
         let mut name = |index, part| context.namer.layer(&self.name, index, part);
         chain.flatten()?;
-        chain.op(name(0, ""), Op::Linear { width: self.width, bias: self.bias, bias_init: self.bias_init })?;
+        chain.op(name(0, ""), Linear { width: self.width, bias: self.bias, bias_init: self.bias_init })?;
         if act != Act::None {
             name(1, "act");
         }
@@ -231,7 +231,7 @@ impl Expand for ClassifierRow {
         }
         chain.flatten()?;
         let name = context.namer.layer(&self.name, 0, "");
-        chain.op(name, Op::Linear { width: context.classes, bias: self.bias, bias_init: 0.0 })
+        chain.op(name, Linear { width: context.classes, bias: self.bias, bias_init: 0.0 })
     }
 
     fn name(&self) -> &Name {
@@ -300,7 +300,10 @@ impl Expand for PoolRow {
     fn expand(&self, context: &mut Context, chain: &mut Chain) -> Built {
         let window = Window { kernel: self.kernel, stride: self.stride, padding: self.padding, ceil: self.ceil };
         context.namer.layer(&self.name, 0, "");
-        chain.op("", if self.kind == PoolKind::Max { Op::MaxPool(window) } else { Op::AvgPool(window) })
+        match self.kind {
+            PoolKind::Max => chain.op("", MaxPool(window)),
+            PoolKind::Avg => chain.op("", AvgPool(window)),
+        }
     }
 
     fn name(&self) -> &Name {
@@ -337,19 +340,19 @@ macro_rules! layer_row {
 layer_row!(
     /// Mean over the map: one value a channel.
     #[derive(Default)]
-    GlobalAvgPoolRow {}, "", |_row| Op::GlobalAvgPool
+    GlobalAvgPoolRow {}, "", |_row| GlobalAvgPool
 );
 layer_row!(
     /// Mean over a grid of `size`×`size` cells, so that what follows does not depend on the input's size.
-    AdaptiveAvgPoolRow { size: usize, }, "", |row| Op::AdaptiveAvgPool { size: row.size }
+    AdaptiveAvgPoolRow { size: usize, }, "", |row| AdaptiveAvgPool { size: row.size }
 );
 layer_row!(
     /// Zeroes values with probability `rate` in training.
-    DropoutRow { rate: f64, }, "", |row| Op::Dropout { rate: row.rate }
+    DropoutRow { rate: f64, }, "", |row| Dropout { rate: row.rate }
 );
 layer_row!(
     /// Local response normalisation across `size` channels (AlexNet, section 3.3).
-    LrnRow { size: usize, alpha: f64, beta: f64, k: f64, }, "", |row| Op::Lrn {
+    LrnRow { size: usize, alpha: f64, beta: f64, k: f64, }, "", |row| Lrn {
         size: row.size, alpha: row.alpha, beta: row.beta, k: row.k
     }
 );
@@ -367,7 +370,7 @@ pub struct ActRow {
 impl Expand for ActRow {
     fn expand(&self, context: &mut Context, chain: &mut Chain) -> Built {
         context.namer.layer(&self.name, 0, "");
-        chain.op("", Op::Act(self.act.unwrap_or(chain.style().act)))
+        chain.op("", self.act.unwrap_or(chain.style().act))
     }
 
     fn name(&self) -> &Name {

@@ -3,10 +3,10 @@
 use super::columns::{Se, finite, is_no, is_none, is_one, is_unit, is_yes, is_zero, one, repeats, unit, yes};
 use super::residual_options::{Gating, Order, Shortcut, StrideIn};
 use super::{Context, Expand};
-use crate::arch::layer::{Act, Conv, Op};
 use crate::arch::multipliers::Multipliers;
 use crate::arch::name::Name;
 use crate::arch::node::{Chain, Merge, Node, Residual, Survival};
+use crate::arch::ops::{Act, Conv, Dropout, PadShortcut, Scale};
 use crate::arch::shape::{Shape, ShapeError};
 use crate::arch::style::Norm;
 use serde::{Deserialize, Serialize};
@@ -229,7 +229,7 @@ impl<const BOTTLENECK: bool> BlockRow<BOTTLENECK> {
                 self.preactivate(&mut body, name, number)?;
             }
             if self.dropout > 0.0 && number == last {
-                body.op("", Op::Dropout { rate: self.dropout })?;
+                body.op("", Dropout { rate: self.dropout })?;
             }
             body.conv(format!("{name}.conv{number}"), conv.bias(norm == Norm::None))?;
             let norm_here = match self.order {
@@ -277,7 +277,7 @@ impl<const BOTTLENECK: bool> BlockRow<BOTTLENECK> {
             Shortcut::None => return Ok(shortcut),
             Shortcut::A | Shortcut::APool if changes => {
                 let average = self.shortcut == Shortcut::APool;
-                shortcut.op("", Op::PadShortcut { width: self.width, stride, average })?;
+                shortcut.op("", PadShortcut { width: self.width, stride, average })?;
             }
             _ => {}
         }
@@ -291,10 +291,10 @@ impl<const BOTTLENECK: bool> BlockRow<BOTTLENECK> {
             }
         }
         if self.shortcut_scale != 1.0 {
-            shortcut.op("", Op::Scale { factor: self.shortcut_scale })?;
+            shortcut.op("", Scale { factor: self.shortcut_scale })?;
         }
         if self.shortcut_dropout > 0.0 {
-            shortcut.op("", Op::Dropout { rate: self.shortcut_dropout })?;
+            shortcut.op("", Dropout { rate: self.shortcut_dropout })?;
         }
         Ok(shortcut)
     }

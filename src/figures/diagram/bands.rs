@@ -5,10 +5,10 @@ use super::scene::{Block, NOTE, TITLE, chip_width};
 use super::structure::{Kinds, PANELS};
 use crate::arch::Network;
 use crate::arch::cost::Cost;
-use crate::arch::describe::{activation, count, describe, is_depthwise, output, shape, times};
-use crate::arch::layer::Op;
+use crate::arch::describe::{count, output, shape, times};
 use crate::arch::network::RowNodes;
 use crate::arch::node::{Node, walk};
+use crate::arch::ops::{Act, Op};
 use crate::arch::rows::Row;
 use crate::figures::svg as text;
 
@@ -104,7 +104,7 @@ fn aux_output(row: &RowNodes) -> Option<crate::arch::Shape> {
 /// The layer a row of single layers is there for.
 fn main_op(row: &RowNodes) -> Option<&Op> {
     let ops = || row.nodes.iter().filter_map(|node| if let Node::Layer(layer) = node { Some(&layer.op) } else { None });
-    ops().find(|op| !matches!(op, Op::Flatten)).or_else(|| ops().next())
+    ops().find(|op| !matches!(op, Op::Flatten(_))).or_else(|| ops().next())
 }
 
 /// The colour, and whether one line of text is enough.
@@ -127,15 +127,15 @@ fn title(row: &RowNodes, plan: &Row, repeat: u64) -> String {
         Row::Conv(columns) => {
             let conv = main_op(row);
             let groups = match conv {
-                Some(Op::Conv(conv)) if conv.groups > 1 && !is_depthwise(conv) => format!(", {} groups", conv.groups),
+                Some(Op::Conv(conv)) if conv.groups > 1 && !conv.is_depthwise() => format!(", {} groups", conv.groups),
                 _ => String::new(),
             };
             if repeat == 1 {
-                let name = conv.map(describe).unwrap_or_default();
+                let name = conv.map(|op| op.describe()).unwrap_or_default();
                 let name = name.split(" g").next().unwrap_or_default();
                 return times(&format!("{name}, {width}{groups}"));
             }
-            let word = if matches!(conv, Some(Op::Conv(conv)) if is_depthwise(conv)) { "depthwise" } else { "conv" };
+            let word = if matches!(conv, Some(Op::Conv(conv)) if conv.is_depthwise()) { "depthwise" } else { "conv" };
             (format!("{word} {}x{}", columns.kernel.h, columns.kernel.w), columns.stride.h, groups)
         }
         Row::Basic(columns) => (block_name(plan), columns.stride, String::new()),
@@ -167,10 +167,10 @@ fn title(row: &RowNodes, plan: &Row, repeat: u64) -> String {
 /// A normalisation row says its non-linearity too.
 fn joined(row: &RowNodes, op: &Op) -> String {
     let acts = row.nodes.iter().filter_map(|node| match node {
-        Node::Layer(layer) if layer.op != *op => Some(describe(&layer.op)),
+        Node::Layer(layer) if layer.op != *op => Some(layer.op.describe()),
         _ => None,
     });
-    std::iter::once(describe(op)).chain(acts).collect::<Vec<_>>().join(", ")
+    std::iter::once(op.describe()).chain(acts).collect::<Vec<_>>().join(", ")
 }
 
 /// What is special about residual blocks.
@@ -210,7 +210,7 @@ fn note(rows: &[RowNodes], plan: &Row) -> String {
                 match node {
                     Node::Layer(layer) => match layer.op {
                         Op::BatchNorm { .. } => parts.push("BN".to_owned()),
-                        Op::Act(act) => parts.push(activation(act).to_owned()),
+                        Op::Act(act) => parts.push(Act::label(act).to_owned()),
                         _ => {}
                     },
                     _ => continue,

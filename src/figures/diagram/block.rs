@@ -3,8 +3,9 @@
 use super::palette::Kind;
 use super::scene::{Anchor, Block, DOT, Item, Piece};
 use crate::arch::describe::{label, shape};
-use crate::arch::layer::{Layer, Op};
+use crate::arch::layer::Layer;
 use crate::arch::node::{Join, Merge, Node, Residual};
+use crate::arch::ops::Op;
 
 /// Space between boxes, for an arrow.
 const GAP: f64 = 17.0;
@@ -44,7 +45,7 @@ fn elements(nodes: &[Node], look: Look, least: f64) -> Vec<Piece> {
             pieces.extend(composite(node, look));
             continue;
         };
-        if matches!(layer.op, Op::Flatten) {
+        if matches!(layer.op, Op::Flatten(_)) {
             continue;
         }
         // Normalisation and non-linearity stick to their convolution: to the one after them in a pre-activation chain.
@@ -65,7 +66,7 @@ fn layer(node: &Node) -> Option<&Layer> {
 
 /// Drawn as a strip on its neighbour, without an arrow in between.
 fn light(op: &Op) -> bool {
-    matches!(op, Op::BatchNorm { .. } | Op::Act(_) | Op::Dropout { .. } | Op::Lrn { .. } | Op::Scale { .. })
+    op.is_attached()
 }
 
 fn strip(op: &Op) -> Block {

@@ -1,7 +1,6 @@
 //! Colours of the kinds of operations: Okabe and Ito's, which stay apart for colour-blind readers and in grey print.
 
-use crate::arch::describe::is_depthwise;
-use crate::arch::layer::Op;
+use crate::arch::ops::{LayerStyle, Op};
 use crate::figures::svg::{FAINT, INK};
 
 /// What a box stands for.
@@ -43,15 +42,15 @@ pub const PANEL: &str = "#f5f7fa";
 
 impl Kind {
     pub fn of(op: &Op) -> Kind {
-        match op {
-            Op::Conv(conv) if conv.groups > 1 || is_depthwise(conv) => Kind::Grouped,
-            Op::Conv(_) => Kind::Conv,
-            Op::Linear { .. } => Kind::Linear,
-            Op::BatchNorm { .. } | Op::Lrn { .. } => Kind::Norm,
-            Op::Act(_) => Kind::Act,
-            Op::MaxPool(_) | Op::AvgPool(_) | Op::GlobalAvgPool | Op::AdaptiveAvgPool { .. } => Kind::Pool,
-            Op::Dropout { .. } => Kind::Drop,
-            Op::Flatten | Op::PadShortcut { .. } | Op::Scale { .. } => Kind::Other,
+        match op.style() {
+            LayerStyle::Conv => Kind::Conv,
+            LayerStyle::GroupedConv => Kind::Grouped,
+            LayerStyle::Linear => Kind::Linear,
+            LayerStyle::Pool => Kind::Pool,
+            LayerStyle::Norm => Kind::Norm,
+            LayerStyle::Act => Kind::Act,
+            LayerStyle::Dropout => Kind::Drop,
+            LayerStyle::Other => Kind::Other,
         }
     }
 

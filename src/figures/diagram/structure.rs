@@ -1,8 +1,6 @@
 //! Which blocks of a network are alike: a diagram shows each kind once, in a panel of its own.
 
 use crate::arch::Network;
-use crate::arch::describe::is_depthwise;
-use crate::arch::layer::{Layer, Op};
 use crate::arch::network::RowNodes;
 use crate::arch::node::{Merge, Node, Residual, walk};
 use crate::arch::rows::Row;
@@ -138,7 +136,7 @@ fn signature(nodes: &[Node]) -> String {
 
 fn node_signature(node: &Node) -> String {
     match node {
-        Node::Layer(layer) => layer_signature(layer),
+        Node::Layer(layer) => layer.op.signature(),
         Node::Branches { join, branches } => {
             let branches: Vec<String> = branches.iter().map(|branch| signature(branch)).collect();
             format!("{join:?}[{}]", branches.join("|"))
@@ -155,25 +153,5 @@ fn node_signature(node: &Node) -> String {
             let parts = [pre, body, shortcut, after].map(|part| signature(part));
             format!("residual[{}|{merge}]", parts.join("|"))
         }
-    }
-}
-
-fn layer_signature(layer: &Layer) -> String {
-    match &layer.op {
-        Op::Conv(conv) if is_depthwise(conv) => "dw;".to_owned(),
-        Op::Conv(conv) => {
-            format!("conv{}x{}{};", conv.window.kernel.h, conv.window.kernel.w, if conv.groups > 1 { "g" } else { "" })
-        }
-        Op::MaxPool(pool) => format!("max{}x{};", pool.kernel.h, pool.kernel.w),
-        Op::AvgPool(pool) => format!("avg{}x{};", pool.kernel.h, pool.kernel.w),
-        Op::Act(act) => format!("{act:?};"),
-        Op::Linear { .. } => "linear;".to_owned(),
-        Op::BatchNorm { .. } => "bn;".to_owned(),
-        Op::GlobalAvgPool | Op::AdaptiveAvgPool { .. } => "mean;".to_owned(),
-        Op::Lrn { .. } => "lrn;".to_owned(),
-        Op::Dropout { .. } => "drop;".to_owned(),
-        Op::Flatten => String::new(),
-        Op::PadShortcut { average, .. } => format!("pad{average};"),
-        Op::Scale { .. } => "scale;".to_owned(),
     }
 }

@@ -2,9 +2,9 @@
 
 use super::Model;
 use crate::arch::golden::network;
-use crate::arch::layer::{Act, Op};
 use crate::arch::network::{Network, Plan, StochasticDepth};
 use crate::arch::node::Node;
+use crate::arch::ops::{Act, Op};
 use crate::arch::rows::Row;
 use crate::arch::style::{Norm, Style};
 use tch::{Device, Kind, Tensor};

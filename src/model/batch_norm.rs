@@ -1,0 +1,68 @@
+//! Batch normalisation as it runs, with the sum and the non-linearity behind it.
+
+use super::activations;
+use super::tensors::{Tensors, or_panic};
+use crate::arch::activations::Act;
+use crate::arch::ops;
+use crate::torch::TorchError;
+use crate::torch::fused::{self, Norm};
+use tch::Tensor;
+
+/// Batch normalisation of `[N, C, H, W]`.
+#[derive(Debug)]
+pub(super) struct BatchNorm {
+    /// `None` where the network has `bn_scale = false`: γ is 1 then.
+    pub(super) gamma: Option<Tensor>,
+    pub(super) beta: Tensor,
+    pub(super) mean: Tensor,
+    pub(super) var: Tensor,
+    eps: f64,
+    momentum: f64,
+    /// Whether a kernel of [`fused`] may compute it together with what follows.
+    fused: bool,
+}
+
+impl BatchNorm {
+    /// # Errors
+    /// When one of β and the running statistics is missing.
+    pub(super) fn new(norm: &ops::BatchNorm, fused: bool, mut tensors: Tensors) -> Result<BatchNorm, TorchError> {
+        Ok(BatchNorm {
+            gamma: tensors.take_optional("weight"),
+            beta: tensors.take("bias")?,
+            mean: tensors.take("running_mean")?,
+            var: tensors.take("running_var")?,
+            eps: norm.eps,
+            momentum: norm.momentum,
+            fused,
+        })
+    }
+
+    pub(super) fn numbers(&self) -> Norm<'_> {
+        Norm {
+            gamma: self.gamma.as_ref(),
+            beta: Some(&self.beta),
+            mean: Some(&self.mean),
+            var: Some(&self.var),
+            momentum: self.momentum,
+            eps: self.eps,
+        }
+    }
+
+    /// act(norm(x) + add).
+    pub(super) fn forward(&self, x: &Tensor, add: Option<&Tensor>, act: Act, train: bool) -> Tensor {
+        // The variance of one value per channel is 0/0, and libtorch would make the running one NaN: use the running
+        // statistics instead.
+        let values = x.numel() as i64 / x.size().get(1).copied().unwrap_or(1).max(1);
+        let train = train && values > 1;
+        // Neither the fused kernel nor libtorch takes β without γ.
+        let ones = if self.gamma.is_none() { Some(self.beta.detach().ones_like()) } else { None };
+        let norm = Norm { gamma: self.gamma.as_ref().or(ones.as_ref()), ..self.numbers() };
+        let kernel = activations::kernel(act).filter(|_| add.is_none() || act.joins_sum());
+        if let Some(kernel) = kernel.filter(|_| self.fused && fused::takes(x)) {
+            return or_panic(fused::norm_act(x, add, &norm, kernel, train));
+        }
+        let Norm { gamma, beta, mean, var, momentum, eps } = norm;
+        let y = x.batch_norm(gamma, beta, mean, var, train, momentum, eps, true);
+        activations::apply_to_sum(act, y, add)
+    }
+}

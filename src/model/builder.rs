@@ -1,0 +1,135 @@
+//! Builds the modules of a network and the tensors that they share with [`Model`](super::Model).
+
+use super::batch_norm::BatchNorm;
+use super::block;
+use super::conv_norm_act::ConvNormAct;
+use super::convolution::Convolution;
+use super::layers;
+use super::tensors::Tensors;
+use crate::arch::layer::Layer;
+use crate::arch::node::{Merge, Node, Residual};
+use crate::arch::ops::{AdaptiveAvgPool, Op};
+use crate::arch::params::{Param, Role};
+use crate::arch::rewrite::{ConvNormActLayers, Step, joins_sum, steps};
+use crate::torch::TorchError;
+use tch::Tensor;
+use tch::nn::{self, SequentialT};
+
+type Result<T> = std::result::Result<T, TorchError>;
+
+/// Makes modules and collects their tensors in the order of the forward pass.
+pub(super) struct Builder<'a> {
+    root: nn::Path<'a>,
+    pub(super) params: Vec<(Param, Tensor)>,
+    /// Whether the rewrites of [`crate::arch::rewrite`] and the kernels of [`crate::torch::fused`] may be used.
+    rewrite: bool,
+}
+
+impl<'a> Builder<'a> {
+    pub(super) fn new(root: nn::Path<'a>, rewrite: bool) -> Builder<'a> {
+        Builder { root, params: Vec::new(), rewrite }
+    }
+
+    pub(super) fn chain(&mut self, nodes: &[Node]) -> Result<SequentialT> {
+        self.chain_of(&nodes.iter().collect::<Vec<_>>())
+    }
+
+    pub(super) fn chain_of(&mut self, nodes: &[&Node]) -> Result<SequentialT> {
+        self.modules(&steps(nodes, self.rewrite))
+    }
+
+    fn modules(&mut self, steps: &[Step]) -> Result<SequentialT> {
+        steps.iter().try_fold(nn::seq_t(), |chain, step| match step {
+            Step::Node(node) => self.add(chain, node),
+            Step::ConvNormAct(layers) => Ok(chain.add(self.conv_norm_act(layers)?)),
+        })
+    }
+
+    fn conv_norm_act(&mut self, layers: &ConvNormActLayers) -> Result<ConvNormAct> {
+        let conv = match layers.conv {
+            Some((layer, conv)) => Some(Convolution::new(layer, conv, self.rewrite, self.tensors(layer))?),
+            None => None,
+        };
+        let norm = match layers.norm {
+            Some((layer, norm)) => Some(BatchNorm::new(norm, self.rewrite, self.tensors(layer))?),
+            None => None,
+        };
+        Ok(ConvNormAct { conv, norm, act: layers.act })
+    }
+
+    fn add(&mut self, chain: SequentialT, node: &Node) -> Result<SequentialT> {
+        Ok(match node {
+            Node::Layer(layer) => layers::add(chain, layer, self.tensors(layer), self.rewrite)?,
+            Node::Branches { join, branches } => {
+                let branches = branches.iter().map(|branch| self.chain(branch)).collect::<Result<_>>()?;
+                chain.add(block::Branches { join: *join, branches, fused: self.rewrite })
+            }
+            Node::Excite { gate } => chain.add(self.excite(gate)?),
+            Node::Residual(residual) => chain.add(self.residual(residual)?),
+            Node::Aux { .. } => {
+                return Err(TorchError(
+                    "an auxiliary head stands inside a block, where nothing reads its loss".to_owned(),
+                ));
+            }
+        })
+    }
+
+    fn excite(&mut self, gate: &[Node]) -> Result<block::Excite> {
+        let mean = Op::from(AdaptiveAvgPool { size: 1 });
+        Ok(match gate.split_first() {
+            Some((Node::Layer(first), rest)) if self.rewrite && first.op == mean => {
+                block::Excite { gate: self.chain(rest)?, squeeze: true }
+            }
+            _ => block::Excite { gate: self.chain(gate)?, squeeze: false },
+        })
+    }
+
+    fn residual(&mut self, residual: &Residual) -> Result<block::Residual> {
+        let body_nodes: Vec<&Node> = residual.body.iter().collect();
+        let body_steps = steps(&body_nodes, self.rewrite);
+        let joined = joins_sum(residual, body_steps.last()).filter(|_| self.rewrite);
+        // Parts in the order of the forward pass: it is the order of the parameters.
+        let pre = self.chain(&residual.pre)?;
+        let (body, end) = match (joined, body_steps.split_last()) {
+            (Some(act), Some((Step::ConvNormAct(end), body))) => {
+                (self.modules(body)?, Some(ConvNormAct { act, ..self.conv_norm_act(end)? }))
+            }
+            _ => (self.modules(&body_steps)?, None),
+        };
+        let shortcut = self.chain(&residual.shortcut)?;
+        let (merge, after) = match (&residual.merge, end) {
+            (Merge::Sum { .. }, Some(end)) => (block::Merge::Joined(end), nn::seq_t()),
+            (merge, _) => (self.merge(merge)?, self.chain(&residual.after)?),
+        };
+        Ok(block::Residual { pre, body, shortcut, merge, after, survival: residual.survival, fused: self.rewrite })
+    }
+
+    fn merge(&mut self, merge: &Merge) -> Result<block::Merge> {
+        Ok(match merge {
+            Merge::Sum { scale } => block::Merge::Sum(*scale),
+            Merge::Body => block::Merge::Body,
+            Merge::Gate(gate) => block::Merge::Gate(self.chain(gate)?),
+            Merge::ShortcutGate(gate) => block::Merge::ShortcutGate(self.chain(gate)?),
+        })
+    }
+
+    /// Makes the layer's tensors, which are then both in the store and in `params`.
+    fn tensors(&mut self, layer: &Layer) -> Tensors {
+        let names = layer.op.tensors(layer.input).into_iter().map(|param| param.name);
+        let tensors = layer.params().into_iter().map(|param| self.tensor(param));
+        Tensors::new(&layer.name, names.zip(tensors).collect())
+    }
+
+    fn tensor(&mut self, param: Param) -> Tensor {
+        let mut parts: Vec<&str> = param.name.split('.').collect();
+        let last = parts.pop().unwrap_or_default();
+        let path = parts.into_iter().fold(self.root.clone(), |path, part| path / part);
+        let tensor = match param.role {
+            Role::RunningMean => path.zeros_no_train(last, &param.shape),
+            Role::RunningVar => path.ones_no_train(last, &param.shape),
+            _ => path.zeros(last, &param.shape),
+        };
+        self.params.push((param, tensor.shallow_clone()));
+        tensor
+    }
+}

@@ -1,0 +1,45 @@
+//! A convolution, the normalisation and the non-linearity behind it, and the sum with a shortcut: one module, so that one
+//! kernel can compute them.
+
+use super::activations;
+use super::batch_norm::BatchNorm;
+use super::convolution::Convolution;
+use crate::arch::activations::Act;
+use tch::Tensor;
+use tch::nn::ModuleT;
+
+/// act(norm(conv(x)) + shortcut); without convolution, normalisation or shortcut that part is left out.
+#[derive(Debug)]
+pub(super) struct ConvNormAct {
+    pub(super) conv: Option<Convolution>,
+    pub(super) norm: Option<BatchNorm>,
+    pub(super) act: Act,
+}
+
+impl ConvNormAct {
+    /// The module with `add`, the shortcut, in the sum.
+    pub(super) fn forward_with(&self, x: &Tensor, add: Option<&Tensor>, train: bool) -> Tensor {
+        if let (Some(conv), Some(norm), Some(kernel), false) =
+            (&self.conv, &self.norm, activations::kernel(self.act), train)
+            && let Some(y) = conv.evaluated(x, norm, add, kernel)
+        {
+            return y;
+        }
+        let relu_inside = self.norm.is_none() && add.is_none() && self.act == Act::Relu;
+        let (y, act) = match self.conv.as_ref().map(|conv| conv.forward(x, relu_inside)) {
+            Some((y, true)) => (y, Act::None),
+            Some((y, false)) => (y, self.act),
+            None => (x.shallow_clone(), self.act),
+        };
+        match &self.norm {
+            Some(norm) => norm.forward(&y, add, act, train),
+            None => activations::apply_to_sum(act, y, add),
+        }
+    }
+}
+
+impl ModuleT for ConvNormAct {
+    fn forward_t(&self, x: &Tensor, train: bool) -> Tensor {
+        self.forward_with(x, None, train)
+    }
+}
