@@ -5,7 +5,7 @@ use super::checkpoint::Position;
 use super::divergence::Divergence;
 use super::error::TrainError;
 use super::evaluate::tensors;
-use super::optimizer::Stepper;
+use super::optimizer::Optimizer;
 use super::pass::{Pass, pass};
 use super::recorder::Recorder;
 use super::schedule::learning_rate;
@@ -26,7 +26,7 @@ pub struct Trainer<'a> {
     pub images: &'a Images,
     pub normalise: &'a Normalise,
     pub model: &'a Model,
-    pub stepper: Stepper,
+    pub optimizer: Optimizer,
     pub average: Option<Average>,
     /// Only for GPUs, and only where it was asked for.
     pub recorder: Option<Recorder>,
@@ -112,13 +112,13 @@ impl Trainer<'_> {
             pass.loss.backward();
         }
         faults::spoil(fault, self.model);
-        if train.clip_norm > 0.0 && !self.stepper.clip(train.clip_norm)?.is_finite() {
+        if train.clip_norm > 0.0 && !self.optimizer.clip(train.clip_norm)?.is_finite() {
             return Ok(Some(Divergence::of_gradients(number, &self.model.trainable())));
         }
         let rate = self.rate(position.step);
-        self.stepper.step(rate)?;
+        self.optimizer.step(rate)?;
         if !pass.has_gradients {
-            self.stepper.drop_gradients()?;
+            self.optimizer.drop_gradients()?;
         }
         if let Some(average) = &self.average {
             average.update(position.step)?;
@@ -136,7 +136,7 @@ impl Trainer<'_> {
         match recorded {
             Some(pass) => Ok(pass),
             None => {
-                self.stepper.drop_gradients()?;
+                self.optimizer.drop_gradients()?;
                 Ok(pass(self.experiment, self.model, pixels, labels))
             }
         }

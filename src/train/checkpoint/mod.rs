@@ -14,7 +14,7 @@ pub use position::{Best, Position};
 pub use step::StepFolder;
 
 use super::average::Average;
-use super::optimizer::Stepper;
+use super::optimizer::Optimizer;
 use crate::config::Key;
 use crate::files::{make_folder, point_link, remove_folder};
 use crate::model::{Model, WeightsError, read_tensors, write_tensors};
@@ -90,7 +90,7 @@ impl Checkpoints {
         &self,
         position: &Position,
         model: &Model,
-        stepper: &Stepper,
+        optimizer: &Optimizer,
         average: Option<&Average>,
     ) -> Result<(), CheckpointError> {
         if self.folder.is_symlink() {
@@ -106,7 +106,7 @@ impl Checkpoints {
         }
         make_folder(&folder).map_err(CheckpointError::io("make", &folder))?;
         write_tensors(&folder.join(WEIGHTS), &model.named_tensors())?;
-        write_tensors(&folder.join(OPTIMIZER), &stepper.state())?;
+        write_tensors(&folder.join(OPTIMIZER), &optimizer.state())?;
         let mut files = vec![WEIGHTS, OPTIMIZER];
         if let Some(average) = average {
             write_tensors(&folder.join(AVERAGES), &average.tensors())?;
@@ -188,7 +188,7 @@ impl Checkpoints {
     pub fn resume(
         &self,
         model: &mut Model,
-        stepper: &mut Stepper,
+        optimizer: &mut Optimizer,
         average: Option<&Average>,
     ) -> Result<(Option<Position>, Vec<CheckpointError>), CheckpointError> {
         let mut folders = self.folders();
@@ -202,7 +202,7 @@ impl Checkpoints {
             Err(error) => passed_over.push(error),
         }
         for folder in folders.into_iter().rev() {
-            match self.take_up(&folder.within(&self.folder), model, stepper, average) {
+            match self.take_up(&folder.within(&self.folder), model, optimizer, average) {
                 Ok(position) => {
                     if lost {
                         self.link("last", folder)?;
@@ -236,7 +236,7 @@ impl Checkpoints {
         &self,
         folder: &Path,
         model: &mut Model,
-        stepper: &mut Stepper,
+        optimizer: &mut Optimizer,
         average: Option<&Average>,
     ) -> Result<Position, CheckpointError> {
         let whole = Whole::read(folder)?;
@@ -249,7 +249,7 @@ impl Checkpoints {
             let path = path.to_owned();
             move |name| CheckpointError::Damaged { path, problem: format!("`{name}` is missing") }
         };
-        stepper
+        optimizer
             .restore(whole.position.step, |name| state.get(name).map(tch::Tensor::shallow_clone))
             .map_err(missing(&path))?;
         if let Some(average) = average {
