@@ -3,7 +3,7 @@
 use super::network;
 use anyhow::Result;
 use strata::arch::node::walk;
-use strata::arch::presets::{Family, Googlenet};
+use strata::arch::presets::{ExpandPreset, Googlenet, PresetRows};
 use strata::runs::Table;
 
 /// A line of the paper's table: the rows of ours it stands for, its params in K and its ops in M, and what is wrong with them.
@@ -50,8 +50,8 @@ const REMARKABLE: f64 = 0.005;
 /// Ours beside the paper's, line by line. The paper's ops are multiply-adds in units of 10⁶; its params are weights without
 /// biases in units of 1024.
 pub fn layers() -> Result<Table> {
-    let recipe = Googlenet::default().recipe(1000)?;
-    let network = network(recipe.rows, recipe.style, [3, 224, 224], 1000)?;
+    let PresetRows { rows, style, .. } = Googlenet::default().expand(1000)?;
+    let network = network(rows, style, [3, 224, 224], 1000)?;
     let counts = |names: &[&str]| {
         let (mut weights, mut macs) = (0, 0);
         for row in network.rows.iter().filter(|row| names.contains(&row.label.as_str())) {

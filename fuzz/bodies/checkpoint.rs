@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 use strata::config::{Experiment, Machine};
 use strata::model::{Model, parse_tensors, tensor_bytes};
-use strata::train::{Average, Checkpoints, Stepper, TrainState, best_weights};
+use strata::train::{Average, Checkpoints, Optimizer, TrainState, best_weights};
 use tempfile::TempDir;
 
 /// Stands between the files of an input.
@@ -114,7 +114,7 @@ fn put_right(files: &mut [Vec<u8>; 5]) {
 struct Place {
     folder: TempDir,
     model: Model,
-    stepper: Stepper,
+    optimizer: Optimizer,
     average: Average,
 }
 
@@ -122,12 +122,12 @@ impl Place {
     fn new() -> Place {
         let experiment = Experiment::parse("x.toml", NETWORK, "x", &[], Machine::default()).unwrap();
         let model = Model::new(&experiment.network, tch::Device::Cpu, 0).unwrap();
-        let stepper = Stepper::new(&experiment.train, model.trainable());
+        let optimizer = Optimizer::new(&experiment.train, model.trainable());
         let average = Average::new(&model, experiment.train.ema);
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir_all(folder.path().join("checkpoint").join(STEP)).unwrap();
         std::os::unix::fs::symlink(STEP, folder.path().join("checkpoint/last")).unwrap();
-        Place { folder, model, stepper, average }
+        Place { folder, model, optimizer, average }
     }
 
     fn take_up(&mut self, files: &[Vec<u8>; 5]) -> bool {
@@ -141,8 +141,8 @@ impl Place {
             let inside = weights.strip_prefix(run.join("checkpoint")).unwrap();
             assert_eq!(inside.components().count(), 2, "{}", weights.display());
         }
-        let Place { model, stepper, average, .. } = self;
-        let resumed = Checkpoints::new(&run, KEY.into()).resume(model, stepper, Some(average));
+        let Place { model, optimizer, average, .. } = self;
+        let resumed = Checkpoints::new(&run, KEY.into()).resume(model, optimizer, Some(average));
         if let Ok(target) = fs::read_link(run.join("checkpoint/best")) {
             assert_eq!(
                 target.file_name(),

@@ -4,8 +4,9 @@
 //! the papers' tables.
 
 use super::network::Plan;
-use super::presets::{PRESETS, Preset};
+use super::presets::PresetName;
 use super::{Network, Scaling};
+use crate::named::Named;
 
 /// A network from the keys of a `[model]` table.
 pub fn network(keys: &str, input: [usize; 3], classes: usize) -> Network {
@@ -13,20 +14,14 @@ pub fn network(keys: &str, input: [usize; 3], classes: usize) -> Network {
     let toml::Value::String(name) = table.remove("preset").unwrap() else { panic!("preset is a name") };
     let batch_norm = table.remove("norm").is_some();
     let bn_scale = table.remove("bn_scale").map(|scale| scale.as_bool().unwrap());
-    let preset = Preset::read(&name, table).unwrap_or_else(|| panic!("{name} is one of {PRESETS:?}")).unwrap();
-    let mut recipe = preset.recipe(classes).unwrap();
+    let preset = PresetName::parse(&name).unwrap().read(table).unwrap();
+    let mut rows = preset.expand(classes).unwrap();
     if batch_norm {
-        recipe.style.norm = super::style::Norm::Batch;
+        rows.style.norm = super::style::Norm::Batch;
     }
-    recipe.style.bn_scale = bn_scale.unwrap_or(recipe.style.bn_scale);
-    Network::new(Plan {
-        rows: recipe.rows,
-        style: recipe.style,
-        stochastic_depth: recipe.stochastic_depth,
-        input,
-        classes,
-    })
-    .unwrap()
+    rows.style.bn_scale = bn_scale.unwrap_or(rows.style.bn_scale);
+    Network::new(Plan { rows: rows.rows, style: rows.style, stochastic_depth: rows.stochastic_depth, input, classes })
+        .unwrap()
 }
 
 const IMAGENET: [usize; 3] = [3, 224, 224];

@@ -66,7 +66,7 @@ pub fn run(command: &Eval, shared: &Shared) -> Result<Done> {
         strata::torch::catch(|| {
             let batch = experiment.train.batch.clamp(1, 500);
             for_each_batch(&model, &images, &normalise, batch, experiment.train.precision, |logits, truth| {
-                sums.add(cross_entropy(logits, truth, 0.0).double_value(&[]), logits, truth);
+                sums.add(cross_entropy(logits, truth).double_value(&[]), logits, truth);
                 probabilities.push(logits.log_softmax(1, Kind::Float));
                 labels.push(truth.shallow_clone());
             })
@@ -87,7 +87,7 @@ pub fn run(command: &Eval, shared: &Shared) -> Result<Done> {
         // Logarithms of probabilities throughout: a probability that underflows has one all the same.
         let mean = sum - (command.runs.len() as f64).ln();
         let mut sums = Sums::default();
-        sums.add(cross_entropy(&mean, &labels, 0.0).double_value(&[]), &mean, &labels);
+        sums.add(cross_entropy(&mean, &labels).double_value(&[]), &mean, &labels);
         lines.push(line("ensemble (mean of the probabilities)", sums));
     }
     print(&render(command.format, &["run", "loss", "top1", "top5", "correct", "total"], &lines)?)?;

@@ -1,16 +1,20 @@
 //! The `[data]` table.
 
-use super::problem::{Place, Problem};
+use super::problem::{Place, Problem, from_serde};
 use crate::data::{Augment, DATASETS, Info, Normalise, info};
+use crate::named::keys_of;
 use serde::{Deserialize, Serialize};
+use toml::Spanned;
+use toml::de::{DeValue, ValueDeserializer};
 
 /// What is trained on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Data {
     pub dataset: String,
-    /// So many training images, the first ones, are set aside for validation.
-    #[serde(default = "five_thousand")]
+    /// So many training images, the first ones, are set aside for validation. Where the file does not say, a tenth of those
+    /// that are used, and at most 5,000.
+    #[serde(default)]
     pub validation: usize,
     /// Train on the first so many of the rest only; 0 for all of them.
     #[serde(default)]
@@ -19,10 +23,6 @@ pub struct Data {
     pub normalise: Scale,
     #[serde(default)]
     pub augment: Augment,
-}
-
-fn five_thousand() -> usize {
-    5000
 }
 
 /// How pixels become numbers.
@@ -38,7 +38,37 @@ pub enum Scale {
     Centred,
 }
 
+/// The most images that are set aside for validation without being asked for.
+const MAX_DEFAULT_VALIDATION: usize = 5000;
+
 impl Data {
+    /// Reads and checks `[data]`.
+    pub(super) fn read(value: &Spanned<DeValue>) -> Result<Data, Problem> {
+        let mut data =
+            Data::deserialize(ValueDeserializer::from(value.clone())).map_err(|error| from_serde(&error, "", &[]))?;
+        if value.get_ref().get("validation").is_none() {
+            data.validation = data.default_validation(data.info()?.train);
+        }
+        data.check()?;
+        Ok(data)
+    }
+
+    /// Whether nothing but the name of the dataset is missing.
+    pub(super) fn lacks_dataset(value: &Spanned<DeValue>) -> bool {
+        let DeValue::Table(table) = value.get_ref() else { return false };
+        let known = |key: &str| keys_of::<Data>().contains(&key);
+        !table.contains_key("dataset") && table.keys().all(|key| known(key.get_ref()))
+    }
+
+    /// Follows `limit`, so that a run on few images does not spend its time on validation.
+    fn default_validation(&self, images: usize) -> usize {
+        let (used, left) = match self.limit {
+            0 => (images, images),
+            limit => (limit, images.saturating_sub(limit)),
+        };
+        (used / 10).min(MAX_DEFAULT_VALIDATION).min(left).max(1)
+    }
+
     /// # Errors
     /// When there is no such dataset.
     pub fn info(&self) -> Result<&'static Info, Problem> {
@@ -82,5 +112,24 @@ impl Data {
             return Err(Problem::at("data.augment.crop", message));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use toml::de::DeTable;
+
+    #[test]
+    fn validation_is_a_tenth_of_what_is_used() {
+        let validation = |dataset: &str, limit: usize| {
+            let text = format!("dataset = '{dataset}'\nlimit = {limit}");
+            let table = DeTable::parse(&text).unwrap();
+            Data::read(&Spanned::new(table.span(), DeValue::Table(table.into_inner()))).unwrap().validation
+        };
+        let all = ["fashion-mnist", "cifar10", "imagenet", "synthetic"].map(|dataset| validation(dataset, 0));
+        assert_eq!(all, [5000, 5000, 5000, 200]);
+        assert_eq!([1, 1000, 20_000, 55_000].map(|limit| validation("fashion-mnist", limit)), [1, 100, 2000, 5000]);
+        assert_eq!(validation("synthetic", 1900), 100, "no more than the limit leaves");
     }
 }

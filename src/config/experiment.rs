@@ -1,22 +1,22 @@
 //! An experiment: read, completed, checked; and written down again.
 
+use super::architecture::Architectures;
 use super::data::Data;
 use super::document::{Document, overridden};
 use super::expect::Expect;
 use super::key::Key;
-use super::model::{self, Origin, Shared};
+use super::model::{Origin, Shared};
 use super::problem::{ConfigError, Problem, from_serde};
-use super::train::{Train, TrainKeys};
+use super::train::{self, Train};
 use crate::arch::presets::Preset;
 use crate::arch::rows::Row;
 use crate::arch::{Network, Scaling};
-use crate::data::Info;
 use serde::Deserialize;
-use std::collections::HashMap;
+use serde::de::IgnoredAny;
 use std::path::Path;
 use std::sync::Arc;
 use toml::Spanned;
-use toml::de::{DeTable, DeValue, Deserializer};
+use toml::de::{DeTable, Deserializer};
 
 /// Everything that decides a result, with nothing left open.
 #[derive(Clone, Debug)]
@@ -44,25 +44,6 @@ pub struct Machine {
     pub native_bf16: bool,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Keys {
-    name: Option<String>,
-    #[serde(default)]
-    seed: u64,
-    data: Data,
-    // Read by hand below; here so that serde knows and lists it.
-    #[allow(dead_code)]
-    model: serde::de::IgnoredAny,
-    #[serde(default)]
-    scaling: Scaling,
-    #[serde(default)]
-    train: TrainKeys,
-    expect: Option<Expect>,
-    // What `strata sweep` varies; a single run passes it over.
-    sweep: Option<serde::de::IgnoredAny>,
-}
-
 impl Experiment {
     /// Reads an experiment file with overrides such as `train.epochs=3`.
     ///
@@ -83,15 +64,7 @@ impl Experiment {
         machine: Machine,
         input: Option<[usize; 3]>,
     ) -> Result<Experiment, ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| ConfigError::file(format!("cannot read {}: {error}", path.display())))?;
-        let stem = path.file_stem().map_or_else(|| "experiment".to_owned(), |stem| stem.to_string_lossy().into_owned());
-        let mut overrides = overrides.to_vec();
-        overrides.extend(input.map(|input| format!("model.input={input:?}")));
-        let source = overridden(&path.display().to_string(), &text, &overrides)?;
-        let document = Document::parse(&source)?;
-        let mut networks = Architectures { input, ..Architectures::default() };
-        build_shared(&document.root, &stem, machine, &mut networks).map_err(|problem| document.error(&problem))
+        read(path, overrides, input, |root, name, known| build_shared(root, name, machine, known))
     }
 
     /// Reads an experiment from a text. `file` is what errors call it, `name` what the experiment is called if it does not say.
@@ -134,15 +107,13 @@ impl Experiment {
     /// `bn_scale` where it is not what the preset has.
     fn bn_scale_beside(&self, preset: &Preset) -> Option<bool> {
         let plan = &self.network.plan;
-        let own = preset.recipe(plan.classes).map_or(true, |recipe| recipe.style.bn_scale);
+        let own = preset.expand(plan.classes).map_or(true, |rows| rows.style.bn_scale);
         (plan.style.bn_scale != own).then_some(plan.style.bn_scale)
     }
 
     /// The same experiment with every row written out: presets expanded, overrides and scaling worked in.
     pub fn to_toml_rows(&self) -> toml::Table {
-        let mut model = table(&Shared::of(&self.network.plan));
-        model.extend(rows_table(&self.network.plan.rows));
-        self.frame(model)
+        self.frame(model_rows(&self.network))
     }
 
     fn frame(&self, model: toml::Table) -> toml::Table {
@@ -152,7 +123,7 @@ impl Experiment {
         root.insert("seed".to_owned(), toml::Value::Integer(self.seed as i64));
         root.insert("data".to_owned(), toml::Value::Table(table(&self.data)));
         root.insert("model".to_owned(), toml::Value::Table(model));
-        root.insert("train".to_owned(), toml::Value::Table(table(&self.train.keys())));
+        root.insert("train".to_owned(), toml::Value::Table(self.train.table()));
         if let Some(expect) = &self.expect {
             root.insert("expect".to_owned(), toml::Value::Table(table(expect)));
         }
@@ -164,12 +135,139 @@ impl Experiment {
         let mut root = self.to_toml_rows();
         root.remove("name");
         root.remove("expect");
+        if let Some(train) = root.get_mut("train").and_then(toml::Value::as_table_mut) {
+            train.remove("log_every");
+        }
         Key::of(&root.to_string())
     }
 }
 
-/// A slip of a digit shall not ask for terabytes.
-const MAX_PARAMS: u64 = 100_000_000_000;
+/// What a file says of its network, for commands that train nothing.
+#[derive(Clone, Debug)]
+pub struct Description {
+    pub name: String,
+    pub network: Arc<Network>,
+    /// The file has a `[sweep]`.
+    pub swept: bool,
+    /// The whole experiment, where the file is one: `[data]` and `[train]` may be missing.
+    pub experiment: Option<Experiment>,
+}
+
+impl Description {
+    /// Reads a file as [`Experiment::load_for`] does. One that could not be trained for want of keys is read for its network
+    /// alone; without a dataset its input and classes are keys of `[model]`.
+    ///
+    /// # Errors
+    /// As [`Experiment::load`], except for keys that only training needs.
+    pub fn load(
+        path: &Path,
+        overrides: &[String],
+        machine: Machine,
+        input: Option<[usize; 3]>,
+    ) -> Result<Description, ConfigError> {
+        read(path, overrides, input, |root, name, known| {
+            let missing = missing(root);
+            if !missing.is_empty() {
+                return describe(root, name, known, &missing);
+            }
+            let experiment = build_shared(root, name, machine, known)?;
+            let (name, network, swept) = (experiment.name.clone(), experiment.network.clone(), experiment.swept);
+            Ok(Description { name, network, swept, experiment: Some(experiment) })
+        })
+    }
+
+    /// `[model]` with every row written out: presets expanded, overrides and scaling worked in.
+    pub fn model(&self) -> toml::Table {
+        model_rows(&self.network)
+    }
+}
+
+fn describe(root: &DeTable, name: &str, known: &mut Architectures, missing: &[String]) -> Result<Description, Problem> {
+    let keys = Keys::read(root, name)?;
+    train::check_keys(root.get("train"))?;
+    let lacks = |key: &str| missing.iter().any(|missing| missing == key);
+    let model = root.get("model").filter(|_| !lacks("model")).ok_or_else(|| Problem::missing(&["model".to_owned()]))?;
+    let data = match lacks("data.dataset") {
+        true => None,
+        false => root.get("data").map(Data::read).transpose()?,
+    };
+    let written = |key: &str| model.get_ref().get(key).is_some();
+    let unsaid = ["input", "classes"].into_iter().filter(|key| data.is_none() && !written(key));
+    let unsaid: Vec<String> = unsaid.map(|key| format!("model.{key}")).collect();
+    if !unsaid.is_empty() {
+        return Err(Problem::missing(&unsaid).help("a dataset has both: [data] dataset = \"cifar10\""));
+    }
+    let info = data.as_ref().map(Data::info).transpose()?;
+    let network = known.get(model, &keys.scaling, info)?.network;
+    Ok(Description { name: keys.name(name), network, swept: keys.sweep.is_some(), experiment: None })
+}
+
+/// Reads a file with overrides, and with another input where one is given.
+fn read<T>(
+    path: &Path,
+    overrides: &[String],
+    input: Option<[usize; 3]>,
+    build: impl FnOnce(&DeTable, &str, &mut Architectures) -> Result<T, Problem>,
+) -> Result<T, ConfigError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| ConfigError::file(format!("cannot read {}: {error}", path.display())))?;
+    let stem = path.file_stem().map_or_else(|| "experiment".to_owned(), |stem| stem.to_string_lossy().into_owned());
+    let mut overrides = overrides.to_vec();
+    overrides.extend(input.map(|input| format!("model.input={input:?}")));
+    let source = overridden(&path.display().to_string(), &text, &overrides)?;
+    let document = Document::parse(&source)?;
+    build(&document.root, &stem, &mut Architectures::new(input)).map_err(|problem| document.error(&problem))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Keys {
+    name: Option<String>,
+    #[serde(default)]
+    seed: u64,
+    // These three are read by hand; they are here so that serde knows and lists them.
+    #[allow(dead_code)]
+    data: Option<IgnoredAny>,
+    #[allow(dead_code)]
+    model: Option<IgnoredAny>,
+    #[serde(default)]
+    scaling: Scaling,
+    #[allow(dead_code)]
+    train: Option<IgnoredAny>,
+    expect: Option<Expect>,
+    // What `strata sweep` varies; a single run passes it over.
+    sweep: Option<IgnoredAny>,
+}
+
+impl Keys {
+    fn read(root: &DeTable, name: &str) -> Result<Keys, Problem> {
+        let keys = Keys::deserialize(Deserializer::from(Spanned::new(0..0, root.clone())))
+            .map_err(|error| from_serde(&error, "", &[]))?;
+        if keys.seed > i64::MAX as u64 {
+            return Err(Problem::at("seed", format!("a seed is between 0 and {}", i64::MAX)));
+        }
+        check_name(&keys.name(name))?;
+        keys.expect.as_ref().map_or(Ok(()), Expect::check)?;
+        Ok(keys)
+    }
+
+    fn name(&self, stem: &str) -> String {
+        self.name.clone().unwrap_or_else(|| stem.to_owned())
+    }
+}
+
+/// The keys, dotted, without which nothing can be trained and which the file lacks.
+fn missing(root: &DeTable) -> Vec<String> {
+    let mut missing = Vec::new();
+    if root.get("data").is_none_or(Data::lacks_dataset) {
+        missing.push("data.dataset".to_owned());
+    }
+    if root.get("model").is_none() {
+        missing.push("model".to_owned());
+    }
+    missing.extend(train::missing(root.get("train")));
+    missing
+}
 
 pub(super) fn build(root: &DeTable, name: &str, machine: Machine) -> Result<Experiment, Problem> {
     build_shared(root, name, machine, &mut Architectures::default())
@@ -182,29 +280,20 @@ pub(super) fn build_shared(
     machine: Machine,
     known: &mut Architectures,
 ) -> Result<Experiment, Problem> {
-    let keys = Keys::deserialize(Deserializer::from(Spanned::new(0..0, root.clone())))
-        .map_err(|error| from_serde(&error, "", &[]))?;
-    if keys.seed > i64::MAX as u64 {
-        return Err(Problem::at("seed", format!("a seed is between 0 and {}", i64::MAX)));
-    }
-    let name = keys.name.unwrap_or_else(|| name.to_owned());
-    check_name(&name)?;
-    keys.data.check()?;
-    let info = keys.data.info()?;
-    if let Some(expect) = &keys.expect {
-        expect.check()?;
-    }
-    let Some(model) = root.get("model").filter(|value| value.get_ref().is_table()) else {
-        return Err(Problem::at("model", "`model` is a table: [model]"));
+    let keys = Keys::read(root, name)?;
+    let missing = missing(root);
+    let (Some(data), Some(model), []) = (root.get("data"), root.get("model"), missing.as_slice()) else {
+        return Err(Problem::missing(&missing));
     };
-    let architecture = known.get(model, &keys.scaling, info)?;
+    let data = Data::read(data)?;
+    let architecture = known.get(model, &keys.scaling, Some(data.info()?))?;
     let [_, height, width] = architecture.network.plan.input;
-    keys.data.check_crop([height, width])?;
-    let train = keys.train.resolve(machine.native_bf16)?;
+    data.check_crop([height, width])?;
+    let train = Train::read(root.get("train"), machine.native_bf16)?;
     Ok(Experiment {
-        name,
+        name: keys.name(name),
         seed: keys.seed,
-        data: keys.data,
+        data,
         origin: architecture.origin,
         network: architecture.network,
         train,
@@ -216,106 +305,11 @@ pub(super) fn build_shared(
     })
 }
 
-/// A `[model]` with its `[scaling]`, built.
-#[derive(Clone)]
-struct Architecture {
-    origin: Origin,
-    network: Arc<Network>,
-    base_input: [usize; 3],
-    overrides: toml::Table,
-}
-
-/// Networks by what they were written as: most points of a sweep have the network of another.
-#[derive(Default)]
-pub(super) struct Architectures {
-    known: HashMap<String, Architecture>,
-    /// Input that the networks are built for, whatever is written; `[scaling]` does not multiply it.
-    input: Option<[usize; 3]>,
-}
-
-impl Architectures {
-    fn get(&mut self, model: &Spanned<DeValue>, scaling: &Scaling, info: &Info) -> Result<Architecture, Problem> {
-        // Places in the text are part of this, which costs a hit now and then but never mixes two up.
-        let written = format!("{} {scaling:?} {model:?}", info.name);
-        if let Some(known) = self.known.get(&written) {
-            return Ok(known.clone());
-        }
-        let built = architecture(model.clone(), scaling, info, self.input)?;
-        // Samples may have thousands of networks, most of which are left out: what nobody holds is let go.
-        if self.known.len() >= 1000 {
-            self.known.retain(|_, known| Arc::strong_count(&known.network) > 1);
-        }
-        self.known.insert(written, built.clone());
-        Ok(built)
-    }
-}
-
-fn architecture(
-    model: Spanned<DeValue>,
-    scaling: &Scaling,
-    info: &Info,
-    input: Option<[usize; 3]>,
-) -> Result<Architecture, Problem> {
-    let span = model.span();
-    let DeValue::Table(table) = model.into_inner() else { return Err(Problem::at("model", "not a table")) };
-    let model = model::read(Spanned::new(span, table), info.shape, info.classes)?;
-    // An image folder has the classes that it has: they are counted when it is loaded.
-    if model.plan.classes < info.classes && info.name != "imagenet" {
-        let message =
-            format!("{} has {} classes; a network of {} cannot name them", info.name, info.classes, model.plan.classes);
-        return Err(Problem::at("model.classes", message));
-    }
-    let base_input = model.plan.input;
-    let mut plan = model.plan;
-    // Scaling lifts widths and repeats to 1 at least; rows that are not scaled are judged as they are written.
-    if !scaling.is_identity() {
-        scaling.apply(&mut plan).map_err(|error| {
-            let key = error.key.map_or_else(|| "scaling".to_owned(), |key| format!("scaling.{key}"));
-            Problem::at(key, error.to_string())
-        })?;
-        if input.is_none() {
-            model::check_sides("scaling", plan.input)?;
-        }
-    }
-    if let Some(input) = input {
-        plan.input = input;
-    }
-    let labels: Vec<String> = plan.rows.iter().map(|row| row.name().first().unwrap_or(row.op()).to_owned()).collect();
-    let network = Network::new(plan).map_err(|error| {
-        let label = labels.get(error.row).map_or("", String::as_str);
-        let mut problem = Problem::at(row_key(&model.origin, &model.overrides, error.row, label), error.to_string());
-        problem.help = model::row_help(&model.origin, label);
-        problem
-    })?;
-    check_stochastic_depth(&network)?;
-    let params = network.cost().params.saturating_add(network.aux_cost().params);
-    if params > MAX_PARAMS {
-        let message = format!("the network has {params} parameters; more than {MAX_PARAMS} fit nowhere");
-        return Err(Problem::at(if scaling.is_identity() { "model" } else { "scaling" }, message));
-    }
-    Ok(Architecture { origin: model.origin, network: Arc::new(network), base_input, overrides: model.overrides })
-}
-
-/// Where a row is written: in `rows`, or, of a preset's, what overrides it. Dots in a label would be parts of the key.
-fn row_key(origin: &Origin, overrides: &toml::Table, index: usize, label: &str) -> String {
-    let overridden = !label.contains('.') && overrides.contains_key(label);
-    match origin {
-        Origin::Preset(_) if overridden => format!("model.override.{label}"),
-        _ => format!("model.rows.{index}"),
-    }
-}
-
-/// Stochastic depth needs blocks with a shortcut. Whether inverted residuals have one follows from their sizes, so that a
-/// network of them may come to have none.
-fn check_stochastic_depth(network: &Network) -> Result<(), Problem> {
-    let by_size = |row: &Row| matches!(row, Row::InvertedResidual(_) | Row::Mbconv(_));
-    let drops = network.plan.stochastic_depth.survival < 1.0;
-    if drops && network.shortcuts() == 0 && !network.plan.rows.iter().any(by_size) {
-        let message =
-            "stochastic depth skips a block and keeps its shortcut, but no block of this network has a shortcut";
-        return Err(Problem::at("model.stochastic_depth", message));
-    }
-    Ok(())
+/// `[model]` of a network, with every row written out.
+fn model_rows(network: &Network) -> toml::Table {
+    let mut model = table(&Shared::of(&network.plan));
+    model.extend(rows_table(&network.plan.rows));
+    model
 }
 
 /// A name becomes a folder, so it stays below the one it is put in.
@@ -336,7 +330,7 @@ fn rows_table(rows: &[Row]) -> toml::Table {
 }
 
 /// Any of our values as a table; all of them serialise into one.
-fn table<T: serde::Serialize>(value: &T) -> toml::Table {
+pub(super) fn table<T: serde::Serialize>(value: &T) -> toml::Table {
     toml::Table::try_from(value).unwrap_or_default()
 }
 

@@ -1,22 +1,26 @@
 //! Experiment files: TOML as written, with the place of every key, resolved into an [`Experiment`] that leaves nothing open.
 
-pub mod data;
+mod architecture;
+mod data;
 mod document;
 mod expect;
 mod experiment;
 mod key;
+mod known_keys;
 mod model;
 mod nesting;
 mod problem;
 mod sweep;
-pub mod train;
+mod train;
 
-pub use data::Data;
+pub use data::{Data, Scale};
 pub use expect::Expect;
-pub use experiment::{Experiment, Machine};
+pub use experiment::{Description, Experiment, Machine};
 pub use key::Key;
 pub use model::Origin;
 pub use nesting::{MAX_LEVELS, too_deep};
 pub use problem::{ConfigError, nearest};
 pub use sweep::{Point, Sweep};
-pub use train::{Optimizer, Precision, Schedule, Train};
+#[cfg(test)]
+pub(crate) use train::tests::train;
+pub use train::{Precision, Train};

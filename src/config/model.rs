@@ -1,13 +1,13 @@
 //! The `[model]` table: a preset with its keys, or rows; and what both share.
 
 use super::problem::{Place, Problem, from_serde};
-use super::train::short;
 use crate::arch::activations::Act;
 use crate::arch::network::{Decay, Plan, StochasticDepth};
 use crate::arch::node::SurvivalGate;
-use crate::arch::presets::{PRESETS, Preset};
-use crate::arch::rows::{OPS, Row};
+use crate::arch::presets::{Preset, PresetName, PresetRows};
+use crate::arch::rows::{OpName, Row};
 use crate::arch::style::{Init, Norm, Scheme, Style};
+use crate::named::{Named, check_range};
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, Deserializer, ValueDeserializer};
@@ -30,7 +30,7 @@ pub struct Shared {
     pub stochastic_depth: Option<StochasticDepthKeys>,
 }
 
-const SHARED: &[&str] =
+pub(super) const SHARED: &[&str] =
     &["input", "classes", "norm", "act", "bn_eps", "bn_momentum", "bn_scale", "init", "stochastic_depth"];
 
 /// [`Init`] as written: what is missing is the preset's.
@@ -95,7 +95,7 @@ pub fn read(table: Spanned<DeTable>, input: [usize; 3], classes: usize) -> Resul
                 .help("`strata show FILE` writes a preset's rows out"));
         }
         (None, None) => {
-            let presets = PRESETS.join(", ");
+            let presets = PresetName::TEXTS.join(", ");
             return Err(Problem::at("model", "a model needs a `preset` or `rows`").help(format!("presets: {presets}")));
         }
         (Some((_, name)), None) => from_preset(name, table, span, input, classes)?,
@@ -104,7 +104,7 @@ pub fn read(table: Spanned<DeTable>, input: [usize; 3], classes: usize) -> Resul
                 let allowed: Vec<&str> = ["rows", "preset", "override"].iter().chain(SHARED).copied().collect();
                 let place = Place::Span(key.span());
                 let message = format!("there is no key `{}` in a model of rows", key.get_ref());
-                return Err(Problem::not_one_of(place, message, key.get_ref(), &allowed));
+                return Err(Problem::unknown_key(place, message, key.get_ref(), &allowed));
             }
             let rows = read_rows(rows)?;
             let origin = Origin::Rows(rows.clone());
@@ -156,13 +156,13 @@ fn from_preset(
     let place = Place::Span(name.span());
     let name = String::deserialize(ValueDeserializer::from(name)).map_err(|error| from_serde(&error, "model", &[]))?;
     let keys = Deserializer::from(Spanned::new(span, keys));
-    let preset = match Preset::read(&name, keys) {
-        None => return Err(Problem::unknown(place, "preset", &name, PRESETS)),
-        Some(preset) => preset.map_err(|error| from_serde(&error, &format!("preset {name}"), SHARED))?,
+    let Some(known) = PresetName::parse(&name) else {
+        return Err(Problem::unknown(place, "preset", &name, PresetName::TEXTS));
     };
-    let recipe =
-        preset.recipe(classes).map_err(|error| Problem::at(format!("model.{}", error.key), error.message.clone()))?;
-    let plan = plain_plan(recipe.rows, recipe.style, recipe.stochastic_depth, input, classes);
+    let preset = known.read(keys).map_err(|error| from_serde(&error, &format!("preset {name}"), SHARED))?;
+    let PresetRows { rows, style, stochastic_depth } =
+        preset.expand(classes).map_err(|error| Problem::of_key("model", error))?;
+    let plan = plain_plan(rows, style, stochastic_depth, input, classes);
     Ok((Origin::Preset(preset), plan))
 }
 
@@ -186,21 +186,22 @@ fn read_row(row: Spanned<DeValue>) -> Result<Row, Problem> {
         return Err(Problem::span(span, "a row is a table such as { op = \"conv\", kernel = 3, width = 64 }"));
     };
     let Some(op) = columns.remove("op") else {
-        return Err(Problem::span(span, "this row has no `op`").help(format!("operations: {}", OPS.join(", "))));
+        return Err(
+            Problem::span(span, "this row has no `op`").help(format!("operations: {}", OpName::TEXTS.join(", ")))
+        );
     };
     let place = Place::Span(op.span());
     let op = String::deserialize(ValueDeserializer::from(op)).map_err(|error| from_serde(&error, "row", &[]))?;
-    let columns = Deserializer::from(Spanned::new(span.clone(), columns));
-    match Row::read(&op, columns) {
-        None => Err(Problem::unknown(place, "operation", &op, OPS)),
-        Some(row) => row.map_err(|error| {
-            let mut problem = from_serde(&error, &format!("{op} rows"), &["op"]);
-            if !matches!(problem.place, Place::Span(_)) {
-                problem.place = Place::Span(span);
-            }
-            problem
-        }),
-    }
+    let Some(known) = OpName::parse(&op) else {
+        return Err(Problem::unknown(place, "operation", &op, OpName::TEXTS));
+    };
+    known.read(Deserializer::from(Spanned::new(span.clone(), columns))).map_err(|error| {
+        let mut problem = from_serde(&error, &format!("{op} rows"), &["op"]);
+        if !matches!(problem.place, Place::Span(_)) {
+            problem.place = Place::Span(span);
+        }
+        problem
+    })
 }
 
 /// `[model.override]`: columns set in rows that are named by their `name` or `row3`.
@@ -239,14 +240,10 @@ fn overridden(row: &Row, columns: Spanned<DeValue>) -> Result<Row, Problem> {
         toml::Table::try_from(row).map_err(|error| Problem::span(span.clone(), format!("cannot override: {error}")))?;
     table.remove("op");
     table.extend(columns);
-    match Row::read(row.op(), table) {
-        Some(Ok(row)) => Ok(row),
-        Some(Err(error)) => {
-            let problem = from_serde(&error, &format!("{} rows", row.op()), &[]);
-            Err(Problem { place: Place::Span(span), ..problem })
-        }
-        None => Err(Problem::span(span, format!("{} rows cannot be overridden", row.op()))),
-    }
+    row.kind().read(table).map_err(|error| {
+        let problem = from_serde(&error, &format!("{} rows", row.op()), &[]);
+        Problem { place: Place::Span(span), ..problem }
+    })
 }
 
 impl Shared {
@@ -278,10 +275,7 @@ impl Shared {
             ("init.bias", plan.style.init.bias, -1e3, 1e3),
             ("stochastic_depth.survival", survival, 0.01, 1.0),
         ] {
-            if !(low..=high).contains(&value) {
-                let message = format!("`{key}` is between {} and {}, not {value}", short(low), short(high));
-                return Err(Problem::at(format!("model.{key}"), message));
-            }
+            check_range(key, value, low, high).map_err(|error| Problem::of_key("model", error))?;
         }
         Ok(())
     }

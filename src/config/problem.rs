@@ -1,5 +1,7 @@
 //! Errors in experiment files, told the way a compiler tells them: file, line, the text, what was allowed, the nearest name.
 
+use super::known_keys;
+use crate::named::KeyError;
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use std::fmt;
 use std::ops::Range;
@@ -28,8 +30,31 @@ impl Problem {
         Problem { place: Place::Key(key.into()), message: message.into(), help: None }
     }
 
+    /// What is wrong with a key of `table`.
+    pub fn of_key(table: &str, error: KeyError) -> Problem {
+        Problem::at(format!("{table}.{}", error.key), error.message)
+    }
+
     pub fn span(span: Range<usize>, message: impl Into<String>) -> Problem {
         Problem { place: Place::Span(span), message: message.into(), help: None }
+    }
+
+    /// A key that is itself what is wrong, and not its value.
+    pub fn word(key: impl Into<String>, message: impl Into<String>) -> Problem {
+        Problem { place: Place::Word(key.into()), message: message.into(), help: None }
+    }
+
+    /// Keys, dotted, without which the file says too little. Shown where the table is that lacks all of them.
+    pub fn missing(keys: &[String]) -> Problem {
+        let quoted: Vec<String> = keys.iter().map(|key| format!("`{key}`")).collect();
+        let message = match quoted.as_slice() {
+            [key] => format!("the key {key} is missing"),
+            [first @ .., last] => format!("the keys {} and {last} are missing", first.join(", ")),
+            [] => "nothing is missing".to_owned(),
+        };
+        let mut tables = keys.iter().map(|key| key.split_once('.').map_or("", |(table, _)| table));
+        let table = tables.next().unwrap_or_default();
+        Problem::at(if tables.all(|other| other == table) { table } else { "" }, message)
     }
 
     pub fn help(mut self, help: impl Into<String>) -> Problem {
@@ -42,10 +67,19 @@ impl Problem {
         Problem::not_one_of(place, format!("there is no {what} `{found}`"), found, allowed)
     }
 
-    /// The same with a message of its own.
+    /// A name that is not one of a list, with a message that says so.
     pub fn not_one_of(place: Place, message: String, found: &str, allowed: &[&str]) -> Problem {
+        Problem::instead_of(place, message, nearest(found, allowed), allowed)
+    }
+
+    /// A key that a table does not have. It may be one of another table, or another library's name for one of ours.
+    pub fn unknown_key(place: Place, message: String, found: &str, allowed: &[&str]) -> Problem {
+        Problem::instead_of(place, message, known_keys::meant(found, allowed).as_deref(), allowed)
+    }
+
+    fn instead_of(place: Place, message: String, near: Option<&str>, allowed: &[&str]) -> Problem {
         let list = allowed.join(", ");
-        let help = match nearest(found, allowed) {
+        let help = match near {
             Some(near) => format!("did you mean `{near}`? Allowed: {list}"),
             None => format!("allowed: {list}"),
         };
@@ -53,8 +87,11 @@ impl Problem {
     }
 }
 
-/// The name that a person most likely meant, if any is near.
+/// The name that a person most likely meant: what another library calls it, or the nearest in spelling.
 pub fn nearest<'a>(found: &str, allowed: &[&'a str]) -> Option<&'a str> {
+    if let Some(translated) = known_keys::translated(found, allowed) {
+        return Some(translated);
+    }
     let found = found.to_lowercase();
     let (distance, near) = allowed
         .iter()
@@ -81,7 +118,11 @@ pub fn from_serde(error: &toml::de::Error, context: &str, more_keys: &[&str]) ->
         if is_key {
             allowed.extend(more_keys);
         }
-        return Problem::not_one_of(place, message, found, &allowed);
+        // A row's columns are those of its operation alone.
+        return match is_key && !context.ends_with(" rows") {
+            true => Problem::unknown_key(place, message, found, &allowed),
+            false => Problem::not_one_of(place, message, found, &allowed),
+        };
     }
     Problem { place, message: in_words(message), help: None }
 }

@@ -1,60 +1,20 @@
-//! The `[train]` table: how long, with what optimizer, along what schedule.
+//! The `[train]` table: how long, with what optimizer, along what schedule, on what loss.
 
-use super::problem::{Place, Problem};
+use super::experiment::table as written_out;
+use super::problem::{Place, Problem, from_serde};
+use crate::named::{KeyError, Named, check_range, keys_of};
+use crate::recipe::losses::LossName;
+use crate::recipe::optimizers::OptimizerName;
+use crate::recipe::schedules::ScheduleName;
+use crate::recipe::{LossSpec, OptimizerSpec, ScheduleSpec};
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue, Deserializer, ValueDeserializer};
 
-/// The table as it is written: every key may be missing, and some belong to one optimizer or schedule alone.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct TrainKeys {
-    pub epochs: Option<usize>,
-    pub batch: Option<usize>,
-    pub optimizer: Option<OptimizerName>,
-    pub lr: Option<f64>,
-    pub momentum: Option<f64>,
-    pub nesterov: Option<bool>,
-    pub beta1: Option<f64>,
-    pub beta2: Option<f64>,
-    pub alpha: Option<f64>,
-    pub eps: Option<f64>,
-    pub weight_decay: Option<f64>,
-    pub decay_all: Option<bool>,
-    pub schedule: Option<ScheduleName>,
-    pub milestones: Option<Vec<f64>>,
-    pub gamma: Option<f64>,
-    pub every: Option<f64>,
-    pub final_lr: Option<f64>,
-    pub peak_at: Option<f64>,
-    pub warmup: Option<f64>,
-    pub label_smoothing: Option<f64>,
-    pub clip_norm: Option<f64>,
-    pub ema: Option<f64>,
-    pub precision: Option<PrecisionName>,
-    pub rewrites: Option<bool>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum OptimizerName {
-    Sgd,
-    Adam,
-    Adamw,
-    Rmsprop,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ScheduleName {
-    Constant,
-    Step,
-    Cosine,
-    OneCycle,
-    Exponential,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PrecisionName {
+enum PrecisionName {
     /// bf16 where the processor computes in it, fp32 elsewhere.
     Auto,
     Fp32,
@@ -70,55 +30,57 @@ pub enum Precision {
     Bf16,
 }
 
-/// An optimizer with its own keys.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Optimizer {
-    Sgd {
-        momentum: f64,
-        nesterov: bool,
-    },
-    /// Weight decay is added to the gradient.
-    Adam {
-        beta1: f64,
-        beta2: f64,
-        eps: f64,
-    },
-    /// Weight decay shrinks the weights themselves (Loshchilov & Hutter 2017).
-    Adamw {
-        beta1: f64,
-        beta2: f64,
-        eps: f64,
-    },
-    Rmsprop {
-        alpha: f64,
-        momentum: f64,
-        eps: f64,
-    },
+impl Precision {
+    fn name(self) -> &'static str {
+        match self {
+            Precision::Fp32 => "fp32",
+            Precision::Bf16 => "bf16",
+        }
+    }
 }
 
-/// The learning rate as a part of `lr`, over the whole run.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Schedule {
-    Constant,
-    /// Times `gamma` at each of the epochs.
-    Step {
-        milestones: Vec<f64>,
-        gamma: f64,
-    },
-    /// Half a cosine from 1 to `final_lr`.
-    Cosine {
-        final_lr: f64,
-    },
-    /// Up to 1 at `peak_at` of the run, down to `final_lr` at its end, both along a cosine (Smith 2017).
-    OneCycle {
-        peak_at: f64,
-        final_lr: f64,
-    },
-    /// Times `gamma` after every `every` epochs, in steps.
-    Exponential {
-        gamma: f64,
-        every: f64,
-    },
+/// The keys that `[train]` has whatever it chooses. Any other is a key of an optimizer, a schedule or a loss.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Frame {
+    epochs: Option<usize>,
+    batch: usize,
+    optimizer: OptimizerName,
+    /// The optimizer's where it is missing.
+    lr: Option<f64>,
+    weight_decay: f64,
+    decay_all: bool,
+    schedule: ScheduleName,
+    warmup: f64,
+    loss: LossName,
+    clip_norm: f64,
+    ema: f64,
+    precision: PrecisionName,
+    rewrites: bool,
+    patience: usize,
+    log_every: usize,
+}
+
+impl Default for Frame {
+    fn default() -> Frame {
+        Frame {
+            epochs: None,
+            batch: 128,
+            optimizer: OptimizerName::Sgd,
+            lr: None,
+            weight_decay: 0.0,
+            decay_all: false,
+            schedule: ScheduleName::Constant,
+            warmup: 0.0,
+            loss: LossName::CrossEntropy,
+            clip_norm: 0.0,
+            ema: 0.0,
+            precision: PrecisionName::Auto,
+            rewrites: true,
+            patience: 0,
+            log_every: 0,
+        }
+    }
 }
 
 /// The table with nothing left open.
@@ -126,267 +88,238 @@ pub enum Schedule {
 pub struct Train {
     pub epochs: usize,
     pub batch: usize,
-    pub optimizer: Optimizer,
+    pub optimizer: OptimizerSpec,
     pub lr: f64,
     pub weight_decay: f64,
     /// Weight decay on biases and normalisations too, as in Torch's and Caffe's habit; else on weights alone.
     pub decay_all: bool,
-    pub schedule: Schedule,
+    pub schedule: ScheduleSpec,
     /// Epochs in which the rate rises from 0, in front of the schedule.
     pub warmup: f64,
-    pub label_smoothing: f64,
+    pub loss: LossSpec,
     /// Largest norm of all gradients together; 0 for no bound.
     pub clip_norm: f64,
     /// Decay of the moving average of the weights that is evaluated; 0 for none.
     pub ema: f64,
     pub precision: Precision,
-    /// Carry out convolutions in the cheapest way that computes the same; off to doubt a result.
+    /// Carry out convolutions in the cheapest way that computes the same; set false to rule out fused kernels when
+    /// debugging.
     pub rewrites: bool,
+    /// Stop after so many epochs without a better `val_top1`; 0 for never.
+    pub patience: usize,
+    /// Write the loss of every so many steps to `steps.csv`; 0 for none. Does not change the result, so not part of the key.
+    pub log_every: usize,
 }
 
-impl TrainKeys {
-    /// Fills in what is missing. `native_bf16` says whether `auto` means bf16 here.
-    pub fn resolve(&self, native_bf16: bool) -> Result<Train, Problem> {
-        let optimizer = self.optimizer()?;
-        let schedule = self.schedule()?;
-        let default_lr = match optimizer {
-            Optimizer::Sgd { .. } => 0.1,
-            Optimizer::Rmsprop { .. } => 0.01,
-            Optimizer::Adam { .. } | Optimizer::Adamw { .. } => 1e-3,
+/// Every key that `[train]` can have, in the order in which they are written.
+pub(super) fn allowed() -> Vec<&'static str> {
+    let own = |key: &&str| match *key {
+        "lr" => OptimizerName::all_keys(),
+        "schedule" => ScheduleName::all_keys(),
+        "loss" => LossName::all_keys(),
+        _ => Vec::new(),
+    };
+    keys_of::<Frame>().iter().flat_map(|key| std::iter::once(*key).chain(own(key))).collect()
+}
+
+/// The table as it is written, split into the keys that it always has and those of its choices.
+struct Written<'a> {
+    span: Range<usize>,
+    frame: Frame,
+    own: DeTable<'a>,
+}
+
+impl<'a> Written<'a> {
+    fn read(table: Option<&Spanned<DeValue<'a>>>) -> Result<Written<'a>, Problem> {
+        let Some(table) = table else {
+            return Ok(Written { span: 0..0, frame: Frame::default(), own: DeTable::new() });
         };
+        let span = table.span();
+        let DeValue::Table(keys) = table.get_ref() else {
+            let error = toml::Table::deserialize(ValueDeserializer::from(table.clone())).err();
+            return Err(error.map_or_else(|| Problem::at("train", "not a table"), |error| from_serde(&error, "", &[])));
+        };
+        let (mut frame, mut own) = (DeTable::new(), DeTable::new());
+        let allowed = allowed();
+        for (key, value) in keys {
+            let name = key.get_ref().as_ref();
+            if !allowed.contains(&name) {
+                let message = format!("there is no key `{name}` here");
+                return Err(Problem::unknown_key(Place::Span(key.span()), message, name, &allowed));
+            }
+            let table = if keys_of::<Frame>().contains(&name) { &mut frame } else { &mut own };
+            table.insert(key.clone(), value.clone());
+        }
+        let frame = Frame::deserialize(Deserializer::from(Spanned::new(span.clone(), frame)))
+            .map_err(|error| from_serde(&error, "", &[]))?;
+        Ok(Written { span, frame, own })
+    }
+
+    /// What the table chooses by `key`, with its own keys.
+    fn choice<N: Named>(&self, key: &str, name: N) -> Result<N::Entry, Problem> {
+        let keys = name.keys();
+        let foreign = N::all_keys().into_iter().find(|key| !keys.contains(key) && self.own.contains_key(*key));
+        if let Some(foreign) = foreign {
+            let message = format!("`{foreign}` is not a key of {key} = \"{}\"", name.text());
+            let help = match keys {
+                [] => "it has no keys of its own".to_owned(),
+                _ => format!("its keys: {}", keys.join(", ")),
+            };
+            return Err(Problem::word(format!("train.{foreign}"), message).help(help));
+        }
+        let own = self.own.iter().filter(|(key, _)| keys.contains(&key.get_ref().as_ref()));
+        let own: DeTable = own.map(|(key, value)| (key.clone(), value.clone())).collect();
+        name.read(Deserializer::from(Spanned::new(self.span.clone(), own))).map_err(|error| from_serde(&error, "", &[]))
+    }
+
+    /// The keys that what is chosen by `name` cannot do without.
+    fn missing<N: Named>(&self, name: N) -> Option<String> {
+        let none = Deserializer::from(Spanned::new(0..0, DeTable::new()));
+        let message = name.read(none).err()?.message().to_owned();
+        let key = message.strip_prefix("missing field `")?.strip_suffix('`')?;
+        (!self.own.contains_key(key)).then(|| format!("train.{key}"))
+    }
+}
+
+/// The keys that are missing in a `[train]`, dotted; none where it is wrong in another way.
+pub(super) fn missing(table: Option<&Spanned<DeValue>>) -> Vec<String> {
+    let Ok(written) = Written::read(table) else { return Vec::new() };
+    let frame = &written.frame;
+    let epochs = frame.epochs.is_none().then(|| "train.epochs".to_owned());
+    let own = [written.missing(frame.optimizer), written.missing(frame.schedule), written.missing(frame.loss)];
+    epochs.into_iter().chain(own.into_iter().flatten()).collect()
+}
+
+/// Checks the keys of a `[train]` that may lack some.
+pub(super) fn check_keys(table: Option<&Spanned<DeValue>>) -> Result<(), Problem> {
+    Written::read(table).map(drop)
+}
+
+impl Train {
+    /// Reads the table and fills in what is missing. `native_bf16` says whether `auto` means bf16 here.
+    pub(super) fn read(table: Option<&Spanned<DeValue>>, native_bf16: bool) -> Result<Train, Problem> {
+        let written = Written::read(table)?;
+        let frame = written.frame.clone();
+        let optimizer = written.choice("optimizer", frame.optimizer)?;
         let train = Train {
-            epochs: self.epochs.ok_or_else(|| Problem::at("train", "the key `train.epochs` is missing"))?,
-            batch: self.batch.unwrap_or(128),
+            epochs: frame.epochs.ok_or_else(|| Problem::missing(&["train.epochs".to_owned()]))?,
+            batch: frame.batch,
+            lr: frame.lr.unwrap_or_else(|| optimizer.default_lr()),
             optimizer,
-            lr: self.lr.unwrap_or(default_lr),
-            weight_decay: self.weight_decay.unwrap_or(0.0),
-            decay_all: self.decay_all.unwrap_or(false),
-            schedule,
-            warmup: self.warmup.unwrap_or(0.0),
-            label_smoothing: self.label_smoothing.unwrap_or(0.0),
-            clip_norm: self.clip_norm.unwrap_or(0.0),
-            ema: self.ema.unwrap_or(0.0),
-            precision: match self.precision.unwrap_or(PrecisionName::Auto) {
+            weight_decay: frame.weight_decay,
+            decay_all: frame.decay_all,
+            schedule: written.choice("schedule", frame.schedule)?,
+            warmup: frame.warmup,
+            loss: written.choice("loss", frame.loss)?,
+            clip_norm: frame.clip_norm,
+            ema: frame.ema,
+            precision: match frame.precision {
                 PrecisionName::Fp32 => Precision::Fp32,
                 PrecisionName::Bf16 => Precision::Bf16,
                 PrecisionName::Auto if native_bf16 => Precision::Bf16,
                 PrecisionName::Auto => Precision::Fp32,
             },
-            rewrites: self.rewrites.unwrap_or(true),
+            rewrites: frame.rewrites,
+            patience: frame.patience,
+            log_every: frame.log_every,
         };
-        train.check()?;
+        train.check().map_err(|error| Problem::of_key("train", error))?;
         Ok(train)
     }
 
-    fn optimizer(&self) -> Result<Optimizer, Problem> {
-        let name = self.optimizer.unwrap_or(OptimizerName::Sgd);
-        let own: &[&str] = match name {
-            OptimizerName::Sgd => &["momentum", "nesterov"],
-            OptimizerName::Adam | OptimizerName::Adamw => &["beta1", "beta2", "eps"],
-            OptimizerName::Rmsprop => &["alpha", "momentum", "eps"],
-        };
-        let written = [
-            ("momentum", self.momentum.is_some()),
-            ("nesterov", self.nesterov.is_some()),
-            ("beta1", self.beta1.is_some()),
-            ("beta2", self.beta2.is_some()),
-            ("alpha", self.alpha.is_some()),
-            ("eps", self.eps.is_some()),
-        ];
-        foreign_key(&written, own, &format!("optimizer = \"{}\"", toml_name(&name)))?;
-        let (beta1, beta2) = (self.beta1.unwrap_or(0.9), self.beta2.unwrap_or(0.999));
-        let eps = self.eps.unwrap_or(1e-8);
-        Ok(match name {
-            OptimizerName::Sgd => {
-                let momentum = self.momentum.unwrap_or(0.9);
-                Optimizer::Sgd { momentum, nesterov: self.nesterov.unwrap_or(false) }
-            }
-            OptimizerName::Adam => Optimizer::Adam { beta1, beta2, eps },
-            OptimizerName::Adamw => Optimizer::Adamw { beta1, beta2, eps },
-            OptimizerName::Rmsprop => Optimizer::Rmsprop {
-                alpha: self.alpha.unwrap_or(0.9),
-                momentum: self.momentum.unwrap_or(0.9),
-                eps: self.eps.unwrap_or(1e-3),
-            },
-        })
-    }
-
-    fn schedule(&self) -> Result<Schedule, Problem> {
-        let name = self.schedule.unwrap_or(ScheduleName::Constant);
-        let own: &[&str] = match name {
-            ScheduleName::Constant => &[],
-            ScheduleName::Step => &["milestones", "gamma"],
-            ScheduleName::Cosine => &["final_lr"],
-            ScheduleName::OneCycle => &["final_lr", "peak_at"],
-            ScheduleName::Exponential => &["gamma", "every"],
-        };
-        let written = [
-            ("milestones", self.milestones.is_some()),
-            ("gamma", self.gamma.is_some()),
-            ("every", self.every.is_some()),
-            ("final_lr", self.final_lr.is_some()),
-            ("peak_at", self.peak_at.is_some()),
-        ];
-        foreign_key(&written, own, &format!("schedule = \"{}\"", toml_name(&name)))?;
-        let final_lr = self.final_lr.unwrap_or(0.0);
-        Ok(match name {
-            ScheduleName::Constant => Schedule::Constant,
-            ScheduleName::Step => {
-                let milestones = self.milestones.clone().ok_or_else(|| {
-                    Problem::at("train.schedule", "a step schedule needs `milestones`, the epochs of its steps")
-                })?;
-                Schedule::Step { milestones, gamma: self.gamma.unwrap_or(0.1) }
-            }
-            ScheduleName::Cosine => Schedule::Cosine { final_lr },
-            ScheduleName::OneCycle => Schedule::OneCycle { peak_at: self.peak_at.unwrap_or(0.3), final_lr },
-            ScheduleName::Exponential => {
-                Schedule::Exponential { gamma: self.gamma.unwrap_or(0.97), every: self.every.unwrap_or(2.4) }
-            }
-        })
-    }
-}
-
-fn foreign_key(written: &[(&'static str, bool)], own: &[&str], owner: &str) -> Result<(), Problem> {
-    match written.iter().find(|(key, there)| *there && !own.contains(key)) {
-        None => Ok(()),
-        Some((key, _)) => {
-            let help = if own.is_empty() {
-                "it has no keys of its own".to_owned()
-            } else {
-                format!("its keys: {}", own.join(", "))
-            };
-            let message = format!("`{key}` is not a key of {owner}");
-            Err(Problem { place: Place::Word(format!("train.{key}")), message, help: Some(help) })
-        }
-    }
-}
-
-/// A bound as a person would write it: 1e-30 rather than thirty digits.
-pub(super) fn short(bound: f64) -> String {
-    if bound != 0.0 && !(1e-6..1e9).contains(&bound) { format!("{bound:e}") } else { bound.to_string() }
-}
-
-/// The name that a unit variant has in TOML.
-fn toml_name<T: Serialize>(value: &T) -> String {
-    toml::Value::try_from(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
-}
-
-impl Train {
-    fn check(&self) -> Result<(), Problem> {
-        let mut ranges = vec![
+    fn check(&self) -> Result<(), KeyError> {
+        for (key, value, low, high) in [
             ("epochs", self.epochs as f64, 1.0, 100_000.0),
             ("batch", self.batch as f64, 1.0, 65_536.0),
             ("lr", self.lr, 0.0, 1000.0),
             ("weight_decay", self.weight_decay, 0.0, 10.0),
             ("warmup", self.warmup, 0.0, self.epochs as f64),
-            ("label_smoothing", self.label_smoothing, 0.0, 0.999),
             ("clip_norm", self.clip_norm, 0.0, 1e9),
             ("ema", self.ema, 0.0, 0.999_999),
-        ];
-        match self.optimizer {
-            Optimizer::Sgd { momentum, nesterov } => {
-                ranges.push(("momentum", momentum, 0.0, 0.9999));
-                if nesterov && momentum == 0.0 {
-                    return Err(Problem::at("train.nesterov", "Nesterov's step needs a momentum above 0"));
-                }
-            }
-            Optimizer::Adam { beta1, beta2, eps } | Optimizer::Adamw { beta1, beta2, eps } => {
-                ranges.extend([
-                    ("beta1", beta1, 0.0, 0.9999),
-                    ("beta2", beta2, 0.0, 0.999_999),
-                    ("eps", eps, 1e-30, 1.0),
-                ]);
-            }
-            Optimizer::Rmsprop { alpha, momentum, eps } => {
-                ranges.extend([
-                    ("alpha", alpha, 0.0, 0.9999),
-                    ("momentum", momentum, 0.0, 0.9999),
-                    ("eps", eps, 1e-30, 10.0),
-                ]);
-            }
+            ("patience", self.patience as f64, 0.0, 100_000.0),
+            ("log_every", self.log_every as f64, 0.0, 1e9),
+        ] {
+            check_range(key, value, low, high)?;
         }
-        match &self.schedule {
-            Schedule::Constant => {}
-            Schedule::Step { milestones, gamma } => {
-                ranges.push(("gamma", *gamma, 0.0, 1.0));
-                if !milestones.windows(2).all(|pair| pair[0] < pair[1]) || !milestones.iter().all(|&at| at > 0.0) {
-                    return Err(Problem::at(
-                        "train.milestones",
-                        "milestones are epochs above 0, each after the one before",
-                    ));
-                }
-            }
-            Schedule::Cosine { final_lr } => ranges.push(("final_lr", *final_lr, 0.0, 1.0)),
-            Schedule::OneCycle { peak_at, final_lr } => {
-                ranges.extend([("final_lr", *final_lr, 0.0, 1.0), ("peak_at", *peak_at, 0.001, 0.999)]);
-            }
-            Schedule::Exponential { gamma, every } => {
-                ranges.extend([("gamma", *gamma, 0.0, 1.0), ("every", *every, 0.001, 100_000.0)]);
-            }
-        }
-        for (key, value, low, high) in ranges {
-            if !(low..=high).contains(&value) {
-                let message = format!("`{key}` is between {} and {}, not {value}", short(low), short(high));
-                return Err(Problem::at(format!("train.{key}"), message));
-            }
-        }
-        Ok(())
+        self.loss.check()?;
+        self.optimizer.check()?;
+        self.schedule.check()
     }
 
-    /// The table written out, with the keys of its optimizer and schedule.
-    pub fn keys(&self) -> TrainKeys {
-        let mut keys = TrainKeys {
-            epochs: Some(self.epochs),
-            batch: Some(self.batch),
-            lr: Some(self.lr),
-            weight_decay: Some(self.weight_decay),
-            decay_all: Some(self.decay_all),
-            warmup: Some(self.warmup),
-            label_smoothing: Some(self.label_smoothing),
-            clip_norm: Some(self.clip_norm),
-            ema: Some(self.ema),
-            precision: Some(match self.precision {
-                Precision::Fp32 => PrecisionName::Fp32,
-                Precision::Bf16 => PrecisionName::Bf16,
-            }),
-            rewrites: Some(self.rewrites),
-            ..TrainKeys::default()
-        };
-        let adam = |keys: &mut TrainKeys, name, beta1, beta2, eps| {
-            keys.optimizer = Some(name);
-            (keys.beta1, keys.beta2, keys.eps) = (Some(beta1), Some(beta2), Some(eps));
-        };
-        match self.optimizer {
-            Optimizer::Sgd { momentum, nesterov } => {
-                keys.optimizer = Some(OptimizerName::Sgd);
-                (keys.momentum, keys.nesterov) = (Some(momentum), Some(nesterov));
-            }
-            Optimizer::Adam { beta1, beta2, eps } => adam(&mut keys, OptimizerName::Adam, beta1, beta2, eps),
-            Optimizer::Adamw { beta1, beta2, eps } => adam(&mut keys, OptimizerName::Adamw, beta1, beta2, eps),
-            Optimizer::Rmsprop { alpha, momentum, eps } => {
-                keys.optimizer = Some(OptimizerName::Rmsprop);
-                (keys.alpha, keys.momentum, keys.eps) = (Some(alpha), Some(momentum), Some(eps));
-            }
+    /// The table written out, with the keys of its choices. The order is that in which keys have always been hashed.
+    pub(super) fn table(&self) -> toml::Table {
+        let owned = |(key, value): (&str, toml::Value)| (key.to_owned(), value);
+        let count = |count: usize| toml::Value::Integer(count as i64);
+        let mut table = toml::Table::new();
+        table.extend(
+            [
+                ("epochs", count(self.epochs)),
+                ("batch", count(self.batch)),
+                ("optimizer", self.optimizer.kind().text().into()),
+                ("lr", self.lr.into()),
+            ]
+            .map(owned),
+        );
+        table.extend(written_out(&self.optimizer));
+        table.extend(
+            [
+                ("weight_decay", self.weight_decay.into()),
+                ("decay_all", self.decay_all.into()),
+                ("schedule", self.schedule.kind().text().into()),
+            ]
+            .map(owned),
+        );
+        table.extend(written_out(&self.schedule));
+        table.insert("warmup".to_owned(), self.warmup.into());
+        // What is off is not written: a key that comes with a new version shall not change the hash of older experiments.
+        if self.loss.kind() != LossName::CrossEntropy {
+            table.insert("loss".to_owned(), self.loss.kind().text().into());
         }
-        keys.schedule = Some(match &self.schedule {
-            Schedule::Constant => ScheduleName::Constant,
-            Schedule::Step { milestones, gamma } => {
-                (keys.milestones, keys.gamma) = (Some(milestones.clone()), Some(*gamma));
-                ScheduleName::Step
-            }
-            Schedule::Cosine { final_lr } => {
-                keys.final_lr = Some(*final_lr);
-                ScheduleName::Cosine
-            }
-            Schedule::OneCycle { peak_at, final_lr } => {
-                (keys.peak_at, keys.final_lr) = (Some(*peak_at), Some(*final_lr));
-                ScheduleName::OneCycle
-            }
-            Schedule::Exponential { gamma, every } => {
-                (keys.gamma, keys.every) = (Some(*gamma), Some(*every));
-                ScheduleName::Exponential
-            }
-        });
-        keys
+        table.extend(written_out(&self.loss));
+        table.extend(
+            [
+                ("clip_norm", self.clip_norm.into()),
+                ("ema", self.ema.into()),
+                ("precision", self.precision.name().into()),
+                ("rewrites", self.rewrites.into()),
+            ]
+            .map(owned),
+        );
+        let switches = [("patience", self.patience), ("log_every", self.log_every)].into_iter();
+        table.extend(switches.filter(|(_, number)| *number > 0).map(|(key, number)| (key.to_owned(), count(number))));
+        table
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    /// A `[train]` from its keys.
+    pub(crate) fn train(keys: &str) -> Train {
+        let table = DeTable::parse(keys).unwrap();
+        let table = Spanned::new(table.span(), DeValue::Table(table.into_inner()));
+        Train::read(Some(&table), false).unwrap()
+    }
+
+    /// A key that two lists had would be given to both.
+    #[test]
+    fn every_key_has_one_owner() {
+        let all = allowed();
+        assert_eq!(all.iter().collect::<HashSet<_>>().len(), all.len(), "{all:?}");
+        assert_eq!(&all[3..10], ["lr", "momentum", "nesterov", "beta1", "beta2", "alpha", "eps"]);
+        assert_eq!(&all[12..18], ["schedule", "milestones", "gamma", "every", "final_lr", "peak_at"]);
+    }
+
+    #[test]
+    fn switches_that_are_off_are_not_written() {
+        let off = train("epochs = 1").table();
+        assert!(["loss", "patience", "log_every"].iter().all(|key| !off.contains_key(*key)), "{off}");
+        let on = train("epochs = 1\npatience = 3\nlog_every = 10").table();
+        assert_eq!(
+            on.iter().skip(off.len()).map(|(key, _)| key.as_str()).collect::<Vec<_>>(),
+            ["patience", "log_every"]
+        );
     }
 }

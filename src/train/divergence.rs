@@ -5,7 +5,6 @@
 //! is looked for only when something is wrong.
 
 use super::evaluate::tensors;
-use super::metrics::cross_entropy;
 use crate::arch::{Network, params::Param};
 use crate::config::{Experiment, Precision};
 use crate::data::Batch;
@@ -98,7 +97,7 @@ fn in_rows(experiment: &Experiment, model: &Model, batch: &Batch, step: u64) -> 
             }
             x = outputs.logits;
         }
-        let loss = cross_entropy(&x, &labels, train.label_smoothing).double_value(&[]);
+        let loss = train.loss.mean(&x, &labels).double_value(&[]);
         (!loss.is_finite()).then(|| "first in the loss itself: all rows give finite outputs".to_owned())
     };
     catch(search).ok().flatten()

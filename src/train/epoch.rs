@@ -5,7 +5,7 @@ use super::checkpoint::TrainState;
 use super::divergence::Divergence;
 use super::error::TrainError;
 use super::evaluate::tensors;
-use super::optimizer::Stepper;
+use super::optimizer::Optimizer;
 use super::pass::{Pass, pass};
 use super::recorder::Recorder;
 use super::schedule::learning_rate;
@@ -26,7 +26,7 @@ pub struct Trainer<'a> {
     pub images: &'a Images,
     pub normalise: &'a Normalise,
     pub model: &'a Model,
-    pub stepper: Stepper,
+    pub optimizer: Optimizer,
     pub average: Option<Average>,
     /// Set only on GPUs and with `--cuda-graphs`.
     pub recorder: Option<Recorder>,
@@ -113,13 +113,13 @@ impl Trainer<'_> {
             pass.loss.backward();
         }
         faults::poison(fault, self.model);
-        if train.clip_norm > 0.0 && !self.stepper.clip(train.clip_norm)?.is_finite() {
+        if train.clip_norm > 0.0 && !self.optimizer.clip(train.clip_norm)?.is_finite() {
             return Ok(Some(Divergence::of_gradients(number, &self.model.trainable())));
         }
         let rate = self.rate(state.step);
-        self.stepper.step(rate)?;
+        self.optimizer.step(rate)?;
         if !pass.has_gradients {
-            self.stepper.drop_gradients()?;
+            self.optimizer.drop_gradients()?;
         }
         if let Some(average) = &self.average {
             average.update(state.step)?;
@@ -137,7 +137,7 @@ impl Trainer<'_> {
         match recorded {
             Some(pass) => Ok(pass),
             None => {
-                self.stepper.drop_gradients()?;
+                self.optimizer.drop_gradients()?;
                 Ok(pass(self.experiment, self.model, pixels, labels))
             }
         }

@@ -68,7 +68,7 @@ pub fn evaluate(
 ) -> Result<Option<Sums>, DataError> {
     let mut sums = Sums::default();
     let whole = for_each_batch(model, images, normalise, batch_size, precision, |logits, labels| {
-        sums.add(cross_entropy(logits, labels, 0.0).double_value(&[]), logits, labels);
+        sums.add(cross_entropy(logits, labels).double_value(&[]), logits, labels);
     })?;
     Ok(whole.then_some(sums))
 }

@@ -42,8 +42,8 @@ impl Sums {
 }
 
 /// Mean cross-entropy of logits `[N, classes]`.
-pub fn cross_entropy(logits: &Tensor, labels: &Tensor, label_smoothing: f64) -> Tensor {
-    logits.cross_entropy_loss(labels, None::<&Tensor>, Reduction::Mean, -100, label_smoothing)
+pub fn cross_entropy(logits: &Tensor, labels: &Tensor) -> Tensor {
+    logits.cross_entropy_loss(labels, None::<&Tensor>, Reduction::Mean, -100, 0.0)
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ pub use error::TrainError;
 pub use evaluate::{evaluate, for_each_batch, tensors};
 pub use lost::record as record_lost_run;
 pub use metrics::{Sums, cross_entropy};
-pub use optimizer::Stepper;
+pub use optimizer::Optimizer;
 pub use run::{check_data, run};
 pub use schedule::learning_rate;
 pub use splits::{Fingerprints, Splits};

@@ -1,14 +1,16 @@
-//! Optimizers: one fused step over all tensors of a group, with state that can be saved.
+//! The optimizer of a run: the parameters that it updates, in groups, and its state, which can be saved.
 
 use crate::arch::params::Param;
-use crate::config::{Optimizer, Train};
+use crate::config::Train;
+use crate::recipe::OptimizerSpec;
+use crate::recipe::optimizers::{self, Step};
 use crate::torch::{self, TorchError};
 use tch::Tensor;
 
 /// An optimizer with its buffers. Weight decay may be left off biases and normalisations, so there are two groups.
-pub struct Stepper {
+pub struct Optimizer {
     groups: Vec<Group>,
-    optimizer: Optimizer,
+    spec: OptimizerSpec,
     /// Steps done.
     steps: u64,
 }
@@ -17,18 +19,13 @@ struct Group {
     names: Vec<String>,
     params: Vec<Tensor>,
     weight_decay: f64,
-    /// One or two buffers a parameter, by what the optimizer keeps.
-    buffers: Vec<(&'static str, Vec<Tensor>)>,
+    /// For each name of the optimizer's buffers, a tensor for each parameter.
+    buffers: Vec<Vec<Tensor>>,
 }
 
-impl Stepper {
+impl Optimizer {
     /// An optimizer over the learned tensors of a model; its buffers start at zero.
-    pub fn new(train: &Train, params: Vec<(Param, Tensor)>) -> Stepper {
-        let kept: &[&'static str] = match train.optimizer {
-            Optimizer::Sgd { .. } => &["momentum"],
-            Optimizer::Adam { .. } | Optimizer::Adamw { .. } => &["exp_avg", "exp_avg_sq"],
-            Optimizer::Rmsprop { .. } => &["square_avg", "momentum"],
-        };
+    pub fn new(train: &Train, params: Vec<(Param, Tensor)>) -> Optimizer {
         let (decayed, free): (Vec<_>, Vec<_>) =
             params.into_iter().partition(|(param, _)| train.decay_all || param.role.is_weight());
         let groups = [(decayed, train.weight_decay), (free, 0.0)]
@@ -38,11 +35,11 @@ impl Stepper {
                 let (names, params): (Vec<_>, Vec<_>) =
                     params.into_iter().map(|(param, tensor)| (param.name, tensor)).unzip();
                 let zeros = || params.iter().map(|tensor| tensor.detach().zeros_like()).collect();
-                let buffers = kept.iter().map(|&what| (what, zeros())).collect();
+                let buffers = train.optimizer.buffers().iter().map(|_| zeros()).collect();
                 Group { names, params, weight_decay, buffers }
             })
             .collect();
-        Stepper { groups, optimizer: train.optimizer, steps: 0 }
+        Optimizer { groups, spec: train.optimizer.clone(), steps: 0 }
     }
 
     fn all_params(&self) -> Vec<Tensor> {
@@ -56,31 +53,12 @@ impl Stepper {
 
     /// One step with the gradients that the parameters have.
     pub fn step(&mut self, lr: f64) -> Result<(), TorchError> {
-        let first = self.steps == 0;
         self.steps += 1;
-        for group in &self.groups {
-            let Group { params, weight_decay, buffers, .. } = group;
-            let weight_decay = *weight_decay;
+        let step = Step { lr, number: self.steps };
+        for Group { params, weight_decay, buffers, .. } in &self.groups {
             let grads = torch::grads(params);
-            let buffer = |index: usize| buffers.get(index).map_or(&[][..], |(_, tensors)| tensors.as_slice());
-            match self.optimizer {
-                Optimizer::Sgd { momentum, nesterov } => {
-                    let sgd = torch::Sgd { lr, momentum, dampening: 0.0, weight_decay, nesterov };
-                    torch::fused_sgd(params, &grads, buffer(0), &sgd, first)?;
-                }
-                Optimizer::Adam { beta1, beta2, eps } => {
-                    let adam = torch::Adam { lr, beta1, beta2, eps, weight_decay };
-                    torch::fused_adam(params, &grads, buffer(0), buffer(1), self.steps, &adam)?;
-                }
-                Optimizer::Adamw { beta1, beta2, eps } => {
-                    let adam = torch::Adam { lr, beta1, beta2, eps, weight_decay };
-                    torch::fused_adamw(params, &grads, buffer(0), buffer(1), self.steps, &adam)?;
-                }
-                Optimizer::Rmsprop { alpha, momentum, eps } => {
-                    let rmsprop = torch::RmsProp { lr, alpha, eps, weight_decay, momentum };
-                    torch::rmsprop(params, &grads, buffer(0), buffer(1), &rmsprop)?;
-                }
-            }
+            let group = optimizers::Group { params, grads: &grads, buffers, weight_decay: *weight_decay };
+            self.spec.step(&group, step)?;
         }
         Ok(())
     }
@@ -97,13 +75,13 @@ impl Stepper {
 
     fn entries(&self) -> impl Iterator<Item = (String, &Tensor)> {
         self.groups.iter().flat_map(|group| {
-            group.buffers.iter().flat_map(|(what, tensors)| {
+            self.spec.buffers().iter().zip(&group.buffers).flat_map(|(what, tensors)| {
                 group.names.iter().zip(tensors).map(move |(name, tensor)| (format!("{name}:{what}"), tensor))
             })
         })
     }
 
-    /// Takes up a saved state after `steps` steps; gives the name of a buffer that is missing or of another shape.
+    /// Restores a state that was saved after `steps` steps; gives the name of a buffer that is missing or of another shape.
     pub fn restore(&mut self, steps: u64, read: impl Fn(&str) -> Option<Tensor>) -> Result<(), String> {
         let _no_grad = tch::no_grad_guard();
         for (name, tensor) in self.entries() {

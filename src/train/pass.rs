@@ -1,6 +1,5 @@
 //! The forward pass of a training step, and its losses.
 
-use super::metrics::cross_entropy;
 use crate::config::{Experiment, Precision};
 use crate::model::Model;
 use crate::torch::Autocast;
@@ -23,9 +22,10 @@ pub fn pass(experiment: &Experiment, model: &Model, pixels: &Tensor, labels: &Te
         let _autocast = Autocast::bf16_if(train.precision == Precision::Bf16, model.device());
         model.forward(pixels, true)
     };
-    let main = cross_entropy(&outputs.logits, labels, train.label_smoothing);
-    let loss = outputs.aux.iter().fold(main.shallow_clone(), |sum, (logits, weight)| {
-        sum + cross_entropy(logits, labels, train.label_smoothing) * *weight
-    });
+    let main = train.loss.mean(&outputs.logits, labels);
+    let loss = outputs
+        .aux
+        .iter()
+        .fold(main.shallow_clone(), |sum, (logits, weight)| sum + train.loss.mean(logits, labels) * *weight);
     Pass { loss, main, logits: outputs.logits, has_gradients: false }
 }

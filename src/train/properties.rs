@@ -6,7 +6,7 @@ use super::average::Average;
 use super::checkpoint::TrainState;
 use super::epoch::{EpochEnd, Trainer};
 use super::evaluate::evaluate;
-use super::optimizer::Stepper;
+use super::optimizer::Optimizer;
 use super::tally::tally;
 use crate::config::{Experiment, Machine};
 use crate::data::{self, Images, Normalise};
@@ -277,9 +277,9 @@ impl Trial {
     /// Trains for an epoch.
     fn epoch(&self, experiment: &Experiment) -> (EpochEnd, TrainState, Option<Average>) {
         let Trial { images, normalise, model, .. } = self;
-        let stepper = Stepper::new(&experiment.train, model.trainable());
+        let optimizer = Optimizer::new(&experiment.train, model.trainable());
         let average = (experiment.train.ema > 0.0).then(|| Average::new(model, experiment.train.ema));
-        let mut trainer = Trainer { experiment, images, normalise, model, stepper, average, recorder: None };
+        let mut trainer = Trainer { experiment, images, normalise, model, optimizer, average, recorder: None };
         let mut state = TrainState::default();
         let end = trainer.epoch(&mut state, &mut Quiet).unwrap();
         if let EpochEnd::Whole { .. } = end {

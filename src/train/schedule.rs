@@ -1,7 +1,7 @@
 //! The learning rate as a pure function of the step.
 
-use crate::config::{Schedule, Train};
-use std::f64::consts::PI;
+use crate::config::Train;
+use crate::recipe::schedules::Progress;
 
 /// The learning rate of step `step`, counted from 0 over the whole run.
 pub fn learning_rate(train: &Train, step: u64, steps_per_epoch: u64) -> f64 {
@@ -15,35 +15,16 @@ pub fn learning_rate(train: &Train, step: u64, steps_per_epoch: u64) -> f64 {
     }
     // Cosine and one-cycle fill what the warm-up leaves; milestones count from the start of the run.
     let part = if total > warmup { (step - warmup) / (total - warmup) } else { 0.0 };
-    let epoch = step / per_epoch;
-    train.lr
-        * match &train.schedule {
-            Schedule::Constant => 1.0,
-            Schedule::Step { milestones, gamma } => {
-                gamma.powi(milestones.iter().filter(|&&milestone| epoch >= milestone).count() as i32)
-            }
-            Schedule::Cosine { final_lr } => cosine(1.0, *final_lr, part),
-            Schedule::OneCycle { peak_at, final_lr } if part < *peak_at => {
-                cosine(final_lr.max(0.04), 1.0, part / peak_at)
-            }
-            Schedule::OneCycle { peak_at, final_lr } => cosine(1.0, *final_lr, (part - peak_at) / (1.0 - peak_at)),
-            Schedule::Exponential { gamma, every } => gamma.powf((epoch / every).floor()),
-        }
-}
-
-/// From `from` to `to` along half a cosine.
-fn cosine(from: f64, to: f64, part: f64) -> f64 {
-    to + (from - to) * 0.5 * (1.0 + (PI * part).cos())
+    train.lr * train.schedule.factor(Progress { epoch: step / per_epoch, part })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::train::TrainKeys;
+    use crate::config::train;
 
     fn rates(keys: &str) -> Vec<f64> {
-        let keys: TrainKeys = toml::from_str(keys).unwrap();
-        let train = keys.resolve(false).unwrap();
+        let train = train(keys);
         (0..train.epochs as u64 * 10).map(|step| learning_rate(&train, step, 10)).collect()
     }
 

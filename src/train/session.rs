@@ -7,7 +7,7 @@ use super::epoch::{EpochEnd, Trainer};
 use super::error::TrainError;
 use super::evaluate::evaluate;
 use super::metrics::Sums;
-use super::optimizer::Stepper;
+use super::optimizer::Optimizer;
 use super::recorder::Recorder;
 use super::splits::Splits;
 use super::{Observer, Outcome, RunOptions, Started};
@@ -42,10 +42,10 @@ impl Session<'_> {
         let mut model =
             Model::build(&experiment.network, self.options.device, experiment.seed, experiment.train.rewrites)?;
         model.use_channels_last()?;
-        let mut stepper = Stepper::new(&experiment.train, model.trainable());
+        let mut optimizer = Optimizer::new(&experiment.train, model.trainable());
         let average = (experiment.train.ema > 0.0).then(|| Average::new(&model, experiment.train.ema));
         let checkpoints = Checkpoints::new(folder.path(), experiment.key());
-        let (resumed, skipped) = checkpoints.resume(&mut model, &mut stepper, average.as_ref())?;
+        let (resumed, skipped) = checkpoints.resume(&mut model, &mut optimizer, average.as_ref())?;
         for problem in skipped {
             observer.note(&format!("{problem}; resuming from the checkpoint before it"));
         }
@@ -56,7 +56,7 @@ impl Session<'_> {
         let wanted = self.options.graphs && self.options.device.is_cuda();
         let recorder = if wanted { Recorder::new(experiment) } else { None };
         let images = &splits.train;
-        let mut trainer = Trainer { experiment, images, normalise, model: &model, stepper, average, recorder };
+        let mut trainer = Trainer { experiment, images, normalise, model: &model, optimizer, average, recorder };
         observer.started(&self.started(info, state, trainer.batches()));
         if let Some(note) = info.other_process() {
             observer.note(&note);
@@ -164,7 +164,7 @@ impl Session<'_> {
 
     fn save(&self, checkpoints: &Checkpoints, state: &TrainState, trainer: &Trainer) -> Result<(), TrainError> {
         self.folder.check_held()?;
-        Ok(checkpoints.save(state, trainer.model, &trainer.stepper, trainer.average.as_ref())?)
+        Ok(checkpoints.save(state, trainer.model, &trainer.optimizer, trainer.average.as_ref())?)
     }
 
     /// Evaluates the model, or its moving average where there is one; `None` if a stop was requested meanwhile.

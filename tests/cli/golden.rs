@@ -117,3 +117,39 @@ fn experiments_keep_their_keys() {
         .collect();
     expect("keys.csv", &keys).unwrap();
 }
+
+/// `[train]` as it is written down, and the key, for every optimizer, schedule and precision, with and without their own keys.
+#[test]
+fn recipes_keep_their_keys() {
+    let optimizers = [
+        ("sgd", "momentum = 0.5\nnesterov = true\n"),
+        ("adam", "beta1 = 0.8\nbeta2 = 0.99\neps = 1e-7\n"),
+        ("adamw", "beta1 = 0.8\nbeta2 = 0.99\neps = 1e-7\n"),
+        ("rmsprop", "alpha = 0.99\nmomentum = 0.5\neps = 1e-8\n"),
+    ];
+    let schedules = [
+        ("constant", "", ""),
+        ("step", "milestones = [1, 2.5]\n", "gamma = 0.2\n"),
+        ("cosine", "", "final_lr = 0.01\n"),
+        ("one_cycle", "", "peak_at = 0.4\nfinal_lr = 0.01\n"),
+        ("exponential", "", "every = 1\ngamma = 0.9\n"),
+    ];
+    let shared = "batch = 32\nlr = 0.02\nweight_decay = 1e-4\ndecay_all = true\nwarmup = 0.5\nlabel_smoothing = 0.1\n\
+                  clip_norm = 1\nema = 0.99\nrewrites = false\n";
+    let model = "[data]\ndataset = 'synthetic'\nvalidation = 400\n[model]\nrows = [{ op = 'classifier' }]\n[train]\nepochs = 3\n";
+    let mut text = String::new();
+    for (optimizer, own) in optimizers {
+        for (schedule, needed, more) in schedules {
+            for precision in ["fp32", "bf16"] {
+                for all in [format!("{own}{more}{shared}"), String::new()] {
+                    let file = format!(
+                        "{model}optimizer = '{optimizer}'\nschedule = '{schedule}'\nprecision = '{precision}'\n{needed}{all}"
+                    );
+                    let experiment = Experiment::parse("x.toml", &file, "x", &[], Machine::default()).unwrap();
+                    text += &format!("{}\n# {}\n", experiment.to_toml()["train"], experiment.key().sha256());
+                }
+            }
+        }
+    }
+    expect("train_tables.txt", &text).unwrap();
+}

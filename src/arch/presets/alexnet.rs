@@ -1,6 +1,6 @@
 //! AlexNet (Krizhevsky et al. 2012).
 
-use super::{Family, PresetError, Recipe};
+use super::{ExpandPreset, KeyError, PresetRows};
 use crate::arch::name::Name;
 use crate::arch::rows::{AdaptiveAvgPoolRow, ClassifierRow, ConvRow, DropoutRow, LinearRow, LrnRow, PoolRow, Row};
 use crate::arch::style::{Init, Norm, Scheme, Style};
@@ -33,8 +33,8 @@ impl Default for Alexnet {
     }
 }
 
-impl Family for Alexnet {
-    fn recipe(&self, _classes: usize) -> Result<Recipe, PresetError> {
+impl ExpandPreset for Alexnet {
+    fn expand(&self, _classes: usize) -> Result<PresetRows, KeyError> {
         Ok(match self.form {
             Form::Paper => self.paper(),
             Form::Torchvision => self.torchvision(),
@@ -43,7 +43,7 @@ impl Family for Alexnet {
 }
 
 impl Alexnet {
-    fn torchvision(&self) -> Recipe {
+    fn torchvision(&self) -> PresetRows {
         let features = "features.{}";
         let conv = |kernel, width| ConvRow::new(kernel, width).name(features);
         let pool = || PoolRow::max(3, 2).name(features);
@@ -66,11 +66,11 @@ impl Alexnet {
             ClassifierRow::named("classifier.{}").into(),
         ];
         let init = Init { conv: Scheme::UniformFanIn, ..Init::default() };
-        Recipe::new(Style { norm: Norm::None, init, ..Style::default() }, rows)
+        PresetRows::new(Style { norm: Norm::None, init, ..Style::default() }, rows)
     }
 
     /// Biases start at 1 in the second, fourth and fifth convolution and in the hidden linear layers (section 5).
-    fn paper(&self) -> Recipe {
+    fn paper(&self) -> PresetRows {
         // The paper's α = 1e-4 multiplies a sum over 5 channels; the row's multiplies their mean.
         let lrn = || LrnRow { size: 5, alpha: 5e-4, beta: 0.75, k: 2.0, name: Name::default() };
         let dropout = || DropoutRow { rate: self.dropout, name: Name::default() };
@@ -93,6 +93,6 @@ impl Alexnet {
             ClassifierRow::named("fc8").into(),
         ];
         let init = Init { conv: Scheme::Normal, linear: Scheme::Normal, ..Init::default() };
-        Recipe::new(Style { norm: Norm::None, init, ..Style::default() }, rows)
+        PresetRows::new(Style { norm: Norm::None, init, ..Style::default() }, rows)
     }
 }

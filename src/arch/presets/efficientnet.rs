@@ -1,6 +1,6 @@
 //! EfficientNet B0 to B7 (Tan & Le 2019, table 1 and the released coefficients).
 
-use super::{Family, PresetError, Recipe, is_half};
+use super::{ExpandPreset, KeyError, PresetRows, is_half};
 use crate::arch::activations::Act;
 use crate::arch::multipliers::Multipliers;
 use crate::arch::name::Name;
@@ -73,8 +73,8 @@ const STAGES: [(usize, usize, usize, usize, usize); 7] = [
     (3, 6, 320, 1, 1),
 ];
 
-impl Family for Efficientnet {
-    fn recipe(&self, _classes: usize) -> Result<Recipe, PresetError> {
+impl ExpandPreset for Efficientnet {
+    fn expand(&self, _classes: usize) -> Result<PresetRows, KeyError> {
         let (width, depth, dropout) = self.variant.coefficients();
         let by = Multipliers { depth, width, round: 8 };
         let padding = self.padding;
@@ -95,7 +95,7 @@ impl Family for Efficientnet {
             _ => (1e-5, 0.1),
         };
         let init = Init { conv: Scheme::HeFanOutGrouped, linear: Scheme::UniformFanOut, ..Init::default() };
-        let mut recipe = Recipe::new(Style { act: Act::Silu, bn_eps, bn_momentum, init, ..Style::default() }, rows);
+        let mut recipe = PresetRows::new(Style { act: Act::Silu, bn_eps, bn_momentum, init, ..Style::default() }, rows);
         recipe.stochastic_depth =
             StochasticDepth { survival: 0.8, decay: Decay::LinearFromZero, gate: SurvivalGate::Sample };
         Ok(recipe)

@@ -1,6 +1,6 @@
 //! GoogLeNet, or Inception v1 (Szegedy et al. 2014, table 1).
 
-use super::{Family, PresetError, Recipe};
+use super::{ExpandPreset, KeyError, PresetRows};
 use crate::arch::activations::Act;
 use crate::arch::name::Name;
 use crate::arch::rows::{
@@ -57,10 +57,10 @@ const MODULES: [(&str, [usize; 6]); 9] = [
 /// start at 0.
 const CAFFE_BIAS: f64 = 0.2;
 
-impl Family for Googlenet {
-    fn recipe(&self, _classes: usize) -> Result<Recipe, PresetError> {
+impl ExpandPreset for Googlenet {
+    fn expand(&self, _classes: usize) -> Result<PresetRows, KeyError> {
         if self.form == Form::Keras && self.aux {
-            return Err(PresetError::new("aux", "the Keras form has no auxiliary heads: its maps at 4a are 2x2"));
+            return Err(KeyError::new("aux", "the Keras form has no auxiliary heads: its maps at 4a are 2x2"));
         }
         let mut rows = self.stem();
         let (b5_kernel, aux_pool) = match self.form {
@@ -87,7 +87,7 @@ impl Family for Googlenet {
         rows.push(GlobalAvgPoolRow::default().into());
         rows.push(DropoutRow { rate: self.dropout, name: Name::default() }.into());
         rows.push(ClassifierRow::named("fc").into());
-        Ok(Recipe::new(self.style(), rows))
+        Ok(PresetRows::new(self.style(), rows))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Highway networks for small images (Srivastava et al. 2015, section 4).
 
-use super::{Family, PresetError, Recipe};
+use super::{ExpandPreset, KeyError, PresetRows};
 use crate::arch::name::Name;
 use crate::arch::rows::{ClassifierRow, GlobalAvgPoolRow, HighwayRow, PoolRow, Row};
 use crate::arch::style::{Init, Norm, Scheme, Style};
@@ -25,11 +25,11 @@ impl Default for Highway {
     }
 }
 
-impl Family for Highway {
-    fn recipe(&self, _classes: usize) -> Result<Recipe, PresetError> {
+impl ExpandPreset for Highway {
+    fn expand(&self, _classes: usize) -> Result<PresetRows, KeyError> {
         let repeat = match self.depth.checked_sub(1) {
             Some(rest) if rest > 0 && rest.is_multiple_of(3) => rest / 3,
-            _ => return Err(PresetError::new("depth", format!("a Highway net has depth 3n+1, not {}", self.depth))),
+            _ => return Err(KeyError::new("depth", format!("a Highway net has depth 3n+1, not {}", self.depth))),
         };
         let mut rows: Vec<Row> = Vec::new();
         for (stage, width) in self.widths.into_iter().enumerate() {
@@ -42,6 +42,6 @@ impl Family for Highway {
         rows.push(GlobalAvgPoolRow::default().into());
         rows.push(ClassifierRow::named("fc").into());
         let init = Init { conv: Scheme::HeFanIn, ..Init::default() };
-        Ok(Recipe::new(Style { norm: Norm::None, init, ..Style::default() }, rows))
+        Ok(PresetRows::new(Style { norm: Norm::None, init, ..Style::default() }, rows))
     }
 }

@@ -1,6 +1,6 @@
 //! Inception-ResNet v1 (Szegedy et al. 2016), as facenet has it, with a classifier in the place of the embedding.
 
-use super::{Family, PresetError, Recipe};
+use super::{ExpandPreset, KeyError, PresetRows};
 use crate::arch::activations::Act;
 use crate::arch::name::Name;
 use crate::arch::rows::{
@@ -49,8 +49,8 @@ impl Default for InceptionResnet {
     }
 }
 
-impl Family for InceptionResnet {
-    fn recipe(&self, _classes: usize) -> Result<Recipe, PresetError> {
+impl ExpandPreset for InceptionResnet {
+    fn expand(&self, _classes: usize) -> Result<PresetRows, KeyError> {
         let small = self.form == Form::Small;
         let defaults = if small { [2, 3, 2] } else { [5, 10, 5] };
         let [a, b, c] = std::array::from_fn(|i| if self.blocks[i] == 0 { defaults[i] } else { self.blocks[i] });
@@ -82,7 +82,7 @@ impl Family for InceptionResnet {
         rows.push(GlobalAvgPoolRow::default().into());
         rows.push(DropoutRow { rate: self.dropout, name: Name::default() }.into());
         rows.push(ClassifierRow::named("logits").into());
-        Ok(Recipe::new(self.style(), rows))
+        Ok(PresetRows::new(self.style(), rows))
     }
 }
 

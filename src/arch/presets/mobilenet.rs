@@ -1,6 +1,6 @@
 //! MobileNets: depthwise separable convolutions (Howard et al. 2017), inverted residuals (Sandler et al. 2018).
 
-use super::{Family, PresetError, Recipe, is_half};
+use super::{ExpandPreset, KeyError, PresetRows, is_half};
 use crate::arch::activations::Act;
 use crate::arch::multipliers::Multipliers;
 use crate::arch::name::Name;
@@ -30,8 +30,8 @@ impl Default for MobilenetV1 {
     }
 }
 
-impl Family for MobilenetV1 {
-    fn recipe(&self, _classes: usize) -> Result<Recipe, PresetError> {
+impl ExpandPreset for MobilenetV1 {
+    fn expand(&self, _classes: usize) -> Result<PresetRows, KeyError> {
         let alpha = multiplier(self.alpha)?;
         let width = |width: usize| ((width as f64 * alpha) as usize).max(1);
         let stem = ConvRow::new(3, width(32)).stride(self.stem_stride).padding(self.padding).name("conv1");
@@ -47,16 +47,16 @@ impl Family for MobilenetV1 {
         rows.push(DropoutRow { rate: self.dropout, name: Name::default() }.into());
         rows.push(ClassifierRow::named("fc").into());
         let init = Init { conv: Scheme::GlorotUniform, linear: Scheme::GlorotUniform, ..Init::default() };
-        Ok(Recipe::new(Style { act: Act::Relu6, bn_eps: 1e-3, bn_momentum: 0.01, init, ..Style::default() }, rows))
+        Ok(PresetRows::new(Style { act: Act::Relu6, bn_eps: 1e-3, bn_momentum: 0.01, init, ..Style::default() }, rows))
     }
 }
 
 /// The width multiplier of either version.
-fn multiplier(alpha: f64) -> Result<f64, PresetError> {
+fn multiplier(alpha: f64) -> Result<f64, KeyError> {
     if (0.001..=1000.0).contains(&alpha) {
         return Ok(alpha);
     }
-    Err(PresetError::new("alpha", format!("the width multiplier is between 0.001 and 1000, not {alpha}")))
+    Err(KeyError::new("alpha", format!("the width multiplier is between 0.001 and 1000, not {alpha}")))
 }
 
 /// Keys of the preset `mobilenet_v2`.
@@ -84,8 +84,8 @@ impl Default for MobilenetV2 {
 const STAGES: [(usize, usize, usize, usize); 7] =
     [(1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)];
 
-impl Family for MobilenetV2 {
-    fn recipe(&self, _classes: usize) -> Result<Recipe, PresetError> {
+impl ExpandPreset for MobilenetV2 {
+    fn expand(&self, _classes: usize) -> Result<PresetRows, KeyError> {
         let by = Multipliers { depth: 1.0, width: multiplier(self.alpha)?, round: 8 };
         let conv = |kernel, width| ConvRow::new(kernel, width).names(&["features.{}.0", "features.{=}.1"]);
         let padding = self.padding;
@@ -99,6 +99,6 @@ impl Family for MobilenetV2 {
         rows.push(DropoutRow { rate: self.dropout, name: Name::new("classifier.{}") }.into());
         rows.push(ClassifierRow::named("classifier.{}").into());
         let init = Init { linear: Scheme::Normal, ..Init::default() };
-        Ok(Recipe::new(Style { act: Act::Relu6, init, ..Style::default() }, rows))
+        Ok(PresetRows::new(Style { act: Act::Relu6, init, ..Style::default() }, rows))
     }
 }

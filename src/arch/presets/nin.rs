@@ -1,6 +1,6 @@
 //! Network in Network (Lin et al. 2013), the authors' CIFAR-10 form.
 
-use super::{Family, PresetError, Recipe};
+use super::{ExpandPreset, KeyError, PresetRows};
 use crate::arch::name::Name;
 use crate::arch::rows::{ClassifierRow, ConvRow, DropoutRow, GlobalAvgPoolRow, PoolRow, Row};
 use crate::arch::style::{Init, Norm, Scheme, Style};
@@ -23,8 +23,8 @@ impl Default for Nin {
     }
 }
 
-impl Family for Nin {
-    fn recipe(&self, _classes: usize) -> Result<Recipe, PresetError> {
+impl ExpandPreset for Nin {
+    fn expand(&self, _classes: usize) -> Result<PresetRows, KeyError> {
         let mut rows: Vec<Row> = Vec::new();
         let mut mlpconv = |number: usize, kernel: usize, widths: &[usize]| {
             for (index, &width) in widths.iter().enumerate() {
@@ -44,6 +44,6 @@ impl Family for Nin {
         rows.push(ClassifierRow { conv: true, ..ClassifierRow::named("cccp3_2") }.into());
         rows.push(GlobalAvgPoolRow::default().into());
         let init = Init { conv: Scheme::Normal, conv_std: 0.05, ..Init::default() };
-        Ok(Recipe::new(Style { norm: Norm::None, init, ..Style::default() }, rows))
+        Ok(PresetRows::new(Style { norm: Norm::None, init, ..Style::default() }, rows))
     }
 }

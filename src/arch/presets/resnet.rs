@@ -2,7 +2,7 @@
 //! (Xie et al. 2016).
 
 use super::stages::{Stem, cifar, head, imagenet};
-use super::{Family, PresetError, Recipe, is_no};
+use super::{ExpandPreset, KeyError, PresetRows, is_no};
 use crate::arch::rows::{BasicRow, BlockRow, BottleneckRow, Gating, Order, Row, Shortcut, StrideIn};
 use crate::arch::style::Style;
 use serde::{Deserialize, Serialize};
@@ -83,12 +83,12 @@ impl Default for Resnet {
     }
 }
 
-impl Family for Resnet {
-    fn recipe(&self, _classes: usize) -> Result<Recipe, PresetError> {
+impl ExpandPreset for Resnet {
+    fn expand(&self, _classes: usize) -> Result<PresetRows, KeyError> {
         let (repeats, bottleneck) = match self.layout {
             Layout::Imagenet => {
                 if self.bottleneck {
-                    return Err(PresetError::new("bottleneck", "an ImageNet layout has bottlenecks from depth 50 on"));
+                    return Err(KeyError::new("bottleneck", "an ImageNet layout has bottlenecks from depth 50 on"));
                 }
                 let (repeats, bottleneck) = imagenet(self.depth)?;
                 (repeats.to_vec(), bottleneck)
@@ -99,10 +99,7 @@ impl Family for Resnet {
             }
         };
         if !bottleneck && (self.groups != 1 || self.base_width != 64) {
-            return Err(PresetError::new(
-                "groups",
-                "groups and base_width are those of bottlenecks; this depth has none",
-            ));
+            return Err(KeyError::new("groups", "groups and base_width are those of bottlenecks; this depth has none"));
         }
         self.check_sum()?;
         let (stem, default_width) = match self.layout {
@@ -118,14 +115,14 @@ impl Family for Resnet {
             rows.push(self.stage(stage, repeat, width << stage, bottleneck, preact_first));
         }
         rows.extend(head(self.order));
-        Ok(Recipe::new(Style::default(), rows))
+        Ok(PresetRows::new(Style::default(), rows))
     }
 }
 
 impl Resnet {
     /// Whether the first block activates its own input; `None` for a network without pre-activation.
-    fn preact_first(&self, stem: Stem, bottleneck: bool) -> Result<Option<bool>, PresetError> {
-        let fail = |message: &str| Err(PresetError::new("preact_first", message));
+    fn preact_first(&self, stem: Stem, bottleneck: bool) -> Result<Option<bool>, KeyError> {
+        let fail = |message: &str| Err(KeyError::new("preact_first", message));
         let default = match self.order {
             // Only full pre-activation has released code, and only with bottlenecks.
             Order::Preact => stem == Stem::Small && bottleneck,
@@ -142,7 +139,7 @@ impl Resnet {
     }
 
     /// Keys that the sum of the two paths would not use.
-    fn check_sum(&self) -> Result<(), PresetError> {
+    fn check_sum(&self) -> Result<(), KeyError> {
         if self.shortcut == Shortcut::None {
             let unused = [
                 ("gate", self.gate != Gating::None),
@@ -151,15 +148,15 @@ impl Resnet {
                 ("shortcut_dropout", self.shortcut_dropout != 0.0),
             ];
             if let Some((key, _)) = unused.into_iter().find(|(_, written)| *written) {
-                return Err(PresetError::new(key, format!("`{key}` needs a shortcut, but shortcut = \"none\"")));
+                return Err(KeyError::new(key, format!("`{key}` needs a shortcut, but shortcut = \"none\"")));
             }
         }
         if self.gate != Gating::None && self.scale != 1.0 {
             let message = "`scale` multiplies the block in a plain sum, but here a `gate` weighs it";
-            return Err(PresetError::new("scale", message));
+            return Err(KeyError::new("scale", message));
         }
         if self.se_bias && self.se == 0 {
-            return Err(PresetError::new("se_bias", "`se_bias` is for squeeze-and-excitation, but `se` is 0"));
+            return Err(KeyError::new("se_bias", "`se_bias` is for squeeze-and-excitation, but `se` is 0"));
         }
         Ok(())
     }
@@ -228,10 +225,10 @@ impl Default for Resnext {
     }
 }
 
-impl Family for Resnext {
-    fn recipe(&self, classes: usize) -> Result<Recipe, PresetError> {
+impl ExpandPreset for Resnext {
+    fn expand(&self, classes: usize) -> Result<PresetRows, KeyError> {
         if self.layout == Layout::Imagenet && self.depth < 50 {
-            return Err(PresetError::new("depth", "cardinality needs bottlenecks: depth 50, 101, 152 or 200"));
+            return Err(KeyError::new("depth", "cardinality needs bottlenecks: depth 50, 101, 152 or 200"));
         }
         Resnet {
             depth: self.depth,
@@ -246,6 +243,6 @@ impl Family for Resnext {
             se_bias: self.se_bias,
             ..Resnet::default()
         }
-        .recipe(classes)
+        .expand(classes)
     }
 }

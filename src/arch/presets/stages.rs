@@ -1,6 +1,6 @@
 //! What the residual families share: stems, stage widths, repeats by depth.
 
-use super::PresetError;
+use super::KeyError;
 use crate::arch::activations::Act;
 use crate::arch::name::Name;
 use crate::arch::rows::{ActRow, ClassifierRow, ConvRow, GlobalAvgPoolRow, NormRow, Order, PoolRow, Row};
@@ -56,7 +56,7 @@ pub fn head(order: Order) -> Vec<Row> {
 }
 
 /// Blocks of the four ImageNet stages and whether they are bottlenecks (He et al. 2015, table 1; 200: identity mappings).
-pub fn imagenet(depth: usize) -> Result<([usize; 4], bool), PresetError> {
+pub fn imagenet(depth: usize) -> Result<([usize; 4], bool), KeyError> {
     Ok(match depth {
         18 => ([2, 2, 2, 2], false),
         34 => ([3, 4, 6, 3], false),
@@ -66,13 +66,13 @@ pub fn imagenet(depth: usize) -> Result<([usize; 4], bool), PresetError> {
         200 => ([3, 24, 36, 3], true),
         _ => {
             let allowed = "18, 34, 50, 101, 152 or 200";
-            return Err(PresetError::new("depth", format!("an ImageNet layout has depth {allowed}, not {depth}")));
+            return Err(KeyError::new("depth", format!("an ImageNet layout has depth {allowed}, not {depth}")));
         }
     })
 }
 
 /// Blocks of each of the three CIFAR stages: depth = 2 + stages · layers of a block · n.
-pub fn cifar(depth: usize, layers: usize) -> Result<usize, PresetError> {
+pub fn cifar(depth: usize, layers: usize) -> Result<usize, KeyError> {
     let step = 3 * layers;
     match depth.checked_sub(2) {
         Some(rest) if rest > 0 && rest.is_multiple_of(step) => Ok(rest / step),
@@ -83,7 +83,7 @@ pub fn cifar(depth: usize, layers: usize) -> Result<usize, PresetError> {
                 .map(|n| (n * step + 2).to_string())
                 .collect::<Vec<_>>()
                 .join(" or ");
-            Err(PresetError::new(
+            Err(KeyError::new(
                 "depth",
                 format!(
                     "a CIFAR layout with {layers} layers a block has depth {step}n+2, for example {near}, not {depth}"

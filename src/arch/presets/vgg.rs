@@ -1,6 +1,6 @@
 //! VGG (Simonyan & Zisserman 2014, table 1).
 
-use super::{Family, PresetError, Recipe};
+use super::{ExpandPreset, KeyError, PresetRows};
 use crate::arch::name::Name;
 use crate::arch::rows::{AdaptiveAvgPoolRow, ClassifierRow, ConvRow, DropoutRow, LinearRow, PoolRow, Row};
 use crate::arch::style::{Init, Norm, Scheme, Style};
@@ -50,8 +50,8 @@ impl Default for Vgg {
     }
 }
 
-impl Family for Vgg {
-    fn recipe(&self, _classes: usize) -> Result<Recipe, PresetError> {
+impl ExpandPreset for Vgg {
+    fn expand(&self, _classes: usize) -> Result<PresetRows, KeyError> {
         let mut rows: Vec<Row> = Vec::new();
         for (stage, convolutions) in self.column.stages().into_iter().enumerate() {
             let width = self.width << stage.min(3);
@@ -69,6 +69,6 @@ impl Family for Vgg {
         rows.push(ClassifierRow::named("classifier.{}").into());
         // The paper's N(0, 0.01²) does not train the deeper columns from scratch; section 2.3 uses trained shallower ones.
         let init = Init { conv: Scheme::HeFanOut, linear: Scheme::Normal, ..Init::default() };
-        Ok(Recipe::new(Style { norm: Norm::None, init, ..Style::default() }, rows))
+        Ok(PresetRows::new(Style { norm: Norm::None, init, ..Style::default() }, rows))
     }
 }

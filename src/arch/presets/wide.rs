@@ -2,7 +2,7 @@
 //! with `base_width = 128`.
 
 use super::stages::{Stem, head};
-use super::{Family, PresetError, Recipe};
+use super::{ExpandPreset, KeyError, PresetRows};
 use crate::arch::rows::{BasicRow, Order, Row};
 use crate::arch::style::{Init, Scheme, Style};
 use serde::{Deserialize, Serialize};
@@ -23,13 +23,13 @@ impl Default for WideResnet {
     }
 }
 
-impl Family for WideResnet {
-    fn recipe(&self, _classes: usize) -> Result<Recipe, PresetError> {
+impl ExpandPreset for WideResnet {
+    fn expand(&self, _classes: usize) -> Result<PresetRows, KeyError> {
         let n = match self.depth.checked_sub(4) {
             Some(rest) if rest > 0 && rest.is_multiple_of(6) => rest / 6,
             _ => {
                 let message = format!("a Wide ResNet has depth 6n+4 (10, 16, 22, 28, 40), not {}", self.depth);
-                return Err(PresetError::new("depth", message));
+                return Err(KeyError::new("depth", message));
             }
         };
         let mut rows = Stem::without_activation(16, Order::Preact);
@@ -40,6 +40,6 @@ impl Family for WideResnet {
         }
         rows.extend(head(Order::Preact));
         let init = Init { conv: Scheme::HeFanIn, ..Init::default() };
-        Ok(Recipe::new(Style { init, ..Style::default() }, rows))
+        Ok(PresetRows::new(Style { init, ..Style::default() }, rows))
     }
 }

@@ -30,7 +30,8 @@ use super::multipliers::Multipliers;
 use super::name::{Name, Namer};
 use super::node::Chain;
 use super::shape::ShapeError;
-use serde::{Deserialize, Deserializer, Serialize};
+use crate::named::{Named, named};
+use serde::Deserialize;
 
 /// What the expansion of a row needs beside the row.
 pub struct Context {
@@ -65,87 +66,45 @@ pub trait Expand {
     /// Multiplies the columns that are widths and repeats. A row without such columns stays.
     fn scale(&mut self, _by: &Multipliers) {}
 
+    /// What the row is called in parameter names; empty where it has no name of its own.
     fn name(&self) -> &Name;
 }
 
-macro_rules! rows {
-    ($($op:literal => $variant:ident($columns:ty),)*) => {
-        /// One row of a network's table.
-        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-        #[serde(tag = "op")]
-        pub enum Row {
-            $(#[serde(rename = $op)] $variant($columns),)*
-        }
-
-        /// The names that the `op` column can have.
-        pub const OPS: &[&str] = &[$($op),*];
-
-        impl Row {
-            /// Reads the columns of operation `op` (the `op` column itself not among them); `None` where there is no such
-            /// operation. Done by hand because serde's tagged enums lose the places of errors.
-            pub fn read<'de, D: Deserializer<'de>>(op: &str, columns: D) -> Option<Result<Row, D::Error>> {
-                match op {
-                    $($op => Some(<$columns>::deserialize(columns).map(Row::$variant)),)*
-                    _ => None,
-                }
-            }
-
-            /// The `op` column.
-            pub fn op(&self) -> &'static str {
-                match self { $(Row::$variant(_) => $op,)* }
-            }
-
-            fn columns(&self) -> &dyn Expand {
-                match self { $(Row::$variant(columns) => columns,)* }
-            }
-
-            fn columns_mut(&mut self) -> &mut dyn Expand {
-                match self { $(Row::$variant(columns) => columns,)* }
-            }
-        }
-        $(impl From<$columns> for Row {
-            fn from(columns: $columns) -> Row {
-                Row::$variant(columns)
-            }
-        })*
-    };
-}
-
-rows! {
-    "conv" => Conv(ConvRow),
-    "linear" => Linear(LinearRow),
-    "classifier" => Classifier(ClassifierRow),
-    "pool" => Pool(PoolRow),
-    "global_avg_pool" => GlobalAvgPool(GlobalAvgPoolRow),
-    "adaptive_avg_pool" => AdaptiveAvgPool(AdaptiveAvgPoolRow),
-    "dropout" => Dropout(DropoutRow),
-    "lrn" => Lrn(LrnRow),
-    "norm" => Norm(NormRow),
-    "act" => Act(ActRow),
-    "inception" => Inception(InceptionRow),
-    "aux" => Aux(AuxRow),
-    "basic" => Basic(BasicRow),
-    "bottleneck" => Bottleneck(BottleneckRow),
-    "highway" => Highway(HighwayRow),
-    "inception_resnet" => InceptionResnet(InceptionResnetRow),
-    "reduction" => Reduction(ReductionRow),
-    "separable" => Separable(SeparableRow),
-    "inverted_residual" => InvertedResidual(InvertedResidualRow),
-    "mbconv" => Mbconv(MbconvRow),
-    "branches" => Branches(BranchesRow),
-    "residual" => Residual(ResidualRow),
+named! {
+    /// One row of a network's table.
+    #[derive(Deserialize)]
+    #[serde(tag = "op")]
+    Row: Expand,
+    /// The name of an operation, as in the `op` column.
+    OpName {
+        "conv" => Conv(ConvRow),
+        "linear" => Linear(LinearRow),
+        "classifier" => Classifier(ClassifierRow),
+        "pool" => Pool(PoolRow),
+        "global_avg_pool" => GlobalAvgPool(GlobalAvgPoolRow),
+        "adaptive_avg_pool" => AdaptiveAvgPool(AdaptiveAvgPoolRow),
+        "dropout" => Dropout(DropoutRow),
+        "lrn" => Lrn(LrnRow),
+        "norm" => Norm(NormRow),
+        "act" => Act(ActRow),
+        "inception" => Inception(InceptionRow),
+        "aux" => Aux(AuxRow),
+        "basic" => Basic(BasicRow),
+        "bottleneck" => Bottleneck(BottleneckRow),
+        "highway" => Highway(HighwayRow),
+        "inception_resnet" => InceptionResnet(InceptionResnetRow),
+        "reduction" => Reduction(ReductionRow),
+        "separable" => Separable(SeparableRow),
+        "inverted_residual" => InvertedResidual(InvertedResidualRow),
+        "mbconv" => Mbconv(MbconvRow),
+        "branches" => Branches(BranchesRow),
+        "residual" => Residual(ResidualRow),
+    }
 }
 
 impl Row {
-    pub fn expand(&self, context: &mut Context, chain: &mut Chain) -> Result<(), ShapeError> {
-        self.columns().expand(context, chain)
-    }
-
-    pub fn scale(&mut self, by: &Multipliers) {
-        self.columns_mut().scale(by);
-    }
-
-    pub fn name(&self) -> &Name {
-        self.columns().name()
+    /// The `op` column.
+    pub fn op(&self) -> &'static str {
+        self.kind().text()
     }
 }

@@ -12,11 +12,12 @@ use super::epoch::{EpochEnd, Trainer};
 use super::error::TrainError;
 use super::evaluate::for_each_batch;
 use super::metrics::{Sums, cross_entropy};
-use super::optimizer::Stepper;
+use super::optimizer::Optimizer;
 use super::{Observer, StepReport};
-use crate::config::{Experiment, Schedule};
+use crate::config::Experiment;
 use crate::data::{self, Batch, Images, Normalise};
 use crate::model::Model;
+use crate::recipe::schedules::Constant;
 use crate::{random, torch};
 use serde::Serialize;
 use std::time::Instant;
@@ -78,7 +79,7 @@ impl Subject {
     pub fn new(experiment: &Experiment, device: Device, steps: usize) -> Result<Subject, TrainError> {
         let mut experiment = experiment.clone();
         experiment.train.lr = HARMLESS_RATE;
-        experiment.train.schedule = Schedule::Constant;
+        experiment.train.schedule = Constant {}.into();
         experiment.train.warmup = 0.0;
         let network = &experiment.network;
         let images = noise(network.plan.input, network.plan.classes, (steps + 1) * experiment.train.batch);
@@ -91,9 +92,9 @@ impl Subject {
 
     pub fn bench(&self) -> Bench<'_> {
         let Subject { experiment, images, normalise, model, .. } = self;
-        let stepper = Stepper::new(&experiment.train, model.trainable());
+        let optimizer = Optimizer::new(&experiment.train, model.trainable());
         let average = (experiment.train.ema > 0.0).then(|| Average::new(model, experiment.train.ema));
-        let trainer = Trainer { experiment, images, normalise, model, stepper, average, recorder: None };
+        let trainer = Trainer { experiment, images, normalise, model, optimizer, average, recorder: None };
         Bench { trainer, state: TrainState::default(), rounds_of: self.rounds_of }
     }
 }
@@ -138,7 +139,7 @@ impl Bench<'_> {
         let (mut clock, mut sums) = (Clock::default(), Sums::default());
         torch::catch(|| {
             for_each_batch(model, &images, normalise, size, precision, |logits, labels| {
-                sums.add(cross_entropy(logits, labels, 0.0).double_value(&[]), logits, labels);
+                sums.add(cross_entropy(logits, labels).double_value(&[]), logits, labels);
                 clock.ends.push(Instant::now());
             })
         })??;

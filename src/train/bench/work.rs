@@ -1,7 +1,7 @@
 //! What a step has to do whatever carries it out: its arithmetic, and the bytes that must move.
 
 use super::{Limits, Phase};
-use crate::config::{Experiment, Optimizer, Precision};
+use crate::config::{Experiment, Precision};
 use serde::Serialize;
 
 /// The least work of one step.
@@ -31,10 +31,7 @@ impl Work {
                 bytes: 2.0 * element * trunk.activations as f64 * batch + element * trunk.params as f64,
             },
             Phase::Train => {
-                let buffers = match train.optimizer {
-                    Optimizer::Sgd { .. } => 1.0,
-                    Optimizer::Adam { .. } | Optimizer::Adamw { .. } | Optimizer::Rmsprop { .. } => 2.0,
-                };
+                let buffers = train.optimizer.buffers().len() as f64;
                 // Weights are read forward and backward, their fp32 gradients written and read; the fp32 weights and each
                 // buffer are read and written by the optimizer.
                 let a_weight = 2.0 * element + 8.0 + 8.0 * (1.0 + buffers);

@@ -26,7 +26,7 @@ pub use state::{Best, TrainState};
 pub use step::StepFolder;
 
 use super::average::Average;
-use super::optimizer::Stepper;
+use super::optimizer::Optimizer;
 use crate::config::Key;
 use crate::files::{make_folder, point_link, remove_folder};
 use crate::model::{Model, WeightsError, read_tensors, write_tensors};
@@ -102,7 +102,7 @@ impl Checkpoints {
         &self,
         state: &TrainState,
         model: &Model,
-        stepper: &Stepper,
+        optimizer: &Optimizer,
         average: Option<&Average>,
     ) -> Result<(), CheckpointError> {
         if self.folder.is_symlink() {
@@ -118,7 +118,7 @@ impl Checkpoints {
         }
         make_folder(&folder).map_err(CheckpointError::io("make", &folder))?;
         write_tensors(&folder.join(WEIGHTS), &model.named_tensors())?;
-        write_tensors(&folder.join(OPTIMIZER), &stepper.state())?;
+        write_tensors(&folder.join(OPTIMIZER), &optimizer.state())?;
         let mut files = vec![WEIGHTS, OPTIMIZER];
         if let Some(average) = average {
             write_tensors(&folder.join(AVERAGES), &average.tensors())?;
@@ -206,7 +206,7 @@ impl Checkpoints {
     pub fn resume(
         &self,
         model: &mut Model,
-        stepper: &mut Stepper,
+        optimizer: &mut Optimizer,
         average: Option<&Average>,
     ) -> Result<(Option<TrainState>, Vec<CheckpointError>), CheckpointError> {
         let mut folders = self.folders();
@@ -220,7 +220,7 @@ impl Checkpoints {
             Err(error) => skipped.push(error),
         }
         for folder in folders.into_iter().rev() {
-            match self.restore(&folder.within(&self.folder), model, stepper, average) {
+            match self.restore(&folder.within(&self.folder), model, optimizer, average) {
                 Ok(state) => {
                     if lost {
                         self.link("last", folder)?;
@@ -256,7 +256,7 @@ impl Checkpoints {
         &self,
         folder: &Path,
         model: &mut Model,
-        stepper: &mut Stepper,
+        optimizer: &mut Optimizer,
         average: Option<&Average>,
     ) -> Result<TrainState, CheckpointError> {
         let checkpoint = VerifiedCheckpoint::read(folder)?;
@@ -269,7 +269,7 @@ impl Checkpoints {
             let path = path.to_owned();
             move |name| CheckpointError::Damaged { path, problem: format!("`{name}` is missing") }
         };
-        stepper
+        optimizer
             .restore(checkpoint.state.step, |name| state.get(name).map(tch::Tensor::shallow_clone))
             .map_err(missing(&path))?;
         if let Some(average) = average {

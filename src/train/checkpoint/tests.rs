@@ -29,7 +29,7 @@ const TABLE: [&str; 3] = ["epoch,train_loss,val_top1\n", "1,0.693147,0.500000\n"
 struct Run {
     folder: tempfile::TempDir,
     model: Model,
-    stepper: Stepper,
+    optimizer: Optimizer,
     average: Average,
 }
 
@@ -40,9 +40,9 @@ impl Run {
     fn new() -> Run {
         let experiment = Experiment::parse("run.toml", EXPERIMENT, "run", &[], Machine::default()).unwrap();
         let model = Model::build(&experiment.network, Device::Cpu, 0, true).unwrap();
-        let stepper = Stepper::new(&experiment.train, model.trainable());
+        let optimizer = Optimizer::new(&experiment.train, model.trainable());
         let average = Average::new(&model, 0.5);
-        Run { folder: tempfile::tempdir().unwrap(), model, stepper, average }
+        Run { folder: tempfile::tempdir().unwrap(), model, optimizer, average }
     }
 
     fn checkpoints(&self) -> Checkpoints {
@@ -55,17 +55,18 @@ impl Run {
         self.average.update(epoch as u64).unwrap();
         let state = TrainState { key: KEY.into(), epoch, step: 10 * epoch as u64, ..TrainState::default() };
         fs::write(self.folder.path().join(EPOCHS), TABLE[..=epoch].concat()).unwrap();
-        self.checkpoints().save(&state, &self.model, &self.stepper, Some(&self.average)).unwrap();
+        self.checkpoints().save(&state, &self.model, &self.optimizer, Some(&self.average)).unwrap();
         state
     }
 
     fn content(&self) -> Content {
-        let tensors = [self.model.named_tensors(), self.stepper.state(), self.average.tensors()].into_iter().flatten();
+        let tensors =
+            [self.model.named_tensors(), self.optimizer.state(), self.average.tensors()].into_iter().flatten();
         tensors.map(|(name, tensor)| (name, Vec::try_from(tensor.flatten(0, -1)).unwrap())).collect()
     }
 
     fn resume(&mut self) -> Result<(Option<TrainState>, Vec<CheckpointError>), CheckpointError> {
-        self.checkpoints().resume(&mut self.model, &mut self.stepper, Some(&self.average))
+        self.checkpoints().resume(&mut self.model, &mut self.optimizer, Some(&self.average))
     }
 }
 

@@ -1,0 +1,54 @@
+//! Schedules: the learning rate as a part of `train.lr`, behind the warm-up.
+
+mod constant;
+mod cosine;
+mod exponential;
+mod one_cycle;
+mod step;
+
+pub use constant::Constant;
+pub use cosine::Cosine;
+pub use exponential::Exponential;
+pub use one_cycle::OneCycle;
+pub use step::StepDecay;
+
+use crate::named::{KeyError, named};
+use std::f64::consts::PI;
+
+/// Where in a run a step is.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress {
+    /// Epochs since the start of the run, warm-up included, as a fraction.
+    pub epoch: f64,
+    /// Part of the run behind the warm-up, 0 to 1.
+    pub part: f64,
+}
+
+/// A schedule's keys and the curve that they describe.
+pub trait LrSchedule {
+    /// # Errors
+    /// For a key that is out of range.
+    fn check(&self) -> Result<(), KeyError>;
+
+    /// The learning rate as a part of `train.lr`.
+    fn factor(&self, at: Progress) -> f64;
+}
+
+named! {
+    /// A schedule with its own keys.
+    #[serde(untagged)]
+    ScheduleSpec: LrSchedule,
+    /// The name of a schedule, as in `train.schedule`.
+    ScheduleName {
+        "constant" => Constant(Constant),
+        "step" => Step(StepDecay),
+        "cosine" => Cosine(Cosine),
+        "one_cycle" => OneCycle(OneCycle),
+        "exponential" => Exponential(Exponential),
+    }
+}
+
+/// From `from` to `to` along half a cosine.
+fn half_cosine(from: f64, to: f64, part: f64) -> f64 {
+    to + (from - to) * 0.5 * (1.0 + (PI * part).cos())
+}
