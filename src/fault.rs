@@ -1,10 +1,10 @@
-//! Fault points: places where a test can make a write, or a training step, go wrong.
+//! Fault injection: points at which a test can make a write or a training step fail.
 //!
 //! `STRATA_FAULT=POINT:N:WHAT` makes the N-th visit of a point fail, `POINT:N+:WHAT` that one and all after it. The points
 //! are `write` (everything that changes the file system in a run) and `step` (a training step). What can happen is
-//! `enospc` (no space left), `erofs` (read-only file system), `kill` (the process is gone at once; a write that was under
-//! way is half done), `oom` (libtorch cannot get memory), `nan` (the gradients of a step are not numbers), `leak` (a tensor
-//! of one number is made and never freed). Without the variable a point is one look at a cell that is never written.
+//! `enospc` (no space left), `erofs` (read-only file system), `kill` (the process aborts, in the middle of the write),
+//! `oom` (libtorch cannot get memory), `nan` (a gradient becomes NaN), `leak` (a tensor of one number is never freed).
+//! Without the variable a point costs one atomic load.
 
 use crate::say;
 use std::io;
@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// The variable that sets a fault.
 pub const VARIABLE: &str = "STRATA_FAULT";
 
-/// What happens at a point.
+/// The fault injected at a point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What {
     NoSpace,
@@ -36,17 +36,15 @@ struct Fault {
     visits: AtomicU64,
 }
 
-/// A value of the variable that is no fault: a test that injects nothing shall not pass for one that survived it.
+/// The variable does not describe a fault. It is an error, so that a test with a misspelt fault does not pass by injecting
+/// nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("STRATA_FAULT={0} is not POINT:N:WHAT, such as write:3:enospc or write:3+:enospc (for tests; unset it)")]
 pub struct FaultError(String);
 
 static FAULT: OnceLock<Option<Fault>> = OnceLock::new();
 
-/// Takes up what the environment asks for; without this call no point ever fails.
-///
-/// # Errors
-/// When the variable holds something else.
+/// Arms the fault that the environment variable describes; without this call no point ever fails.
 pub fn arm() -> Result<(), FaultError> {
     let Some(text) = std::env::var_os(VARIABLE) else { return Ok(()) };
     let text = text.to_string_lossy();
@@ -73,21 +71,18 @@ fn parse(text: &str) -> Option<Fault> {
     none_left.then(|| Fault { point: point.to_owned(), at, onwards, what, visits: AtomicU64::new(0) })
 }
 
-/// Visits a point: what happens there, if anything does. `place` is said with it.
-pub fn hit(point: &str, place: &str) -> Option<What> {
+/// Visits a point; returns the fault to inject, if any. `action` is part of the message that announces it.
+pub fn hit(point: &str, action: &str) -> Option<What> {
     let fault = FAULT.get()?.as_ref().filter(|fault| fault.point == point)?;
     let visit = fault.visits.fetch_add(1, Ordering::Relaxed) + 1;
     if visit != fault.at && !(fault.onwards && visit > fault.at) {
         return None;
     }
-    say(format_args!("fault injected at {point} {visit}: {:?}, {place}", fault.what));
+    say(format_args!("fault injected at {point} {visit}: {:?}, {action}", fault.what));
     Some(fault.what)
 }
 
-/// Visits the point `write` before something is done to `path`.
-///
-/// # Errors
-/// The one that is injected.
+/// Visits the point `write` before an action on `path`; fails with the injected error.
 pub fn before(action: &str, path: &Path) -> io::Result<()> {
     if FAULT.get().is_none() {
         return Ok(());
@@ -99,10 +94,7 @@ pub fn before(action: &str, path: &Path) -> io::Result<()> {
     }
 }
 
-/// Writes `bytes`, or half of them where a fault is injected.
-///
-/// # Errors
-/// As the writer says, or the one that is injected.
+/// Writes `bytes`; with an injected fault half of them, before it fails.
 pub fn write_all(writer: &mut impl io::Write, bytes: &[u8], path: &Path) -> io::Result<()> {
     let outcome = match FAULT.get() {
         None => None,
@@ -117,7 +109,7 @@ pub fn write_all(writer: &mut impl io::Write, bytes: &[u8], path: &Path) -> io::
 }
 
 fn error(what: What) -> io::Error {
-    // ENOSPC and EROFS, so that the message is the system's own.
+    // ENOSPC and EROFS, so that the message is the operating system's.
     io::Error::from_raw_os_error(if what == What::ReadOnly { 30 } else { 28 })
 }
 

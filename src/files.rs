@@ -1,4 +1,4 @@
-//! Files that are there whole or not at all.
+//! Atomic and synced writes.
 
 use crate::fault;
 use std::fs::{self, File, OpenOptions};
@@ -6,16 +6,15 @@ use std::io;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
-/// Writes a file of a run, a sweep or a dataset so that a kill at any moment leaves the old one or the new one: temporary
-/// file, sync, rename, sync. Its permissions are those that the umask leaves. A link of that name is replaced, not followed: a
-/// run folder may come from somebody else.
+/// Writes a file atomically: a kill or a power failure at any moment leaves the old file or the new one.
 ///
-/// # Errors
-/// Those of the file system; the old file is then untouched.
+/// The content is synced before the rename, or the new name could appear with missing content after a power failure; the
+/// folder is synced after it, so that the rename itself lasts. A symbolic link of that name is replaced, not followed: a run
+/// folder may come from somebody else. On an error the old file is untouched.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fault::before("make", path)?;
-    let usual = fs::Permissions::from_mode(0o666); // less the umask
+    let usual = fs::Permissions::from_mode(0o666); // the umask is applied to these
     let mut temporary = tempfile::Builder::new().permissions(usual).tempfile_in(folder)?;
     fault::write_all(&mut temporary, bytes, path)?;
     temporary.as_file().sync_all()?;
@@ -24,11 +23,8 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     sync_folder(folder)
 }
 
-/// Writes to a path that a user chose for the output of a command. A link is followed, and what is not a file, such as a pipe
-/// or a device, is written to as it is; files are replaced as by [`write_whole`].
-///
-/// # Errors
-/// As [`write_whole`].
+/// Writes to a path that a user chose for the output of a command: links are followed, pipes and devices are written to
+/// directly, and files are replaced as by [`write_whole`].
 pub fn write_output(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let target = fs::canonicalize(path);
     let path = target.as_deref().unwrap_or(path);
@@ -38,10 +34,7 @@ pub fn write_output(path: &Path, bytes: &[u8]) -> io::Result<()> {
     write_whole(path, bytes)
 }
 
-/// Opens a file, but not through a symbolic link in the last part of its path.
-///
-/// # Errors
-/// Those of the file system; for a link one that says so.
+/// Opens a file; fails if the last part of its path is a symbolic link.
 pub fn open_without_links(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     options.custom_flags(libc::O_NOFOLLOW).open(path).map_err(|error| match error.raw_os_error() {
         Some(libc::ELOOP) => {
@@ -51,47 +44,32 @@ pub fn open_without_links(options: &mut OpenOptions, path: &Path) -> io::Result<
     })
 }
 
-/// Makes renames and new entries of a folder last.
-///
-/// # Errors
-/// As the file system says.
+/// Syncs a folder, so that renames and new entries in it survive a power failure.
 pub fn sync_folder(folder: &Path) -> io::Result<()> {
     fault::before("sync", folder)?;
     File::open(folder)?.sync_all()
 }
 
-/// Gives a file another name beside the old one.
-///
-/// # Errors
-/// As the file system says.
+/// Renames a file, with a fault point.
 pub fn rename(path: &Path, to: &Path) -> io::Result<()> {
     fault::before("rename", path)?;
     fs::rename(path, to)
 }
 
-/// Makes a folder and those above it.
-///
-/// # Errors
-/// Those of the file system.
+/// Makes a folder and its parents, with a fault point.
 pub fn make_folder(folder: &Path) -> io::Result<()> {
     fault::before("make", folder)?;
     fs::create_dir_all(folder)
 }
 
-/// Removes a folder and what is in it.
-///
-/// # Errors
-/// As the file system says; part of it may then be gone.
+/// Removes a folder and what is in it, with a fault point. On an error part of it may be removed.
 pub fn remove_folder(folder: &Path) -> io::Result<()> {
     fault::before("remove", folder)?;
     fs::remove_dir_all(folder)
 }
 
-/// Points a symbolic link to a target in its own folder: a new link is renamed over the old one, which happens at once or
-/// not at all.
-///
-/// # Errors
-/// As the file system says; the old link is then untouched.
+/// Points a symbolic link to a target in its own folder, atomically: a new link is renamed over the old one. On an error the
+/// old link is untouched.
 pub fn point_link(link: &Path, target: &str) -> io::Result<()> {
     let folder = link.parent().unwrap_or(Path::new("."));
     let fresh = folder.join(format!(".{}.new", link.file_name().unwrap_or_default().to_string_lossy()));
@@ -103,10 +81,7 @@ pub fn point_link(link: &Path, target: &str) -> io::Result<()> {
     sync_folder(folder)
 }
 
-/// Appends to a file of a run, and syncs it. A link is not followed.
-///
-/// # Errors
-/// Those of the file system.
+/// Appends to a file and syncs it. A symbolic link is not followed.
 pub fn append_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = open_without_links(OpenOptions::new().create(true).append(true), path)?;
     fault::write_all(&mut file, bytes, path)?;

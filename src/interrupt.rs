@@ -1,21 +1,18 @@
-//! Ctrl-C and SIGTERM. While there is something to save, the first one asks for a clean stop and the second does not wait;
-//! otherwise, such as while data is loaded or fetched, the first one ends the process at once.
+//! Ctrl-C and SIGTERM. While there is something to save, the first signal requests a clean stop and the second exits at once;
+//! otherwise, such as while data is loaded or fetched, the first one exits at once.
 
 use crate::say;
 use crate::torch;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 static REQUESTED: AtomicBool = AtomicBool::new(false);
-/// How many pieces of work will end by themselves once a stop is requested.
+/// Number of live [`Deferred`] guards: code that polls [`requested`] and stops by itself.
 static DEFERRED: AtomicUsize = AtomicUsize::new(0);
 
 /// Exit code of a run that was stopped and can be resumed.
 pub const EXIT_CODE: i32 = 130;
 
-/// Sets the handler of both signals.
-///
-/// # Errors
-/// When it cannot be set, which happens if it is set twice.
+/// Installs the handler of both signals, once in a process.
 pub fn install() -> Result<(), ctrlc::Error> {
     ctrlc::set_handler(|| {
         let again = REQUESTED.load(Ordering::SeqCst);
@@ -23,11 +20,11 @@ pub fn install() -> Result<(), ctrlc::Error> {
         if again {
             torch::exit_at_once(EXIT_CODE);
         }
-        say("\nstopping after this step; the run can be resumed (again: stop at once)");
+        say("\nstopping after this step; the run can be resumed (press again to stop at once)");
     })
 }
 
-/// Requests a clean stop; ends the process where nothing defers it.
+/// Requests a clean stop; exits at once unless something defers it.
 pub fn request() {
     REQUESTED.store(true, Ordering::SeqCst);
     if DEFERRED.load(Ordering::SeqCst) == 0 {
@@ -40,24 +37,25 @@ pub fn requested() -> bool {
     REQUESTED.load(Ordering::SeqCst)
 }
 
-/// As long as this lives, a request to stop is left to code that asks [`requested`].
+/// While a guard lives, a stop is left to code that polls [`requested`].
 #[must_use]
 pub struct Deferred(());
 
-/// Defers the end of the process to the caller, who asks [`requested`] at least every few seconds.
+/// Leaves a stop to the caller, which must poll [`requested`] at least every few seconds.
 pub fn defer() -> Deferred {
     DEFERRED.fetch_add(1, Ordering::SeqCst);
     Deferred(())
 }
 
 impl Deferred {
-    /// Keeps the deferral until [`release`]: what was finished is reported as finished, even if a signal comes just then.
+    /// Keeps the deferral until [`release`], so that a run that has just finished is reported as finished even if a signal
+    /// arrives meanwhile.
     pub fn linger(self) {
         std::mem::forget(self);
     }
 }
 
-/// Ends deferrals that linger.
+/// Ends all deferrals kept by [`Deferred::linger`].
 pub fn release() {
     DEFERRED.store(0, Ordering::SeqCst);
 }

@@ -29,7 +29,7 @@ fn main() -> ExitCode {
     if let Command::Train(_) = &arguments.command {
         cli::train::start_watchdog();
     }
-    // Set after the watchdog has started: a handler is a thread.
+    // After the watchdog has forked, because the handler starts a thread.
     if let Err(error) = strata::interrupt::install() {
         say(format_args!("note: Ctrl-C will not save the run: {error}"));
     }

@@ -15,7 +15,7 @@ fn mix(mut z: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// FNV-1a, 64 bits: names the purpose.
+/// FNV-1a, 64 bits: hashes the purpose's name.
 fn fnv1a(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3))
 }
@@ -37,7 +37,7 @@ pub fn uniform(key: u64, index: u64) -> f64 {
     (word(key, index) >> 11) as f64 / (1u64 << 53) as f64
 }
 
-/// The `index`-th whole number of the sequence `key`, uniform in 0..n; 0 when `n` is 0. The bias of the
+/// The `index`-th integer of the sequence `key`, uniform in 0..n; 0 when `n` is 0. The bias of the
 /// multiply-and-shift is below n / 2^64.
 pub fn below(key: u64, index: u64, n: u64) -> u64 {
     ((u128::from(word(key, index)) * u128::from(n)) >> 64) as u64

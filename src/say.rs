@@ -1,5 +1,5 @@
-//! Messages to a person, on standard error. Nobody may be listening any more, because a terminal was closed or a log's disk is
-//! full: a run does not end for that, as it would by `eprintln!`.
+//! Messages on standard error. Unlike `eprintln!`, which panics, a run does not end because the terminal was closed or the disk
+//! of a log is full.
 
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -10,7 +10,7 @@ pub fn say(line: impl Display) {
     let _ = writeln!(stderr().lock(), "{}", printable(&line.to_string()));
 }
 
-/// The text with its control characters escaped: names of files may hold sequences that a terminal obeys.
+/// The text with control characters escaped: file names may hold escape sequences that a terminal would execute.
 fn printable(text: &str) -> Cow<'_, str> {
     let obeyed = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
     if !text.contains(obeyed) {

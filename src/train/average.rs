@@ -4,7 +4,7 @@ use crate::model::Model;
 use crate::torch::{self, TorchError};
 use tch::Tensor;
 
-/// Averages of all tensors of a model, running statistics among them.
+/// Averages of all tensors of a model, including the running statistics of batch normalisation.
 pub struct Average {
     decay: f64,
     live: Vec<Tensor>,
@@ -13,7 +13,7 @@ pub struct Average {
 }
 
 impl Average {
-    /// An average that starts at the model's present weights.
+    /// Starts from the model's current weights.
     pub fn new(model: &Model, decay: f64) -> Average {
         let (names, live): (Vec<_>, Vec<_>) = model.named_tensors().into_iter().unzip();
         let averages = live.iter().map(|tensor| tensor.detach().copy()).collect();
@@ -27,7 +27,7 @@ impl Average {
         torch::ema_update(&self.averages, &self.live, decay)
     }
 
-    /// Runs `f` with the averages in the place of the weights.
+    /// Runs `f` while the model's weights are exchanged for the averages.
     pub fn applied<T>(&self, f: impl FnOnce() -> T) -> T {
         self.swap();
         let result = f();
@@ -44,11 +44,15 @@ impl Average {
         }
     }
 
+    /// The averages under the parameters' names.
     pub fn tensors(&self) -> Vec<(String, Tensor)> {
         self.names.iter().cloned().zip(self.averages.iter().map(Tensor::shallow_clone)).collect()
     }
 
-    /// Takes up saved averages; gives the name of one that is missing.
+    /// Restores saved averages.
+    ///
+    /// # Errors
+    /// The name of a tensor that is missing or has another shape.
     pub fn restore(&self, read: impl Fn(&str) -> Option<Tensor>) -> Result<(), String> {
         let _no_grad = tch::no_grad_guard();
         for (name, average) in self.names.iter().zip(&self.averages) {

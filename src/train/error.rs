@@ -24,24 +24,25 @@ pub enum TrainError {
     #[error("{error}{hint}", error = .0, hint = memory_hint(.0))]
     Torch(TorchError),
     #[error(
-        "the data of {name} is not that which {run} was begun with: bring the former data back, or start over with `strata \
-         train --force`"
+        "{run} was trained on other data than {name} has now: restore the earlier data, or start over with `strata train \
+         --force`"
     )]
     DataChanged { name: String, run: PathBuf },
     #[error("{run} has the result of another experiment (key {found}): move it away, or start over with --force")]
     OtherRun { run: PathBuf, found: String },
 }
 
-// By hand, not `#[from]`: the message is part of ours and would be said twice as its source.
+// Not `#[from]`: the message is part of ours, and as a source it would be printed twice.
 impl From<TorchError> for TrainError {
     fn from(error: TorchError) -> TrainError {
         TrainError::Torch(error)
     }
 }
 
+/// The remedy for exhausted memory.
 pub const MEMORY_HINT: &str = "; a smaller train.batch, model.input or width needs less memory";
 
-/// What to do about an allocation that failed; nothing for other errors.
+/// The remedy for an allocation that failed; empty for other errors.
 fn memory_hint(error: &TorchError) -> &'static str {
     let message = error.0.to_lowercase();
     let memory = ["memory", "alloc", "could not create a primitive"].iter().any(|word| message.contains(word));

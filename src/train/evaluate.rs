@@ -17,7 +17,7 @@ pub fn tensors(batch: &Batch, device: Device) -> (Tensor, Tensor) {
     (on_device(images, device), on_device(Tensor::from_slice(&batch.labels), device))
 }
 
-/// A GPU copies from pinned memory by itself while the processor goes on. Never run on one yet.
+/// Copies a tensor to the device. On a GPU the copy from pinned memory is asynchronous. Never run on a GPU yet.
 fn on_device(host: Tensor, device: Device) -> Tensor {
     if !device.is_cuda() {
         return host.to_device(device);
@@ -26,8 +26,8 @@ fn on_device(host: Tensor, device: Device) -> Tensor {
     host.pin_memory(device).to_device_(device, kind, true, false)
 }
 
-/// Calls `f` with the logits and labels of each batch of `images`, in order. Returns whether it came to the last: a request to
-/// stop is looked at after every batch.
+/// Calls `f` with the logits and labels of each batch of `images`, in order. Returns `false` if a stop was requested, which is
+/// checked after every batch.
 ///
 /// # Errors
 /// An image file that cannot be decoded.
@@ -55,7 +55,7 @@ pub fn for_each_batch(
     Ok(prefetch(images.len().div_ceil(size), fill, forward)?.is_continue())
 }
 
-/// Loss and accuracies over all of `images`; `None` where a stop was requested meanwhile.
+/// Loss and accuracies over all of `images`; `None` if a stop was requested meanwhile.
 ///
 /// # Errors
 /// An image file that cannot be decoded.
@@ -67,8 +67,8 @@ pub fn evaluate(
     precision: Precision,
 ) -> Result<Option<Sums>, DataError> {
     let mut sums = Sums::default();
-    let whole = for_each_batch(model, images, normalise, batch_size, precision, |logits, labels| {
+    let complete = for_each_batch(model, images, normalise, batch_size, precision, |logits, labels| {
         sums.add(cross_entropy(logits, labels).double_value(&[]), logits, labels);
     })?;
-    Ok(whole.then_some(sums))
+    Ok(complete.then_some(sums))
 }

@@ -1,4 +1,4 @@
-//! Runs that an earlier process carried to their end.
+//! Runs that an earlier process finished.
 
 use super::Outcome;
 use super::error::TrainError;
@@ -7,10 +7,10 @@ use crate::files::write_whole;
 use crate::runs::{Record, RunError};
 use std::path::Path;
 
-/// The outcome of a run that was carried to its end earlier.
+/// The outcome of a run that an earlier process finished; `None` if it is not finished.
 ///
 /// # Errors
-/// When the folder has the result of another experiment, as a copy of its folder would.
+/// [`TrainError::OtherRun`] when the folder has the result of another experiment, as a copied folder would.
 pub fn finished(folder: &Path, experiment: &Experiment) -> Result<Option<Outcome>, TrainError> {
     let Some(record) = Record::read(folder) else { return Ok(None) };
     let key = experiment.key();
@@ -24,12 +24,8 @@ pub fn finished(folder: &Path, experiment: &Experiment) -> Result<Option<Outcome
     Ok(Some(Outcome { status, folder: folder.to_owned(), skipped: true, best, test_top1, test_top5, divergence: None }))
 }
 
-/// Sees to it that a finished run's `experiment.toml` is its experiment: one that is missing, damaged or of another experiment
-/// is written anew. A published result says nothing about how a run goes: one that was written into the experiment later is
-/// taken up without running it again.
-///
-/// # Errors
-/// As the file system says.
+/// Rewrites a finished run's `experiment.toml` if it is missing, damaged or that of another experiment. Published results
+/// (`[expect]`) do not change a run, so those added to the experiment later are written without running it again.
 pub fn keep_experiment(experiment: &Experiment, folder: &Path) -> Result<(), TrainError> {
     let path = folder.join("experiment.toml");
     let text = experiment.to_toml().to_string();

@@ -1,4 +1,4 @@
-//! Runs whose process ended without a word.
+//! Runs whose process was killed or crashed before it could record their end.
 
 use super::error::MEMORY_HINT;
 use crate::config::{Experiment, Machine};
@@ -6,17 +6,17 @@ use crate::runs::{RunFolder, RunInfo, Status, Summary, read_epochs, utc_now};
 use crate::say;
 use std::path::Path;
 
-/// Records that the run in `folder` failed, unless another process has taken it up or its own recorded an end.
+/// Records that the run in `folder` failed, unless another process has resumed it or its own recorded an end.
 pub fn record(folder: &Path) {
     let Ok(experiment) = Experiment::load(&folder.join("experiment.toml"), &[], Machine::default()) else { return };
     let Ok(run) = RunFolder::take_over(folder) else { return };
     let Some(mut info) = RunInfo::read(folder).filter(RunInfo::is_running) else { return };
     let name = &experiment.name;
     info.finished = utc_now();
-    info.outcome = format!("failed: the process ended without a word: it was killed, or it crashed{MEMORY_HINT}");
-    say(format_args!("error: {name}: {}; `strata train` goes on from the last checkpoint", info.outcome));
+    info.outcome = format!("failed: the process ended without recording why: it was killed or it crashed{MEMORY_HINT}");
+    say(format_args!("error: {name}: {}; `strata train` resumes from the last checkpoint", info.outcome));
     let rows = read_epochs(folder).unwrap_or_default();
-    // As in a summary: the first of the epochs that did best.
+    // The first of the best epochs, as in the summary of a run that ends by itself.
     let best = rows.iter().rev().max_by(|a, b| a.val_top1.total_cmp(&b.val_top1));
     let summary = Summary {
         status: Status::Failed,

@@ -1,4 +1,4 @@
-//! Training: the loop, and what goes into it.
+//! Training: the loop with its optimizers, schedules, metrics and checkpoints.
 
 mod average;
 pub mod bench;
@@ -21,7 +21,7 @@ mod splits;
 
 #[cfg(test)]
 mod properties;
-/// Shared with the tests of the program.
+/// Shared with the command-line tests.
 #[cfg(test)]
 #[path = "../../tests/cli/torture/tally.rs"]
 mod tally;
@@ -40,22 +40,22 @@ pub use splits::{Fingerprints, Splits};
 use crate::runs::{EpochRow, Status, Store};
 use std::path::PathBuf;
 
-/// Is told what a run is doing; draws progress, or prints lines, or does nothing.
+/// Receives the events of a run, to draw progress, print lines, or do nothing.
 pub trait Observer {
-    /// The run begins, or goes on after `done_epochs`.
+    /// The run starts, or resumes after `done_epochs`.
     fn started(&mut self, _run: &Started) {}
     fn step(&mut self, _step: &StepReport) {}
     fn epoch(&mut self, _row: &EpochRow, _is_best: bool) {}
-    /// Something that a person should know.
+    /// A message for the user.
     fn note(&mut self, _text: &str) {}
 }
 
-/// An observer that looks away.
+/// An observer that ignores all events.
 pub struct Quiet;
 
 impl Observer for Quiet {}
 
-/// What a run is.
+/// The facts of a run that starts.
 #[derive(Clone, Debug)]
 pub struct Started {
     pub name: String,
@@ -71,7 +71,7 @@ pub struct Started {
     pub macs: u64,
 }
 
-/// Where the epoch that runs stands.
+/// Progress within an epoch.
 #[derive(Clone, Copy, Debug)]
 pub struct StepReport {
     /// Counted from 1.
@@ -79,37 +79,38 @@ pub struct StepReport {
     /// Batches done.
     pub batch: usize,
     pub batches: usize,
-    /// Over the epoch so far.
+    /// Mean over the epoch so far.
     pub loss: f64,
     pub top1: f64,
     pub images_per_second: f64,
-    /// Of the epoch so far, spent without a batch to work on.
+    /// Seconds of the epoch so far in which training waited for a batch.
     pub waited_seconds: f64,
 }
 
-/// How a run ended, or that there was nothing to do.
+/// How a run ended, or that it was finished before.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
     pub status: Status,
     pub folder: PathBuf,
     /// The run was finished before.
     pub skipped: bool,
+    /// The best epoch, counted from 1, and its validation Top-1 as a fraction.
     pub best: Option<(usize, f64)>,
     pub test_top1: Option<f64>,
     pub test_top5: Option<f64>,
-    /// Where and when a run diverged, in words.
+    /// What was NaN or infinite, where and when, as a message.
     pub divergence: Option<String>,
 }
 
-/// What decides where a run goes and whether it starts over, but not its result.
+/// Options that do not change the result of a run.
 #[derive(Clone, Debug)]
 pub struct RunOptions {
     pub store: Store,
-    /// Where datasets lie.
+    /// The folder of datasets.
     pub cache: PathBuf,
     pub device: tch::Device,
-    /// Run again what is finished.
+    /// Run a finished experiment again.
     pub force: bool,
-    /// On a GPU, record a step once and launch the recording. Never run on one yet.
+    /// On a GPU, run steps as a CUDA graph. Never run on one yet.
     pub graphs: bool,
 }

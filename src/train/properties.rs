@@ -294,7 +294,7 @@ fn parsed(text: &str) -> Option<Experiment> {
 }
 
 /// Some experiments explode whoever computes them: a normalisation divides by nearly nothing where a few images differ by
-/// nearly nothing, and dozens of them stand behind each other. Then libtorch's own operations in fp32 overflow too, or
+/// nearly nothing, and dozens of them follow each other. Then libtorch's own operations in fp32 overflow too, or
 /// nearly: at that edge the last digits decide.
 fn explodes_in_libtorch(text: &str) -> bool {
     let plain = text.replace("'bf16'", "'fp32'").replace("rewrites = true", "rewrites = false");
@@ -340,7 +340,7 @@ fn check(text: &str, counts: &Counts) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// Tries `cases` experiments, the same ones for the same `seed`; tells how they fared.
+/// Tries `cases` experiments, the same ones for the same `seed`; returns how they fared.
 fn any_experiment_steps(cases: u32, seed: u64) -> Counts {
     let config = Config {
         cases,

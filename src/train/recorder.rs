@@ -1,5 +1,6 @@
-//! A step's forward and backward pass recorded on a GPU once and launched again for every batch (`--cuda-graphs`). Small
-//! networks wait for kernels to be launched one by one; a recording launches them at once. **Never run on a GPU yet.**
+//! CUDA graphs (`--cuda-graphs`): the forward and backward pass of a step, recorded once and replayed for every batch. In small
+//! networks launching kernels one by one takes longer than running them; a graph launches all at once. **Never run on a GPU
+//! yet.**
 
 use super::pass::{Pass, pass};
 use crate::config::Experiment;
@@ -7,10 +8,11 @@ use crate::model::Model;
 use crate::torch::{Graph, TorchError};
 use tch::Tensor;
 
-/// Steps carried out as usual first, so that libraries have chosen their kernels.
+/// Steps run without recording first: cuDNN chooses its kernels in these.
 const WARM_UP: usize = 3;
 
-/// Records at the fourth full batch, and drops the recording at a batch of another size: its gradients are made anew then.
+/// Records at the fourth full batch. A batch of another size drops the recording, because running it eagerly replaces the
+/// gradient tensors that the graph writes to.
 #[derive(Debug, Default)]
 pub struct Recorder {
     seen: usize,
@@ -29,16 +31,17 @@ struct Recording {
 }
 
 impl Recorder {
-    /// A recorder, if every step of this network launches the same kernels: stochastic depth draws anew, on the CPU.
+    /// A recorder; `None` for networks with stochastic depth, whose blocks are drawn on the CPU, so that steps launch different
+    /// kernels.
     pub fn new(experiment: &Experiment) -> Option<Recorder> {
         let steady = experiment.network.plan.stochastic_depth == Default::default();
         steady.then(Recorder::default)
     }
 
-    /// The pass over a batch with its gradients, or nothing where it must be carried out as usual.
+    /// The pass over a batch, gradients included; `None` if it must be run without a graph.
     ///
     /// # Errors
-    /// When the device cannot record or launch.
+    /// When the device cannot record or replay the graph.
     pub fn pass(
         &mut self,
         experiment: &Experiment,

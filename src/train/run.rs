@@ -16,28 +16,28 @@ use std::path::Path;
 use std::time::Instant;
 use tch::Device;
 
-/// Carries out an experiment: takes up what an earlier process left, or skips it where it is finished.
+/// Trains, validates and tests an experiment: resumes what an earlier process left, and skips a run that is finished.
 ///
 /// # Errors
-/// When data, the run folder or a checkpoint cannot be used, or memory does not suffice. A loss that is not finite is not an
-/// error but an outcome.
+/// When data, the run folder or a checkpoint cannot be used, or memory is exhausted. A loss that is NaN or infinite is an
+/// [`Outcome`], not an error.
 pub fn run(experiment: &Experiment, options: &RunOptions, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
-    let place = options.store.run_folder(&experiment.name, &experiment.key());
+    let path = options.store.run_folder(&experiment.name, &experiment.key());
     if !options.force
-        && let Some(outcome) = finished(&place, experiment)?
+        && let Some(outcome) = finished(&path, experiment)?
     {
         if let Some(fingerprint) = Fingerprints::default().of(experiment, &options.cache)? {
-            check_data(&place, &experiment.data.dataset, &fingerprint)?;
+            check_data(&path, &experiment.data.dataset, &fingerprint)?;
         }
-        keep_experiment(experiment, &place)?;
+        keep_experiment(experiment, &path)?;
         return Ok(outcome);
     }
-    // Data first: a dataset that cannot be read leaves no half-begun run behind.
+    // Data before the run folder: a dataset that cannot be read should not leave an empty run behind.
     let normalise =
         experiment.data.normalisation(data::known(&experiment.data.dataset)?, experiment.network.plan.input[0]);
     let splits = Splits::load(experiment, &options.cache)?.resized(experiment.network.plan.input)?;
     let folder = options.store.open(experiment).map_err(TrainError::Folder)?;
-    // From here on a signal waits for the step, and a crash is recorded.
+    // From here on there is something to save: a signal waits for the current step.
     let deferred = interrupt::defer();
     if options.force {
         folder.clear()?;
@@ -63,13 +63,13 @@ pub fn run(experiment: &Experiment, options: &RunOptions, observer: &mut dyn Obs
     info.finished = utc_now();
     info.outcome = match &result {
         Ok(Outcome { status, divergence: None, .. }) => status.name().to_owned(),
-        Ok(Outcome { status, divergence: Some(place), .. }) => format!("{}: {place}", status.name()),
+        Ok(Outcome { status, divergence: Some(divergence), .. }) => format!("{}: {divergence}", status.name()),
         Err(error) => format!("failed: {error}"),
     };
     deferred.linger();
     let written = folder.write("run.json", &info.to_json());
     if result.is_err() {
-        // Where the disk is full these fail too, and what is said shall be what came first.
+        // On a full disk this write fails as well; the error to report is the first one.
         let _ = session.summary(&info, Status::Failed, &state, None).write(&folder, experiment);
         return result;
     }
@@ -85,11 +85,10 @@ fn precision(experiment: &Experiment) -> &'static str {
     if experiment.train.precision == Precision::Bf16 { "bf16" } else { "fp32" }
 }
 
-/// Checks that a run was trained on the images that are in the cache now. What an earlier version recorded, or nobody, is not
-/// in doubt.
+/// Checks that a run was trained on the images that are in the cache now. Runs without a recorded fingerprint pass.
 ///
 /// # Errors
-/// [`TrainError::DataChanged`] where it was not.
+/// [`TrainError::DataChanged`] when the fingerprints differ.
 pub fn check_data(run: &Path, dataset: &str, fingerprint: &str) -> Result<(), TrainError> {
     match RunInfo::read(run) {
         Some(info) if !info.data.is_empty() && info.data != fingerprint => {

@@ -1,4 +1,4 @@
-//! The images of an experiment: which of a dataset it trains on, validates and tests with, and by what they are known.
+//! The training, validation and test images of an experiment, and their fingerprint.
 
 use crate::config::Experiment;
 use crate::data::{self, DataError, Images};
@@ -6,22 +6,22 @@ use crate::torch;
 use std::collections::HashMap;
 use std::path::Path;
 
-/// Images of the three splits, as the dataset has them.
+/// The images of the three splits, in the dataset's own size until [`Splits::resized`].
 pub struct Splits {
     pub train: Images,
     pub validation: Images,
     pub test: Images,
-    /// What the dataset calls itself: a copy that differs from the published files says so.
+    /// The dataset's name; it says so when a copy differs from the published files.
     pub name: String,
-    /// SHA-256 of shapes, labels and pixels, or of the files that they are in.
+    /// SHA-256 of shapes, labels and pixels, or of the image files.
     pub fingerprint: String,
 }
 
 impl Splits {
-    /// Loads the images of an experiment, fetching them where they are not in the cache.
+    /// Loads the images of an experiment, and fetches them first if they are not in the cache.
     ///
     /// # Errors
-    /// When the dataset cannot be fetched or read, was damaged, or is not what the experiment needs.
+    /// When the dataset cannot be fetched or read, is damaged, or has too few images or too many classes.
     pub fn load(experiment: &Experiment, cache: &Path) -> Result<Splits, DataError> {
         data::ensure(&experiment.data.dataset, cache)?;
         let set = data::load(&experiment.data.dataset, cache)?;
@@ -31,10 +31,10 @@ impl Splits {
         Ok(Splits { train, validation, test: set.test, name: set.name, fingerprint })
     }
 
-    /// The images in the size that a network takes.
+    /// The images resized to a network's input, `[C, H, W]`.
     ///
     /// # Errors
-    /// When they would not fit into memory.
+    /// [`DataError::Unfit`] when they would not fit into memory.
     pub fn resized(self, shape: [usize; 3]) -> Result<Splits, DataError> {
         let count = (self.train.len() + self.validation.len() + self.test.len()) as u64;
         if !self.train.are_files() && self.train.shape != shape {
@@ -45,7 +45,7 @@ impl Splits {
     }
 }
 
-/// Images that do not fit into memory once resized are refused before they fill it.
+/// Refuses images that would fill the memory once resized.
 fn check_room(name: &str, needed: u64) -> Result<(), DataError> {
     let mebibytes = needed >> 20;
     match torch::available_memory_mib() {
@@ -59,12 +59,12 @@ fn check_room(name: &str, needed: u64) -> Result<(), DataError> {
     }
 }
 
-/// Fingerprints of the images in the cache, each worked out once: the points of a sweep share their data.
+/// Fingerprints of the images in the cache, each computed once: the points of a sweep share their data.
 #[derive(Debug, Default)]
 pub struct Fingerprints(HashMap<(String, usize, usize), Option<String>>);
 
 impl Fingerprints {
-    /// The fingerprint of an experiment's images as they are in the cache now; `None` where the dataset is not there.
+    /// The fingerprint of an experiment's images as they are in the cache now; `None` if the dataset is not there.
     ///
     /// # Errors
     /// As [`Splits::load`].

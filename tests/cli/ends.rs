@@ -68,7 +68,7 @@ fn a_run_that_is_killed_or_crashes_is_recorded_as_failed() {
         running.signal("CONT");
         assert!(!running.wait().success());
         let run = ended(&place, "tiny");
-        assert!(outcome(&run).starts_with("failed: the process ended without a word"), "{}", outcome(&run));
+        assert!(outcome(&run).starts_with("failed: the process ended without recording why"), "{}", outcome(&run));
         let (summary, rows) = (run.summary(), run.epochs().len() - 1);
         assert_eq!((summary["status"].as_str(), summary["epochs"].clone()), ("failed", rows.to_string()));
         place.strata(&["train", "tiny.toml"]).good();

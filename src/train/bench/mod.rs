@@ -1,4 +1,4 @@
-//! How long training steps and evaluation take: the very code of a run, on images in memory, clocked from batch to batch.
+//! Timing of training steps and evaluation: the code of a run, on random images in memory, timed from batch to batch.
 
 mod limits;
 mod work;
@@ -23,10 +23,10 @@ use serde::Serialize;
 use std::time::Instant;
 use tch::Device;
 
-/// A learning rate at which nothing can run away, however long noise with random labels is trained on.
+/// A learning rate at which training on noise with random labels cannot diverge.
 const HARMLESS_RATE: f64 = 1e-6;
 
-/// An experiment's network, with images made up for it: random bytes with random labels, as many as a round takes.
+/// An experiment's network with random images and labels for one round.
 pub struct Subject {
     experiment: Experiment,
     images: Images,
@@ -58,14 +58,14 @@ impl Phase {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Timing {
     pub phase: Phase,
-    /// Milliseconds of each step, from the end of the step before it.
+    /// Milliseconds from the end of each step to the end of the next.
     pub ms: Vec<f64>,
-    /// Milliseconds a step that were spent waiting for the batch; part of `ms`. None in evaluation, which does not tell.
+    /// Milliseconds a step spent waiting for its batch, included in `ms`; not measured in evaluation.
     pub waited_ms: Option<f64>,
 }
 
 impl Timing {
-    /// The middle step.
+    /// Milliseconds of the median step.
     pub fn median(&self) -> f64 {
         median(&self.ms)
     }
@@ -75,7 +75,7 @@ impl Subject {
     /// Builds the network and its images. A round can have up to `steps` steps.
     ///
     /// # Errors
-    /// When memory does not suffice.
+    /// When memory is exhausted.
     pub fn new(experiment: &Experiment, device: Device, steps: usize) -> Result<Subject, TrainError> {
         let mut experiment = experiment.clone();
         experiment.train.lr = HARMLESS_RATE;
@@ -99,7 +99,7 @@ impl Subject {
     }
 }
 
-/// Carries out rounds of steps. The first steps of a process are slower than those that follow: throw a round away.
+/// Runs rounds of steps. The first steps of a process are slower than later ones: discard a round.
 pub struct Bench<'a> {
     trainer: Trainer<'a>,
     state: TrainState,
@@ -107,10 +107,10 @@ pub struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    /// A round of training steps: an epoch's last `steps` batches and one before them, from whose end the clock runs.
+    /// A round of training steps: the last `steps` batches of an epoch, timed from the end of the batch before them.
     ///
     /// # Errors
-    /// When memory does not suffice.
+    /// When memory is exhausted.
     pub fn train(&mut self, steps: usize) -> Result<Timing, TrainError> {
         let steps = steps.clamp(1, self.rounds_of);
         self.state.epoch += 1;
@@ -131,7 +131,7 @@ impl Bench<'_> {
     /// A round of evaluated batches.
     ///
     /// # Errors
-    /// When memory does not suffice.
+    /// When memory is exhausted.
     pub fn eval(&self, steps: usize) -> Result<Timing, TrainError> {
         let Trainer { experiment, images, normalise, model, .. } = self.trainer;
         let (size, precision) = (experiment.train.batch, experiment.train.precision);
@@ -146,11 +146,8 @@ impl Bench<'_> {
         Ok(Timing { phase: Phase::Eval, ms: clock.intervals(), waited_ms: None })
     }
 
-    /// Milliseconds that gathering and augmenting one training batch takes a single thread; training prepares batches on
-    /// a thread of its own while the step before runs.
-    ///
-    /// # Errors
-    /// None for images in memory.
+    /// Milliseconds that one thread takes to gather and augment a training batch. Training does this on a thread of its own
+    /// while the previous step runs.
     pub fn fill_ms(&self, batches: usize) -> Result<f64, TrainError> {
         let Trainer { experiment, images, normalise, .. } = self.trainer;
         let order = data::order(images.len(), experiment.seed, 0);
@@ -165,7 +162,7 @@ impl Bench<'_> {
     }
 }
 
-/// Notes when steps end.
+/// Records when steps end.
 #[derive(Default)]
 struct Clock {
     ends: Vec<Instant>,
@@ -187,7 +184,7 @@ impl Observer for Clock {
     }
 }
 
-/// Noise has no long runs of equal pixels, as no photograph has: nothing is faster for it than it would be in a run.
+/// Random images: like photographs, they have no long runs of equal pixels that would make any step faster than in a run.
 fn noise(shape: [usize; 3], classes: usize, count: usize) -> Images {
     let key = random::key(0, "bench", &[]);
     let size = count * shape.iter().product::<usize>();
