@@ -1,20 +1,20 @@
 #!/bin/sh
-# The tests that go through the C++ part, under the address sanitizer (`make asan`): with 1, 2 and 3 threads, and with each
-# set of vector instructions that the processor has. A build of its own lies in target/asan. Names of tests may follow.
+# Runs the tests that exercise the C++ code under the address sanitizer (`make asan`), with 1, 2 and 3 threads and with each
+# instruction set that the processor has. Builds in target/asan. Arguments select tests.
 set -eu
 cd "$(dirname "$0")/.."
 
 [ $# -gt 0 ] || set -- torch:: model:: train:: --skip model::reference --skip train::properties
 target=x86_64-unknown-linux-gnu
 runtime=$(gcc -print-file-name=libasan.so)
-# Compiling the kernels with it at -O3 takes many minutes; the accesses that are checked are the same.
+# At -O3 the instrumented kernels take many minutes to compile; -O1 checks the same memory accesses.
 tests=$(CARGO_TARGET_DIR=target/asan \
     CXXFLAGS="-fsanitize=address -fno-omit-frame-pointer -g1 -O1" \
     RUSTFLAGS="-C link-arg=-fsanitize=address -C link-arg=-Wl,--no-as-needed -C link-arg=-lasan" \
     cargo test --release --locked --target $target --lib --no-run --message-format=json-render-diagnostics |
     sed -n 's/.*"executable":"\([^"]*\)".*/\1/p')
 
-# libtorch, which is not sanitized, keeps what it made until the end, and one test asks for more memory than there is.
+# libtorch is not instrumented and never frees its globals, and one test requests more memory than there is.
 export ASAN_OPTIONS="detect_leaks=0:allocator_may_return_null=1"
 for threads in 1 2 3; do
     for set in default avx2 avx512; do

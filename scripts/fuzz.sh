@@ -1,6 +1,6 @@
 #!/bin/sh
-# Fuzzes each reader for so many seconds: `sh scripts/fuzz.sh SECONDS [TARGET…]`, or `make fuzz`. What is new goes into
-# fuzz/work, what makes a reader fail into fuzz/artifacts; the corpora in fuzz/corpus stay as they are.
+# Fuzzes each reader for a number of seconds: `sh scripts/fuzz.sh SECONDS [TARGET…]`, or `make fuzz`. New inputs go to fuzz/work,
+# crashing ones to fuzz/artifacts; the corpora in fuzz/corpus are not changed.
 set -u
 cd "$(dirname "$0")/.."
 
@@ -15,12 +15,12 @@ if ! cargo +nightly fuzz --version >/dev/null 2>&1; then
 fi
 cargo +nightly fuzz build || exit 2
 
-# The readers that open their files themselves do so in memory.
+# Keeps the files of readers that open paths in memory.
 [ -d /dev/shm ] && TMPDIR=/dev/shm && export TMPDIR
-# libtorch keeps what it made until the end.
+# libtorch never frees its globals.
 export ASAN_OPTIONS="detect_leaks=0${ASAN_OPTIONS:+:$ASAN_OPTIONS}"
 
-# CPU seconds of all that this shell waited for so far: beside other work, or paused, they are fewer than those on the clock.
+# CPU seconds of all child processes so far; less than the wall time when the machine is busy or the process paused.
 cpu() {
     times >"$work.times" # not in $( ): a subshell counts from 0
     cpu=$(awk 'NR == 2 { gsub(/[ms]/, " "); print int(60 * $1 + $2 + 60 * $3 + $4) }' "$work.times")
@@ -31,8 +31,8 @@ failed=0
 for target; do
     work=fuzz/work/$target artifacts=fuzz/artifacts/$target log=fuzz/work/$target.log
     mkdir -p "$work" "$artifacts"
-    # No input is longer than 4 KiB: half a GiB is more than any of them may ask for. The sanitizer makes the readers about
-    # twenty times slower: a minute here is three seconds for a user.
+    # Inputs are at most 4 KiB, and none of them may allocate half a GiB at once. The sanitizer makes the readers about twenty
+    # times slower: a minute here is three seconds for a user.
     set -- -max_total_time="$seconds" -max_len=4096 -timeout=60 -report_slow_units=60 -rss_limit_mb=2048 \
         -malloc_limit_mb=512 -print_final_stats=1 -dict="fuzz/dictionaries/$target.dict"
     seeds=fuzz/corpus/$target

@@ -1,5 +1,5 @@
 """Writes docs/licences.md, the licences of every crate that is built into strata on Linux, and docs/notices.txt, the notices
-that go with a program which is passed on. With --check it writes nothing and fails where either page is out of date."""
+to distribute with the program. With --check, writes nothing and fails if either file is out of date."""
 
 import collections
 import json
@@ -16,10 +16,10 @@ def cargo(*arguments):
 
 
 def crates():
-    """The packages from the program along normal and build dependencies; what only tests need is not passed on."""
+    """The packages that the program depends on, without dev-dependencies, which are not distributed."""
     packages = json.loads(cargo("metadata", "--format-version", "1", "--filter-platform", LINUX))["packages"]
     packages = {(package["name"], package["version"]): package for package in packages}
-    # `cargo metadata` also has what optional features would bring; the tree has what is built.
+    # `cargo metadata` lists optional dependencies too; `cargo tree` only what is built.
     tree = cargo("tree", "--edges", "normal,build", "--target", LINUX, "--prefix", "none", "--format", "{p}")
     names = {tuple(line.split()[:2]) for line in tree.splitlines() if line and not line.startswith("strata ")}
     return [packages[name, version.removeprefix("v")] for name, version in sorted(names)]
@@ -32,14 +32,14 @@ def licence(package):
 # ---- the page -------------------------------------------------------------------------------------------------------
 
 DUPLICATES = {
-    "digest": "`zip` 0.6, which tch brings for its own weight files, has `sha1` and `pbkdf2` of the generation before ours",
-    "getrandom": "`rand` 0.8 of tch and `ring` of rustls; `tempfile` is on the newer one",
-    "hashbrown": "`safetensors`; `indexmap` of `toml` is on the newer one",
-    "miniz_oxide": "`png`; `flate2` is on the newer one",
-    "safetensors": "tch is on 0.3; ours checks more of a file's header",
-    "sha2": "`pbkdf2` of `zip` 0.6 of tch",
-    "syn": "derive macros are moving from 2 to 3; only used while building",
-    "thiserror": "tch is on 1",
+    "digest": "`zip` 0.6, which tch uses for its own weight files, depends on older `sha1` and `pbkdf2`",
+    "getrandom": "`rand` 0.8 (tch) and `ring` (rustls) use the older one, `tempfile` the newer",
+    "hashbrown": "`safetensors` uses the older one, `indexmap` (toml) the newer",
+    "miniz_oxide": "`png` uses the older one, `flate2` the newer",
+    "safetensors": "tch uses 0.3; ours validates more of a file's header",
+    "sha2": "`pbkdf2` (`zip` 0.6, tch) uses the older one",
+    "syn": "derive macros are moving from 2 to 3; build time only",
+    "thiserror": "tch uses 1",
 }
 PART_OF = {
     "block-buffer": "digest", "cpufeatures": "digest", "crypto-common": "digest", "thiserror-impl": "thiserror",
@@ -57,7 +57,7 @@ def duplicates(packages):
     lines = []
     for name, twice in sorted(reasons.items()):
         if name not in DUPLICATES:
-            sys.exit(f"scripts/licences.py: {', '.join(twice)}: say in DUPLICATES why both are needed")
+            sys.exit(f"scripts/licences.py: {', '.join(twice)}: add the reason for both versions to DUPLICATES")
         lines.append(f"| {', '.join(sorted(twice))} | {DUPLICATES[name]} |\n")
     return "".join(lines)
 
@@ -70,32 +70,32 @@ def page(packages):
     table = "".join(f"| {name} | {', '.join(sorted(list_))} |\n" for name, list_ in rows)
     return f"""# Licences
 
-Strata is under the MIT licence ([LICENSE](../LICENSE)). Datasets are not passed on with it: Fashion-MNIST is under the MIT
-licence, those of CIFAR-10 and ImageNet are their makers'.
+Strata is under the MIT licence ([LICENSE](../LICENSE)). It contains no datasets: Fashion-MNIST is under the MIT licence, CIFAR-10 and
+ImageNet are under their authors' terms.
 
-## If you pass on the program
+## Distributing the program
 
-- [notices.txt](notices.txt) has the copyright notices and licence texts that the crates in the program, Rust's standard
-  library and the parts of libtorch's headers compiled into it ask to be passed on. Put it beside the program.
-- libtorch is linked dynamically and is not part of the program: `make setup` brings it from the torch wheel on PyPI. It is under
-  the BSD-3-Clause licence. Whoever passes on its libraries too takes the `LICENSE` and `NOTICE` files of the wheel
-  (`torch-*.dist-info/licenses`) with them; they name what is inside of libtorch, such as oneDNN, XNNPACK and sleef.
-- The wheel comes with libgomp (GPL 3 with the GCC Runtime Library Exception). Programs built with GCC may link it, as they
-  may libstdc++ and libgcc, which are taken from the system; passing on libgomp itself asks for its source code as the GPL says.
-- The CUDA libraries in NVIDIA's wheels (two small ones that libtorch names, all of them with `make setup CUDA=1`) are under
-  NVIDIA's own licence, which lets its "redistributable" parts be passed on with a program under the conditions it lists.
+- [notices.txt](notices.txt) has the copyright notices and licence texts that must accompany the program: those of its crates, of
+  Rust's standard library, and of the parts of libtorch's headers that are compiled in. Distribute it with the program.
+- libtorch is linked dynamically and not part of the program: `make setup` installs it from the torch wheel on PyPI. Its licence is
+  BSD-3-Clause. If you distribute its libraries too, include the wheel's `LICENSE` and `NOTICE` files
+  (`torch-*.dist-info/licenses`), which list the components of libtorch, such as oneDNN, XNNPACK and sleef.
+- The wheel contains libgomp (GPL 3 with the GCC Runtime Library Exception). Programs built with GCC may link it, like libstdc++
+  and libgcc, which come from the system; distributing libgomp itself requires offering its source code under the GPL.
+- The CUDA libraries in NVIDIA's wheels (two small ones that libtorch links, all of them with `make setup CUDA=1`) are under
+  NVIDIA's licence, which permits distributing its "redistributable" parts with a program under the conditions it lists.
 
 ## The crates
 
-The crates that go into the program on Linux or are run to build it, by licence. `python3 scripts/licences.py` writes this page and the
-notices; `make lint` fails where they are out of date.
+The crates that are compiled into the program on Linux or run to build it, by licence. `python3 scripts/licences.py` generates this page
+and the notices; `make lint` fails if they are out of date.
 
 | licence | crates |
 | --- | --- |
 {table}
-## Crates that are there twice
+## Duplicate crates
 
-None of them can be brought to one version from here: each waits for a release of another crate, most of them of tch.
+None of them can be unified here: each is waiting for a release of another crate, in most cases tch.
 
 | versions | why |
 | --- | --- |
@@ -129,13 +129,13 @@ def plain(text):
 
 
 def texts(package):
-    """The texts of a package that must go with it: of several licences to choose from, MIT's where it is one of them."""
+    """The licence texts to distribute with a package; if there is a choice of licences, MIT if it is one of them."""
     folder = pathlib.Path(package["manifest_path"]).parent
-    # C sources within a crate have theirs some folders down, and tch has that of PyTorch.
+    # Bundled C sources have their licences in subfolders, and so has tch that of PyTorch.
     found = [path for depth in ("*", "*/*", "*/*/*") for path in sorted(folder.glob(depth)) if path.is_file() and FILE.fullmatch(path.name)]
     found = [path for path in found if not {"tests", "benches", "examples"} & set(path.relative_to(folder).parts)]
     found = {path.relative_to(folder).as_posix(): path.read_text(errors="replace") for path in found}
-    # zstd's other choice.
+    # zstd offers the GPL as the alternative to BSD.
     found = {name: text for name, text in found.items() if "gnu general public license" not in plain(text)[:200]}
     outer = {name: text for name, text in found.items() if "/" not in name}
     inner = {name: text for name, text in found.items() if "/" in name and "licenses/" not in name.lower()}
@@ -154,10 +154,10 @@ def texts(package):
 
 
 def split(text):
-    """Who holds the copyright, and what is granted."""
+    """Splits a licence text into its copyright lines and the grant."""
     lines = [line.rstrip() for line in text.replace("\f", "").splitlines()]
     body = [line for line in lines if not re.match(r"\s*(copyright (\(c\)|©|\d|the )|\(c\) \d|©|all rights reserved)", line, re.IGNORECASE)]
-    if GRANTS["Apache-2.0"] in plain(text)[:50]:  # without its appendix, a form to be filled in
+    if GRANTS["Apache-2.0"] in plain(text)[:50]:  # without its appendix, a template to fill in
         return [], "\n".join(line.strip() for line in lines).partition("END OF TERMS AND CONDITIONS")[0]
     held = [line.strip() for line in lines if line not in body]
     return held, "\n".join(body)
@@ -192,6 +192,6 @@ for path, text in pages.items():
     path = pathlib.Path(path)
     if "--check" in sys.argv:
         if not path.exists() or path.read_text() != text:
-            sys.exit(f"{path} is out of date: python3 scripts/licences.py writes it anew")
+            sys.exit(f"{path} is out of date; regenerate it with python3 scripts/licences.py")
     else:
         path.write_text(text)

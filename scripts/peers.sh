@@ -1,9 +1,9 @@
 #!/bin/sh
-# Brings what `make bench` compares with, PyTorch and Keras, into a Python environment in the user's cache folder (a download
-# of 3 GB, 6 GB unpacked, once). The versions are fixed: PyTorch's is that of the libtorch that Strata runs on.
+# Installs PyTorch and Keras, which `make bench` compares with, in a Python environment in the user's cache folder (3 GB to
+# download, 6 GB on disk, once). Versions are pinned; PyTorch's is that of the libtorch that Strata uses.
 #
 #   XDG_CACHE_HOME  the environment is $XDG_CACHE_HOME/strata/peers, else ~/.cache/strata/peers
-#   PYTHON          the interpreter it is made from (python3)
+#   PYTHON          the interpreter that creates it (python3)
 set -eu
 
 home="${XDG_CACHE_HOME:-$HOME/.cache}/strata/peers"
@@ -16,7 +16,7 @@ if command -v flock >/dev/null; then flock 9; fi
 if [ -f "$home/complete" ] && [ "$(cat "$home/complete")" = "$wanted" ]; then
     exit 0
 fi
-say "bringing $wanted from PyPI (3 GB, once) into $home"
+say "installing $wanted from PyPI (3 GB, once) in $home"
 rm -rf "$home"
 "${PYTHON:-python3}" -m venv "$home" || { say "python3 has no venv; install it (Debian: apt-get install python3-venv)"; exit 1; }
 # shellcheck disable=SC2086

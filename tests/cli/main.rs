@@ -13,6 +13,7 @@ mod foreign;
 mod golden;
 mod networks;
 mod place;
+mod pytorch;
 mod report;
 mod resume;
 mod sweep;
