@@ -1,6 +1,6 @@
 //! The folder of one run: `runs/<name>/<key>`, held by one process at a time.
 
-use super::epochs::{EPOCH_COLUMNS, EpochRow, first_epochs};
+use super::epochs::{EpochRow, Epochs};
 use super::error::RunError;
 use crate::fault;
 use crate::files::{append_synced, make_folder, open_without_links, write_whole};
@@ -148,7 +148,7 @@ impl RunFolder {
     pub fn append_epoch(&self, row: &EpochRow) -> Result<(), RunError> {
         let path = self.file("epochs.csv");
         if self.epochs_bytes.get() == 0 {
-            self.write_epochs(&format!("{EPOCH_COLUMNS}\n"))?;
+            self.write_epochs(&(Epochs::header() + "\n"))?;
         }
         self.check_epochs()?;
         let line = row.line();
@@ -187,7 +187,7 @@ impl RunFolder {
             Err(error) if error.kind() == io::ErrorKind::NotFound && epochs == 0 => return Ok(()),
             Err(error) => return Err(RunError::io("read", &path)(error)),
         };
-        let kept = first_epochs(&text, epochs, &path)?;
+        let kept = Epochs::prefix(&text, epochs, &path)?;
         if kept != text {
             return self.write_epochs(&kept);
         }

@@ -6,6 +6,7 @@
 //! results/<anything>/           archived runs, further tables and pictures
 //! ```
 
+use super::columns::Column;
 use super::error::RunError;
 use super::folder::{RunFolder, locked_by};
 use super::record::Record;
@@ -60,7 +61,7 @@ impl Store {
     /// The folder of the run that a row of a table names; `None` where its name or key would lead elsewhere.
     pub fn run_folder_of(&self, row: &Record) -> Option<PathBuf> {
         let plain = |text: &&str| !text.is_empty() && !text.contains(['/', '\\']) && *text != "..";
-        let [name, key] = ["name", "key"].map(|column| row.get(column).filter(plain));
+        let [name, key] = [Column::Name, Column::Key].map(|column| row.get(column).filter(plain));
         Some(self.root.join("runs").join(name?).join(key?))
     }
 

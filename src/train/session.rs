@@ -14,7 +14,7 @@ use super::{Observer, Outcome, RunOptions, Started};
 use crate::config::Experiment;
 use crate::data::{Images, Normalise};
 use crate::model::Model;
-use crate::runs::{EpochRow, RunFolder, RunInfo, Status, Summary};
+use crate::runs::{Environment, EpochRow, Record, RunFolder, RunResult, Status};
 use crate::torch;
 use std::ops::ControlFlow;
 use std::time::Instant;
@@ -34,7 +34,7 @@ impl Session<'_> {
     /// knows it when this fails.
     pub fn run(
         &self,
-        info: &RunInfo,
+        info: &Environment,
         position: &mut Position,
         observer: &mut dyn Observer,
     ) -> Result<Outcome, TrainError> {
@@ -81,7 +81,7 @@ impl Session<'_> {
         self.end(info, if test.is_some() { Status::Done } else { Status::Interrupted }, position, test)
     }
 
-    fn started(&self, info: &RunInfo, position: &Position, batches: usize) -> Started {
+    fn started(&self, info: &Environment, position: &Position, batches: usize) -> Started {
         let cost = self.experiment.network.cost();
         Started {
             name: self.experiment.name.clone(),
@@ -176,31 +176,28 @@ impl Session<'_> {
         }
     }
 
-    pub fn summary(&self, info: &RunInfo, status: Status, position: &Position, test: Option<Sums>) -> Summary {
-        let three = |sums: Sums| [sums.mean_loss(), sums.top1(), sums.top5()];
-        Summary {
+    /// The record of the run at this position.
+    pub fn record(&self, info: &Environment, status: Status, position: &Position, test: Option<Sums>) -> Record {
+        let result = RunResult {
             status,
             epochs: position.epoch,
             best_epoch: position.best.as_ref().map(|best| best.epoch),
             val: position.best.as_ref().map(|best| [best.loss, best.top1, best.top5]),
-            test: test.map(three),
+            test: test.map(|sums| [sums.mean_loss(), sums.top1(), sums.top5()]),
             test_correct: test.map(|sums| (sums.top1, sums.count)),
             seconds: position.seconds,
-            device: info.device.clone(),
-            precision: info.precision.clone(),
-            git: info.git_mark(),
-            started: info.process.started.clone(),
-        }
+        };
+        Record::new(self.experiment, info, &result)
     }
 
     fn end(
         &self,
-        info: &RunInfo,
+        info: &Environment,
         status: Status,
         position: &Position,
         test: Option<Sums>,
     ) -> Result<Outcome, TrainError> {
-        self.summary(info, status, position, test).write(self.folder, self.experiment)?;
+        self.record(info, status, position, test).write(self.folder)?;
         Ok(Outcome {
             status,
             folder: self.folder.path().to_owned(),

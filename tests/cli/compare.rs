@@ -19,7 +19,7 @@ fn place() -> Place {
             let top1 = base + 0.01 * f64::from(seed * seed);
             let row =
                 |epoch: i32, top1: f64| format!("{epoch},{epoch},0.05,2,0.1,0.5,2,{top1:.6},0.9,1.000,100.0,50\n");
-            let header = strata::runs::EPOCH_COLUMNS;
+            let header = strata::runs::Epochs::header();
             place.file(&format!("{folder}/epochs.csv"), format!("{header}\n{}{}", row(1, top1), row(2, top1 - 0.1)));
             if ended {
                 let summary = format!(

@@ -175,7 +175,7 @@ fn a_point_that_another_process_runs_is_left_to_it_and_taken_over_when_that_dies
     running.signal("STOP");
     let mut sweep = spawn(&place, &["--jobs", "2"]);
     let mut said = BufReader::new(sweep.stderr.take().unwrap()).lines().map(Result::unwrap);
-    assert!(said.any(|line| line.contains("waiting for 1 point that another process runs")));
+    assert!(said.any(|line| line.contains("waiting for 1 point that is locked by another process")));
     assert_eq!(statuses(&place), ["", "done"]);
     running.kill();
     let rest: Vec<String> = said.collect();
