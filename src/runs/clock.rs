@@ -1,8 +1,8 @@
-//! Stamps of time.
+//! Time stamps.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Now, as `2026-01-31T12:00:00Z`.
+/// The current time, such as `2026-01-31T12:00:00Z`.
 pub fn utc_now() -> String {
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |passed| passed.as_secs());
     let (days, rest) = (seconds / 86_400, seconds % 86_400);

@@ -103,7 +103,7 @@ columns! {
 }
 
 impl Column {
-    /// Results whose mean over seeds stands in the `summary.csv` of a sweep.
+    /// Results whose means over seeds are in the `summary.csv` of a sweep.
     pub const AVERAGED: [Column; 7] = {
         use Column::{Seconds, TestLoss, TestTop1, TestTop5, ValLoss, ValTop1, ValTop5};
         [ValTop1, ValTop5, ValLoss, TestTop1, TestTop5, TestLoss, Seconds]

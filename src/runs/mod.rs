@@ -1,6 +1,4 @@
-//! Runs as values: the record of a run, its folder, its table of epochs, and CSV.
-//!
-//! Training writes a run here; everything that compares, draws or reports runs reads them here.
+//! Runs as values: records and epochs, the folders they are stored in, and CSV.
 
 mod clock;
 mod columns;

@@ -44,7 +44,7 @@ impl Table {
         let io = |reason| TableError::Io { path: path.to_owned(), reason };
         let bytes = fs::metadata(path).map_err(io)?.len();
         if bytes > MAX_BYTES {
-            let problem = format!("a file of {} MiB is no table of results", bytes >> 20);
+            let problem = format!("a file of {} MiB is not a table of results", bytes >> 20);
             return Err(TableError::Broken { path: path.to_owned(), line: 1, problem });
         }
         Table::parse(&fs::read(path).map_err(io)?, path)
@@ -57,7 +57,7 @@ impl Table {
             return Err(broken(1, "this is not a text file".to_owned()));
         }
         let mut reader = csv::ReaderBuilder::new().delimiter(delimiter(text)).trim(csv::Trim::All).from_reader(text);
-        let told = |error: csv::Error| {
+        let at_line = |error: csv::Error| {
             let line = error.position().map_or(1, |at| at.line() + blank_lines(text, at));
             let problem = match error.kind() {
                 csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
@@ -68,12 +68,12 @@ impl Table {
             };
             broken(line, problem)
         };
-        let count = reader.headers().map_err(told)?.len();
+        let count = reader.headers().map_err(at_line)?.len();
         if count > MAX_COLUMNS {
             return Err(broken(1, format!("the header has {count} columns; a table has at most {MAX_COLUMNS}")));
         }
         let mut columns: Vec<String> =
-            reader.headers().map_err(told)?.iter().map(|name| from_csv_cell(name).to_owned()).collect();
+            reader.headers().map_err(at_line)?.iter().map(|name| from_csv_cell(name).to_owned()).collect();
         // A byte order mark is not part of a name, even after blanks.
         if let Some(first) = columns.first_mut() {
             *first = first.trim_start_matches(|mark: char| mark == '\u{feff}' || mark.is_whitespace()).to_owned();
@@ -83,23 +83,23 @@ impl Table {
         }
         // A column of row numbers often has no name.
         let mut taken: HashSet<String> = columns.iter().filter(|name| !name.is_empty()).cloned().collect();
-        for (place, column) in columns.iter_mut().enumerate().filter(|(_, column)| column.is_empty()) {
-            *column = format!("column_{}", place + 1);
+        for (index, column) in columns.iter_mut().enumerate().filter(|(_, column)| column.is_empty()) {
+            *column = format!("column_{}", index + 1);
             while !taken.insert(column.clone()) {
                 column.push('_');
             }
         }
         let mut seen = HashSet::new();
         if let Some(twice) = columns.iter().find(|column| !seen.insert(column.as_str())) {
-            return Err(broken(1, format!("the column `{twice}` stands there twice")));
+            return Err(broken(1, format!("there are two columns `{twice}`")));
         }
         let mut rows = Vec::new();
         for record in reader.records() {
             if rows.len() * count >= MAX_CELLS {
                 let problem = format!("a table has at most {MAX_CELLS} cells");
-                return Err(broken(record.map_err(told)?.position().map_or(1, csv::Position::line), problem));
+                return Err(broken(record.map_err(at_line)?.position().map_or(1, csv::Position::line), problem));
             }
-            rows.push(record.map_err(told)?.iter().map(|cell| from_csv_cell(cell).to_owned()).collect());
+            rows.push(record.map_err(at_line)?.iter().map(|cell| from_csv_cell(cell).to_owned()).collect());
         }
         Ok(Table { columns, rows })
     }

@@ -38,10 +38,10 @@ impl PointOutcome {
             _ if stopping => return PointOutcome::Stopped,
             // Bad input stays bad.
             Some(2) => return PointOutcome::Failed("was refused as bad input, exit code 2".to_owned()),
-            Some(0) => "ended well but left no result".to_owned(),
-            Some(code) if code == interrupt::EXIT_CODE => "was stopped from outside".to_owned(),
+            Some(0) => "succeeded but left no result".to_owned(),
+            Some(code) if code == interrupt::EXIT_CODE => "was stopped by another program".to_owned(),
             Some(code) => format!("ended with exit code {code}"),
-            None => format!("was ended by a {}", exit.words),
+            None => format!("was killed by a {}", exit.words),
         };
         if attempts_left > 0 { PointOutcome::Retry(reason) } else { PointOutcome::Failed(reason) }
     }

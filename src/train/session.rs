@@ -50,7 +50,7 @@ impl Session<'_> {
             observer.note(&format!("{problem}; the checkpoint before it is used"));
         }
         *position = Position { key: experiment.key(), ..resumed.unwrap_or_default() };
-        folder.keep_epochs(position.epoch)?;
+        folder.truncate_epochs(position.epoch)?;
         let seconds_before = position.seconds;
 
         let wanted = self.options.graphs && self.options.device.is_cuda();

@@ -117,7 +117,7 @@ fn bad_words_to_compare_are_refused() {
     let place = place();
     place.strata(&["compare", "nett8"]).refused(&["there is nothing called `nett8`: did you mean `net8`?"]);
     place.strata(&["compare", "--where", "depth=8"]).refused(&["no column `depth`", "did you mean `model.depth`?"]);
-    place.strata(&["compare", "--where", "depth"]).refused(&["`depth` is no condition"]);
+    place.strata(&["compare", "--where", "depth"]).refused(&["`depth` is not a condition"]);
     place.strata(&["compare", "--columns", "max val_topl"]).refused(&["did you mean `val_top1`?"]);
     place.strata(&["compare", "--baseline", "net9"]).refused(&["no", "baseline `net9`", "did you mean `net8`?"]);
     place.strata(&["compare", "--top", "0"]).refused(&["--top"]);

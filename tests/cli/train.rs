@@ -143,7 +143,7 @@ fn two_processes_do_not_share_a_run() {
     let place = Place::new();
     place.file("long.toml", TINY.replace("epochs = 2", "epochs = 5000"));
     let first = place.start("long.toml");
-    place.strata(&["train", "long.toml"]).refused(&["is in use by process ", "wait for it, or stop it"]);
+    place.strata(&["train", "long.toml"]).refused(&["is locked by process ", "wait for it, or stop it"]);
     first.kill();
     // A killed process holds nothing.
     let mut second = place.start("long.toml");

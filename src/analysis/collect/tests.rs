@@ -166,7 +166,7 @@ fn a_table_that_is_broken_is_told_with_its_line() {
         .file("nul.csv", "a\0b\n");
     results.refused(&["$/ragged.csv"], "ragged.csv, line 3: this line has 1 cells, the header has 2");
     results.refused(&["$/empty.csv"], "empty.csv, line 1: there is no header");
-    results.refused(&["$/twice.csv"], "the column `a` stands there twice");
+    results.refused(&["$/twice.csv"], "there are two columns `a`");
     results.refused(&["$/nul.csv"], "not a text file");
     fs::write(results.0.path().join("latin.csv"), b"a\nb\n\xe4\n").unwrap();
     results.refused(&["$/latin.csv"], "line 3: this is not UTF-8");
@@ -178,5 +178,5 @@ fn a_table_that_is_broken_is_told_with_its_line() {
         .file("runs/third/cc/experiment.toml", EXPERIMENT)
         .file("runs/third/cc/epochs.csv", &epochs(&["x\n", "1\n"]));
     results.refused(&["third"], "epochs.csv");
-    results.refused(&["$/runs/third/cc/experiment.toml"], "is no table");
+    results.refused(&["$/runs/third/cc/experiment.toml"], "is not a table");
 }

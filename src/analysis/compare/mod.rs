@@ -29,20 +29,20 @@ pub enum CompareError {
     Column { column: String, hint: String },
     #[error("`{text}`: {hint}")]
     Function { text: String, hint: String },
-    #[error("`{0}` is no condition: a column, one of = != < <= > >= ~ (contains), and a value, as in train.lr=0.1")]
+    #[error("`{0}` is not a condition: a column, one of = != < <= > >= ~ (contains), and a value, as in train.lr=0.1")]
     Condition(String),
-    #[error("no row is left: `{column}` is one of {values}")]
+    #[error("no row matches: `{column}` is one of {values}")]
     Nothing { column: String, values: String },
-    #[error("nothing here is the baseline `{baseline}`: {hint}")]
+    #[error("no run is the baseline `{baseline}`: {hint}")]
     NoBaseline { baseline: String, hint: String },
     #[error(
         "the baseline `{baseline}` is {count} experiments, and the others cannot be paired with them: \
          give more conditions (--baseline KEY=VALUE, repeatably)"
     )]
     SeveralBaselines { baseline: String, count: usize },
-    #[error("there is no result to compare: none of the columns holds one; --metric COLUMN names it")]
+    #[error("there is no result to compare; --metric COLUMN selects a column")]
     NoMetric,
-    #[error("--sort delta is by the difference from a baseline, and there is none: --baseline NAME or KEY=VALUE")]
+    #[error("--sort delta sorts by the difference from a baseline: give --baseline NAME or KEY=VALUE")]
     NoDelta,
     #[error(transparent)]
     Epochs(#[from] RunError),

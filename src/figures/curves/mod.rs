@@ -23,7 +23,7 @@ pub struct CurveGroup {
     pub runs: Vec<Epochs>,
 }
 
-/// More groups cannot be told apart; the best are drawn.
+/// More groups cannot be distinguished; the best are drawn.
 pub const MOST: usize = 16;
 /// Higher losses are not drawn: those of a run that diverges would squeeze all others onto one line. Guessing among a thousand
 /// classes costs 7 nats.
