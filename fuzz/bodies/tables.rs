@@ -4,10 +4,10 @@ use std::cell::OnceCell;
 use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
-use strata::analysis::collect::{Collection, collect};
+use strata::analysis::collect::collect;
 use strata::analysis::compare::{Request, compare};
 use strata::figures::curves::{CurveGroup, chart, cost_picture, sweep_pictures};
-use strata::runs::{EPOCH_COLUMNS, EpochRow, Record, Table, first_epochs, parse_epochs};
+use strata::runs::{EpochRow, Epochs, Record, Records, Store, Table};
 use tempfile::TempDir;
 
 pub fn read(data: &[u8]) {
@@ -35,8 +35,9 @@ fn table(data: &[u8]) -> Option<Table> {
 /// Numbers of every size become pictures.
 fn pictures(table: &Table) {
     let nowhere = Path::new("/nonexistent");
-    let pictures = sweep_pictures(table, "x", &strata::runs::Store::new(nowhere));
-    let figures = [pictures.curves, pictures.parameter, pictures.cost, cost_picture(table, "x")];
+    let records = Records::from(table.clone());
+    let pictures = sweep_pictures(&records, "x", &Store::new(nowhere));
+    let figures = [pictures.curves, pictures.parameter, pictures.cost, cost_picture(&records, "x")];
     figures.iter().flatten().for_each(|figure| drawn(&figure.svg()));
 }
 
@@ -55,10 +56,10 @@ fn compared(data: &[u8], table: &Table) {
     let place = place();
     let path = place.path().join("x.csv");
     fs::write(&path, data).unwrap();
-    let store = strata::runs::Store::new(place.path());
+    let store = Store::new(place.path());
     let one = collect(&[path.display().to_string()], &store).unwrap();
     if no_run_stands_twice(table) {
-        assert_eq!(&one.table, table);
+        assert_eq!(&*one, table);
     }
     // Twice the same table: rows say where they are from.
     fs::write(place.path().join("y.csv"), data).unwrap();
@@ -102,17 +103,17 @@ fn requests(table: &Table) -> Vec<Request> {
     ]
 }
 
-fn comparison(collection: &Collection, request: &Request) {
-    let Ok(comparison) = compare(&mut collection.clone(), request) else { return };
+fn comparison(records: &Records, request: &Request) {
+    let Ok(comparison) = compare(&mut records.clone(), request) else { return };
     let table = &comparison.table;
     assert!(table.rows.iter().all(|row| row.len() == table.columns.len()));
     assert_eq!((comparison.groups.len(), comparison.labels.len()), (table.rows.len(), table.rows.len()));
-    let mut rows: Vec<usize> = comparison.groups.iter().flat_map(|group| group.rows.clone()).collect();
+    let mut rows: Vec<usize> = comparison.groups.iter().flatten().copied().collect();
     rows.sort_unstable();
     rows.dedup();
-    let counts = comparison.groups.iter().map(|group| group.rows.len());
+    let counts = comparison.groups.iter().map(|group| group.len());
     assert_eq!(rows.len(), counts.sum::<usize>(), "each row stands in one line");
-    assert!(rows.last().is_none_or(|&last| last < collection.table.rows.len()));
+    assert!(rows.last().is_none_or(|&last| last < records.rows.len()));
     // What was written for programs can be compared again.
     if request.plain && !table.columns.is_empty() {
         let written = table.to_csv();
@@ -131,16 +132,16 @@ fn summary(data: &[u8]) {
 fn epochs(text: &str) {
     let path = Path::new("epochs.csv");
     // The header is a long word to guess: rows alone are rows too.
-    let text = if text.starts_with("epoch,") { text.to_owned() } else { format!("{EPOCH_COLUMNS}\n{text}") };
-    let rows = parse_epochs(&text, path);
+    let text = if text.starts_with("epoch,") { text.to_owned() } else { format!("{}\n{text}", Epochs::header()) };
+    let rows = Epochs::parse(&text, path);
     for count in 0..4 {
         // What a resumed run keeps can be read.
-        if let Ok(kept) = first_epochs(&text, count, path) {
-            assert_eq!(parse_epochs(&kept, path).ok().map(|rows| rows.len()), Some(count), "{kept}");
+        if let Ok(kept) = Epochs::prefix(&text, count, path) {
+            assert_eq!(Epochs::parse(&kept, path).ok().map(|rows| rows.len()), Some(count), "{kept}");
         }
     }
     let Ok(rows) = rows else { return };
-    for row in &rows {
+    for row in rows.iter() {
         let written = row.line();
         let again = EpochRow::parse(&written);
         assert_eq!(again.map(|row| row.line()), Some(written.clone()), "{row:?}");

@@ -1,10 +1,10 @@
-//! One line an architecture: what it costs and what was published of it.
+//! A table of architectures: cost and published accuracy.
 
 use crate::config::Experiment;
 use crate::runs::{Table, accuracy};
 
-/// Costs are for one image, without auxiliary heads (`strata cost --help` says what is counted). The published accuracies
-/// are those of `[expect]`; both cells and the source stay empty where there is none.
+/// One row for each experiment. Costs are for one image, without auxiliary heads (see `strata cost --help`). The published
+/// accuracies and their source are those of `[expect]`, or empty.
 pub fn architectures(experiments: &[Experiment]) -> Table {
     let columns = ["model", "input", "params", "macs", "activations", "depth", "test_top1", "test_top5", "source"];
     let rows = experiments.iter().map(|experiment| {
@@ -34,7 +34,7 @@ mod tests {
     use std::path::Path;
 
     #[test]
-    fn cost_and_source_stand_beside_the_published_accuracy() {
+    fn rows_have_cost_published_accuracy_and_source() {
         let experiment = |name: &str| {
             let file = format!("experiments/imagenet/{name}.toml");
             let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);

@@ -1,55 +1,54 @@
-//! What differs between two runs, or two experiments: keys, rows of the network, cost, circumstances, results.
+//! The differences between two runs or experiments: keys, rows of the network, cost, environment, results.
 
 use crate::config::Experiment;
-use crate::runs::Record;
 use crate::runs::record::flatten;
 use crate::runs::roles::lower_is_better;
-use crate::runs::significant;
+use crate::runs::{Column, ColumnRole, Record, significant};
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 
-/// One of the two.
+/// One of the two runs or experiments.
 pub struct Side {
     /// The run's folder or the experiment's file.
     pub title: String,
     pub experiment: Experiment,
-    /// The row of the run's summary; empty for an experiment that has not run.
-    pub summary: Record,
-    /// `run.json`; null where there is none.
-    pub circumstances: serde_json::Value,
+    /// Empty for an experiment that has not run.
+    pub record: Record,
+    /// The content of `run.json`; null where there is none.
+    pub environment: serde_json::Value,
 }
 
-/// Lines of one kind; without lines, both are the same in that.
+/// Differences of one kind; no lines if there are none.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Section {
+pub struct DiffSection {
     pub title: &'static str,
-    pub lines: Vec<Line>,
+    pub lines: Vec<DiffLine>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub enum Line {
-    /// What it is, its value in the one and in the other, and what the difference is.
+pub enum DiffLine {
+    /// Name, both values, and the difference.
     Values([String; 4]),
-    /// A row that both networks have, beside one that differs.
+    /// A row of both networks, for context.
     Both(String),
     Removed(String),
     Added(String),
-    /// This many equal rows are left out.
+    /// The number of hidden equal rows.
     Skipped(usize),
 }
 
 /// Compares two runs or experiments.
-pub fn diff(a: &Side, b: &Side) -> Vec<Section> {
+pub fn diff(a: &Side, b: &Side) -> Vec<DiffSection> {
     vec![
-        Section { title: "experiment", lines: keys(a, b) },
-        Section { title: "network", lines: network(&rows(&a.experiment), &rows(&b.experiment)) },
-        Section { title: "cost", lines: cost(a, b) },
-        Section { title: "environment", lines: circumstances(a, b) },
-        Section { title: "results", lines: results(a, b) },
+        DiffSection { title: "experiment", lines: keys(a, b) },
+        DiffSection { title: "network", lines: network(&rows(&a.experiment), &rows(&b.experiment)) },
+        DiffSection { title: "cost", lines: cost(a, b) },
+        DiffSection { title: "environment", lines: environment(a, b) },
+        DiffSection { title: "results", lines: results(a, b) },
     ]
 }
 
-/// Keys of the experiments that differ. Rows of the network have a section of their own.
-fn keys(a: &Side, b: &Side) -> Vec<Line> {
+/// Keys that differ, without the rows of the network, which have a section of their own.
+fn keys(a: &Side, b: &Side) -> Vec<DiffLine> {
     let keys = |side: &Side| {
         let mut columns = Vec::new();
         flatten("", &toml::Value::Table(side.experiment.to_toml()), &mut columns);
@@ -59,8 +58,12 @@ fn keys(a: &Side, b: &Side) -> Vec<Line> {
     differing(&keys(a), &keys(b), |_, _, _| String::new())
 }
 
-/// Pairs that differ, in the order of the first, then what only the second has.
-fn differing(a: &[(String, String)], b: &[(String, String)], change: impl Fn(&str, &str, &str) -> String) -> Vec<Line> {
+/// Pairs that differ, in the order of `a`, followed by those that only `b` has.
+fn differing(
+    a: &[(String, String)],
+    b: &[(String, String)],
+    change: impl Fn(&str, &str, &str) -> String,
+) -> Vec<DiffLine> {
     let value = |pairs: &[(String, String)], key: &str| {
         pairs.iter().find(|(known, _)| known == key).map_or_else(|| "–".to_owned(), |(_, value)| value.clone())
     };
@@ -71,12 +74,12 @@ fn differing(a: &[(String, String)], b: &[(String, String)], change: impl Fn(&st
         .filter(|(_, a, b)| a != b)
         .map(|(key, a, b)| {
             let change = change(key, &a, &b);
-            Line::Values([key.clone(), a, b, change])
+            DiffLine::Values([key.clone(), a, b, change])
         })
         .collect()
 }
 
-/// The rows of a network, each as it is written, with the shape it gives.
+/// The rows of a network as written, each with its output shape.
 fn rows(experiment: &Experiment) -> Vec<String> {
     let table = experiment.to_toml_rows();
     let rows = table.get("model").and_then(|model| model.get("rows")).and_then(toml::Value::as_array);
@@ -90,8 +93,8 @@ fn rows(experiment: &Experiment) -> Vec<String> {
     rows.zip(&experiment.network.rows).map(|(row, nodes)| format!("{row} → {}", nodes.output)).collect()
 }
 
-/// Rows that differ, each change with one equal row before and behind it.
-fn network(a: &[String], b: &[String]) -> Vec<Line> {
+/// Rows that differ, each change with one equal row before and after it.
+fn network(a: &[String], b: &[String]) -> Vec<DiffLine> {
     let operations = capture_diff_slices(Algorithm::Myers, a, b);
     if operations.iter().all(|operation| matches!(operation, DiffOp::Equal { .. })) {
         return Vec::new();
@@ -100,28 +103,30 @@ fn network(a: &[String], b: &[String]) -> Vec<Line> {
     for (index, operation) in operations.iter().enumerate() {
         let (old, new) = (&a[operation.old_range()], &b[operation.new_range()]);
         if !matches!(operation, DiffOp::Equal { .. }) {
-            // As many as before: most likely each is the other's counterpart.
+            // Equally many rows most likely correspond one to one.
             if old.len() == new.len() {
                 let pairs = old.iter().zip(new);
-                lines.extend(pairs.flat_map(|(old, new)| [Line::Removed(old.clone()), Line::Added(new.clone())]));
+                lines.extend(
+                    pairs.flat_map(|(old, new)| [DiffLine::Removed(old.clone()), DiffLine::Added(new.clone())]),
+                );
             } else {
-                lines.extend(old.iter().cloned().map(Line::Removed));
-                lines.extend(new.iter().cloned().map(Line::Added));
+                lines.extend(old.iter().cloned().map(DiffLine::Removed));
+                lines.extend(new.iter().cloned().map(DiffLine::Added));
             }
             continue;
         }
         let before = usize::from(index > 0).min(old.len());
-        let behind = usize::from(index + 1 < operations.len()).min(old.len() - before);
-        lines.extend(old[..before].iter().cloned().map(Line::Both));
-        if old.len() > before + behind {
-            lines.push(Line::Skipped(old.len() - before - behind));
+        let after = usize::from(index + 1 < operations.len()).min(old.len() - before);
+        lines.extend(old[..before].iter().cloned().map(DiffLine::Both));
+        if old.len() > before + after {
+            lines.push(DiffLine::Skipped(old.len() - before - after));
         }
-        lines.extend(old[old.len() - behind..].iter().cloned().map(Line::Both));
+        lines.extend(old[old.len() - after..].iter().cloned().map(DiffLine::Both));
     }
     lines
 }
 
-fn cost(a: &Side, b: &Side) -> Vec<Line> {
+fn cost(a: &Side, b: &Side) -> Vec<DiffLine> {
     let counts = |side: &Side| {
         let (network, cost) = (&side.experiment.network, side.experiment.network.cost());
         [
@@ -139,10 +144,10 @@ fn cost(a: &Side, b: &Side) -> Vec<Line> {
     differing(&counts(a), &counts(b), percent)
 }
 
-/// Of `run.json`, what bears on the numbers or the time; when it ran, always differs.
-fn circumstances(a: &Side, b: &Side) -> Vec<Line> {
+/// The fields of `run.json` without times, which always differ, and outcome.
+fn environment(a: &Side, b: &Side) -> Vec<DiffLine> {
     let values = |side: &Side| -> Vec<(String, String)> {
-        let Some(map) = side.circumstances.as_object() else { return Vec::new() };
+        let Some(map) = side.environment.as_object() else { return Vec::new() };
         let text = |value: &serde_json::Value| match value {
             serde_json::Value::String(text) => text.clone(),
             serde_json::Value::Array(words) => words
@@ -152,40 +157,32 @@ fn circumstances(a: &Side, b: &Side) -> Vec<Line> {
                 .join(" "),
             other => other.to_string(),
         };
-        let told = |key: &&String| !matches!(key.as_str(), "started" | "finished" | "outcome");
-        map.keys().filter(told).map(|key| (key.clone(), text(&map[key]))).collect()
+        let is_shown = |key: &&String| !matches!(key.as_str(), "started" | "finished" | "outcome");
+        map.keys().filter(is_shown).map(|key| (key.clone(), text(&map[key]))).collect()
     };
     let (a, b) = (values(a), values(b));
-    // Kept results have no circumstances: nothing can be said about them.
+    // Archived results have no `run.json`.
     if a.is_empty() || b.is_empty() { Vec::new() } else { differing(&a, &b, |_, _, _| String::new()) }
 }
 
-fn results(a: &Side, b: &Side) -> Vec<Line> {
-    const RESULTS: [&str; 10] = [
-        "status",
-        "epochs",
-        "best_epoch",
-        "val_loss",
-        "val_top1",
-        "val_top5",
-        "test_loss",
-        "test_top1",
-        "test_top5",
-        "seconds",
-    ];
-    if a.summary.is_empty() && b.summary.is_empty() {
+fn results(a: &Side, b: &Side) -> Vec<DiffLine> {
+    let is_shown = |column: &Column| match column.role() {
+        ColumnRole::Status | ColumnRole::Epochs | ColumnRole::Result => true,
+        _ => matches!(column, Column::BestEpoch | Column::Seconds),
+    };
+    if a.record.is_empty() && b.record.is_empty() {
         return Vec::new();
     }
-    let values = |side: &Side| {
-        RESULTS.map(|column| {
-            let value = side.summary.get(column).filter(|value| !value.is_empty());
-            (column.to_owned(), value.unwrap_or("–").to_owned())
-        })
+    let values = |side: &Side| -> Vec<(String, String)> {
+        let value = |column: Column| side.record.get(column).filter(|value| !value.is_empty()).unwrap_or("–");
+        let columns = Column::ALL.iter().copied().filter(is_shown);
+        columns.map(|column| (column.name().to_owned(), value(column).to_owned())).collect()
     };
     let change = |column: &str, a: &str, b: &str| {
         let (Ok(a), Ok(b)) = (a.parse::<f64>(), b.parse::<f64>()) else { return String::new() };
-        let word = match (column, (b < a) == lower_is_better(column)) {
-            ("epochs" | "best_epoch" | "seconds", _) => "",
+        let is_result = Column::named(column).is_some_and(|column| column.role() == ColumnRole::Result);
+        let word = match (is_result, (b < a) == lower_is_better(column)) {
+            (false, _) => "",
             (_, true) => ", better",
             (_, false) => ", worse",
         };
@@ -207,17 +204,17 @@ mod tests {
         Side {
             title: "test".to_owned(),
             experiment: Experiment::parse("test.toml", &text, "test", &[], Machine::default()).unwrap(),
-            summary: [("val_top1".to_owned(), top1.to_owned())].into_iter().collect(),
-            circumstances: serde_json::json!({ "threads": depth, "started": top1, "command": ["strata", "train"] }),
+            record: [("val_top1".to_owned(), top1.to_owned())].into_iter().collect(),
+            environment: serde_json::json!({ "threads": depth, "started": top1, "command": ["strata", "train"] }),
         }
     }
 
     #[test]
-    fn what_differs_is_told_and_nothing_else() {
+    fn only_differences_are_listed() {
         let sections = diff(&side(8, 0.1, "0.5"), &side(14, 0.05, "0.75"));
         let values = |index: usize| -> Vec<String> {
             let texts = sections[index].lines.iter().filter_map(|line| match line {
-                Line::Values(texts) => Some(texts.join(" ").trim_end().to_owned()),
+                DiffLine::Values(texts) => Some(texts.join(" ").trim_end().to_owned()),
                 _ => None,
             });
             texts.collect()
@@ -230,14 +227,17 @@ mod tests {
         assert!(
             network
                 .iter()
-                .any(|line| matches!(line, Line::Removed(row) if row.starts_with("basic width=16 shortcut=B"))),
+                .any(|line| matches!(line, DiffLine::Removed(row) if row.starts_with("basic width=16 shortcut=B"))),
             "{network:?}"
         );
-        assert!(network.iter().any(|line| matches!(line, Line::Added(row) if row.contains("repeat=2"))), "{network:?}");
+        assert!(
+            network.iter().any(|line| matches!(line, DiffLine::Added(row) if row.contains("repeat=2"))),
+            "{network:?}"
+        );
     }
 
     #[test]
-    fn equals_have_no_difference() {
+    fn equal_experiments_have_no_difference() {
         let sections = diff(&side(8, 0.1, "0.5"), &side(8, 0.1, "0.5"));
         assert!(sections.iter().all(|section| section.lines.is_empty()), "{sections:?}");
     }
@@ -246,8 +246,18 @@ mod tests {
     fn equal_rows_far_from_a_change_are_counted() {
         let texts = |rows: &str| rows.chars().map(String::from).collect::<Vec<_>>();
         let lines = network(&texts("abcdefg"), &texts("abcdxfg"));
-        let both = |text: &str| Line::Both(text.to_owned());
+        let both = |text: &str| DiffLine::Both(text.to_owned());
         let [x, e] = ["x", "e"].map(str::to_owned);
-        assert_eq!(lines, [Line::Skipped(3), both("d"), Line::Removed(e), Line::Added(x), both("f"), Line::Skipped(1)]);
+        assert_eq!(
+            lines,
+            [
+                DiffLine::Skipped(3),
+                both("d"),
+                DiffLine::Removed(e),
+                DiffLine::Added(x),
+                both("f"),
+                DiffLine::Skipped(1)
+            ]
+        );
     }
 }

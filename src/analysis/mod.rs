@@ -1,4 +1,4 @@
-//! Folds over the records of runs: joining, comparing, telling two apart, statistics over seeds.
+//! Analyses of records: joining, comparing, the differences between two runs, statistics over seeds.
 
 mod architectures;
 pub mod collect;

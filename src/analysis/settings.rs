@@ -1,8 +1,7 @@
 //! The settings of a sweep, from its table: what varies beside the seed, and the runs of each combination.
 
 use crate::runs::format::cut;
-use crate::runs::roles::{Kind, kinds};
-use crate::runs::{Status, Table};
+use crate::runs::{Column, ColumnRole, Records};
 use std::collections::{HashMap, HashSet};
 
 /// Longer values of a key are cut.
@@ -14,7 +13,7 @@ pub struct Settings {
     pub keys: Vec<usize>,
     /// Column of the first key that is a number.
     pub x: Option<usize>,
-    /// Names of the other keys, as the series are called by.
+    /// Names of the other keys, by which series are named.
     pub others: Vec<String>,
     pub settings: Vec<Setting>,
 }
@@ -31,81 +30,80 @@ pub struct Setting {
 }
 
 impl Settings {
-    pub fn of(table: &Table) -> Settings {
-        let keys = varied(table);
-        let x = keys.iter().copied().find(|&column| is_number(table, column));
+    pub fn of(records: &Records) -> Settings {
+        let keys = varied(records);
+        let x = keys.iter().copied().find(|&column| is_number(records, column));
         let others: Vec<usize> = keys.iter().copied().filter(|&column| Some(column) != x).collect();
-        let settings = table
+        let settings = records
             .groups(&keys)
             .into_iter()
             .map(|rows| {
-                let row = &table.rows[rows[0]];
+                let row = &records.rows[rows[0]];
                 Setting {
-                    label: label(table, row, &keys),
+                    label: label(records, row, &keys),
                     x: x.and_then(|column| row[column].parse().ok()),
-                    series: label(table, row, &others),
+                    series: label(records, row, &others),
                     rows,
                 }
             })
             .collect();
-        let others = others.iter().map(|&column| table.columns[column].clone()).collect();
+        let others = others.iter().map(|&column| records.columns[column].clone()).collect();
         Settings { keys, x, others, settings }
     }
 }
 
-/// Columns that tell settings apart, without those that follow from another one: of a pair that says the same, numbers
-/// are kept before texts, and `name` before other texts.
-fn varied(table: &Table) -> Vec<usize> {
-    let kinds = kinds(table);
-    let chosen = |column: usize| matches!(kinds[column], Kind::Name | Kind::Setting);
+/// Columns that distinguish the settings, without those that follow from another column. Of two equivalent columns numbers are
+/// preferred to texts, and `name` to other texts.
+fn varied(records: &Records) -> Vec<usize> {
+    let chosen = |column: usize| matches!(records.role(column), ColumnRole::Name | ColumnRole::Setting);
     let candidates: Vec<usize> =
-        (0..table.columns.len()).filter(|&column| chosen(column) && distinct(table, column) > 1).collect();
-    let rank = |column: usize| match table.columns[column].as_str() {
-        _ if is_number(table, column) => 0,
+        (0..records.columns.len()).filter(|&column| chosen(column) && distinct(records, column) > 1).collect();
+    let rank = |column: usize| match records.columns[column].as_str() {
+        _ if is_number(records, column) => 0,
         "name" => 1,
         _ => 2,
     };
     let follows = |column: usize, other: usize| {
-        let back = determines(table, column, other);
-        determines(table, other, column) && (!back || (rank(other), other) < (rank(column), column))
+        let back = determines(records, column, other);
+        determines(records, other, column) && (!back || (rank(other), other) < (rank(column), column))
     };
     let kept = |&column: &usize| !candidates.iter().any(|&other| other != column && follows(column, other));
     candidates.iter().copied().filter(kept).collect()
 }
 
-fn distinct(table: &Table, column: usize) -> usize {
-    table.rows.iter().map(|row| row[column].as_str()).collect::<HashSet<_>>().len()
+fn distinct(records: &Records, column: usize) -> usize {
+    records.rows.iter().map(|row| row[column].as_str()).collect::<HashSet<_>>().len()
 }
 
-/// Whether rows that agree in one column agree in the other.
-fn determines(table: &Table, from: usize, to: usize) -> bool {
+/// Whether rows with the same cell in one column have the same cell in the other.
+fn determines(records: &Records, from: usize, to: usize) -> bool {
     let mut seen: HashMap<&str, &str> = HashMap::new();
-    table.rows.iter().all(|row| *seen.entry(row[from].as_str()).or_insert(row[to].as_str()) == row[to])
+    records.rows.iter().all(|row| *seen.entry(row[from].as_str()).or_insert(row[to].as_str()) == row[to])
 }
 
-fn is_number(table: &Table, column: usize) -> bool {
-    table.rows.iter().all(|row| row[column].parse::<f64>().is_ok_and(f64::is_finite))
+fn is_number(records: &Records, column: usize) -> bool {
+    records.rows.iter().all(|row| row[column].parse::<f64>().is_ok_and(f64::is_finite))
 }
 
-/// `depth=20 shortcut=A`; values that say themselves what they are stand alone.
-fn label(table: &Table, row: &[String], keys: &[usize]) -> String {
-    let last = |column: usize| table.columns[column].rsplit('.').next().unwrap_or_default();
+/// `depth=20 shortcut=A`; names and scaling axes are written without their key.
+fn label(records: &Records, row: &[String], keys: &[usize]) -> String {
+    let last = |column: usize| records.columns[column].rsplit('.').next().unwrap_or_default();
     let short = |column: usize| {
         let clash = keys.iter().any(|&other| other != column && last(other) == last(column));
-        if clash { table.columns[column].as_str() } else { last(column) }
+        if clash { records.columns[column].as_str() } else { last(column) }
     };
-    let part = |&column: &usize| match table.columns[column].as_str() {
+    let part = |&column: &usize| match records.columns[column].as_str() {
         "name" | "scaling.axis" => cut(&row[column], LONGEST),
         _ => format!("{}={}", short(column), cut(&row[column], LONGEST)),
     };
-    // Tables that were joined have cells with nothing in them.
+    // Joined tables have empty cells.
     keys.iter().filter(|&&column| !row[column].is_empty()).map(part).collect::<Vec<_>>().join(" ")
 }
 
-/// What runs of a setting came to.
+/// The results of the finished runs of a setting.
 pub struct Measured<'a> {
     pub setting: &'a Setting,
-    /// Validation and test Top-1, a value a run; the latter may be empty.
+    /// Validation and test Top-1, one value for each run; test Top-1 may be missing.
     pub top1: [Vec<f64>; 2],
     pub macs: f64,
     pub params: f64,
@@ -113,15 +111,15 @@ pub struct Measured<'a> {
 
 impl<'a> Measured<'a> {
     /// Settings with a finished run.
-    pub fn all(table: &Table, settings: &'a [Setting]) -> Vec<Measured<'a>> {
-        let status = table.column("status");
-        let done =
-            |&row: &usize| status.is_none_or(|column| Status::parse(&table.rows[row][column]) == Some(Status::Done));
+    pub fn all(records: &Records, settings: &'a [Setting]) -> Vec<Measured<'a>> {
         let measure = |setting: &'a Setting| {
-            let rows: Vec<usize> = setting.rows.iter().copied().filter(done).collect();
-            let numbers = |name: &str| table.column(name).map_or_else(Vec::new, |column| table.numbers(column, &rows));
-            let [macs, params] = ["macs", "params"].map(|name| numbers(name).first().copied().unwrap_or(f64::NAN));
-            let top1 = ["val_top1", "test_top1"].map(numbers);
+            let rows: Vec<usize> = setting.rows.iter().copied().filter(|&row| records.is_done(row)).collect();
+            let numbers = |column: Column| {
+                records.column(column.name()).map_or_else(Vec::new, |column| records.numbers(column, &rows))
+            };
+            let [macs, params] =
+                [Column::Macs, Column::Params].map(|column| numbers(column).first().copied().unwrap_or(f64::NAN));
+            let top1 = [Column::ValTop1, Column::TestTop1].map(numbers);
             (!top1[0].is_empty()).then_some(Measured { setting, top1, macs, params })
         };
         settings.iter().filter_map(measure).collect()

@@ -7,19 +7,18 @@ use clap::Args;
 use comfy_table::{CellAlignment, Table as Printed, TableStyle, presets};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
-use strata::analysis::collect::{Collection, collect};
+use strata::analysis::collect::collect;
 use strata::analysis::compare::{Comparison, Request, Where, compare};
 use strata::figures::curves::{self, CurveGroup};
 use strata::files::write_output;
-use strata::runs::Table;
-use strata::runs::read_epochs;
+use strata::runs::{Column, Epochs, Records, Table};
 use strata::say;
 
 /// One table from runs, sweeps and CSV files: what differs, seeds as mean ± standard deviation, differences and noise
 ///
-/// A PATH is a run folder, a folder with runs below it, a sweep folder, a CSV file, a pattern such as
-/// 'results/runs/resnet*', or the name of a run, a sweep or a kept result. Without one, everything below the results
-/// folder is compared. Rows that differ in nothing but the seed are one line.
+/// A PATH is a run folder, a folder of runs, a sweep folder, a CSV file, a pattern such as 'results/runs/resnet*', or the
+/// name of a run, a sweep or an archived result. The default is the results folder. Runs that differ in the seed only are
+/// one line.
 #[derive(Args)]
 #[command(after_help = "Examples:
   strata compare                                        everything in results/
@@ -28,10 +27,10 @@ use strata::say;
                                                         a sweep; each depth against the plain net of the same depth
   strata compare --where train.lr=0.1 --where 'macs<4e7' --top 10
   strata compare --columns 'train.lr, max val_top1, epoch of max val_top1, final train_loss' --sort -train.lr
-  strata compare old.csv new.csv --format markdown      tables from elsewhere, joined on equal column names
+  strata compare old.csv new.csv --format markdown      tables of other programs, joined on equal column names
   strata compare resnet20 plain20 --plot curves.svg
 
-docs/compare.md tells what the columns and the statistics mean.")]
+docs/compare.md explains the columns and the statistics.")]
 pub struct Compare {
     /// Run folders, sweep folders, folders of them, CSV files, patterns, names
     #[arg(value_name = "PATH")]
@@ -39,62 +38,62 @@ pub struct Compare {
     /// Keep rows with COLUMN=VALUE; operators are = != < <= > >= and ~ for "contains"; repeatable, all must hold
     #[arg(long = "where", value_name = "CONDITION")]
     conditions: Vec<String>,
-    /// Show these beside what tells the lines apart, divided by commas: names of columns, or max, min, final, first, mean,
-    /// `epoch of max`, `epoch of min` of a column of epochs.csv
+    /// Show these columns along with what distinguishes the lines, separated by commas: names of columns, or max, min, final,
+    /// first, mean, `epoch of max`, `epoch of min` of a column of epochs.csv
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     columns: Vec<String>,
-    /// Show every column, also those that do not differ
+    /// Show all columns, including those that do not differ
     #[arg(long, conflicts_with = "columns")]
     all: bool,
-    /// A line a run instead of a line for all seeds
+    /// One line for each run, instead of one for all seeds
     #[arg(long, conflicts_with_all = ["by", "baseline"])]
     runs: bool,
-    /// Make groups by these columns alone, divided by commas
+    /// Group by these columns only, separated by commas
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     by: Vec<String>,
-    /// Differences at equal seeds against a NAME, or against what satisfies KEY=VALUE (repeatable)
+    /// Show differences at equal seeds from a NAME, or from the runs with KEY=VALUE (repeatable)
     #[arg(long, value_name = "NAME|CONDITION")]
     baseline: Vec<String>,
-    /// The result that is compared; val_top1 without this option
+    /// The result to compare; val_top1 by default
     #[arg(long, value_name = "COLUMN")]
     metric: Option<String>,
-    /// Sort by a column, lowest first; -COLUMN: highest first; `delta` is the difference from the baseline. Without this
-    /// option the best come first
+    /// Sort by a column, lowest first; -COLUMN: highest first; `delta` is the difference from the baseline. The best come
+    /// first by default
     #[arg(long, value_name = "COLUMN", allow_hyphen_values = true)]
     sort: Option<String>,
     /// Sort highest first
     #[arg(long, requires = "sort")]
     desc: bool,
-    /// The first N lines only
+    /// Show the first N lines only
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     top: Option<u32>,
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
-    /// Draw the curves of these runs too
+    /// Draw the curves of these runs
     #[arg(long, value_name = "FILE.svg")]
     plot: Option<PathBuf>,
-    /// Draw their accuracy against multiply-adds and parameters too
+    /// Draw their accuracy against multiply-adds and parameters
     #[arg(long, value_name = "FILE.svg")]
     plot_cost: Option<PathBuf>,
 }
 
 pub fn run(command: &Compare, shared: &Shared) -> Result<Done> {
     let request = request(command)?;
-    let mut collection = collect(&command.paths, &shared.store())?;
-    if collection.table.rows.is_empty() {
+    let mut records = collect(&command.paths, &shared.store())?;
+    if records.rows.is_empty() {
         bail!(Usage("the tables have no row".to_owned()));
     }
-    let mut comparison = compare(&mut collection, &request)?;
+    let mut comparison = compare(&mut records, &request)?;
     if let Some(path) = &command.plot {
-        plot(command, &collection, &comparison, path)?;
+        plot(command, &records, &comparison, path)?;
     }
     if let Some(path) = &command.plot_cost {
-        plot_cost(command, &collection, &comparison, path)?;
+        plot_cost(command, &records, &comparison, path)?;
     }
     let mut text = match command.format {
         Format::Csv => comparison.table.to_csv(),
         Format::Table => {
-            // A terminal breaks long lines; a file or a pipe gets everything.
+            // A file or a pipe gets all columns.
             if std::io::stdout().is_terminal() && !command.all && command.columns.is_empty() {
                 narrow(&mut comparison);
             }
@@ -136,36 +135,32 @@ fn request(command: &Compare) -> Result<Request> {
     })
 }
 
-/// The words with one space between them: `max  val_top1` is `max val_top1`.
+/// Normalises spaces: `max  val_top1` becomes `max val_top1`.
 fn words(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn plot(command: &Compare, collection: &Collection, comparison: &Comparison, path: &Path) -> Result<()> {
+fn plot(command: &Compare, records: &Records, comparison: &Comparison, path: &Path) -> Result<()> {
     let mut groups = Vec::new();
     for (name, group) in comparison.labels.iter().zip(&comparison.groups) {
-        let folders = group.rows.iter().filter_map(|&row| collection.origins[row].folder.as_ref());
-        let runs: Vec<_> = folders
-            .filter(|folder| folder.join("epochs.csv").is_file())
-            .map(|folder| read_epochs(folder))
-            .collect::<Result<_, _>>()?;
+        let folders = group.iter().filter_map(|&row| records.origin(row).folder.as_ref());
+        let runs: Vec<_> = folders.filter_map(|folder| Epochs::find(folder).transpose()).collect::<Result<_, _>>()?;
         match runs.is_empty() {
-            true => say(format_args!("no curve of {name}: there is no epochs.csv")),
+            true => say(format_args!("no curve of {name}: it has no epochs.csv")),
             false => groups.push(CurveGroup { name: name.clone(), runs }),
         }
     }
     if groups.is_empty() {
-        bail!(Usage("--plot draws what epochs.csv of the runs says; none of these has one".to_owned()));
+        bail!(Usage("--plot draws the epochs.csv of runs; none of these has one".to_owned()));
     }
     write(path, &curves::chart(&groups, &title(command)))
 }
 
-fn plot_cost(command: &Compare, collection: &Collection, comparison: &Comparison, path: &Path) -> Result<()> {
-    let shown = comparison.groups.iter().flat_map(|group| &group.rows);
-    let rows = shown.map(|&row| collection.table.rows[row].clone()).collect();
-    let table = Table { columns: collection.table.columns.clone(), rows };
-    let Some(figure) = curves::cost_picture(&table, &title(command)) else {
-        bail!(Usage("--plot-cost draws runs that are done and differ in `macs` or `params`; these do not".to_owned()));
+fn plot_cost(command: &Compare, records: &Records, comparison: &Comparison, path: &Path) -> Result<()> {
+    let rows = comparison.groups.iter().flatten().map(|&row| records.rows[row].clone()).collect();
+    let shown = Records::from(Table { columns: records.columns.clone(), rows });
+    let Some(figure) = curves::cost_picture(&shown, &title(command)) else {
+        bail!(Usage("--plot-cost needs finished runs that differ in `macs` or `params`".to_owned()));
     };
     write(path, &figure.svg())
 }
@@ -180,23 +175,29 @@ fn write(path: &Path, svg: &str) -> Result<()> {
     Ok(())
 }
 
-/// Leaves out the columns that are missed least until the lines fit the terminal.
+/// Columns that are hidden where the terminal is too narrow, in this order.
+const EXPENDABLE: [Column; 7] = {
+    use Column::{Epochs, Key, Params, TestLoss, TestTop5, ValLoss, ValTop5};
+    [TestLoss, ValTop5, TestTop5, ValLoss, Key, Params, Epochs]
+};
+
+/// Hides columns until the lines fit the terminal.
 fn narrow(comparison: &mut Comparison) {
     let (_, room) = console::Term::stdout().size();
     let mut hidden = Vec::new();
-    for column in ["test_loss", "val_top5", "test_top5", "val_loss", "key", "params", "epochs"] {
+    for column in EXPENDABLE.map(Column::name) {
         let lines = rendered(&comparison.table, presets::NOTHING);
         if lines.lines().map(|line| line.trim_end().chars().count()).max().unwrap_or(0) <= usize::from(room) {
             break;
         }
-        if let Some(place) = comparison.table.column(column) {
-            comparison.table.columns.remove(place);
-            comparison.table.rows.iter_mut().for_each(|row| drop(row.remove(place)));
+        if let Some(index) = comparison.table.column(column) {
+            comparison.table.columns.remove(index);
+            comparison.table.rows.iter_mut().for_each(|row| drop(row.remove(index)));
             hidden.push(column);
         }
     }
     if !hidden.is_empty() {
-        comparison.notes.push(format!("left out for want of room: {}; --all shows them", hidden.join(", ")));
+        comparison.notes.push(format!("hidden to fit the terminal (use --all): {}", hidden.join(", ")));
     }
 }
 
@@ -229,7 +230,7 @@ fn escaped(table: &Table) -> Table {
     Table { columns: escape(&table.columns), rows: table.rows.iter().map(escape).collect() }
 }
 
-/// Tables from elsewhere shall not command the terminal, nor break its lines.
+/// Replaces control characters, which could command the terminal.
 pub fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

@@ -2,21 +2,21 @@
 
 use super::compare::printable;
 use super::cost::grouped;
-use super::runs::meant;
+use super::runs::resolve_run;
 use super::{Done, Shared, Usage, experiment, locate, machine, print};
 use anyhow::{Result, bail};
 use clap::Args;
 use comfy_table::{Table, presets};
 use std::path::Path;
 use strata::analysis::collect::collect;
-use strata::analysis::diff::{Line, Section, Side, diff};
+use strata::analysis::diff::{DiffLine, DiffSection, Side, diff};
 use strata::config::Experiment;
 use strata::runs::Record;
 
-/// What differs between two runs: keys of the experiment, rows of the network, cost, environment, results
+/// The differences between two runs: keys of the experiment, rows of the network, cost, environment, results
 ///
-/// A and B are run folders, names of runs (NAME or NAME/KEY), or experiment files. Of several runs of one name, that of the
-/// experiment file of this name is taken.
+/// A and B are run folders, names of runs (NAME or NAME/KEY), or experiment files. If a name has several runs, that of the
+/// experiment file of this name is used.
 #[derive(Args)]
 #[command(after_help = "Examples:
   strata diff resnet20 plain20
@@ -26,7 +26,7 @@ pub struct Diff {
     /// A run or an experiment
     #[arg(value_name = "A")]
     a: String,
-    /// The one to hold beside it
+    /// The run or experiment to compare it with
     #[arg(value_name = "B")]
     b: String,
 }
@@ -41,10 +41,10 @@ pub fn run(command: &Diff, shared: &Shared) -> Result<Done> {
     }
     let same: Vec<&str> =
         sections.iter().filter(|section| section.lines.is_empty()).map(|section| section.title).collect();
-    let missing = a.circumstances.is_null() || b.circumstances.is_null();
+    let missing = a.environment.is_null() || b.environment.is_null();
     let unknown = |title: &str| match title {
         "environment" => missing,
-        "results" => a.summary.is_empty() && b.summary.is_empty(),
+        "results" => a.record.is_empty() && b.record.is_empty(),
         _ => false,
     };
     let (unknown, same): (Vec<&str>, Vec<&str>) = same.into_iter().partition(|title| unknown(title));
@@ -61,29 +61,29 @@ fn heading(side: &Side) -> String {
     printable(&format!("{} (name {}, key {})", side.title, side.experiment.name, side.experiment.key()))
 }
 
-/// Longest value that stands beside its counterpart; longer ones stand below it.
-const BESIDE: usize = 48;
+/// Longer values are printed below one another instead of side by side.
+const LONGEST: usize = 48;
 
-fn printed(section: &Section) -> String {
+fn printed(section: &DiffSection) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     let mut text = String::new();
     for line in &section.lines {
         match line {
-            Line::Values([key, a, b, change]) => {
+            DiffLine::Values([key, a, b, change]) => {
                 let (a, b) = (shown(section, a), shown(section, b));
-                if a.len().max(b.len()) > BESIDE {
+                if a.len().max(b.len()) > LONGEST {
                     text.push_str(&format!("  {}\n    A  {a}\n    B  {b}\n", printable(key)));
                 } else {
                     table.add_row([&printable(key), &a, &b, change]);
                 }
             }
-            Line::Both(row) => text.push_str(&format!("    {}\n", printable(row))),
-            Line::Removed(row) => text.push_str(&format!("  - {}\n", printable(row))),
-            Line::Added(row) => text.push_str(&format!("  + {}\n", printable(row))),
-            Line::Skipped(count) => {
+            DiffLine::Both(row) => text.push_str(&format!("    {}\n", printable(row))),
+            DiffLine::Removed(row) => text.push_str(&format!("  - {}\n", printable(row))),
+            DiffLine::Added(row) => text.push_str(&format!("  + {}\n", printable(row))),
+            DiffLine::Skipped(count) => {
                 let rows = if *count == 1 { "row" } else { "rows" };
-                text.push_str(&format!("    … {count} {rows} as in the other\n"));
+                text.push_str(&format!("    … {count} {rows} unchanged\n"));
             }
         }
     }
@@ -91,43 +91,42 @@ fn printed(section: &Section) -> String {
     if table.row_count() > 0 { beside.concat() + &text } else { text }
 }
 
-/// Counts in groups of three digits; elsewhere a number may be a name.
-fn shown(section: &Section, cell: &str) -> String {
+/// A cell for printing. Costs get groups of three digits; other numbers may be names.
+fn shown(section: &DiffSection, cell: &str) -> String {
     if section.title == "cost" { grouped(cell) } else { printable(cell) }
 }
 
-/// The run, or the experiment, that a word stands for.
+/// Resolves a word to a run or an experiment.
 fn side(word: &str, shared: &Shared) -> Result<Side> {
     if word.ends_with(".toml") && Path::new(word).is_file() {
         return experiment_side(word, shared);
     }
-    let collection = match collect(&[word.to_owned()], &shared.store()) {
-        Ok(collection) => collection,
-        // Not a run: an experiment of that name may be meant.
+    let records = match collect(&[word.to_owned()], &shared.store()) {
+        Ok(records) => records,
+        // Perhaps an experiment of this name.
         Err(error) => match locate(word) {
             Ok(_) => return experiment_side(word, shared),
             Err(_) => return Err(error.into()),
         },
     };
-    let folders: Vec<_> = collection.origins.iter().filter_map(|origin| origin.folder.clone()).collect();
-    let folder = match (meant(word, &folders, shared)?, folders.as_slice()) {
+    let rows = || 0..records.rows.len();
+    let folders: Vec<_> = rows().filter_map(|row| records.origin(row).folder.clone()).collect();
+    let folder = match (resolve_run(word, &folders, shared)?, folders.as_slice()) {
         (Some(folder), _) => folder,
-        (None, []) => bail!(Usage(format!("`{word}` is no run: diff takes two runs or two experiment files"))),
+        (None, []) => bail!(Usage(format!("`{word}` is not a run: diff takes two runs or two experiment files"))),
         (None, several) => {
             let list: Vec<String> = several.iter().take(12).map(|path| format!("\n  {}", path.display())).collect();
             let more = if several.len() > 12 { "\n  …" } else { "" };
             bail!(Usage(format!("`{word}` is {} runs; name one of them:{}{more}", several.len(), list.concat())))
         }
     };
-    let row = collection.origins.iter().position(|origin| origin.folder.as_deref() == Some(folder));
-    let row = row.and_then(|row| collection.table.rows.get(row)).cloned().unwrap_or_default();
-    let summary: Record = collection.table.columns.iter().cloned().zip(row).collect();
-    let circumstances = std::fs::read_to_string(folder.join("run.json")).unwrap_or_default();
+    let row = rows().find(|&row| records.origin(row).folder.as_deref() == Some(folder));
+    let environment = std::fs::read_to_string(folder.join("run.json")).unwrap_or_default();
     Ok(Side {
         title: folder.display().to_string(),
         experiment: Experiment::load(&folder.join("experiment.toml"), &[], machine())?,
-        summary,
-        circumstances: serde_json::from_str(&circumstances).unwrap_or_default(),
+        record: row.map(|row| records.record(row)).unwrap_or_default(),
+        environment: serde_json::from_str(&environment).unwrap_or_default(),
     })
 }
 
@@ -135,7 +134,7 @@ fn experiment_side(word: &str, shared: &Shared) -> Result<Side> {
     Ok(Side {
         title: locate(word)?.display().to_string(),
         experiment: experiment(word, &shared.set)?,
-        summary: Record::default(),
-        circumstances: serde_json::Value::Null,
+        record: Record::default(),
+        environment: serde_json::Value::Null,
     })
 }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use strata::figures::curves;
 use strata::files::open_without_links;
-use strata::runs::{EpochRow, read_epochs};
+use strata::runs::{EpochRow, Epochs};
 use strata::say;
 use strata::train::{Observer, Started, StepReport};
 
@@ -137,7 +137,8 @@ impl Observer for Progress {
             if let Ok(style) = ProgressStyle::with_template(BAR) {
                 bar.set_style(style);
             }
-            let earlier = if run.done_epochs > 0 { read_epochs(&run.folder).unwrap_or_default() } else { Vec::new() };
+            let earlier =
+                if run.done_epochs > 0 { Epochs::read(&run.folder).unwrap_or_default() } else { Epochs::default() };
             self.plot = LivePlot::new(run.epochs, &earlier);
             bar.reset_eta();
             bar.enable_steady_tick(Duration::from_millis(250));

@@ -10,11 +10,11 @@ use strata::say;
 
 /// One self-contained HTML page of all results: tables, curves, network diagrams, commands
 ///
-/// One HTML file of everything below the results folder: runs, sweeps, kept results, tables, network diagrams, and the
-/// command that makes each again. It needs no network and no other file; send it to anyone.
+/// One HTML file of everything in the results folder: runs, sweeps, archived results, tables, network diagrams, and the
+/// commands that reproduce them. It needs neither a network nor other files.
 #[derive(Args)]
 pub struct Report {
-    /// The page to write; report.html in the results folder without this option
+    /// The page to write; report.html in the results folder by default
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 }

@@ -17,7 +17,7 @@ pub struct TrainedRun {
 }
 
 impl TrainedRun {
-    /// Loads the run that a folder or a name stands for.
+    /// Loads the run given as a folder or by name.
     pub fn load(run: &str, arithmetic: Arithmetic, shared: &Shared, device: Device) -> Result<TrainedRun> {
         let folder = find(run, shared)?;
         let mut experiment = Experiment::load(&folder.join("experiment.toml"), &[], machine())?;
@@ -29,30 +29,30 @@ impl TrainedRun {
     }
 }
 
-/// The network of an experiment on a device, laid out as it is for training.
+/// Builds the network of an experiment on a device, in channels-last format as for training.
 pub fn build(experiment: &Experiment, device: Device) -> Result<Model> {
     let mut model = Model::build(&experiment.network, device, experiment.seed, experiment.train.rewrites)?;
     model.use_channels_last()?;
     Ok(model)
 }
 
-/// Whether this stands for a run rather than for an experiment file.
+/// Whether this is a run rather than an experiment file.
 pub fn is_run(run: &str, results: &Path) -> bool {
     Path::new(run).join("experiment.toml").is_file() || results.join("runs").join(run).is_dir()
 }
 
-/// The one run of a name that has the keys that `--set` asks for; of several, which may be points of sweeps, that of the
-/// experiment file of this name.
+/// Selects among the runs of a name the only one with the keys given by `--set`. Of several, which may be points of sweeps, it is
+/// that of the experiment file of this name, if any.
 ///
 /// # Errors
 /// When no run has these keys.
-pub fn meant<'a>(name: &str, folders: &'a [PathBuf], shared: &Shared) -> Result<Option<&'a Path>> {
+pub fn resolve_run<'a>(name: &str, folders: &'a [PathBuf], shared: &Shared) -> Result<Option<&'a Path>> {
     let (mut fitting, mut problem) = (Vec::new(), None);
     for folder in folders {
         match has_keys(folder, &shared.set) {
             Ok(true) => fitting.push(folder.as_path()),
             Ok(false) => {}
-            // Of networks of several kinds some may not know the key.
+            // Some of the networks may not know the key.
             Err(error) => problem = Some(error),
         }
     }
@@ -69,24 +69,24 @@ pub fn meant<'a>(name: &str, folders: &'a [PathBuf], shared: &Shared) -> Result<
     }
 }
 
-/// Whether a run's experiment is the same with these keys set.
+/// Whether setting these keys does not change a run's experiment.
 fn has_keys(folder: &Path, set: &[String]) -> Result<bool> {
     if set.is_empty() {
         return Ok(true);
     }
     let path = folder.join("experiment.toml");
-    let [as_it_is, changed] = [&[], set].map(|set| Experiment::load(&path, set, machine()));
-    Ok(as_it_is?.key() == changed?.key())
+    let [original, changed] = [&[], set].map(|set| Experiment::load(&path, set, machine()));
+    Ok(original?.key() == changed?.key())
 }
 
-/// The folder of a run: given as such, as NAME/KEY, or as the name of one run.
+/// Finds the folder of a run given as a folder, as NAME/KEY, or by a name with one run.
 fn find(run: &str, shared: &Shared) -> Result<PathBuf> {
     let results = &shared.results;
     let named = results.join("runs").join(run);
     for path in [PathBuf::from(run), named.clone()] {
         if path.join("experiment.toml").is_file() {
             if !shared.set.is_empty() {
-                bail!(Usage(format!("`{run}` is one run: --set chooses among those of an experiment's name")));
+                bail!(Usage(format!("`{run}` is a single run: --set selects among the runs of a name")));
             }
             return Ok(path);
         }
@@ -99,12 +99,12 @@ fn find(run: &str, shared: &Shared) -> Result<PathBuf> {
         .filter(|path| path.join("experiment.toml").is_file())
         .collect();
     keys.sort();
-    if let Some(meant) = meant(run, &keys, shared)? {
-        return Ok(meant.to_owned());
+    if let Some(folder) = resolve_run(run, &keys, shared)? {
+        return Ok(folder.to_owned());
     }
     match keys.as_slice() {
         [] if named.is_dir() => {
-            bail!(Usage(format!("no run in {} has an experiment.toml: `strata train` writes it anew", named.display())))
+            bail!(Usage(format!("no run in {} has an experiment.toml: `strata train` writes it", named.display())))
         }
         [] => {
             let names: Vec<String> = std::fs::read_dir(results.join("runs"))

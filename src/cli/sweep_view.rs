@@ -1,23 +1,23 @@
-//! What a person sees of a sweep: on a terminal a line for the whole and one for each point that runs, elsewhere a plain line
-//! as points start and end.
+//! Shows a sweep: on a terminal a line for the sweep and one for each running point, elsewhere a plain line whenever a point
+//! starts or ends.
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 use std::time::Duration;
 use strata::config::Sweep;
-use strata::runs::counted;
+use strata::runs::{Column, counted};
 use strata::say;
 use strata::sweep::event::Event;
-use strata::sweep::{Counts, Ended, Verdict, Watcher, duration};
+use strata::sweep::{Counts, Ended, PointOutcome, Watcher, duration};
 
-pub struct View<'a> {
+pub struct SweepView<'a> {
     sweep: &'a Sweep,
     quiet: bool,
     settled: usize,
     live: Option<Live>,
 }
 
-/// The table on a terminal.
+/// The progress bars on a terminal.
 struct Live {
     all: MultiProgress,
     whole: ProgressBar,
@@ -25,18 +25,18 @@ struct Live {
     jobs: Vec<ProgressBar>,
 }
 
-impl<'a> View<'a> {
-    pub fn new(sweep: &'a Sweep, jobs: usize, quiet: bool) -> View<'a> {
+impl<'a> SweepView<'a> {
+    pub fn new(sweep: &'a Sweep, jobs: usize, quiet: bool) -> SweepView<'a> {
         let live = (!quiet && std::io::stderr().is_terminal()).then(|| Live::new(sweep.points.len(), jobs));
-        View { sweep, quiet, settled: 0, live }
+        SweepView { sweep, quiet, settled: 0, live }
     }
 
-    pub fn begin(&self, left_out: Option<&str>) {
-        let out = left_out.map_or_else(String::new, |text| format!("; {text}"));
-        self.say(&format!("{}: {}{out}", self.sweep.name, counted(self.sweep.points.len(), "point")));
+    pub fn begin(&self, excluded: Option<&str>) {
+        let excluded = excluded.map_or_else(String::new, |text| format!("; {text}"));
+        self.print(&format!("{}: {}{excluded}", self.sweep.name, counted(self.sweep.points.len(), "point")));
     }
 
-    /// Takes the live table off the screen.
+    /// Removes the progress bars.
     pub fn clear(&self) {
         if let Some(live) = &self.live {
             live.jobs.iter().for_each(ProgressBar::finish_and_clear);
@@ -44,13 +44,13 @@ impl<'a> View<'a> {
         }
     }
 
-    fn say(&self, text: &str) {
+    fn print(&self, text: &str) {
         if !self.quiet {
             self.warn(text);
         }
     }
 
-    /// Says what `--quiet` does not silence.
+    /// Prints a message that `--quiet` does not suppress.
     fn warn(&self, text: &str) {
         match &self.live {
             Some(live) => live.all.suspend(|| say(text)),
@@ -58,10 +58,10 @@ impl<'a> View<'a> {
         }
     }
 
-    fn settle(&mut self, point: usize, verdict: &Verdict, what: &str) {
+    fn settle(&mut self, point: usize, outcome: &PointOutcome, what: &str) {
         self.settled += 1;
         let line = format!("sweep {}/{} {}: {what}", self.settled, self.sweep.points.len(), self.sweep.label(point));
-        if matches!(verdict, Verdict::Done) { self.say(&line) } else { self.warn(&line) }
+        if matches!(outcome, PointOutcome::Done) { self.print(&line) } else { self.warn(&line) }
     }
 }
 
@@ -76,7 +76,7 @@ impl Live {
             bar.enable_steady_tick(Duration::from_millis(500));
             bar
         };
-        let whole = bar(points, "{bar:24.cyan/blue} {msg} · {elapsed} gone");
+        let whole = bar(points, "{bar:24.cyan/blue} {msg} · {elapsed} elapsed");
         let jobs = (0..jobs.min(points)).map(|_| bar(1000, "  {bar:22.green/blue} {prefix} · {msg}")).collect();
         Live { all, whole, jobs }
     }
@@ -86,24 +86,24 @@ impl Live {
     }
 }
 
-impl Watcher for View<'_> {
+impl Watcher for SweepView<'_> {
     fn started(&mut self, point: usize, slot: usize) {
         match self.live.as_ref().and_then(|live| live.job(slot)) {
             Some(bar) => {
                 bar.reset();
                 bar.set_prefix(self.sweep.label(point));
-                bar.set_message("starts");
+                bar.set_message("starting");
             }
-            None => self.say(&format!("sweep: {} starts", self.sweep.label(point))),
+            None => self.print(&format!("sweep: {} starts", self.sweep.label(point))),
         }
     }
 
-    fn told(&mut self, _point: usize, slot: usize, event: &Event) {
+    fn event(&mut self, _point: usize, slot: usize, event: &Event) {
         let Some(bar) = self.live.as_ref().and_then(|live| live.job(slot)) else { return };
         let percent = |fraction: Option<f64>| fraction.map_or_else(String::new, |f| format!("{:.1} %", 100.0 * f));
         match event {
             Event::Started { epochs, done_epochs, .. } if *done_epochs > 0 => {
-                bar.set_message(format!("goes on after epoch {done_epochs}/{epochs}"));
+                bar.set_message(format!("resumed after epoch {done_epochs}/{epochs}"));
             }
             Event::Step { epoch, epochs, batch, batches, loss, top1 } => {
                 let done = ((epoch - 1) * batches + batch) as f64 / (epochs * batches).max(1) as f64;
@@ -125,51 +125,50 @@ impl Watcher for View<'_> {
             bar.set_message("idle");
         }
         let label = self.sweep.label(point);
-        let number = |column: &str| ended.summary.number(column);
-        match &ended.verdict {
-            Verdict::Done => {
+        let number = |column: Column| ended.record.number(column);
+        match &ended.outcome {
+            PointOutcome::Done => {
                 let percent =
                     |column| number(column).map_or_else(String::new, |value| format!("{:.2} %", 100.0 * value));
-                let time = number("seconds").map(duration).unwrap_or_default();
-                let (validation, test) = (percent("val_top1"), percent("test_top1"));
+                let time = number(Column::Seconds).map(duration).unwrap_or_default();
+                let (validation, test) = (percent(Column::ValTop1), percent(Column::TestTop1));
                 let what = format!("done, validation Top-1 {validation}, test Top-1 {test}, {time}");
-                self.settle(point, &Verdict::Done, &what);
+                self.settle(point, &PointOutcome::Done, &what);
             }
-            verdict @ Verdict::Diverged => self.settle(point, verdict, "diverged: the loss is no number any more"),
-            verdict @ Verdict::Failed(reason) => {
-                self.settle(point, verdict, &format!("FAILED: it {reason}\n  all of it: {}", ended.log.display()));
+            outcome @ PointOutcome::Diverged => self.settle(point, outcome, "diverged: the loss is NaN or infinite"),
+            outcome @ PointOutcome::Failed(reason) => {
+                self.settle(point, outcome, &format!("FAILED: it {reason}\n  log: {}", ended.log.display()));
             }
-            Verdict::Retry(reason) => self.warn(&format!("sweep: {label} {reason}\n  it is tried again later")),
-            Verdict::Held => {
-                self.say(&format!("sweep: {label} is in the hands of another process; left to it for now"))
-            }
-            Verdict::Stopped => self.say(&format!("sweep: {label} stopped and saved")),
+            PointOutcome::Retry(reason) => self.warn(&format!("sweep: {label} {reason}\n  it is retried later")),
+            PointOutcome::Held => self.print(&format!("sweep: {label} is locked by another process; skipped for now")),
+            PointOutcome::Stopped => self.print(&format!("sweep: {label} stopped and saved")),
         }
     }
 
-    fn ended_elsewhere(&mut self, point: usize, verdict: &Verdict) {
-        let what = if *verdict == Verdict::Done { "done by another process" } else { "diverged in another process" };
-        self.settle(point, verdict, what);
+    fn ended_elsewhere(&mut self, point: usize, outcome: &PointOutcome) {
+        let what =
+            if *outcome == PointOutcome::Done { "done by another process" } else { "diverged in another process" };
+        self.settle(point, outcome, what);
     }
 
     fn note(&mut self, text: &str) {
-        self.say(&format!("sweep: {text}"));
+        self.print(&format!("sweep: {text}"));
     }
 
     fn counts(&mut self, counts: &Counts) {
         self.settled = counts.done + counts.failed + counts.diverged;
         let Some(live) = &self.live else { return };
         live.whole.set_position(self.settled as u64);
-        live.whole.set_message(standing(counts));
+        live.whole.set_message(status(counts));
     }
 }
 
-/// How a sweep stands, in a line; what there is none of is left out, but for what is done and what failed.
-fn standing(counts: &Counts) -> String {
+/// The status of a sweep in a line, without zero counts except those of done, failed and running points.
+fn status(counts: &Counts) -> String {
     let Counts { done, failed, diverged, running, left, held, seconds_left } = *counts;
     let some = |count: usize, what: &str| if count > 0 { format!(", {count} {what}") } else { String::new() };
-    let (diverged, others) = (some(diverged, "diverged"), some(held, "with others"));
-    let time = seconds_left.map_or_else(|| "time left ?".to_owned(), |s| format!("about {} left", duration(s)));
+    let (diverged, others) = (some(diverged, "diverged"), some(held, "locked by others"));
+    let time = seconds_left.map_or_else(|| "time left unknown".to_owned(), |s| format!("about {} left", duration(s)));
     format!("{done} done{diverged}, {failed} failed, {running} running, {left} to go{others} · {time}")
 }
 
@@ -180,8 +179,8 @@ mod tests {
     #[test]
     fn points_that_diverged_are_not_counted_as_failed() {
         let counts = Counts { done: 3, failed: 1, diverged: 2, running: 1, left: 5, held: 0, seconds_left: Some(45.0) };
-        assert_eq!(standing(&counts), "3 done, 2 diverged, 1 failed, 1 running, 5 to go · about 45 s left");
+        assert_eq!(status(&counts), "3 done, 2 diverged, 1 failed, 1 running, 5 to go · about 45 s left");
         let counts = Counts { held: 1, ..Counts::default() };
-        assert_eq!(standing(&counts), "0 done, 0 failed, 0 running, 0 to go, 1 with others · time left ?");
+        assert_eq!(status(&counts), "0 done, 0 failed, 0 running, 0 to go, 1 locked by others · time left unknown");
     }
 }

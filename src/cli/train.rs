@@ -60,7 +60,7 @@ pub fn run(command: &Train, shared: &Shared) -> Result<Done> {
         match result {
             Ok(outcome) => {
                 match command.events {
-                    true => Event::Ended { status: outcome.status }.tell(),
+                    true => Event::Ended { status: outcome.status }.emit(),
                     // Where standard output is full or closed, the result is in results/ all the same.
                     false => {
                         if let Err(error) = print(&line(experiment, &outcome)) {
@@ -76,7 +76,7 @@ pub fn run(command: &Train, shared: &Shared) -> Result<Done> {
                 }
             }
             Err(TrainError::Folder(RunError::Held { holder, .. })) if command.events => {
-                Event::Held { by: holder }.tell();
+                Event::Held { by: holder }.emit();
                 return Ok(Done::Held);
             }
             // What is wrong with the input of one is likely wrong with all.

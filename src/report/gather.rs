@@ -1,32 +1,31 @@
-//! Finds everything in a results folder: runs, kept results, sweeps, further tables and pictures.
+//! Reads everything in a results folder: runs, archived results, sweeps, other tables and pictures.
 
-use crate::analysis::collect::{CollectError, run_row};
-use crate::runs::{self, Record, RunError, Store, Table, loose_files, walk};
+use crate::runs::{Column, Found, Record, Records, RunError, Store, Table, loose_files, walk};
 use std::fs;
 use std::ops::Deref;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-/// What a results folder holds.
+/// The contents of a results folder.
 #[derive(Debug, Default)]
-pub struct Found {
-    /// Below `runs/`.
-    pub runs: Vec<Run>,
-    /// Elsewhere: what a person put aside to keep.
-    pub kept: Vec<Run>,
-    pub sweeps: Vec<Sweep>,
-    pub shelves: Vec<Shelf>,
+pub struct Contents {
+    /// Runs below `runs/`, the newest first.
+    pub runs: Vec<StoredRun>,
+    /// Runs elsewhere.
+    pub archived: Vec<StoredRun>,
+    pub sweeps: Vec<StoredSweep>,
+    pub files: Vec<LooseFiles>,
     /// What could not be read.
     pub notes: Vec<String>,
 }
 
-/// A run's folder and its record, or as much of that as a run without an end can tell.
+/// A run's folder and its record. Dereferences to the record.
 #[derive(Debug)]
-pub struct Run {
+pub struct StoredRun {
     pub folder: PathBuf,
-    pub record: Record,
+    record: Record,
 }
 
-impl Deref for Run {
+impl Deref for StoredRun {
     type Target = Record;
 
     fn deref(&self) -> &Record {
@@ -34,74 +33,73 @@ impl Deref for Run {
     }
 }
 
-/// A sweep's folder.
+/// A sweep's folder and its points.
 #[derive(Debug)]
-pub struct Sweep {
+pub struct StoredSweep {
     pub name: String,
     pub folder: PathBuf,
-    pub table: Table,
+    pub points: Records,
 }
 
-/// A folder with tables and pictures that belong to no run.
+/// A folder of tables and pictures that belong to no run.
 #[derive(Debug)]
-pub struct Shelf {
+pub struct LooseFiles {
     pub folder: PathBuf,
     pub tables: Vec<(PathBuf, Table)>,
     pub pictures: Vec<PathBuf>,
 }
 
-/// Looks through a results folder.
+/// Reads a results folder. What is broken in it becomes a note.
 ///
 /// # Errors
-/// When the folder itself cannot be read; what is broken in it becomes a note.
-pub fn gather(store: &Store) -> Result<Found, RunError> {
+/// When the folder itself cannot be read.
+pub fn gather(store: &Store) -> Result<Contents, RunError> {
     fs::read_dir(store.root()).map_err(RunError::io("read", store.root()))?;
-    let mut found = Found::default();
-    for here in walk(store.root()) {
-        match here {
-            runs::Found::Run(folder) => match run(&folder) {
-                Ok(run) if store.is_archived(&folder) => found.kept.push(run),
-                Ok(run) => found.runs.push(run),
-                Err(error) => found.notes.push(error.to_string()),
+    let mut contents = Contents::default();
+    for found in walk(store.root()) {
+        match found {
+            Found::Run(folder) => match Record::load(&folder) {
+                Ok(record) => match store.is_archived(&folder) {
+                    true => contents.archived.push(StoredRun { folder, record }),
+                    false => contents.runs.push(StoredRun { folder, record }),
+                },
+                Err(error) => contents.notes.push(error.to_string()),
             },
-            runs::Found::Sweep(folder) if store.is_sweep(&folder) => match Table::read(&folder.join("table.csv")) {
-                Ok(table) => {
-                    let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                    found.sweeps.push(Sweep { name, folder, table });
+            Found::Sweep(folder) if store.is_sweep(&folder) => {
+                match Records::from_csv(&folder.join("table.csv"), false) {
+                    Ok(points) => {
+                        let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                        contents.sweeps.push(StoredSweep { name, folder, points });
+                    }
+                    Err(error) => contents.notes.push(error.to_string()),
                 }
-                Err(error) => found.notes.push(error.to_string()),
-            },
-            // A table of that name elsewhere is one among others.
-            runs::Found::Sweep(folder) => found.add_shelf(loose_files(&folder), folder),
-            runs::Found::Loose { folder, files } => found.add_shelf(files, folder),
-            runs::Found::File(_) => {}
+            }
+            // Elsewhere `table.csv` is a name like any other.
+            Found::Sweep(folder) => contents.add_files(loose_files(&folder), folder),
+            Found::Loose { folder, files } => contents.add_files(files, folder),
+            Found::File(_) => {}
         }
     }
-    found.runs.sort_by(|a, b| b.text("started").cmp(a.text("started")).then_with(|| a.folder.cmp(&b.folder)));
-    Ok(found)
+    contents
+        .runs
+        .sort_by(|a, b| b.text(Column::Started).cmp(a.text(Column::Started)).then_with(|| a.folder.cmp(&b.folder)));
+    Ok(contents)
 }
 
-impl Found {
-    fn add_shelf(&mut self, files: Vec<PathBuf>, folder: PathBuf) {
-        let mut shelf = Shelf { folder, tables: Vec::new(), pictures: Vec::new() };
-        for path in files {
+impl Contents {
+    fn add_files(&mut self, paths: Vec<PathBuf>, folder: PathBuf) {
+        let mut files = LooseFiles { folder, tables: Vec::new(), pictures: Vec::new() };
+        for path in paths {
             match path.extension().is_some_and(|extension| extension == "csv") {
-                false => shelf.pictures.push(path),
+                false => files.pictures.push(path),
                 true => match Table::read(&path) {
-                    Ok(table) => shelf.tables.push((path, table)),
+                    Ok(table) => files.tables.push((path, table)),
                     Err(error) => self.notes.push(error.to_string()),
                 },
             }
         }
-        if !shelf.tables.is_empty() || !shelf.pictures.is_empty() {
-            self.shelves.push(shelf);
+        if !files.tables.is_empty() || !files.pictures.is_empty() {
+            self.files.push(files);
         }
     }
-}
-
-/// Reads a run; one that goes on, or was killed, has no summary yet.
-fn run(folder: &Path) -> Result<Run, CollectError> {
-    let Table { columns, mut rows } = run_row(folder)?;
-    let row = rows.pop().unwrap_or_default();
-    Ok(Run { folder: folder.to_owned(), record: columns.into_iter().zip(row).collect() })
 }

@@ -1,7 +1,7 @@
 //! One self-contained HTML page of everything in a results folder.
 //!
-//! The page needs nothing from elsewhere and its policy forbids it to fetch anything. Every text from a file is escaped
-//! by the template; only SVG that this program draws is put in as it is, pictures from files are images.
+//! The page refers to no other file, and its content security policy forbids it to load any. The template escapes all texts;
+//! only SVG that this program draws is inserted verbatim, pictures from files are images.
 
 mod gather;
 mod networks;
@@ -12,13 +12,12 @@ mod view;
 #[cfg(test)]
 mod tests;
 
-pub use gather::{Found, gather};
+pub use gather::gather;
 
-use crate::runs::utc_now;
-use crate::runs::{RunError, Store};
+use crate::runs::{RunError, Store, utc_now};
 use askama::Template;
 use runs::Differences;
-use sections::{KeptSection, ShelfSection, SweepSection};
+use sections::{ArchivedSection, FilesSection, SweepSection};
 use std::collections::HashSet;
 use std::path::Path;
 use view::{FigureView, TableView};
@@ -33,32 +32,32 @@ struct Page {
     results: String,
     written: String,
     command: String,
-    /// What there is, as numbers and names: "12 runs done".
+    /// The overview, as name, number and CSS class: 12 "runs done".
     counts: Vec<(String, usize, &'static str)>,
-    kept: Vec<KeptSection>,
+    archived: Vec<ArchivedSection>,
     sweeps: Vec<SweepSection>,
     curves: Vec<FigureView>,
     experiments: usize,
     runs: Option<TableView>,
-    shelves: Vec<ShelfSection>,
+    files: Vec<FilesSection>,
     networks: networks::Networks,
     notes: Vec<String>,
 }
 
-/// The page of a results folder, and what could not be read. `experiments` is where the files of sweeps are looked for.
+/// Renders the page of a results folder, and notes on what could not be read. Files of sweeps are looked up in `experiments`.
 ///
 /// # Errors
 /// When the folder cannot be read.
 pub fn page(store: &Store, experiments: &Path) -> Result<(String, Vec<String>), RunError> {
-    let (found, results) = (gather(store)?, store.root());
-    let differences = Differences::of(&found.runs);
-    let mut notes = found.notes.clone();
-    let kept = found.kept.iter().map(|run| KeptSection::of(run, store, &mut notes)).collect();
-    let sweeps = found.sweeps.iter().map(|sweep| SweepSection::of(sweep, store, experiments, &mut notes)).collect();
-    let shelves = found.shelves.iter().map(|shelf| ShelfSection::of(shelf, results, &mut notes)).collect();
-    let in_sweeps: HashSet<&str> = found.sweeps.iter().flat_map(gather::Sweep::keys).collect();
-    let (curves, experiments) = runs::newest(&found.runs, &differences, &in_sweeps);
-    let networks = networks::Networks::of(found.kept.iter().chain(&found.runs), &mut notes);
+    let (contents, results) = (gather(store)?, store.root());
+    let differences = Differences::of(&contents.runs);
+    let mut notes = contents.notes.clone();
+    let archived = contents.archived.iter().map(|run| ArchivedSection::of(run, store, &mut notes)).collect();
+    let sweeps = contents.sweeps.iter().map(|sweep| SweepSection::of(sweep, store, experiments, &mut notes)).collect();
+    let files = contents.files.iter().map(|files| FilesSection::of(files, results, &mut notes)).collect();
+    let in_sweeps: HashSet<&str> = contents.sweeps.iter().flat_map(gather::StoredSweep::keys).collect();
+    let (curves, experiments) = runs::newest(&contents.runs, &differences, &in_sweeps);
+    let networks = networks::Networks::of(contents.archived.iter().chain(&contents.runs), &mut notes);
     let caption = "Every run, the newest first";
     let page = Page {
         style: include_str!("style.css"),
@@ -67,13 +66,13 @@ pub fn page(store: &Store, experiments: &Path) -> Result<(String, Vec<String>), 
         results: results.display().to_string(),
         written: utc_now().trim_end_matches('Z').replacen('T', " ", 1),
         command: format!("strata report{}", sections::option(results)),
-        counts: sections::counts(&found),
-        kept,
+        counts: sections::counts(&contents),
+        archived,
         sweeps,
         curves,
         experiments,
-        runs: (!found.runs.is_empty()).then(|| runs::table(&found.runs, &differences, store, caption)),
-        shelves,
+        runs: (!contents.runs.is_empty()).then(|| runs::table(&contents.runs, &differences, store, caption)),
+        files,
         networks,
         notes: notes.clone(),
     };

@@ -1,17 +1,17 @@
-//! Diagrams of the networks that were trained, one of each.
+//! Diagrams of the trained networks, one of each.
 
-use super::gather::Run;
+use super::gather::StoredRun;
 use crate::config::{Experiment, Machine};
 use crate::figures::diagram::diagram;
 use std::collections::HashSet;
 
-/// More diagrams than these make a page slow.
+/// More diagrams would make the page slow.
 const MOST: usize = 16;
 
 /// Distinct networks in the order given.
 pub struct Networks {
     pub drawn: Vec<Network>,
-    pub left_out: usize,
+    pub hidden: usize,
 }
 
 pub struct Network {
@@ -21,11 +21,11 @@ pub struct Network {
 }
 
 impl Networks {
-    pub fn of<'r>(runs: impl Iterator<Item = &'r Run>, notes: &mut Vec<String>) -> Networks {
+    pub fn of<'r>(runs: impl Iterator<Item = &'r StoredRun>, notes: &mut Vec<String>) -> Networks {
         let mut seen: HashSet<String> = HashSet::new();
-        let mut networks = Networks { drawn: Vec::new(), left_out: 0 };
+        let mut networks = Networks { drawn: Vec::new(), hidden: 0 };
         for run in runs {
-            // Runs whose keys of the network agree have the same one: most files need not be read.
+            // Runs that agree in these keys have the same network, so that most experiment files need not be read.
             let keys = run
                 .settings()
                 .filter(|(key, _)| key.starts_with("model.") || key.starts_with("scaling.") || *key == "data.dataset");
@@ -33,7 +33,7 @@ impl Networks {
                 continue;
             }
             if networks.drawn.len() == MOST {
-                networks.left_out += 1;
+                networks.hidden += 1;
                 continue;
             }
             let path = run.folder.join("experiment.toml");
@@ -48,7 +48,7 @@ impl Networks {
 
 fn draw(experiment: &Experiment, index: usize) -> Network {
     let cost = experiment.network.cost();
-    // Every diagram has an arrow head of this id; in one page each needs its own.
+    // The id of the arrow head must be unique in the page.
     let svg = diagram(&experiment.network, &experiment.name)
         .replace("id=\"head\"", &format!("id=\"head-{index}\""))
         .replace("\"url(#head)\"", &format!("\"url(#head-{index})\""));

@@ -1,31 +1,32 @@
-//! Runs on the page: the table of all of them, their curves, what distinguishes them.
+//! Runs on the page: their table, their curves, and what distinguishes them.
 
-use super::gather::Run;
-use super::view::{Cell, Column, FigureView, TableView, grouped, percent};
+use super::gather::StoredRun;
+use super::view::{Cell, FigureView, Heading, TableView, grouped, percent};
 use crate::figures::curves::{self, CurveGroup};
-use crate::runs::{Status, Store, read_epochs};
+use crate::runs::{Column, Epochs, Status, Store, group_by};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-/// Curves of so many experiments are on the page, the newest ones; and of so many seeds each.
+/// The page has curves of this number of experiments, the newest ones.
 const NEWEST: usize = 12;
+/// Seeds in the curves of an experiment.
 const SEEDS: usize = 10;
-/// Differing keys that are shown for a run.
+/// More differing keys of a run are hidden.
 const MOST_KEYS: usize = 8;
 
-/// By name of the experiment: the keys in which its runs differ.
+/// The keys in which the runs of an experiment differ, by its name.
 pub struct Differences<'r>(HashMap<&'r str, Vec<&'r str>>);
 
 impl<'r> Differences<'r> {
-    pub fn of(runs: &'r [Run]) -> Differences<'r> {
+    pub fn of(runs: &'r [StoredRun]) -> Differences<'r> {
         let mut first: HashMap<&str, BTreeMap<&str, &str>> = HashMap::new();
         let mut differing: HashMap<&str, HashSet<&str>> = HashMap::new();
         for run in runs {
-            let name = run.text("name");
+            let name = run.text(Column::Name);
             let known = first.entry(name).or_insert_with(|| run.settings().collect());
             let differing = differing.entry(name).or_default();
             differing.extend(run.settings().filter(|(key, value)| known.get(key) != Some(value)).map(|(key, _)| key));
-            let gone = known.iter().filter(|(key, _)| run.get(key).is_none()).map(|(key, _)| *key);
-            differing.extend(gone);
+            let missing = known.iter().filter(|(key, _)| run.get(key).is_none()).map(|(key, _)| *key);
+            differing.extend(missing);
         }
         let sorted = |keys: HashSet<&'r str>| {
             let mut keys: Vec<&str> = keys.into_iter().collect();
@@ -35,9 +36,9 @@ impl<'r> Differences<'r> {
         Differences(differing.into_iter().map(|(name, keys)| (name, sorted(keys))).collect())
     }
 
-    /// `model.depth=20 train.lr=0.1`: what sets a run apart from others of its name, but for the seed.
-    pub fn setting(&self, run: &Run) -> String {
-        let keys = self.0.get(run.text("name")).map(Vec::as_slice).unwrap_or_default();
+    /// What distinguishes a run from others of its name, but for the seed: `model.depth=20 train.lr=0.1`.
+    pub fn setting(&self, run: &StoredRun) -> String {
+        let keys = self.0.get(run.text(Column::Name)).map(Vec::as_slice).unwrap_or_default();
         let held: Vec<&&str> = keys.iter().filter(|key| run.get(key).is_some()).collect();
         let mut parts: Vec<String> =
             held.iter().take(MOST_KEYS).map(|key| format!("{key}={}", run.text(key))).collect();
@@ -48,58 +49,46 @@ impl<'r> Differences<'r> {
     }
 }
 
-const COLUMNS: [(&str, &str); 14] = [
-    ("run", "tight"),
-    ("setting", "long"),
-    ("seed", "n"),
-    ("status", ""),
-    ("val Top-1, %", "n"),
-    ("test Top-1, %", "n"),
-    ("test Top-5, %", "n"),
-    ("parameters", "n"),
-    ("multiply-adds", "n"),
-    ("epochs", "n"),
-    ("seconds", "n"),
-    ("device", "tight"),
-    ("started, UTC", "tight"),
-    ("again", "code"),
-];
+/// What a column of the table of runs shows: heading, CSS class, cell.
+type RunColumn<'a> = (&'static str, &'static str, &'a dyn Fn(&StoredRun) -> String);
 
-/// One row a run.
-pub fn table(runs: &[Run], differences: &Differences, store: &Store, caption: &str) -> TableView {
-    let row = |run: &Run| {
-        let started = run.text("started").trim_end_matches('Z').replacen('T', " ", 1);
-        let texts = [
-            run.text("name").to_owned(),
-            differences.setting(run),
-            run.text("seed").to_owned(),
-            run.text("status").to_owned(),
-            percent(run.number("val_top1")),
-            percent(run.number("test_top1")),
-            percent(run.number("test_top5")),
-            grouped(run.text("params")),
-            grouped(run.text("macs")),
-            run.text("epochs").to_owned(),
-            run.text("seconds").to_owned(),
-            format!("{} {}", run.text("device"), run.text("precision")).trim().to_owned(),
-            started,
-            again(run, store),
-        ];
-        let cell = |(text, (name, class)): (String, (&str, &'static str))| {
-            let class = if name == "status" { status_class(run.status()) } else { class };
-            Cell { text, class }
-        };
-        texts.into_iter().zip(COLUMNS).map(cell).collect()
+/// One row for each run.
+pub fn table(runs: &[StoredRun], differences: &Differences, store: &Store, caption: &str) -> TableView {
+    let columns: [RunColumn; 14] = [
+        ("run", "tight", &|run| run.text(Column::Name).to_owned()),
+        ("setting", "long", &|run| differences.setting(run)),
+        ("seed", "n", &|run| run.text(Column::Seed).to_owned()),
+        ("status", "", &|run| run.text(Column::Status).to_owned()),
+        ("val Top-1, %", "n", &|run| percent(run.number(Column::ValTop1))),
+        ("test Top-1, %", "n", &|run| percent(run.number(Column::TestTop1))),
+        ("test Top-5, %", "n", &|run| percent(run.number(Column::TestTop5))),
+        ("parameters", "n", &|run| grouped(run.text(Column::Params))),
+        ("multiply-adds", "n", &|run| grouped(run.text(Column::Macs))),
+        ("epochs", "n", &|run| run.text(Column::Epochs).to_owned()),
+        ("seconds", "n", &|run| run.text(Column::Seconds).to_owned()),
+        ("device", "tight", &device),
+        ("started, UTC", "tight", &|run| run.text(Column::Started).trim_end_matches('Z').replacen('T', " ", 1)),
+        ("reproduce", "code", &|run| reproduce(run, store)),
+    ];
+    let cell = |run: &StoredRun, (heading, class, text): RunColumn| {
+        let class = if heading == "status" { status_class(run.status()) } else { class };
+        Cell { text: text(run), class }
     };
     TableView {
         caption: caption.to_owned(),
-        columns: COLUMNS.iter().map(|&(name, class)| Column { name: name.to_owned(), class }).collect(),
-        rows: runs.iter().map(row).collect(),
+        columns: columns.iter().map(|&(name, class, _)| Heading { name: name.to_owned(), class }).collect(),
+        rows: runs.iter().map(|run| columns.iter().map(|&column| cell(run, column)).collect()).collect(),
         searched: runs.len() > 10,
         note: String::new(),
     }
 }
 
+/// Device and precision of a run.
+pub fn device(run: &StoredRun) -> String {
+    format!("{} {}", run.text(Column::Device), run.text(Column::Precision)).trim().to_owned()
+}
+
+/// The CSS class of a status.
 pub fn status_class(status: Option<Status>) -> &'static str {
     match status {
         Some(Status::Done) => "status done",
@@ -109,14 +98,14 @@ pub fn status_class(status: Option<Status>) -> &'static str {
     }
 }
 
-/// The command that makes a run again. One in its place is skipped as finished unless it is forced.
-pub fn again(run: &Run, store: &Store) -> String {
+/// The command that reproduces a run. Without `--force` a run in the results folder would be skipped as finished.
+pub fn reproduce(run: &StoredRun, store: &Store) -> String {
     let file = run.folder.join("experiment.toml");
     let forced = if store.is_archived(&run.folder) { "" } else { " --force" };
     format!("strata train {}{forced}", shell(&file.display().to_string()))
 }
 
-/// A word for a shell, in quotes where it needs them.
+/// Quotes a word for a shell, where necessary.
 pub fn shell(word: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "-_./=:,+@%".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
@@ -126,32 +115,15 @@ pub fn shell(word: &str) -> String {
     }
 }
 
-/// Curves of the newest experiments, a figure a name, and how many names there are. Runs of sweeps are shown there.
-pub fn newest(runs: &[Run], differences: &Differences, in_sweeps: &HashSet<&str>) -> (Vec<FigureView>, usize) {
-    let mut names: Vec<&str> = Vec::new();
-    let mut by_name: HashMap<&str, Vec<&Run>> = HashMap::new();
+/// Curves of the newest experiments, one figure for each name, and the number of names. Runs of sweeps are excluded.
+pub fn newest(runs: &[StoredRun], differences: &Differences, in_sweeps: &HashSet<&str>) -> (Vec<FigureView>, usize) {
+    let outside = runs.iter().filter(|run| !in_sweeps.contains(run.text(Column::Key)));
     // Runs are sorted, the newest first.
-    for run in runs.iter().filter(|run| !in_sweeps.contains(run.text("key"))) {
-        let name = run.text("name");
-        by_name.entry(name).or_insert_with(|| {
-            names.push(name);
-            Vec::new()
-        });
-        by_name.entry(name).and_modify(|runs| runs.push(run));
-    }
-    let figures = names.iter().take(NEWEST).filter_map(|name| {
-        let mut groups: Vec<(String, Vec<&Run>)> = Vec::new();
-        let mut places: HashMap<String, usize> = HashMap::new();
-        for run in by_name.get(name)? {
-            let setting = differences.setting(run);
-            let place = *places.entry(setting.clone()).or_insert(groups.len());
-            match groups.get_mut(place) {
-                Some((_, runs)) => runs.push(run),
-                None => groups.push((setting, vec![run])),
-            }
-        }
+    let by_name = group_by(outside, |run| run.text(Column::Name));
+    let figures = by_name.iter().take(NEWEST).filter_map(|(name, runs)| {
+        let mut groups = group_by(runs.iter().copied(), |run| differences.setting(run));
         let all = groups.len();
-        let best = |runs: &[&Run]| runs.iter().filter_map(|run| run.number("val_top1")).fold(0.0, f64::max);
+        let best = |runs: &[&StoredRun]| runs.iter().filter_map(|run| run.number(Column::ValTop1)).fold(0.0, f64::max);
         groups.sort_by(|a, b| best(&b.1).total_cmp(&best(&a.1)));
         groups.truncate(curves::MOST);
         let groups: Vec<CurveGroup> =
@@ -166,15 +138,15 @@ pub fn newest(runs: &[Run], differences: &Differences, in_sweeps: &HashSet<&str>
         }
         Some(FigureView::of(&figure))
     });
-    (figures.collect(), names.len())
+    (figures.collect(), by_name.len())
 }
 
-fn group(name: &str, setting: String, runs: &[&Run]) -> Option<CurveGroup> {
+fn group(name: &str, setting: String, runs: &[&StoredRun]) -> Option<CurveGroup> {
     let runs: Vec<_> = runs
         .iter()
         .take(SEEDS)
-        .filter_map(|run| read_epochs(&run.folder).ok())
-        .filter(|rows| !rows.is_empty())
+        .filter_map(|run| Epochs::read(&run.folder).ok())
+        .filter(|epochs| !epochs.is_empty())
         .collect();
     let name = if setting.is_empty() { name.to_owned() } else { setting };
     (!runs.is_empty()).then_some(CurveGroup { name, runs })

@@ -1,26 +1,25 @@
-//! Parts of the page that are not single runs: kept results, sweeps, shelves of tables and pictures.
+//! Sections of the page: archived results, sweeps, other tables and pictures.
 
-use super::gather::{Found, Run, Shelf, Sweep};
-use super::runs::{again, shell, status_class};
+use super::gather::{Contents, LooseFiles, StoredRun, StoredSweep};
+use super::runs::{device, reproduce, shell, status_class};
 use super::view::{FigureView, PictureView, TableView, grouped, percent};
 use crate::analysis::Spread;
 use crate::analysis::settings::{Setting, Settings};
 use crate::figures::curves::{CurveGroup, figure, sweep_pictures};
-use crate::runs::Table;
-use crate::runs::{Status, Store, SweepSource, counted, read_epochs};
+use crate::runs::{Column, Epochs, Records, Status, Store, SweepSource, Table, counted, group_by};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::path::Path;
 
-/// Larger pictures are left out.
+/// Larger pictures are not shown.
 const LARGEST: u64 = 2 << 20;
 
-/// A result that was put aside.
-pub struct KeptSection {
+/// An archived run.
+pub struct ArchivedSection {
     pub name: String,
     pub status: String,
     pub status_class: &'static str,
-    /// Name and value.
+    /// Names and values.
     pub facts: Vec<(&'static str, String)>,
     pub command: String,
     pub curves: Option<FigureView>,
@@ -37,64 +36,61 @@ pub struct SweepSection {
 }
 
 /// A folder of tables and pictures.
-pub struct ShelfSection {
+pub struct FilesSection {
     pub name: String,
-    /// May be empty: not every folder's maker is known.
+    /// The command that writes these files; may be empty.
     pub command: String,
     pub tables: Vec<TableView>,
     pub pictures: Vec<PictureView>,
 }
 
-impl KeptSection {
-    pub fn of(run: &Run, store: &Store, notes: &mut Vec<String>) -> KeptSection {
+impl ArchivedSection {
+    pub fn of(run: &StoredRun, store: &Store, notes: &mut Vec<String>) -> ArchivedSection {
         let name = run.folder.strip_prefix(store.root()).unwrap_or(&run.folder).display().to_string();
-        let rows = read_epochs(&run.folder).unwrap_or_else(|error| {
+        let epochs = Epochs::read(&run.folder).unwrap_or_else(|error| {
             notes.push(error.to_string());
-            Vec::new()
+            Epochs::default()
         });
-        let group = CurveGroup { name: name.clone(), runs: vec![rows] };
+        let group = CurveGroup { name: name.clone(), runs: vec![epochs] };
         let curves = (!group.runs[0].is_empty()).then(|| FigureView::of(&figure(&[group], &name)));
-        let in_percent = |column: &str| match run.number(column) {
-            Some(value) => format!("{} %", percent(Some(value))),
-            None => String::new(),
-        };
+        let in_percent =
+            |column: Column| run.number(column).map_or_else(String::new, |value| format!("{} %", percent(Some(value))));
         let facts = [
-            ("test Top-1", in_percent("test_top1")),
-            ("test Top-5", in_percent("test_top5")),
-            ("validation Top-1", in_percent("val_top1")),
-            ("parameters", grouped(run.text("params"))),
-            ("multiply-adds", grouped(run.text("macs"))),
-            ("epochs", run.text("epochs").to_owned()),
-            ("seed", run.text("seed").to_owned()),
-            ("seconds", run.text("seconds").to_owned()),
-            ("device", format!("{} {}", run.text("device"), run.text("precision")).trim().to_owned()),
-            ("commit", run.text("git").to_owned()),
-            ("started", run.text("started").to_owned()),
+            ("test Top-1", in_percent(Column::TestTop1)),
+            ("test Top-5", in_percent(Column::TestTop5)),
+            ("validation Top-1", in_percent(Column::ValTop1)),
+            ("parameters", grouped(run.text(Column::Params))),
+            ("multiply-adds", grouped(run.text(Column::Macs))),
+            ("epochs", run.text(Column::Epochs).to_owned()),
+            ("seed", run.text(Column::Seed).to_owned()),
+            ("seconds", run.text(Column::Seconds).to_owned()),
+            ("device", device(run)),
+            ("commit", run.text(Column::Git).to_owned()),
+            ("started", run.text(Column::Started).to_owned()),
         ];
-        KeptSection {
+        ArchivedSection {
             name,
-            status: run.text("status").to_owned(),
+            status: run.text(Column::Status).to_owned(),
             status_class: status_class(run.status()),
             facts: facts.into_iter().filter(|(_, value)| !value.is_empty()).collect(),
-            command: again(run, store),
+            command: reproduce(run, store),
             curves,
         }
     }
 }
 
-impl Sweep {
-    /// Keys of its runs.
+impl StoredSweep {
+    /// The keys of its runs.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
-        let column = self.table.column("key");
-        self.table.rows.iter().filter_map(move |row| row.get(column?).map(String::as_str))
+        (0..self.points.rows.len()).map(|row| self.points.text(row, Column::Key))
     }
 }
 
 impl SweepSection {
-    pub fn of(sweep: &Sweep, store: &Store, experiments: &Path, notes: &mut Vec<String>) -> SweepSection {
-        let Sweep { name, folder, table } = sweep;
-        let drawn = sweep_pictures(table, name, store);
-        // Runs are not kept in git, a picture of their curves may be.
+    pub fn of(sweep: &StoredSweep, store: &Store, experiments: &Path, notes: &mut Vec<String>) -> SweepSection {
+        let StoredSweep { name, folder, points } = sweep;
+        let drawn = sweep_pictures(points, name, store);
+        // Git ignores runs, but not the picture of their curves.
         let stored = folder.join("curves.svg");
         let pictures = match drawn.curves {
             None if stored.is_file() => picture(&stored, store.root(), notes).into_iter().collect(),
@@ -104,22 +100,22 @@ impl SweepSection {
         SweepSection {
             name: name.clone(),
             command: sweep_command(sweep, store.root(), experiments),
-            state: state(table),
-            summary: summary(table, name),
-            points: TableView::of(table, &format!("{name}: every point")),
+            state: state(points),
+            summary: summary(points, name),
+            points: TableView::of(points, &format!("{name}: every point")),
             figures: figures.map(|figure| FigureView::of(&figure)).collect(),
             pictures,
         }
     }
 }
 
-/// The sweep's file is looked for where sweeps are kept.
-fn sweep_command(sweep: &Sweep, results: &Path, experiments: &Path) -> String {
+/// The command that runs the sweep or resumes it.
+fn sweep_command(sweep: &StoredSweep, results: &Path, experiments: &Path) -> String {
     let source = SweepSource::read(&sweep.folder);
     let stem = source.as_ref().and_then(|source| source.file.file_stem()).map(|stem| stem.to_string_lossy());
     let name = stem.as_deref().unwrap_or(&sweep.name);
-    let places = [format!("sweeps/{name}"), name.to_owned()];
-    let known = places.into_iter().find(|place| experiments.join(format!("{place}.toml")).is_file());
+    let names = [format!("sweeps/{name}"), name.to_owned()];
+    let known = names.into_iter().find(|name| experiments.join(format!("{name}.toml")).is_file());
     let file = known.unwrap_or_else(|| match &source {
         Some(source) => source.file.display().to_string(),
         None => format!("{name}.toml"),
@@ -128,7 +124,7 @@ fn sweep_command(sweep: &Sweep, results: &Path, experiments: &Path) -> String {
     format!("strata sweep {}{}{}", shell(&file), set.collect::<String>(), option(results))
 }
 
-/// `--results DIR` where that is not the usual one.
+/// The option `--results DIR`, unless this is the default.
 pub fn option(results: &Path) -> String {
     if results == Path::new("results") {
         String::new()
@@ -138,24 +134,21 @@ pub fn option(results: &Path) -> String {
 }
 
 /// "18 points: 17 done, 1 failed".
-fn state(table: &Table) -> String {
-    let Some(column) = table.column("status") else { return counted(table.rows.len(), "point") };
-    let mut counts: Vec<(&str, usize)> = Vec::new();
-    for row in &table.rows {
-        let status = if row[column].is_empty() { "to come" } else { row[column].as_str() };
-        match counts.iter_mut().find(|(known, _)| *known == status) {
-            Some((_, count)) => *count += 1,
-            None => counts.push((status, 1)),
-        }
+fn state(points: &Records) -> String {
+    let total = counted(points.rows.len(), "point");
+    if points.column(Column::Status.name()).is_none() {
+        return total;
     }
-    let parts: Vec<String> = counts.iter().map(|(status, count)| format!("{count} {status}")).collect();
-    format!("{}: {}", counted(table.rows.len(), "point"), parts.join(", "))
+    let status = |&row: &usize| Some(points.text(row, Column::Status)).filter(|status| !status.is_empty());
+    let counts = group_by(0..points.rows.len(), |row| status(row).unwrap_or("to come"));
+    let parts: Vec<String> = counts.iter().map(|(status, rows)| format!("{} {status}", rows.len())).collect();
+    format!("{total}: {}", parts.join(", "))
 }
 
-/// One row a setting: means over the seeds that are done.
-fn summary(table: &Table, name: &str) -> TableView {
-    let Settings { keys, settings, .. } = Settings::of(table);
-    let mut columns: Vec<String> = keys.iter().map(|&key| table.columns[key].clone()).collect();
+/// One row for each setting, with means over the finished seeds.
+fn summary(points: &Records, name: &str) -> TableView {
+    let Settings { keys, settings, .. } = Settings::of(points);
+    let mut columns: Vec<String> = keys.iter().map(|&key| points.columns[key].clone()).collect();
     if keys.is_empty() {
         columns.push("sweep".to_owned());
     }
@@ -163,30 +156,20 @@ fn summary(table: &Table, name: &str) -> TableView {
         ["seeds", "val Top-1, %", "test Top-1, %", "parameters", "multiply-adds", "seconds"].map(str::to_owned),
     );
     let row = |setting: &Setting| {
-        let status = table.column("status");
-        let done =
-            |&row: &usize| status.is_none_or(|column| Status::parse(&table.rows[row][column]) == Some(Status::Done));
-        let rows: Vec<usize> = setting.rows.iter().copied().filter(done).collect();
-        let spread = |column: &str| Spread::of(&table.numbers(table.column(column)?, &rows));
-        let shown = |column: &str| match spread(column) {
-            Some(Spread { n: 1, mean, .. }) => percent(Some(mean)),
-            Some(Spread { mean, std, .. }) => format!("{} ± {}", percent(Some(mean)), percent(Some(std))),
-            None => String::new(),
-        };
-        let first = |column: &str| {
-            table.column(column).and_then(|column| Some(grouped(&table.rows[*setting.rows.first()?][column])))
-        };
-        let mut cells: Vec<String> = keys.iter().map(|&key| table.rows[setting.rows[0]][key].clone()).collect();
+        let spread = |column: Column| Spread::of_column(points, column, &setting.rows);
+        let top1 = |column: Column| spread(column).map_or_else(String::new, |spread| spread.plus_minus(100.0, 2));
+        let first = setting.rows[0];
+        let mut cells: Vec<String> = keys.iter().map(|&key| points.cell(first, key).to_owned()).collect();
         if keys.is_empty() {
             cells.push(name.to_owned());
         }
         cells.extend([
-            rows.len().to_string(),
-            shown("val_top1"),
-            shown("test_top1"),
-            first("params").unwrap_or_default(),
-            first("macs").unwrap_or_default(),
-            spread("seconds").map_or_else(String::new, |spread| format!("{:.1}", spread.mean)),
+            setting.rows.iter().filter(|&&row| points.is_done(row)).count().to_string(),
+            top1(Column::ValTop1),
+            top1(Column::TestTop1),
+            grouped(points.text(first, Column::Params)),
+            grouped(points.text(first, Column::Macs)),
+            spread(Column::Seconds).map_or_else(String::new, |spread| format!("{:.1}", spread.mean)),
         ]);
         cells
     };
@@ -200,20 +183,20 @@ fn summary(table: &Table, name: &str) -> TableView {
 
 const MOST_SETTINGS: usize = 500;
 
-/// Folders of a results folder whose files one command makes.
-const MAKERS: [(&str, &str); 2] = [("tables", "make tables"), ("bench", "make bench")];
+/// Folders below the results folder, and the commands that write them.
+const COMMANDS: [(&str, &str); 2] = [("tables", "make tables"), ("bench", "make bench")];
 
-impl ShelfSection {
-    pub fn of(shelf: &Shelf, results: &Path, notes: &mut Vec<String>) -> ShelfSection {
-        let name = shelf.folder.strip_prefix(results).unwrap_or(&shelf.folder).display().to_string();
-        let maker = MAKERS.iter().find(|(folder, _)| *folder == name);
+impl FilesSection {
+    pub fn of(files: &LooseFiles, results: &Path, notes: &mut Vec<String>) -> FilesSection {
+        let name = files.folder.strip_prefix(results).unwrap_or(&files.folder).display().to_string();
+        let command = COMMANDS.iter().find(|(folder, _)| *folder == name);
         let table = |(path, table): &(std::path::PathBuf, Table)| {
             TableView::of(table, &path.file_name().unwrap_or_default().to_string_lossy())
         };
-        ShelfSection {
-            command: maker.map_or_else(String::new, |(_, command)| (*command).to_owned()),
-            tables: shelf.tables.iter().map(table).collect(),
-            pictures: shelf.pictures.iter().filter_map(|path| picture(path, results, notes)).collect(),
+        FilesSection {
+            command: command.map_or_else(String::new, |(_, command)| (*command).to_owned()),
+            tables: files.tables.iter().map(table).collect(),
+            pictures: files.pictures.iter().filter_map(|path| picture(path, results, notes)).collect(),
             name: if name.is_empty() { results.display().to_string() } else { name },
         }
     }
@@ -236,17 +219,17 @@ fn picture(path: &Path, results: &Path, notes: &mut Vec<String>) -> Option<Pictu
     }
 }
 
-/// What there is, for the overview: name, number, class.
-pub fn counts(found: &Found) -> Vec<(String, usize, &'static str)> {
+/// The overview: name, number, CSS class.
+pub fn counts(contents: &Contents) -> Vec<(String, usize, &'static str)> {
     let ending = |count: usize| if count == 1 { "" } else { "s" };
     let mut counts = Vec::new();
     for status in Status::ALL {
-        let count = found.runs.iter().filter(|run| run.status() == Some(status)).count();
+        let count = contents.runs.iter().filter(|run| run.status() == Some(status)).count();
         if count > 0 {
             counts.push((format!("run{} {status}", ending(count)), count, status_class(Some(status))));
         }
     }
-    let others = [("kept result", found.kept.len()), ("sweep", found.sweeps.len())];
+    let others = [("archived result", contents.archived.len()), ("sweep", contents.sweeps.len())];
     let others = others.into_iter().filter(|(_, count)| *count > 0);
     counts.extend(others.map(|(name, count)| (format!("{name}{}", ending(count)), count, "status")));
     counts

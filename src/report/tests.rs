@@ -51,20 +51,20 @@ fn the_page_asks_for_nothing() {
 }
 
 #[test]
-fn runs_tell_what_sets_them_apart() {
+fn settings_that_distinguish_runs_are_shown() {
     let runs = [
         run("a", "k1", "done,0,1,1,1,0.5,0.4,2026-01-01T00:00:00Z,8,0.1"),
         run("a", "k2", "diverged,0,1,1,1,0.5,,2026-01-02T00:00:00Z,14,0.1"),
         run("b", "k3", "done,0,1,1,1,0.5,0.4,2026-01-03T00:00:00Z,20,0.3"),
     ];
     let folder = results(&runs.each_ref().map(|(path, text)| (path.as_str(), text.clone())));
-    let found = gather(&Store::new(folder.path())).unwrap();
-    let keys: Vec<&str> = found.runs.iter().map(|run| run.text("key")).collect();
+    let contents = gather(&Store::new(folder.path())).unwrap();
+    let keys: Vec<&str> = contents.runs.iter().map(|run| run.text("key")).collect();
     assert_eq!(keys, ["k3", "k2", "k1"], "the newest first");
-    let differences = Differences::of(&found.runs);
-    let settings: Vec<String> = found.runs.iter().map(|run| differences.setting(run)).collect();
+    let differences = Differences::of(&contents.runs);
+    let settings: Vec<String> = contents.runs.iter().map(|run| differences.setting(run)).collect();
     assert_eq!(settings, ["", "model.depth=14", "model.depth=8"]);
-    let counts: Vec<(String, usize)> = sections::counts(&found).into_iter().map(|(name, n, _)| (name, n)).collect();
+    let counts: Vec<(String, usize)> = sections::counts(&contents).into_iter().map(|(name, n, _)| (name, n)).collect();
     assert_eq!(counts, [("runs done".to_owned(), 2), ("run diverged".to_owned(), 1)]);
 }
 

@@ -1,21 +1,21 @@
-//! What the page's template is filled with: tables of text, figures, commands.
+//! The values of the page's template: tables, figures, pictures.
 
 use crate::figures::chart::Figure;
 use crate::runs::Table;
 use crate::runs::format;
 
-/// A table; a reader can sort it by every column.
+/// A table, which readers can sort by every column.
 pub struct TableView {
     pub caption: String,
-    pub columns: Vec<Column>,
+    pub columns: Vec<Heading>,
     pub rows: Vec<Vec<Cell>>,
-    /// With a field to search it.
+    /// Whether it has a search field.
     pub searched: bool,
-    /// What is left out; may be empty.
+    /// Says what is hidden; may be empty.
     pub note: String,
 }
 
-pub struct Column {
+pub struct Heading {
     pub name: String,
     pub class: &'static str,
 }
@@ -25,7 +25,7 @@ pub struct Cell {
     pub class: &'static str,
 }
 
-/// Charts with their legend, each SVG written by this program.
+/// Charts with their legend, as SVG that this program wrote.
 pub struct FigureView {
     pub title: String,
     pub note: String,
@@ -33,7 +33,7 @@ pub struct FigureView {
     pub legend: Vec<(String, String)>,
 }
 
-/// A picture from a file: it is shown as an image, so that nothing in it is run.
+/// A picture from a file. It is shown as an image, so that scripts in it do not run.
 pub struct PictureView {
     pub title: String,
     /// `data:` address.
@@ -51,11 +51,11 @@ impl FigureView {
     }
 }
 
-/// Of a longer table the page shows these rows.
+/// More rows of a table are hidden.
 const MOST_ROWS: usize = 500;
 
 impl TableView {
-    /// A table of plain text: columns whose cells are all numbers are set like numbers.
+    /// A table of texts. Columns of numbers are aligned as such.
     pub fn new(caption: &str, columns: Vec<String>, rows: Vec<Vec<String>>) -> TableView {
         let cells = |index: usize| rows.iter().filter_map(move |row| row.get(index));
         let class = |index: usize| match cells(index).map(|text| text.chars().count()).max() {
@@ -67,7 +67,7 @@ impl TableView {
         let class = |index: usize| classes.get(index).copied().unwrap_or_default();
         TableView {
             caption: caption.to_owned(),
-            columns: columns.into_iter().enumerate().map(|(i, name)| Column { name, class: class(i) }).collect(),
+            columns: columns.into_iter().enumerate().map(|(i, name)| Heading { name, class: class(i) }).collect(),
             rows: rows
                 .into_iter()
                 .map(|row| row.into_iter().enumerate().map(|(i, text)| Cell { text, class: class(i) }).collect())
@@ -77,7 +77,7 @@ impl TableView {
         }
     }
 
-    /// A CSV file as it is.
+    /// The content of a CSV file.
     pub fn of(table: &Table, caption: &str) -> TableView {
         let rows: Vec<Vec<String>> = table.rows.iter().take(MOST_ROWS).cloned().collect();
         let mut view = TableView::new(caption, table.columns.clone(), rows);
@@ -88,16 +88,16 @@ impl TableView {
     }
 }
 
-/// Texts up to this length stay on one line.
+/// Texts up to this length are not wrapped.
 const TIGHT: usize = 28;
 
-/// Empty cells go along with numbers. `90.1 ± 0.2` is one too.
+/// Whether a cell is empty or a number, such as `90.1 ± 0.2`.
 fn is_number(text: &str) -> bool {
     let first = text.split(" ± ").next().unwrap_or_default();
     text.is_empty() || first.replace(GROUP, "").parse::<f64>().is_ok()
 }
 
-/// Between groups of three digits: no line is broken there.
+/// Separates groups of three digits without allowing a line break.
 const GROUP: char = '\u{202f}';
 
 /// A count in groups of three digits.
@@ -112,7 +112,7 @@ pub fn percent(fraction: Option<f64>) -> String {
 
 #[cfg(test)]
 #[test]
-fn numbers_are_told_from_texts() {
+fn numbers_are_recognised() {
     assert!(["1", "", "0.5", "-1e-3", "90.10 ± 0.20", &grouped("5978042")].iter().all(|text| is_number(text)));
     assert!(["resnet20", "1, 2", "2026-11-24 04:34"].iter().all(|text| !is_number(text)));
     assert_eq!(grouped("5978042"), "5\u{202f}978\u{202f}042");

@@ -1,8 +1,8 @@
-//! Stamps of time.
+//! Time stamps.
 
 use jiff::{Timestamp, Unit};
 
-/// Now, as `2026-01-31T12:00:00Z`.
+/// The current time, such as `2026-01-31T12:00:00Z`.
 pub fn utc_now() -> String {
     Timestamp::now().round(Unit::Second).unwrap_or_default().to_string()
 }

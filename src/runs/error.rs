@@ -1,4 +1,4 @@
-//! What can be wrong with the files of runs.
+//! Errors of run folders and tables.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,19 +10,19 @@ pub enum RunError {
         "cannot {action} {path}: {reason}; is the results folder there and writable? (--results DIR takes another)"
     )]
     Io { action: &'static str, path: PathBuf, reason: io::Error },
-    #[error("{path} is in use by {holder}; wait for it, or stop it")]
+    #[error("{path} is locked by {holder}; wait for it, or stop it")]
     Held { path: PathBuf, holder: String },
     #[error(
-        "{path} was removed or replaced while this process was running it: nothing more is written there; \
-         `strata train` starts the run again"
+        "{path} was removed or replaced during the run: nothing more is written there; `strata train` starts the run \
+         again"
     )]
     Lost { path: PathBuf },
-    #[error("{path} was removed or changed by somebody else while the run was writing it: the run stops")]
+    #[error("{path} was removed or changed by another program during the run: the run stops")]
     TableChanged { path: PathBuf },
     #[error("{path}, line {line}: {problem}; move the run folder away to start over")]
     Corrupt { path: PathBuf, line: usize, problem: String },
     #[error(
-        "{folder} has the tables of {other}, another sweep of the same name as {file}: rename one of the files, or take \
+        "{folder} has the tables of {other}, another sweep of the same name as {file}: rename one of the files, or use \
          another results folder (--results DIR); if the file was only moved, remove {folder}/sweep.json"
     )]
     OtherSweep { folder: PathBuf, file: PathBuf, other: PathBuf },
@@ -31,14 +31,14 @@ pub enum RunError {
 }
 
 impl RunError {
-    /// Tells what was being done to which file when the system refused.
+    /// Wraps an I/O error with the action and the path.
     pub fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> RunError {
         let path = path.to_owned();
         move |reason| RunError::Io { action, path, reason }
     }
 }
 
-/// Why a file is no table.
+/// Why a file cannot be read as a table.
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {
     #[error("cannot read {}: {reason}", .path.display())]

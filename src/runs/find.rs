@@ -1,4 +1,4 @@
-//! What a path or a name stands for.
+//! Finds runs, sweeps and tables by path, pattern or name.
 
 use super::error::TableError;
 use super::store::{Found, Store, walk};
@@ -6,7 +6,7 @@ use crate::config::nearest;
 use std::fs;
 use std::path::Path;
 
-/// Why a word stands for nothing.
+/// Why nothing was found.
 #[derive(Debug, thiserror::Error)]
 pub enum FindError {
     #[error("{0}")]
@@ -15,15 +15,14 @@ pub enum FindError {
     Table(#[from] TableError),
 }
 
-/// Why a folder gives no row.
-pub const NO_RUN: &str =
-    "there is no run and no sweep below (a run has summary.csv or experiment.toml, a sweep table.csv)";
+/// Said of a folder without runs and sweeps.
+pub const NO_RUN: &str = "there is no run or sweep below (a run has summary.csv or experiment.toml, a sweep table.csv)";
 
 impl Store {
     /// All runs and sweeps.
     ///
     /// # Errors
-    /// When there is none.
+    /// When there are none.
     pub fn everything(&self) -> Result<Vec<Found>, FindError> {
         let found = rows_below(self.root());
         if found.is_empty() {
@@ -33,10 +32,10 @@ impl Store {
         Ok(found)
     }
 
-    /// What one word of the command line stands for: a file, a folder, a pattern, or a name below the results folder.
+    /// Resolves a word of the command line: a file, a folder, a pattern, or a name in the results folder.
     ///
     /// # Errors
-    /// When it stands for nothing; the nearest name is part of the message.
+    /// When nothing matches; the message suggests the nearest name.
     pub fn find(&self, word: &str) -> Result<Vec<Found>, FindError> {
         let path = Path::new(word);
         if path.is_file() {
@@ -48,7 +47,7 @@ impl Store {
         if word.contains(['*', '?', '[']) {
             return pattern(word);
         }
-        // A sweep comes first: its points may be called like it, among other runs of that name.
+        // A sweep is preferred to runs of its name, which may be its points.
         let root = self.root();
         let candidates = [self.sweeps().join(word), root.join("runs").join(word), root.join(word)];
         match candidates.iter().find(|folder| !word.is_empty() && folder.is_dir()) {
@@ -77,16 +76,16 @@ impl Store {
     }
 }
 
-/// Runs and sweeps below a folder.
+/// The runs and sweeps below a folder.
 fn rows_below(folder: &Path) -> Vec<Found> {
     walk(folder).into_iter().filter(|found| !matches!(found, Found::Loose { .. })).collect()
 }
 
-/// Runs and sweeps below a folder. A shell that expands `results/*` names folders without any, such as `results/tables`.
+/// The runs and sweeps below a folder, with a warning if there are none: a shell expands `results/*` to `results/tables`, too.
 fn below(path: &Path) -> Vec<Found> {
     let found = rows_below(path);
     if found.is_empty() {
-        tracing::warn!("{} is passed over: {NO_RUN}", path.display());
+        tracing::warn!("{} is skipped: {NO_RUN}", path.display());
     }
     found
 }
@@ -102,7 +101,7 @@ fn file(path: &Path) -> Result<Found, FindError> {
     }
     if path.extension().is_some_and(|extension| extension == "toml" || extension == "json") {
         let hint = "compare takes run folders, sweep folders, names of them, and CSV files";
-        return Err(FindError::Missing(format!("{} is no table: {hint}", path.display())));
+        return Err(FindError::Missing(format!("{} is not a table: {hint}", path.display())));
     }
     Ok(Found::File(path.to_owned()))
 }

@@ -1,6 +1,6 @@
-//! The folder of one run: `runs/<name>/<key>`, held by one process at a time.
+//! The folder of a run, `runs/<name>/<key>`, which one process at a time may lock.
 
-use super::epochs::{EPOCH_COLUMNS, EpochRow, first_epochs};
+use super::epochs::{EpochRow, Epochs};
 use super::error::RunError;
 use crate::fault;
 use crate::files::{append_synced, make_folder, open_without_links, write_whole};
@@ -10,17 +10,17 @@ use std::io::{self, Read, Seek};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// How a process that records the end of another's run is called.
+/// The name that a process writes into the lock to record the end of another's run.
 const WATCHDOG: &str = "a watchdog";
 
-/// What the holder of a lock wrote into it.
+/// The name of the process that has a lock, which it wrote into the file.
 fn holder(lock: &mut File) -> String {
     let mut name = String::new();
     let _ = lock.rewind().and_then(|()| lock.read_to_string(&mut name));
     if name.is_empty() { "another process".to_owned() } else { name }
 }
 
-/// Who has locked a run folder, if anybody has. It may be unlocked, or locked, in the next moment.
+/// The process that has locked a run folder, if any. Another process may unlock or lock it at any moment.
 pub fn locked_by(run: &Path) -> Option<String> {
     let mut lock = File::open(run.join(".lock")).ok()?;
     match lock.try_lock_shared() {
@@ -29,36 +29,33 @@ pub fn locked_by(run: &Path) -> Option<String> {
     }
 }
 
-/// An open run folder; other processes are kept out until it is dropped.
+/// A run folder, locked until this is dropped.
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
     lock: File,
-    /// Bytes of `epochs.csv` as this process left it.
+    /// Size of `epochs.csv` as this process left it.
     epochs_bytes: Cell<u64>,
 }
 
 impl RunFolder {
-    /// Opens a folder, making it where it is missing.
+    /// Locks a folder, which is made if it is missing.
     ///
     /// # Errors
-    /// When the folder cannot be made or written, or another process has locked it.
+    /// When the folder cannot be made or written, or is locked by another process.
     pub(super) fn open(path: PathBuf) -> Result<RunFolder, RunError> {
         make_folder(&path).map_err(RunError::io("make", &path))?;
         let folder = RunFolder::lock(path, &format!("process {}", std::process::id()))?;
-        // Whoever holds the lock is alone: temporary files that lie here were left by a process that was killed.
+        // No other process writes here: temporary files are left from one that was killed.
         for entry in fs::read_dir(&folder.path).into_iter().flatten().flatten() {
             if entry.file_name().to_string_lossy().starts_with(".tmp") {
-                let _ = fs::remove_file(entry.path()); // only untidy if it stays
+                let _ = fs::remove_file(entry.path()); // harmless if it stays
             }
         }
         Ok(folder)
     }
 
-    /// Opens the folder of a run whose process is gone, to record its end.
-    ///
-    /// # Errors
-    /// As [`RunFolder::open`].
+    /// Locks the folder of a run whose process has ended, to record that.
     pub fn take_over(path: &Path) -> Result<RunFolder, RunError> {
         RunFolder::lock(path.to_owned(), WATCHDOG)
     }
@@ -69,14 +66,14 @@ impl RunFolder {
         options.create(true).truncate(false).read(true).write(true);
         let mut lock = open_without_links(&mut options, &lock_path).map_err(RunError::io("write", &lock_path))?;
         let mut taken = lock.try_lock();
-        // Somebody who only looks whether the folder is held has it for a moment, a watchdog until it has written two files.
-        let mut looks = 0;
+        // Testing for a lock takes it for a moment, and a watchdog has it until two files are written.
+        let mut attempts = 0;
         while matches!(taken, Err(TryLockError::WouldBlock))
-            && (looks < 10 || looks < 300 && holder(&mut lock) == WATCHDOG)
+            && (attempts < 10 || attempts < 300 && holder(&mut lock) == WATCHDOG)
         {
             std::thread::sleep(std::time::Duration::from_millis(10));
             taken = lock.try_lock();
-            looks += 1;
+            attempts += 1;
         }
         match taken {
             Ok(()) => {}
@@ -95,16 +92,16 @@ impl RunFolder {
         &self.path
     }
 
-    /// A file of the run.
+    /// The path of a file of the run.
     pub fn file(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
 
-    /// Checks that the lock which this process holds is the one in the folder. A folder that was deleted meanwhile may have
-    /// been made anew, and locked, by another process.
+    /// Checks that the lock file of this process is still in the folder. Another process may have deleted the folder, made it
+    /// again and locked it.
     ///
     /// # Errors
-    /// [`RunError::Lost`] where it is not.
+    /// [`RunError::Lost`] if it is not.
     pub fn check_held(&self) -> Result<(), RunError> {
         let id = |file: &fs::Metadata| (file.dev(), file.ino());
         match (fs::symlink_metadata(self.file(".lock")), self.lock.metadata()) {
@@ -113,10 +110,7 @@ impl RunFolder {
         }
     }
 
-    /// Removes everything that a former run left.
-    ///
-    /// # Errors
-    /// When something cannot be removed.
+    /// Removes all files but the lock.
     pub fn clear(&self) -> Result<(), RunError> {
         self.check_held()?;
         for entry in fs::read_dir(&self.path).map_err(RunError::io("read", &self.path))?.flatten() {
@@ -131,24 +125,21 @@ impl RunFolder {
         Ok(())
     }
 
-    /// Writes a file of the run whole.
-    ///
-    /// # Errors
-    /// As the file system says.
+    /// Writes a file of the run atomically.
     pub fn write(&self, name: &str, text: &str) -> Result<(), RunError> {
         self.check_held()?;
         let path = self.file(name);
         write_whole(&path, text.as_bytes()).map_err(RunError::io("write", &path))
     }
 
-    /// Appends an epoch's row to `epochs.csv`, and syncs it.
+    /// Appends a row to `epochs.csv`, and syncs it.
     ///
     /// # Errors
-    /// Those of the file system, and when the folder or the table is no longer as this process left it.
+    /// When the row cannot be written, or another process changed the folder or the table.
     pub fn append_epoch(&self, row: &EpochRow) -> Result<(), RunError> {
         let path = self.file("epochs.csv");
         if self.epochs_bytes.get() == 0 {
-            self.write_epochs(&format!("{EPOCH_COLUMNS}\n"))?;
+            self.write_epochs(&(Epochs::header() + "\n"))?;
         }
         self.check_epochs()?;
         let line = row.line();
@@ -166,7 +157,7 @@ impl RunFolder {
     /// Checks that `epochs.csv` has the rows that this process left in it.
     ///
     /// # Errors
-    /// [`RunError::TableChanged`], and [`RunError::Lost`] where the whole folder is gone.
+    /// [`RunError::TableChanged`] if it has not, [`RunError::Lost`] if the folder was removed.
     pub fn check_epochs(&self) -> Result<(), RunError> {
         self.check_held()?;
         let path = self.file("epochs.csv");
@@ -174,20 +165,19 @@ impl RunFolder {
         if bytes == self.epochs_bytes.get() { Ok(()) } else { Err(RunError::TableChanged { path }) }
     }
 
-    /// Keeps the header and the rows of the first `epochs` epochs: what stands behind them belongs to steps that a resumed
-    /// run does again.
+    /// Truncates `epochs.csv` after the first `epochs` epochs: a resumed run repeats the others.
     ///
     /// # Errors
     /// When the file cannot be read or written, or lacks one of those rows.
-    pub fn keep_epochs(&self, epochs: usize) -> Result<(), RunError> {
+    pub fn truncate_epochs(&self, epochs: usize) -> Result<(), RunError> {
         let path = self.file("epochs.csv");
-        // Whatever bytes stand behind the rows that are kept, they go.
+        // The rows that are removed may be damaged in any way.
         let text = match fs::read(&path) {
             Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
             Err(error) if error.kind() == io::ErrorKind::NotFound && epochs == 0 => return Ok(()),
             Err(error) => return Err(RunError::io("read", &path)(error)),
         };
-        let kept = first_epochs(&text, epochs, &path)?;
+        let kept = Epochs::prefix(&text, epochs, &path)?;
         if kept != text {
             return self.write_epochs(&kept);
         }

@@ -1,13 +1,13 @@
-//! How numbers and texts are written in tables.
+//! Formats numbers and texts for tables.
 
 use std::borrow::Cow;
 
-/// An accuracy: a fraction with six digits.
+/// Formats a fraction with six decimals.
 pub fn accuracy(fraction: f64) -> String {
     format!("{fraction:.6}")
 }
 
-/// A number with six significant digits, without an exponent where that is readable.
+/// Formats a number with six significant digits, with an exponent only if it is very large or small.
 pub fn significant(value: f64) -> String {
     if value == 0.0 || !value.is_finite() {
         return format!("{value}");
@@ -24,7 +24,7 @@ pub fn significant(value: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// A count with its digits in groups of three, 25557032 as 25 557 032; any other text as it is.
+/// Separates the digits of a count in groups of three, as in 25 557 032; other texts are unchanged.
 pub fn grouped(text: &str, gap: char) -> String {
     if !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return text.to_owned();
@@ -39,23 +39,22 @@ pub fn grouped(text: &str, gap: char) -> String {
     grouped
 }
 
-/// Whether a spreadsheet takes a cell for a formula, which may start programs (`=cmd|…`).
+/// Whether a spreadsheet would evaluate the cell as a formula, which may start programs (`=cmd|…`).
 fn is_formula(cell: &str) -> bool {
     cell.trim_start_matches('\'').starts_with(['=', '+', '-', '@', '\t', '\r']) && cell.parse::<f64>().is_err()
 }
 
-/// A cell for a CSV file: what a spreadsheet would take for a formula gets an apostrophe in front, which [`from_csv_cell`]
-/// takes off again. Numbers stay as they are.
+/// Escapes a cell for a CSV file: a formula is prefixed with an apostrophe, which [`from_csv_cell`] removes.
 pub fn csv_cell(cell: &str) -> Cow<'_, str> {
     if is_formula(cell) { format!("'{cell}").into() } else { cell.into() }
 }
 
-/// The cell that [`csv_cell`] was given.
+/// Reverses [`csv_cell`].
 pub fn from_csv_cell(written: &str) -> &str {
     written.strip_prefix('\'').filter(|cell| is_formula(cell)).unwrap_or(written)
 }
 
-/// A cell for a table in Markdown, where a bar would end it and HTML would be executed.
+/// Escapes a cell for a table in Markdown: bars, which would end it, and HTML.
 pub fn markdown_cell(cell: &str) -> String {
     let mut written = String::with_capacity(cell.len());
     for character in cell.chars() {
@@ -76,7 +75,7 @@ pub fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
-/// A text of at most so many characters.
+/// Truncates a text to `longest` characters, the last one an ellipsis.
 pub fn cut(text: &str, longest: usize) -> String {
     if text.chars().count() <= longest {
         return text.to_owned();

@@ -1,4 +1,4 @@
-//! The state of the git repository that the program was started in.
+//! The commit of the working directory.
 
 use std::path::Path;
 use std::process::Command;
@@ -12,10 +12,10 @@ pub struct Commit {
 }
 
 impl Commit {
-    /// What is checked out in `folder`.
+    /// The commit that is checked out in `folder`.
     ///
-    /// A repository's own configuration can name programs that git runs (`core.fsmonitor`, filters, hooks, remotes). It may
-    /// have come with a download, and looking at a commit must not execute it: all of them are off.
+    /// The configuration of a repository can name programs that git runs (`core.fsmonitor`, filters, hooks, remotes). They are
+    /// disabled, for the repository may have been downloaded.
     pub fn of(folder: &Path) -> Commit {
         let Some(hash) = git(folder, &[], &["rev-parse", "--short=12", "HEAD"]) else { return Commit::default() };
         let drivers = git(folder, &[], &["config", "--name-only", "--get-regexp", r"^filter\."]).unwrap_or_default();
@@ -27,7 +27,7 @@ impl Commit {
     }
 }
 
-/// What a git command prints; `None` where it fails.
+/// The output of a git command; `None` if it fails.
 fn git(folder: &Path, settings: &[String], arguments: &[&str]) -> Option<String> {
     let mut command = Command::new("git");
     command.current_dir(folder).args(["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"]);

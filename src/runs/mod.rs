@@ -1,8 +1,7 @@
-//! Runs as values: the record of a run, its folder, its table of epochs, and CSV.
-//!
-//! Training writes a run here; everything that compares, draws or reports runs reads them here.
+//! Runs as values: records and epochs, the folders they are stored in, and CSV.
 
 mod clock;
+mod columns;
 pub(crate) mod environment;
 pub(crate) mod epochs;
 mod error;
@@ -11,7 +10,9 @@ pub(crate) mod folder;
 pub(crate) mod format;
 mod git;
 mod process;
+pub(crate) mod read;
 pub(crate) mod record;
+mod records;
 pub(crate) mod roles;
 mod status;
 mod store;
@@ -19,13 +20,15 @@ pub(crate) mod sweep_folder;
 pub(crate) mod table;
 
 pub use clock::utc_now;
-pub use environment::RunInfo;
-pub use epochs::{EPOCH_COLUMNS, EpochRow, first_epochs, parse_epochs, read_epochs};
+pub use columns::{Column, ColumnFormat, ColumnRole};
+pub use environment::Environment;
+pub use epochs::{EpochRow, Epochs};
 pub use error::{RunError, TableError};
 pub use find::{FindError, NO_RUN};
 pub use folder::{RunFolder, locked_by};
 pub use format::{accuracy, counted, csv_cell, grouped, markdown_cell, significant};
-pub use record::{Record, Summary};
+pub use record::{Record, RunResult};
+pub use records::{Origin, Records, group_by};
 pub use status::Status;
 pub use store::{Found, Store, loose_files, walk};
 pub use sweep_folder::{SweepSource, claim_sweep_folder, sweep_folder};

@@ -1,10 +1,10 @@
-//! The process that works on a run: all of it that decides the last digits of a result.
+//! The properties of a process on which the last digits of a result depend.
 
 use super::clock::utc_now;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Variables that make libtorch, oneDNN, MKL or CUDA compute in another way.
+/// Environment variables that change how libtorch, oneDNN, MKL or CUDA compute.
 const VARIABLES: [&str; 11] = [
     "ATEN_CPU_CAPABILITY",
     "CUBLAS_WORKSPACE_CONFIG",
@@ -29,9 +29,9 @@ pub struct Process {
     pub host: String,
     /// The processor's name.
     pub processor: String,
-    /// The vector instructions of libtorch's kernels, and of ours.
+    /// The vector instructions that kernels use.
     pub cpu_capability: String,
-    /// Sums over images are divided among threads.
+    /// Sums over images are split among threads, so that their number changes rounding.
     pub threads: i64,
     /// Those of [`VARIABLES`] that are set.
     pub environment: BTreeMap<String, String>,
@@ -63,8 +63,8 @@ fn processor() -> Option<String> {
     Some(line.trim_start_matches([' ', '\t', ':']).trim().to_owned())
 }
 
-/// In what `now` differs from the process `before` it, as far as that was recorded, where it can change a result: `4 threads
-/// after 2`. The host's name is told with another processor only.
+/// The differences between two processes that can change a result, such as `4 threads after 2`. Properties that were not
+/// recorded are ignored, and so is the host.
 pub fn changes(before: &Process, now: &Process) -> Vec<String> {
     let mut changes = Vec::new();
     let mut compare = |what: &str, before: &str, now: &str| {
@@ -76,7 +76,7 @@ pub fn changes(before: &Process, now: &Process) -> Vec<String> {
     if before.threads > 0 && before.threads != now.threads {
         compare("", &before.threads.to_string(), &count(now.threads));
     }
-    // A process of which the threads alone are known was recorded by an earlier version.
+    // Earlier versions recorded the number of threads only.
     if before.strata.is_empty() {
         return changes;
     }
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_can_change_a_result_is_told() {
+    fn changes_that_affect_results_are_listed() {
         let one = Process { threads: 2, cpu_capability: "AVX512".to_owned(), ..Process::this() };
         assert!(
             changes(&one, &Process { started: "later".to_owned(), host: "other".to_owned(), ..one.clone() }).is_empty()
@@ -113,8 +113,9 @@ mod tests {
             environment: BTreeMap::from([("ONEDNN_MAX_CPU_ISA".to_owned(), "AVX2".to_owned())]),
             ..one.clone()
         };
-        let told = ["1 thread after 2", "vector instructions AVX2 after AVX512", "ONEDNN_MAX_CPU_ISA AVX2 after unset"];
-        assert_eq!(changes(&Process { environment: BTreeMap::new(), ..one }, &other), told);
+        let expected =
+            ["1 thread after 2", "vector instructions AVX2 after AVX512", "ONEDNN_MAX_CPU_ISA AVX2 after unset"];
+        assert_eq!(changes(&Process { environment: BTreeMap::new(), ..one }, &other), expected);
         // As earlier versions recorded it.
         let old = Process { threads: 1, ..Process::default() };
         assert!(changes(&old, &other).is_empty());

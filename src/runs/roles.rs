@@ -1,30 +1,7 @@
-//! What a column of results is: a setting that was chosen, a result that came out, a circumstance.
-//!
-//! Strata's own columns are known. Those of foreign tables are judged by their names and cells: `val_acc` with numbers in
-//! it is a result, `optimizer` and whatever else is a setting.
+//! The role of a column. Strata's own columns are known ([`Column`]); those of foreign tables are judged by their names and
+//! cells: `val_acc` with numbers in it is a result, `optimizer` and anything else is a setting.
 
-use super::table::Table;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    Name,
-    /// The file that a row is from.
-    Source,
-    /// What a run of ours computed in follows from its experiment.
-    Precision,
-    Seed,
-    Status,
-    Setting,
-    /// Follows from the settings: parameters, multiply-adds.
-    Cost,
-    /// Epochs that were run: a setting in foreign tables, an outcome in ours.
-    Epochs,
-    Result,
-    /// `expect.…`, a published result.
-    Expected,
-    /// Shown only when asked for.
-    Circumstance,
-}
+use super::columns::{Column, ColumnRole};
 
 /// Words that name a measured value.
 const RESULTS: [&str; 28] = [
@@ -58,13 +35,13 @@ const RESULTS: [&str; 28] = [
     "top5",
 ];
 
-/// Words that may follow: `acc_val`, `error rate`, `top 1`, `memory_mib`.
+/// Words that may follow the name of a measured value: `acc_val`, `error rate`, `top 1`, `memory_mib`.
 const ENDINGS: [&str; 25] = [
     "1", "5", "average", "avg", "best", "eval", "epoch", "final", "gib", "high", "low", "max", "mean", "mib", "min",
     "ms", "n", "pct", "percent", "rate", "s", "std", "test", "train", "val",
 ];
 
-/// Words of results that are better when they are lower.
+/// Words that name values for which lower is better.
 const LOWER: [&str; 14] = [
     "err",
     "error",
@@ -82,46 +59,38 @@ const LOWER: [&str; 14] = [
     "params",
 ];
 
-/// Functions over epochs begin the names of the columns they give.
+/// Functions over epochs, which are the first words of the columns they produce.
 pub const FUNCTIONS: [&str; 6] = ["max", "min", "final", "first", "mean", "epoch of"];
 
-/// The kind of every column.
-pub fn kinds(table: &Table) -> Vec<Kind> {
-    table.columns.iter().enumerate().map(|(index, name)| kind(table, index, name)).collect()
-}
-
-fn kind(table: &Table, index: usize, name: &str) -> Kind {
+/// The role of a column of this name; `cells` are its texts.
+pub fn role_of<'a>(name: &str, mut cells: impl Iterator<Item = &'a str>) -> ColumnRole {
+    if let Some(role) = Column::named(name).map(Column::role).filter(|role| *role != ColumnRole::Result) {
+        return role;
+    }
+    let is_function =
+        || FUNCTIONS.iter().any(|function| name.strip_prefix(function).is_some_and(|rest| rest.starts_with(' ')));
     match name {
-        "name" => Kind::Name,
-        "source" => Kind::Source,
-        "seed" => Kind::Seed,
-        "status" => Kind::Status,
-        "params" | "macs" | "activations" => Kind::Cost,
-        "epochs" => Kind::Epochs,
-        "precision" => Kind::Precision,
-        // `n` counts the runs of a line in tables of means.
-        "n" | "key" | "best_epoch" | "test_correct" | "test_total" | "seconds" | "device" | "git" | "started"
-        | "sha256" => Kind::Circumstance,
-        _ if name.starts_with("expect.") => Kind::Expected,
-        _ if FUNCTIONS
-            .iter()
-            .any(|function| name.split_once(function).is_some_and(|(a, b)| a.is_empty() && b.starts_with(' '))) =>
-        {
-            Kind::Result
+        "source" => ColumnRole::Source,
+        "activations" => ColumnRole::Cost,
+        // The number of runs of a row, in tables of means.
+        "n" => ColumnRole::Environment,
+        _ if name.starts_with("expect.") => ColumnRole::Expected,
+        _ if is_function() => ColumnRole::Result,
+        _ if is_key(name) => ColumnRole::Setting,
+        _ if is_measured(name) && cells.all(|cell| cell.is_empty() || cell.parse::<f64>().is_ok()) => {
+            ColumnRole::Result
         }
-        _ if is_key(name) => Kind::Setting,
-        _ if is_measured(name) && numeric(table, index) => Kind::Result,
-        _ => Kind::Setting,
+        _ => ColumnRole::Setting,
     }
 }
 
-/// A key of our experiment files: these are settings whatever they are called.
+/// Whether this is a key of an experiment file; these are settings, whatever they are called.
 fn is_key(name: &str) -> bool {
     let table = name.split('.').next().unwrap_or_default();
     name.contains('.') && ["data", "model", "train", "scaling"].contains(&table)
 }
 
-/// The last word that says something names a measured value: `val_acc` does, `loss_weight` and `top_k` do not.
+/// Whether the last meaningful word names a measured value: it does in `val_acc`, not in `loss_weight` or `top_k`.
 fn is_measured(name: &str) -> bool {
     let words: Vec<String> = words(name).filter(|word| !word.is_empty()).collect();
     let mut telling = words.iter().rev().map(String::as_str).skip_while(|word| ENDINGS.contains(word));
@@ -132,16 +101,11 @@ fn words(name: &str) -> impl Iterator<Item = String> + '_ {
     name.split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase)
 }
 
-fn numeric(table: &Table, column: usize) -> bool {
-    table.rows.iter().all(|row| row[column].is_empty() || row[column].parse::<f64>().is_ok())
-}
-
-/// Whether a smaller value of this column is the better one.
 pub fn lower_is_better(column: &str) -> bool {
     words(column).any(|word| LOWER.contains(&word.as_str()))
 }
 
-/// Whether the column holds fractions of right answers, which are written with four digits at least.
+/// Whether the column holds accuracies as fractions, which are written with four digits at least.
 pub fn is_accuracy(column: &str) -> bool {
     (column.ends_with("top1") || column.ends_with("top5")) && !column.starts_with("epoch of ")
 }
@@ -164,12 +128,10 @@ mod tests {
 
     #[test]
     fn keys_of_experiments_are_settings_whatever_they_are_called() {
+        use ColumnRole::{Cost, Expected, Result, Setting};
+        let number = |name: &str| role_of(name, ["1"].into_iter());
         let columns = ["train.loss", "metrics.loss", "loss", "max val_top1", "maximum", "expect.test_top1", "macs"];
-        let mut table = Table::new(&columns);
-        table.rows.push(vec!["1".to_owned(); columns.len()]);
-        use Kind::{Cost, Expected, Result, Setting};
-        assert_eq!(kinds(&table), [Setting, Result, Result, Result, Setting, Expected, Cost]);
-        table.rows[0][2] = "cross_entropy".to_owned();
-        assert_eq!(kinds(&table)[2], Setting, "a loss that is a word was chosen");
+        assert_eq!(columns.map(number), [Setting, Result, Result, Result, Setting, Expected, Cost]);
+        assert_eq!(role_of("loss", ["cross_entropy"].into_iter()), Setting, "a loss that is a word was chosen");
     }
 }

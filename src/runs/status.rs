@@ -1,16 +1,16 @@
-//! How a run stands.
+//! The status of a run.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// The status of a run. A point of a sweep that has not begun has none.
+/// The status of a run. A point of a sweep that has not started has none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// Locked by a process.
     Running,
     Done,
-    /// Stopped, by a signal or a kill; can be resumed.
+    /// Stopped by a signal or killed; can be resumed.
     Interrupted,
     /// The loss became NaN or infinite.
     Diverged,
@@ -20,7 +20,7 @@ pub enum Status {
 impl Status {
     pub const ALL: [Status; 5] = [Status::Running, Status::Done, Status::Interrupted, Status::Diverged, Status::Failed];
 
-    /// As it is written in tables.
+    /// The name in tables.
     pub fn name(self) -> &'static str {
         match self {
             Status::Running => "running",
@@ -31,17 +31,17 @@ impl Status {
         }
     }
 
-    /// `None` for an empty cell and for another program's word.
+    /// Parses a cell; `None` if it is empty or has a status of another program.
     pub fn parse(cell: &str) -> Option<Status> {
         Status::ALL.into_iter().find(|status| status.name() == cell)
     }
 
-    /// Whether nothing of the run is left to do.
+    /// Whether the run has ended and is not to be resumed.
     pub fn is_final(self) -> bool {
         matches!(self, Status::Done | Status::Diverged)
     }
 
-    /// Whether the run has more epochs before it.
+    /// Whether the run continues or can be resumed.
     pub fn is_open(self) -> bool {
         matches!(self, Status::Running | Status::Interrupted)
     }

@@ -1,4 +1,4 @@
-//! A results folder: where runs and sweeps are, which runs are finished, who works on them.
+//! A results folder: the paths of runs and sweeps, their records, their locks.
 //!
 //! ```text
 //! results/runs/<name>/<key>/    a run
@@ -6,6 +6,7 @@
 //! results/<anything>/           archived runs, further tables and pictures
 //! ```
 
+use super::columns::Column;
 use super::error::RunError;
 use super::folder::{RunFolder, locked_by};
 use super::record::Record;
@@ -13,16 +14,16 @@ use crate::config::{Experiment, Key, Point};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Folders in folders; deeper than any results folder, and an end to links that lead back.
+/// How deep folders are searched. Links may form a loop.
 const DEPTH: usize = 6;
 
-/// A results folder. It need not be there yet.
+/// A results folder, which need not exist yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Store {
     root: PathBuf,
 }
 
-/// What a folder of results, or a path, holds.
+/// Something found in a folder or at a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
     /// The folder of a run.
@@ -31,7 +32,7 @@ pub enum Found {
     Sweep(PathBuf),
     /// Any CSV file.
     File(PathBuf),
-    /// CSV and SVG files that belong to no run and no sweep, and their folder.
+    /// A folder of CSV and SVG files that belong to no run or sweep.
     Loose { folder: PathBuf, files: Vec<PathBuf> },
 }
 
@@ -57,22 +58,22 @@ impl Store {
         self.root.join("runs").join(name).join(key.short())
     }
 
-    /// The folder of the run that a row of a table names; `None` where its name or key would lead elsewhere.
+    /// The folder of the run that a row of a table names; `None` if its name or key is not a plain file name.
     pub fn run_folder_of(&self, row: &Record) -> Option<PathBuf> {
         let plain = |text: &&str| !text.is_empty() && !text.contains(['/', '\\']) && *text != "..";
-        let [name, key] = ["name", "key"].map(|column| row.get(column).filter(plain));
+        let [name, key] = [Column::Name, Column::Key].map(|column| row.get(column).filter(plain));
         Some(self.root.join("runs").join(name?).join(key?))
     }
 
-    /// Opens the run of an experiment, making its folder where it is missing; other processes are kept out.
+    /// Locks the folder of an experiment's run, which is made if it is missing.
     ///
     /// # Errors
-    /// When the folder cannot be made or written, or another process has locked it.
+    /// When the folder cannot be made or written, or is locked by another process.
     pub fn open(&self, experiment: &Experiment) -> Result<RunFolder, RunError> {
         RunFolder::open(self.run_folder(&experiment.name, &experiment.key()))
     }
 
-    /// The record of a point's run; `None` where it has not ended, or the folder has the result of another experiment.
+    /// The record of a point's run; `None` if it has not ended, or the folder has the result of another experiment.
     pub fn record_of(&self, point: &Point) -> Option<Record> {
         Record::read(&self.folder_of(point)).filter(|record| record.is_of(&point.key))
     }
@@ -82,33 +83,33 @@ impl Store {
         self.run_folder(&point.experiment.name, &point.key)
     }
 
-    /// Who has locked a point's run. It may be unlocked, or locked, in the next moment.
+    /// The process that has locked a point's run, if any.
     pub fn locked_by(&self, point: &Point) -> Option<String> {
         locked_by(&self.folder_of(point))
     }
 
-    /// Folders of all runs, archived ones not.
+    /// The folders of all runs but archived ones.
     pub fn runs(&self) -> Vec<PathBuf> {
         folders(&self.root.join("runs")).iter().flat_map(|name| folders(name)).collect()
     }
 
-    /// Whether a run was put aside: it is not where `train` looks for it.
+    /// Whether a run is archived, that is, outside the folder in which `train` looks for it.
     pub fn is_archived(&self, run: &Path) -> bool {
         !run.starts_with(self.root.join("runs"))
     }
 
-    /// Whether this is the folder of a sweep, and not another folder with a `table.csv`.
+    /// Whether this is the folder of a sweep rather than another folder with a `table.csv`.
     pub fn is_sweep(&self, folder: &Path) -> bool {
         folder.parent() == Some(&self.root.join("sweeps"))
     }
 
-    /// The folder of a sweep.
+    /// The folder of all sweeps.
     pub(super) fn sweeps(&self) -> PathBuf {
         self.root.join("sweeps")
     }
 }
 
-/// Runs, sweeps and loose files in a folder, by name. What cannot be read is passed over.
+/// Finds runs, sweeps and loose files below a folder, sorted by name. What cannot be read is skipped.
 pub fn walk(folder: &Path) -> Vec<Found> {
     let mut found = Vec::new();
     enter(folder, DEPTH, &mut found);
@@ -117,7 +118,7 @@ pub fn walk(folder: &Path) -> Vec<Found> {
 
 fn enter(folder: &Path, depth: usize, found: &mut Vec<Found>) {
     let has = |file: &str| folder.join(file).is_file();
-    // A sweep's folder has a summary.csv too: that of its groups.
+    // A sweep's folder has a summary.csv, too.
     if has("table.csv") {
         return found.push(Found::Sweep(folder.to_owned()));
     }
@@ -132,12 +133,12 @@ fn enter(folder: &Path, depth: usize, found: &mut Vec<Found>) {
     }
 }
 
-/// Folders in a folder, by name, without hidden ones.
+/// The folders in a folder, sorted by name, without hidden ones.
 fn folders(folder: &Path) -> Vec<PathBuf> {
     entries(folder).into_iter().filter(|path| path.is_dir()).collect()
 }
 
-/// CSV and SVG files of a folder, by name. Links are passed over.
+/// The CSV and SVG files in a folder, sorted by name, without links.
 pub fn loose_files(folder: &Path) -> Vec<PathBuf> {
     let shown = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "csv" || extension == "svg");
     entries(folder).into_iter().filter(|path| shown(path) && path.is_file() && !path.is_symlink()).collect()

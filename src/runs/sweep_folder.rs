@@ -1,4 +1,4 @@
-//! The folder of a sweep: `sweeps/<name>` below the results folder, and which sweep it belongs to.
+//! The folder of a sweep, `sweeps/<name>` in the results folder, and the record of the sweep it belongs to.
 
 use super::error::RunError;
 use super::store::Store;
@@ -9,13 +9,13 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// The file that says which sweep a folder belongs to.
+/// Records the sweep that the folder belongs to.
 const SOURCE: &str = "sweep.json";
 
-/// What makes two sweeps different ones: their file, and the keys set on the command line.
+/// The identity of a sweep: its file, and the keys set on the command line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SweepSource {
-    /// Relative to the folder that the results folder is in, where it lies below that.
+    /// Relative to the parent of the results folder, if the file is below that.
     pub file: PathBuf,
     /// `KEY=VALUE`, sorted, each key once.
     pub set: Vec<String>,
@@ -29,21 +29,21 @@ impl SweepSource {
         SweepSource { file: below.unwrap_or(&file).to_owned(), set: overrides(sweep) }
     }
 
-    /// The sweep that a folder belongs to; `None` for a folder from before this was recorded.
+    /// Reads the identity of a folder's sweep; `None` for folders of versions that did not record it.
     pub fn read(folder: &Path) -> Option<SweepSource> {
         serde_json::from_slice(&std::fs::read(folder.join(SOURCE)).ok()?).ok()
     }
 }
 
-/// The overrides of a sweep, sorted; of a key that is set twice the last counts.
+/// The overrides of a sweep, sorted. The last value of a key is used.
 fn overrides(sweep: &Sweep) -> Vec<String> {
     let pairs = sweep.overrides.iter().filter_map(|text| text.split_once('='));
     let last: BTreeMap<&str, &str> = pairs.map(|(key, value)| (key.trim(), value.trim())).collect();
     last.into_iter().map(|(key, value)| format!("{key}={value}")).collect()
 }
 
-/// The folder of a sweep. A sweep with keys set on the command line is another one than its file's, and has a
-/// folder of its own, `NAME+KEY=VALUE`: its points would replace the others in the tables.
+/// The folder of a sweep. A sweep with keys set on the command line has a folder of its own, `NAME+KEY=VALUE`: its points would
+/// replace those of the file in the tables.
 pub fn sweep_folder(store: &Store, sweep: &Sweep) -> PathBuf {
     let set = overrides(sweep).join(",");
     let plain = |character: char| character.is_ascii_alphanumeric() || "._=-,+".contains(character);
@@ -59,11 +59,10 @@ pub fn sweep_folder(store: &Store, sweep: &Sweep) -> PathBuf {
     store.sweeps().join(folder)
 }
 
-/// Makes the folder of a sweep and records in it which sweep it belongs to.
+/// Makes the folder of a sweep and records the sweep in it.
 ///
 /// # Errors
-/// [`RunError::OtherSweep`] for the folder of another sweep, one whose file has the same name in another place; those of the
-/// file system.
+/// [`RunError::OtherSweep`] if the folder belongs to another sweep, whose file has the same name in another folder.
 pub fn claim_sweep_folder(store: &Store, sweep: &Sweep) -> Result<PathBuf, RunError> {
     let folder = sweep_folder(store, sweep);
     make_folder(&folder).map_err(RunError::io("make", &folder))?;
@@ -113,7 +112,7 @@ mod tests {
         );
         let listed = folder("a/s.toml", &["sweep.seed=[0, 1, 2]"]);
         assert!(listed.len() == 12 && listed != folder("a/s.toml", &["sweep.seed=[0, 1, 3]"]), "{listed}");
-        assert_eq!(folder("a/s.toml", &[]), "s", "the same once more");
+        assert_eq!(folder("a/s.toml", &[]), "s", "unchanged");
         let error = claim_sweep_folder(&results, &load("b/s.toml", &[]).unwrap()).unwrap_err().to_string();
         assert!(error.contains("a/s.toml") && error.contains("b/s.toml"), "{error}");
         assert!(load("...toml", &[]).unwrap_err().to_string().contains("cannot name a folder"), "results/sweeps/..");

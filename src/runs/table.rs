@@ -2,20 +2,19 @@
 
 use super::error::{RunError, TableError};
 use super::format::{csv_cell, from_csv_cell};
-use super::record::Record;
 use crate::files::write_whole;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fs;
 use std::iter;
 use std::path::Path;
 
-/// No table of results is longer; a slip (weights instead of a table) shall not fill the memory.
+/// Larger files are refused: somebody gave weights in the place of a table, perhaps, which would fill the memory.
 const MAX_BYTES: u64 = 256 << 20;
 
-/// A table has fewer: runs have some hundred keys. Commands look columns up by name, again and again.
+/// A run has some hundred keys. The limit bounds the time of looking columns up by name.
 pub const MAX_COLUMNS: usize = 10_000;
 
-/// Each takes 24 bytes, even if it is empty: more would be no table of results, and fill the memory.
+/// The limit bounds the memory: a cell takes 24 bytes even if it is empty.
 pub const MAX_CELLS: usize = 20_000_000;
 
 /// Columns and rows; every row has a cell for every column.
@@ -25,48 +24,40 @@ pub struct Table {
     pub rows: Vec<Vec<String>>,
 }
 
-/// The reader passes blank lines over and counts a record from where they begin.
+/// Blank lines at a position. The reader skips them, but gives the position of the first as that of the next record.
 fn blank_lines(text: &[u8], at: &csv::Position) -> u64 {
     let rest = text.get(at.byte() as usize..).unwrap_or_default();
     rest.iter().take_while(|byte| matches!(byte, b'\n' | b'\r')).filter(|&&byte| byte == b'\n').count() as u64
 }
 
 impl Table {
-    /// A row as a record.
-    pub fn record(&self, row: usize) -> Record {
-        self.columns.iter().cloned().zip(self.rows[row].iter().cloned()).collect()
-    }
-
     pub fn new(columns: &[&str]) -> Table {
         Table { columns: columns.iter().map(|&column| column.to_owned()).collect(), rows: Vec::new() }
     }
 
-    /// Reads a CSV file. Commas, semicolons or tabs divide the cells, whichever the header has; a column without a name is
-    /// called by its place, `column_1` the first.
+    /// Reads a CSV file. The delimiter is a comma, a semicolon or a tab, whichever the header has; a column without a name is
+    /// called `column_1`, `column_2`, … by its position.
     ///
     /// # Errors
-    /// For a file that is not a table, with the line.
+    /// When the file is not a table; the message names the line.
     pub fn read(path: &Path) -> Result<Table, TableError> {
         let io = |reason| TableError::Io { path: path.to_owned(), reason };
         let bytes = fs::metadata(path).map_err(io)?.len();
         if bytes > MAX_BYTES {
-            let problem = format!("a file of {} MiB is no table of results", bytes >> 20);
+            let problem = format!("a file of {} MiB is not a table of results", bytes >> 20);
             return Err(TableError::Broken { path: path.to_owned(), line: 1, problem });
         }
         Table::parse(&fs::read(path).map_err(io)?, path)
     }
 
-    /// Reads the bytes of a CSV file; `path` is what errors call it.
-    ///
-    /// # Errors
-    /// As [`Table::read`].
+    /// Parses the bytes of a CSV file; `path` is named in errors.
     pub fn parse(text: &[u8], path: &Path) -> Result<Table, TableError> {
         let broken = |line: u64, problem: String| TableError::Broken { path: path.to_owned(), line, problem };
         if text.contains(&0) {
             return Err(broken(1, "this is not a text file".to_owned()));
         }
         let mut reader = csv::ReaderBuilder::new().delimiter(delimiter(text)).trim(csv::Trim::All).from_reader(text);
-        let told = |error: csv::Error| {
+        let at_line = |error: csv::Error| {
             let line = error.position().map_or(1, |at| at.line() + blank_lines(text, at));
             let problem = match error.kind() {
                 csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
@@ -77,71 +68,63 @@ impl Table {
             };
             broken(line, problem)
         };
-        let count = reader.headers().map_err(told)?.len();
+        let count = reader.headers().map_err(at_line)?.len();
         if count > MAX_COLUMNS {
             return Err(broken(1, format!("the header has {count} columns; a table has at most {MAX_COLUMNS}")));
         }
         let mut columns: Vec<String> =
-            reader.headers().map_err(told)?.iter().map(|name| from_csv_cell(name).to_owned()).collect();
-        // A byte order mark is no part of a name, wherever blanks put it; a writer's would be taken off again.
+            reader.headers().map_err(at_line)?.iter().map(|name| from_csv_cell(name).to_owned()).collect();
+        // A byte order mark is not part of a name, even after blanks.
         if let Some(first) = columns.first_mut() {
             *first = first.trim_start_matches(|mark: char| mark == '\u{feff}' || mark.is_whitespace()).to_owned();
         }
         if columns.iter().all(String::is_empty) {
             return Err(broken(1, "there is no header: the first line names the columns".to_owned()));
         }
-        // Row numbers often have no name; without one a column cannot be asked for, nor be a table of its own.
+        // A column of row numbers often has no name.
         let mut taken: HashSet<String> = columns.iter().filter(|name| !name.is_empty()).cloned().collect();
-        for (place, column) in columns.iter_mut().enumerate().filter(|(_, column)| column.is_empty()) {
-            *column = format!("column_{}", place + 1);
+        for (index, column) in columns.iter_mut().enumerate().filter(|(_, column)| column.is_empty()) {
+            *column = format!("column_{}", index + 1);
             while !taken.insert(column.clone()) {
                 column.push('_');
             }
         }
         let mut seen = HashSet::new();
         if let Some(twice) = columns.iter().find(|column| !seen.insert(column.as_str())) {
-            return Err(broken(1, format!("the column `{twice}` stands there twice")));
+            return Err(broken(1, format!("there are two columns `{twice}`")));
         }
         let mut rows = Vec::new();
         for record in reader.records() {
             if rows.len() * count >= MAX_CELLS {
                 let problem = format!("a table has at most {MAX_CELLS} cells");
-                return Err(broken(record.map_err(told)?.position().map_or(1, csv::Position::line), problem));
+                return Err(broken(record.map_err(at_line)?.position().map_or(1, csv::Position::line), problem));
             }
-            rows.push(record.map_err(told)?.iter().map(|cell| from_csv_cell(cell).to_owned()).collect());
+            rows.push(record.map_err(at_line)?.iter().map(|cell| from_csv_cell(cell).to_owned()).collect());
         }
         Ok(Table { columns, rows })
     }
 
-    /// Where a column stands.
+    /// The index of a column.
     pub fn column(&self, name: &str) -> Option<usize> {
         self.columns.iter().position(|column| column == name)
     }
 
-    /// The numbers in a column of some rows; cells that hold none are left out.
+    /// The finite numbers in a column of some rows; other cells are skipped.
     pub fn numbers(&self, column: usize, rows: &[usize]) -> Vec<f64> {
         let cell = |&row: &usize| self.rows.get(row)?.get(column)?.parse::<f64>().ok();
         rows.iter().filter_map(cell).filter(|number| number.is_finite()).collect()
     }
 
-    /// Rows that agree in the given columns, in the order of their first row. Grouped by every varied key but `seed`,
-    /// each group is one experiment under several seeds.
-    pub fn groups(&self, columns: &[usize]) -> Vec<Vec<usize>> {
-        let mut places: HashMap<Vec<&str>, usize> = HashMap::new();
-        let mut groups: Vec<Vec<usize>> = Vec::new();
-        for (index, row) in self.rows.iter().enumerate() {
-            let cells = columns.iter().map(|&column| row[column].as_str()).collect();
-            let place = *places.entry(cells).or_insert(groups.len());
-            match groups.get_mut(place) {
-                Some(group) => group.push(index),
-                None => groups.push(vec![index]),
-            }
+    /// Inserts a column `source` with the path of the table, unless there is one.
+    pub fn add_source(&mut self, path: &Path) {
+        if self.column("source").is_none() {
+            self.columns.insert(0, "source".to_owned());
+            self.rows.iter_mut().for_each(|row| row.insert(0, path.display().to_string()));
         }
-        groups
     }
 
     pub fn to_csv(&self) -> String {
-        // A header without a comma that has another mark would be taken for one that this mark divides.
+        // A single column whose name has another delimiter would be read as several.
         let other_mark = self.columns.len() == 1 && self.columns.iter().any(|column| column.contains([';', '\t']));
         let quotes = if other_mark { csv::QuoteStyle::Always } else { csv::QuoteStyle::Necessary };
         let mut writer = csv::WriterBuilder::new().quote_style(quotes).from_writer(Vec::new());
@@ -152,16 +135,13 @@ impl Table {
         String::from_utf8_lossy(&writer.into_inner().unwrap_or_default()).into_owned()
     }
 
-    /// Writes the table whole.
-    ///
-    /// # Errors
-    /// As the file system says.
+    /// Writes the table atomically.
     pub fn write(&self, path: &Path) -> Result<(), RunError> {
         write_whole(path, self.to_csv().as_bytes()).map_err(RunError::io("write", path))
     }
 }
 
-/// What divides the cells: the first of these marks that makes several of the header.
+/// The first of these delimiters that divides the header into several cells.
 fn delimiter(text: &[u8]) -> u8 {
     const MARKS: [u8; 3] = [b',', b';', b'\t'];
     let cells =
@@ -173,9 +153,9 @@ fn delimiter(text: &[u8]) -> u8 {
 mod tests {
     use super::*;
 
-    /// A mark in a quoted name, with a line break perhaps, used to be taken for the one that divides.
+    /// A delimiter inside a quoted name, perhaps with a line break, used to be taken for that of the table.
     #[test]
-    fn a_header_is_read_as_it_is_meant_and_written_as_it_is_read() {
+    fn headers_survive_reading_and_writing() {
         for (text, columns) in [
             ("a;b;c,\n1,2\n", &["a;b;c", "column_2"][..]),
             (",a\n1,2\n", &["column_1", "a"]),
@@ -197,9 +177,9 @@ mod tests {
         }
     }
 
-    /// The line of a record used to be that of the first blank line in front of it.
+    /// The line in the message used to be that of the first blank line before the broken one.
     #[test]
-    fn a_broken_line_behind_blank_ones_is_the_one_that_is_named() {
+    fn errors_name_the_broken_line_after_blank_ones() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.csv");
         for (text, line) in [
@@ -214,7 +194,7 @@ mod tests {
         }
     }
 
-    /// The names of a million columns took hours to compare.
+    /// Comparing the names of a million columns took hours.
     #[test]
     fn a_table_of_too_many_columns_or_cells_is_refused() {
         let read = |text: String| Table::parse(text.as_bytes(), Path::new("x.csv"));
@@ -226,18 +206,5 @@ mod tests {
         let long = format!("{}{}", unnamed.to_csv(), format!("{}\n", ",".repeat(MAX_COLUMNS - 1)).repeat(2001));
         let error = read(long).unwrap_err().to_string();
         assert_eq!(error, "x.csv, line 2002: a table has at most 20000000 cells");
-    }
-
-    #[test]
-    fn rows_that_differ_in_the_seed_alone_are_one_group() {
-        let mut table = Table::new(&["depth", "seed", "top1"]);
-        for (depth, seed, top1) in [("8", "0", "0.5"), ("14", "0", ""), ("8", "1", "0.7"), ("14", "1", "NaN")] {
-            table.rows.push([depth, seed, top1].map(str::to_owned).to_vec());
-        }
-        let groups = table.groups(&[0]);
-        assert_eq!(groups, [vec![0, 2], vec![1, 3]]);
-        assert_eq!(table.numbers(2, &groups[0]), [0.5, 0.7]);
-        assert!(table.numbers(2, &groups[1]).is_empty());
-        assert_eq!(table.to_csv().lines().nth(2), Some("14,0,"));
     }
 }

@@ -1,7 +1,7 @@
 //! The process of one point.
 
 use super::event::Event;
-use super::verdict::Exit;
+use super::outcome::Exit;
 use crate::files::open_without_links;
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
@@ -11,14 +11,14 @@ use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::Sender;
 use std::time::Instant;
 
-/// A point that runs.
+/// A running point.
 pub struct Job {
     pub point: usize,
-    /// Which of the `--jobs` it is.
+    /// The index of the job, below `--jobs`.
     pub slot: usize,
     pub started: Instant,
     pub log: PathBuf,
-    /// Where in the log this attempt begins.
+    /// The position in the log at which this attempt begins.
     log_start: u64,
     child: Child,
     /// Closing it asks the process to stop.
@@ -35,13 +35,13 @@ impl Job {
         log: PathBuf,
         events: Sender<(usize, usize, Event)>,
     ) -> io::Result<Job> {
-        let said = open_without_links(OpenOptions::new().create(true).append(true), &log)?;
-        let log_start = said.metadata()?.len();
+        let stderr = open_without_links(OpenOptions::new().create(true).append(true), &log)?;
+        let log_start = stderr.metadata()?.len();
         let mut command = Command::new(program);
         std::os::unix::process::CommandExt::arg0(&mut command, "strata");
         command.arg("train").arg(file).arg("--events").args(arguments);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(said);
-        // Ctrl-C on a terminal reaches the sweep alone, which passes it on by closing the pipe.
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(stderr);
+        // Ctrl-C on a terminal reaches the sweep only, which then closes the pipe.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let mut child = command.spawn()?;
@@ -64,13 +64,13 @@ impl Job {
         self.stdin = None;
     }
 
-    /// How it ended, once it has.
+    /// How the process ended; `None` while it runs.
     pub fn ended(&mut self) -> io::Result<Option<Exit>> {
         Ok(self.child.try_wait()?.map(|status| Exit { code: status.code(), words: signal(status) }))
     }
 
-    /// The last lines that this attempt said.
-    pub fn last_words(&self) -> String {
+    /// The last lines that this attempt wrote to standard error.
+    pub fn last_output(&self) -> String {
         let mut text = Vec::new();
         let read = File::open(&self.log).and_then(|mut file| {
             let start = self.log_start.max(file.metadata()?.len().saturating_sub(10_000));

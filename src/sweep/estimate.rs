@@ -1,18 +1,18 @@
-//! How long points take: an estimate from the runs that are finished.
+//! Estimates the time of points from finished runs.
 //!
-//! Time is taken to be in proportion to multiply-adds, images and epochs. The rate is that of the finished run whose
-//! multiply-adds are nearest, of the same sweep if there is one, else of any run below the results folder on the same kind of
-//! device in the same precision. Threads, and what else the machine did, are not known.
+//! Time is assumed proportional to multiply-adds, images and epochs. The rate is that of the finished run with the nearest
+//! multiply-adds in the same precision on the same kind of device: of the same sweep, or else of any run in the results folder.
+//! The number of threads and the load of the machine are not known.
 
 use crate::config::{Data, Point, Precision, Sweep};
 use crate::data;
-use crate::runs::{Record, Status, Store};
+use crate::runs::{Column, Record, Status, Store};
 
 /// Rates of finished runs.
 #[derive(Clone, Debug, Default)]
 pub struct Estimates {
     samples: Vec<Sample>,
-    /// Of a point that is running, for as long as nothing else is known.
+    /// That of a running point, used while there is no finished run.
     provisional: Option<f64>,
 }
 
@@ -21,12 +21,12 @@ struct Sample {
     same_sweep: bool,
     precision: String,
     macs: f64,
-    /// Seconds for a multiply-add of one image in one epoch: sum and number of runs.
+    /// Seconds for one multiply-add of one image in one epoch: sum over runs, and their number.
     rate: (f64, usize),
 }
 
 impl Estimates {
-    /// Reads what is finished. `device` is `cpu` or `cuda`.
+    /// Reads the finished runs. `device` is `cpu` or `cuda`.
     pub fn read(store: &Store, sweep: &Sweep, device: &str) -> Estimates {
         let mut estimates = Estimates::default();
         let of_sweep = sweep.points.iter().filter_map(|point| store.record_of(point));
@@ -38,30 +38,31 @@ impl Estimates {
         estimates
     }
 
-    /// Takes a finished run of this sweep in.
+    /// Adds a finished run of this sweep.
     pub fn learn(&mut self, row: &Record, device: &str) {
         self.add(row, true, device);
     }
 
-    /// Takes the rate of a running point in the place of better knowledge: it has done `fraction` of its work in `seconds`.
-    pub fn suppose(&mut self, point: &Point, fraction: f64, seconds: f64) {
+    /// Adds a running point, which has done `fraction` of its work in `seconds`. Its rate is used while there is no finished run.
+    pub fn add_running(&mut self, point: &Point, fraction: f64, seconds: f64) {
         if fraction > 0.0 {
             self.provisional = Some(seconds / (fraction * work(point)));
         }
     }
 
     fn add(&mut self, row: &Record, same_sweep: bool, device: &str) {
-        let text = |key: &str| row.text(key);
-        let number = |key: &str| row.number(key).filter(|number| *number > 0.0);
-        if row.status() != Some(Status::Done) || !text("device").starts_with(device) {
+        let number = |column: Column| row.number(column).filter(|number| *number > 0.0);
+        if row.status() != Some(Status::Done) || !row.text(Column::Device).starts_with(device) {
             return;
         }
-        let count = |key: &str| text(key).parse().unwrap_or(0);
-        let images = images(text("data.dataset"), count("data.validation"), count("data.limit"));
-        let (Some(seconds), Some(macs), Some(epochs)) = (number("seconds"), number("macs"), number("epochs")) else {
+        let count = |key: &str| row.text(key).parse().unwrap_or(0);
+        let images = images(row.text("data.dataset"), count("data.validation"), count("data.limit"));
+        let (Some(seconds), Some(macs), Some(epochs)) =
+            (number(Column::Seconds), number(Column::Macs), number(Column::Epochs))
+        else {
             return;
         };
-        let (rate, precision) = (seconds / (macs * images as f64 * epochs), text("precision"));
+        let (rate, precision) = (seconds / (macs * images as f64 * epochs), row.text(Column::Precision));
         let same = |sample: &&mut Sample| {
             sample.macs == macs && sample.precision == precision && sample.same_sweep == same_sweep
         };
@@ -71,30 +72,30 @@ impl Estimates {
         }
     }
 
-    /// Seconds that a point takes; `None` where no run is known that it could be judged by.
+    /// The time of a point in seconds; `None` where no comparable run is known.
     pub fn seconds(&self, point: &Point) -> Option<f64> {
         let precision = if point.experiment.train.precision == Precision::Bf16 { "bf16" } else { "fp32" };
         let macs = (point.cost.macs.max(1)) as f64;
-        // Runs of the same sweep come first, however far off in cost.
-        let far = |sample: &&Sample| (!sample.same_sweep, (sample.macs / macs).ln().abs());
+        // Runs of the same sweep are preferred, whatever their cost.
+        let distance = |sample: &&Sample| (!sample.same_sweep, (sample.macs / macs).ln().abs());
         let nearest = self
             .samples
             .iter()
             .filter(|sample| sample.precision == precision)
-            .min_by(|a, b| far(a).partial_cmp(&far(b)).unwrap_or(std::cmp::Ordering::Equal));
+            .min_by(|a, b| distance(a).partial_cmp(&distance(b)).unwrap_or(std::cmp::Ordering::Equal));
         let rate = nearest.map(|sample| sample.rate.0 / sample.rate.1 as f64).or(self.provisional)?;
         Some(rate * work(point))
     }
 }
 
-/// Multiply-adds of a point's run, but for a factor that all runs have.
+/// The multiply-adds of a point's run, up to a constant factor.
 fn work(point: &Point) -> f64 {
     let Data { dataset, validation, limit, .. } = &point.experiment.data;
     let images = images(dataset, *validation, *limit) as f64;
     point.cost.macs.max(1) as f64 * images * point.experiment.train.epochs as f64
 }
 
-/// Training images of an epoch.
+/// The number of training images.
 fn images(dataset: &str, validation: usize, limit: usize) -> usize {
     match limit {
         0 => data::info(dataset).map_or(1, |info| info.train.saturating_sub(validation)).max(1),
@@ -102,9 +103,9 @@ fn images(dataset: &str, validation: usize, limit: usize) -> usize {
     }
 }
 
-/// A time for people: `4.5 s`, `45 s`, `12 min`, `3 h 20 min`.
+/// Formats a duration: `4.5 s`, `45 s`, `12 min`, `3 h 20 min`.
 pub fn duration(seconds: f64) -> String {
-    // A sum of nothing is -0.
+    // An empty sum is -0.
     let seconds = seconds + 0.0;
     let whole = seconds.round() as u64;
     match whole {
@@ -133,8 +134,8 @@ mod tests {
         let cells =
             [("status", "done"), ("device", "cpu"), ("precision", "fp32"), ("epochs", "2"), ("data.limit", "500")];
         let mut row: Record = cells.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        row.set("macs", macs.to_string());
-        row.set("seconds", seconds.to_string());
+        row.set(Column::Macs, macs.to_string());
+        row.set(Column::Seconds, seconds.to_string());
         row
     }
 
@@ -148,10 +149,10 @@ mod tests {
         estimates.add(&row(macs, 5.0), false, "cpu");
         estimates.add(&row(macs, 99.0), false, "cuda");
         estimates.add(&row(macs * 100, 1.0), false, "cpu");
-        // Twice the images; then twice the epochs too. Seeds are averaged: 4 s.
+        // Twice the images, then twice the epochs, too; the mean over seeds is 4 s.
         let seconds = |estimates: &Estimates, point: usize| estimates.seconds(&sweep.points[point]).unwrap();
         assert!((seconds(&estimates, 0) - 8.0).abs() < 1e-9 && (seconds(&estimates, 1) - 16.0).abs() < 1e-9);
-        // A run of the same sweep counts before others.
+        // A run of the same sweep is preferred.
         estimates.learn(&row(macs * 100, 100.0), "cpu");
         assert!((seconds(&estimates, 0) - 2.0).abs() < 1e-9);
     }

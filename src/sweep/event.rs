@@ -1,6 +1,5 @@
-//! What the process of a point tells the sweep: a line of JSON an event on standard output, at most one a second for steps.
-//! Its standard input is the other half: when that closes, because the sweep stops or has died, the process stops as it
-//! does on Ctrl-C.
+//! The protocol between the process of a point and the sweep. The process writes events to standard output, one line of JSON
+//! each. When its standard input closes, because the sweep stops or was killed, it stops as on Ctrl-C.
 
 use crate::interrupt;
 use crate::runs::{EpochRow, Status};
@@ -9,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
-/// A line of the protocol. Epochs and batches are counted from 1.
+/// An event. Epochs and batches are counted from 1.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
@@ -31,10 +30,11 @@ pub enum Event {
         epochs: usize,
         val_top1: Option<f64>,
     },
-    /// What a person should know of the run.
+    /// A message for the user.
     Note {
         text: String,
     },
+    /// The run is locked by another process.
     Held {
         by: String,
     },
@@ -44,8 +44,8 @@ pub enum Event {
 }
 
 impl Event {
-    /// Writes the event; nobody may be listening any more.
-    pub fn tell(&self) {
+    /// Writes the event to standard output, unless nobody reads it.
+    pub fn emit(&self) {
         if let Ok(line) = serde_json::to_string(self) {
             let mut out = std::io::stdout().lock();
             let _ = writeln!(out, "{line}").and_then(|()| out.flush());
@@ -53,10 +53,10 @@ impl Event {
     }
 }
 
-/// Steps are told this often at most.
-const PAUSE: Duration = Duration::from_secs(1);
+/// The shortest time between two step events.
+const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Tells events of a run and passes everything on.
+/// Emits the events of a run, and passes them on to another observer.
 pub struct Reporter<'a> {
     inner: &'a mut dyn Observer,
     epochs: usize,
@@ -73,31 +73,31 @@ impl Observer for Reporter<'_> {
     fn started(&mut self, run: &Started) {
         self.inner.started(run);
         self.epochs = run.epochs;
-        Event::Started { epochs: run.epochs, done_epochs: run.done_epochs, batches: run.batches }.tell();
+        Event::Started { epochs: run.epochs, done_epochs: run.done_epochs, batches: run.batches }.emit();
     }
 
     fn step(&mut self, step: &StepReport) {
         self.inner.step(step);
-        if self.last.is_some_and(|last| last.elapsed() < PAUSE) {
+        if self.last.is_some_and(|last| last.elapsed() < INTERVAL) {
             return;
         }
         self.last = Some(Instant::now());
         let StepReport { epoch, batch, batches, loss, top1, .. } = *step;
-        Event::Step { epoch, epochs: self.epochs, batch, batches, loss: Some(loss), top1: Some(top1) }.tell();
+        Event::Step { epoch, epochs: self.epochs, batch, batches, loss: Some(loss), top1: Some(top1) }.emit();
     }
 
     fn epoch(&mut self, row: &EpochRow, is_best: bool) {
         self.inner.epoch(row, is_best);
-        Event::Epoch { epoch: row.epoch, epochs: self.epochs, val_top1: Some(row.val_top1) }.tell();
+        Event::Epoch { epoch: row.epoch, epochs: self.epochs, val_top1: Some(row.val_top1) }.emit();
     }
 
     fn note(&mut self, text: &str) {
         self.inner.note(text);
-        Event::Note { text: text.to_owned() }.tell();
+        Event::Note { text: text.to_owned() }.emit();
     }
 }
 
-/// Asks the run to stop when standard input closes. A thread of its own waits for that.
+/// Starts a thread that requests a stop when standard input closes.
 pub fn stop_with_stdin() {
     std::thread::spawn(|| {
         let _ = std::io::stdin().lock().read_to_end(&mut Vec::new());
@@ -110,13 +110,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn events_come_back_as_they_went() {
+    fn events_survive_serialisation() {
         let step = Event::Step { epoch: 1, epochs: 2, batch: 3, batches: 4, loss: Some(0.1 + 0.2), top1: None };
         for event in [step, Event::Held { by: "process 7".to_owned() }] {
             let line = serde_json::to_string(&event).unwrap();
             assert_eq!(serde_json::from_str::<Event>(&line).unwrap(), event, "{line}");
         }
-        // A number that JSON cannot write does not lose the line.
+        // JSON has no NaN.
         let nan = Event::Epoch { epoch: 1, epochs: 1, val_top1: Some(f64::NAN) };
         let line = serde_json::to_string(&nan).unwrap();
         assert_eq!(serde_json::from_str::<Event>(&line).unwrap(), Event::Epoch { epoch: 1, epochs: 1, val_top1: None });

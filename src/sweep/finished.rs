@@ -1,4 +1,4 @@
-//! Which points need not run again.
+//! Points that need not run.
 
 use crate::config::Point;
 use crate::runs::{Record, Store};
@@ -6,11 +6,11 @@ use crate::train::{Fingerprints, check_data};
 use std::cell::RefCell;
 use std::path::PathBuf;
 
-/// Looks up the results of points.
+/// Finds the results of finished points.
 #[derive(Debug)]
 pub struct Finished {
     store: Store,
-    /// Where datasets are.
+    /// The folder of datasets.
     cache: PathBuf,
     fingerprints: RefCell<Fingerprints>,
 }
@@ -20,11 +20,11 @@ impl Finished {
         Finished { store, cache, fingerprints: RefCell::default() }
     }
 
-    /// The record of a point that is done, or diverged, on the images that are in the cache now. A run on other images is
-    /// left to `train`, which refuses it and says why.
+    /// The record of a point that has ended on the images that are in the cache. A run on other images is left to `train`, which
+    /// refuses it with a message.
     pub fn record(&self, point: &Point) -> Option<Record> {
         let record = self.store.record_of(point).filter(Record::is_final)?;
-        // Data that cannot be read is reported by `train`, too.
+        // `train` reports data that cannot be read, too.
         let fingerprint = self.fingerprints.borrow_mut().of(&point.experiment, &self.cache).ok()?;
         let run = self.store.folder_of(point);
         let same = |fingerprint: String| check_data(&run, &point.experiment.data.dataset, &fingerprint).is_ok();

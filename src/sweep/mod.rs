@@ -1,67 +1,67 @@
-//! Running a sweep: every point is a process of its own, so that whatever ends one leaves the others alone.
+//! Runs a sweep, each point in a process of its own, so that a crash affects one point only.
 //!
-//! [`run`] is the loop. [`event`] is what a point's process tells, [`child`] that process, [`verdict`] what its end means,
-//! [`status`](mod@status) what is left and with whom, [`tables`] what is written of it,
-//! [`estimate`] how long that takes. Sweeps on one results folder share the work by the locks of the run folders.
+//! [`run`] is the main loop. [`event`] is the protocol between a point's process ([`child`]) and the sweep, [`outcome`] judges how
+//! a process ended, [`status`](mod@status) keeps count, [`tables`] writes the results, and [`estimate`] predicts times. Sweeps on
+//! one results folder share the work by locking run folders.
 
 mod archived;
 mod child;
 mod estimate;
 pub mod event;
 mod finished;
+mod outcome;
 mod progress;
 mod runner;
 mod state;
 mod status;
 mod tables;
-mod verdict;
 
 pub use estimate::{Estimates, duration};
 pub use finished::Finished;
+pub use outcome::PointOutcome;
 pub use runner::{Report, SweepError, run};
 pub use state::{Failure, Options};
 pub use tables::{SweepTables, write_tables};
-pub use verdict::Verdict;
 
 use crate::runs::Record;
 use event::Event;
 
-/// Exit code of `strata train --events` for a run that another process holds.
+/// Exit code of `strata train --events` for a run that is locked by another process.
 pub const HELD: u8 = 75;
 
-/// How the points of a sweep stand.
+/// The number of points in each state.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Counts {
     pub done: usize,
     pub failed: usize,
-    /// Whose loss became NaN or infinite; not among the failed.
+    /// The loss became NaN or infinite. Not included in `failed`.
     pub diverged: usize,
     pub running: usize,
     /// In the queue.
     pub left: usize,
-    /// In the hands of other processes.
+    /// Locked by other processes.
     pub held: usize,
-    /// Estimated; `None` while nothing is known.
+    /// An estimate; `None` while there is no basis for one.
     pub seconds_left: Option<f64>,
 }
 
 /// How a point ended.
 #[derive(Debug)]
 pub struct Ended {
-    pub verdict: Verdict,
-    /// Its `summary.csv`, as far as there is one.
-    pub summary: Record,
-    /// The whole of what it said on standard error.
+    pub outcome: PointOutcome,
+    /// Its record; empty without a `summary.csv`.
+    pub record: Record,
+    /// What the process wrote to standard error.
     pub log: std::path::PathBuf,
 }
 
-/// Is told how a sweep goes on; points are named by their index.
+/// Observes a sweep. Points are given by their index.
 pub trait Watcher {
     fn started(&mut self, _point: usize, _slot: usize) {}
-    fn told(&mut self, _point: usize, _slot: usize, _event: &Event) {}
+    fn event(&mut self, _point: usize, _slot: usize, _event: &Event) {}
     fn ended(&mut self, _point: usize, _slot: usize, _ended: &Ended) {}
-    /// Another process finished, or spoilt, a point that this sweep left to it.
-    fn ended_elsewhere(&mut self, _point: usize, _verdict: &Verdict) {}
+    /// A point ended in another process.
+    fn ended_elsewhere(&mut self, _point: usize, _verdict: &PointOutcome) {}
     fn note(&mut self, _text: &str) {}
     fn counts(&mut self, _counts: &Counts) {}
 }

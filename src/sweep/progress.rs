@@ -1,8 +1,8 @@
-//! How far a point is.
+//! The progress of a point.
 
 use super::event::Event;
 
-/// Epochs done at the start of the process and now, with the part of an epoch.
+/// Completed epochs, with fractions, at the start of the process and now.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Progress {
     epochs: f64,
@@ -11,7 +11,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    pub fn take(&mut self, event: &Event) {
+    pub fn update(&mut self, event: &Event) {
         match *event {
             Event::Started { epochs, done_epochs, .. } => {
                 *self = Progress { epochs: epochs as f64, at_start: done_epochs as f64, now: done_epochs as f64 };
@@ -24,12 +24,12 @@ impl Progress {
         }
     }
 
-    /// The part of the whole run that this process has done.
+    /// The fraction of the run that this process has completed.
     pub fn done(&self) -> f64 {
         if self.epochs > 0.0 { (self.now - self.at_start) / self.epochs } else { 0.0 }
     }
 
-    /// The part that is left.
+    /// The fraction of the run that is left.
     pub fn left(&self) -> f64 {
         if self.epochs > 0.0 { (1.0 - self.now / self.epochs).max(0.0) } else { 1.0 }
     }

@@ -1,31 +1,31 @@
-//! The loop of a sweep: what starts next, what an end means, who else is at work.
+//! The main loop of a sweep.
 
 use super::child::Job;
 use super::estimate::Estimates;
 use super::event::Event;
 use super::finished::Finished;
+use super::outcome::{Exit, PointOutcome};
 use super::progress::Progress;
-use super::state::{Failure, LOOK, Options, Runner, Running};
+use super::state::{Failure, Options, POLL_INTERVAL, Runner, Running};
 use super::tables::{SweepTables, write_tables};
-use super::verdict::{Exit, Verdict, verdict};
 use super::{Ended, Watcher};
 use crate::config::Sweep;
 use crate::files::write_whole;
 use crate::interrupt;
-use crate::runs::{Record, RunError, Status, claim_sweep_folder, sweep_folder};
+use crate::runs::{RunError, Status, claim_sweep_folder, sweep_folder};
 use std::path::PathBuf;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-/// How a sweep ended.
+/// The result of a sweep.
 #[derive(Debug)]
 pub struct Report {
     /// Points that failed or diverged, each with the reason.
     pub failed: Vec<(usize, Failure)>,
     pub done: usize,
-    /// Points that have not run to their end.
+    /// Points that have not ended.
     pub left: usize,
-    /// Stopped by a signal.
+    /// Whether a signal stopped the sweep.
     pub interrupted: bool,
     pub tables: SweepTables,
 }
@@ -37,20 +37,20 @@ impl Report {
     }
 }
 
-/// Why a sweep cannot go on.
+/// Why a sweep stops early.
 #[derive(Debug, thiserror::Error)]
 pub enum SweepError {
     #[error(transparent)]
     Run(#[from] RunError),
 }
 
-/// How often ends are looked for while no event comes.
+/// How long to wait for an event before looking for processes that have ended.
 const TICK: Duration = Duration::from_millis(25);
 
 /// Runs every point that is not finished.
 ///
 /// # Errors
-/// When the tables or the files of points cannot be written; points that run are stopped first, and saved.
+/// When the tables or the files of points cannot be written. Running points are stopped and saved first.
 pub fn run(sweep: &Sweep, options: &Options, watcher: &mut dyn Watcher) -> Result<Report, SweepError> {
     let (sender, events) = channel();
     let mut runner = Runner {
@@ -65,8 +65,8 @@ pub fn run(sweep: &Sweep, options: &Options, watcher: &mut dyn Watcher) -> Resul
         done: 0,
         failed: Vec::new(),
         stopping: false,
-        waiting_said: false,
-        looked: Instant::now(),
+        reported_waiting: false,
+        polled: Instant::now(),
         estimates: Estimates::default(),
         seconds_left: None,
         sender,
@@ -87,11 +87,11 @@ impl Runner<'_> {
         self.skip_finished();
         self.write_tables()?;
         self.estimates = Estimates::read(&self.options.store, self.sweep, self.device());
-        self.look();
+        self.poll();
         while !(self.running.is_empty() && (self.stopping || self.queue.is_empty() && self.held.is_empty())) {
             if interrupt::requested() && !self.stopping {
                 self.stopping = true;
-                self.watcher.note("the points that run finish their step and save");
+                self.watcher.note("running points finish their step and save");
             }
             if self.stopping {
                 self.running.iter_mut().for_each(|running| running.job.stop());
@@ -99,15 +99,15 @@ impl Runner<'_> {
                 self.fill()?;
             }
             match self.events.recv_timeout(TICK) {
-                Ok(event) => self.told(event),
+                Ok(event) => self.event(event),
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
             }
             while let Ok(event) = self.events.try_recv() {
-                self.told(event);
+                self.event(event);
             }
             self.reap()?;
-            if self.looked.elapsed() >= LOOK {
-                self.look();
+            if self.polled.elapsed() >= POLL_INTERVAL {
+                self.poll();
             }
         }
         let tables = self.write_tables()?;
@@ -117,31 +117,30 @@ impl Runner<'_> {
         Ok(Report { failed, done: self.done, left, interrupted: interrupt::requested(), tables })
     }
 
-    /// What estimates go by.
+    /// The kind of device, on which estimates depend.
     pub(super) fn device(&self) -> &'static str {
         let first = self.options.devices.first();
         if first.is_some_and(|device| device.starts_with("cuda")) { "cuda" } else { "cpu" }
     }
 
-    /// Starts points while there is room.
+    /// Starts points while jobs are free.
     fn fill(&mut self) -> Result<(), SweepError> {
         while self.running.len() < self.options.jobs && !self.stopping {
             let Some(point) = self.queue.pop_front() else { return Ok(()) };
-            let (store, of_sweep) = (&self.options.store, &self.sweep.points[point]);
-            // Another sweep may have come to it since.
-            let summary = self.finished.record(of_sweep).unwrap_or_default();
-            let elsewhere = match summary.status() {
-                Some(Status::Done) => Some(Verdict::Done),
-                Some(Status::Diverged) => Some(Verdict::Diverged),
+            // Another sweep may have run it meanwhile.
+            let record = self.finished.record(&self.sweep.points[point]).unwrap_or_default();
+            let elsewhere = match record.status() {
+                Some(Status::Done) => Some(PointOutcome::Done),
+                Some(Status::Diverged) => Some(PointOutcome::Diverged),
                 _ => None,
             };
             match elsewhere {
-                Some(verdict) => {
-                    self.watcher.ended_elsewhere(point, &verdict);
-                    self.settle(point, &verdict)?;
-                    self.estimates.learn(&summary, self.device());
+                Some(outcome) => {
+                    self.watcher.ended_elsewhere(point, &outcome);
+                    self.settle(point, &outcome)?;
+                    self.estimates.learn(&record, self.device());
                 }
-                None if store.locked_by(of_sweep).is_some() => self.held.push(point),
+                None if self.options.store.locked_by(&self.sweep.points[point]).is_some() => self.held.push(point),
                 None => self.start(point)?,
             }
         }
@@ -173,11 +172,11 @@ impl Runner<'_> {
             }
             Err(error) => {
                 let exit = Exit { code: Some(1), words: String::new() };
-                let mut verdict = verdict(&exit, None, self.attempts_left(point), false);
-                if let Verdict::Retry(reason) | Verdict::Failed(reason) = &mut verdict {
+                let mut outcome = PointOutcome::of(&exit, None, self.attempts_left(point), false);
+                if let PointOutcome::Retry(reason) | PointOutcome::Failed(reason) = &mut outcome {
                     *reason = format!("cannot be started: {error}");
                 }
-                self.end(point, slot, verdict, log)
+                self.end(point, slot, outcome, log)
             }
         }
     }
@@ -186,17 +185,17 @@ impl Runner<'_> {
         (1 + self.options.retries).saturating_sub(self.attempts[point])
     }
 
-    fn told(&mut self, (point, slot, event): (usize, usize, Event)) {
+    fn event(&mut self, (point, slot, event): (usize, usize, Event)) {
         if let Some(running) = self.running.iter_mut().find(|running| running.job.point == point) {
-            running.progress.take(&event);
+            running.progress.update(&event);
         }
         if let Event::Note { text } = &event {
             self.watcher.note(&format!("{}: {text}", self.sweep.label(point)));
         }
-        self.watcher.told(point, slot, &event);
+        self.watcher.event(point, slot, &event);
     }
 
-    /// Takes in the points whose process has ended.
+    /// Handles processes that have ended.
     fn reap(&mut self) -> Result<(), SweepError> {
         let mut index = 0;
         while index < self.running.len() {
@@ -210,49 +209,48 @@ impl Runner<'_> {
                 Err(error) => Exit { code: None, words: format!("process that cannot be waited for: {error}") },
             };
             let Running { job, .. } = self.running.remove(index);
-            let summary = self.finished.record(&self.sweep.points[job.point]);
-            let status = summary.as_ref().and_then(Record::status);
-            let mut verdict = verdict(&exit, status, self.attempts_left(job.point), self.stopping);
-            if let Verdict::Retry(reason) | Verdict::Failed(reason) = &mut verdict {
-                let words = job.last_words();
-                if !words.is_empty() {
-                    reason.push_str(&format!("; the last it said:\n    {}", words.replace('\n', "\n    ")));
+            let status = self.finished.record(&self.sweep.points[job.point]).and_then(|record| record.status());
+            let mut outcome = PointOutcome::of(&exit, status, self.attempts_left(job.point), self.stopping);
+            if let PointOutcome::Retry(reason) | PointOutcome::Failed(reason) = &mut outcome {
+                let output = job.last_output();
+                if !output.is_empty() {
+                    reason.push_str(&format!("; its last output:\n    {}", output.replace('\n', "\n    ")));
                 }
             }
-            self.end(job.point, job.slot, verdict, job.log.clone())?;
+            self.end(job.point, job.slot, outcome, job.log.clone())?;
         }
         Ok(())
     }
 
-    fn end(&mut self, point: usize, slot: usize, verdict: Verdict, log: PathBuf) -> Result<(), SweepError> {
-        let summary = self.options.store.record_of(&self.sweep.points[point]).unwrap_or_default();
-        if verdict == Verdict::Done {
-            self.estimates.learn(&summary, self.device());
+    fn end(&mut self, point: usize, slot: usize, outcome: PointOutcome, log: PathBuf) -> Result<(), SweepError> {
+        let record = self.options.store.record_of(&self.sweep.points[point]).unwrap_or_default();
+        if outcome == PointOutcome::Done {
+            self.estimates.learn(&record, self.device());
         }
-        self.watcher.ended(point, slot, &Ended { verdict: verdict.clone(), summary, log });
-        self.settle(point, &verdict)
+        self.watcher.ended(point, slot, &Ended { outcome: outcome.clone(), record, log });
+        self.settle(point, &outcome)
     }
 
-    /// Enters a point's end into the books, and writes the tables.
-    fn settle(&mut self, point: usize, verdict: &Verdict) -> Result<(), SweepError> {
-        match verdict {
-            Verdict::Done => self.done += 1,
-            Verdict::Diverged => self.failed.push((point, Failure::Diverged)),
-            Verdict::Failed(reason) => self.failed.push((point, Failure::Failed(reason.clone()))),
-            // A point that failed waits for the others: what was wrong may have passed by then.
-            Verdict::Retry(_) => self.queue.push_back(point),
-            Verdict::Held => {
+    /// Records the outcome of a point and writes the tables.
+    fn settle(&mut self, point: usize, outcome: &PointOutcome) -> Result<(), SweepError> {
+        match outcome {
+            PointOutcome::Done => self.done += 1,
+            PointOutcome::Diverged => self.failed.push((point, Failure::Diverged)),
+            PointOutcome::Failed(reason) => self.failed.push((point, Failure::Failed(reason.clone()))),
+            // Retried after all others, when the cause may have gone.
+            PointOutcome::Retry(_) => self.queue.push_back(point),
+            PointOutcome::Held => {
                 self.attempts[point] = self.attempts[point].saturating_sub(1);
                 self.held.push(point);
             }
-            Verdict::Stopped => {}
+            PointOutcome::Stopped => {}
         }
         if self.options.fail_fast && !self.failed.is_empty() {
             self.stopping = true;
         }
-        if !matches!(verdict, Verdict::Held) {
+        if !matches!(outcome, PointOutcome::Held) {
             self.write_tables()?;
-            self.look();
+            self.poll();
         }
         Ok(())
     }
@@ -262,7 +260,7 @@ impl Runner<'_> {
         write_tables(&self.options.store, self.sweep, &failed)
     }
 
-    /// Stops what runs and waits for it.
+    /// Stops all processes and waits for them.
     fn abandon(&mut self) {
         for Running { job, .. } in &mut self.running {
             job.stop();

@@ -1,4 +1,4 @@
-//! What a sweep that runs knows: its options, the points that wait, run, and are settled.
+//! The state of a running sweep: its options, and the points that wait, run or have ended.
 
 use super::Watcher;
 use super::child::Job;
@@ -18,19 +18,19 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Debug)]
 pub struct Options {
     pub store: Store,
-    /// Where datasets lie.
+    /// The folder of datasets.
     pub cache: PathBuf,
-    /// The program that has `train`.
+    /// The program to call `train` of.
     pub program: PathBuf,
     /// Options of every point.
     pub arguments: Vec<OsString>,
-    /// Points at once.
+    /// Number of points to run at once.
     pub jobs: usize,
-    /// Threads of each; as many as the program takes by itself without.
+    /// Threads of each point; the default of `train` if `None`.
     pub threads: Option<usize>,
-    /// Devices that the jobs take in turn.
+    /// Devices, which the jobs take in turn.
     pub devices: Vec<String>,
-    /// How often a point that failed is tried again.
+    /// How often a failed point is retried.
     pub retries: usize,
     /// Stop at the first failure.
     pub fail_fast: bool,
@@ -39,40 +39,40 @@ pub struct Options {
 /// Why a point has no result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// Its loss became NaN or infinite.
+    /// The loss became NaN or infinite.
     Diverged,
-    /// In words.
+    /// With the reason.
     Failed(String),
 }
 
-/// How often it is looked at.
-pub(super) const LOOK: Duration = Duration::from_millis(500);
+/// How often locks are polled.
+pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
-/// A job with what is known of it.
+/// A job and its progress.
 pub(super) struct Running {
     pub(super) job: Job,
     pub(super) progress: Progress,
 }
 
-/// The books of a sweep that runs.
+/// A running sweep.
 pub(super) struct Runner<'a> {
     pub(super) sweep: &'a Sweep,
     pub(super) options: &'a Options,
     pub(super) watcher: &'a mut dyn Watcher,
     pub(super) queue: VecDeque<usize>,
     pub(super) running: Vec<Running>,
-    /// Points that other processes have.
+    /// Points that are locked by other processes.
     pub(super) held: Vec<usize>,
     pub(super) finished: Finished,
     pub(super) attempts: Vec<usize>,
     pub(super) done: usize,
     pub(super) failed: Vec<(usize, Failure)>,
     pub(super) stopping: bool,
-    pub(super) waiting_said: bool,
-    pub(super) looked: Instant,
+    pub(super) reported_waiting: bool,
+    pub(super) polled: Instant,
     pub(super) estimates: Estimates,
     pub(super) seconds_left: Option<f64>,
-    // Kept, so that the channel stays open when nothing runs.
+    // Keeps the channel open while nothing runs.
     pub(super) sender: Sender<(usize, usize, Event)>,
     pub(super) events: Receiver<(usize, usize, Event)>,
 }

@@ -1,4 +1,4 @@
-//! How a sweep stands: what was finished before, what others have in hand, how long the rest takes.
+//! The status of a sweep: points finished earlier, points locked by others, the time left.
 
 use super::Counts;
 use super::state::{Failure, Runner, Running};
@@ -6,13 +6,13 @@ use crate::runs::{Status, counted};
 use std::time::Instant;
 
 impl Runner<'_> {
-    /// What earlier sweeps came to.
+    /// Removes the points from the queue that earlier sweeps finished.
     pub(super) fn skip_finished(&mut self) {
         let points = &self.sweep.points;
         let mut diverged = Vec::new();
         self.queue.retain(|&point| {
-            let summary = self.finished.record(&points[point]).unwrap_or_default();
-            match summary.status() {
+            let record = self.finished.record(&points[point]).unwrap_or_default();
+            match record.status() {
                 Some(Status::Done) => self.done += 1,
                 Some(Status::Diverged) => diverged.push(point),
                 _ => return true,
@@ -30,19 +30,19 @@ impl Runner<'_> {
         }
     }
 
-    /// Looks after the points of other processes, and works out the time left.
-    pub(super) fn look(&mut self) {
-        self.looked = Instant::now();
+    /// Polls the locks of other processes, and reports counts and the time left.
+    pub(super) fn poll(&mut self) {
+        self.polled = Instant::now();
         let (store, sweep) = (&self.options.store, self.sweep);
         let free: Vec<usize> =
             self.held.iter().copied().filter(|&point| store.locked_by(&sweep.points[point]).is_none()).collect();
         self.held.retain(|point| !free.contains(point));
         free.into_iter().for_each(|point| self.queue.push_front(point));
-        if self.queue.is_empty() && self.running.is_empty() && !self.held.is_empty() && !self.waiting_said {
-            self.waiting_said = true;
+        if self.queue.is_empty() && self.running.is_empty() && !self.held.is_empty() && !self.reported_waiting {
+            self.reported_waiting = true;
             self.watcher.note(&match self.held.len() {
-                1 => "waiting for 1 point that another process runs".to_owned(),
-                count => format!("waiting for {count} points that other processes run"),
+                1 => "waiting for 1 point that is locked by another process".to_owned(),
+                count => format!("waiting for {count} points that are locked by other processes"),
             });
         }
         self.estimate();
@@ -61,14 +61,14 @@ impl Runner<'_> {
     fn estimate(&mut self) {
         let mut running = Vec::with_capacity(self.running.len());
         for Running { job, progress } in &self.running {
-            let (passed, point) = (job.started.elapsed().as_secs_f64(), &self.sweep.points[job.point]);
-            // Before a part is done its time says nothing.
+            let (elapsed, point) = (job.started.elapsed().as_secs_f64(), &self.sweep.points[job.point]);
+            // The first steps say little about the rest.
             if progress.done() > 0.02 {
-                self.estimates.suppose(point, progress.done(), passed);
-                running.push(Some(passed * progress.left() / progress.done()));
+                self.estimates.add_running(point, progress.done(), elapsed);
+                running.push(Some(elapsed * progress.left() / progress.done()));
             } else {
                 running
-                    .push(self.estimates.seconds(point).map(|seconds| (seconds * progress.left() - passed).max(0.0)));
+                    .push(self.estimates.seconds(point).map(|seconds| (seconds * progress.left() - elapsed).max(0.0)));
             }
         }
         let queued = self.queue.iter().map(|&point| self.estimates.seconds(&self.sweep.points[point]));

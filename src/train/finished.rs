@@ -4,7 +4,7 @@ use super::Outcome;
 use super::error::TrainError;
 use crate::config::{Experiment, Machine};
 use crate::files::write_whole;
-use crate::runs::{Record, RunError};
+use crate::runs::{Column, Record, RunError};
 use std::path::Path;
 
 /// The outcome of a run that an earlier process finished; `None` if it is not finished.
@@ -15,12 +15,15 @@ pub fn finished(folder: &Path, experiment: &Experiment) -> Result<Option<Outcome
     let Some(record) = Record::read(folder) else { return Ok(None) };
     let key = experiment.key();
     if !record.is_of(&key) {
-        let found = record.get("key").filter(|&found| found != key.short()).or_else(|| record.written_key());
+        let found = record.get(Column::Key).filter(|&found| found != key.short()).or_else(|| record.written_key());
         return Err(TrainError::OtherRun { run: folder.to_owned(), found: found.unwrap_or_default().to_owned() });
     }
     let Some(status) = record.status().filter(|status| status.is_final()) else { return Ok(None) };
-    let best = record.number("best_epoch").zip(record.number("val_top1")).map(|(epoch, top1)| (epoch as usize, top1));
-    let [test_top1, test_top5] = ["test_top1", "test_top5"].map(|column| record.number(column));
+    let best = record
+        .number(Column::BestEpoch)
+        .zip(record.number(Column::ValTop1))
+        .map(|(epoch, top1)| (epoch as usize, top1));
+    let [test_top1, test_top5] = [Column::TestTop1, Column::TestTop5].map(|column| record.number(column));
     Ok(Some(Outcome { status, folder: folder.to_owned(), skipped: true, best, test_top1, test_top5, divergence: None }))
 }
 

@@ -9,7 +9,7 @@ use super::{Observer, Outcome, RunOptions};
 use crate::config::{Experiment, Precision};
 use crate::data;
 use crate::interrupt;
-use crate::runs::{RunInfo, Status, utc_now};
+use crate::runs::{Environment, Status, utc_now};
 use crate::torch;
 use crate::watchdog;
 use std::path::Path;
@@ -47,10 +47,11 @@ pub fn run(experiment: &Experiment, options: &RunOptions, observer: &mut dyn Obs
         return Ok(outcome);
     }
     let begun = Checkpoints::new(folder.path(), experiment.key()).begun();
-    let mut info = RunInfo::new(&device_name(options.device), precision(experiment), &splits.name, &splits.fingerprint);
+    let mut info =
+        Environment::new(&device_name(options.device), precision(experiment), &splits.name, &splits.fingerprint);
     if begun {
         check_data(folder.path(), &splits.name, &splits.fingerprint)?;
-        RunInfo::read(folder.path()).into_iter().for_each(|earlier| info.go_on(earlier));
+        Environment::read(folder.path()).into_iter().for_each(|earlier| info.resume(earlier));
     }
     folder.write("experiment.toml", &experiment.to_toml().to_string())?;
     folder.write("run.json", &info.to_json())?;
@@ -70,7 +71,7 @@ pub fn run(experiment: &Experiment, options: &RunOptions, observer: &mut dyn Obs
     let written = folder.write("run.json", &info.to_json());
     if result.is_err() {
         // On a full disk this write fails as well; the error to report is the first one.
-        let _ = session.summary(&info, Status::Failed, &state, None).write(&folder, experiment);
+        let _ = session.record(&info, Status::Failed, &state, None).write(&folder);
         return result;
     }
     written?;
@@ -90,7 +91,7 @@ fn precision(experiment: &Experiment) -> &'static str {
 /// # Errors
 /// [`TrainError::DataChanged`] when the fingerprints differ.
 pub fn check_data(run: &Path, dataset: &str, fingerprint: &str) -> Result<(), TrainError> {
-    match RunInfo::read(run) {
+    match Environment::read(run) {
         Some(info) if !info.data.is_empty() && info.data != fingerprint => {
             Err(TrainError::DataChanged { name: dataset.to_owned(), run: run.to_owned() })
         }

@@ -14,7 +14,7 @@ use super::{Observer, Outcome, RunOptions, Started};
 use crate::config::Experiment;
 use crate::data::{Images, Normalise};
 use crate::model::Model;
-use crate::runs::{EpochRow, RunFolder, RunInfo, Status, Summary};
+use crate::runs::{Environment, EpochRow, Record, RunFolder, RunResult, Status};
 use crate::torch;
 use std::ops::ControlFlow;
 use std::time::Instant;
@@ -34,7 +34,7 @@ impl Session<'_> {
     /// can record how far the run came when this fails.
     pub fn run(
         &self,
-        info: &RunInfo,
+        info: &Environment,
         state: &mut TrainState,
         observer: &mut dyn Observer,
     ) -> Result<Outcome, TrainError> {
@@ -50,7 +50,7 @@ impl Session<'_> {
             observer.note(&format!("{problem}; resuming from the checkpoint before it"));
         }
         *state = TrainState { key: experiment.key(), ..resumed.unwrap_or_default() };
-        folder.keep_epochs(state.epoch)?;
+        folder.truncate_epochs(state.epoch)?;
         let seconds_before = state.seconds;
 
         let wanted = self.options.graphs && self.options.device.is_cuda();
@@ -82,7 +82,7 @@ impl Session<'_> {
         self.end(info, if test.is_some() { Status::Done } else { Status::Interrupted }, state, test)
     }
 
-    fn started(&self, info: &RunInfo, state: &TrainState, batches: usize) -> Started {
+    fn started(&self, info: &Environment, state: &TrainState, batches: usize) -> Started {
         let cost = self.experiment.network.cost();
         Started {
             name: self.experiment.name.clone(),
@@ -180,31 +180,28 @@ impl Session<'_> {
         }
     }
 
-    pub fn summary(&self, info: &RunInfo, status: Status, state: &TrainState, test: Option<Sums>) -> Summary {
-        let three = |sums: Sums| [sums.mean_loss(), sums.top1(), sums.top5()];
-        Summary {
+    /// The record of the run so far.
+    pub fn record(&self, info: &Environment, status: Status, state: &TrainState, test: Option<Sums>) -> Record {
+        let result = RunResult {
             status,
             epochs: state.epoch,
             best_epoch: state.best.as_ref().map(|best| best.epoch),
             val: state.best.as_ref().map(|best| [best.loss, best.top1, best.top5]),
-            test: test.map(three),
+            test: test.map(|sums| [sums.mean_loss(), sums.top1(), sums.top5()]),
             test_correct: test.map(|sums| (sums.top1, sums.count)),
             seconds: state.seconds,
-            device: info.device.clone(),
-            precision: info.precision.clone(),
-            git: info.git_mark(),
-            started: info.process.started.clone(),
-        }
+        };
+        Record::new(self.experiment, info, &result)
     }
 
     fn end(
         &self,
-        info: &RunInfo,
+        info: &Environment,
         status: Status,
         state: &TrainState,
         test: Option<Sums>,
     ) -> Result<Outcome, TrainError> {
-        self.summary(info, status, state, test).write(self.folder, self.experiment)?;
+        self.record(info, status, state, test).write(self.folder)?;
         Ok(Outcome {
             status,
             folder: self.folder.path().to_owned(),

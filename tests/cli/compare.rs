@@ -19,7 +19,7 @@ fn place() -> Place {
             let top1 = base + 0.01 * f64::from(seed * seed);
             let row =
                 |epoch: i32, top1: f64| format!("{epoch},{epoch},0.05,2,0.1,0.5,2,{top1:.6},0.9,1.000,100.0,50\n");
-            let header = strata::runs::EPOCH_COLUMNS;
+            let header = strata::runs::Epochs::header();
             place.file(&format!("{folder}/epochs.csv"), format!("{header}\n{}{}", row(1, top1), row(2, top1 - 0.1)));
             if ended {
                 let summary = format!(
@@ -117,7 +117,7 @@ fn bad_words_to_compare_are_refused() {
     let place = place();
     place.strata(&["compare", "nett8"]).refused(&["there is nothing called `nett8`: did you mean `net8`?"]);
     place.strata(&["compare", "--where", "depth=8"]).refused(&["no column `depth`", "did you mean `model.depth`?"]);
-    place.strata(&["compare", "--where", "depth"]).refused(&["`depth` is no condition"]);
+    place.strata(&["compare", "--where", "depth"]).refused(&["`depth` is not a condition"]);
     place.strata(&["compare", "--columns", "max val_topl"]).refused(&["did you mean `val_top1`?"]);
     place.strata(&["compare", "--baseline", "net9"]).refused(&["no", "baseline `net9`", "did you mean `net8`?"]);
     place.strata(&["compare", "--top", "0"]).refused(&["--top"]);

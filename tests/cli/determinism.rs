@@ -95,7 +95,7 @@ fn other_threads_in_a_resume_are_told_and_recorded() {
     let run = place.run("tiny");
     assert_eq!(threads(&run), (1, vec![]));
     let ran = with_threads(&place, "2", &["train", file]);
-    let words = "this run goes on with 2 threads after 1";
+    let words = "this run is resumed with 2 threads after 1";
     assert!(ran.err.contains(words) && ran.err.contains("will differ in the last digits"), "{}", ran.err);
     ran.good();
     assert_eq!(threads(&run), (2, vec![1]));
@@ -130,7 +130,7 @@ fn another_processor_in_a_resume_is_told_and_recorded() {
     let killed = place.command(&["sweep", "grid.toml", "--retries", "0"]).env("STRATA_FAULT", "step:4:kill").output();
     assert_eq!(killed.unwrap().status.code(), Some(1));
     let ran = with_threads(&place, "2", &["sweep", "grid.toml"]);
-    assert!(ran.err.contains("sweep: seed=0: this run goes on with 2 threads after 1"), "{}", ran.err);
+    assert!(ran.err.contains("sweep: seed=0: this run is resumed with 2 threads after 1"), "{}", ran.err);
 }
 
 /// Results of all runs below a name, by their key.

@@ -194,7 +194,7 @@ fn a_table_that_was_deleted_is_missed() {
         }
         running.signal("CONT");
         assert_eq!(running.wait().code(), Some(1), "{change}");
-        assert!(outcome(&run).contains("epochs.csv was removed or changed by somebody else"), "{}", outcome(&run));
+        assert!(outcome(&run).contains("epochs.csv was removed or changed by another program"), "{}", outcome(&run));
         assert_eq!(run.summary()["status"], "failed");
     }
 }

@@ -129,7 +129,7 @@ fn what_is_wrong_with_data_is_not_tried_again() {
     let place = place(points);
     let ran = place.strata(&["sweep", "grid.toml"]);
     assert_eq!(ran.code, Some(1), "{}", ran.err);
-    assert!(ran.err.contains("was refused as bad input") && !ran.err.contains("tried again"), "{}", ran.err);
+    assert!(ran.err.contains("was refused as bad input") && !ran.err.contains("retried"), "{}", ran.err);
     assert!(ran.err.contains("error: "), "the point's own words: {}", ran.err);
     assert!(ran.out.contains("1 of 2 points done, 1 failed"), "{}", ran.out);
     let fast = self::place(points).strata(&["sweep", "grid.toml", "--fail-fast"]);
@@ -145,7 +145,7 @@ fn a_point_that_diverges_is_an_outcome() {
         assert_eq!(ran.code, Some(1), "{}", ran.err);
         assert!(ran.err.contains("diverged: train.lr=1000.0") && !ran.err.contains("failed"), "{}", ran.err);
         assert!(ran.out.contains("1 of 2 points done, 1 diverged →"), "{}", ran.out);
-        assert!(!ran.err.contains("tried again"), "{}", ran.err);
+        assert!(!ran.err.contains("retried"), "{}", ran.err);
     }
     assert_eq!(statuses(&place).into_iter().collect::<BTreeSet<_>>(), ["diverged", "done"].map(str::to_owned).into());
 }
@@ -175,7 +175,7 @@ fn a_point_that_another_process_runs_is_left_to_it_and_taken_over_when_that_dies
     running.signal("STOP");
     let mut sweep = spawn(&place, &["--jobs", "2"]);
     let mut said = BufReader::new(sweep.stderr.take().unwrap()).lines().map(Result::unwrap);
-    assert!(said.any(|line| line.contains("waiting for 1 point that another process runs")));
+    assert!(said.any(|line| line.contains("waiting for 1 point that is locked by another process")));
     assert_eq!(statuses(&place), ["", "done"]);
     running.kill();
     let rest: Vec<String> = said.collect();

@@ -4,7 +4,7 @@ use super::place::{Place, Ran, TINY, names};
 use std::collections::HashSet;
 use std::fs;
 use strata::model::{read_tensors, write_tensors};
-use strata::runs::EPOCH_COLUMNS;
+use strata::runs::Epochs;
 use tch::{Device, Kind, Tensor};
 
 const HEADER: &str = "epoch,step,lr,train_loss,train_top1,train_top5,val_loss,val_top1,val_top5,\
@@ -22,7 +22,7 @@ fn a_run_leaves_the_files_of_the_design() {
     assert_eq!(run.key().len(), 10);
 
     let epochs = run.read("epochs.csv");
-    assert_eq!(EPOCH_COLUMNS, HEADER);
+    assert_eq!(Epochs::header(), HEADER);
     let lines: Vec<&str> = epochs.lines().collect();
     assert_eq!((lines[0], lines.len()), (HEADER, 3));
     assert!(epochs.ends_with('\n'));
@@ -143,7 +143,7 @@ fn two_processes_do_not_share_a_run() {
     let place = Place::new();
     place.file("long.toml", TINY.replace("epochs = 2", "epochs = 5000"));
     let first = place.start("long.toml");
-    place.strata(&["train", "long.toml"]).refused(&["is in use by process ", "wait for it, or stop it"]);
+    place.strata(&["train", "long.toml"]).refused(&["is locked by process ", "wait for it, or stop it"]);
     first.kill();
     // A killed process holds nothing.
     let mut second = place.start("long.toml");

@@ -1,21 +1,16 @@
-//! One table from whatever a person points at: run folders, sweeps, folders of them, CSV files from elsewhere.
-//!
-//! The [`Store`] finds what a path or a name stands for, [`read`] turns each find into rows, and here the rows are joined on
-//! equal column names. A run that is reached twice counts once.
-
-mod read;
+//! Joins run folders, sweeps and CSV files into one table, on equal column names. A run that is reached twice counts once.
 
 #[cfg(test)]
 mod tests;
 
+use crate::runs::read::unfinished_status;
 use crate::runs::table::{MAX_CELLS, MAX_COLUMNS};
-use crate::runs::{FindError, Found, NO_RUN, RunError, Store, Table, TableError};
-pub use read::run as run_row;
+use crate::runs::{Column, FindError, Found, NO_RUN, Origin, Record, Records, RunError, Store, Table, TableError};
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
+use std::path::Path;
 
-/// Why there is no table.
+/// Why runs cannot be joined.
 #[derive(Debug, thiserror::Error)]
 pub enum CollectError {
     #[error(transparent)]
@@ -27,33 +22,14 @@ pub enum CollectError {
     #[error(transparent)]
     Table(#[from] TableError),
     #[error(transparent)]
-    Epochs(#[from] RunError),
+    Run(#[from] RunError),
 }
 
-/// Rows from many places.
-#[derive(Clone, Debug, Default)]
-pub struct Collection {
-    pub table: Table,
-    /// For each row of the table, where it came from.
-    pub origins: Vec<RowOrigin>,
-}
-
-/// Where a row came from.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct RowOrigin {
-    /// The run's folder, where there is one: its `epochs.csv` may be read.
-    pub folder: Option<PathBuf>,
-    /// The row has every key of its experiment, as a run's summary does.
-    pub complete: bool,
-    /// The row is about a run of Strata: `name` and `key` say which.
-    pub ours: bool,
-}
-
-/// Every run that the paths stand for; without paths, everything below the results folder.
+/// Collects all runs that the paths stand for; without paths, all below the results folder.
 ///
 /// # Errors
-/// For a path that stands for nothing, and for a file that cannot be read, with its line.
-pub fn collect(paths: &[String], store: &Store) -> Result<Collection, CollectError> {
+/// When a path stands for nothing, or a file cannot be read; the message names the line.
+pub fn collect(paths: &[String], store: &Store) -> Result<Records, CollectError> {
     let mut found = if paths.is_empty() { store.everything()? } else { Vec::new() };
     for path in paths {
         found.extend(store.find(path)?);
@@ -61,22 +37,24 @@ pub fn collect(paths: &[String], store: &Store) -> Result<Collection, CollectErr
     if found.is_empty() {
         return Err(FindError::Missing(format!("{}: {NO_RUN}", paths.join(", "))).into());
     }
-    // A path and a pattern may lead to one place.
+    // A path and a pattern may lead to the same folder.
     let mut seen = HashSet::new();
     found.retain(|found| seen.insert(std::fs::canonicalize(found.path()).unwrap_or_else(|_| found.path().to_owned())));
-    // Among several tables each row says which one it is from; runs have names.
+    // Among several tables a column says which one each row is from; runs have names.
     let tables = found.iter().filter(|found| !matches!(found, Found::Run(_))).count();
-    let tell = tables > 1 && !paths.is_empty();
+    let with_source = tables > 1 && !paths.is_empty();
     let mut joined = Joined::default();
     for found in &found {
         match found {
             Found::Run(folder) => {
-                let origin = RowOrigin { folder: Some(folder.clone()), complete: true, ours: true };
-                let row = read::run(folder)?;
-                joined.add(row.columns, row.rows.into_iter().map(|row| (row, origin.clone())));
+                let origin = Origin { folder: Some(folder.clone()), complete: true, ours: true };
+                joined.add_record(&Record::load(folder)?, origin);
             }
-            Found::Sweep(folder) => joined.add_table(read::sweep(folder, store, tell)?),
-            Found::File(path) => joined.add_table(read::file(path, tell)?),
+            Found::Sweep(folder) => joined.add_sweep(folder, store, with_source)?,
+            Found::File(path) => {
+                let (table, origins) = Records::from_csv(path, with_source)?.into_parts();
+                joined.add(table.columns, table.rows.into_iter().zip(origins));
+            }
             Found::Loose { .. } => {}
         }
         joined.check_size()?;
@@ -84,79 +62,116 @@ pub fn collect(paths: &[String], store: &Store) -> Result<Collection, CollectErr
     Ok(joined.finish())
 }
 
-/// Rows being joined: `columns` says where each named column stands.
+/// A table that grows by rows with columns of their own.
 #[derive(Default)]
 struct Joined {
-    collection: Collection,
+    table: Table,
+    origins: Vec<Origin>,
+    /// The index of each column.
     columns: HashMap<String, usize>,
-    /// Name, key and seed of a run → its row.
+    /// The row of each run, by name, key and seed.
     runs: HashMap<[String; 3], usize>,
 }
 
 impl Joined {
-    fn add_table(&mut self, collection: Collection) {
-        self.add(collection.table.columns, collection.table.rows.into_iter().zip(collection.origins));
+    fn add_record(&mut self, record: &Record, origin: Origin) {
+        let (columns, row) = record.iter().map(|(column, cell)| (column.to_owned(), cell.to_owned())).unzip();
+        self.add(columns, [(row, origin)].into_iter());
     }
 
-    /// Every row gets a cell for every column in the end, so that tables which are small by themselves may be large together.
+    /// Adds the points of a sweep, each with what its run folder knows.
+    fn add_sweep(&mut self, folder: &Path, store: &Store, with_source: bool) -> Result<(), CollectError> {
+        let path = folder.join("table.csv");
+        let mut table = Table::read(&path)?;
+        if with_source {
+            table.add_source(&path);
+        }
+        self.add(table.columns.clone(), [].into_iter());
+        // The runs are in the results folder that the sweep is in.
+        let sweeps = folder.parent().filter(|parent| parent.ends_with("sweeps"));
+        let store = Store::new(sweeps.and_then(Path::parent).unwrap_or(store.root()));
+        for row in 0..table.rows.len() {
+            let mut point = table.record(row);
+            let run = store.run_folder_of(&point).filter(|run| run.is_dir());
+            if let Some(run) = &run {
+                catch_up(&mut point, run)?;
+            }
+            self.add_record(&point, Origin { folder: run, complete: false, ours: true });
+        }
+        Ok(())
+    }
+
+    /// Every row gets a cell for every column, so that tables which are small each may be large together.
     fn check_size(&self) -> Result<(), CollectError> {
-        let Table { columns, rows } = &self.collection.table;
-        let (columns, rows) = (columns.len(), rows.len());
+        let (columns, rows) = (self.table.columns.len(), self.table.rows.len());
         if columns > MAX_COLUMNS || columns * rows > MAX_CELLS {
             return Err(CollectError::TooLarge { rows, columns });
         }
         Ok(())
     }
 
-    fn add(&mut self, columns: Vec<String>, rows: impl Iterator<Item = (Vec<String>, RowOrigin)>) {
-        let places: Vec<usize> = columns
-            .into_iter()
-            .map(|column| {
-                *self.columns.entry(column).or_insert_with_key(|column| {
-                    self.collection.table.columns.push(column.clone());
-                    self.collection.table.columns.len() - 1
-                })
+    fn add(&mut self, columns: Vec<String>, rows: impl Iterator<Item = (Vec<String>, Origin)>) {
+        let index = |column: String| {
+            *self.columns.entry(column).or_insert_with_key(|column| {
+                self.table.columns.push(column.clone());
+                self.table.columns.len() - 1
             })
-            .collect();
+        };
+        let indices: Vec<usize> = columns.into_iter().map(index).collect();
         for (cells, origin) in rows {
-            let mut row = vec![String::new(); self.collection.table.columns.len()];
-            for (cell, &place) in cells.into_iter().zip(&places) {
-                row[place] = cell;
+            let mut row = vec![String::new(); self.table.columns.len()];
+            for (cell, &index) in cells.into_iter().zip(&indices) {
+                row[index] = cell;
             }
             self.push(row, origin);
         }
     }
 
-    fn push(&mut self, row: Vec<String>, origin: RowOrigin) {
-        let Collection { table, origins } = &mut self.collection;
-        let cell = |name: &str| self.columns.get(name).and_then(|&place| row.get(place)).cloned().unwrap_or_default();
-        let identity = ["name", "key", "seed"].map(cell);
+    fn push(&mut self, row: Vec<String>, origin: Origin) {
+        let cell = |column: Column| {
+            self.columns.get(column.name()).and_then(|&index| row.get(index)).cloned().unwrap_or_default()
+        };
+        let identity = [Column::Name, Column::Key, Column::Seed].map(cell);
         if origin.ours && !identity[1].is_empty() {
             match self.runs.entry(identity) {
-                Entry::Vacant(place) => drop(place.insert(table.rows.len())),
-                Entry::Occupied(place) => {
-                    let first = *place.get();
-                    merge(&mut table.rows[first], &mut origins[first], row, origin);
+                Entry::Vacant(entry) => drop(entry.insert(self.table.rows.len())),
+                Entry::Occupied(entry) => {
+                    let first = *entry.get();
+                    merge(&mut self.table.rows[first], &mut self.origins[first], row, origin);
                     return;
                 }
             }
         }
-        table.rows.push(row);
-        origins.push(origin);
+        self.table.rows.push(row);
+        self.origins.push(origin);
     }
 
-    /// Every row gets a cell for every column.
-    fn finish(mut self) -> Collection {
-        let width = self.collection.table.columns.len();
-        for row in &mut self.collection.table.rows {
-            row.resize(width, String::new());
-        }
-        self.collection
+    fn finish(mut self) -> Records {
+        let width = self.table.columns.len();
+        self.table.rows.iter_mut().for_each(|row| row.resize(width, String::new()));
+        Records::new(self.table, self.origins)
     }
 }
 
-/// The row that says more stays; what only the other one says is added.
-fn merge(row: &mut Vec<String>, origin: &mut RowOrigin, mut other: Vec<String>, mut other_origin: RowOrigin) {
+/// Completes a sweep's point by its run. The table lags behind: a sweep writes it when a point ends, and not when it is killed.
+/// What the table says of a run without an end, such as that it failed, stays.
+fn catch_up(point: &mut Record, run: &Path) -> Result<(), RunError> {
+    let known = ["summary.csv", "experiment.toml"].iter().any(|file| run.join(file).is_file());
+    if point.get(Column::Status).is_some() && !point.is_final() && known {
+        let record = Record::load(run)?;
+        // The result of another experiment may have been copied there.
+        if record.same_experiment(point) {
+            point.update(&record, record.is_final());
+        }
+    }
+    if point.get(Column::Status) == Some("") {
+        point.set(Column::Status, unfinished_status(run).name());
+    }
+    point.load_expected(run)
+}
+
+/// Keeps the more complete of two rows of a run, and fills its empty cells from the other.
+fn merge(row: &mut Vec<String>, origin: &mut Origin, mut other: Vec<String>, mut other_origin: Origin) {
     if other_origin.complete && !origin.complete {
         std::mem::swap(row, &mut other);
         std::mem::swap(origin, &mut other_origin);

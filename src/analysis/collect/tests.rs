@@ -1,7 +1,7 @@
 //! What paths stand for.
 
 use super::*;
-use crate::runs::EPOCH_COLUMNS;
+use crate::runs::Epochs;
 use std::fs;
 
 struct Results(tempfile::TempDir);
@@ -23,16 +23,16 @@ impl Results {
         self.file(&format!("runs/{name}/{key}/summary.csv"), &text)
     }
 
-    fn collect(&self, paths: &[&str]) -> Result<Collection, CollectError> {
+    fn collect(&self, paths: &[&str]) -> Result<Records, CollectError> {
         let absolute = |path: &&str| path.replace("$", &self.0.path().display().to_string());
         collect(&paths.iter().map(absolute).collect::<Vec<_>>(), &crate::runs::Store::new(self.0.path()))
     }
 
     /// A column of what the paths stand for.
     fn cells(&self, paths: &[&str], column: &str) -> Vec<String> {
-        let table = self.collect(paths).unwrap().table;
+        let table = self.collect(paths).unwrap();
         let place = table.column(column).unwrap();
-        table.rows.into_iter().map(|row| row[place].clone()).collect()
+        table.rows.iter().map(|row| row[place].clone()).collect()
     }
 
     #[track_caller]
@@ -64,7 +64,7 @@ fn an_experiment_nested_too_deep_is_refused_with_its_line() {
 const EXPERIMENT: &str = "name = 'net'\nseed = 3\n[train]\nlr = 0.5\n[expect]\ntest_top1 = 0.9\nsource = 'paper'\n";
 
 fn epochs(rows: &[&str]) -> String {
-    format!("{EPOCH_COLUMNS}\n{}", rows.concat())
+    format!("{}\n{}", Epochs::header(), rows.concat())
 }
 
 #[test]
@@ -95,15 +95,15 @@ fn a_sweep_s_points_know_their_runs() {
     results.file("sweeps/depth/table.csv", table).file("sweeps/depth/summary.csv", "model.depth,n\n8,1\n");
     results.file("runs/net/aa/experiment.toml", EXPERIMENT);
     let found = results.collect(&["depth"]).unwrap();
-    assert_eq!(found.table.rows.len(), 2);
-    assert_eq!(found.origins[0].folder, Some(results.0.path().join("runs/net/aa")));
-    assert_eq!(found.origins[1].folder, None);
+    assert_eq!(found.rows.len(), 2);
+    assert_eq!(found.origin(0).folder, Some(results.0.path().join("runs/net/aa")));
+    assert_eq!(found.origin(1).folder, None);
     assert_eq!(results.cells(&["depth"], "expect.source"), ["paper", ""]);
     // The run itself says more than its line in the sweep's table, and counts once.
     results.run("net", "aa", "0.7").file("runs/net/aa/summary.csv", "name,key,seed,train.lr\nnet,aa,3,0.5\n");
     let both = results.collect(&["depth", "net"]).unwrap();
-    assert_eq!(both.table.rows.len(), 2);
-    assert!(both.origins[0].complete && !both.origins[1].complete);
+    assert_eq!(both.rows.len(), 2);
+    assert!(both.origin(0).complete && !both.origin(1).complete);
     assert_eq!(results.cells(&["depth", "net"], "train.lr"), ["0.5", ""]);
     assert_eq!(results.cells(&["depth", "net"], "model.depth"), ["8", "14"]);
 }
@@ -146,14 +146,14 @@ fn a_run_that_goes_on_says_what_it_has() {
 fn tables_from_elsewhere_are_joined_on_equal_names() {
     let results = Results::new();
     results.file("a.csv", "net,acc\nx,0.5\n").file("b.csv", "\u{feff}acc;loss\n0.7;\"1;2\"\n0.8;3\n");
-    let table = results.collect(&["$/a.csv", "$/b.csv"]).unwrap().table;
+    let table = results.collect(&["$/a.csv", "$/b.csv"]).unwrap();
     assert_eq!(table.columns, ["source", "net", "acc", "loss"]);
     assert_eq!(table.rows[1][1..], ["", "0.7", "1;2"]);
     assert!(table.rows[2][0].ends_with("b.csv"));
     // Rows of a table that happens to have these columns used to count once.
     results.file("long.csv", "name,key,epoch,acc\nx,k,1,0.5\nx,k,2,0.6\n");
-    assert_eq!(results.collect(&["$/long.csv"]).unwrap().table.rows.len(), 2);
-    assert_eq!(results.collect(&["$/a.csv"]).unwrap().table.columns, ["net", "acc"]);
+    assert_eq!(results.collect(&["$/long.csv"]).unwrap().rows.len(), 2);
+    assert_eq!(results.collect(&["$/a.csv"]).unwrap().columns, ["net", "acc"]);
 }
 
 #[test]
@@ -166,7 +166,7 @@ fn a_table_that_is_broken_is_told_with_its_line() {
         .file("nul.csv", "a\0b\n");
     results.refused(&["$/ragged.csv"], "ragged.csv, line 3: this line has 1 cells, the header has 2");
     results.refused(&["$/empty.csv"], "empty.csv, line 1: there is no header");
-    results.refused(&["$/twice.csv"], "the column `a` stands there twice");
+    results.refused(&["$/twice.csv"], "there are two columns `a`");
     results.refused(&["$/nul.csv"], "not a text file");
     fs::write(results.0.path().join("latin.csv"), b"a\nb\n\xe4\n").unwrap();
     results.refused(&["$/latin.csv"], "line 3: this is not UTF-8");
@@ -178,5 +178,5 @@ fn a_table_that_is_broken_is_told_with_its_line() {
         .file("runs/third/cc/experiment.toml", EXPERIMENT)
         .file("runs/third/cc/epochs.csv", &epochs(&["x\n", "1\n"]));
     results.refused(&["third"], "epochs.csv");
-    results.refused(&["$/runs/third/cc/experiment.toml"], "is no table");
+    results.refused(&["$/runs/third/cc/experiment.toml"], "is not a table");
 }

@@ -1,17 +1,15 @@
-//! Which columns a comparison shows: those that differ, and of many settings those that the name does not tell.
+//! Selects the columns that a comparison shows: those that differ, and of many settings those that the name does not imply.
 
-use super::group::counts;
-use super::view::View;
-use crate::runs::Status;
-use crate::runs::roles::Kind;
+use super::view::ComparisonView;
+use crate::runs::{Column, ColumnRole, Status};
 use std::collections::HashMap;
 
-/// More settings than this are cut to those that the name does not tell.
+/// Of more settings than this, those that follow from the name are hidden.
 const MANY: usize = 12;
 
-impl View<'_> {
+impl ComparisonView<'_> {
     fn rows(&self) -> impl Iterator<Item = &Vec<String>> {
-        self.judged.iter().map(|&row| &self.collection.table.rows[row])
+        self.judged.iter().map(|&row| &self.records.rows[row])
     }
 
     fn differs(&self, column: usize) -> bool {
@@ -20,37 +18,35 @@ impl View<'_> {
         cells.any(|cell| Some(cell) != first)
     }
 
-    /// Whether known cells differ: of points that have not run, the outcome is not known.
+    /// Whether non-empty cells differ; the results of points that have not run are empty.
     fn differs_where_known(&self, column: usize) -> bool {
         let mut cells = self.rows().map(|row| row[column].as_str()).filter(|cell| !cell.is_empty());
         let first = cells.next();
         cells.any(|cell| Some(cell) != first)
     }
 
-    /// Whether a run has not ended: then it matters how far it is.
-    fn unfinished(&self) -> bool {
-        let status = self.collection.table.column("status");
-        status.is_some_and(|status| self.rows().any(|row| Status::parse(&row[status]).is_some_and(Status::is_open)))
+    /// Whether a run has not ended, so that its number of epochs matters.
+    fn has_open_runs(&self) -> bool {
+        self.judged.iter().any(|&row| self.records.status(row).is_some_and(Status::is_open))
     }
 
-    /// The settings that differ; where they are many, those that the name does not tell.
+    /// The settings that differ; of many, those that do not follow from the name.
     pub fn settings(&mut self) -> Vec<usize> {
-        let all = 0..self.kinds.len();
+        let all = 0..self.records.columns.len();
         let differing: Vec<usize> =
-            all.filter(|&column| self.kinds[column] == Kind::Setting && self.differs(column)).collect();
-        let Some(name) = self.collection.table.column("name").filter(|_| differing.len() > MANY) else {
+            all.filter(|&column| self.records.role(column) == ColumnRole::Setting && self.differs(column)).collect();
+        let Some(name) = self.records.column(Column::Name.name()).filter(|_| differing.len() > MANY) else {
             return differing;
         };
-        let told: Vec<usize> = differing.iter().copied().filter(|&column| !self.follows(column, name)).collect();
-        let hidden = differing.len() - told.len();
+        let shown: Vec<usize> = differing.iter().copied().filter(|&column| !self.follows(column, name)).collect();
+        let hidden = differing.len() - shown.len();
         if hidden > 0 && self.request.columns.is_none() && !self.request.all && !self.request.plain {
-            self.notes
-                .push(format!("{hidden} settings that follow from the name are not shown; --all shows every column"));
+            self.notes.push(format!("{hidden} settings that follow from the name are hidden (use --all)"));
         }
-        told
+        shown
     }
 
-    /// Whether rows of the same name have the same cell. A row that lacks it (a sweep's table holds few) says nothing.
+    /// Whether rows of the same name have the same cell, empty ones aside: a sweep's table has few of the settings.
     fn follows(&self, column: usize, name: usize) -> bool {
         let mut cells = HashMap::new();
         self.rows()
@@ -58,61 +54,48 @@ impl View<'_> {
             .all(|row| *cells.entry(row[name].as_str()).or_insert(row[column].as_str()) == row[column])
     }
 
-    /// The columns that tell the lines apart, which are shown beside those that were asked for.
-    fn telling(&self, settings: &[usize]) -> Vec<usize> {
-        let table = &self.collection.table;
+    /// The columns that distinguish the lines, which are shown along with requested columns.
+    fn distinguishing(&self, settings: &[usize]) -> Vec<usize> {
+        let table = self.records;
         let by = self.request.by.as_ref();
         let by = by.map(|by| by.iter().filter_map(|column| table.column(column)).collect::<Vec<_>>());
-        let seed = table.column("seed").filter(|_| self.request.runs);
+        let seed = table.column(Column::Seed.name()).filter(|_| self.request.runs);
         let varied: Vec<usize> = by.unwrap_or_else(|| settings.iter().copied().chain(seed).collect());
         let varied: Vec<usize> = varied.into_iter().filter(|&column| self.differs(column)).collect();
-        // Programs have no use for a name that stands in every row.
-        let name = table.column("name").filter(|&name| !self.request.plain || varied.is_empty() && self.differs(name));
+        // A name that is the same in every row is useless to programs.
+        let name = table
+            .column(Column::Name.name())
+            .filter(|&name| !self.request.plain || varied.is_empty() && self.differs(name));
         name.into_iter().chain(varied.into_iter().filter(|&column| Some(column) != name)).collect()
     }
 
     /// The columns that are shown, in their order.
     pub fn columns(&self, settings: &[usize], metric: Option<usize>) -> Vec<usize> {
-        let table = &self.collection.table;
+        let table = self.records;
         if let Some(columns) = &self.request.columns {
             let asked: Vec<usize> = columns.iter().filter_map(|column| table.column(column)).collect();
-            let mut shown = self.telling(settings);
+            let mut shown = self.distinguishing(settings);
             shown.retain(|column| !asked.contains(column));
             shown.extend(asked);
             return shown;
         }
-        let shown = |column: usize| match (self.request.all, self.kinds[column]) {
-            (_, Kind::Name) | (true, _) => true,
-            (_, Kind::Setting) => match self.request.plain {
+        let shown = |column: usize| match (self.request.all, self.records.role(column)) {
+            (_, ColumnRole::Name) | (true, _) => true,
+            (_, ColumnRole::Setting) => match self.request.plain {
                 true => self.differs(column),
                 false => settings.contains(&column),
             },
-            (_, Kind::Seed) => self.request.runs && self.differs(column),
-            (_, Kind::Status) => self.rows().any(|row| !counts(&row[column])) || self.differs(column),
-            (_, Kind::Result) => Some(column) == metric || self.lines.len() == 1 || self.differs(column),
-            (_, Kind::Circumstance) => self.request.runs && table.columns[column] == "key",
-            (_, Kind::Expected) => false,
-            (_, Kind::Epochs) => self.differs_where_known(column) || self.unfinished(),
-            (_, Kind::Cost | Kind::Precision) => self.differs_where_known(column),
-            (_, Kind::Source) => self.differs(column),
+            (_, ColumnRole::Seed) => self.request.runs && self.differs(column),
+            (_, ColumnRole::Status) => self.judged.iter().any(|&row| !self.records.counts(row)) || self.differs(column),
+            (_, ColumnRole::Result) => Some(column) == metric || self.lines.len() == 1 || self.differs(column),
+            (_, ColumnRole::Environment) => self.request.runs && table.columns[column] == Column::Key.name(),
+            (_, ColumnRole::Expected) => false,
+            (_, ColumnRole::Epochs) => self.differs_where_known(column) || self.has_open_runs(),
+            (_, ColumnRole::Cost | ColumnRole::Precision) => self.differs_where_known(column),
+            (_, ColumnRole::Source) => self.differs(column),
         };
-        let order = [
-            Kind::Source,
-            Kind::Name,
-            Kind::Status,
-            Kind::Setting,
-            Kind::Precision,
-            Kind::Seed,
-            Kind::Cost,
-            Kind::Epochs,
-            Kind::Result,
-            Kind::Circumstance,
-            Kind::Expected,
-        ];
-        let mut columns: Vec<usize> = (0..self.kinds.len()).filter(|&column| shown(column)).collect();
-        columns.sort_by_key(|&column| {
-            (order.iter().position(|kind| *kind == self.kinds[column]), table.columns[column] == "key")
-        });
+        let mut columns: Vec<usize> = (0..table.columns.len()).filter(|&column| shown(column)).collect();
+        columns.sort_by_key(|&column| (self.records.role(column), table.columns[column] == Column::Key.name()));
         columns
     }
 }

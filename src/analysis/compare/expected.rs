@@ -1,13 +1,13 @@
-//! Published results beside ours: met or not.
+//! Whether published results are reached.
 
-use super::group::{Group, values};
+use super::group::values;
 use crate::analysis::statistics::Spread;
-use crate::runs::Table;
+use crate::runs::{Column, Records};
 
-/// How far below a published value still counts as met where the experiment does not say.
+/// How far below a published value a result may be, unless the experiment says.
 pub const TOLERANCE: f64 = 0.005;
 
-/// A group's published result.
+/// The published result of an experiment, and whether ours reaches it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Expected {
     /// `0.8774`, or `0.8774 / 0.9900` for Top-1 and Top-5; empty where nothing is published.
@@ -15,43 +15,43 @@ pub struct Expected {
     /// `yes`, `yes, above`, `no`, or `–` without a result.
     pub met: String,
     pub source: String,
-    /// The tolerance is ours.
+    /// The experiment gives no tolerance.
     pub by_default: bool,
 }
 
-/// What somebody else got for the experiment of a group, and whether the mean over its seeds is as good.
-pub fn expected(table: &Table, group: &Group) -> Option<Expected> {
+/// The published result that rows quote, if any, compared with the mean over these rows.
+pub fn expected(records: &Records, rows: &[usize]) -> Option<Expected> {
     let text = |column: &str| {
-        let column = table.column(column)?;
-        group.rows.iter().map(|&row| table.rows[row][column].as_str()).find(|cell| !cell.is_empty())
+        let column = records.column(column)?;
+        rows.iter().map(|&row| records.cell(row, column)).find(|cell| !cell.is_empty())
     };
     let number = |column: &str| text(column)?.parse::<f64>().ok();
     let tolerance = number("expect.tolerance");
     let mut published = Vec::new();
-    let mut verdicts = Vec::new();
-    for (column, ours) in [("expect.test_top1", "test_top1"), ("expect.test_top5", "test_top5")] {
-        let Some(theirs) = number(column) else { continue };
+    let mut met = Vec::new();
+    for column in [Column::TestTop1, Column::TestTop5] {
+        let Some(theirs) = number(&format!("expect.{}", column.name())) else { continue };
         published.push(format!("{theirs:.4}"));
-        let ours = table.column(ours).and_then(|ours| Spread::of(&values(table, group, ours)));
-        verdicts.push(ours.map(|ours| verdict(ours.mean - theirs, tolerance.unwrap_or(TOLERANCE))));
+        let ours = records.column(column.name()).and_then(|ours| Spread::of(&values(records, rows, ours)));
+        met.push(ours.map(|ours| judge(ours.mean - theirs, tolerance.unwrap_or(TOLERANCE))));
     }
     let source = text("expect.source").unwrap_or_default().to_owned();
     if published.is_empty() && source.is_empty() {
         return None;
     }
-    let met = match verdicts.iter().copied().collect::<Option<Vec<&str>>>().as_deref() {
+    let met = match met.iter().copied().collect::<Option<Vec<&str>>>().as_deref() {
         None | Some([]) => "–",
-        Some(verdicts) if verdicts.contains(&"no") => "no",
-        Some(verdicts) if verdicts.contains(&"yes") => "yes",
+        Some(met) if met.contains(&"no") => "no",
+        Some(met) if met.contains(&"yes") => "yes",
         Some(_) => "yes, above",
     };
     let by_default = tolerance.is_none() && !published.is_empty();
     Some(Expected { value: published.join(" / "), met: met.to_owned(), source, by_default })
 }
 
-/// A better result meets an expectation, and is worth a look.
-fn verdict(above: f64, tolerance: f64) -> &'static str {
-    // Differences of decimal fractions: 0.905 - 0.9 is a little more than 0.005.
+/// `above` is the difference from the published value. A better result meets the expectation, and is worth a look.
+fn judge(above: f64, tolerance: f64) -> &'static str {
+    // In binary 0.905 - 0.9 is slightly more than 0.005.
     let slack = tolerance + 1e-9;
     match above {
         above if above > slack => "yes, above",
@@ -63,12 +63,13 @@ fn verdict(above: f64, tolerance: f64) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runs::Table;
 
     fn judged(cells: [&str; 5]) -> Expected {
         let columns = ["test_top1", "test_top5", "expect.test_top1", "expect.test_top5", "expect.tolerance"];
         let mut table = Table::new(&columns);
         table.rows.push(cells.map(str::to_owned).to_vec());
-        expected(&table, &Group { rows: vec![0] }).unwrap()
+        expected(&Records::from(table), &[0]).unwrap()
     }
 
     #[test]

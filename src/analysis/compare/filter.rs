@@ -15,7 +15,7 @@ enum Operator {
     Contains,
 }
 
-/// What a cell of a column has to be.
+/// A condition on the cell of a column.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Where {
     /// A column, or a function over epochs.
@@ -25,10 +25,10 @@ pub struct Where {
 }
 
 impl Where {
-    /// Reads `COLUMN OPERATOR VALUE`; operators are = != < <= > >= and ~ for "contains".
+    /// Parses `COLUMN OPERATOR VALUE`; operators are = != < <= > >= and ~ for "contains".
     ///
     /// # Errors
-    /// Without an operator or a column.
+    /// When the operator or the column is missing.
     pub fn parse(text: &str) -> Result<Where, CompareError> {
         let wrong = || CompareError::Condition(text.to_owned());
         let start = text.find(['=', '!', '<', '>', '~']).ok_or_else(wrong)?;
@@ -51,13 +51,13 @@ impl Where {
         Ok(Where { column: column.trim().to_owned(), operator, value: value.trim().to_owned() })
     }
 
-    /// What has this very text in a column.
+    /// The condition that a column has this text.
     pub fn equal(column: &str, value: &str) -> Where {
         Where { column: column.to_owned(), operator: Operator::Equal, value: value.to_owned() }
     }
 
-    /// Whether a cell is so. Numbers are compared as numbers: `0.1` is `1e-1`. A cell without a number is neither above
-    /// nor below one.
+    /// Whether a cell satisfies the condition. Numbers are compared as numbers: `0.1` equals `1e-1`. Any other cell is neither
+    /// above nor below a number.
     pub fn holds(&self, cell: &str) -> bool {
         let numbers = cell.parse::<f64>().ok().zip(self.value.parse::<f64>().ok());
         let order = match numbers {
@@ -80,7 +80,7 @@ impl Where {
 /// The rows that satisfy all conditions.
 ///
 /// # Errors
-/// For a column that is not there; and when no row is left, with the values that there are.
+/// When a column does not exist, or no row is left; the message lists existing values.
 pub fn select(table: &Table, conditions: &[Where]) -> Result<Vec<usize>, CompareError> {
     let mut rows: Vec<usize> = (0..table.rows.len()).collect();
     for condition in conditions {

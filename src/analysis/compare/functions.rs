@@ -1,10 +1,9 @@
 //! Functions over a run's epochs as columns: `max val_top1`, `final train_loss`, `epoch of max val_top1`.
 
 use super::{CompareError, unknown_column};
-use crate::analysis::collect::Collection;
 use crate::config::nearest;
 use crate::runs::roles::{FUNCTIONS, is_accuracy};
-use crate::runs::{EPOCH_COLUMNS, EpochRow, accuracy, read_epochs, significant};
+use crate::runs::{EpochRow, Epochs, Records, accuracy, significant};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fold {
@@ -17,14 +16,14 @@ enum Fold {
     EpochOfMin,
 }
 
-/// A function and the column of `epochs.csv` that it is of.
+/// A function of a column of `epochs.csv`.
 #[derive(Clone, Debug, PartialEq)]
 struct Function {
     fold: Fold,
     column: String,
 }
 
-/// `None` for what is no function: then it is the name of a column.
+/// Parses a function; `None` for the name of a column.
 fn parse(text: &str) -> Result<Option<Function>, CompareError> {
     let words: Vec<&str> = text.split_whitespace().collect();
     let (fold, column) = match words.as_slice() {
@@ -45,10 +44,9 @@ fn parse(text: &str) -> Result<Option<Function>, CompareError> {
         _ => return Ok(None),
     };
     if !is_epoch_column(column) {
-        let columns: Vec<&str> = EPOCH_COLUMNS.split(',').collect();
-        let hint = match nearest(column, &columns) {
+        let hint = match nearest(column, EpochRow::COLUMNS) {
             Some(near) => format!("did you mean `{near}`?"),
-            None => format!("epochs.csv has {}", columns.join(", ")),
+            None => format!("epochs.csv has {}", EpochRow::COLUMNS.join(", ")),
         };
         return Err(CompareError::Function { text: text.to_owned(), hint });
     }
@@ -56,40 +54,41 @@ fn parse(text: &str) -> Result<Option<Function>, CompareError> {
 }
 
 fn is_epoch_column(name: &str) -> bool {
-    EPOCH_COLUMNS.split(',').any(|column| column == name)
+    EpochRow::COLUMNS.contains(&name)
 }
 
-/// Adds a column for each function among `names`; they are then columns like any other. `epochs.csv` is read only for
-/// these. Names that are columns already stay; those that are neither are an error.
-pub fn add_columns<'a>(collection: &mut Collection, names: impl Iterator<Item = &'a str>) -> Result<(), CompareError> {
-    let mut functions: Vec<(String, Function)> = Vec::new();
+/// Adds a column for each function among `names`. Names of existing columns are ignored.
+///
+/// # Errors
+/// When a name is neither a column nor a function, or the `epochs.csv` of a run cannot be read.
+pub fn add_columns<'a>(records: &mut Records, names: impl Iterator<Item = &'a str>) -> Result<(), CompareError> {
+    let mut functions: Vec<(&str, Function)> = Vec::new();
     for name in names {
-        if collection.table.column(name).is_some() || functions.iter().any(|(known, _)| known == name) {
+        if records.column(name).is_some() || functions.iter().any(|(known, _)| *known == name) {
             continue;
         }
         match parse(name)? {
-            Some(function) => functions.push((name.to_owned(), function)),
-            None => return Err(unknown_column(&collection.table, name)),
+            Some(function) => functions.push((name, function)),
+            None => return Err(unknown_column(records, name)),
         }
     }
     if functions.is_empty() {
         return Ok(());
     }
-    for (row, origin) in collection.table.rows.iter_mut().zip(&collection.origins) {
-        let epochs = match &origin.folder {
-            Some(folder) if folder.join("epochs.csv").is_file() => read_epochs(folder)?,
-            _ => Vec::new(),
-        };
-        row.extend(functions.iter().map(|(_, function)| function.text(&epochs)));
+    let folder = |row: usize| records.origin(row).folder.as_deref();
+    let epochs = |row: usize| folder(row).map_or(Ok(None), Epochs::find);
+    let epochs: Vec<Option<Epochs>> = (0..records.rows.len()).map(epochs).collect::<Result<_, _>>()?;
+    for (name, function) in functions {
+        let cells = epochs.iter().map(|epochs| function.text(epochs.as_deref().unwrap_or_default())).collect();
+        records.add_column(name.to_owned(), cells);
     }
-    collection.table.columns.extend(functions.into_iter().map(|(name, _)| name));
     Ok(())
 }
 
 impl Function {
     /// The cell; empty without epochs.
     fn text(&self, epochs: &[EpochRow]) -> String {
-        let value = |row: &EpochRow| cell(row, &self.column);
+        let value = |row: &EpochRow| row.get(&self.column).unwrap_or(f64::NAN);
         let finite = || epochs.iter().filter(|row| value(row).is_finite());
         // The first of equals, as for the best epoch of a run.
         let max = || finite().rev().max_by(|a, b| value(a).total_cmp(&value(b)));
@@ -108,25 +107,6 @@ impl Function {
         };
         let written = if is_accuracy(&self.column) { accuracy } else { significant };
         number.map(written).unwrap_or_default()
-    }
-}
-
-/// The value of a column of `epochs.csv`.
-fn cell(row: &EpochRow, column: &str) -> f64 {
-    match column {
-        "epoch" => row.epoch as f64,
-        "step" => row.step as f64,
-        "lr" => row.lr,
-        "train_loss" => row.train_loss,
-        "train_top1" => row.train_top1,
-        "train_top5" => row.train_top5,
-        "val_loss" => row.val_loss,
-        "val_top1" => row.val_top1,
-        "val_top5" => row.val_top5,
-        "epoch_seconds" => row.epoch_seconds,
-        "images_per_second" => row.images_per_second,
-        "peak_memory_mib" => row.peak_memory_mib,
-        _ => f64::NAN,
     }
 }
 
@@ -160,13 +140,6 @@ mod tests {
         assert_eq!([text("min val_loss"), text("epoch of min val_loss"), text("mean val_loss")], ["1", "3", "1.5"]);
         assert_eq!([text("final step"), text("first  val_top1")], ["40", "0.500000"]);
         assert_eq!(parse("max val_top1").unwrap().unwrap().text(&[]), "");
-    }
-
-    #[test]
-    fn every_column_of_the_file_can_be_asked_for() {
-        for column in EPOCH_COLUMNS.split(',') {
-            assert!(cell(&epochs()[0], column).is_finite(), "{column}");
-        }
     }
 
     #[test]

@@ -1,9 +1,8 @@
-//! Comparing runs: rows in, a table for people or for programs out.
+//! Compares runs: [`Records`] in, a table for people or for programs out.
 //!
-//! Every step is a function of tables: conditions choose rows ([`filter`]), functions over epochs add columns
-//! ([`epochs`]), rows that differ in the seed alone become groups ([`group`]), differences are paired at equal seeds
-//! ([`difference`]), published values are held beside ours ([`expected`]), and [`view`] writes it all down
-//! in the columns that [`columns`] chose.
+//! Functions over epochs add columns ([`functions`]), conditions select rows ([`filter`]), rows that differ in the seed alone
+//! are grouped ([`group`]), differences are paired at equal seeds ([`difference`]) and published values are checked
+//! ([`expected`]). [`view`] writes the result in the columns that [`columns`] selects and the order of [`order`].
 
 mod columns;
 mod difference;
@@ -18,13 +17,9 @@ mod view;
 mod tests;
 
 pub use filter::Where;
-pub use group::Group;
 
-use crate::analysis::collect::Collection;
 use crate::config::nearest;
-use crate::runs::RunError;
-use crate::runs::Table;
-use crate::runs::roles::{Kind, kinds};
+use crate::runs::{Column, ColumnRole, Records, RunError, Table};
 use difference::against;
 
 /// Why a comparison cannot be made.
@@ -34,117 +29,113 @@ pub enum CompareError {
     Column { column: String, hint: String },
     #[error("`{text}`: {hint}")]
     Function { text: String, hint: String },
-    #[error("`{0}` is no condition: a column, one of = != < <= > >= ~ (contains), and a value, as in train.lr=0.1")]
+    #[error("`{0}` is not a condition: a column, one of = != < <= > >= ~ (contains), and a value, as in train.lr=0.1")]
     Condition(String),
-    #[error("no row is left: `{column}` is one of {values}")]
+    #[error("no row matches: `{column}` is one of {values}")]
     Nothing { column: String, values: String },
-    #[error("nothing here is the baseline `{baseline}`: {hint}")]
+    #[error("no run is the baseline `{baseline}`: {hint}")]
     NoBaseline { baseline: String, hint: String },
     #[error(
         "the baseline `{baseline}` is {count} experiments, and the others cannot be paired with them: \
          give more conditions (--baseline KEY=VALUE, repeatably)"
     )]
     SeveralBaselines { baseline: String, count: usize },
-    #[error("there is no result to compare: none of the columns holds one; --metric COLUMN names it")]
+    #[error("there is no result to compare; --metric COLUMN selects a column")]
     NoMetric,
-    #[error("--sort delta is by the difference from a baseline, and there is none: --baseline NAME or KEY=VALUE")]
+    #[error("--sort delta sorts by the difference from a baseline: give --baseline NAME or KEY=VALUE")]
     NoDelta,
     #[error(transparent)]
     Epochs(#[from] RunError),
 }
 
-/// What is to be shown, and how.
+/// What to show, and how.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
     /// All must hold.
     pub conditions: Vec<Where>,
-    /// These and no others, functions over epochs among them.
+    /// Show these columns only; may be functions over epochs.
     pub columns: Option<Vec<String>>,
-    /// Columns that do not differ, too.
+    /// Show columns that do not differ, too.
     pub all: bool,
-    /// Every run on a line of its own.
+    /// One line for each run.
     pub runs: bool,
-    /// Groups rows by these columns instead of everything but the seed.
+    /// Group rows by these columns, instead of all settings but the seed.
     pub by: Option<Vec<String>>,
     /// A name, or conditions; empty for none.
     pub baseline: Vec<String>,
-    /// The result that differences are taken of, and the order goes by.
+    /// The result to compare and sort by.
     pub metric: Option<String>,
-    /// A column and whether it falls.
+    /// A column, and whether to sort in descending order.
     pub sort: Option<(String, bool)>,
     pub top: Option<usize>,
-    /// For programs: means and deviations in columns of their own, every text in full.
+    /// For programs: means and deviations in separate columns, texts in full.
     pub plain: bool,
 }
 
-/// A comparison, ready to be shown.
+/// The result of a comparison.
 #[derive(Clone, Debug, Default)]
 pub struct Comparison {
     pub table: Table,
-    /// The runs of each line of the table, as rows of the collection.
-    pub groups: Vec<Group>,
-    /// What each line is called where a word has to do: its name and what else tells it apart.
+    /// The rows of the records behind each line of the table.
+    pub groups: Vec<Vec<usize>>,
+    /// A label for each line: its name and what distinguishes it from other lines of that name.
     pub labels: Vec<String>,
-    /// What a reader has to know beside the table.
+    /// Notes for the reader.
     pub notes: Vec<String>,
 }
 
-/// Compares the rows of a collection.
+/// Compares runs.
 ///
 /// # Errors
-/// For columns that are not there, conditions that nothing satisfies, and a baseline that is not one.
-pub fn compare(collection: &mut Collection, request: &Request) -> Result<Comparison, CompareError> {
+/// When a column does not exist, or no row satisfies the conditions or is the baseline.
+pub fn compare(records: &mut Records, request: &Request) -> Result<Comparison, CompareError> {
     let asked = request.columns.iter().chain(&request.by).flatten().map(String::as_str);
     let asked = asked
         .chain(request.conditions.iter().map(|condition| condition.column.as_str()))
         .chain(request.metric.as_deref())
         .chain(request.sort.iter().map(|(column, _)| column.as_str()).filter(|column| *column != order::DELTA));
-    functions::add_columns(collection, asked)?;
-    let collection = &*collection;
-    let table = &collection.table;
-    let kinds = kinds(table);
-    let rows = filter::select(table, &request.conditions)?;
+    functions::add_columns(records, asked)?;
+    let records = &*records;
+    let rows = filter::select(records, &request.conditions)?;
     let by: Option<Vec<usize>> =
-        request.by.as_ref().map(|by| by.iter().filter_map(|column| table.column(column)).collect());
+        request.by.as_ref().map(|by| by.iter().filter_map(|column| records.column(column)).collect());
     let groups = match request.runs {
-        true => rows.iter().map(|&row| Group { rows: vec![row] }).collect(),
-        false => group::groups(collection, &kinds, &rows, by.as_deref()),
+        true => rows.iter().map(|&row| vec![row]).collect(),
+        false => group::groups(records, &rows, by.as_deref()),
     };
-    let metric = metric(table, &kinds, request);
-    let mut lines = view::lines(table, groups);
+    let metric = metric(records, request);
+    let mut lines = view::lines(records, &groups);
     if !request.baseline.is_empty() {
         let metric = metric.ok_or(CompareError::NoMetric)?;
-        let groups: Vec<Group> = lines.iter().map(|line| line.group.clone()).collect();
-        let against = against(collection, &kinds, &groups, &request.baseline)?;
-        for (line, against) in lines.iter_mut().zip(against) {
+        for (line, against) in lines.iter_mut().zip(against(records, &groups, &request.baseline)?) {
             line.difference = match against {
-                difference::Against::Group(base) => difference::difference(table, &line.group, &groups[base], metric),
+                difference::Against::Group(base) => difference::difference(records, &line.rows, &groups[base], metric),
                 _ => None,
             };
             line.against = Some(against);
         }
     }
-    order::sort(table, &kinds, &mut lines, request, metric)?;
+    order::sort(records, &mut lines, request, metric)?;
     if let Some(top) = request.top {
         lines.truncate(top);
     }
-    Ok(view::view(collection, &kinds, lines, &rows, request, metric))
+    Ok(view::view(records, lines, &rows, request, metric))
 }
 
-/// The result that counts: what was asked for, else Top-1 on the validation images, which chose nothing but the epoch.
-fn metric(table: &Table, kinds: &[Kind], request: &Request) -> Option<usize> {
+/// The result to compare: the requested one, else validation Top-1, which unlike test Top-1 may be looked at often.
+fn metric(records: &Records, request: &Request) -> Option<usize> {
     if let Some(metric) = &request.metric {
-        return table.column(metric);
+        return records.column(metric);
     }
-    let holds = |column: &usize| table.rows.iter().any(|row| !row[*column].is_empty());
-    let known = ["val_top1", "val_top1_mean", "test_top1", "test_top1_mean"]
-        .into_iter()
-        .filter_map(|column| table.column(column))
-        .find(holds);
-    known.or_else(|| (0..kinds.len()).filter(|&column| kinds[column] == Kind::Result).find(holds))
+    let has_cells = |column: &usize| records.rows.iter().any(|row| !row[*column].is_empty());
+    let known = [Column::ValTop1, Column::TestTop1].map(Column::name).into_iter();
+    let known = known.flat_map(|name| [name.to_owned(), format!("{name}_mean")]);
+    known.filter_map(|name| records.column(&name)).find(has_cells).or_else(|| {
+        (0..records.columns.len()).filter(|&column| records.role(column) == ColumnRole::Result).find(has_cells)
+    })
 }
 
-/// Says which columns there are.
+/// The error for a column that does not exist, with the nearest name.
 fn unknown_column(table: &Table, column: &str) -> CompareError {
     let columns: Vec<&str> = table.columns.iter().map(String::as_str).collect();
     let ends: Vec<&str> = columns.iter().copied().filter(|known| known.rsplit('.').next() == Some(column)).collect();

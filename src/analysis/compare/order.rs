@@ -1,72 +1,71 @@
 //! The order of lines: by a column, or the best first.
 
 use super::group::{texts, values};
-use super::view::Line;
+use super::view::ComparedLine;
 use super::{CompareError, Request, unknown_column};
 use crate::analysis::statistics::Spread;
-use crate::runs::Table;
-use crate::runs::roles::{Kind, lower_is_better};
+use crate::runs::roles::lower_is_better;
+use crate::runs::{ColumnRole, Records};
 use std::cmp::Ordering;
 
 /// The difference against the baseline, as a column to sort by.
 pub const DELTA: &str = "delta";
 
-/// What a line is sorted by; lines without a value come last in either direction.
+/// The sort key of a line. Lines without a value come last in either direction.
 enum Key {
     Number(f64),
     Text(String),
     Nothing,
 }
 
-/// Sorts lines; equal ones keep their order.
+/// Sorts lines, stably.
 ///
 /// # Errors
-/// For a column that is not there.
+/// When the column does not exist.
 pub fn sort(
-    table: &Table,
-    kinds: &[Kind],
-    lines: &mut Vec<Line>,
+    records: &Records,
+    lines: &mut Vec<ComparedLine>,
     request: &Request,
     metric: Option<usize>,
 ) -> Result<(), CompareError> {
-    let metric = metric.and_then(|metric| Some((metric, table.columns.get(metric)?)));
+    let metric = metric.and_then(|metric| Some((metric, records.columns.get(metric)?)));
     let (column, falling) = match (&request.sort, metric) {
-        (Some((column, falling)), _) if is_delta(table, request, column)? => (None, *falling),
+        (Some((column, falling)), _) if is_delta(records, request, column)? => (None, *falling),
         (Some((column, falling)), _) => {
-            (Some(table.column(column).ok_or_else(|| unknown_column(table, column))?), *falling)
+            (Some(records.column(column).ok_or_else(|| unknown_column(records, column))?), *falling)
         }
         (None, Some((metric, name))) => (Some(metric), !lower_is_better(name)),
         (None, None) => return Ok(()),
     };
-    let key = |line: &Line| match column {
-        Some(column) => key(table, kinds, line, column),
+    let key = |line: &ComparedLine| match column {
+        Some(column) => key(records, line, column),
         None => line.difference.map_or(Key::Nothing, |spread| Key::Number(spread.mean)),
     };
-    let mut keyed: Vec<(Key, Line)> = lines.drain(..).map(|line| (key(&line), line)).collect();
+    let mut keyed: Vec<(Key, ComparedLine)> = lines.drain(..).map(|line| (key(&line), line)).collect();
     keyed.sort_by(|(a, _), (b, _)| compare(a, b, falling));
     lines.extend(keyed.into_iter().map(|(_, line)| line));
     Ok(())
 }
 
-/// Whether a column to sort by is the difference from the baseline. A table from elsewhere may have a column of that name.
-fn is_delta(table: &Table, request: &Request, column: &str) -> Result<bool, CompareError> {
+/// Whether a column to sort by is the difference from the baseline. A foreign table may have a column of that name.
+fn is_delta(records: &Records, request: &Request, column: &str) -> Result<bool, CompareError> {
     match (column == DELTA, request.baseline.is_empty()) {
-        (true, true) if table.column(DELTA).is_none() => Err(CompareError::NoDelta),
+        (true, true) if records.column(DELTA).is_none() => Err(CompareError::NoDelta),
         (delta, without) => Ok(delta && !without),
     }
 }
 
-fn key(table: &Table, kinds: &[Kind], line: &Line, column: usize) -> Key {
-    if kinds.get(column) == Some(&Kind::Result)
-        && let Some(spread) = Spread::of(&values(table, &line.group, column))
+fn key(records: &Records, line: &ComparedLine, column: usize) -> Key {
+    if records.role(column) == ColumnRole::Result
+        && let Some(spread) = Spread::of(&values(records, &line.rows, column))
     {
         return Key::Number(spread.mean);
     }
-    let numbers = table.numbers(column, &line.group.rows);
+    let numbers = records.numbers(column, &line.rows);
     if let Some(spread) = Spread::of(&numbers) {
         return Key::Number(spread.mean);
     }
-    match texts(table, &line.group, column) {
+    match texts(records, &line.rows, column) {
         text if text.is_empty() => Key::Nothing,
         text => Key::Text(text),
     }

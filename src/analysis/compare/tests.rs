@@ -1,24 +1,24 @@
 //! What a comparison must hold, on tables written here.
 
 use super::*;
-use crate::analysis::collect::RowOrigin;
+use crate::runs::Origin;
 
-fn collection(text: &str) -> Collection {
+fn records(text: &str) -> Records {
     let mut lines = text.trim().lines().map(|line| line.trim().split(',').map(str::to_owned).collect::<Vec<_>>());
     let table = Table { columns: lines.next().unwrap(), rows: lines.collect() };
     let ours = table.column("key").is_some();
-    let origins = vec![RowOrigin { ours, ..RowOrigin::default() }; table.rows.len()];
-    Collection { table, origins }
+    let origins = vec![Origin { ours, ..Origin::default() }; table.rows.len()];
+    Records::new(table, origins)
 }
 
 /// Lines of the comparison, cells divided by `|`.
 fn lines(text: &str, request: Request) -> Vec<String> {
-    let comparison = compare(&mut collection(text), &request).unwrap();
+    let comparison = compare(&mut records(text), &request).unwrap();
     std::iter::once(&comparison.table.columns).chain(&comparison.table.rows).map(|cells| cells.join("|")).collect()
 }
 
 fn error(text: &str, request: Request) -> String {
-    compare(&mut collection(text), &request).unwrap_err().to_string()
+    compare(&mut records(text), &request).unwrap_err().to_string()
 }
 
 const RUNS: &str = "
@@ -260,7 +260,7 @@ fn published_results_stand_beside_ours() {
         a,1,0,0.9,0.90,0.902,a paper
         a,2,1,0.9,0.88,0.902,a paper
         b,3,0,0.8,0.80,,";
-    let comparison = compare(&mut collection(text), &Request::default()).unwrap();
+    let comparison = compare(&mut records(text), &Request::default()).unwrap();
     let row = &comparison.table.rows[0];
     assert_eq!(comparison.table.columns[3..], ["expected", "met"]);
     assert_eq!(row[3..], ["0.9020", "no"], "the mean over seeds counts");
@@ -271,14 +271,14 @@ fn published_results_stand_beside_ours() {
 
 #[test]
 fn labels_tell_lines_apart() {
-    let labels = compare(&mut collection(RUNS), &Request::default()).unwrap().labels;
+    let labels = compare(&mut records(RUNS), &Request::default()).unwrap().labels;
     assert_eq!(labels, ["resnet lr=0.1", "plain", "resnet lr=0.5"]);
 }
 
 #[test]
 fn what_makes_a_mean_doubtful_is_told() {
     let text = RUNS.replace("a1,done,1", "a1,done,0");
-    let notes = compare(&mut collection(&text), &Request::default()).unwrap().notes;
+    let notes = compare(&mut records(&text), &Request::default()).unwrap().notes;
     assert!(notes[0].contains("plain has several runs of one seed"), "{notes:?}");
 }
 
@@ -290,10 +290,9 @@ fn five_thousand_rows_are_quick() {
         let (setting, seed) = (row / 5, row % 5);
         text += &format!("\nnet{},{row:x},done,{seed},2,0.{row},9,{setting},64", setting % 7);
     }
-    let mut collection = collection(&text);
+    let mut records = records(&text);
     let start = std::time::Instant::now();
-    let comparison =
-        compare(&mut collection, &Request { baseline: vec!["train.lr=7".to_owned()], ..Request::default() });
+    let comparison = compare(&mut records, &Request { baseline: vec!["train.lr=7".to_owned()], ..Request::default() });
     assert_eq!(comparison.map(|found| found.table.rows.len()).map_err(|error| error.to_string()), Ok(1000));
     assert!(start.elapsed().as_secs_f64() < 1.0, "{:?}", start.elapsed());
 }

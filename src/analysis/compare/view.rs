@@ -1,55 +1,52 @@
-//! The comparison written down: which columns, and what stands in each cell.
+//! Writes a comparison: the cells of the selected columns, labels and notes.
 
 use super::difference::Against;
 use super::expected::{Expected, TOLERANCE, expected};
-use super::group::{self, Group, counts, decimals, number, texts, values, written};
+use super::group::{counted, decimals, number, status, texts, values, written};
 use super::{Comparison, Request};
-use crate::analysis::collect::Collection;
 use crate::analysis::statistics::Spread;
-use crate::runs::Table;
 use crate::runs::format::cut;
-use crate::runs::roles::Kind;
+use crate::runs::{Column, ColumnFormat, ColumnRole, Records, Table};
 use std::collections::{HashMap, HashSet};
 
 /// One line of the comparison.
-pub struct Line {
-    pub group: Group,
+pub struct ComparedLine {
+    /// Its rows of the records.
+    pub rows: Vec<usize>,
     pub against: Option<Against>,
     /// Mean of the differences from the baseline.
     pub difference: Option<Spread>,
     expected: Option<Expected>,
 }
 
-/// Lines without a baseline.
-pub fn lines(table: &Table, groups: Vec<Group>) -> Vec<Line> {
-    let published = table.columns.iter().any(|column| column.starts_with("expect."));
-    let expected = |group: &Group| published.then(|| expected(table, group)).flatten();
-    groups
-        .into_iter()
-        .map(|group| Line { expected: expected(&group), group, against: None, difference: None })
-        .collect()
+/// A line for each group, not yet compared with a baseline.
+pub fn lines(records: &Records, groups: &[Vec<usize>]) -> Vec<ComparedLine> {
+    let published = records.columns.iter().any(|column| column.starts_with("expect."));
+    let line = |rows: &Vec<usize>| {
+        let expected = published.then(|| expected(records, rows)).flatten();
+        ComparedLine { expected, rows: rows.clone(), against: None, difference: None }
+    };
+    groups.iter().map(line).collect()
 }
 
 /// Longest text of a setting in a table for people.
 const LONGEST: usize = 40;
 
-/// The table, its labels and its notes. A column differs or not among the `judged` rows.
+/// The table, its labels and its notes. Columns are selected by whether they differ among the `judged` rows.
 pub fn view(
-    collection: &Collection,
-    kinds: &[Kind],
-    lines: Vec<Line>,
+    records: &Records,
+    lines: Vec<ComparedLine>,
     judged: &[usize],
     request: &Request,
     metric: Option<usize>,
 ) -> Comparison {
-    let table = &collection.table;
-    let mut view = View { collection, kinds, lines: &lines, judged, request, out: Table::default(), notes: Vec::new() };
+    let mut view = ComparisonView { records, lines: &lines, judged, request, out: Table::default(), notes: Vec::new() };
     view.out.rows = vec![Vec::new(); lines.len()];
     let settings = view.settings();
     for column in view.columns(&settings, metric) {
         view.column(column);
     }
-    let name = metric.and_then(|metric| table.columns.get(metric));
+    let name = metric.and_then(|metric| records.columns.get(metric));
     if let (false, Some(name)) = (request.baseline.is_empty(), name) {
         view.differences(name);
     }
@@ -58,27 +55,22 @@ pub fn view(
     }
     view.doubts();
     let labels = view.labels(&settings);
-    let View { out, notes, .. } = view;
-    Comparison { table: out, labels, notes, groups: lines.into_iter().map(|line| line.group).collect() }
+    let ComparisonView { out, notes, .. } = view;
+    Comparison { table: out, labels, notes, groups: lines.into_iter().map(|line| line.rows).collect() }
 }
 
-pub struct View<'a> {
-    pub collection: &'a Collection,
-    pub kinds: &'a [Kind],
-    pub lines: &'a [Line],
-    /// The rows among which a column differs or does not: those left out by `--top`, too.
+pub struct ComparisonView<'a> {
+    pub records: &'a Records,
+    pub lines: &'a [ComparedLine],
+    /// The rows among which a column differs or does not, including those that `--top` hides.
     pub judged: &'a [usize],
     pub request: &'a Request,
     out: Table,
     pub notes: Vec<String>,
 }
 
-impl View<'_> {
-    fn table(&self) -> &Table {
-        &self.collection.table
-    }
-
-    /// A column under this name, or `name_2` and so on: a table from elsewhere may have `val_top1_mean` beside `val_top1`.
+impl ComparisonView<'_> {
+    /// Appends a column, as `name_2` where the name is taken: a foreign table may have both `val_top1` and `val_top1_mean`.
     fn push(&mut self, header: String, cells: Vec<String>) {
         let mut free = header.clone();
         let mut number = 2;
@@ -93,42 +85,42 @@ impl View<'_> {
     }
 
     fn column(&mut self, column: usize) {
-        let (table, lines) = (&self.collection.table, self.lines);
-        let header = table.columns[column].clone();
-        let several = lines.iter().any(|line| line.group.rows.len() > 1);
-        let measured = match self.kinds[column] {
-            Kind::Result => true,
-            Kind::Circumstance => matches!(header.as_str(), "seconds" | "best_epoch" | "test_correct" | "test_total"),
+        let (records, lines) = (self.records, self.lines);
+        let header = records.columns[column].clone();
+        let is_number = |column: Column| column.format() != ColumnFormat::Text;
+        let is_measured = match records.role(column) {
+            ColumnRole::Result => true,
+            ColumnRole::Environment => Column::named(&header).is_some_and(is_number),
             _ => false,
         };
-        if measured && several {
-            // Ahead of the first mean, how many runs these are of.
+        if is_measured && lines.iter().any(|line| line.rows.len() > 1) {
+            // The number of averaged runs precedes the first mean.
             if self.request.plain && self.out.column("n").is_none() {
-                let count = |line: &Line| group::counted(table, &line.group).len().to_string();
+                let count = |line: &ComparedLine| counted(records, &line.rows).len().to_string();
                 self.push("n".to_owned(), lines.iter().map(count).collect());
             }
             return self.means(&header, column);
         }
-        let cell = |line: &Line| match self.kinds[column] {
-            Kind::Status => group::status(table, &line.group, column),
-            _ => texts(table, &line.group, column),
+        let cell = |line: &ComparedLine| match records.role(column) {
+            ColumnRole::Status => status(records, &line.rows, column),
+            _ => texts(records, &line.rows, column),
         };
         let cells =
             lines.iter().map(cell).map(|text| if self.request.plain { text } else { shortened(text) }).collect();
         self.push(header, cells);
     }
 
-    /// `mean ± std (n)`, or columns of their own for programs.
+    /// Appends `mean ± std (n)`, or separate columns for programs.
     fn means(&mut self, header: &str, column: usize) {
         let spreads: Vec<Option<Spread>> =
-            self.lines.iter().map(|line| Spread::of(&values(self.table(), &line.group, column))).collect();
+            self.lines.iter().map(|line| Spread::of(&values(self.records, &line.rows, column))).collect();
         let cells = |text: &dyn Fn(&Spread) -> String| -> Vec<String> {
             spreads.iter().map(|spread| spread.as_ref().map(text).unwrap_or_default()).collect()
         };
         if !self.request.plain {
             return self.push(header.to_owned(), cells(&|spread| written(spread, header)));
         }
-        // As in the summary of a sweep.
+        // The names of a sweep's summary.
         let several = |spread: &Spread, value: f64| if spread.n > 1 { number(value, header) } else { String::new() };
         self.push(format!("{header}_mean"), cells(&|spread| number(spread.mean, header)));
         self.push(format!("{header}_std"), cells(&|spread| several(spread, spread.std)));
@@ -136,18 +128,18 @@ impl View<'_> {
         self.push(format!("{header}_high"), cells(&|spread| several(spread, spread.interval()[1])));
         // Some runs may lack this result.
         let counts: Vec<String> = cells(&|spread| spread.n.to_string());
-        let counted = |(line, count): (&Line, &String)| {
-            group::counted(&self.collection.table, &line.group).len().to_string() == *count
-        };
-        if !self.lines.iter().zip(&counts).all(counted) {
+        let is_complete =
+            |(line, count): (&ComparedLine, &String)| counted(self.records, &line.rows).len().to_string() == *count;
+        if !self.lines.iter().zip(&counts).all(is_complete) {
             self.push(format!("{header}_n"), counts);
         }
     }
 
-    /// Difference from the baseline, its interval, and whether that is more than noise.
+    /// Appends the difference from the baseline, its interval, and whether it is more than noise.
     fn differences(&mut self, metric: &str) {
-        let text =
-            |line: &Line, write: &dyn Fn(&Spread) -> String| line.difference.as_ref().map(write).unwrap_or_default();
+        let text = |line: &ComparedLine, write: &dyn Fn(&Spread) -> String| {
+            line.difference.as_ref().map(write).unwrap_or_default()
+        };
         let lines = self.lines;
         let column = |write: &dyn Fn(&Spread) -> String| lines.iter().map(|line| text(line, write)).collect::<Vec<_>>();
         let verdict = |spread: &Spread| match (spread.n, spread.excludes_zero()) {
@@ -177,8 +169,8 @@ impl View<'_> {
         let interval = |spread: &Spread| match (spread.n, spread.interval()) {
             (..2, _) => "–".to_owned(),
             (_, [low, high]) => {
-                // Where an end is near zero its sign decides: enough digits to see it.
-                let digits = telling(low, digits(spread)).max(telling(high, digits(spread)));
+                // Enough digits to see the sign of an end near zero.
+                let digits = nonzero_digits(low, digits(spread)).max(nonzero_digits(high, digits(spread)));
                 format!("[{}, {}]", signed(low, digits), signed(high, digits))
             }
         };
@@ -208,7 +200,7 @@ impl View<'_> {
         };
         self.push("expected".to_owned(), column(&|expected| &expected.value));
         self.push("met".to_owned(), column(&|expected| &expected.met));
-        let mut told = HashSet::new();
+        let mut seen = HashSet::new();
         let names = self.names();
         for (name, expected) in names.iter().zip(lines).filter_map(|(name, line)| Some((name, line.expected.as_ref()?)))
         {
@@ -218,7 +210,7 @@ impl View<'_> {
                 expected.value,
                 expected.source
             );
-            if told.insert(note.clone()) {
+            if seen.insert(note.clone()) {
                 self.notes.push(note);
             }
         }
@@ -227,70 +219,63 @@ impl View<'_> {
         }
     }
 
-    /// What may make a mean less than it seems.
+    /// Notes what limits the meaning of the means.
     fn doubts(&mut self) {
-        let table = &self.collection.table;
-        let names = self.names();
-        if let Some(status) = table.column("status") {
-            let finished = |&&row: &&usize| counts(&table.rows[row][status]);
-            let mixed = |line: &&Line| {
-                let count = line.group.rows.iter().filter(finished).count();
-                count > 0 && count < line.group.rows.len()
-            };
-            if self.lines.iter().any(|line| mixed(&line)) {
-                self.notes.push("means are those of finished runs".to_owned());
-            }
-        }
-        let Some(seed) = table.column("seed") else { return };
-        let key = table.column("key");
-        // A sweep's point that has not run has no key, and is no run.
-        let is_run = |row: &Vec<String>| key.is_none_or(|key| !row[key].is_empty());
-        let twice = |line: &Line| {
-            let mut seeds = HashSet::new();
-            line.group
-                .rows
-                .iter()
-                .map(|&row| &table.rows[row])
-                .any(|row| is_run(row) && !row[seed].is_empty() && !seeds.insert(&row[seed]))
+        let records = self.records;
+        let is_mixed = |line: &ComparedLine| {
+            let count = line.rows.iter().filter(|&&row| records.counts(row)).count();
+            count > 0 && count < line.rows.len()
         };
-        // Groups that the user made may hold several experiments.
-        if let (None, Some((_, name))) = (&self.request.by, self.lines.iter().zip(&names).find(|(line, _)| twice(line)))
-        {
+        if self.lines.iter().any(is_mixed) {
+            self.notes.push("means are those of finished runs".to_owned());
+        }
+        let key = records.column(Column::Key.name());
+        // A point of a sweep that has not run has no key.
+        let is_run = |row: usize| key.is_none_or(|key| !records.cell(row, key).is_empty());
+        let repeats_seed = |line: &ComparedLine| {
+            let mut seeds = HashSet::new();
+            let seed = |row: usize| records.text(row, Column::Seed);
+            line.rows.iter().any(|&row| is_run(row) && !seed(row).is_empty() && !seeds.insert(seed(row)))
+        };
+        let names = self.names();
+        let repeated = self.lines.iter().zip(&names).find(|(line, _)| repeats_seed(line));
+        // Groups of the user may hold several experiments.
+        if let (None, Some((_, name))) = (&self.request.by, repeated) {
             self.notes.push(format!(
-                "{name} has several runs of one seed: they differ in a key that these tables do not hold, or one stands there \
+                "{name} has several runs of one seed: they differ in a key that these tables do not hold, or one is listed \
                  twice; --runs shows them"
             ));
         }
     }
 
     fn names(&self) -> Vec<String> {
-        let column = ["name", "source"].into_iter().find_map(|name| self.table().column(name)).unwrap_or(0);
-        self.lines.iter().map(|line| texts(self.table(), &line.group, column)).collect()
+        let column = ["name", "source"].into_iter().find_map(|name| self.records.column(name)).unwrap_or(0);
+        self.lines.iter().map(|line| texts(self.records, &line.rows, column)).collect()
     }
 
-    /// Names, with the settings that differ where a name stands for several lines.
+    /// Names, with the settings that differ where several lines share a name.
     fn labels(&self, settings: &[usize]) -> Vec<String> {
         let names = self.names();
         let mut counts = HashMap::new();
         names.iter().for_each(|name| *counts.entry(name.as_str()).or_insert(0) += 1);
-        let label = |(name, line): (&String, &Line)| {
+        let label = |(name, line): (&String, &ComparedLine)| {
             if counts.get(name.as_str()) == Some(&1) {
                 return name.clone();
             }
-            let table = self.table();
+            let records = self.records;
             let setting = |&column: &usize| {
-                let short = table.columns[column].rsplit('.').next().unwrap_or_default();
-                format!(" {short}={}", shortened(texts(table, &line.group, column)))
+                let short = records.columns[column].rsplit('.').next().unwrap_or_default();
+                format!(" {short}={}", shortened(texts(records, &line.rows, column)))
             };
-            let seed = table.column("seed").filter(|_| self.request.runs);
-            let told: String = settings.iter().take(4).chain(&seed).map(setting).collect();
-            format!("{name}{told}")
+            let seed = records.column(Column::Seed.name()).filter(|_| self.request.runs);
+            let settings: String = settings.iter().take(4).chain(&seed).map(setting).collect();
+            format!("{name}{settings}")
         };
         names.iter().zip(self.lines).map(label).collect()
     }
 }
 
-/// A number with its sign; what is zero in so many digits has none that counts.
+/// A number with its sign, which is positive where all digits are zero.
 fn signed(value: f64, digits: usize) -> String {
     let text = format!("{value:+.digits$}");
     match text.strip_prefix('-') {
@@ -299,8 +284,9 @@ fn signed(value: f64, digits: usize) -> String {
     }
 }
 
-/// Digits in which a number that is not zero is not written as zero either; what only rounding makes is zero.
-fn telling(value: f64, digits: usize) -> usize {
+/// The number of decimals, at least `digits`, in which the number is not written as zero; up to nine, below which it is a
+/// rounding error.
+fn nonzero_digits(value: f64, digits: usize) -> usize {
     (digits..=9).find(|&digits| value.abs() >= 0.5 * 10f64.powi(-(digits as i32))).unwrap_or(digits)
 }
 

@@ -1,19 +1,22 @@
-//! Accuracy of a sweep's settings: by a number that was varied, by name, and against what the networks cost.
+//! Accuracy of a sweep's settings by a number that varies, by name, and against the cost of the networks.
 
-use super::{MOST, Range, spans};
+use super::{MOST, spans};
+use crate::analysis::Spread;
 use crate::analysis::settings::{Measured, Settings};
 use crate::figures::chart::{Axis, COLOURS, Chart, Figure, Marks, Point, Series, Stroke};
+use crate::runs::group_by;
 use std::collections::HashSet;
 
-/// More settings than these are not named in a picture of costs, nor listed on an axis of names.
+/// Points against cost are labelled up to this number of settings.
 const NAMED: usize = 24;
+/// Settings on an axis of names.
 const LISTED: usize = 40;
-/// An axis of so few values is numbered at these.
+/// Up to this number of values an axis has its ticks at them.
 const FEW: usize = 9;
-/// Values of a numeric key that span more than this are drawn on a logarithmic axis.
+/// Values that span more than this factor are drawn on a logarithmic axis.
 const LOGARITHMIC: f64 = 20.0;
 
-/// Panels of validation and test Top-1; the latter only where there are values.
+/// The splits that get a panel: validation, and test where there are values.
 fn splits(measured: &[&Measured]) -> Vec<(usize, &'static str)> {
     let tested = measured.iter().any(|point| !point.top1[1].is_empty());
     [(0, "validation Top-1"), (1, "test Top-1")].into_iter().take(if tested { 2 } else { 1 }).collect()
@@ -21,22 +24,14 @@ fn splits(measured: &[&Measured]) -> Vec<(usize, &'static str)> {
 
 /// Settings by series, in the order of the table.
 fn series<'m, 'a>(measured: &'m [Measured<'a>]) -> Vec<(&'a str, Vec<&'m Measured<'a>>)> {
-    let mut series: Vec<(&str, Vec<&Measured>)> = Vec::new();
-    for point in measured {
-        let name = point.setting.series.as_str();
-        match series.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, points)) => points.push(point),
-            None => series.push((name, vec![point])),
-        }
-    }
-    series
+    group_by(measured, |point| point.setting.series.as_str())
 }
 
-/// What a picture of single runs shows.
+/// Explains a figure of single runs.
 const SEEDS: &str =
     "Dots are single runs, lines join means over seeds, bands reach from the lowest to the highest seed.";
 
-/// Validation and test Top-1 by the first number that was varied.
+/// Validation and test Top-1 by the first number that varies.
 pub fn by_number(
     key: &str,
     settings: &Settings,
@@ -53,7 +48,7 @@ pub fn by_number(
     let axis = axis.at(if distinct.len() <= FEW { distinct } else { Vec::new() });
     let axis = if log { axis.log() } else { axis.padding(0.04) };
 
-    // A random search has hardly two points in one series: they are one cloud.
+    // A random search has hardly two points in a series: lines would mean nothing.
     let all: HashSet<&str> = settings.settings.iter().map(|setting| setting.series.as_str()).collect();
     let cloud = all.len() > 1 && all.len() * 2 > settings.settings.len();
     let mut groups = if cloud { vec![("", measured.iter().collect())] } else { series(measured) };
@@ -79,39 +74,33 @@ pub fn by_number(
     }
 }
 
-/// One series on an axis of numbers: a dot a run, and a line of means with its band where points belong to one another.
+/// One series on an axis of numbers: a dot for each run and, if `joined`, a line of means with its band.
 fn number_series(index: usize, name: &str, points: &[&Measured], split: usize, joined: bool) -> Vec<Series> {
     let colour = COLOURS[index % COLOURS.len()];
     let stroke = if index < COLOURS.len() { Stroke::Solid } else { Stroke::Dashed };
-    let mut points: Vec<(f64, &Measured)> = points
-        .iter()
-        .filter(|point| !point.top1[split].is_empty())
-        .filter_map(|point| Some((point.setting.x?, *point)))
-        .collect();
-    points.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let spread = |point: &&&Measured| Some((point.setting.x?, Spread::of(&point.top1[split])?));
+    let mut points: Vec<_> = points.iter().filter_map(|point| Some((spread(&point)?, *point))).collect();
+    points.sort_by(|a, b| a.0.0.total_cmp(&b.0.0));
     let mut series = Vec::new();
     if joined {
-        let ranges: Vec<(f64, Range)> = points.iter().map(|(x, point)| (*x, Range::of(&point.top1[split]))).collect();
-        let band = ranges.iter().map(|&(x, range)| [x, range.low, range.high]).collect();
-        let points = ranges.iter().map(|&(x, range)| [x, range.mean]).collect();
+        let band = points.iter().map(|((x, spread), _)| [*x, spread.lowest, spread.highest]).collect();
+        let points = points.iter().map(|((x, spread), _)| [*x, spread.mean]).collect();
         series.push(Series { name: name.to_owned(), colour, marks: Marks::Line { points, band, stroke } });
     }
     let dots = points
         .iter()
-        .flat_map(|(x, point)| point.top1[split].iter().map(|&y| dot(*x, y, String::new(), &point.setting.label)));
+        .flat_map(|((x, _), point)| point.top1[split].iter().map(|&y| dot(*x, y, String::new(), &point.setting.label)));
     let marks = Marks::Points { points: dots.collect(), linked: false };
     series.push(Series { name: String::new(), colour, marks });
     series
 }
 
-/// A list of settings that have no number: the best on top.
+/// Settings without a number, as a list with the best on top.
 pub fn by_name(mut measured: Vec<&Measured>, name: &str, note: impl Fn(&str) -> String) -> Figure {
     let count = measured.len();
     let splits = splits(&measured);
-    let mean = |point: &Measured, split: usize| match point.top1[split].as_slice() {
-        [] => f64::NEG_INFINITY,
-        values => Range::of(values).mean,
-    };
+    let mean =
+        |point: &Measured, split: usize| Spread::of(&point.top1[split]).map_or(f64::NEG_INFINITY, |spread| spread.mean);
     let last = splits.len() - 1;
     measured.sort_by(|a, b| mean(b, last).total_cmp(&mean(a, last)));
     measured.truncate(LISTED);
@@ -122,12 +111,13 @@ pub fn by_name(mut measured: Vec<&Measured>, name: &str, note: impl Fn(&str) -> 
         let axis = Axis::of_names("", names.clone());
         let mut chart = Chart::new(&format!("{name}: {label}"), Axis::new(label).percent().padding(0.05), axis);
         let mut dots = Vec::new();
-        for (place, point) in measured.iter().enumerate().filter(|(_, point)| !point.top1[split].is_empty()) {
-            let (y, range) = (place as f64, Range::of(&point.top1[split]));
-            let marks =
-                Marks::Line { points: vec![[range.low, y], [range.high, y]], band: vec![], stroke: Stroke::Thin };
+        for (row, point) in measured.iter().enumerate() {
+            let Some(spread) = Spread::of(&point.top1[split]) else { continue };
+            let y = row as f64;
+            let points = vec![[spread.lowest, y], [spread.highest, y]];
+            let marks = Marks::Line { points, band: Vec::new(), stroke: Stroke::Thin };
             chart.series.push(Series { name: String::new(), colour: COLOURS[0], marks });
-            dots.push(dot(range.mean, y, String::new(), &point.setting.label));
+            dots.push(dot(spread.mean, y, String::new(), &point.setting.label));
         }
         let marks = Marks::Points { points: dots, linked: false };
         chart.series.push(Series { name: String::new(), colour: COLOURS[0], marks });
@@ -160,7 +150,7 @@ pub fn by_cost(
         .into_iter()
         .filter_map(|(what, cost)| {
             let values: Vec<f64> = measured.iter().map(cost).filter(|value| *value > 0.0).collect();
-            // Points above one another say nothing about cost.
+            // All cost the same.
             if !spans(&values, 1.0) {
                 return None;
             }
@@ -186,10 +176,10 @@ pub fn by_cost(
 
 type Cost = fn(&Measured) -> f64;
 
-/// What a picture of means shows.
+/// Explains a figure of means.
 const MEANS: &str = "Dots are means over seeds, lines reach from the lowest to the highest seed.";
 
-/// One series on an axis of costs; joined points are called by their number, others by all of their keys.
+/// One series on an axis of costs. Joined points are labelled with their number, others with all of their keys.
 fn cost_series(
     index: usize,
     name: &str,
@@ -203,10 +193,10 @@ fn cost_series(
     let mut series = Vec::new();
     let mut means = Vec::new();
     for (x, point) in points {
-        let range = Range::of(&point.top1[split]);
-        if point.top1[split].len() > 1 {
-            let marks =
-                Marks::Line { points: vec![[x, range.low], [x, range.high]], band: Vec::new(), stroke: Stroke::Thin };
+        let Some(spread) = Spread::of(&point.top1[split]) else { continue };
+        if spread.n > 1 {
+            let points = vec![[x, spread.lowest], [x, spread.highest]];
+            let marks = Marks::Line { points, band: Vec::new(), stroke: Stroke::Thin };
             series.push(Series { name: String::new(), colour, marks });
         }
         let label = match point.setting.x {
@@ -214,7 +204,7 @@ fn cost_series(
             Some(number) if joined => number.to_string(),
             _ => point.setting.label.clone(),
         };
-        means.push(dot(x, range.mean, label, &point.setting.label));
+        means.push(dot(x, spread.mean, label, &point.setting.label));
     }
     let marks = Marks::Points { points: means, linked: joined };
     series.push(Series { name: name.to_owned(), colour, marks });
@@ -225,7 +215,7 @@ fn dot(x: f64, y: f64, label: String, of: &str) -> Point {
     Point { x, y, area: 0.0, label, hint: format!("{of}: {:.2} %", 100.0 * y) }
 }
 
-/// A power of a thousand to count in, and how it is written.
+/// The power of a thousand to count in, and its label.
 fn unit(most: f64) -> (f64, &'static str) {
     match most {
         m if m >= 2e9 => (1e9, "10⁹"),

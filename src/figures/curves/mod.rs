@@ -1,4 +1,4 @@
-//! Pictures of training: loss and accuracy by epoch for runs and groups of runs, and the pictures of a sweep.
+//! Figures of training: loss and accuracy by epoch of runs and groups of runs, and the figures of a sweep.
 
 mod accuracy;
 mod sweep;
@@ -8,27 +8,27 @@ mod tests;
 
 pub use sweep::{SweepPictures, cost_picture, sweep_pictures, write_sweep_pictures};
 
+use crate::analysis::Spread;
 use crate::figures::chart::{Axis, COLOURS, Chart, Figure, Marks, Series, Stroke};
 use crate::files::write_whole;
-use crate::runs::RunError;
-use crate::runs::{EpochRow, read_epochs};
+use crate::runs::{EpochRow, Epochs, RunError};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Curves that are one line: the runs of one experiment under several seeds.
+/// Runs that are drawn as one line, such as one experiment under several seeds.
 #[derive(Clone, Debug)]
 pub struct CurveGroup {
     pub name: String,
-    /// One entry a seed.
-    pub runs: Vec<Vec<EpochRow>>,
+    /// One for each seed.
+    pub runs: Vec<Epochs>,
 }
 
-/// More groups than these are not told apart; the best of them are drawn.
+/// More groups cannot be distinguished; the best are drawn.
 pub const MOST: usize = 16;
-/// Of a run that diverges, losses above this are not drawn: they would press all others onto one line. Guessing among a
-/// thousand classes costs 7 nats.
+/// Higher losses are not drawn: those of a run that diverges would squeeze all others onto one line. Guessing among a thousand
+/// classes costs 7 nats.
 const LARGEST_LOSS: f64 = 100.0;
-/// With more groups than these, training is left out: each line then needs the room.
+/// With more groups only the validation curves are drawn.
 const BOTH: usize = 6;
 
 /// Loss and Top-1 by epoch as one SVG.
@@ -36,20 +36,20 @@ pub fn chart(groups: &[CurveGroup], title: &str) -> String {
     figure(groups, title).svg()
 }
 
-/// The picture of one run, `curves.svg` in its folder. Nothing is written before the first epoch has ended.
+/// Draws `curves.svg` into the folder of a run, once it has completed an epoch.
 ///
 /// # Errors
-/// When `epochs.csv` cannot be read or the picture cannot be written.
+/// When `epochs.csv` cannot be read or the file cannot be written.
 pub fn write_run_picture(folder: &Path) -> Result<(), RunError> {
-    let rows = read_epochs(folder)?;
-    if rows.is_empty() {
+    let epochs = Epochs::read(folder)?;
+    if epochs.is_empty() {
         return Ok(());
     }
     // runs/NAME/KEY
     let mut parts = folder.iter().rev().map(|part| part.to_string_lossy());
     let key = parts.next().unwrap_or_default();
     let name = parts.next().unwrap_or_default();
-    let group = CurveGroup { name: name.to_string(), runs: vec![rows] };
+    let group = CurveGroup { name: name.to_string(), runs: vec![epochs] };
     write(&folder.join("curves.svg"), &chart(&[group], &format!("{name} ({key})")))
 }
 
@@ -57,13 +57,13 @@ fn write(path: &Path, svg: &str) -> Result<(), RunError> {
     write_whole(path, svg.as_bytes()).map_err(RunError::io("write", path))
 }
 
-/// Loss and Top-1 by epoch: a colour a group, validation solid, training pale.
+/// Loss and Top-1 by epoch, with a colour for each group; validation is solid, training pale.
 pub fn figure(groups: &[CurveGroup], title: &str) -> Figure {
     let drawn = best(groups);
     let both = drawn.len() <= BOTH;
     let (losses, larger): (Vec<f64>, Vec<f64>) = drawn
         .iter()
-        .flat_map(|group| group.runs.iter().flatten())
+        .flat_map(|group| group.runs.iter().flat_map(|run| run.iter()))
         .flat_map(|row| [row.train_loss, row.val_loss])
         .filter(|loss| loss.is_finite())
         .partition(|loss| *loss <= LARGEST_LOSS);
@@ -114,12 +114,12 @@ pub fn figure(groups: &[CurveGroup], title: &str) -> Figure {
     }
 }
 
-/// A loss that can be drawn beside others; what is not a number is left out.
+/// The loss, or NaN where it is too high to be drawn beside others.
 fn drawable(loss: f64) -> f64 {
     if loss <= LARGEST_LOSS { loss } else { f64::NAN }
 }
 
-/// A line of the legend that no series has.
+/// An entry of the legend without data.
 fn key(name: &str, stroke: Stroke) -> Series {
     let marks = Marks::Line { points: Vec::new(), band: Vec::new(), stroke };
     Series { name: name.to_owned(), colour: COLOURS[6], marks }
@@ -139,10 +139,10 @@ fn note(groups: &[CurveGroup], drawn: &[&CurveGroup], both: bool) -> String {
     parts.join(" ")
 }
 
-/// Groups with an epoch to draw; of too many, those with the best validation Top-1, in their own order.
+/// Groups with at least one epoch, in the given order; of too many, those with the best validation Top-1.
 fn best(groups: &[CurveGroup]) -> Vec<&CurveGroup> {
     let reached = |group: &CurveGroup| {
-        let best = |run: &Vec<EpochRow>| run.iter().map(|row| row.val_top1).fold(f64::NEG_INFINITY, f64::max);
+        let best = |run: &Epochs| run.iter().map(|row| row.val_top1).fold(f64::NEG_INFINITY, f64::max);
         group.runs.iter().map(best).sum::<f64>() / group.runs.len() as f64
     };
     let mut drawn: Vec<(usize, f64)> = groups
@@ -157,46 +157,26 @@ fn best(groups: &[CurveGroup]) -> Vec<&CurveGroup> {
     drawn.into_iter().map(|(index, _)| &groups[index]).collect()
 }
 
-/// By epoch: the mean over the runs, and the lowest and highest of them. Where one of them has no value, neither is a number:
-/// a mean of those that are left would be another line.
-fn over_seeds(runs: &[Vec<EpochRow>], value: fn(&EpochRow) -> f64) -> (Vec<[f64; 2]>, Vec<[f64; 3]>) {
+/// The mean of the runs in each epoch, and the lowest and highest of them for several runs. NaN where a run has no value: the
+/// mean of the others would make the line jump.
+fn over_seeds(runs: &[Epochs], value: fn(&EpochRow) -> f64) -> (Vec<[f64; 2]>, Vec<[f64; 3]>) {
     let mut epochs: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
-    for row in runs.iter().flatten() {
+    for row in runs.iter().flat_map(|run| run.iter()) {
         epochs.entry(row.epoch).or_default().extend(Some(value(row)).filter(|value| value.is_finite()));
     }
-    let range = |values: &[f64]| if values.len() == runs.len() { Range::of(values) } else { Range::NOTHING };
-    let lines = epochs.into_iter().map(|(epoch, values)| (epoch as f64, range(&values)));
-    let lines: Vec<(f64, Range)> = lines.collect();
-    let points = lines.iter().map(|(epoch, range)| [*epoch, range.mean]).collect();
-    let band = if runs.len() > 1 {
-        lines.iter().map(|(epoch, range)| [*epoch, range.low, range.high]).collect()
-    } else {
-        Vec::new()
-    };
+    let (mut points, mut band) = (Vec::new(), Vec::new());
+    for (epoch, values) in epochs {
+        let spread = Spread::of(&values).filter(|spread| spread.n == runs.len());
+        let [mean, low, high] = spread.map_or([f64::NAN; 3], |spread| [spread.mean, spread.lowest, spread.highest]);
+        points.push([epoch as f64, mean]);
+        if runs.len() > 1 {
+            band.push([epoch as f64, low, high]);
+        }
+    }
     (points, band)
 }
 
-/// A few values, at least one.
-#[derive(Clone, Copy, Debug)]
-struct Range {
-    mean: f64,
-    low: f64,
-    high: f64,
-}
-
-impl Range {
-    const NOTHING: Range = Range { mean: f64::NAN, low: f64::NAN, high: f64::NAN };
-
-    fn of(values: &[f64]) -> Range {
-        Range {
-            mean: values.iter().sum::<f64>() / values.len() as f64,
-            low: values.iter().copied().fold(f64::INFINITY, f64::min),
-            high: values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
-        }
-    }
-}
-
-/// Whether values above 0 span so many times that only a logarithmic axis shows them all.
+/// Whether all values are positive and the highest is more than `times` the lowest, so that a logarithmic axis suits them.
 fn spans(values: &[f64], times: f64) -> bool {
     let usable = || values.iter().copied().filter(|value| value.is_finite());
     let (low, high) = (usable().fold(f64::INFINITY, f64::min), usable().fold(f64::NEG_INFINITY, f64::max));

@@ -1,37 +1,36 @@
-//! The pictures of a sweep: its curves, its parameter against accuracy, accuracy against cost.
+//! The figures of a sweep: its curves, accuracy by parameter, accuracy against cost.
 
 use super::accuracy::{by_cost, by_name, by_number};
-use super::{CurveGroup, MOST, Range, figure, write};
+use super::{CurveGroup, MOST, figure, write};
+use crate::analysis::Spread;
 use crate::analysis::settings::{Measured, Setting, Settings};
 use crate::figures::chart::Figure;
-use crate::runs::RunError;
-use crate::runs::read_epochs;
-use crate::runs::{Record, Status, Store, Table};
+use crate::runs::{Column, Epochs, Records, RunError, Status, Store};
 use std::fs::remove_file;
 use std::path::{Path, PathBuf};
 
-/// Pictures of a sweep; those that its table has nothing for are missing.
+/// Figures of a sweep; `None` where its table has no data for one.
 #[derive(Debug, Default)]
 pub struct SweepPictures {
-    /// From the run folders, which may be elsewhere.
+    /// Drawn from the run folders, which may be missing.
     pub curves: Option<Figure>,
     pub parameter: Option<Figure>,
     pub cost: Option<Figure>,
 }
 
-/// Draws a sweep's pictures into its folder, from the `table.csv` there and the runs in the store; gives the files that were written. A picture whose data are missing is left as it is, and so are curves
-/// that were drawn of finished runs which are not here. Where no point costs more than another, a picture of costs that an
-/// earlier form of the sweep left is removed.
+/// Draws a sweep's figures into its folder, from its `table.csv` and the runs in the store, and returns the files written. An
+/// existing file stays where its data are missing, such as the curves of finished runs that are not in the store. An existing
+/// `cost.svg` is removed where all points cost the same.
 ///
 /// # Errors
-/// When the table cannot be read or a picture cannot be written.
+/// When the table cannot be read or a file cannot be written.
 pub fn write_sweep_pictures(folder: &Path, store: &Store) -> Result<Vec<PathBuf>, RunError> {
-    let table = Table::read(&folder.join("table.csv"))?;
+    let records = Records::from_csv(&folder.join("table.csv"), false)?;
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
-    let SweepPictures { curves, parameter, cost } = sweep_pictures(&table, &name, store);
-    let curves = curves.filter(|_| !(folder.join("curves.svg").is_file() && elsewhere(&table, store)));
+    let SweepPictures { curves, parameter, cost } = sweep_pictures(&records, &name, store);
+    let curves = curves.filter(|_| !(folder.join("curves.svg").is_file() && epochs_missing(&records, store)));
     let old = folder.join("cost.svg");
-    if !costs_differ(&table) && old.is_file() {
+    if !costs_differ(&records) && old.is_file() {
         remove_file(&old).map_err(RunError::io("remove", &old))?;
     }
     let mut written = Vec::new();
@@ -45,76 +44,77 @@ pub fn write_sweep_pictures(folder: &Path, store: &Store) -> Result<Vec<PathBuf>
     Ok(written)
 }
 
-/// Whether the table has a finished point whose epochs are not in the store.
-fn elsewhere(table: &Table, store: &Store) -> bool {
-    let here = |run: std::path::PathBuf| run.join("epochs.csv").is_file();
-    let elsewhere = |record: Record| {
-        record.status() == Some(Status::Done) && store.run_folder_of(&record).is_some_and(|run| !here(run))
+/// Whether the epochs of a finished point are not in the store.
+fn epochs_missing(records: &Records, store: &Store) -> bool {
+    let is_missing = |row: usize| {
+        let folder = store.run_folder_of(&records.record(row));
+        records.status(row) == Some(Status::Done) && folder.is_some_and(|run| !run.join("epochs.csv").is_file())
     };
-    (0..table.rows.len()).any(|row| elsewhere(table.record(row)))
+    (0..records.rows.len()).any(is_missing)
 }
 
-/// Costs are known of points that have not run, too.
-fn costs_differ(table: &Table) -> bool {
-    let columns = ["macs", "params"].into_iter().filter_map(|column| table.column(column));
-    columns.into_iter().any(|column| table.rows.iter().any(|row| row[column] != table.rows[0][column]))
+/// Whether the costs differ, which are known even of points that have not run.
+fn costs_differ(records: &Records) -> bool {
+    let differs =
+        |column: Column| (1..records.rows.len()).any(|row| records.text(row, column) != records.text(0, column));
+    differs(Column::Macs) || differs(Column::Params)
 }
 
-/// The pictures of a sweep's table; `name` stands in their titles.
-pub fn sweep_pictures(table: &Table, name: &str, store: &Store) -> SweepPictures {
-    let settings = Settings::of(table);
-    let measured = Measured::all(table, &settings.settings);
-    let gone = missing(table);
-    let mut pictures = SweepPictures { curves: curves(table, &settings.settings, name, store), ..Default::default() };
+/// The figures of a sweep; `name` is part of their titles.
+pub fn sweep_pictures(records: &Records, name: &str, store: &Store) -> SweepPictures {
+    let settings = Settings::of(records);
+    let measured = Measured::all(records, &settings.settings);
+    let missing = missing(records);
+    let mut pictures = SweepPictures { curves: curves(records, &settings.settings, name, store), ..Default::default() };
     if measured.is_empty() {
         return pictures;
     }
-    let note = |text: &str| format!("{text}{gone}");
+    let note = |text: &str| format!("{text}{missing}");
     pictures.parameter = Some(match settings.x {
-        Some(column) => by_number(&table.columns[column], &settings, &measured, name, note),
+        Some(column) => by_number(&records.columns[column], &settings, &measured, name, note),
         None => by_name(measured.iter().collect(), name, note),
     });
     pictures.cost = by_cost(&settings, &measured, name, note);
     pictures
 }
 
-/// Accuracy against multiply-adds and parameters of any runs; `None` where none is done, or all cost the same.
-pub fn cost_picture(table: &Table, name: &str) -> Option<Figure> {
-    let settings = Settings::of(table);
-    let measured = Measured::all(table, &settings.settings);
-    let gone = missing(table);
-    by_cost(&settings, &measured, name, |text| format!("{text}{gone}"))
+/// Accuracy against multiply-adds and parameters; `None` where no run is done or all cost the same.
+pub fn cost_picture(records: &Records, name: &str) -> Option<Figure> {
+    let settings = Settings::of(records);
+    let measured = Measured::all(records, &settings.settings);
+    let missing = missing(records);
+    by_cost(&settings, &measured, name, |text| format!("{text}{missing}"))
 }
 
-/// What a picture of finished runs does not show, as the end of its note.
-fn missing(table: &Table) -> String {
-    let Some(column) = table.column("status") else { return String::new() };
-    let count = |wanted| table.rows.iter().filter(|row| Status::parse(&row[column]) == Some(wanted)).count();
+/// Says which points a figure of finished runs lacks, at the end of its note.
+fn missing(records: &Records) -> String {
+    if records.column(Column::Status.name()).is_none() {
+        return String::new();
+    }
+    let count = |wanted| (0..records.rows.len()).filter(|&row| records.status(row) == Some(wanted)).count();
     let [done, diverged, failed] = [Status::Done, Status::Diverged, Status::Failed].map(count);
-    let parts = [(diverged, "diverged"), (failed, "failed"), (table.rows.len() - done - diverged - failed, "to come")];
+    let parts =
+        [(diverged, "diverged"), (failed, "failed"), (records.rows.len() - done - diverged - failed, "to come")];
     let parts: Vec<String> =
         parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
     if parts.is_empty() { String::new() } else { format!(" Not shown: {}.", parts.join(", ")) }
 }
 
-fn curves(table: &Table, settings: &[Setting], name: &str, store: &Store) -> Option<Figure> {
-    let top1 = table.column("val_top1");
-    // Of many settings only the best are read: pictures are drawn after every point of a sweep.
-    let mut chosen: Vec<(usize, f64)> = settings
-        .iter()
-        .enumerate()
-        .map(|(index, setting)| {
-            let values = top1.map_or_else(Vec::new, |column| table.numbers(column, &setting.rows));
-            (index, if values.is_empty() { f64::NEG_INFINITY } else { Range::of(&values).mean })
-        })
-        .collect();
+fn curves(records: &Records, settings: &[Setting], name: &str, store: &Store) -> Option<Figure> {
+    // Only the best of many settings are read: the figures are drawn after every point of a sweep.
+    let top1 = |setting: &Setting| {
+        let column = records.column(Column::ValTop1.name())?;
+        Spread::of(&records.numbers(column, &setting.rows)).map(|spread| spread.mean)
+    };
+    let reached = |setting: &Setting| top1(setting).unwrap_or(f64::NEG_INFINITY);
+    let mut chosen: Vec<(usize, f64)> = settings.iter().map(reached).enumerate().collect();
     chosen.sort_by(|a, b| b.1.total_cmp(&a.1));
     chosen.truncate(MOST);
     chosen.sort_by_key(|&(index, _)| index);
     let group = |&(index, _): &(usize, f64)| {
         let setting = &settings[index];
-        let run = |&row: &usize| read_epochs(&store.run_folder_of(&table.record(row))?).ok();
-        let runs: Vec<_> = setting.rows.iter().filter_map(run).filter(|rows| !rows.is_empty()).collect();
+        let run = |&row: &usize| Epochs::read(&store.run_folder_of(&records.record(row))?).ok();
+        let runs: Vec<_> = setting.rows.iter().filter_map(run).filter(|epochs| !epochs.is_empty()).collect();
         let name = if setting.label.is_empty() { name.to_owned() } else { setting.label.clone() };
         (!runs.is_empty()).then_some(CurveGroup { name, runs })
     };

@@ -1,5 +1,5 @@
 use super::*;
-use crate::runs::Table;
+use crate::runs::Records;
 use std::fs;
 
 fn row(epoch: usize, loss: f64, top1: f64) -> EpochRow {
@@ -20,30 +20,11 @@ fn row(epoch: usize, loss: f64, top1: f64) -> EpochRow {
 }
 
 fn group(name: &str, top1s: &[f64]) -> CurveGroup {
-    let run = |&top1: &f64| vec![row(1, 2.0, top1 / 2.0), row(2, 1.0, top1)];
+    let run = |&top1: &f64| [row(1, 2.0, top1 / 2.0), row(2, 1.0, top1)].into_iter().collect();
     CurveGroup { name: name.to_owned(), runs: top1s.iter().map(run).collect() }
 }
 
 const ROWS: &str = "1,5,0.1,2,0.2,0.5,2.1,0.21,0.5,1.0,100.0,0\n2,10,0.1,1,0.4,0.5,1.1,0.41,0.5,1.0,100.0,0\n";
-
-fn epochs(text: &str) -> Result<Vec<EpochRow>, String> {
-    let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("epochs.csv"), text).unwrap();
-    read_epochs(folder.path()).map_err(|error| error.to_string())
-}
-
-#[test]
-fn a_row_cut_by_a_kill_is_left_out_and_any_other_damage_is_said() {
-    use crate::runs::EPOCH_COLUMNS;
-    let whole = epochs(&format!("{EPOCH_COLUMNS}\n{ROWS}")).unwrap();
-    assert_eq!((whole.len(), whole[1].step, whole[1].val_top1), (2, 10, 0.41));
-    for cut in ["3,15", "3,15,0.1,1,0.4,0.5,1.1,0.41,0.5,1.0,100.0,0", "x\n"] {
-        assert_eq!(epochs(&format!("{EPOCH_COLUMNS}\n{ROWS}{cut}")).unwrap(), whole, "{cut}");
-    }
-    let broken = epochs(&format!("{EPOCH_COLUMNS}\n3,15\n{ROWS}")).unwrap_err();
-    assert!(broken.contains("epochs.csv, line 2: "), "{broken}");
-    assert!(epochs("a,b\n").unwrap_err().contains("line 1"));
-}
 
 #[test]
 fn the_mean_over_seeds_lies_in_its_band() {
@@ -59,23 +40,23 @@ fn the_mean_over_seeds_lies_in_its_band() {
 #[test]
 fn a_mean_is_of_all_seeds_or_not_drawn() {
     let mut wild = group("wild", &[0.2, 0.4]);
-    wild.runs.iter_mut().for_each(|run| run.push(row(3, 0.5, 0.3)));
-    wild.runs[0][1].val_loss = 1e3;
+    wild.runs.iter_mut().for_each(|run| run.0.push(row(3, 0.5, 0.3)));
+    wild.runs[0].0[1].val_loss = 1e3;
     let (points, band) = over_seeds(&wild.runs, |row| drawable(row.val_loss));
     assert_eq!([points[0], points[2]], [[1.0, 2.0], [3.0, 0.5]]);
     assert!(points[1][1].is_nan() && band[1][1].is_nan() && band[1][2].is_nan(), "{points:?} {band:?}");
     let broken = "A line breaks where one of its seeds has no value to draw.";
     assert!(figure(&[wild.clone()], "s").note.contains(broken));
-    wild.runs[0][1].val_loss = 1.0;
+    wild.runs[0].0[1].val_loss = 1.0;
     assert!(!figure(&[wild.clone()], "s").note.contains(broken));
     // One that ended early takes no part in a mean behind its end, and there is none without it.
-    wild.runs[1].pop();
+    wild.runs[1].0.pop();
     assert!(over_seeds(&wild.runs, |row| row.val_top1).0[2][1].is_nan());
 }
 
 #[test]
 fn one_epoch_is_a_dot() {
-    let one = CurveGroup { name: "short".to_owned(), runs: vec![vec![row(1, 2.0, 0.1)]] };
+    let one = CurveGroup { name: "short".to_owned(), runs: vec![[row(1, 2.0, 0.1)].into_iter().collect()] };
     assert!(chart(&[one], "one").contains("<circle"));
 }
 
@@ -93,8 +74,8 @@ fn of_many_groups_the_best_are_drawn() {
 #[test]
 fn a_run_that_diverges_does_not_hide_the_others() {
     let mut wild = group("wild", &[0.1, 0.1]);
-    wild.runs[0][1].val_loss = 1e33;
-    wild.runs[0][1].train_loss = f64::NAN;
+    wild.runs[0].0[1].val_loss = 1e33;
+    wild.runs[0].0[1].train_loss = f64::NAN;
     let figure = figure(&[group("tame", &[0.4, 0.6]), wild], "both");
     assert!(figure.note.ends_with("Losses above 100 are not drawn."), "{}", figure.note);
     assert!(!figure.svg().contains("e33") && !figure.svg().contains("1e"), "{}", figure.svg());
@@ -104,7 +85,7 @@ fn pictures(table: &str) -> SweepPictures {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("table.csv");
     fs::write(&path, table).unwrap();
-    sweep_pictures(&Table::read(&path).unwrap(), "s", &crate::runs::Store::new(folder.path()))
+    sweep_pictures(&Records::from_csv(&path, false).unwrap(), "s", &crate::runs::Store::new(folder.path()))
 }
 
 #[test]
@@ -163,7 +144,7 @@ fn a_picture_without_data_is_left_as_it_is() {
     let written = write_sweep_pictures(&sweep, &store).unwrap();
     assert_eq!(names(written), ["parameter.svg", "cost.svg"]);
     assert_eq!(fs::read_to_string(sweep.join("curves.svg")).unwrap(), "kept");
-    let epochs = format!("{}\n{ROWS}", crate::runs::EPOCH_COLUMNS);
+    let epochs = format!("{}\n{ROWS}", Epochs::header());
     fs::write(run.join("epochs.csv"), &epochs).unwrap();
     let written = write_sweep_pictures(&sweep, &store).unwrap();
     assert_eq!(names(written), ["parameter.svg", "cost.svg"], "the curves of one run are not those of two");

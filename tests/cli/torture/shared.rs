@@ -15,8 +15,8 @@ fn a_second_process_is_told_who_holds_the_run() {
     running.signal("STOP");
     let holder = place.run("sgd").read(".lock");
     assert!(holder.starts_with("process "), "{holder}");
-    place.strata(&["train", "sgd.toml"]).refused(&[&format!("is in use by {holder}")]);
-    place.strata(&["train", "sgd.toml", "--force"]).refused(&[&format!("is in use by {holder}")]);
+    place.strata(&["train", "sgd.toml"]).refused(&[&format!("is locked by {holder}")]);
+    place.strata(&["train", "sgd.toml", "--force"]).refused(&[&format!("is locked by {holder}")]);
     running.signal("CONT");
     assert!(running.wait().success());
     assert_eq!(whole.differs(&place.run("sgd")), None);
