@@ -225,29 +225,6 @@ impl Network {
         total
     }
 
-    /// Multiply-adds of a training step's forward pass for one image, stochastic depth taken into account.
-    pub fn expected_macs(&self) -> f64 {
-        fn expected(nodes: &[Node]) -> f64 {
-            let macs = |nodes: &[Node]| {
-                let mut sum = 0;
-                walk(nodes, false, &mut |layer, _| sum += layer.cost().macs);
-                sum as f64
-            };
-            nodes
-                .iter()
-                .map(|node| match node {
-                    Node::Residual(block) if block.survival.gate == SurvivalGate::Batch => {
-                        let whole = macs(std::slice::from_ref(node));
-                        whole - (1.0 - block.survival.probability) * macs(&block.body)
-                    }
-                    Node::Branches { branches, .. } => branches.iter().map(|branch| expected(branch)).sum(),
-                    node => macs(std::slice::from_ref(node)),
-                })
-                .sum()
-        }
-        self.rows.iter().map(|row| expected(&row.nodes)).sum()
-    }
-
     /// Every tensor, learned and kept, in the order of the forward pass.
     pub fn params(&self) -> Vec<Param> {
         self.layers().into_iter().flat_map(|(layer, _)| layer.params()).collect()

@@ -50,6 +50,14 @@ pub struct Residual {
     pub survival: Survival,
 }
 
+impl Residual {
+    /// A block with the identity as its shortcut and nothing in front of or behind the two paths.
+    pub fn new(body: Vec<Node>, merge: Merge) -> Residual {
+        let [pre, shortcut, after] = [(); 3].map(|()| Vec::new());
+        Residual { pre, body, shortcut, merge, after, survival: Survival::ALWAYS }
+    }
+}
+
 /// How the residual branch F and the shortcut S meet.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Merge {

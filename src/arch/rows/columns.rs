@@ -3,7 +3,7 @@
 use crate::arch::node::{Chain, Node};
 use crate::arch::ops::{Act, AdaptiveAvgPool, Conv};
 use crate::arch::shape::ShapeError;
-use crate::arch::window::Padding;
+use crate::arch::window::{Padding, Pair};
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
@@ -52,6 +52,14 @@ pub fn half() -> Padding {
 
 pub fn is_half(padding: &Padding) -> bool {
     *padding == Padding::Half
+}
+
+pub fn square_one() -> Pair {
+    Pair::square(1)
+}
+
+pub fn is_square_one(pair: &Pair) -> bool {
+    *pair == Pair::square(1)
 }
 
 /// A `repeat` column that is in range.

@@ -4,7 +4,7 @@ use super::columns::{finite, is_one, one};
 use super::{Context, Expand};
 use crate::arch::multipliers::Multipliers;
 use crate::arch::name::Name;
-use crate::arch::node::{Chain, Join, Merge, Node, Residual, Survival};
+use crate::arch::node::{Chain, Join, Merge, Node, Residual};
 use crate::arch::ops::{Act, Conv, MaxPool};
 use crate::arch::shape::ShapeError;
 use crate::arch::window::{Padding, Pair, Window};
@@ -83,14 +83,7 @@ impl InceptionResnetRow {
         let output = body.shape;
         let mut after = body.fork();
         after.act(self.act.unwrap_or(style.act))?;
-        let residual = Residual {
-            pre: Vec::new(),
-            body: body.nodes,
-            shortcut: Vec::new(),
-            merge: Merge::Sum { scale: self.scale },
-            after: after.nodes,
-            survival: Survival::ALWAYS,
-        };
+        let residual = Residual { after: after.nodes, ..Residual::new(body.nodes, Merge::Sum { scale: self.scale }) };
         chain.push(Node::Residual(residual), output);
         Ok(())
     }

@@ -4,7 +4,7 @@ use super::columns::{Se, half, is_half, is_one, one};
 use super::{Context, Expand};
 use crate::arch::multipliers::Multipliers;
 use crate::arch::name::Name;
-use crate::arch::node::{Chain, Merge, Node, Residual, Survival};
+use crate::arch::node::{Chain, Merge, Node, Residual};
 use crate::arch::ops::{Act, Conv};
 use crate::arch::shape::ShapeError;
 use crate::arch::window::Padding;
@@ -177,48 +177,44 @@ struct Inverted {
 }
 
 impl Inverted {
-    fn append(&self, names: Names, chain: &mut Chain) -> Built {
+    fn check(&self) -> Built {
         if self.expand == 0 || self.expand > 1000 {
             return Err(ShapeError::new(format!("expand is between 1 and 1000, not {}", self.expand)));
         }
         if !(0.0..=1.0).contains(&self.se) {
             return Err(ShapeError::new(format!("se is a part of the input channels, 0 to 1, not {}", self.se)));
         }
+        Ok(())
+    }
+
+    fn append(&self, names: Names, chain: &mut Chain) -> Built {
+        self.check()?;
         let (norm, act) = (chain.style().norm, chain.style().act);
         let input = chain.shape.channels();
         let hidden = input * self.expand;
         let mut body = chain.fork();
-        let mut index = 0;
-        let mut step = |body: &mut Chain, conv: Conv, act: Act, last: bool| {
+        let layers = |body: &mut Chain, index: usize, conv: Conv, act: Act, last: bool| {
             let (conv_name, norm_name) = names.part(index, last);
-            index += 1;
             body.conv_norm_act_named(&conv_name, &norm_name, conv, norm, act)
         };
+        let mut index = 0;
         if self.expand > 1 {
-            step(&mut body, Conv::new(hidden, 1), act, false)?;
+            layers(&mut body, index, Conv::new(hidden, 1), act, false)?;
+            index += 1;
         }
         let depthwise = Conv::new(hidden, self.kernel).stride(self.stride).groups(hidden).padding(self.padding);
-        step(&mut body, depthwise, act, false)?;
+        layers(&mut body, index, depthwise, act, false)?;
+        index += 1;
         if self.se > 0.0 {
             let squeezed = ((input as f64 * self.se) as usize).max(1);
-            let place = if self.expand > 1 { 2 } else { 1 };
-            Se { hidden: squeezed, bias: true, act }.append(&names.excitation(place), &mut body)?;
-            let (conv_name, norm_name) = names.part(place + 1, true);
-            body.conv_norm_act_named(&conv_name, &norm_name, Conv::new(self.width, 1), norm, Act::None)?;
-        } else {
-            step(&mut body, Conv::new(self.width, 1), Act::None, true)?;
+            Se { hidden: squeezed, bias: true, act }.append(&names.excitation(index), &mut body)?;
+            index += 1;
         }
+        layers(&mut body, index, Conv::new(self.width, 1), Act::None, true)?;
         // Without a shortcut it is still a block: stochastic depth counts it (EfficientNet's own code does).
         let output = body.shape;
         let merge = if output == chain.shape { Merge::Sum { scale: 1.0 } } else { Merge::Body };
-        let residual = Residual {
-            pre: Vec::new(),
-            body: body.nodes,
-            shortcut: Vec::new(),
-            merge,
-            after: Vec::new(),
-            survival: Survival::ALWAYS,
-        };
+        let residual = Residual::new(body.nodes, merge);
         chain.push(Node::Residual(residual), output);
         Ok(())
     }

@@ -5,7 +5,7 @@ use super::{Context, Expand, Row};
 use crate::arch::activations::Act;
 use crate::arch::multipliers::Multipliers;
 use crate::arch::name::Name;
-use crate::arch::node::{Chain, Join, Merge, Node, Residual, Survival};
+use crate::arch::node::{Chain, Join, Merge, Node, Residual};
 use crate::arch::shape::ShapeError;
 use serde::{Deserialize, Serialize};
 
@@ -75,12 +75,9 @@ impl Expand for ResidualRow {
         after.act(self.act.unwrap_or(chain.style().act))?;
         let output = body.shape;
         let residual = Residual {
-            pre: Vec::new(),
-            body: body.nodes,
             shortcut: shortcut.nodes,
-            merge: Merge::Sum { scale: self.scale },
             after: after.nodes,
-            survival: Survival::ALWAYS,
+            ..Residual::new(body.nodes, Merge::Sum { scale: self.scale })
         };
         chain.push(Node::Residual(residual), output);
         Ok(())

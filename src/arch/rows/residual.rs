@@ -5,7 +5,7 @@ use super::residual_options::{Gating, Order, Shortcut, StrideIn};
 use super::{Context, Expand};
 use crate::arch::multipliers::Multipliers;
 use crate::arch::name::Name;
-use crate::arch::node::{Chain, Merge, Node, Residual, Survival};
+use crate::arch::node::{Chain, Merge, Node, Residual};
 use crate::arch::ops::{Act, Conv, Dropout, PadShortcut, Scale};
 use crate::arch::shape::{Shape, ShapeError};
 use crate::arch::style::Norm;
@@ -181,13 +181,8 @@ impl<const BOTTLENECK: bool> BlockRow<BOTTLENECK> {
             return Err(ShapeError::new("zero_init starts the last normalisation's γ at 0, but bn_scale = false"));
         }
 
-        // Where sizes change, both paths start from the activated input (identity mappings, appendix).
         let own_preact = self.preact_first || !first;
-        let shared = match self.order {
-            Order::Preact => own_preact && changes,
-            Order::ReluOnlyPreact => own_preact && self.projects(changes),
-            Order::Original | Order::BnAfterAdd | Order::ReluBeforeAdd => false,
-        };
+        let shared = own_preact && self.shares_preactivation(changes);
         let mut pre = chain.fork();
         if shared {
             self.preactivate(&mut pre, name, 1)?;
@@ -198,24 +193,34 @@ impl<const BOTTLENECK: bool> BlockRow<BOTTLENECK> {
             return Err(ShapeError::new(format!("the block gives {} but its shortcut {}", body.shape, shortcut.shape)));
         }
         let merge = self.merge(name, stride, &pre)?;
+        let after = self.after(name, &body)?;
+        let output = body.shape;
+        let (pre, shortcut, after) = (pre.nodes, shortcut.nodes, after.nodes);
+        let residual = Residual { pre, shortcut, after, ..Residual::new(body.nodes, merge) };
+        chain.push(Node::Residual(residual), output);
+        Ok(())
+    }
+
+    /// Whether both paths start from the activated input: where sizes change (He et al. 2016, appendix).
+    fn shares_preactivation(&self, changes: bool) -> bool {
+        match self.order {
+            Order::Preact => changes,
+            Order::ReluOnlyPreact => self.projects(changes),
+            Order::Original | Order::BnAfterAdd | Order::ReluBeforeAdd => false,
+        }
+    }
+
+    /// What follows the sum.
+    fn after<'a>(&self, name: &str, body: &Chain<'a>) -> Result<Chain<'a>, ShapeError> {
+        let style = body.style();
         let mut after = body.fork();
         if self.order == Order::BnAfterAdd && style.norm == Norm::Batch {
-            after.norm(format!("{name}.bn{}", self.convolutions(stride).len()))?;
+            after.norm(format!("{name}.bn{}", if BOTTLENECK { 3 } else { 2 }))?;
         }
         if matches!(self.order, Order::Original | Order::BnAfterAdd) {
             after.act(style.act)?;
         }
-        let output = body.shape;
-        let residual = Residual {
-            pre: pre.nodes,
-            body: body.nodes,
-            shortcut: shortcut.nodes,
-            merge,
-            after: after.nodes,
-            survival: Survival::ALWAYS,
-        };
-        chain.push(Node::Residual(residual), output);
-        Ok(())
+        Ok(after)
     }
 
     /// The residual branch; `preact` says whether its first convolution has an activation in front.
