@@ -18,7 +18,7 @@ pub struct HighwayRow {
     pub width: usize,
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub repeat: usize,
-    /// Where the gate's bias starts; the paper tries -1 to -10 (negative: carry the input on).
+    /// Initial bias of the gate; the paper tries -1 to -10 (a negative bias carries the input on).
     pub gate_bias: f64,
     #[serde(default, skip_serializing_if = "Name::is_empty")]
     pub name: Name,

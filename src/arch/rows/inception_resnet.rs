@@ -30,7 +30,7 @@ pub struct InceptionResnetRow {
     pub width: usize,
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub repeat: usize,
-    /// Factor on the residual branch before the sum; the paper needs 0.1 to 0.3.
+    /// Factor on the residual branch before the sum; the paper takes 0.1 to 0.3.
     pub scale: f64,
     /// Non-linearity of the filter expansion: none in the paper.
     #[serde(default = "linear", skip_serializing_if = "is_linear")]
@@ -131,7 +131,7 @@ pub struct ReductionRow {
     pub l: usize,
     pub m: usize,
     pub n: usize,
-    /// Of the strided windows: `valid` in the paper, `half` for small images.
+    /// Padding of the strided windows: `valid` in the paper, `half` for small images.
     #[serde(default = "valid")]
     pub padding: Padding,
     #[serde(default, skip_serializing_if = "Name::is_empty")]

@@ -19,7 +19,7 @@ pub struct SeparableRow {
     pub width: usize,
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub repeat: usize,
-    /// Of the first block.
+    /// Stride of the first block.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub stride: usize,
     /// Padding of the depthwise convolutions: `half` as in PyTorch, `same` as in TensorFlow and Keras.
@@ -92,7 +92,7 @@ impl Expand for InvertedResidualRow {
     }
 }
 
-/// The same with squeeze-and-excitation: EfficientNet's block.
+/// An inverted residual block with squeeze-and-excitation (EfficientNet, table 1).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MbconvRow {
@@ -103,8 +103,8 @@ pub struct MbconvRow {
     pub repeat: usize,
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub stride: usize,
-    /// Hidden channels of squeeze-and-excitation, as a part of the block's input channels (not of the expanded ones); 0 leaves
-    /// it out. Always written down: a row without it has the default, which is not 0.
+    /// Hidden channels of squeeze-and-excitation, as a part of the block's input channels (not of the expanded ones); 0 for
+    /// none. Always written out, because the default is not 0.
     #[serde(default = "MbconvRow::default_se")]
     pub se: f64,
     /// Padding of the depthwise convolutions: `half` as in PyTorch, `same` as in TensorFlow and Keras.
@@ -211,7 +211,7 @@ impl Inverted {
             index += 1;
         }
         layers(&mut body, index, Conv::new(self.width, 1), Act::None, true)?;
-        // Without a shortcut it is still a block: stochastic depth counts it (EfficientNet's own code does).
+        // A block without a shortcut counts for stochastic depth too, as in EfficientNet's own code.
         let output = body.shape;
         let merge = if output == chain.shape { Merge::Sum { scale: 1.0 } } else { Merge::Body };
         let residual = Residual::new(body.nodes, merge);

@@ -28,7 +28,7 @@ pub struct ConvRow {
     /// Without this column: a bias where there is no normalisation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bias: Option<bool>,
-    /// Where the bias starts; without this column, as the network's `init` says.
+    /// Initial value of the bias; without this column, that of the network's `init`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bias_init: Option<f64>,
     /// Without this column: as the network's `norm` and `act` say.
@@ -151,7 +151,7 @@ pub struct LinearRow {
     pub width: usize,
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub bias: bool,
-    /// Where the bias starts: at 0 without this column.
+    /// Initial value of the bias; 0 without this column.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub bias_init: f64,
     #[serde(default, skip_serializing_if = "Option::is_none")]

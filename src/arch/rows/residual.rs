@@ -26,7 +26,7 @@ pub type BottleneckRow = BlockRow<true>;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BlockRow<const BOTTLENECK: bool> {
-    /// Channels that a block gives.
+    /// Output channels of a block.
     pub width: usize,
     /// Channels of a bottleneck's 3x3; a quarter of the width where this column is missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -36,7 +36,7 @@ pub struct BlockRow<const BOTTLENECK: bool> {
     pub groups: usize,
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub repeat: usize,
-    /// Of the first block.
+    /// Stride of the first block.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub stride: usize,
     #[serde(default, skip_serializing_if = "is_default")]
@@ -69,10 +69,10 @@ pub struct BlockRow<const BOTTLENECK: bool> {
     pub gate: Gating,
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub gate_kernel: usize,
-    /// Where the gate's bias starts; negative favours the shortcut.
+    /// Initial value of the gate's bias; negative favours the shortcut.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub gate_bias: f64,
-    /// The last normalisation's γ starts at 0, so that every block starts as its shortcut.
+    /// Initialise the last γ of each block to 0, so that the block starts as its shortcut.
     #[serde(default, skip_serializing_if = "is_no")]
     pub zero_init: bool,
     #[serde(default, skip_serializing_if = "Name::is_empty")]
@@ -144,7 +144,7 @@ impl<const BOTTLENECK: bool> BlockRow<BOTTLENECK> {
         repeats(self.repeat).map(|_| ())
     }
 
-    /// Columns that the sum of the two paths would not use.
+    /// Refuses columns that the merge of the two paths would ignore.
     fn check_sum(&self) -> Built {
         let gated = self.gate != Gating::None;
         if self.shortcut == Shortcut::None {
@@ -262,7 +262,7 @@ impl<const BOTTLENECK: bool> BlockRow<BOTTLENECK> {
         Ok(body)
     }
 
-    /// What pre-activation has in front of convolution `number`.
+    /// Appends the pre-activation of convolution `number`.
     fn preactivate(&self, chain: &mut Chain, name: &str, number: usize) -> Built {
         if self.order == Order::Preact && chain.style().norm == Norm::Batch {
             chain.norm(format!("{name}.bn{number}"))?;
