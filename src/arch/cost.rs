@@ -12,7 +12,9 @@ pub struct Cost {
     pub params: u64,
     /// Values that are kept but not learned: running statistics of batch normalisation.
     pub buffers: u64,
+    /// Multiply-adds.
     pub macs: u64,
+    /// Values that convolutions and linear layers output.
     pub activations: u64,
 }
 

@@ -24,7 +24,7 @@ pub fn shape(shape: Shape) -> String {
     times(&shape.to_string())
 }
 
-/// Where a chain of nodes ends: the shape of its last layer, if it has one.
+/// Output shape of the last node, if that is a layer.
 pub fn output(nodes: &[Node]) -> Option<Shape> {
     match nodes.last()? {
         Node::Layer(layer) => Some(layer.output),

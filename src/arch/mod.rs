@@ -1,7 +1,7 @@
 //! A network as plain data: no tensor in it, and no libtorch.
 //!
 //! A [`Plan`] is a table of [`rows`], like the tables in the papers. [`Network::new`] expands it into layers with every shape
-//! known; everything else (cost, parameter names, the picture, the graph that runs) is a fold over that one value.
+//! known; everything else (cost, parameter names, the diagram, the graph that runs) is a fold over that one value.
 
 pub mod activations;
 pub mod cost;

@@ -29,23 +29,23 @@ impl Name {
         self.0.is_empty()
     }
 
-    /// What an error calls the row.
+    /// The first name, by which errors refer to the row.
     pub fn first(&self) -> Option<&str> {
         self.0.first().map(String::as_str)
     }
 }
 
-/// Turns `name` columns into prefixes; remembers how far every `{}` has counted.
+/// Turns `name` columns into prefixes of parameter names, with a counter for each `{}`.
 #[derive(Default)]
 pub struct Namer {
     next: HashMap<String, usize>,
-    unnamed: String,
+    default: String,
 }
 
 impl Namer {
-    /// From here on rows without a name are called `unnamed`; gives what they were called before.
-    pub fn call_unnamed(&mut self, unnamed: String) -> String {
-        std::mem::replace(&mut self.unnamed, unnamed)
+    /// Sets the name of rows without one; returns the previous setting.
+    pub fn set_default(&mut self, name: String) -> String {
+        std::mem::replace(&mut self.default, name)
     }
 
     fn fill(&mut self, template: &str) -> String {
@@ -63,11 +63,11 @@ impl Namer {
         }
     }
 
-    /// The prefix of the row as a whole.
+    /// The prefix of all parameters of a row.
     pub fn row(&mut self, name: &Name) -> String {
         match name.first() {
             Some(first) => self.fill(first),
-            None => self.unnamed.clone(),
+            None => self.default.clone(),
         }
     }
 
@@ -79,13 +79,13 @@ impl Namer {
         }
     }
 
-    /// The name of layer `index` of a row of single layers; `part` is what it is called behind a common prefix.
+    /// The prefix of layer `index` of a row of single layers; `part` is its name behind a common prefix (`conv`, `bn`).
     pub fn layer(&mut self, name: &Name, index: usize, part: &str) -> String {
         if name.0.len() > 1 {
-            // A layer beyond the list has no parameters to name, or gets the row's prefix.
+            // A layer beyond the list has no parameters, or they get the row's default name.
             return match name.0.get(index) {
                 Some(own) => self.fill(own),
-                None => format!("{}.{part}", self.unnamed),
+                None => format!("{}.{part}", self.default),
             };
         }
         match name.first() {
@@ -166,7 +166,7 @@ mod tests {
     #[test]
     fn a_plain_name_is_a_prefix_and_a_list_is_taken_as_it_is() {
         let mut namer = Namer::default();
-        namer.call_unnamed("row4".to_owned());
+        namer.set_default("row4".to_owned());
         assert_eq!(namer.block(&Name::new("layer1"), 2), "layer1.2");
         assert_eq!(namer.layer(&Name::new("conv1"), 1, "bn"), "conv1.bn");
         assert_eq!(namer.layer(&Name::list(&["conv1", "bn1"]), 1, "bn"), "bn1");

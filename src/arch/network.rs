@@ -1,4 +1,4 @@
-//! A network as a value: the plan it was written as, and what the plan expands into.
+//! A network as a value: the plan that a file describes, and the layers that it expands into.
 
 use super::cost::Cost;
 use super::layer::Layer;
@@ -11,7 +11,7 @@ use super::style::Style;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
-/// Everything that makes a network: its table of rows and what they share.
+/// A network before it is expanded: its table of rows and the settings that they share.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     pub rows: Vec<Row>,
@@ -38,7 +38,7 @@ pub struct StochasticDepth {
 pub enum Decay {
     /// p_l = 1 − (l/L)(1 − p_L), l counted from 1
     Linear,
-    /// The same with l counted from 0: EfficientNet's released code
+    /// p_l = 1 − (l/L)(1 − p_L), l counted from 0 (EfficientNet's released code)
     LinearFromZero,
     /// p_l = p_L
     Uniform,
@@ -65,7 +65,7 @@ impl StochasticDepth {
 /// One row of the table and what it expanded into.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RowNodes {
-    /// The row's name, or `row3`.
+    /// The row's `name`, or its position: `row3`.
     pub label: String,
     pub op: &'static str,
     pub nodes: Vec<Node>,
@@ -78,11 +78,11 @@ pub struct RowNodes {
 pub struct Network {
     pub plan: Plan,
     pub rows: Vec<RowNodes>,
-    /// Prefixes of the parameters of the auxiliary heads that [`Network::inference`] left out.
+    /// Prefixes of the parameters of the auxiliary heads that [`Network::inference`] leaves out.
     pub absent_heads: Vec<String>,
 }
 
-/// Why rows do not make a network.
+/// A table of rows that is not a network.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("row {} ({op}): {message}", .row + 1)]
 pub struct NetworkError {
@@ -92,23 +92,24 @@ pub struct NetworkError {
     pub message: String,
 }
 
-/// More layers than any experiment needs; a bound on what a small file can make the program build.
+/// A bound far above any experiment, so that a small file cannot exhaust memory.
 const MAX_LAYERS: usize = 200_000;
 
 impl Network {
     /// Expands a plan and infers every shape.
     ///
     /// # Errors
-    /// For the first row that cannot stand where it is, and for a table that does not end in one value a class.
+    /// When a row does not accept the shape that the row before it gives, when the last row does not give one value per class,
+    /// and when two layers have parameters of one name.
     pub fn new(plan: Plan) -> Result<Network, NetworkError> {
         Network::expand(plan, true)
     }
 
-    /// The network without its auxiliary heads, which are at work in training alone. All other parameters have the names
-    /// that they have beside the heads, and the input may be too small for the heads.
+    /// Expands a plan without its auxiliary heads, which only training uses. All other parameters keep their names, and the
+    /// input may be too small for the heads.
     ///
     /// # Errors
-    /// As [`Network::new`].
+    /// See [`Network::new`].
     pub fn inference(plan: Plan) -> Result<Network, NetworkError> {
         Network::expand(plan, false)
     }
@@ -123,7 +124,7 @@ impl Network {
             let fail = |message: String| NetworkError { row: index, op: row.op(), message };
             let unnamed = format!("row{}", index + 1);
             let label = row.name().first().unwrap_or(&unnamed).to_owned();
-            context.namer.call_unnamed(unnamed);
+            context.namer.set_default(unnamed);
             let mut chain = Chain::new(&plan.style, shape);
             match row {
                 Row::Aux(aux) if !heads => absent_heads.push(format!("{}.", context.namer.row(&aux.name))),
@@ -223,29 +224,6 @@ impl Network {
             }
         }
         total
-    }
-
-    /// Multiply-adds of a training step's forward pass for one image, stochastic depth taken into account.
-    pub fn expected_macs(&self) -> f64 {
-        fn expected(nodes: &[Node]) -> f64 {
-            let macs = |nodes: &[Node]| {
-                let mut sum = 0;
-                walk(nodes, false, &mut |layer, _| sum += layer.cost().macs);
-                sum as f64
-            };
-            nodes
-                .iter()
-                .map(|node| match node {
-                    Node::Residual(block) if block.survival.gate == SurvivalGate::Batch => {
-                        let whole = macs(std::slice::from_ref(node));
-                        whole - (1.0 - block.survival.probability) * macs(&block.body)
-                    }
-                    Node::Branches { branches, .. } => branches.iter().map(|branch| expected(branch)).sum(),
-                    node => macs(std::slice::from_ref(node)),
-                })
-                .sum()
-        }
-        self.rows.iter().map(|row| expected(&row.nodes)).sum()
     }
 
     /// Every tensor, learned and kept, in the order of the forward pass.

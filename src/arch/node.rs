@@ -1,4 +1,4 @@
-//! How layers are put together: in a chain, side by side, around a shortcut.
+//! How layers are connected: in a chain, side by side, around a shortcut.
 
 use super::layer::Layer;
 use super::ops::{Act, BatchNorm, Conv, Flatten, Op};
@@ -20,7 +20,8 @@ pub enum Node {
     Excite {
         gate: Vec<Node>,
     },
-    /// A side head: its loss, weighted, is added in training; it is absent at inference and passes its input on.
+    /// An auxiliary classifier (GoogLeNet): training adds its loss times `weight`. It passes its input on unchanged and is
+    /// absent at inference.
     Aux {
         head: Vec<Node>,
         weight: f64,
@@ -36,18 +37,26 @@ pub enum Join {
     Sum,
 }
 
-/// after( body(pre(x)) ∘ shortcut )
+/// after(merge(body(pre(x)), shortcut(pre(x))))
 #[derive(Clone, Debug, PartialEq)]
 pub struct Residual {
-    /// Shared by body and shortcut (the first pre-activation where sizes change).
+    /// Shared by body and shortcut: the first pre-activation where sizes change.
     pub pre: Vec<Node>,
     pub body: Vec<Node>,
-    /// Empty: the identity.
+    /// The identity where it is empty.
     pub shortcut: Vec<Node>,
     pub merge: Merge,
     pub after: Vec<Node>,
-    /// Set for the whole network at once: it depends on how many blocks there are.
+    /// Set by [`Network::new`](super::Network::new), because it depends on the number of blocks.
     pub survival: Survival,
+}
+
+impl Residual {
+    /// A block with the identity as its shortcut and nothing in front of or behind the two paths.
+    pub fn new(body: Vec<Node>, merge: Merge) -> Residual {
+        let [pre, shortcut, after] = [(); 3].map(|()| Vec::new());
+        Residual { pre, body, shortcut, merge, after, survival: Survival::ALWAYS }
+    }
 }
 
 /// How the residual branch F and the shortcut S meet.
@@ -75,17 +84,17 @@ impl Survival {
     pub const ALWAYS: Survival = Survival { probability: 1.0, gate: SurvivalGate::Batch };
 }
 
-/// What one draw of stochastic depth decides for.
+/// What one draw of stochastic depth applies to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SurvivalGate {
-    /// One draw a mini-batch: the whole body is skipped; its output is multiplied by p at test (Huang et al. 2016).
+    /// The mini-batch: the whole body is skipped, and at test its output is multiplied by p (Huang et al. 2016).
     Batch,
-    /// One draw an image; survivors are divided by p in training (EfficientNet's drop-connect).
+    /// An image; survivors are divided by p in training (EfficientNet's drop-connect).
     Sample,
 }
 
-/// Builds a chain of nodes, each on the shape the one before gives.
+/// Builds a chain of nodes, each on the output shape of the one before.
 pub struct Chain<'a> {
     style: &'a Style,
     pub nodes: Vec<Node>,
@@ -99,12 +108,12 @@ impl<'a> Chain<'a> {
         Chain { style, nodes: Vec::new(), shape: input }
     }
 
-    /// What the network's rows share.
+    /// Settings that the network's rows share.
     pub fn style(&self) -> &'a Style {
         self.style
     }
 
-    /// A chain that starts where this one stands.
+    /// An empty chain whose input is the current shape.
     pub fn fork(&self) -> Chain<'a> {
         Chain::new(self.style, self.shape)
     }
@@ -130,6 +139,7 @@ impl<'a> Chain<'a> {
         self.norm_from(name, 1.0)
     }
 
+    /// Batch normalisation in the network's style, γ starting at `gamma`.
     pub fn norm_from(&mut self, name: impl Into<String>, gamma: f64) -> Built {
         let Style { bn_eps: eps, bn_momentum: momentum, bn_scale, .. } = *self.style;
         self.op(name, BatchNorm { eps, momentum, gamma: bn_scale.then_some(gamma) })
@@ -144,7 +154,7 @@ impl<'a> Chain<'a> {
         self.conv_norm_act_named(&format!("{prefix}.conv"), &format!("{prefix}.bn"), conv, norm, act)
     }
 
-    /// The same with both names given. Without normalisation the convolution has a bias.
+    /// Convolution, normalisation and non-linearity with full names. Without normalisation the convolution has a bias.
     pub fn conv_norm_act_named(&mut self, conv_name: &str, norm_name: &str, conv: Conv, norm: Norm, act: Act) -> Built {
         let bias = conv.bias || norm == Norm::None;
         self.conv(conv_name, conv.bias(bias))?;
@@ -154,11 +164,15 @@ impl<'a> Chain<'a> {
         self.act(act)
     }
 
-    /// Global average pooling or flattening, whichever a following linear layer needs.
+    /// Flattens a map; a vector stays as it is.
     pub fn flatten(&mut self) -> Built {
         if matches!(self.shape, Shape::Map { .. }) { self.op("", Flatten) } else { Ok(()) }
     }
 
+    /// Joins chains that were forked from this one.
+    ///
+    /// # Errors
+    /// When their output shapes do not fit together.
     pub fn branches(&mut self, join: Join, branches: Vec<Chain<'a>>) -> Built {
         let shape = joined(join, &branches.iter().map(|branch| branch.shape).collect::<Vec<_>>())?;
         let branches = branches.into_iter().map(|branch| branch.nodes).collect();
@@ -167,6 +181,7 @@ impl<'a> Chain<'a> {
         Ok(())
     }
 
+    /// Appends a node with a known output shape.
     pub fn push(&mut self, node: Node, output: Shape) {
         self.nodes.push(node);
         self.shape = output;

@@ -1,13 +1,13 @@
-//! The tensors of a layer: names as a PyTorch state_dict has them, shapes, and what is learned.
+//! Descriptions of tensors: names as in a PyTorch state_dict, shapes, and what is learned.
 
-/// What a tensor of a network is, which says how it starts and whether weight decay applies.
+/// The role of a tensor in its layer, which decides its initialisation and whether weight decay applies.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Role {
     ConvWeight {
         groups: usize,
     },
     LinearWeight,
-    /// Starting value where the row sets its own (a gate's bias), else the network's `init`.
+    /// With its initial value where the row sets one (a gate's bias), instead of the network's `init.bias`.
     ConvBias(Option<f64>),
     LinearBias(f64),
     Gamma(f64),
@@ -17,12 +17,12 @@ pub enum Role {
 }
 
 impl Role {
-    /// Running statistics are kept, not learned.
+    /// Whether the optimizer updates it: all but running statistics.
     pub fn trainable(self) -> bool {
         !matches!(self, Role::RunningMean | Role::RunningVar)
     }
 
-    /// A weight matrix or kernel, as opposed to a bias or a normalisation's parameter.
+    /// Whether it is a weight matrix or kernel, as opposed to a bias or a normalisation's parameter.
     pub fn is_weight(self) -> bool {
         matches!(self, Role::ConvWeight { .. } | Role::LinearWeight)
     }

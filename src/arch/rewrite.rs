@@ -7,16 +7,16 @@ use super::ops::{Act, BatchNorm, Conv, Op};
 use super::shape::Shape;
 use super::window::{Pad, Pair};
 
-/// How a convolution is carried out on a map of known size.
+/// How a convolution is computed on a map of known size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConvPlan {
     /// First row and column of the kernel that can touch the map.
     pub first: Pair,
     /// Rows and columns of the kernel that can touch it.
     pub taps: Pair,
-    /// Padding that is left once the others are cut off.
+    /// Padding that the remaining taps need.
     pub pad: Pad,
-    /// One tap at every pixel: a matrix product over pixels.
+    /// Whether it is one tap at every pixel: a matrix product over pixels.
     pub dense: bool,
 }
 
@@ -39,7 +39,7 @@ impl ConvPlan {
         let taps = Pair { h: taps_h, w: taps_w };
         let one = Pair::square(1);
         let bare = pad == Pad { top: 0, bottom: 0, left: 0, right: 0 };
-        // A stride over a map of one pixel does not move.
+        // On a map of one pixel the stride does not matter.
         let still = stride == one || (out_h, out_w) == (1, 1) && (h, w) == (1, 1);
         let dense = taps == one && still && bare && conv.groups == 1;
         ConvPlan { first: Pair { h: top, w: left }, taps, pad, dense }

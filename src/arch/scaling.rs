@@ -6,7 +6,7 @@ use super::rows::Row;
 use serde::{Deserialize, Serialize};
 
 /// The `[scaling]` table. Singly by `depth`, `width`, `resolution`, or by the compound rule of EfficientNet (equation 3):
-/// depth = α^φ, width = β^φ, resolution = γ^φ; both may stand together and multiply.
+/// depth = α^φ, width = β^φ, resolution = γ^φ. Where both are given they multiply.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Scaling {
@@ -28,7 +28,7 @@ impl Default for Scaling {
     }
 }
 
-/// Why a `[scaling]` table cannot be applied.
+/// A `[scaling]` table that cannot be applied.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct ScalingError {
@@ -42,7 +42,7 @@ impl Scaling {
         self.total() == (1.0, 1.0, 1.0)
     }
 
-    /// Depth, width and resolution multipliers with the compound rule worked in.
+    /// Depth, width and resolution multipliers, the compound rule included.
     pub fn total(&self) -> (f64, f64, f64) {
         (
             self.depth * self.alpha.powf(self.phi),
@@ -73,8 +73,8 @@ impl Scaling {
         Ok(())
     }
 
-    /// A multiplier that is written has something to multiply; of the compound rule's three some may have nothing. The
-    /// resolution always has the input.
+    /// A `depth` or `width` that is set must change some row. Multipliers of the compound rule need not, and the resolution
+    /// always changes the input.
     fn check_effect(&self, rows: &[Row]) -> Result<(), ScalingError> {
         let changed_by = |depth: f64, width: f64| {
             let by = Multipliers { depth, width, round: 1 };

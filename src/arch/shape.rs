@@ -1,4 +1,4 @@
-//! What flows between layers, without its batch dimension.
+//! Shapes of activations, without the batch dimension.
 
 use std::fmt;
 
@@ -53,7 +53,7 @@ impl Shape {
         }
     }
 
-    /// Positions a kernel is applied at: height × width, 1 for a vector.
+    /// Number of pixels: height × width, 1 for a vector.
     pub fn area(self) -> u64 {
         match self {
             Shape::Map { h, w, .. } => (h * w) as u64,
@@ -71,7 +71,7 @@ impl fmt::Display for Shape {
     }
 }
 
-/// Why a layer cannot stand where it was put.
+/// An input that an operation cannot be applied to, or a column out of range; the message says which.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct ShapeError(pub String);

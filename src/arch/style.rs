@@ -1,4 +1,4 @@
-//! What all rows of a network share unless a row says otherwise.
+//! Settings of a whole network, which rows can override.
 
 use super::activations::Act;
 use serde::{Deserialize, Serialize};
@@ -37,7 +37,7 @@ impl Default for Style {
     }
 }
 
-/// How weights start. Normalisations start at γ = 1, β = 0 unless a row says otherwise.
+/// Weight initialisation. Normalisations start at γ = 1, β = 0 unless a row says otherwise.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Init {
@@ -63,7 +63,7 @@ impl Default for Init {
 pub enum Scheme {
     /// N(0, 2/fan_out) with fan_out = kernel area × all outputs, whatever the groups (fb.resnet.torch, torchvision)
     HeFanOut,
-    /// The same with the outputs of one group (TensorFlow's EfficientNet)
+    /// N(0, 2/fan_out) with the outputs of one group (TensorFlow's EfficientNet)
     HeFanOutGrouped,
     /// N(0, 2/fan_in) (He et al. 2015)
     HeFanIn,
@@ -75,8 +75,8 @@ pub enum Scheme {
     UniformFanIn,
     /// U(±1/√fan_out), EfficientNet's classifier
     UniformFanOut,
-    /// N(0, std²) with the std of the network's `init`
+    /// N(0, std²) with the `conv_std` or `linear_std` of the network's `init`
     Normal,
-    /// The same, values beyond two standard deviations drawn again (TensorFlow's `truncated_normal_initializer`)
+    /// N(0, std²), with values beyond two standard deviations drawn again (TensorFlow's `truncated_normal_initializer`)
     TruncatedNormal,
 }

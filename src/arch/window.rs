@@ -18,16 +18,16 @@ impl Pair {
     }
 }
 
-/// What is added around a map before a kernel slides over it.
+/// How a map is padded before a kernel slides over it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Padding {
     /// ⌊kernel/2⌋ on every side: torchvision's usual choice.
     Half,
-    /// Nothing.
+    /// None.
     Valid,
     /// TensorFlow's and Keras's "same": output = ⌈input/stride⌉, the odd pixel at the bottom and right.
     Same,
-    /// So many pixels on both sides.
+    /// This many pixels above and below, left and right.
     Fixed(Pair),
 }
 
@@ -41,6 +41,7 @@ pub struct Pad {
 }
 
 impl Pad {
+    /// Whether opposite sides have equal padding, as libtorch's operations require.
     pub fn symmetric(self) -> bool {
         self.top == self.bottom && self.left == self.right
     }
@@ -61,7 +62,7 @@ impl Window {
         Window { kernel: Pair::square(kernel), stride: Pair::square(stride), padding, ceil: false }
     }
 
-    /// Pixels added around a map of that size.
+    /// Padding around a map of height `h` and width `w`.
     pub fn pad(&self, h: usize, w: usize) -> Pad {
         let side = |size, kernel, stride, fixed| match self.padding {
             Padding::Half => (kernel / 2, kernel / 2),
@@ -78,10 +79,10 @@ impl Window {
         Pad { top, bottom, left, right }
     }
 
-    /// Height and width after the kernel slid over a map of height `h` and width `w`.
+    /// Output height and width for a map of height `h` and width `w`.
     ///
     /// # Errors
-    /// When the kernel is larger than the padded map, or a number is out of range.
+    /// When the kernel is larger than the padded map, or kernel, stride or padding is out of range.
     pub fn output(&self, h: usize, w: usize) -> Result<(usize, usize), ShapeError> {
         for (what, pair, limit) in [("kernel", self.kernel, 1024), ("stride", self.stride, 1024)] {
             if pair.h == 0 || pair.w == 0 || pair.h > limit || pair.w > limit {

@@ -1,4 +1,5 @@
-//! How weights start. Each tensor is drawn from (seed, its name) alone, so that nothing changes when a network gains layers.
+//! Weight initialisation. Each tensor is drawn from the seed and its name alone, so that adding layers to a network changes no
+//! other weight.
 
 use crate::arch::params::{Param, Role};
 use crate::arch::style::{Init, Scheme};
@@ -33,7 +34,7 @@ struct Fans {
     groups: f64,
 }
 
-/// Inputs that one output sums over, and outputs that one input reaches.
+/// fan_in: values that one output sums over. fan_out: outputs of the whole layer, times the kernel area.
 fn fans(shape: &[i64], groups: usize) -> Fans {
     let area: i64 = shape.iter().skip(2).product();
     let at = |index: usize| shape.get(index).copied().unwrap_or(1);

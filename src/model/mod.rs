@@ -1,4 +1,5 @@
-//! From the value to the tch graph: an `nn::SequentialT` of modules, its parameters named and initialised as the value says.
+//! Builds the tch graph of a network: an `nn::SequentialT` of modules, with the parameter names, shapes and initialisation that
+//! the value gives.
 
 mod activations;
 mod batch_norm;
@@ -34,7 +35,7 @@ use builder::Builder;
 use tch::nn::{self, ModuleT, SequentialT};
 use tch::{Device, Kind, Tensor};
 
-/// A network that runs.
+/// A network as a graph of tch modules, with its tensors.
 #[derive(Debug)]
 pub struct Model {
     store: nn::VarStore,
@@ -45,32 +46,33 @@ pub struct Model {
     channels_last: bool,
 }
 
-/// A stretch of the network and the auxiliary head on its output, if one is there.
+/// Consecutive nodes and the auxiliary head on their output, if there is one.
 #[derive(Debug)]
 struct Segment {
     trunk: SequentialT,
     head: Option<(SequentialT, f64)>,
 }
 
-/// Logits of the network and, in training, of each auxiliary head with the weight of its loss.
+/// Logits `[N, classes]` of the network and, in training, of each auxiliary head with the weight of its loss.
 pub struct Outputs {
     pub logits: Tensor,
     pub aux: Vec<(Tensor, f64)>,
 }
 
 impl Model {
-    /// Builds the graph and draws the weights: each tensor from (seed, its name) alone.
+    /// Builds the graph and draws the weights, each tensor from the seed and its name alone.
     ///
     /// # Errors
-    /// When the device has not enough memory.
+    /// When the device does not have enough memory.
     pub fn new(network: &Network, device: Device, seed: u64) -> Result<Model, TorchError> {
         Model::build(network, device, seed, true)
     }
 
-    /// The same with a choice: without the rewrites of [`crate::arch::rewrite`] every layer is carried out as it is written.
+    /// Builds the graph with or without the rewrites of [`crate::arch::rewrite`]; without them every layer is computed by
+    /// libtorch as it is written, for comparison.
     ///
     /// # Errors
-    /// As [`Model::new`].
+    /// When the device does not have enough memory, or an operation and its module disagree about its tensors.
     pub fn build(network: &Network, device: Device, seed: u64, rewrite: bool) -> Result<Model, TorchError> {
         catch(|| {
             let store = nn::VarStore::new(device);
@@ -96,7 +98,10 @@ impl Model {
         })?
     }
 
-    /// Lays 4-dimensional weights and inputs out with channels last, which convolution libraries prefer.
+    /// Stores 4-dimensional weights and inputs channels last, the layout of the fastest convolutions.
+    ///
+    /// # Errors
+    /// When the device does not have enough memory.
     pub fn use_channels_last(&mut self) -> Result<(), TorchError> {
         for (_, tensor) in &mut self.params {
             if tensor.dim() == 4 {
@@ -107,8 +112,8 @@ impl Model {
         Ok(())
     }
 
-    /// Logits `[N, classes]` of images `[N, C, H, W]`; with `train`, dropout and batch statistics are at work and the
-    /// auxiliary heads give theirs.
+    /// Logits of images `[N, C, H, W]`, in float32, or in float64 if the model is. With `train`, dropout and batch statistics
+    /// are active and the auxiliary heads return their logits too.
     pub fn forward(&self, images: &Tensor, train: bool) -> Outputs {
         let mut x = images.shallow_clone();
         if self.channels_last
@@ -130,7 +135,7 @@ impl Model {
         self.store.device()
     }
 
-    /// Every tensor with what it is, in the order of the forward pass.
+    /// Every tensor, learned and kept, with its description, in the order of the forward pass.
     pub fn params(&self) -> &[(Param, Tensor)] {
         &self.params
     }
@@ -144,12 +149,12 @@ impl Model {
             .collect()
     }
 
-    /// The graph's own variables by name, for comparing them with the value.
+    /// The variables of the graph's store by name, to compare them with [`Model::params`].
     pub fn variables(&self) -> std::collections::HashMap<String, Tensor> {
         self.store.variables()
     }
 
-    /// Turns all tensors into another kind of number; double for tests of equality.
+    /// Converts all tensors to another dtype; tests compare in float64.
     pub fn to_kind(&mut self, kind: Kind) {
         tch::no_grad(|| {
             for (_, tensor) in &mut self.params {

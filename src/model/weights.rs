@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tch::{Kind, Tensor};
 
-/// Why a file of tensors cannot be used.
+/// A file of tensors that cannot be read, written, or loaded into the network.
 #[derive(Debug, thiserror::Error)]
 pub enum WeightsError {
     #[error("cannot read {path}: {reason}")]
@@ -24,27 +24,27 @@ pub enum WeightsError {
     Kind { path: PathBuf, name: String, dtype: Dtype },
 }
 
-/// A name out of a file, fit for a terminal: escapes for what a terminal would obey, and not without end.
+/// A name from a file as errors print it: control characters escaped, long names cut.
 fn shown(name: &str) -> String {
     const LONGEST: usize = 80;
     let end = if name.chars().nth(LONGEST).is_some() { "…" } else { "" };
     name.chars().take(LONGEST).flat_map(char::escape_debug).chain(end.chars()).collect()
 }
 
-/// Writes float tensors whole: a temporary file, synced, then renamed.
+/// Writes tensors as a safetensors file, atomically.
 ///
 /// # Errors
-/// When the file cannot be written; what was there before is then still there.
+/// When the file cannot be written; a previous file is then intact.
 pub fn write_tensors(path: &Path, tensors: &[(String, Tensor)]) -> Result<(), WeightsError> {
     let fail = |reason: String| WeightsError::Write { path: path.to_owned(), reason };
     let bytes = tensor_bytes(tensors).map_err(|error| fail(error.to_string()))?;
     files::write_whole(path, &bytes).map_err(|error| fail(error.to_string()))
 }
 
-/// The bytes of a safetensors file of float and counter tensors.
+/// A safetensors file in memory: int64 tensors as I64, all others as F32.
 ///
 /// # Errors
-/// When safetensors refuses them.
+/// When safetensors cannot serialise them.
 pub fn tensor_bytes(tensors: &[(String, Tensor)]) -> Result<Vec<u8>, SafeTensorError> {
     let mut stored = Vec::with_capacity(tensors.len());
     for (name, tensor) in tensors {
@@ -83,10 +83,10 @@ pub fn read_tensors(path: &Path) -> Result<BTreeMap<String, Tensor>, WeightsErro
     parse_tensors(&std::fs::read(path).map_err(fail)?, path)
 }
 
-/// Reads every tensor in the bytes of a safetensors file; `path` is what errors call it.
+/// Parses a safetensors file in memory; `path` is its name in errors.
 ///
 /// # Errors
-/// As [`read_tensors`].
+/// When it is not safetensors, or holds values that are not floats.
 pub fn parse_tensors(bytes: &[u8], path: &Path) -> Result<BTreeMap<String, Tensor>, WeightsError> {
     let fail = |reason: String| WeightsError::Read { path: path.to_owned(), reason };
     let file = SafeTensors::deserialize(bytes).map_err(|error| fail(format!("not a safetensors file ({error})")))?;
@@ -109,25 +109,25 @@ pub fn parse_tensors(bytes: &[u8], path: &Path) -> Result<BTreeMap<String, Tenso
 }
 
 impl Model {
-    /// The tensors under their names, learned and kept.
+    /// All tensors, learned and kept, with their names.
     pub fn named_tensors(&self) -> Vec<(String, Tensor)> {
         self.params().iter().map(|(param, tensor)| (param.name.clone(), tensor.shallow_clone())).collect()
     }
 
-    /// Takes weights over from a model of the same plan, whatever its input size was.
+    /// Copies weights from a model of the same plan; its input size may be another.
     ///
     /// # Errors
-    /// When a tensor is missing or of another shape: the plan's parameters depend on the input size.
+    /// When a tensor is missing or has another shape, because the plan's parameters depend on the input size.
     pub fn copy_weights(&mut self, tensors: &[(String, Tensor)]) -> Result<(), WeightsError> {
         let tensors = tensors.iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect();
         self.take_weights(tensors, Path::new("the run"))
     }
 
-    /// Takes all weights from a file. PyTorch's `num_batches_tracked` counters are passed over, and so are the auxiliary
-    /// heads of a file for a network that has none or was built without them.
+    /// Loads all weights from a file. PyTorch's `num_batches_tracked` counters are ignored, and so are auxiliary heads where the
+    /// network has none or was built without them.
     ///
     /// # Errors
-    /// When a tensor is missing, unknown or of another shape: a file of another network.
+    /// When a tensor is missing, unknown or has another shape: the file belongs to another network.
     pub fn load_weights(&mut self, path: &Path) -> Result<(), WeightsError> {
         self.take_weights(read_tensors(path)?, path)
     }

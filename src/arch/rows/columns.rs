@@ -3,7 +3,7 @@
 use crate::arch::node::{Chain, Node};
 use crate::arch::ops::{Act, AdaptiveAvgPool, Conv};
 use crate::arch::shape::ShapeError;
-use crate::arch::window::Padding;
+use crate::arch::window::{Padding, Pair};
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
@@ -54,7 +54,18 @@ pub fn is_half(padding: &Padding) -> bool {
     *padding == Padding::Half
 }
 
-/// A `repeat` column that is in range.
+pub fn square_one() -> Pair {
+    Pair::square(1)
+}
+
+pub fn is_square_one(pair: &Pair) -> bool {
+    *pair == Pair::square(1)
+}
+
+/// The indices of a row's blocks.
+///
+/// # Errors
+/// When `repeat` is out of range.
 pub fn repeats(repeat: usize) -> Result<std::ops::Range<usize>, ShapeError> {
     if (1..=MAX_REPEAT).contains(&repeat) {
         return Ok(0..repeat);
@@ -62,7 +73,7 @@ pub fn repeats(repeat: usize) -> Result<std::ops::Range<usize>, ShapeError> {
     Err(ShapeError::new(format!("repeat is between 1 and {MAX_REPEAT}, not {repeat}")))
 }
 
-/// Columns that must be numbers one can compute with.
+/// Checks columns that are factors or biases: below a million in magnitude, and not NaN.
 pub fn finite(columns: &[(&str, f64)]) -> Result<(), ShapeError> {
     match columns.iter().find(|(_, value)| value.abs() >= 1e6 || value.is_nan()) {
         Some((column, value)) => Err(ShapeError::new(format!("`{column}` is a number below a million, not {value}"))),

@@ -4,7 +4,7 @@ use super::columns::{finite, is_one, one};
 use super::{Context, Expand};
 use crate::arch::multipliers::Multipliers;
 use crate::arch::name::Name;
-use crate::arch::node::{Chain, Merge, Node, Residual, Survival};
+use crate::arch::node::{Chain, Merge, Node, Residual};
 use crate::arch::ops::{Act, Conv};
 use crate::arch::shape::ShapeError;
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,7 @@ pub struct HighwayRow {
     pub width: usize,
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub repeat: usize,
-    /// Where the gate's bias starts; the paper tries -1 to -10 (negative: carry the input on).
+    /// Initial bias of the gate; the paper tries -1 to -10 (a negative bias carries the input on).
     pub gate_bias: f64,
     #[serde(default, skip_serializing_if = "Name::is_empty")]
     pub name: Name,
@@ -47,14 +47,7 @@ impl Expand for HighwayRow {
             gate.conv(format!("{name}.gate"), Conv::new(self.width, self.kernel).bias_init(self.gate_bias))?;
             gate.act(Act::Sigmoid)?;
             let output = body.shape;
-            let residual = Residual {
-                pre: Vec::new(),
-                body: body.nodes,
-                shortcut: Vec::new(),
-                merge: Merge::Gate(gate.nodes),
-                after: Vec::new(),
-                survival: Survival::ALWAYS,
-            };
+            let residual = Residual::new(body.nodes, Merge::Gate(gate.nodes));
             chain.push(Node::Residual(residual), output);
         }
         Ok(())

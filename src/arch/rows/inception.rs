@@ -22,7 +22,7 @@ fn is_five(n: &usize) -> bool {
 
 /// One row of GoogLeNet's table: #1x1, #3x3 reduce and #3x3, #5x5 reduce and #5x5, pool proj.
 ///
-/// Without reductions (`b3 = 192`) and with `pool = 0` (the pooled map as it is) it is the naive module of figure 2a.
+/// Without reductions (`b3 = 192`) and with `pool = 0` (no projection behind the pool) it is the naive module of figure 2a.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InceptionRow {
@@ -90,7 +90,7 @@ pub enum AuxPool {
     Adaptive,
 }
 
-/// An auxiliary head: pooling, 1x1 convolution, two linear layers. Its loss counts `weight` in training.
+/// An auxiliary head: pooling, 1x1 convolution, two linear layers. Training adds its loss times `weight`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AuxRow {
@@ -104,7 +104,7 @@ pub struct AuxRow {
     pub hidden: usize,
     #[serde(default = "AuxRow::default_dropout")]
     pub dropout: f64,
-    /// Where the bias of the hidden linear layer starts: at 0 without this column.
+    /// Initial bias of the hidden linear layer; 0 without this column.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub bias_init: f64,
     #[serde(default, skip_serializing_if = "Name::is_empty")]

@@ -4,7 +4,7 @@ use super::columns::{finite, is_one, one};
 use super::{Context, Expand};
 use crate::arch::multipliers::Multipliers;
 use crate::arch::name::Name;
-use crate::arch::node::{Chain, Join, Merge, Node, Residual, Survival};
+use crate::arch::node::{Chain, Join, Merge, Node, Residual};
 use crate::arch::ops::{Act, Conv, MaxPool};
 use crate::arch::shape::ShapeError;
 use crate::arch::window::{Padding, Pair, Window};
@@ -30,7 +30,7 @@ pub struct InceptionResnetRow {
     pub width: usize,
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub repeat: usize,
-    /// Factor on the residual branch before the sum; the paper needs 0.1 to 0.3.
+    /// Factor on the residual branch before the sum; the paper takes 0.1 to 0.3.
     pub scale: f64,
     /// Non-linearity of the filter expansion: none in the paper.
     #[serde(default = "linear", skip_serializing_if = "is_linear")]
@@ -83,14 +83,7 @@ impl InceptionResnetRow {
         let output = body.shape;
         let mut after = body.fork();
         after.act(self.act.unwrap_or(style.act))?;
-        let residual = Residual {
-            pre: Vec::new(),
-            body: body.nodes,
-            shortcut: Vec::new(),
-            merge: Merge::Sum { scale: self.scale },
-            after: after.nodes,
-            survival: Survival::ALWAYS,
-        };
+        let residual = Residual { after: after.nodes, ..Residual::new(body.nodes, Merge::Sum { scale: self.scale }) };
         chain.push(Node::Residual(residual), output);
         Ok(())
     }
@@ -138,7 +131,7 @@ pub struct ReductionRow {
     pub l: usize,
     pub m: usize,
     pub n: usize,
-    /// Of the strided windows: `valid` in the paper, `half` for small images.
+    /// Padding of the strided windows: `valid` in the paper, `half` for small images.
     #[serde(default = "valid")]
     pub padding: Padding,
     #[serde(default, skip_serializing_if = "Name::is_empty")]

@@ -4,7 +4,7 @@ use super::columns::{Se, half, is_half, is_one, one};
 use super::{Context, Expand};
 use crate::arch::multipliers::Multipliers;
 use crate::arch::name::Name;
-use crate::arch::node::{Chain, Merge, Node, Residual, Survival};
+use crate::arch::node::{Chain, Merge, Node, Residual};
 use crate::arch::ops::{Act, Conv};
 use crate::arch::shape::ShapeError;
 use crate::arch::window::Padding;
@@ -19,7 +19,7 @@ pub struct SeparableRow {
     pub width: usize,
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub repeat: usize,
-    /// Of the first block.
+    /// Stride of the first block.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub stride: usize,
     /// Padding of the depthwise convolutions: `half` as in PyTorch, `same` as in TensorFlow and Keras.
@@ -92,7 +92,7 @@ impl Expand for InvertedResidualRow {
     }
 }
 
-/// The same with squeeze-and-excitation: EfficientNet's block.
+/// An inverted residual block with squeeze-and-excitation (EfficientNet, table 1).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MbconvRow {
@@ -103,8 +103,8 @@ pub struct MbconvRow {
     pub repeat: usize,
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub stride: usize,
-    /// Hidden channels of squeeze-and-excitation, as a part of the block's input channels (not of the expanded ones); 0 leaves
-    /// it out. Always written down: a row without it has the default, which is not 0.
+    /// Hidden channels of squeeze-and-excitation, as a part of the block's input channels (not of the expanded ones); 0 for
+    /// none. Always written out, because the default is not 0.
     #[serde(default = "MbconvRow::default_se")]
     pub se: f64,
     /// Padding of the depthwise convolutions: `half` as in PyTorch, `same` as in TensorFlow and Keras.
@@ -177,48 +177,44 @@ struct Inverted {
 }
 
 impl Inverted {
-    fn append(&self, names: Names, chain: &mut Chain) -> Built {
+    fn check(&self) -> Built {
         if self.expand == 0 || self.expand > 1000 {
             return Err(ShapeError::new(format!("expand is between 1 and 1000, not {}", self.expand)));
         }
         if !(0.0..=1.0).contains(&self.se) {
             return Err(ShapeError::new(format!("se is a part of the input channels, 0 to 1, not {}", self.se)));
         }
+        Ok(())
+    }
+
+    fn append(&self, names: Names, chain: &mut Chain) -> Built {
+        self.check()?;
         let (norm, act) = (chain.style().norm, chain.style().act);
         let input = chain.shape.channels();
         let hidden = input * self.expand;
         let mut body = chain.fork();
-        let mut index = 0;
-        let mut step = |body: &mut Chain, conv: Conv, act: Act, last: bool| {
+        let layers = |body: &mut Chain, index: usize, conv: Conv, act: Act, last: bool| {
             let (conv_name, norm_name) = names.part(index, last);
-            index += 1;
             body.conv_norm_act_named(&conv_name, &norm_name, conv, norm, act)
         };
+        let mut index = 0;
         if self.expand > 1 {
-            step(&mut body, Conv::new(hidden, 1), act, false)?;
+            layers(&mut body, index, Conv::new(hidden, 1), act, false)?;
+            index += 1;
         }
         let depthwise = Conv::new(hidden, self.kernel).stride(self.stride).groups(hidden).padding(self.padding);
-        step(&mut body, depthwise, act, false)?;
+        layers(&mut body, index, depthwise, act, false)?;
+        index += 1;
         if self.se > 0.0 {
             let squeezed = ((input as f64 * self.se) as usize).max(1);
-            let place = if self.expand > 1 { 2 } else { 1 };
-            Se { hidden: squeezed, bias: true, act }.append(&names.excitation(place), &mut body)?;
-            let (conv_name, norm_name) = names.part(place + 1, true);
-            body.conv_norm_act_named(&conv_name, &norm_name, Conv::new(self.width, 1), norm, Act::None)?;
-        } else {
-            step(&mut body, Conv::new(self.width, 1), Act::None, true)?;
+            Se { hidden: squeezed, bias: true, act }.append(&names.excitation(index), &mut body)?;
+            index += 1;
         }
-        // Without a shortcut it is still a block: stochastic depth counts it (EfficientNet's own code does).
+        layers(&mut body, index, Conv::new(self.width, 1), Act::None, true)?;
+        // A block without a shortcut counts for stochastic depth too, as in EfficientNet's own code.
         let output = body.shape;
         let merge = if output == chain.shape { Merge::Sum { scale: 1.0 } } else { Merge::Body };
-        let residual = Residual {
-            pre: Vec::new(),
-            body: body.nodes,
-            shortcut: Vec::new(),
-            merge,
-            after: Vec::new(),
-            survival: Survival::ALWAYS,
-        };
+        let residual = Residual::new(body.nodes, merge);
         chain.push(Node::Residual(residual), output);
         Ok(())
     }

@@ -10,6 +10,7 @@ mod inception_resnet;
 mod mobile;
 mod nested;
 mod plain;
+mod pool;
 mod residual;
 mod residual_options;
 
@@ -21,8 +22,8 @@ pub use mobile::{InvertedResidualRow, MbconvRow, SeparableRow};
 pub use nested::{BranchesRow, ResidualRow};
 pub use plain::{
     ActRow, AdaptiveAvgPoolRow, ClassifierRow, ConvRow, DropoutRow, GlobalAvgPoolRow, LinearRow, LrnRow, NormRow,
-    PoolRow,
 };
+pub use pool::PoolRow;
 pub use residual::{BasicRow, BlockRow, BottleneckRow};
 pub use residual_options::{Gating, Order, Shortcut, StrideIn};
 

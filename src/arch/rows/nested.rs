@@ -5,11 +5,11 @@ use super::{Context, Expand, Row};
 use crate::arch::activations::Act;
 use crate::arch::multipliers::Multipliers;
 use crate::arch::name::Name;
-use crate::arch::node::{Chain, Join, Merge, Node, Residual, Survival};
+use crate::arch::node::{Chain, Join, Merge, Node, Residual};
 use crate::arch::shape::ShapeError;
 use serde::{Deserialize, Serialize};
 
-/// Several lists of rows on the same input, joined.
+/// Several lists of rows on the same input, their outputs joined.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BranchesRow {
@@ -50,12 +50,12 @@ impl Expand for BranchesRow {
 #[serde(deny_unknown_fields)]
 pub struct ResidualRow {
     pub body: Vec<Row>,
-    /// Nothing: the identity.
+    /// Rows of the shortcut; without any it is the identity.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shortcut: Vec<Row>,
     #[serde(default = "unit", skip_serializing_if = "is_unit")]
     pub scale: f64,
-    /// After the sum.
+    /// Non-linearity after the sum; without this column the network's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub act: Option<Act>,
     #[serde(default, skip_serializing_if = "Name::is_empty")]
@@ -75,12 +75,9 @@ impl Expand for ResidualRow {
         after.act(self.act.unwrap_or(chain.style().act))?;
         let output = body.shape;
         let residual = Residual {
-            pre: Vec::new(),
-            body: body.nodes,
             shortcut: shortcut.nodes,
-            merge: Merge::Sum { scale: self.scale },
             after: after.nodes,
-            survival: Survival::ALWAYS,
+            ..Residual::new(body.nodes, Merge::Sum { scale: self.scale })
         };
         chain.push(Node::Residual(residual), output);
         Ok(())
@@ -105,9 +102,9 @@ fn expand_all<'a>(
         if let Row::Aux(_) = row {
             return Err(ShapeError::new("an auxiliary head stands between rows of the network, not inside one"));
         }
-        let before = context.namer.call_unnamed(format!("{prefix}.{index}"));
+        let before = context.namer.set_default(format!("{prefix}.{index}"));
         let expanded = row.expand(context, &mut chain);
-        context.namer.call_unnamed(before);
+        context.namer.set_default(before);
         expanded.map_err(|error| ShapeError::new(format!("in {prefix}, {} {}: {error}", row.op(), index + 1)))?;
     }
     Ok(chain)

@@ -1,33 +1,17 @@
 //! Rows of single layers.
 
-use super::columns::{half, is_half, is_no, is_one, is_yes, is_zero, one, yes};
+use super::columns::{half, is_half, is_no, is_one, is_square_one, is_yes, is_zero, one, square_one, yes};
 use super::{Context, Expand};
 use crate::arch::multipliers::Multipliers;
 use crate::arch::name::Name;
 use crate::arch::node::Chain;
-use crate::arch::ops::{Act, AdaptiveAvgPool, AvgPool, Conv, Dropout, GlobalAvgPool, Linear, Lrn, MaxPool};
+use crate::arch::ops::{Act, AdaptiveAvgPool, Conv, Dropout, GlobalAvgPool, Linear, Lrn};
 use crate::arch::shape::ShapeError;
 use crate::arch::style::{Norm, Style};
 use crate::arch::window::{Padding, Pair, Window};
 use serde::{Deserialize, Serialize};
 
 type Built = Result<(), ShapeError>;
-
-fn valid() -> Padding {
-    Padding::Valid
-}
-
-fn is_valid(padding: &Padding) -> bool {
-    *padding == Padding::Valid
-}
-
-fn square_one() -> Pair {
-    Pair::square(1)
-}
-
-fn is_square_one(pair: &Pair) -> bool {
-    *pair == Pair::square(1)
-}
 
 /// Convolution, normalisation, non-linearity.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -44,7 +28,7 @@ pub struct ConvRow {
     /// Without this column: a bias where there is no normalisation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bias: Option<bool>,
-    /// Where the bias starts; without this column, as the network's `init` says.
+    /// Initial value of the bias; without this column, that of the network's `init`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bias_init: Option<f64>,
     /// Without this column: as the network's `norm` and `act` say.
@@ -167,7 +151,7 @@ pub struct LinearRow {
     pub width: usize,
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub bias: bool,
-    /// Where the bias starts: at 0 without this column.
+    /// Initial value of the bias; 0 without this column.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub bias_init: f64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -232,78 +216,6 @@ impl Expand for ClassifierRow {
         chain.flatten()?;
         let name = context.namer.layer(&self.name, 0, "");
         chain.op(name, Linear { width: context.classes, bias: self.bias, bias_init: 0.0 })
-    }
-
-    fn name(&self) -> &Name {
-        &self.name
-    }
-}
-
-/// What a pooling window takes of its values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PoolKind {
-    Max,
-    Avg,
-}
-
-/// Pooling over a sliding window.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PoolRow {
-    pub kind: PoolKind,
-    pub kernel: Pair,
-    #[serde(default = "square_one", skip_serializing_if = "is_square_one")]
-    pub stride: Pair,
-    #[serde(default = "valid", skip_serializing_if = "is_valid")]
-    pub padding: Padding,
-    /// Round the output size up, as Caffe does.
-    #[serde(default, skip_serializing_if = "is_no")]
-    pub ceil: bool,
-    #[serde(default, skip_serializing_if = "Name::is_empty")]
-    pub name: Name,
-}
-
-impl PoolRow {
-    pub fn max(kernel: usize, stride: usize) -> PoolRow {
-        PoolRow {
-            kind: PoolKind::Max,
-            kernel: Pair::square(kernel),
-            stride: Pair::square(stride),
-            padding: Padding::Valid,
-            ceil: false,
-            name: Name::default(),
-        }
-    }
-
-    pub fn avg(kernel: usize, stride: usize) -> PoolRow {
-        PoolRow { kind: PoolKind::Avg, ..PoolRow::max(kernel, stride) }
-    }
-
-    pub fn padding(mut self, padding: Padding) -> PoolRow {
-        self.padding = padding;
-        self
-    }
-
-    pub fn ceil(mut self) -> PoolRow {
-        self.ceil = true;
-        self
-    }
-
-    pub fn name(mut self, name: &str) -> PoolRow {
-        self.name = Name::new(name);
-        self
-    }
-}
-
-impl Expand for PoolRow {
-    fn expand(&self, context: &mut Context, chain: &mut Chain) -> Built {
-        let window = Window { kernel: self.kernel, stride: self.stride, padding: self.padding, ceil: self.ceil };
-        context.namer.layer(&self.name, 0, "");
-        match self.kind {
-            PoolKind::Max => chain.op("", MaxPool(window)),
-            PoolKind::Avg => chain.op("", AvgPool(window)),
-        }
     }
 
     fn name(&self) -> &Name {

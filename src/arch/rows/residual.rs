@@ -5,7 +5,7 @@ use super::residual_options::{Gating, Order, Shortcut, StrideIn};
 use super::{Context, Expand};
 use crate::arch::multipliers::Multipliers;
 use crate::arch::name::Name;
-use crate::arch::node::{Chain, Merge, Node, Residual, Survival};
+use crate::arch::node::{Chain, Merge, Node, Residual};
 use crate::arch::ops::{Act, Conv, Dropout, PadShortcut, Scale};
 use crate::arch::shape::{Shape, ShapeError};
 use crate::arch::style::Norm;
@@ -26,7 +26,7 @@ pub type BottleneckRow = BlockRow<true>;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BlockRow<const BOTTLENECK: bool> {
-    /// Channels that a block gives.
+    /// Output channels of a block.
     pub width: usize,
     /// Channels of a bottleneck's 3x3; a quarter of the width where this column is missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -36,7 +36,7 @@ pub struct BlockRow<const BOTTLENECK: bool> {
     pub groups: usize,
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub repeat: usize,
-    /// Of the first block.
+    /// Stride of the first block.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub stride: usize,
     #[serde(default, skip_serializing_if = "is_default")]
@@ -69,10 +69,10 @@ pub struct BlockRow<const BOTTLENECK: bool> {
     pub gate: Gating,
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub gate_kernel: usize,
-    /// Where the gate's bias starts; negative favours the shortcut.
+    /// Initial value of the gate's bias; negative favours the shortcut.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub gate_bias: f64,
-    /// The last normalisation's γ starts at 0, so that every block starts as its shortcut.
+    /// Initialise the last γ of each block to 0, so that the block starts as its shortcut.
     #[serde(default, skip_serializing_if = "is_no")]
     pub zero_init: bool,
     #[serde(default, skip_serializing_if = "Name::is_empty")]
@@ -144,7 +144,7 @@ impl<const BOTTLENECK: bool> BlockRow<BOTTLENECK> {
         repeats(self.repeat).map(|_| ())
     }
 
-    /// Columns that the sum of the two paths would not use.
+    /// Refuses columns that the merge of the two paths would ignore.
     fn check_sum(&self) -> Built {
         let gated = self.gate != Gating::None;
         if self.shortcut == Shortcut::None {
@@ -181,13 +181,8 @@ impl<const BOTTLENECK: bool> BlockRow<BOTTLENECK> {
             return Err(ShapeError::new("zero_init starts the last normalisation's γ at 0, but bn_scale = false"));
         }
 
-        // Where sizes change, both paths start from the activated input (identity mappings, appendix).
         let own_preact = self.preact_first || !first;
-        let shared = match self.order {
-            Order::Preact => own_preact && changes,
-            Order::ReluOnlyPreact => own_preact && self.projects(changes),
-            Order::Original | Order::BnAfterAdd | Order::ReluBeforeAdd => false,
-        };
+        let shared = own_preact && self.shares_preactivation(changes);
         let mut pre = chain.fork();
         if shared {
             self.preactivate(&mut pre, name, 1)?;
@@ -198,24 +193,34 @@ impl<const BOTTLENECK: bool> BlockRow<BOTTLENECK> {
             return Err(ShapeError::new(format!("the block gives {} but its shortcut {}", body.shape, shortcut.shape)));
         }
         let merge = self.merge(name, stride, &pre)?;
+        let after = self.after(name, &body)?;
+        let output = body.shape;
+        let (pre, shortcut, after) = (pre.nodes, shortcut.nodes, after.nodes);
+        let residual = Residual { pre, shortcut, after, ..Residual::new(body.nodes, merge) };
+        chain.push(Node::Residual(residual), output);
+        Ok(())
+    }
+
+    /// Whether both paths start from the activated input: where sizes change (He et al. 2016, appendix).
+    fn shares_preactivation(&self, changes: bool) -> bool {
+        match self.order {
+            Order::Preact => changes,
+            Order::ReluOnlyPreact => self.projects(changes),
+            Order::Original | Order::BnAfterAdd | Order::ReluBeforeAdd => false,
+        }
+    }
+
+    /// What follows the sum.
+    fn after<'a>(&self, name: &str, body: &Chain<'a>) -> Result<Chain<'a>, ShapeError> {
+        let style = body.style();
         let mut after = body.fork();
         if self.order == Order::BnAfterAdd && style.norm == Norm::Batch {
-            after.norm(format!("{name}.bn{}", self.convolutions(stride).len()))?;
+            after.norm(format!("{name}.bn{}", if BOTTLENECK { 3 } else { 2 }))?;
         }
         if matches!(self.order, Order::Original | Order::BnAfterAdd) {
             after.act(style.act)?;
         }
-        let output = body.shape;
-        let residual = Residual {
-            pre: pre.nodes,
-            body: body.nodes,
-            shortcut: shortcut.nodes,
-            merge,
-            after: after.nodes,
-            survival: Survival::ALWAYS,
-        };
-        chain.push(Node::Residual(residual), output);
-        Ok(())
+        Ok(after)
     }
 
     /// The residual branch; `preact` says whether its first convolution has an activation in front.
@@ -257,7 +262,7 @@ impl<const BOTTLENECK: bool> BlockRow<BOTTLENECK> {
         Ok(body)
     }
 
-    /// What pre-activation has in front of convolution `number`.
+    /// Appends the pre-activation of convolution `number`.
     fn preactivate(&self, chain: &mut Chain, name: &str, number: usize) -> Built {
         if self.order == Order::Preact && chain.style().norm == Norm::Batch {
             chain.norm(format!("{name}.bn{number}"))?;

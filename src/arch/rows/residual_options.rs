@@ -1,4 +1,4 @@
-//! Choices that the columns of residual blocks offer: shortcut, order, place of the stride, gate.
+//! Options of residual blocks: shortcut, order of the layers, position of the stride, gate.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 pub enum Shortcut {
     /// Identity; where sizes change, every second pixel and zeros for new channels. No parameters.
     A,
-    /// The same after a 2x2 average pool (the form of the stochastic-depth paper).
+    /// Identity; where sizes change, an average pool and zeros for new channels (the stochastic-depth paper).
     #[serde(rename = "A_pool")]
     APool,
     /// Identity; where sizes change, a 1x1 convolution.
@@ -15,12 +15,12 @@ pub enum Shortcut {
     B,
     /// A 1x1 convolution around every block.
     C,
-    /// Nothing: a plain network, the twin of the residual one.
+    /// None: the plain network that the residual one is compared with.
     #[serde(rename = "none")]
     None,
 }
 
-/// Where normalisation and ReLU stand (He et al. 2016, figure 4).
+/// Positions of normalisation and ReLU (He et al. 2016, figure 4).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Order {
