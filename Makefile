@@ -6,7 +6,7 @@ CARGO_FLAGS = --release --locked
 SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build experiment sweep compare report tables test lint bench bench-busy bench-peers bench-parts torture fuzz asan audit clean
+.PHONY: help setup build experiment sweep compare report tables test lint bench bench-busy bench-peers bench-parts torture fuzz asan ubsan audit clean
 
 help: ## list the targets
 	@echo "Strata: experiments on deep convolutional architectures. Targets:"
@@ -50,7 +50,10 @@ fuzz: setup ## fuzz the readers of files, SECONDS=60 each, with a table; needs a
 	@sh scripts/fuzz.sh $(SECONDS) $(ARGS)
 
 asan: setup ## the C++ part's tests under gcc's address sanitizer, for each thread count and set of kernels; minutes to build
-	@sh scripts/asan.sh
+	@sh scripts/sanitize.sh address
+
+ubsan: setup ## the same tests under gcc's undefined behaviour sanitizer
+	@sh scripts/sanitize.sh undefined
 
 lint: setup ## format, clippy (warnings as errors), and whether the pages of licences are up to date
 	@cargo fmt --check

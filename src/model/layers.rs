@@ -4,7 +4,7 @@ use crate::arch::layer::{Act, Layer, Op};
 use crate::arch::shape::Shape;
 use crate::arch::window::{Pad, Padding, Window};
 use crate::torch::TorchError;
-use crate::torch::fused::{self, Moves};
+use crate::torch::fused::{self, WindowGeometry};
 use tch::nn::{ModuleT, SequentialT};
 use tch::{Kind, Tensor};
 
@@ -31,7 +31,7 @@ pub fn add(chain: SequentialT, layer: &Layer, tensors: Vec<Tensor>, rewrite: boo
                 return chain;
             }
             chain.add_fn(move |x| {
-                if few && fused::takes(x) && x.size().get(2..) == Some(&map[..]) {
+                if few && fused::supports(x) && x.size().get(2..) == Some(&map[..]) {
                     return or_panic(fused::max_pool(x, slide.kernel, &moves));
                 }
                 slide.padded(x).max_pool2d(slide.kernel, slide.stride, slide.pad, [1, 1], slide.ceil)
@@ -69,7 +69,7 @@ pub fn add(chain: SequentialT, layer: &Layer, tensors: Vec<Tensor>, rewrite: boo
         Op::Lrn { size, alpha, beta, k } => {
             let (size, alpha, beta, k) = (*size as i64, *alpha, *beta, *k);
             chain.add_fn(move |x| {
-                if rewrite && fused::takes(x) {
+                if rewrite && fused::supports(x) {
                     return or_panic(fused::lrn(x, size, alpha, beta, k));
                 }
                 fused::plain_lrn(x, size, alpha, beta, k)
@@ -80,7 +80,7 @@ pub fn add(chain: SequentialT, layer: &Layer, tensors: Vec<Tensor>, rewrite: boo
             let channels = layer.output.channels() as i64;
             let missing = channels - layer.input.channels() as i64;
             chain.add_fn(move |x| {
-                if rewrite && !average && fused::takes(x) {
+                if rewrite && !average && fused::supports(x) {
                     return or_panic(fused::subsample(x, channels, stride));
                 }
                 let small = match (stride, average) {
@@ -103,11 +103,15 @@ pub fn sides(shape: Shape) -> (usize, usize) {
 }
 
 /// How a window moves over a map of known size.
-pub fn moves(window: &Window, input: Shape, output: Shape) -> Moves {
+pub fn moves(window: &Window, input: Shape, output: Shape) -> WindowGeometry {
     let ((h, w), (out_h, out_w)) = (sides(input), sides(output));
     let pad = window.pad(h, w);
     let pair = |h: usize, w: usize| [h as i64, w as i64];
-    Moves { stride: pair(window.stride.h, window.stride.w), before: pair(pad.top, pad.left), out: pair(out_h, out_w) }
+    WindowGeometry {
+        stride: pair(window.stride.h, window.stride.w),
+        before: pair(pad.top, pad.left),
+        out: pair(out_h, out_w),
+    }
 }
 
 /// Modules cannot return errors: like tch's own operations, ours panic, and [`crate::torch::catch`] makes an error of it.

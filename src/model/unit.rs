@@ -5,7 +5,7 @@ use super::layers::{by_hand, moves, or_panic, sides};
 use crate::arch::layer::{Act, Conv, Layer};
 use crate::arch::rewrite::ConvPlan;
 use crate::arch::window::Pair;
-use crate::torch::fused::{self, Activation, Kernel, Moves, Norm};
+use crate::torch::fused::{self, Activation, Kernel, Norm, WindowGeometry};
 use tch::Tensor;
 use tch::nn::ModuleT;
 
@@ -79,9 +79,9 @@ pub struct Convolution {
 /// An operation of our own that carries the convolution out.
 #[derive(Clone, Copy, Debug)]
 enum Own {
-    Products(Moves),
+    Products(WindowGeometry),
     /// With the kernel's height and width.
-    Depthwise([i64; 2], Moves),
+    Depthwise([i64; 2], WindowGeometry),
 }
 
 impl Own {
@@ -129,7 +129,7 @@ impl Convolution {
     fn own_for(&self, x: &Tensor) -> Option<Own> {
         let fits = x.size().get(2..) == Some(&self.map[..]);
         let runs = |own: &Own| matches!(own, Own::Depthwise(..)) || fused::has_products(x);
-        self.own.filter(|own| fits && fused::takes(x) && runs(own))
+        self.own.filter(|own| fits && fused::supports(x) && runs(own))
     }
 
     /// The convolution, and whether a relu that was asked for is done.
@@ -154,7 +154,7 @@ impl Convolution {
             Own::Depthwise(..) => return None,
         };
         let running = norm.mean.as_ref().zip(norm.var.as_ref())?;
-        let kernel = Kernel { weight: &self.weight, bias: self.bias.as_ref(), depthwise, moves };
+        let kernel = Kernel { weight: &self.weight, bias: self.bias.as_ref(), depthwise, window: moves };
         Some(or_panic(fused::conv_norm(x, &kernel, &norm.numbers(), running, add, act)))
     }
 
@@ -225,7 +225,7 @@ impl BatchNorm {
         let norm = Norm { gamma: self.gamma.as_ref().or(ones.as_ref()), ..self.numbers() };
         // With a shortcut the derivative of the others cannot be told from the output.
         let together = add.is_none() || matches!(act, Activation::None | Activation::Relu);
-        if self.fused && together && fused::takes(x) {
+        if self.fused && together && fused::supports(x) {
             return or_panic(fused::norm_act(x, add, &norm, act, train));
         }
         let Norm { gamma, beta, mean, var, momentum, eps } = norm;

@@ -2,7 +2,7 @@
 
 use crate::arch::params::Param;
 use crate::config::{Optimizer, Train};
-use crate::torch::{self, TorchError};
+use crate::torch::{self, StepKind, StepNumbers, TorchError};
 use tch::Tensor;
 
 /// An optimizer with its buffers. Weight decay may be left off biases and normalisations, so there are two groups.
@@ -17,18 +17,22 @@ struct Group {
     names: Vec<String>,
     params: Vec<Tensor>,
     weight_decay: f64,
-    /// One or two buffers a parameter, by what the optimizer keeps.
-    buffers: Vec<(&'static str, Vec<Tensor>)>,
+    /// Lists of buffers, in the order of [`kept`].
+    buffers: Vec<Vec<Tensor>>,
+}
+
+/// The names of the buffers that an optimizer keeps for each parameter.
+fn kept(optimizer: &Optimizer) -> &'static [&'static str] {
+    match optimizer {
+        Optimizer::Sgd { .. } => &["momentum"],
+        Optimizer::Adam { .. } | Optimizer::Adamw { .. } => &["exp_avg", "exp_avg_sq"],
+        Optimizer::Rmsprop { .. } => &["square_avg", "momentum"],
+    }
 }
 
 impl Stepper {
     /// An optimizer over the learned tensors of a model; its buffers start at zero.
     pub fn new(train: &Train, params: Vec<(Param, Tensor)>) -> Stepper {
-        let kept: &[&'static str] = match train.optimizer {
-            Optimizer::Sgd { .. } => &["momentum"],
-            Optimizer::Adam { .. } | Optimizer::Adamw { .. } => &["exp_avg", "exp_avg_sq"],
-            Optimizer::Rmsprop { .. } => &["square_avg", "momentum"],
-        };
         let (decayed, free): (Vec<_>, Vec<_>) =
             params.into_iter().partition(|(param, _)| train.decay_all || param.role.is_weight());
         let groups = [(decayed, train.weight_decay), (free, 0.0)]
@@ -38,7 +42,7 @@ impl Stepper {
                 let (names, params): (Vec<_>, Vec<_>) =
                     params.into_iter().map(|(param, tensor)| (param.name, tensor)).unzip();
                 let zeros = || params.iter().map(|tensor| tensor.detach().zeros_like()).collect();
-                let buffers = kept.iter().map(|&what| (what, zeros())).collect();
+                let buffers = kept(&train.optimizer).iter().map(|_| zeros()).collect();
                 Group { names, params, weight_decay, buffers }
             })
             .collect();
@@ -56,31 +60,26 @@ impl Stepper {
 
     /// One step with the gradients that the parameters have.
     pub fn step(&mut self, lr: f64) -> Result<(), TorchError> {
-        let first = self.steps == 0;
         self.steps += 1;
-        for group in &self.groups {
-            let Group { params, weight_decay, buffers, .. } = group;
-            let weight_decay = *weight_decay;
-            let grads = torch::grads(params);
-            let buffer = |index: usize| buffers.get(index).map_or(&[][..], |(_, tensors)| tensors.as_slice());
-            match self.optimizer {
-                Optimizer::Sgd { momentum, nesterov } => {
-                    let sgd = torch::Sgd { lr, momentum, dampening: 0.0, weight_decay, nesterov };
-                    torch::fused_sgd(params, &grads, buffer(0), &sgd, first)?;
-                }
-                Optimizer::Adam { beta1, beta2, eps } => {
-                    let adam = torch::Adam { lr, beta1, beta2, eps, weight_decay };
-                    torch::fused_adam(params, &grads, buffer(0), buffer(1), self.steps, &adam)?;
-                }
-                Optimizer::Adamw { beta1, beta2, eps } => {
-                    let adam = torch::Adam { lr, beta1, beta2, eps, weight_decay };
-                    torch::fused_adamw(params, &grads, buffer(0), buffer(1), self.steps, &adam)?;
-                }
-                Optimizer::Rmsprop { alpha, momentum, eps } => {
-                    let rmsprop = torch::RmsProp { lr, alpha, eps, weight_decay, momentum };
-                    torch::rmsprop(params, &grads, buffer(0), buffer(1), &rmsprop)?;
-                }
+        let numbers = StepNumbers {
+            lr,
+            step: i64::try_from(self.steps).unwrap_or(i64::MAX),
+            first: i32::from(self.steps == 1),
+            ..StepNumbers::default()
+        };
+        let (kind, numbers) = match self.optimizer {
+            Optimizer::Sgd { momentum, nesterov } => {
+                (StepKind::Sgd, StepNumbers { momentum, nesterov: i32::from(nesterov), ..numbers })
             }
+            Optimizer::Adam { beta1, beta2, eps } => (StepKind::Adam, StepNumbers { beta1, beta2, eps, ..numbers }),
+            Optimizer::Adamw { beta1, beta2, eps } => (StepKind::Adamw, StepNumbers { beta1, beta2, eps, ..numbers }),
+            Optimizer::Rmsprop { alpha, momentum, eps } => {
+                (StepKind::Rmsprop, StepNumbers { alpha, momentum, eps, ..numbers })
+            }
+        };
+        for Group { params, weight_decay, buffers, .. } in &self.groups {
+            let numbers = StepNumbers { weight_decay: *weight_decay, ..numbers };
+            torch::optimizer_step(kind, params, &torch::grads(params), buffers, &numbers)?;
         }
         Ok(())
     }
@@ -97,7 +96,7 @@ impl Stepper {
 
     fn entries(&self) -> impl Iterator<Item = (String, &Tensor)> {
         self.groups.iter().flat_map(|group| {
-            group.buffers.iter().flat_map(|(what, tensors)| {
+            kept(&self.optimizer).iter().zip(&group.buffers).flat_map(|(what, tensors)| {
                 group.names.iter().zip(tensors).map(move |(name, tensor)| (format!("{name}:{what}"), tensor))
             })
         })
