@@ -52,11 +52,11 @@ fn main() {
     for functions in ["GOMP_*", "omp_*"] {
         println!("cargo:rustc-link-arg=-Wl,--export-dynamic-symbol={functions}");
     }
-    // scripts/sanitize.sh: the sanitizer's runtime is linked too.
-    let flags = env::var("CXXFLAGS").unwrap_or_default();
-    for sanitizer in flags.split_whitespace().filter(|flag| flag.starts_with("-fsanitize=")) {
+    // A sanitizer's runtime is linked too.
+    for sanitizer in extra_flags().iter().filter(|flag| flag.starts_with("-fsanitize=")) {
         println!("cargo:rustc-link-arg={sanitizer}");
     }
+    println!("cargo:rerun-if-env-changed=STRATA_CXXFLAGS");
     println!("cargo:rerun-if-changed={CPP}");
     println!("cargo:rerun-if-env-changed=LIBTORCH");
 }
@@ -76,7 +76,13 @@ fn require_gnu_openmp(lib: &Path) {
 fn cpp(opt_level: u32) -> cc::Build {
     let mut build = cc::Build::new();
     build.cpp(true).std("c++20").opt_level(opt_level).extra_warnings(true).warnings_into_errors(true);
+    build.flags(extra_flags());
     build
+}
+
+/// Flags of scripts/sanitize.sh.
+fn extra_flags() -> Vec<String> {
+    env::var("STRATA_CXXFLAGS").unwrap_or_default().split_whitespace().map(str::to_owned).collect()
 }
 
 /// One source file and the object that is made of it.

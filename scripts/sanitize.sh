@@ -17,7 +17,7 @@ runtime=$(gcc -print-file-name=lib$short.so)
 # Compiling the kernels at -O3 takes many minutes; the accesses that are checked are the same. Without warnings: the code that
 # sanitizers insert gives rise to false ones.
 tests=$(CARGO_TARGET_DIR=target/$short \
-    CXXFLAGS="$flags -fno-omit-frame-pointer -g1 -O1 -w" \
+    STRATA_CXXFLAGS="$flags -fno-omit-frame-pointer -g1 -O1 -w" \
     cargo test --release --locked --lib --no-run --message-format=json-render-diagnostics |
     sed -n 's/.*"executable":"\([^"]*\)".*/\1/p')
 
