@@ -6,7 +6,7 @@ CARGO_FLAGS = --release --locked
 SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build experiment sweep compare report tables test lint bench bench-busy bench-peers bench-parts torture fuzz asan audit clean
+.PHONY: help setup build experiment sweep compare report tables test lint bench bench-busy bench-peers bench-parts torture fuzz asan ubsan audit clean
 
 help: ## list the targets
 	@echo "Strata: experiments on deep convolutional architectures. Targets:"
@@ -49,8 +49,11 @@ torture: setup ## stress tests (kills, faults, damage, a day of steps; docs/reli
 fuzz: setup ## fuzz the file readers, SECONDS=60 each; needs a nightly toolchain and cargo-fuzz
 	@sh scripts/fuzz.sh $(SECONDS) $(ARGS)
 
-asan: setup ## test the C++ code under gcc's address sanitizer, for several thread counts and instruction sets; builds for minutes
-	@sh scripts/asan.sh
+asan: setup ## the C++ part's tests under gcc's address sanitizer, for each thread count and set of kernels; minutes to build
+	@sh scripts/sanitize.sh address
+
+ubsan: setup ## the same tests under gcc's undefined behaviour sanitizer
+	@sh scripts/sanitize.sh undefined
 
 lint: setup ## check formatting, clippy (warnings are errors), and that docs/licences.md and notices.txt are up to date
 	@cargo fmt --check

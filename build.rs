@@ -1,11 +1,14 @@
-//! Links the program to libtorch and compiles the C++ shim.
+//! Links the program to libtorch and compiles the C++ part, src/torch/cpp.
 //!
 //! The program must start without any environment variable, so the real folder of libtorch goes into its rpath: `LIBTORCH`
 //! may be a folder of links (scripts/setup.sh makes one), which the loader's `$ORIGIN` is not resolved through.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::{env, fs};
+use std::sync::Mutex;
+use std::{env, fs, thread};
+
+const CPP: &str = "src/torch/cpp";
 
 fn main() {
     let lib = PathBuf::from(env::var("DEP_TCH_LIBTORCH_LIB").expect("torch-sys tells where libtorch is"));
@@ -15,23 +18,18 @@ fn main() {
         .unwrap_or_else(|| lib.clone());
     println!("cargo:rustc-link-arg=-Wl,-rpath,{}", real.display());
     println!("cargo:rustc-env=STRATA_LIBTORCH={}", real.display());
+    require_gnu_openmp(&lib);
 
     let include = match env::var("LIBTORCH_INCLUDE").or_else(|_| env::var("LIBTORCH")) {
         Ok(home) => PathBuf::from(home).join("include"),
         Err(_) => real.join("../include"),
     };
-    let shim = "src/torch/shim.cpp";
-    cc::Build::new()
-        .cpp(true)
-        .std("c++20")
-        .opt_level(2)
-        .flag("-fopenmp") // or libtorch's parallel loops, which are templates, run on one thread
-        .warnings(false)
-        .include(&include)
-        .include(include.join("torch/csrc/api/include"))
-        .file(shim)
-        .compile("strata_shim");
-    threads(&lib);
+    let mut shim = cpp(2);
+    shim.flag("-fopenmp"); // or libtorch's parallel loops, which are templates, run on one thread
+    for folder in [include.clone(), include.join("torch/csrc/api/include")] {
+        shim.flag("-isystem").flag(&folder);
+    }
+    let mut units = units(CPP, "shim", &shim);
     // The loops over memory once for each instruction set; which one runs is decided at run time.
     let sets: [(&str, &[&str]); 3] = match env::var("CARGO_CFG_TARGET_ARCH").as_deref() {
         Ok("x86_64") => [
@@ -41,30 +39,29 @@ fn main() {
         ],
         _ => [("baseline", &[]), ("avx2", &[]), ("avx512", &[])],
     };
-    for (name, flags) in sets {
-        let mut build = cc::Build::new();
-        build
-            .cpp(true)
-            .std("c++20")
-            .opt_level(3)
-            .warnings(false)
-            .flag_if_supported("-Wno-psabi")
-            .define("STRATA_ISA", name);
-        flags.iter().for_each(|flag| _ = build.flag(flag));
-        build.file("src/torch/kernels/kernels.cpp").compile(&format!("strata_kernels_{name}"));
+    for (set, flags) in sets {
+        let mut kernels = cpp(3);
+        kernels.flag_if_supported("-Wno-psabi").define("STRATA_ISA", set).flags(flags);
+        units.extend(self::units(&format!("{CPP}/kernels"), set, &kernels));
     }
-    // Not the folders: they hold Rust too, and compiling the C++ takes minutes.
-    for folder in ["src/torch", "src/torch/kernels"] {
-        let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-        for path in entries.filter(|path| path.extension().is_some_and(|kind| kind == "cpp" || kind == "h")) {
-            println!("cargo:rerun-if-changed={}", path.display());
-        }
+    let objects: Vec<PathBuf> = units.iter().map(|unit| unit.object.clone()).collect();
+    compile(units);
+    cc::Build::new().cpp(true).objects(objects).compile("strata_cpp");
+
+    // The OpenMP functions that libtorch finds in the program, before it looks in libgomp: see threads.cpp.
+    for functions in ["GOMP_*", "omp_*"] {
+        println!("cargo:rustc-link-arg=-Wl,--export-dynamic-symbol={functions}");
     }
+    // A sanitizer's runtime is linked too.
+    for sanitizer in extra_flags().iter().filter(|flag| flag.starts_with("-fsanitize=")) {
+        println!("cargo:rustc-link-arg={sanitizer}");
+    }
+    println!("cargo:rerun-if-env-changed=STRATA_CXXFLAGS");
+    println!("cargo:rerun-if-changed={CPP}");
     println!("cargo:rerun-if-env-changed=LIBTORCH");
 }
 
-/// The OpenMP functions that libtorch finds in the program, before it looks in libgomp: see src/torch/threads.cpp.
-fn threads(lib: &Path) {
+fn require_gnu_openmp(lib: &Path) {
     let needed = Command::new("readelf").arg("-d").arg(lib.join("libtorch_cpu.so")).output();
     if let Ok(output) = needed
         && !String::from_utf8_lossy(&output.stdout).contains("libgomp")
@@ -74,15 +71,75 @@ fn threads(lib: &Path) {
             lib.display()
         );
     }
-    cc::Build::new()
-        .cpp(true)
-        .std("c++20")
-        .opt_level(2)
-        .extra_warnings(true)
-        .warnings_into_errors(true)
-        .files(["src/torch/threads.cpp", "src/torch/threads_test.cpp"])
-        .compile("strata_threads");
-    for functions in ["GOMP_*", "omp_*"] {
-        println!("cargo:rustc-link-arg=-Wl,--export-dynamic-symbol={functions}");
+}
+
+fn cpp(opt_level: u32) -> cc::Build {
+    let mut build = cc::Build::new();
+    build.cpp(true).std("c++20").opt_level(opt_level).extra_warnings(true).warnings_into_errors(true);
+    build.flags(extra_flags());
+    build
+}
+
+/// Flags of scripts/sanitize.sh.
+fn extra_flags() -> Vec<String> {
+    env::var("STRATA_CXXFLAGS").unwrap_or_default().split_whitespace().map(str::to_owned).collect()
+}
+
+/// One source file and the object that is made of it.
+struct Unit {
+    source: PathBuf,
+    object: PathBuf,
+    command: Command,
+}
+
+/// The units of a folder, compiled as `build` says, to objects with a prefix of their own.
+fn units(folder: &str, prefix: &str, build: &cc::Build) -> Vec<Unit> {
+    let out = PathBuf::from(env::var("OUT_DIR").expect("cargo sets it"));
+    let entries = fs::read_dir(folder).expect("the C++ part is there").flatten().map(|entry| entry.path());
+    let mut sources: Vec<PathBuf> = entries.filter(|path| path.extension().is_some_and(|kind| kind == "cpp")).collect();
+    sources.sort();
+    let compiler = build.get_compiler();
+    let unit = |source: PathBuf| {
+        let object = out.join(format!("{prefix}-{}.o", source.file_stem().unwrap_or_default().display()));
+        let mut command = compiler.to_command();
+        command.arg("-MMD").arg("-MF").arg(object.with_extension("d"));
+        command.arg("-c").arg(&source).arg("-o").arg(object.with_extension("part"));
+        Unit { source, object, command }
+    };
+    sources.into_iter().map(unit).collect()
+}
+
+/// Compiles the units that changed since their objects were made, on as many threads as cargo grants.
+fn compile(units: Vec<Unit>) {
+    let jobs = env::var("NUM_JOBS").ok().and_then(|jobs| jobs.parse().ok()).unwrap_or(1);
+    let queue = Mutex::new(units.into_iter().filter(|unit| !unit.is_made()));
+    let work = || {
+        while let Some(mut unit) = { queue.lock().expect("no thread panics with it").next() } {
+            unit.make();
+        }
+    };
+    thread::scope(|scope| (0..jobs).for_each(|_| _ = scope.spawn(work)));
+}
+
+impl Unit {
+    /// Whether the object was made by this command, and no file of ours that the compiler read has changed since it began.
+    fn is_made(&self) -> bool {
+        let time = |path: &Path| fs::metadata(path).and_then(|file| file.modified()).ok();
+        let begun = self.object.with_extension("command");
+        let Ok(dependencies) = fs::read_to_string(self.object.with_extension("d")) else { return false };
+        let mut files = dependencies.split_whitespace().skip(1).filter(|&word| word != "\\");
+        self.object.exists()
+            && fs::read_to_string(&begun).is_ok_and(|command| command == format!("{:?}", self.command))
+            && files.all(|file| time(Path::new(file)).is_some_and(|changed| Some(changed) < time(&begun)))
+    }
+
+    fn make(&mut self) {
+        _ = fs::remove_file(&self.object);
+        fs::write(self.object.with_extension("command"), format!("{:?}", self.command))
+            .expect("OUT_DIR can be written");
+        let done = self.command.status();
+        assert!(done.is_ok_and(|status| status.success()), "{} does not compile", self.source.display());
+        // A compiler that is killed leaves half an object.
+        fs::rename(self.object.with_extension("part"), &self.object).expect("OUT_DIR can be written");
     }
 }

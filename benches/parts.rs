@@ -8,7 +8,7 @@ use std::hint::black_box;
 use std::path::Path;
 use strata::config::{Experiment, Machine};
 use strata::data::{self, Augment, Batch, Images, Normalise};
-use strata::torch::{self, Adam, Autocast, Sgd};
+use strata::torch::{self, Autocast, StepKind, StepNumbers};
 use strata::train::bench::Subject;
 use tch::{Device, Kind, Tensor};
 
@@ -71,16 +71,17 @@ fn optimizer_steps(criterion: &mut Criterion) {
     let params: Vec<Tensor> = model.trainable().into_iter().map(|(_, tensor)| tensor.detach()).collect();
     let like = |fill: f64| params.iter().map(|tensor| tensor.full_like(fill)).collect::<Vec<_>>();
     let grads = like(1e-4);
-    let (first, second) = (like(0.0), like(1e-6));
-    let sgd = Sgd { lr: 1e-6, momentum: 0.9, dampening: 0.0, weight_decay: 1e-4, nesterov: true };
-    let adam = Adam { lr: 1e-6, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.01 };
+    let states = [like(0.0), like(1e-6)];
+    let numbers = StepNumbers { lr: 1e-6, weight_decay: 1e-4, ..StepNumbers::default() };
+    let sgd = StepNumbers { momentum: 0.9, nesterov: 1, ..numbers };
+    let adam = StepNumbers { beta1: 0.9, beta2: 0.999, eps: 1e-8, step: 10, ..numbers };
     let mut group = criterion.benchmark_group("optimizer");
     group.throughput(Throughput::Elements(network.cost().params));
     group.bench_function("SGD with momentum", |bencher| {
-        bencher.iter(|| torch::fused_sgd(&params, &grads, &first, &sgd, false));
+        bencher.iter(|| torch::optimizer_step(StepKind::Sgd, &params, &grads, &states, &sgd));
     });
     group.bench_function("AdamW", |bencher| {
-        bencher.iter(|| torch::fused_adamw(&params, &grads, &first, &second, 10, &adam));
+        bencher.iter(|| torch::optimizer_step(StepKind::Adamw, &params, &grads, &states, &adam));
     });
     group.finish();
 }

@@ -3,7 +3,7 @@
 use super::error::ExportError;
 use crate::config::{Experiment, Machine};
 use crate::runs::record::flatten;
-use crate::runs::{EPOCH_COLUMNS, EpochRow, Record, RunInfo, Status, read_epochs};
+use crate::runs::{Environment, EpochRow, Epochs, Record, Status};
 use jiff::{SignedDuration, Timestamp};
 use std::path::Path;
 
@@ -55,16 +55,13 @@ impl ExportedRun {
     pub fn read(folder: &Path, machine: Machine) -> Result<ExportedRun, ExportError> {
         let experiment = Experiment::load(&folder.join("experiment.toml"), &[], machine)?;
         let record = Record::read(folder).unwrap_or_default();
-        let environment = RunInfo::read(folder).unwrap_or_default();
+        let environment = Environment::read(folder).unwrap_or_default();
         let started =
             [record.text("started"), &environment.process.started].into_iter().find_map(|text| text.parse().ok());
         let started = started.unwrap_or(Timestamp::UNIX_EPOCH);
         let mut settings = Vec::new();
         flatten("", &toml::Value::Table(experiment.to_toml()), &mut settings);
-        let rows = match folder.join("epochs.csv").is_file() {
-            true => read_epochs(folder)?,
-            false => Vec::new(),
-        };
+        let rows = Epochs::find(folder)?.unwrap_or_default();
         Ok(ExportedRun {
             key: experiment.key().short().to_owned(),
             name: experiment.name,
@@ -93,10 +90,8 @@ fn epochs(rows: &[EpochRow], started: Timestamp) -> Vec<Epoch> {
     rows.iter()
         .map(|row| {
             ended = ended.saturating_add(SignedDuration::from_secs_f64(row.epoch_seconds)).unwrap_or(ended);
-            let line = row.line();
-            let cells = EPOCH_COLUMNS.split(',').zip(line.trim_end().split(','));
-            let values =
-                cells.filter(|(name, _)| *name != "step").filter_map(|(name, cell)| Some((name, cell.parse().ok()?)));
+            let columns = EpochRow::COLUMNS.iter().filter(|&&column| column != "step");
+            let values = columns.filter_map(|&column| Some((column, row.get(column)?)));
             Epoch { step: i64::try_from(row.step).unwrap_or(i64::MAX), ended, values: values.collect() }
         })
         .collect()

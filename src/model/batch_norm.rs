@@ -58,7 +58,7 @@ impl BatchNorm {
         let ones = if self.gamma.is_none() { Some(self.beta.detach().ones_like()) } else { None };
         let norm = Norm { gamma: self.gamma.as_ref().or(ones.as_ref()), ..self.numbers() };
         let kernel = activations::kernel(act).filter(|_| add.is_none() || act.joins_sum());
-        if let Some(kernel) = kernel.filter(|_| self.fused && fused::takes(x)) {
+        if let Some(kernel) = kernel.filter(|_| self.fused && fused::supports(x)) {
             return or_panic(fused::norm_act(x, add, &norm, kernel, train));
         }
         let Norm { gamma, beta, mean, var, momentum, eps } = norm;

@@ -22,7 +22,7 @@ impl ModuleT for Branches {
         match self.join {
             Join::Concat => {
                 let outputs: Vec<Tensor> = outputs.collect();
-                let alike = outputs.iter().all(|output| fused::takes(output) && output.kind() == outputs[0].kind());
+                let alike = outputs.iter().all(|output| fused::supports(output) && output.kind() == outputs[0].kind());
                 if self.fused && alike { or_panic(fused::concat(&outputs)) } else { Tensor::cat(&outputs, 1) }
             }
             Join::Sum => {
@@ -46,7 +46,7 @@ impl ModuleT for Excite {
         if !self.squeeze {
             return x * self.gate.forward_t(x, train);
         }
-        if !fused::takes(x) {
+        if !fused::supports(x) {
             return x * self.gate.forward_t(&x.adaptive_avg_pool2d([1, 1]), train);
         }
         let (x, mean) = or_panic(fused::squeeze(x));
@@ -117,7 +117,7 @@ impl Factor {
         match self {
             Factor::One => branch,
             Factor::Constant(factor) => branch * *factor,
-            Factor::PerSample(kept) if fused && fused::takes(&branch) => {
+            Factor::PerSample(kept) if fused && fused::supports(&branch) => {
                 let channels = branch.size()[1];
                 or_panic(fused::gate(&branch, &kept.expand([-1, channels, 1, 1], false)))
             }
@@ -131,7 +131,7 @@ impl ModuleT for Residual {
         let x = self.pre.forward_t(x, train);
         let factor = self.branch_factor(&x, train);
         let two_paths = !matches!(self.merge, Merge::Body) && factor.is_some();
-        let (x, aside) = match self.fused && two_paths && x.requires_grad() && fused::takes(&x) {
+        let (x, aside) = match self.fused && two_paths && x.requires_grad() && fused::supports(&x) {
             true => or_panic(fused::fork(&x)),
             false => (x.shallow_clone(), x),
         };

@@ -8,7 +8,7 @@ use crate::arch::ops::Conv;
 use crate::arch::rewrite::ConvPlan;
 use crate::arch::window::Pair;
 use crate::torch::TorchError;
-use crate::torch::fused::{self, Activation, Kernel, Moves};
+use crate::torch::fused::{self, Activation, Kernel, WindowGeometry};
 use tch::Tensor;
 
 /// A convolution and the ways to compute it that the network's shapes allow.
@@ -34,9 +34,9 @@ pub(super) struct Convolution {
 /// A kernel of [`fused`] that computes the convolution.
 #[derive(Clone, Copy, Debug)]
 enum FusedKernel {
-    Products(Moves),
+    Products(WindowGeometry),
     /// Height and width of the convolution's kernel.
-    Depthwise([i64; 2], Moves),
+    Depthwise([i64; 2], WindowGeometry),
 }
 
 impl FusedKernel {
@@ -92,7 +92,7 @@ impl Convolution {
     fn fused_for(&self, x: &Tensor) -> Option<FusedKernel> {
         let fits = x.size().get(2..) == Some(&self.map[..]);
         let runs = |kernel: &FusedKernel| matches!(kernel, FusedKernel::Depthwise(..)) || fused::has_products(x);
-        self.fused.filter(|kernel| fits && fused::takes(x) && runs(kernel))
+        self.fused.filter(|kernel| fits && fused::supports(x) && runs(kernel))
     }
 
     /// The convolution, and whether the ReLU that `relu` asks for was applied.
@@ -118,12 +118,12 @@ impl Convolution {
         act: Activation,
     ) -> Option<Tensor> {
         let fused = self.fused_for(x).filter(|_| !fused::records())?;
-        let (depthwise, moves) = match &fused {
-            FusedKernel::Products(moves) => (None, moves),
-            FusedKernel::Depthwise(kernel, moves) if add.is_none() => (Some(*kernel), moves),
+        let (depthwise, window) = match &fused {
+            FusedKernel::Products(window) => (None, window),
+            FusedKernel::Depthwise(kernel, window) if add.is_none() => (Some(*kernel), window),
             FusedKernel::Depthwise(..) => return None,
         };
-        let kernel = Kernel { weight: &self.weight, bias: self.bias.as_ref(), depthwise, moves };
+        let kernel = Kernel { weight: &self.weight, bias: self.bias.as_ref(), depthwise, window };
         Some(or_panic(fused::conv_norm(x, &kernel, &norm.numbers(), (&norm.mean, &norm.var), add, act)))
     }
 

@@ -55,7 +55,7 @@ pub(super) fn add(
 
 fn lrn(chain: SequentialT, Lrn { size, alpha, beta, k }: Lrn, fused: bool) -> SequentialT {
     let size = size as i64;
-    chain.add_fn(move |x| match fused && fused::takes(x) {
+    chain.add_fn(move |x| match fused && fused::supports(x) {
         true => or_panic(fused::lrn(x, size, alpha, beta, k)),
         false => fused::plain_lrn(x, size, alpha, beta, k),
     })
@@ -65,7 +65,7 @@ fn pad_shortcut(chain: SequentialT, layer: &Layer, shortcut: PadShortcut, fused:
     let (channels, stride, average) = (shortcut.width as i64, shortcut.stride as i64, shortcut.average);
     let missing = channels - layer.input.channels() as i64;
     chain.add_fn(move |x| {
-        if fused && !average && fused::takes(x) {
+        if fused && !average && fused::supports(x) {
             return or_panic(fused::subsample(x, channels, stride));
         }
         let small = match (stride, average) {

@@ -19,7 +19,7 @@ pub(super) fn max_pool(chain: SequentialT, layer: &Layer, window: &Window, fused
         return chain;
     }
     chain.add_fn(move |x| {
-        if fused_kernel && fused::takes(x) && x.size().get(2..) == Some(&map[..]) {
+        if fused_kernel && fused::supports(x) && x.size().get(2..) == Some(&map[..]) {
             return or_panic(fused::max_pool(x, slide.kernel, &geometry));
         }
         slide.padded(x).max_pool2d(slide.kernel, slide.stride, slide.pad, [1, 1], slide.ceil)

@@ -1,15 +1,15 @@
-//! The process-wide side of libtorch: switches, versions, random number state, memory and synchronization.
+//! The process-wide side of libtorch: switches, versions, memory and synchronization.
 
 use std::ffi::c_int;
 use std::fs;
 
-use tch::{Device, Tensor};
+use tch::Device;
 
 use super::error::Result;
 use super::ffi;
 
-/// Keeps freed memory for the next step instead of giving it back to the system; to be called once, before anything large
-/// is made. The process stays as large as it was at its peak.
+/// Keeps freed memory for the next step instead of returning it to the system; to be called once, before anything large
+/// is allocated. The process stays as large as it was at its peak.
 pub fn keep_memory() {
     // SAFETY: takes and returns nothing, and sets switches of the allocator only.
     unsafe { ffi::strata_keep_memory() }
@@ -35,56 +35,16 @@ pub fn set_tf32(on: bool) -> Result<()> {
     unsafe { ffi::check(ffi::strata_set_tf32(c_int::from(on))) }
 }
 
-/// Lets cuDNN time its algorithms for each new shape and keep the fastest. Not repeatable. No effect on CPU.
-///
-/// # Errors
-/// Only those of libtorch.
-pub fn set_cudnn_benchmark(on: bool) -> Result<()> {
-    // SAFETY: no pointers; the text is taken over by `check`.
-    unsafe { ffi::check(ffi::strata_set_cudnn_benchmark(c_int::from(on))) }
-}
-
-/// Rounds denormal floats to zero on CPU, where they can slow a kernel a hundredfold. Returns whether the CPU can.
-/// Holds for the calling thread, and for threads that start after the call.
-///
-/// # Errors
-/// Only those of libtorch.
-pub fn set_flush_denormal(on: bool) -> Result<bool> {
-    let mut supported: c_int = 0;
-    // SAFETY: `supported` is a valid place; the text is taken over by `check`.
-    unsafe { ffi::check(ffi::strata_set_flush_denormal(c_int::from(on), &mut supported))? };
-    Ok(supported != 0)
-}
-
 /// The version of libtorch the program was built with, such as `2.13.0`.
 pub fn version() -> String {
-    // SAFETY: the shim stores an owned text.
+    // SAFETY: C++ stores an owned text.
     unsafe { ffi::text_from(ffi::strata_version) }.unwrap_or_else(|_| "unknown".into())
 }
 
 /// The vector instructions that libtorch's CPU kernels use, such as `AVX2`.
 pub fn cpu_capability() -> String {
-    // SAFETY: the shim stores an owned text.
+    // SAFETY: C++ stores an owned text.
     unsafe { ffi::text_from(ffi::strata_cpu_capability) }.unwrap_or_else(|_| "unknown".into())
-}
-
-/// The state of libtorch's generator of random numbers on `device`, as bytes: dropout and libtorch's own
-/// initialisations draw from it.
-///
-/// # Errors
-/// If the device is not there.
-pub fn rng_state(device: Device) -> Result<Tensor> {
-    // SAFETY: on success the shim stores an owned tensor.
-    unsafe { ffi::tensor_from(|out| ffi::strata_rng_state(ffi::device_number(device), out)) }
-}
-
-/// Puts back what [`rng_state`] gave for this device.
-///
-/// # Errors
-/// If the device is not there, or `state` is no such state.
-pub fn set_rng_state(device: Device, state: &Tensor) -> Result<()> {
-    // SAFETY: the handle is valid while borrowed; the text is taken over by `check`.
-    unsafe { ffi::check(ffi::strata_set_rng_state(ffi::device_number(device), state.as_ptr())) }
 }
 
 /// Waits until all work given to `device` is done, for honest timing. Nothing to do on CPU.
@@ -97,7 +57,7 @@ pub fn synchronize(device: Device) -> Result<()> {
 }
 
 /// The most memory used so far, in MiB, since the start or [`reset_peak_memory`]: of the process for the CPU, of
-/// libtorch's allocator for a GPU. `None` where neither is to be had.
+/// libtorch's allocator for a GPU. `None` where neither is known.
 pub fn peak_memory_mib(device: Device) -> Option<f64> {
     if device == Device::Cpu {
         return high_water_mark(&fs::read_to_string("/proc/self/status").ok()?);
@@ -108,7 +68,7 @@ pub fn peak_memory_mib(device: Device) -> Option<f64> {
     Some(bytes as f64 / (1024.0 * 1024.0))
 }
 
-/// Memory that can be taken without pushing anything out; `None` where the system does not tell.
+/// Memory that is free, or that the system can free without swapping, in MiB; `None` where the system does not say.
 pub fn available_memory_mib() -> Option<u64> {
     let text = fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
@@ -134,12 +94,10 @@ fn high_water_mark(status: &str) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use tch::Kind;
-
     use super::*;
 
     #[test]
-    fn versions_are_told() {
+    fn versions_are_known() {
         let version = version();
         assert!(version.starts_with("2."), "{version}");
         assert!(!cpu_capability().is_empty());
@@ -151,15 +109,7 @@ mod tests {
         for on in [false, true] {
             set_deterministic(on).unwrap();
             set_tf32(on).unwrap();
-            set_cudnn_benchmark(on).unwrap();
         }
-        let supported = set_flush_denormal(true).unwrap();
-        let tiny = Tensor::from_slice(&[1e-40_f32]);
-        if supported {
-            assert_eq!((&tiny * 1.0).double_value(&[0]), 0.0);
-        }
-        set_flush_denormal(false).unwrap();
-        assert!((&tiny * 1.0).double_value(&[0]) > 0.0);
     }
 
     #[test]
@@ -175,14 +125,5 @@ mod tests {
     #[test]
     fn synchronizing_the_cpu_is_nothing() {
         synchronize(Device::Cpu).unwrap();
-    }
-
-    /// Nothing is put back here: the generator is the process's, and tests that seed it run beside this one.
-    #[test]
-    fn random_state_is_read_and_nonsense_refused() {
-        assert_eq!(rng_state(Device::Cpu).unwrap().kind(), Kind::Uint8);
-        let error = set_rng_state(Device::Cpu, &Tensor::from_slice(&[1_u8])).unwrap_err();
-        assert!(!error.0.is_empty() && !error.0.contains('\n'));
-        assert!(rng_state(Device::Cuda(0)).is_err() || tch::Cuda::is_available());
     }
 }

@@ -53,7 +53,7 @@ impl fmt::Display for CudaStatus {
     }
 }
 
-/// Opens libtorch's CUDA half, whatever the machine looks like, and says what came of it: for a user who asked for
+/// Opens libtorch's CUDA half, whatever the machine looks like, and returns the outcome: for a user who asked for
 /// CUDA. The first call does the work, later ones return its result.
 pub fn load() -> CudaStatus {
     static STATUS: OnceLock<CudaStatus> = OnceLock::new();

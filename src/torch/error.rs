@@ -119,7 +119,7 @@ fn payload_text(payload: &(dyn Any + Send)) -> &str {
     }
 }
 
-/// The error inside of the panic of an `unwrap` on a [`TchError`], whose debug form is `Torch("…\n…")` with escapes.
+/// The error in the panic of an `unwrap` on a [`TchError`], whose debug form is `Torch("…\n…")` with escapes.
 fn tch_message(panic: &str) -> Option<TorchError> {
     let debug = panic.strip_prefix("called `Result::unwrap()` on an `Err` value: ")?;
     let (variant, quoted) = debug.split_once("(\"")?;

@@ -1,6 +1,7 @@
 //! Evaluation, which records no graph, against libtorch's operations.
 
 use super::*;
+use crate::torch::{StepKind, StepNumbers, optimizer_step};
 
 /// Evaluation folds the normalisation into the end of the convolution.
 #[test]
@@ -13,7 +14,7 @@ fn evaluation_in_one_pass() {
                     continue;
                 }
                 let out = (side - 1) / stride + 1;
-                let moves = Moves { stride: [stride, stride], before: [kernel / 2; 2], out: [out, out] };
+                let moves = WindowGeometry { stride: [stride, stride], before: [kernel / 2; 2], out: [out, out] };
                 let x = channels_last(&numbers(&[4, c, side, side], 0.1));
                 let weight = numbers(&[width, c / groups, kernel, kernel], 0.2);
                 let [bias, gamma, beta, mean] = [0.3, 0.4, 0.5, 0.6].map(|salt| numbers(&[width], salt));
@@ -28,7 +29,7 @@ fn evaluation_in_one_pass() {
                     eps: 1e-3,
                 };
                 let taps = depthwise.then_some([kernel, kernel]);
-                let form = Kernel { weight: &weight, bias: Some(&bias), depthwise: taps, moves: &moves };
+                let form = Kernel { weight: &weight, bias: Some(&bias), depthwise: taps, window: &moves };
                 let add = added.then_some(&add);
                 let y = conv_norm(&x, &form, &norm, (&mean, &var), add, Activation::Relu).unwrap();
                 let plain = x.conv2d(&weight, Some(&bias), [stride; 2], [kernel / 2; 2], [1, 1], groups);
@@ -42,7 +43,7 @@ fn evaluation_in_one_pass() {
     }
 }
 
-/// Of [images, inputs, side, side] to `outputs`: a map, a weight and what [`conv_norm`] adds; large enough for Winograd's form.
+/// A map [images, inputs, side, side], a weight to `outputs` and what [`conv_norm`] adds; large enough for Winograd's algorithm.
 fn tiled([images, inputs, outputs, side]: [i64; 4]) -> [Tensor; 3] {
     let map = |channels, salt| channels_last(&numbers(&[images, channels, side, side], salt));
     [map(inputs, 0.1), numbers(&[outputs, inputs, 3, 3], 0.2), map(outputs, 0.8)]
@@ -51,15 +52,15 @@ fn tiled([images, inputs, outputs, side]: [i64; 4]) -> [Tensor; 3] {
 /// Evaluation, Winograd's form where there are tiles enough: act(conv(x) · gamma + beta + add).
 fn evaluated(x: &Tensor, weight: &Tensor, add: Option<&Tensor>) -> Tensor {
     let (outputs, sides) = (weight.size()[0], x.size());
-    let moves = Moves { stride: [1, 1], before: [1, 1], out: [sides[2], sides[3]] };
+    let moves = WindowGeometry { stride: [1, 1], before: [1, 1], out: [sides[2], sides[3]] };
     let column = |salt| numbers(&[outputs], salt).to_kind(weight.kind());
     let (gamma, beta, mean, var) = (column(0.4), column(0.5), column(0.6), column(0.7) + 2.0);
     let norm = Norm { gamma: Some(&gamma), beta: Some(&beta), mean: None, var: None, momentum: 0.1, eps: 1e-3 };
-    let form = Kernel { weight, bias: None, depthwise: None, moves: &moves };
+    let form = Kernel { weight, bias: None, depthwise: None, window: &moves };
     conv_norm(x, &form, &norm, (&mean, &var), add, Activation::Relu).unwrap()
 }
 
-/// The same by libtorch, in double.
+/// What libtorch computes of them, in double.
 fn expected(x: &Tensor, weight: &Tensor, add: Option<&Tensor>) -> Tensor {
     let column = |salt| numbers(&[weight.size()[0]], salt);
     let (gamma, beta, mean, var) = (column(0.4), column(0.5), column(0.6), column(0.7) + 2.0);
@@ -129,7 +130,7 @@ fn weights_are_kept_and_not_too_long() {
         let x = channels_last(&numbers(&[5, channels, side, side], 0.1));
         let weight = channels_last(&numbers(&[16, channels, kernel, kernel], 0.2)).set_requires_grad(true);
         let out = (side - 1) / stride + 1;
-        let moves = Moves { stride: [stride; 2], before: [kernel / 2; 2], out: [out, out] };
+        let moves = WindowGeometry { stride: [stride; 2], before: [kernel / 2; 2], out: [out, out] };
         let y = || tch::no_grad(|| conv(&x, &weight, None, &moves, false).unwrap());
         let off = |a: &Tensor, b: &Tensor| (a - b).abs().max().double_value(&[]);
         let first = y();
@@ -176,7 +177,7 @@ fn a_layout_is_kept_for_its_window() {
     let x = channels_last(&numbers(&[3, 6, 1, 1], 0.1));
     let weight = channels_last(&numbers(&[4, 6, 3, 3], 0.2)).set_requires_grad(true);
     let at = |before| {
-        let moves = Moves { stride: [1, 1], before: [before; 2], out: [1, 1] };
+        let moves = WindowGeometry { stride: [1, 1], before: [before; 2], out: [1, 1] };
         tch::no_grad(|| conv(&x, &weight, None, &moves, false).unwrap())
     };
     let fresh = [0, 1, 2].map(at);
@@ -191,14 +192,15 @@ fn a_layout_is_kept_for_its_window() {
 fn a_step_makes_kept_weights_new() {
     let x = channels_last(&numbers(&[5, 6, 9, 9], 0.1).to_kind(Kind::Float));
     let weight = channels_last(&numbers(&[4, 6, 3, 3], 0.2).to_kind(Kind::Float)).set_requires_grad(true);
-    let moves = Moves { stride: [1, 1], before: [1, 1], out: [9, 9] };
+    let moves = WindowGeometry { stride: [1, 1], before: [1, 1], out: [9, 9] };
     let _kept = KeptWeights::keep();
     let y = || tch::no_grad(|| conv(&x, &weight, None, &moves, false).unwrap());
     let before = y();
     conv(&x, &weight, None, &moves, false).unwrap().sum(Kind::Float).backward();
-    let settings = crate::torch::RmsProp { lr: 0.1, alpha: 0.9, eps: 1e-8, weight_decay: 0.0, momentum: 0.0 };
-    let averages = [weight.zeros_like().detach()];
-    crate::torch::rmsprop(&[weight.shallow_clone()], &[weight.grad()], &averages, &[], &settings).unwrap();
+    let numbers = StepNumbers { lr: 0.1, alpha: 0.9, eps: 1e-8, ..StepNumbers::default() };
+    let averages = [vec![weight.zeros_like().detach()]];
+    let params = [weight.shallow_clone()];
+    optimizer_step(StepKind::Rmsprop, &params, &[weight.grad()], &averages, &numbers).unwrap();
     assert!(y() != before);
 }
 
@@ -215,11 +217,11 @@ fn the_number_of_threads_changes_no_bit_of_evaluation() {
             return;
         }
         let out = (side - 1) / stride + 1;
-        let moves = Moves { stride: [stride; 2], before: [kernel / 2; 2], out: [out, out] };
+        let moves = WindowGeometry { stride: [stride; 2], before: [kernel / 2; 2], out: [out, out] };
         let column = |salt| numbers(&[24], salt).to_kind(Kind::Float);
         let (mean, var) = (column(0.4), column(0.5) + 2.0);
         let norm = Norm { gamma: None, beta: None, mean: None, var: None, momentum: 0.1, eps: 1e-5 };
-        let kernel = Kernel { weight: &weight, bias: None, depthwise: None, moves: &moves };
+        let kernel = Kernel { weight: &weight, bias: None, depthwise: None, window: &moves };
         let run = || {
             let y = conv_norm(&x, &kernel, &norm, (&mean, &var), None, Activation::Silu).unwrap();
             gate(&lrn(&y, 5, 1.0, 0.75, 1.0).unwrap(), &squeeze(&y).unwrap().1).unwrap()

@@ -1,6 +1,6 @@
-//! Declarations of `shim.cpp` and the helpers that call it.
+//! Declarations of the C interface of `cpp/` and the helpers that call it.
 //!
-//! Every function that can fail returns null, or an error text that [`check`] takes over.
+//! Every function that can fail returns null, or an error text that [`check`] takes over. Structs are those of `cpp/abi.h`.
 
 use std::ffi::{CStr, c_char, c_int};
 use std::ptr;
@@ -9,13 +9,15 @@ use tch::{Device, Tensor};
 use torch_sys::C_tensor;
 
 use super::error::{Result, TorchError};
+use super::fused::WindowGeometry;
+use super::optim::StepNumbers;
 
 /// A borrowed list of tensors: the handles in order.
 pub(super) type Handles = *const *const C_tensor;
 /// Null, or an error text owned by the receiver.
 pub(super) type ErrorText = *mut c_char;
 
-/// Autocast state of one device type on one thread. Mirrors `StrataAutocast` in `shim.cpp`.
+/// Autocast state of one device type on one thread: `StrataAutocast`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct AutocastState {
@@ -24,7 +26,18 @@ pub(super) struct AutocastState {
     pub cache: i32,
 }
 
-/// `StrataGraph` in `shim.cpp`.
+/// What batch normalisation needs beside its input, each tensor or null: `StrataNorm`.
+#[repr(C)]
+pub(super) struct NormHandles {
+    pub gamma: *const C_tensor,
+    pub beta: *const C_tensor,
+    pub mean: *const C_tensor,
+    pub var: *const C_tensor,
+    pub momentum: f64,
+    pub eps: f64,
+}
+
+/// A recording of `cpp/graph.cpp`, behind a pointer only.
 #[repr(C)]
 pub(super) struct GraphHandle(());
 
@@ -48,52 +61,20 @@ unsafe extern "C" {
     pub(super) fn strata_images(from: *const f32, shape: *const i64, out: *mut *mut C_tensor) -> ErrorText;
     pub(super) fn strata_set_channels_last(tensor: *const C_tensor) -> ErrorText;
 
-    pub(super) fn strata_fused_sgd(
+    pub(super) fn strata_optimizer_step(
+        kind: c_int,
         n: usize,
         params: Handles,
         grads: Handles,
-        buffers: Handles,
-        lr: f64,
-        weight_decay: f64,
-        momentum: f64,
-        dampening: f64,
-        nesterov: c_int,
-        first_step: c_int,
-    ) -> ErrorText;
-    pub(super) fn strata_fused_adam(
-        n: usize,
-        params: Handles,
-        grads: Handles,
-        exp_avgs: Handles,
-        exp_avg_sqs: Handles,
-        steps: i64,
-        lr: f64,
-        beta1: f64,
-        beta2: f64,
-        eps: f64,
-        weight_decay: f64,
-        decoupled: c_int,
-    ) -> ErrorText;
-    pub(super) fn strata_rmsprop(
-        n: usize,
-        params: Handles,
-        grads: Handles,
-        square_avgs: Handles,
-        buffers: Handles,
-        lr: f64,
-        alpha: f64,
-        eps: f64,
-        weight_decay: f64,
-        momentum: f64,
+        states: usize,
+        state: *const Handles,
+        numbers: *const StepNumbers,
     ) -> ErrorText;
     pub(super) fn strata_ema_update(n: usize, averages: Handles, params: Handles, decay: f64) -> ErrorText;
 
     pub(super) fn strata_zero_grad(n: usize, params: Handles) -> ErrorText;
     pub(super) fn strata_clip_grad_norm(n: usize, grads: Handles, max_norm: f64, norm: *mut f64) -> ErrorText;
     pub(super) fn strata_all_finite(n: usize, tensors: Handles, finite: *mut c_int) -> ErrorText;
-
-    pub(super) fn strata_rng_state(device: c_int, out: *mut *mut C_tensor) -> ErrorText;
-    pub(super) fn strata_set_rng_state(device: c_int, state: *const C_tensor) -> ErrorText;
 
     pub(super) fn strata_graph_begin(device: c_int, out: *mut *mut GraphHandle) -> ErrorText;
     pub(super) fn strata_graph_end(graph: *mut GraphHandle) -> ErrorText;
@@ -113,30 +94,33 @@ unsafe extern "C" {
 
     pub(super) fn strata_set_deterministic(on: c_int) -> ErrorText;
     pub(super) fn strata_set_tf32(on: c_int) -> ErrorText;
-    pub(super) fn strata_set_cudnn_benchmark(on: c_int) -> ErrorText;
-    pub(super) fn strata_set_flush_denormal(on: c_int, supported: *mut c_int) -> ErrorText;
     pub(super) fn strata_version(out: *mut *mut c_char) -> ErrorText;
+
+    #[cfg(test)]
+    pub(super) fn strata_activation(name: *const c_char) -> c_int;
     pub(super) fn strata_conv(
         x: *const C_tensor,
         weight: *const C_tensor,
         bias: *const C_tensor,
-        sides: *const i64,
+        window: *const WindowGeometry,
+        relu: c_int,
         out: *mut *mut C_tensor,
     ) -> ErrorText;
     pub(super) fn strata_norm_act(
         x: *const C_tensor,
         add: *const C_tensor,
-        gamma: *const C_tensor,
-        beta: *const C_tensor,
-        running_mean: *const C_tensor,
-        running_var: *const C_tensor,
-        momentum: f64,
-        eps: f64,
+        norm: *const NormHandles,
         act: c_int,
         batch: c_int,
         out: *mut *mut C_tensor,
     ) -> ErrorText;
-    pub(super) fn strata_max_pool(x: *const C_tensor, sides: *const i64, out: *mut *mut C_tensor) -> ErrorText;
+    pub(super) fn strata_max_pool(
+        x: *const C_tensor,
+        kernel_h: i64,
+        kernel_w: i64,
+        window: *const WindowGeometry,
+        out: *mut *mut C_tensor,
+    ) -> ErrorText;
     pub(super) fn strata_lrn(
         x: *const C_tensor,
         size: i64,
@@ -150,7 +134,9 @@ unsafe extern "C" {
         x: *const C_tensor,
         weight: *const C_tensor,
         bias: *const C_tensor,
-        sides: *const i64,
+        kernel_h: i64,
+        kernel_w: i64,
+        window: *const WindowGeometry,
         out: *mut *mut C_tensor,
     ) -> ErrorText;
     pub(super) fn strata_has_products(x: *const C_tensor, has: *mut c_int) -> ErrorText;
@@ -159,14 +145,21 @@ unsafe extern "C" {
         x: *const C_tensor,
         weight: *const C_tensor,
         bias: *const C_tensor,
-        gamma: *const C_tensor,
-        beta: *const C_tensor,
-        mean: *const C_tensor,
-        var: *const C_tensor,
-        eps: f64,
+        norm: *const NormHandles,
         add: *const C_tensor,
-        depthwise: c_int,
-        sides: *const i64,
+        act: c_int,
+        window: *const WindowGeometry,
+        out: *mut *mut C_tensor,
+    ) -> ErrorText;
+    pub(super) fn strata_depthwise_norm(
+        x: *const C_tensor,
+        weight: *const C_tensor,
+        bias: *const C_tensor,
+        norm: *const NormHandles,
+        act: c_int,
+        kernel_h: i64,
+        kernel_w: i64,
+        window: *const WindowGeometry,
         out: *mut *mut C_tensor,
     ) -> ErrorText;
     pub(super) fn strata_concat(n: usize, parts: Handles, out: *mut *mut C_tensor) -> ErrorText;
@@ -186,10 +179,10 @@ unsafe extern "C" {
     pub(super) fn strata_cpu_capability(out: *mut *mut c_char) -> ErrorText;
 }
 
-/// The error a shim function returned, if any.
+/// The error that a C++ function returned, if any.
 ///
 /// # Safety
-/// `text` is null or was returned by the shim and not released yet.
+/// `text` is null or was returned by C++ and not released yet.
 pub(super) unsafe fn check(text: ErrorText) -> Result<()> {
     if text.is_null() {
         return Ok(());
@@ -198,10 +191,10 @@ pub(super) unsafe fn check(text: ErrorText) -> Result<()> {
     Err(TorchError::from_message(&unsafe { take_text(text) }))
 }
 
-/// Copies a text of the shim and releases it.
+/// Copies a text that C++ allocated, and releases it.
 ///
 /// # Safety
-/// `text` is not null, was returned by the shim and not released yet.
+/// `text` is not null, was returned by C++ and not released yet.
 unsafe fn take_text(text: *mut c_char) -> String {
     // SAFETY: by the contract, a NUL-terminated string until it is released, which happens after the copy.
     unsafe {
@@ -211,20 +204,20 @@ unsafe fn take_text(text: *mut c_char) -> String {
     }
 }
 
-/// Runs a shim function that hands out a tensor.
+/// Runs a C++ function that hands out a tensor.
 ///
 /// # Safety
 /// `call` either returns null and stores an owned `at::Tensor*`, or returns an error text.
 pub(super) unsafe fn tensor_from(call: impl FnOnce(*mut *mut C_tensor) -> ErrorText) -> Result<Tensor> {
     let mut out: *mut C_tensor = ptr::null_mut();
-    // SAFETY: the text comes from the shim; on success `out` is an owned tensor, taken over once.
+    // SAFETY: the text comes from C++; on success `out` is an owned tensor, taken over once.
     unsafe {
         check(call(&mut out))?;
         Ok(Tensor::from_ptr(out))
     }
 }
 
-/// Runs a shim function that hands out two tensors.
+/// Runs a C++ function that hands out two tensors.
 ///
 /// # Safety
 /// As [`tensor_from`], for both.
@@ -232,20 +225,20 @@ pub(super) unsafe fn two_tensors_from(
     call: impl FnOnce(*mut *mut C_tensor, *mut *mut C_tensor) -> ErrorText,
 ) -> Result<(Tensor, Tensor)> {
     let (mut one, mut other): (*mut C_tensor, *mut C_tensor) = (ptr::null_mut(), ptr::null_mut());
-    // SAFETY: the text comes from the shim; on success both are owned tensors, each taken over once.
+    // SAFETY: the text comes from C++; on success both are owned tensors, each taken over once.
     unsafe {
         check(call(&mut one, &mut other))?;
         Ok((Tensor::from_ptr(one), Tensor::from_ptr(other)))
     }
 }
 
-/// Runs a shim function that hands out a text.
+/// Runs a C++ function that hands out a text.
 ///
 /// # Safety
 /// `call` either returns null and stores an owned text, or returns an error text.
 pub(super) unsafe fn text_from(call: unsafe extern "C" fn(*mut *mut c_char) -> ErrorText) -> Result<String> {
     let mut out: *mut c_char = ptr::null_mut();
-    // SAFETY: the texts come from the shim; on success `out` is owned and released once.
+    // SAFETY: the texts come from C++; on success `out` is owned and released once.
     unsafe {
         check(call(&mut out))?;
         Ok(take_text(out))
@@ -257,10 +250,10 @@ pub(super) fn handles(tensors: &[Tensor]) -> Vec<*const C_tensor> {
     tensors.iter().map(Tensor::as_ptr).collect()
 }
 
-/// The greatest number of a GPU: libtorch keeps it in eight bits, and the shim refuses what does not fit.
+/// The greatest number of a GPU: libtorch keeps it in eight bits, and C++ refuses what does not fit.
 pub const MAX_GPU: usize = i8::MAX as usize;
 
-/// The number of a device in the shim, as in torch-sys.
+/// The number of a device in the C interface, as in torch-sys.
 pub(super) fn device_number(device: Device) -> c_int {
     match device {
         Device::Cpu => -1,
@@ -273,4 +266,23 @@ pub(super) fn device_number(device: Device) -> c_int {
 /// The handle of a tensor that may be missing.
 pub(super) fn or_null(tensor: Option<&Tensor>) -> *const C_tensor {
     tensor.map_or(ptr::null(), Tensor::as_ptr)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::mem::{offset_of, size_of};
+
+    use super::*;
+
+    /// The numbers that `cpp/abi.h` asserts.
+    #[test]
+    fn structs_are_laid_out_as_in_cpp() {
+        assert_eq!((size_of::<WindowGeometry>(), offset_of!(WindowGeometry, before)), (48, 16));
+        assert_eq!(offset_of!(WindowGeometry, out), 32);
+        assert_eq!((size_of::<NormHandles>(), offset_of!(NormHandles, mean)), (48, 16));
+        assert_eq!(offset_of!(NormHandles, momentum), 32);
+        assert_eq!((size_of::<StepNumbers>(), offset_of!(StepNumbers, step)), (72, 56));
+        assert_eq!(offset_of!(StepNumbers, first), 68);
+        assert_eq!((size_of::<AutocastState>(), offset_of!(AutocastState, cache)), (12, 8));
+    }
 }

@@ -1,36 +1,29 @@
-//! Operations that libtorch has in parts only: a convolution on a small map as matrix products over the batch, batch
-//! normalisation with the sum and the non-linearity behind it, maximum pooling that remembers its taps in bytes, local
-//! response normalisation in one pass, weights that evaluation lays out once. Forward and backward for bfloat16, float and
-//! double on the CPU, channels last; the same numbers whatever the number of threads.
+//! Operations that libtorch has in parts only: convolutions as matrix products over the batch or over rows of an image, batch
+//! normalisation with the sum and the non-linearity behind it, maximum pooling that stores its taps in bytes, local response
+//! normalisation in one pass, weights that evaluation lays out once. Forward and backward for bfloat16, float and double on
+//! the CPU, channels last; results do not depend on the number of threads.
 
 use std::ffi::c_int;
 use std::marker::PhantomData;
 
 use tch::{Device, Kind, Tensor};
 
-use super::error::Result;
+use super::error::{Result, TorchError};
 use super::ffi;
 
-/// A non-linearity that rides along.
+/// A non-linearity that another operation carries out on its output. The numbers are those of `STRATA_ACTIVATIONS` in
+/// `cpp/kernels/kernels.h`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i32)]
 pub enum Activation {
-    None,
-    Relu,
-    Relu6,
-    Silu,
+    None = 0,
+    Relu = 1,
+    Relu6 = 2,
+    Silu = 3,
 }
 
 impl Activation {
-    fn number(self) -> i64 {
-        match self {
-            Activation::None => 0,
-            Activation::Relu => 1,
-            Activation::Relu6 => 2,
-            Activation::Silu => 3,
-        }
-    }
-
-    /// The same as an operation of its own.
+    /// The operation of its own in libtorch.
     pub fn apply(self, x: Tensor) -> Tensor {
         match self {
             Activation::None => x,
@@ -41,8 +34,8 @@ impl Activation {
     }
 }
 
-/// Whether the operations here take such a tensor.
-pub fn takes(x: &Tensor) -> bool {
+/// Whether `x` is of a device, rank and kind that the operations here are made for.
+pub fn supports(x: &Tensor) -> bool {
     x.device() == Device::Cpu && x.dim() == 4 && matches!(x.kind(), Kind::BFloat16 | Kind::Float | Kind::Double)
 }
 
@@ -53,10 +46,11 @@ pub fn has_products(x: &Tensor) -> bool {
     unsafe { ffi::check(ffi::strata_has_products(x.as_ptr(), &mut has)) }.is_ok() && has != 0
 }
 
-/// How a window moves: height, then width. Every window must reach the map or the pixel beside it: `before` is at most
-/// the kernel, and the last window begins at most one pixel behind the map.
+/// How a window moves over a map, height then width: `StrataWindow` in `cpp/abi.h`. Every window must reach the map or the
+/// pixel beside it: `before` is at most the kernel, and the last window begins at most one pixel behind the map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Moves {
+#[repr(C)]
+pub struct WindowGeometry {
     pub stride: [i64; 2],
     /// Padding above and to the left; below and to the right it follows from the output.
     pub before: [i64; 2],
@@ -64,22 +58,21 @@ pub struct Moves {
     pub out: [i64; 2],
 }
 
-/// The convolution `[N, C, H, W]` → `[N, K, H', W']` with a weight `[K, C, h, w]`, a bias `[K]` and then no non-linearity or
-/// relu. Under autocast it is carried out in bfloat16, with sums in float; K must then be even.
+/// The convolution `[N, C, H, W]` → `[N, K, H', W']` with a weight `[K, C, h, w]`, a bias `[K]` and, where asked for, relu behind
+/// it. Under autocast it is carried out in bfloat16, with sums in float; K must then be even.
 ///
 /// # Errors
 /// Tensors that do not fit together, and those of libtorch.
-pub fn conv(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, moves: &Moves, relu: bool) -> Result<Tensor> {
-    let Moves { stride: [sh, sw], before: [top, left], out: [oh, ow] } = *moves;
-    let sides = [sh, sw, top, left, oh, ow, i64::from(relu)];
-    // SAFETY: the handles are valid while borrowed, `sides` has the seven numbers that are read; the shim stores an owned
-    // tensor.
+pub fn conv(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, window: &WindowGeometry, relu: bool) -> Result<Tensor> {
+    // SAFETY: handles and `window` are valid while borrowed; C++ stores an owned tensor.
     unsafe {
-        ffi::tensor_from(|out| ffi::strata_conv(x.as_ptr(), weight.as_ptr(), ffi::or_null(bias), sides.as_ptr(), out))
+        ffi::tensor_from(|out| {
+            ffi::strata_conv(x.as_ptr(), weight.as_ptr(), ffi::or_null(bias), window, c_int::from(relu), out)
+        })
     }
 }
 
-/// What batch normalisation needs beside its input; tensors are `[C]`.
+/// Parameters and running statistics of a batch normalisation, each `[C]`.
 #[derive(Debug)]
 pub struct Norm<'a> {
     pub gamma: Option<&'a Tensor>,
@@ -91,28 +84,24 @@ pub struct Norm<'a> {
     pub eps: f64,
 }
 
+impl Norm<'_> {
+    fn handles(&self) -> ffi::NormHandles {
+        let [gamma, beta, mean, var] = [self.gamma, self.beta, self.mean, self.var].map(ffi::or_null);
+        ffi::NormHandles { gamma, beta, mean, var, momentum: self.momentum, eps: self.eps }
+    }
+}
+
 /// act(norm(x) + add): batch normalisation of `[N, C, H, W]`, with the statistics of the batch where `train`, which then
 /// move the running ones. `add` goes with no non-linearity or relu only.
 ///
 /// # Errors
 /// Tensors that do not fit together, and those of libtorch.
 pub fn norm_act(x: &Tensor, add: Option<&Tensor>, norm: &Norm, act: Activation, train: bool) -> Result<Tensor> {
-    // SAFETY: the handles are valid while borrowed; the shim stores an owned tensor.
+    let (handles, act) = (norm.handles(), act as c_int);
+    // SAFETY: the handles are valid while borrowed; C++ stores an owned tensor.
     unsafe {
         ffi::tensor_from(|out| {
-            ffi::strata_norm_act(
-                x.as_ptr(),
-                ffi::or_null(add),
-                ffi::or_null(norm.gamma),
-                ffi::or_null(norm.beta),
-                ffi::or_null(norm.mean),
-                ffi::or_null(norm.var),
-                norm.momentum,
-                norm.eps,
-                act.number() as c_int,
-                c_int::from(train),
-                out,
-            )
+            ffi::strata_norm_act(x.as_ptr(), ffi::or_null(add), &handles, act, c_int::from(train), out)
         })
     }
 }
@@ -122,11 +111,10 @@ pub fn norm_act(x: &Tensor, add: Option<&Tensor>, norm: &Norm, act: Activation, 
 ///
 /// # Errors
 /// Tensors that do not fit together, and those of libtorch.
-pub fn max_pool(x: &Tensor, kernel: [i64; 2], moves: &Moves) -> Result<Tensor> {
-    let sides = window(kernel, moves);
-    // SAFETY: the handle is valid while borrowed, `sides` has the eight numbers that are read; the shim stores an owned
-    // tensor.
-    unsafe { ffi::tensor_from(|out| ffi::strata_max_pool(x.as_ptr(), sides.as_ptr(), out)) }
+pub fn max_pool(x: &Tensor, kernel: [i64; 2], window: &WindowGeometry) -> Result<Tensor> {
+    let [h, w] = kernel;
+    // SAFETY: the handle and `window` are valid while borrowed; C++ stores an owned tensor.
+    unsafe { ffi::tensor_from(|out| ffi::strata_max_pool(x.as_ptr(), h, w, window, out)) }
 }
 
 /// x / (k + alpha · mean over `size` neighbouring channels of x²)^beta, zeros beyond the first and the last channel: the form
@@ -135,18 +123,18 @@ pub fn max_pool(x: &Tensor, kernel: [i64; 2], moves: &Moves) -> Result<Tensor> {
 /// # Errors
 /// A window of no channels or of more than 2²⁰, tensors that are no maps, and those of libtorch.
 pub fn lrn(x: &Tensor, size: i64, alpha: f64, beta: f64, k: f64) -> Result<Tensor> {
-    // SAFETY: the handle is valid while borrowed; the shim stores an owned tensor.
+    // SAFETY: the handle is valid while borrowed; C++ stores an owned tensor.
     unsafe { ffi::tensor_from(|out| ffi::strata_lrn(x.as_ptr(), size, alpha, beta, k, out)) }
 }
 
-/// The same as operations of libtorch.
+/// [`lrn`] as operations of libtorch.
 pub fn plain_lrn(x: &Tensor, size: i64, alpha: f64, beta: f64, k: f64) -> Tensor {
     let squares = (x * x).unsqueeze(1).constant_pad_nd([0, 0, 0, 0, size / 2, (size - 1) / 2]);
     let mean = squares.avg_pool3d([size, 1, 1], [1, 1, 1], [0, 0, 0], false, true, None::<i64>).squeeze_dim(1);
     x / (mean * alpha + k).pow_tensor_scalar(beta)
 }
 
-/// The convolution of every channel by itself, with a weight `[C, 1, h, w]` of the `kernel`'s height and width, 256 taps at
+/// The depthwise convolution, with a weight `[C, 1, h, w]` of the `kernel`'s height and width, 256 taps at
 /// most, and a bias `[C]`.
 ///
 /// # Errors
@@ -156,14 +144,13 @@ pub fn depthwise(
     weight: &Tensor,
     bias: Option<&Tensor>,
     kernel: [i64; 2],
-    moves: &Moves,
+    window: &WindowGeometry,
 ) -> Result<Tensor> {
-    let sides = window(kernel, moves);
-    // SAFETY: the handles are valid while borrowed, `sides` has the eight numbers that are read; the shim stores an owned
-    // tensor.
+    let [h, w] = kernel;
+    // SAFETY: handles and `window` are valid while borrowed; C++ stores an owned tensor.
     unsafe {
         ffi::tensor_from(|out| {
-            ffi::strata_depthwise(x.as_ptr(), weight.as_ptr(), ffi::or_null(bias), sides.as_ptr(), out)
+            ffi::strata_depthwise(x.as_ptr(), weight.as_ptr(), ffi::or_null(bias), h, w, window, out)
         })
     }
 }
@@ -195,14 +182,14 @@ impl Drop for KeptWeights {
     }
 }
 
-/// A convolution as [`norm_act`] follows it in evaluation.
+/// The convolution of [`conv_norm`].
 #[derive(Debug)]
 pub struct Kernel<'a> {
     pub weight: &'a Tensor,
     pub bias: Option<&'a Tensor>,
-    /// Every channel by itself, with a kernel of this height and width.
+    /// Depthwise, with a kernel of this height and width.
     pub depthwise: Option<[i64; 2]>,
-    pub moves: &'a Moves,
+    pub window: &'a WindowGeometry,
 }
 
 /// act(norm(conv(x)) + add) with running statistics, which must be there, in one pass: for evaluation, no graph is recorded.
@@ -218,31 +205,18 @@ pub fn conv_norm(
     add: Option<&Tensor>,
     act: Activation,
 ) -> Result<Tensor> {
-    let Kernel { weight, bias, depthwise, moves } = *kernel;
-    let Moves { stride: [sh, sw], before: [top, left], out: [oh, ow] } = *moves;
-    let sides = match depthwise {
-        None => vec![sh, sw, top, left, oh, ow, act.number()],
-        Some(kernel) => window(kernel, moves).into_iter().chain([act.number()]).collect(),
-    };
+    let Kernel { weight, bias, depthwise, window } = *kernel;
     let (mean, var) = running;
-    // SAFETY: the handles are valid while borrowed, `sides` has the numbers that are read in either case; the shim stores an
-    // owned tensor.
+    let norm = Norm { mean: Some(mean), var: Some(var), ..*norm }.handles();
+    let (x, weight, bias, act) = (x.as_ptr(), weight.as_ptr(), ffi::or_null(bias), act as c_int);
+    if depthwise.is_some() && add.is_some() {
+        return Err(TorchError("a depthwise convolution takes no shortcut".into()));
+    }
+    // SAFETY: handles and `window` are valid while borrowed; C++ stores an owned tensor.
     unsafe {
-        ffi::tensor_from(|out| {
-            ffi::strata_conv_norm(
-                x.as_ptr(),
-                weight.as_ptr(),
-                ffi::or_null(bias),
-                ffi::or_null(norm.gamma),
-                ffi::or_null(norm.beta),
-                mean.as_ptr(),
-                var.as_ptr(),
-                norm.eps,
-                ffi::or_null(add),
-                c_int::from(depthwise.is_some()),
-                sides.as_ptr(),
-                out,
-            )
+        ffi::tensor_from(|out| match depthwise {
+            Some([h, w]) => ffi::strata_depthwise_norm(x, weight, bias, &norm, act, h, w, window, out),
+            None => ffi::strata_conv_norm(x, weight, bias, &norm, ffi::or_null(add), act, window, out),
         })
     }
 }
@@ -253,7 +227,7 @@ pub fn conv_norm(
 /// Tensors that do not fit together, and those of libtorch.
 pub fn concat(parts: &[Tensor]) -> Result<Tensor> {
     let handles = ffi::handles(parts);
-    // SAFETY: the handles are valid while borrowed; the shim stores an owned tensor.
+    // SAFETY: the handles are valid while borrowed; C++ stores an owned tensor.
     unsafe { ffi::tensor_from(|out| ffi::strata_concat(handles.len(), handles.as_ptr(), out)) }
 }
 
@@ -262,7 +236,7 @@ pub fn concat(parts: &[Tensor]) -> Result<Tensor> {
 /// # Errors
 /// Tensors that do not fit together, and those of libtorch.
 pub fn subsample(x: &Tensor, channels: i64, stride: i64) -> Result<Tensor> {
-    // SAFETY: the handle is valid while borrowed; the shim stores an owned tensor.
+    // SAFETY: the handle is valid while borrowed; C++ stores an owned tensor.
     unsafe { ffi::tensor_from(|out| ffi::strata_subsample(x.as_ptr(), channels, stride, out)) }
 }
 
@@ -271,32 +245,27 @@ pub fn subsample(x: &Tensor, channels: i64, stride: i64) -> Result<Tensor> {
 /// # Errors
 /// Tensors that do not fit together, and those of libtorch.
 pub fn gate(x: &Tensor, factor: &Tensor) -> Result<Tensor> {
-    // SAFETY: the handles are valid while borrowed; the shim stores an owned tensor.
+    // SAFETY: the handles are valid while borrowed; C++ stores an owned tensor.
     unsafe { ffi::tensor_from(|out| ffi::strata_gate(x.as_ptr(), factor.as_ptr(), out)) }
 }
 
-/// A map and its mean over pixels `[N, C, 1, 1]`; what follows must use the map that is given back, so that both gradients
-/// are added in one pass.
+/// The map and its mean over pixels `[N, C, 1, 1]`. What follows must use the map that is returned: both gradients are then
+/// added in one pass.
 ///
 /// # Errors
 /// Tensors that do not fit together, and those of libtorch.
 pub fn squeeze(x: &Tensor) -> Result<(Tensor, Tensor)> {
-    // SAFETY: the handle is valid while borrowed; the shim stores two owned tensors.
+    // SAFETY: the handle is valid while borrowed; C++ stores two owned tensors.
     unsafe { ffi::two_tensors_from(|same, mean| ffi::strata_squeeze(x.as_ptr(), same, mean)) }
 }
 
-/// The same map for two paths, whose gradients are added by a pass of our own.
+/// The map for two paths, whose gradients are added in one pass.
 ///
 /// # Errors
 /// Tensors that do not fit together, and those of libtorch.
 pub fn fork(x: &Tensor) -> Result<(Tensor, Tensor)> {
-    // SAFETY: the handle is valid while borrowed; the shim stores two owned tensors.
+    // SAFETY: the handle is valid while borrowed; C++ stores two owned tensors.
     unsafe { ffi::two_tensors_from(|one, other| ffi::strata_fork(x.as_ptr(), one, other)) }
-}
-
-fn window(kernel: [i64; 2], moves: &Moves) -> [i64; 8] {
-    let Moves { stride: [sh, sw], before: [top, left], out: [oh, ow] } = *moves;
-    [kernel[0], kernel[1], sh, sw, top, left, oh, ow]
 }
 
 #[cfg(test)]

@@ -93,7 +93,7 @@ fn check(case: &Case, relu: bool, kind: Kind, tolerance: f64) {
     let weight = (numbers(&[width, c, kernel, kernel], 0.2) * 0.3).to_kind(kind);
     let bias = numbers(&[width], 0.4).to_kind(kind);
     let out = [(h + 2 * pad - kernel) / stride + 1, (w + 2 * pad - kernel) / stride + 1];
-    let moves = Moves { stride: [stride, stride], before: [pad, pad], out };
+    let moves = WindowGeometry { stride: [stride, stride], before: [pad, pad], out };
     let ours = |l: &[Tensor]| conv(&l[0], &l[1], Some(&l[2]), &moves, relu).unwrap();
     let theirs = |l: &[Tensor]| {
         let y = l[0].conv2d(&l[1], Some(&l[2]), [stride, stride], [pad, pad], [1, 1], 1);
@@ -125,7 +125,7 @@ fn in_bfloat16_it_is_as_near_as_bfloat16_allows() {
         let x = channels_last(&rounded(numbers(&[images, c, h, w], 0.1)));
         let weight = rounded(numbers(&[width, c, kernel, kernel], 0.2) * 0.3);
         let out = [(h + 2 * pad - kernel) / stride + 1, (w + 2 * pad - kernel) / stride + 1];
-        let moves = Moves { stride: [stride, stride], before: [pad, pad], out };
+        let moves = WindowGeometry { stride: [stride, stride], before: [pad, pad], out };
         let run = |ours: bool| {
             let leaves = [leaf(&x), leaf(&weight)];
             let y = if ours {
@@ -151,7 +151,7 @@ fn in_bfloat16_it_is_as_near_as_bfloat16_allows() {
 fn a_slice_of_channels_needs_no_copy() {
     let whole = channels_last(&numbers(&[4, 24, 3, 3], 0.5));
     let weight = numbers(&[10, 8, 3, 3], 0.6);
-    let moves = Moves { stride: [1, 1], before: [1, 1], out: [3, 3] };
+    let moves = WindowGeometry { stride: [1, 1], before: [1, 1], out: [3, 3] };
     let part = |l: &[Tensor]| l[0].narrow(1, 8, 8);
     same(
         &[whole, weight],
@@ -229,7 +229,7 @@ fn pooling_finds_the_same_maxima() {
     for (side, kernel, stride, pad) in [(7, 3, 2, 1), (4, 3, 1, 1), (6, 2, 2, 0), (1, 3, 1, 1)] {
         let x = channels_last(&numbers(&[5, 19, side, side], 0.1));
         let out = (side + 2 * pad - kernel) / stride + 1;
-        let moves = Moves { stride: [stride, stride], before: [pad, pad], out: [out, out] };
+        let moves = WindowGeometry { stride: [stride, stride], before: [pad, pad], out: [out, out] };
         same(
             &[x],
             |l| max_pool(&l[0], [kernel, kernel], &moves).unwrap(),
@@ -238,7 +238,7 @@ fn pooling_finds_the_same_maxima() {
         );
     }
     let holes = channels_last(&Tensor::full([1, 2, 2, 2], f64::NAN, DOUBLE));
-    let moves = Moves { stride: [2, 2], before: [0, 0], out: [1, 1] };
+    let moves = WindowGeometry { stride: [2, 2], before: [0, 0], out: [1, 1] };
     assert!(max_pool(&holes, [2, 2], &moves).unwrap().isnan().all().int64_value(&[]) == 1);
 }
 
@@ -255,8 +255,8 @@ fn no_bit_changes(side: i64, channels: i64, stride: i64) {
     let weight = numbers(&[48, channels, 3, 3], 0.2).to_kind(Kind::Float);
     let taps = numbers(&[48, 1, 3, 3], 0.3).to_kind(Kind::Float);
     let out = (side - 1) / stride + 1;
-    let moves = Moves { stride: [stride; 2], before: [1, 1], out: [out, out] };
-    let same = Moves { stride: [1, 1], before: [1, 1], out: [out, out] };
+    let moves = WindowGeometry { stride: [stride; 2], before: [1, 1], out: [out, out] };
+    let same = WindowGeometry { stride: [1, 1], before: [1, 1], out: [out, out] };
     let run = || {
         let leaves = [leaf(&x), leaf(&weight), leaf(&taps)];
         let _autocast = crate::torch::Autocast::bf16(Device::Cpu);
@@ -286,7 +286,7 @@ fn a_depthwise_convolution_is_one_with_a_group_a_channel() {
             let (weight, bias) =
                 (numbers(&[c, 1, kernel, kernel], 0.2).to_kind(kind), numbers(&[c], 0.3).to_kind(kind));
             let out = (side + 2 * pad - kernel) / stride + 1;
-            let moves = Moves { stride: [stride, stride], before: [pad, pad], out: [out, out] };
+            let moves = WindowGeometry { stride: [stride, stride], before: [pad, pad], out: [out, out] };
             same(
                 &[x, weight, bias],
                 |l| depthwise(&l[0], &l[1], Some(&l[2]), [kernel, kernel], &moves).unwrap(),
@@ -309,7 +309,7 @@ fn pooling_in_bfloat16_finds_the_same_maxima() {
     for (c, side, kernel, stride, pad) in [(19, 7, 3, 2, 1), (64, 4, 3, 1, 1), (33, 6, 2, 2, 0)] {
         let x = channels_last(&numbers(&[5, c, side, side], 0.1).to_kind(Kind::BFloat16));
         let out = (side + 2 * pad - kernel) / stride + 1;
-        let moves = Moves { stride: [stride, stride], before: [pad, pad], out: [out, out] };
+        let moves = WindowGeometry { stride: [stride, stride], before: [pad, pad], out: [out, out] };
         same(
             &[x],
             |l| max_pool(&l[0], [kernel, kernel], &moves).unwrap().to_kind(Kind::Float),
@@ -319,7 +319,7 @@ fn pooling_in_bfloat16_finds_the_same_maxima() {
     }
     for sign in [1.0, -1.0] {
         let hole = channels_last(&Tensor::from_slice(&[1.0, f64::NAN * sign, 2.0, 3.0]).view([1, 1, 2, 2]));
-        let moves = Moves { stride: [2, 2], before: [0, 0], out: [1, 1] };
+        let moves = WindowGeometry { stride: [2, 2], before: [0, 0], out: [1, 1] };
         let found = max_pool(&hole.to_kind(Kind::BFloat16), [2, 2], &moves).unwrap();
         assert!(found.to_kind(Kind::Float).double_value(&[0, 0, 0, 0]).is_nan());
     }
@@ -354,7 +354,7 @@ fn shortcut_a_picks_pixels_and_adds_channels() {
 #[test]
 fn what_does_not_fit_is_an_error_and_not_a_read_past_the_end() {
     let x = channels_last(&numbers(&[2, 4, 6, 6], 0.1).to_kind(Kind::Float));
-    let moves = Moves { stride: [1, 1], before: [1, 1], out: [6, 6] };
+    let moves = WindowGeometry { stride: [1, 1], before: [1, 1], out: [6, 6] };
     let weight = |out: i64, channels: i64, kind| numbers(&[out, channels, 3, 3], 0.2).to_kind(kind);
     assert!(conv(&x, &weight(6, 5, Kind::Float), None, &moves, false).is_err());
     assert!(conv(&x, &weight(6, 4, Kind::Double), None, &moves, false).is_err());
@@ -370,4 +370,15 @@ fn what_does_not_fit_is_an_error_and_not_a_read_past_the_end() {
     assert!(gate(&x, &short).is_err());
     let vector = numbers(&[2, 4], 0.1).to_kind(Kind::Float);
     assert!(conv(&vector, &weight(6, 4, Kind::Float), None, &moves, false).is_err());
+}
+
+#[test]
+fn activations_have_the_numbers_of_the_kernels() {
+    // SAFETY: the name is a string of C.
+    let number = |name: &std::ffi::CStr| unsafe { ffi::strata_activation(name.as_ptr()) };
+    for act in [Activation::None, Activation::Relu, Activation::Relu6, Activation::Silu] {
+        let name = std::ffi::CString::new(format!("{act:?}").to_lowercase()).unwrap();
+        assert_eq!(number(&name), act as c_int, "{act:?}");
+    }
+    assert_eq!(number(c"sigmoid"), -1, "it has no kernel, and no entry in `Activation`");
 }

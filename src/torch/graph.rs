@@ -9,7 +9,7 @@ use tch::Device;
 use super::error::{Result, catch};
 use super::ffi;
 
-/// Recorded kernels. What they read and write are the very tensors of the recording, which must be kept alive.
+/// Recorded kernels. They read and write the memory of the tensors of the recording, which must be kept alive.
 pub struct Graph {
     handle: *mut ffi::GraphHandle,
     /// Belongs to the thread whose stream it was recorded on.
@@ -23,7 +23,7 @@ impl fmt::Debug for Graph {
 }
 
 impl Graph {
-    /// Records what `f` launches, without running it, and gives what `f` gives. `f` must not wait for the device nor read
+    /// Records what `f` launches, without running it, and returns it with the result of `f`. `f` must not wait for the device nor read
     /// from it, and must have been run a few times before, so that libraries have made their choices.
     ///
     /// # Errors

@@ -2,18 +2,18 @@
 //!
 //! | file | idea |
 //! | --- | --- |
-//! | `shim.cpp`, `shim.h`, `shim_optim.h`, `ffi` | the C++ side and its declarations |
+//! | `cpp/`, `ffi` | the C++ side, a unit an idea, and its declarations |
 //! | [`error`](TorchError) | C++ errors and tch panics as one-line errors |
 //! | [`Autocast`] | bfloat16 mixed precision as a guard |
 //! | [`memory format`](channels_last) | channels_last tensors and parameters |
-//! | `kernels/`, the other `shim_*.h`, [`fused`] | operations fused forward and backward |
+//! | `cpp/kernels/`, [`fused`] | operations fused forward and backward |
 //! | [`optim`] | fused optimizer steps, moving averages |
 //! | [`grad`] | reading, clearing, clipping and checking gradients |
 //! | [`Graph`] | kernels of a GPU recorded and launched at once |
 //! | [`cuda`] | CUDA found at run time, in a program that starts without it |
-//! | `threads.cpp`, [`start_threads`] | the threads that operations are divided among |
-//! | `process` | the end of the process, a second one beside it |
-//! | [`context`] | process-wide switches, versions, random number state, memory, synchronization |
+//! | `cpp/threads.cpp`, [`start_threads`] | the threads that operations are divided among |
+//! | `process` | exit without destructors, fork |
+//! | [`context`] | process-wide switches, versions, memory, synchronization |
 //!
 //! Tensors are taken by shared reference even where they are changed in place: a [`tch::Tensor`] is a counted reference
 //! to storage that others may hold as well, so `&mut` would promise nothing. `Tensor` is not `Sync`, which rules out
@@ -39,15 +39,15 @@ mod threads;
 
 pub use autocast::Autocast;
 pub use context::{
-    available_memory_mib, cpu_capability, keep_memory, peak_memory_mib, reset_peak_memory, rng_state,
-    set_cudnn_benchmark, set_deterministic, set_flush_denormal, set_rng_state, set_tf32, synchronize, version,
+    available_memory_mib, cpu_capability, keep_memory, peak_memory_mib, reset_peak_memory, set_deterministic, set_tf32,
+    synchronize, version,
 };
 pub use error::{Result, TorchError, catch, first_line, throw};
 pub use ffi::MAX_GPU;
 pub use grad::{all_finite, clip_grad_norm, grads, zero_grad};
 pub use graph::Graph;
-pub use memory_format::{channels_last, contiguous, images, is_channels_last, set_channels_last};
-pub use optim::{Adam, RmsProp, Sgd, ema_update, fused_adam, fused_adamw, fused_sgd, rmsprop};
+pub use memory_format::{channels_last, contiguous, images, set_channels_last};
+pub use optim::{StepKind, StepNumbers, ema_update, optimizer_step};
 pub use process::{exit_at_once, fork};
 pub use profile::{OpTime, Profile};
 pub use threads::{MAX_THREADS, ThreadsError, start_threads};

@@ -13,200 +13,95 @@ use tch::Tensor;
 use super::error::{Result, TorchError};
 use super::ffi;
 
-/// Hyperparameters of stochastic gradient descent, `torch.optim.SGD`.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Sgd {
-    /// Learning rate.
-    pub lr: f64,
-    /// 0 for none: then no buffers are needed.
-    pub momentum: f64,
-    /// The part of the gradient kept out of the momentum buffer.
-    pub dampening: f64,
-    /// L2 penalty, added to the gradient.
-    pub weight_decay: f64,
-    /// Nesterov's form; wants momentum and no dampening.
-    pub nesterov: bool,
+/// A kind of step. With `g = grad + weight_decay * param`, or `g = grad` for AdamW:
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(i32)]
+pub enum StepKind {
+    /// `torch.optim.SGD` without dampening. `buffer = momentum * buffer + g`, or `g` at the first step;
+    /// `param -= lr * (nesterov ? g + momentum * buffer : buffer)`.
+    /// States: with momentum one, `buffer`.
+    Sgd = 0,
+    /// `torch.optim.Adam` (Kingma and Ba 2014). `m = beta1 * m + (1 - beta1) * g`, `v = beta2 * v + (1 - beta2) * g²`,
+    /// `param -= lr * m̂ / (sqrt(v̂) + eps)` where `m̂ = m / (1 - beta1^step)` and `v̂ = v / (1 - beta2^step)`.
+    /// States: `m`, `v`.
+    Adam = 1,
+    /// `torch.optim.AdamW` (Loshchilov and Hutter 2017): before Adam's step without penalty, `param *= 1 - lr * weight_decay`.
+    Adamw = 2,
+    /// `torch.optim.RMSprop`, not centered. `s = alpha * s + (1 - alpha) * g²`, `d = g / (sqrt(s) + eps)` (TensorFlow adds eps
+    /// under the root), and `param -= lr * d`, or with momentum `buffer = momentum * buffer + d`, `param -= lr * buffer`.
+    /// States: `s`, and with momentum `buffer`.
+    Rmsprop = 3,
 }
 
-/// Hyperparameters of `torch.optim.Adam` (Kingma and Ba, 2014) and `torch.optim.AdamW` (Loshchilov and Hutter, 2017).
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Adam {
-    /// Learning rate.
+/// Numbers of a step, of which each kind reads its own: `StrataStep` in `cpp/abi.h`.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[repr(C)]
+pub struct StepNumbers {
     pub lr: f64,
-    /// Decay of the mean of gradients.
+    pub weight_decay: f64,
+    pub momentum: f64,
     pub beta1: f64,
-    /// Decay of the mean of squared gradients.
     pub beta2: f64,
-    /// Added to the root of the second moment.
-    pub eps: f64,
-    /// Adam: L2 penalty, added to the gradient. AdamW: the parameter shrinks by `lr * weight_decay`.
-    pub weight_decay: f64,
-}
-
-/// Hyperparameters of `torch.optim.RMSprop`, not centered.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct RmsProp {
-    /// Learning rate.
-    pub lr: f64,
-    /// Decay of the mean of squared gradients.
     pub alpha: f64,
-    /// Added to the root of the mean; TensorFlow adds it under the root.
     pub eps: f64,
-    /// L2 penalty, added to the gradient.
-    pub weight_decay: f64,
-    /// 0 for none: then no buffers are needed.
-    pub momentum: f64,
+    /// Counted from 1; for Adam's kinds.
+    pub step: i64,
+    /// 1 for Nesterov's form of momentum, else 0.
+    pub nesterov: i32,
+    /// 1 at the first step, else 0; for SGD.
+    pub first: i32,
 }
 
-/// One step of SGD on `params`. With `g = grad + weight_decay * param`:
-/// `buffer = momentum * buffer + (1 - dampening) * g`, or `g` if `first_step`;
-/// `param -= lr * (nesterov ? g + momentum * buffer : buffer)`.
-///
-/// `momentum_buffers` is not looked at without momentum, and may be empty then.
-///
-/// # Errors
-/// If the lists do not fit together (see the [module](self)), or `nesterov` goes without momentum or with dampening.
-pub fn fused_sgd(
-    params: &[Tensor],
-    grads: &[Tensor],
-    momentum_buffers: &[Tensor],
-    options: &Sgd,
-    first_step: bool,
-) -> Result<()> {
-    let Sgd { lr, momentum, dampening, weight_decay, nesterov } = *options;
-    if nesterov && (momentum <= 0.0 || dampening != 0.0) {
-        return Err(TorchError("Nesterov momentum needs a momentum and no dampening".into()));
-    }
-    same_length("gradients", params, grads)?;
-    if momentum != 0.0 {
-        same_length("momentum buffers", params, momentum_buffers)?;
-    }
-    let (p, g, b) = (ffi::handles(params), ffi::handles(grads), ffi::handles(momentum_buffers));
-    // SAFETY: the handles are valid while borrowed, the lists read have `p.len()` entries, the text is taken by
-    // `check`.
-    unsafe {
-        ffi::check(ffi::strata_fused_sgd(
-            p.len(),
-            p.as_ptr(),
-            g.as_ptr(),
-            b.as_ptr(),
-            lr,
-            weight_decay,
-            momentum,
-            dampening,
-            c_int::from(nesterov),
-            c_int::from(first_step),
-        ))
+impl StepKind {
+    /// How many tensors a parameter needs for its state.
+    fn states(self, numbers: &StepNumbers) -> usize {
+        let momentum = usize::from(numbers.momentum != 0.0);
+        match self {
+            StepKind::Sgd => momentum,
+            StepKind::Adam | StepKind::Adamw => 2,
+            StepKind::Rmsprop => 1 + momentum,
+        }
     }
 }
 
-/// One step of Adam. `step` counts from 1 and is shared by all parameters. With `g = grad + weight_decay * param`:
-/// `m = beta1 * m + (1 - beta1) * g`, `v = beta2 * v + (1 - beta2) * g²`,
-/// `param -= lr * m̂ / (sqrt(v̂) + eps)` where `m̂ = m / (1 - beta1^step)` and `v̂ = v / (1 - beta2^step)`.
+/// One step on `params`. `states` has, in the order that [`StepKind`] says, a list of tensors for each state; lists beyond those
+/// that the numbers call for are not read.
 ///
 /// # Errors
-/// If the lists do not fit together (see the [module](self)) or `step` is 0.
-pub fn fused_adam(
+/// If the lists do not fit together (see the [module](self)), Adam's `step` is below 1, or `nesterov` goes without momentum.
+pub fn optimizer_step(
+    kind: StepKind,
     params: &[Tensor],
     grads: &[Tensor],
-    exp_avgs: &[Tensor],
-    exp_avg_sqs: &[Tensor],
-    step: u64,
-    options: &Adam,
+    states: &[Vec<Tensor>],
+    numbers: &StepNumbers,
 ) -> Result<()> {
-    adam(params, grads, exp_avgs, exp_avg_sqs, step, options, false)
-}
-
-/// One step of AdamW: [`fused_adam`] without the penalty in the gradient; `param *= 1 - lr * weight_decay` instead.
-///
-/// # Errors
-/// If the lists do not fit together (see the [module](self)) or `step` is 0.
-pub fn fused_adamw(
-    params: &[Tensor],
-    grads: &[Tensor],
-    exp_avgs: &[Tensor],
-    exp_avg_sqs: &[Tensor],
-    step: u64,
-    options: &Adam,
-) -> Result<()> {
-    adam(params, grads, exp_avgs, exp_avg_sqs, step, options, true)
-}
-
-fn adam(
-    params: &[Tensor],
-    grads: &[Tensor],
-    exp_avgs: &[Tensor],
-    exp_avg_sqs: &[Tensor],
-    step: u64,
-    options: &Adam,
-    decoupled: bool,
-) -> Result<()> {
-    let Adam { lr, beta1, beta2, eps, weight_decay } = *options;
-    let step = i64::try_from(step).unwrap_or(i64::MAX);
-    if step == 0 {
+    if kind == StepKind::Sgd && numbers.nesterov != 0 && numbers.momentum <= 0.0 {
+        return Err(TorchError("Nesterov momentum needs a momentum".into()));
+    }
+    if matches!(kind, StepKind::Adam | StepKind::Adamw) && numbers.step < 1 {
         return Err(TorchError("Adam counts its steps from 1".into()));
     }
     same_length("gradients", params, grads)?;
-    same_length("first moments", params, exp_avgs)?;
-    same_length("second moments", params, exp_avg_sqs)?;
+    let needed = kind.states(numbers);
+    let Some(states) = states.get(..needed) else {
+        return Err(TorchError(format!("{} lists of states, where {kind:?} needs {needed}", states.len())));
+    };
+    states.iter().try_for_each(|state| same_length("states", params, state))?;
     let (p, g) = (ffi::handles(params), ffi::handles(grads));
-    let (m, v) = (ffi::handles(exp_avgs), ffi::handles(exp_avg_sqs));
-    // SAFETY: the handles are valid while borrowed, the lists have `p.len()` entries, the text is taken by `check`.
+    let lists: Vec<_> = states.iter().map(|state| ffi::handles(state)).collect();
+    let s: Vec<ffi::Handles> = lists.iter().map(Vec::as_ptr).collect();
+    // SAFETY: the handles are valid while borrowed, every list has `p.len()` entries, and there are as many lists of states
+    // as the kind reads; the text is taken by `check`.
     unsafe {
-        ffi::check(ffi::strata_fused_adam(
+        ffi::check(ffi::strata_optimizer_step(
+            kind as c_int,
             p.len(),
             p.as_ptr(),
             g.as_ptr(),
-            m.as_ptr(),
-            v.as_ptr(),
-            step,
-            lr,
-            beta1,
-            beta2,
-            eps,
-            weight_decay,
-            c_int::from(decoupled),
-        ))
-    }
-}
-
-/// One step of RMSprop as in PyTorch. With `g = grad + weight_decay * param`:
-/// `s = alpha * s + (1 - alpha) * g²`, `d = g / (sqrt(s) + eps)`,
-/// and `param -= lr * d`, or with momentum `buffer = momentum * buffer + d`, `param -= lr * buffer`.
-///
-/// `momentum_buffers` is not looked at without momentum, and may be empty then.
-///
-/// # Errors
-/// If the lists do not fit together (see the [module](self)).
-pub fn rmsprop(
-    params: &[Tensor],
-    grads: &[Tensor],
-    square_avgs: &[Tensor],
-    momentum_buffers: &[Tensor],
-    options: &RmsProp,
-) -> Result<()> {
-    let RmsProp { lr, alpha, eps, weight_decay, momentum } = *options;
-    same_length("gradients", params, grads)?;
-    same_length("square averages", params, square_avgs)?;
-    if momentum != 0.0 {
-        same_length("momentum buffers", params, momentum_buffers)?;
-    }
-    let (p, g) = (ffi::handles(params), ffi::handles(grads));
-    let (s, b) = (ffi::handles(square_avgs), ffi::handles(momentum_buffers));
-    // SAFETY: the handles are valid while borrowed, the lists read have `p.len()` entries, the text is taken by
-    // `check`.
-    unsafe {
-        ffi::check(ffi::strata_rmsprop(
-            p.len(),
-            p.as_ptr(),
-            g.as_ptr(),
+            s.len(),
             s.as_ptr(),
-            b.as_ptr(),
-            lr,
-            alpha,
-            eps,
-            weight_decay,
-            momentum,
+            numbers,
         ))
     }
 }

@@ -3,7 +3,7 @@
 use tch::{Device, Kind, Tensor, nn, nn::OptimizerConfig};
 
 use super::*;
-use crate::torch::{grads, is_channels_last, set_channels_last};
+use crate::torch::{grads, set_channels_last};
 
 const SHAPES: [&[i64]; 4] = [&[8, 3, 3, 3], &[16], &[5, 7], &[4, 8, 1, 1]];
 
@@ -25,6 +25,11 @@ fn copies(of: &[Tensor]) -> Vec<Tensor> {
     of.iter().map(Tensor::copy).collect()
 }
 
+/// Handles of the very tensors, as a list of states.
+fn same(of: &[Tensor]) -> Vec<Tensor> {
+    of.iter().map(Tensor::shallow_clone).collect()
+}
+
 fn assert_close(a: &[Tensor], b: &[Tensor], tolerance: f64) {
     for (a, b) in a.iter().zip(b) {
         let gap = (a - b).abs().max().double_value(&[]);
@@ -32,34 +37,30 @@ fn assert_close(a: &[Tensor], b: &[Tensor], tolerance: f64) {
     }
 }
 
-fn textbook_sgd(param: &Tensor, grad: &Tensor, buffer: &Tensor, o: &Sgd, first: bool) -> (Tensor, Tensor) {
+fn textbook_sgd(param: &Tensor, grad: &Tensor, buffer: &Tensor, o: &StepNumbers) -> (Tensor, Tensor) {
     let g = grad + o.weight_decay * param;
     if o.momentum == 0.0 {
         return (param - o.lr * &g, buffer.copy());
     }
-    let buffer = if first { g.copy() } else { o.momentum * buffer + (1.0 - o.dampening) * &g };
-    let step = if o.nesterov { &g + o.momentum * &buffer } else { buffer.copy() };
+    let buffer = if o.first != 0 { g.copy() } else { o.momentum * buffer + &g };
+    let step = if o.nesterov != 0 { &g + o.momentum * &buffer } else { buffer.copy() };
     (param - o.lr * step, buffer)
 }
 
 #[test]
 fn sgd_is_the_textbook_formula() {
-    let base = Sgd { lr: 0.1, momentum: 0.9, dampening: 0.0, weight_decay: 5e-2, nesterov: false };
-    for options in [
-        base,
-        Sgd { nesterov: true, ..base },
-        Sgd { dampening: 0.3, weight_decay: 0.0, ..base },
-        Sgd { momentum: 0.0, ..base },
-    ] {
+    let base = StepNumbers { lr: 0.1, momentum: 0.9, weight_decay: 5e-2, ..StepNumbers::default() };
+    for options in [base, StepNumbers { nesterov: 1, ..base }, StepNumbers { momentum: 0.0, ..base }] {
         let params = list(0.0, Kind::Double);
         let buffers = zeros(&params);
         let (mut expected, mut moments) = (copies(&params), copies(&buffers));
         for step in 0..5 {
             let slopes = list(10.0 + f64::from(step), Kind::Double);
-            let given: &[Tensor] = if options.momentum == 0.0 { &[] } else { &buffers };
-            fused_sgd(&params, &slopes, given, &options, step == 0).unwrap();
+            let options = StepNumbers { first: i32::from(step == 0), ..options };
+            let given: &[Vec<Tensor>] = if options.momentum == 0.0 { &[] } else { &[same(&buffers)] };
+            optimizer_step(StepKind::Sgd, &params, &slopes, given, &options).unwrap();
             for i in 0..expected.len() {
-                (expected[i], moments[i]) = textbook_sgd(&expected[i], &slopes[i], &moments[i], &options, step == 0);
+                (expected[i], moments[i]) = textbook_sgd(&expected[i], &slopes[i], &moments[i], &options);
             }
         }
         assert_close(&params, &expected, 1e-14);
@@ -77,28 +78,30 @@ fn sgd_equals_the_optimizer_of_tch() {
     let mut optimizer = nn::sgd(0.9, 0.0, 1e-4, true).build(&store, 0.1).unwrap();
     let ours: Vec<Tensor> = list(0.0, Kind::Float).into_iter().map(|v| v.set_requires_grad(true)).collect();
     let buffers = zeros(&ours);
-    let options = Sgd { lr: 0.1, momentum: 0.9, dampening: 0.0, weight_decay: 1e-4, nesterov: true };
+    let options = StepNumbers { lr: 0.1, momentum: 0.9, weight_decay: 1e-4, nesterov: 1, ..StepNumbers::default() };
     let loss = |params: &[Tensor]| params.iter().map(|p| (p * p * p).sum(Kind::Float)).sum::<Tensor>();
     for step in 0..4 {
         optimizer.backward_step(&loss(&theirs));
         crate::torch::zero_grad(&ours).unwrap();
         loss(&ours).backward();
-        fused_sgd(&ours, &grads(&ours), &buffers, &options, step == 0).unwrap();
+        let options = StepNumbers { first: i32::from(step == 0), ..options };
+        optimizer_step(StepKind::Sgd, &ours, &grads(&ours), &[same(&buffers)], &options).unwrap();
     }
     assert_close(&ours, &theirs, 2.5e-7);
 }
 
 #[test]
 fn adam_and_adamw_are_the_papers_formula() {
-    let o = Adam { lr: 0.01, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.1 };
+    let o = StepNumbers { lr: 0.01, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.1, ..StepNumbers::default() };
     for decoupled in [false, true] {
         let params = list(0.0, Kind::Double);
         let (m, v) = (zeros(&params), zeros(&params));
         let (mut expected, mut em, mut ev) = (copies(&params), copies(&m), copies(&v));
-        for step in 1..=5_u64 {
+        for step in 1..=5_i64 {
             let slopes = list(20.0 + step as f64, Kind::Double);
-            let run = if decoupled { fused_adamw } else { fused_adam };
-            run(&params, &slopes, &m, &v, step, &o).unwrap();
+            let kind = if decoupled { StepKind::Adamw } else { StepKind::Adam };
+            let o = StepNumbers { step, ..o };
+            optimizer_step(kind, &params, &slopes, &[same(&m), same(&v)], &o).unwrap();
             let (c1, c2) = (1.0 - o.beta1.powi(step as i32), 1.0 - o.beta2.powi(step as i32));
             for i in 0..expected.len() {
                 let p = &expected[i];
@@ -121,13 +124,14 @@ fn adam_and_adamw_are_the_papers_formula() {
 #[test]
 fn rmsprop_is_pytorchs_formula() {
     for momentum in [0.0, 0.9] {
-        let o = RmsProp { lr: 0.01, alpha: 0.9, eps: 1e-3, weight_decay: 0.1, momentum };
+        let o = StepNumbers { lr: 0.01, alpha: 0.9, eps: 1e-3, weight_decay: 0.1, momentum, ..StepNumbers::default() };
         let params = list(0.0, Kind::Double);
         let (s, b) = (zeros(&params), zeros(&params));
         let (mut expected, mut es, mut eb) = (copies(&params), copies(&s), copies(&b));
         for step in 0..4 {
             let slopes = list(30.0 + f64::from(step), Kind::Double);
-            rmsprop(&params, &slopes, &s, if momentum == 0.0 { &[] } else { &b }, &o).unwrap();
+            let states = &[same(&s), same(&b)][..if momentum == 0.0 { 1 } else { 2 }];
+            optimizer_step(StepKind::Rmsprop, &params, &slopes, states, &o).unwrap();
             for i in 0..expected.len() {
                 let g = &slopes[i] + o.weight_decay * &expected[i];
                 es[i] = o.alpha * &es[i] + (1.0 - o.alpha) * &g * &g;
@@ -146,15 +150,15 @@ fn long_tensors_are_stepped_whole() {
     let long = |seed: f64| [values(&[400_003], seed, Kind::Double)];
     let (params, slopes, buffers, squares) = (long(0.0), long(1.0), long(2.0), [long(3.0)[0].square()]);
     let (p, g, b, s) = (params[0].copy(), &slopes[0] + 0.01 * &params[0], buffers[0].copy(), squares[0].copy());
-    let options = RmsProp { lr: 0.1, alpha: 0.9, eps: 1e-2, weight_decay: 0.01, momentum: 0.9 };
-    rmsprop(&params, &slopes, &squares, &buffers, &options).unwrap();
+    let options =
+        StepNumbers { lr: 0.1, alpha: 0.9, eps: 1e-2, weight_decay: 0.01, momentum: 0.9, ..StepNumbers::default() };
+    optimizer_step(StepKind::Rmsprop, &params, &slopes, &[same(&squares), same(&buffers)], &options).unwrap();
     let s: Tensor = 0.9 * s + 0.1 * &g * &g;
     let moved = &p - 0.1 * (0.9 * &b + &g / (s.sqrt() + 1e-2));
     assert_close(&params, &[moved], 1e-13);
 
     let (params, buffers) = ([p.copy()], [b.copy()]);
-    let options = Sgd { lr: 0.1, momentum: 0.9, dampening: 0.0, weight_decay: 0.01, nesterov: false };
-    fused_sgd(&params, &slopes, &buffers, &options, false).unwrap();
+    optimizer_step(StepKind::Sgd, &params, &slopes, &[same(&buffers)], &options).unwrap();
     assert_close(&params, &[&p - 0.1 * (0.9 * &b + &g)], 1e-14);
 }
 
@@ -170,19 +174,22 @@ fn ema_is_the_formula() {
 /// weights.
 #[test]
 fn a_gradient_in_another_memory_format_meets_its_own_weight() {
-    let options = Sgd { lr: 1.0, momentum: 0.9, dampening: 0.0, weight_decay: 0.0, nesterov: false };
+    let options = StepNumbers { lr: 1.0, momentum: 0.9, first: 1, ..StepNumbers::default() };
+    let step = |param: &Tensor, grad: Tensor, buffer: Tensor| {
+        optimizer_step(StepKind::Sgd, &[param.shallow_clone()], &[grad], &[vec![buffer]], &options)
+    };
     let mut param = values(&[8, 3, 3, 3], 0.0, Kind::Float);
     let grad = values(&[8, 3, 3, 3], 1.0, Kind::Float);
     let expected = &param - &grad;
     set_channels_last(&mut param).unwrap();
     let buffer = param.zeros_like();
-    assert!(is_channels_last(&buffer));
-    fused_sgd(&[param.shallow_clone()], &[grad], &[buffer], &options, true).unwrap();
-    assert!(is_channels_last(&param));
+    assert_eq!(buffer.stride(), [27, 1, 9, 3]);
+    step(&param, grad, buffer).unwrap();
+    assert_eq!(param.stride(), [27, 1, 9, 3]);
     assert_eq!(param, expected);
 
     let row_major = Tensor::zeros([8, 3, 3, 3], (Kind::Float, Device::Cpu));
-    let error = fused_sgd(&[param.shallow_clone()], &[param.copy()], &[row_major], &options, true).unwrap_err();
+    let error = step(&param, param.copy(), row_major).unwrap_err();
     assert!(error.0.starts_with("parameter 0: has an optimizer state of another shape"), "{error}");
 }
 
@@ -192,28 +199,32 @@ fn parameters_without_a_gradient_are_left_alone() {
     let before = copies(&params);
     let mut slopes = list(1.0, Kind::Float);
     slopes[1] = Tensor::new();
-    let (m, v) = (zeros(&params), zeros(&params));
-    let o = Adam { lr: 0.1, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.1 };
-    fused_adamw(&params, &slopes, &m, &v, 1, &o).unwrap();
+    let moments = [zeros(&params), zeros(&params)];
+    let o = StepNumbers { lr: 0.1, beta1: 0.9, beta2: 0.999, eps: 1e-8, step: 1, ..StepNumbers::default() };
+    optimizer_step(StepKind::Adamw, &params, &slopes, &moments, &o).unwrap();
     assert_eq!(params[1], before[1]);
     assert_ne!(params[0], before[0]);
     let none: Vec<Tensor> = params.iter().map(|_| Tensor::new()).collect();
-    fused_adamw(&params, &none, &m, &v, 2, &o).unwrap();
+    optimizer_step(StepKind::Adamw, &params, &none, &moments, &o).unwrap();
 }
 
 #[test]
 fn lists_that_do_not_fit_are_errors() {
     let params = list(0.0, Kind::Float);
-    let o = Sgd { lr: 0.1, momentum: 0.9, dampening: 0.0, weight_decay: 0.0, nesterov: false };
-    let error = |params: &[Tensor], grads: &[Tensor], buffers: &[Tensor], o: &Sgd| {
-        fused_sgd(params, grads, buffers, o, true).unwrap_err().0
+    let o = StepNumbers { lr: 0.1, momentum: 0.9, first: 1, ..StepNumbers::default() };
+    let error = |kind, params: &[Tensor], grads: &[Tensor], states: &[Vec<Tensor>], o: &StepNumbers| {
+        optimizer_step(kind, params, grads, states, o).unwrap_err().0
     };
-    assert_eq!(error(&params, &[], &[], &o), "0 gradients for 4 parameters");
-    assert_eq!(error(&params, &params, &[], &o), "0 momentum buffers for 4 parameters");
-    assert_eq!(error(&params, &list(0.0, Kind::Double), &params, &o), "parameter 0: has a gradient of another kind");
-    assert_eq!(error(&params[..1], &params[1..2], &params[..1], &o), "parameter 0: has a gradient of another shape");
-    let bad = Sgd { momentum: 0.0, nesterov: true, ..o };
-    assert_eq!(error(&params, &params, &[], &bad), "Nesterov momentum needs a momentum and no dampening");
-    let a = Adam { lr: 0.1, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.1 };
-    assert!(fused_adam(&params, &params, &params, &params, 0, &a).is_err());
+    let sgd = |params: &[Tensor], grads: &[Tensor], buffers: &[Tensor]| {
+        error(StepKind::Sgd, params, grads, &[same(buffers)], &o)
+    };
+    assert_eq!(sgd(&params, &[], &[]), "0 gradients for 4 parameters");
+    assert_eq!(sgd(&params, &params, &[]), "0 states for 4 parameters");
+    assert_eq!(error(StepKind::Sgd, &params, &params, &[], &o), "0 lists of states, where Sgd needs 1");
+    assert_eq!(sgd(&params, &list(0.0, Kind::Double), &params), "parameter 0: has a gradient of another kind");
+    assert_eq!(sgd(&params[..1], &params[1..2], &params[..1]), "parameter 0: has a gradient of another shape");
+    let bad = StepNumbers { momentum: 0.0, nesterov: 1, ..o };
+    assert_eq!(error(StepKind::Sgd, &params, &params, &[], &bad), "Nesterov momentum needs a momentum");
+    let states = [zeros(&params), zeros(&params)];
+    assert_eq!(error(StepKind::Adam, &params, &params, &states, &o), "Adam counts its steps from 1");
 }

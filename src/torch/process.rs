@@ -3,24 +3,24 @@
 use super::ffi;
 use std::io;
 
-/// Ends the process at once. `std::process::exit` would take libtorch down while other threads are in it, which is now and then
-/// the end by a signal.
+/// Ends the process at once. `std::process::exit` would take libtorch down while other threads use it, which now and then
+/// ends the process by a signal.
 pub fn exit_at_once(code: i32) -> ! {
     // SAFETY: takes a number, and does not come back.
     unsafe { ffi::_exit(code) }
 }
 
-/// Runs `work` in a copy of this process and ends that; returns at once in this one. Signals of the terminal do not reach the
-/// copy, and of its standard files only standard error stays open.
+/// Runs `work` in a child process, which then exits; returns at once in this one. Signals of the terminal do not reach the
+/// child, and of its standard files only standard error stays open.
 ///
 /// # Errors
-/// When the system grants no more processes, or this one has threads: a copy has only one of them, which could wait forever
-/// for a lock that another held.
+/// When the system refuses another process, or this one has several threads: the child has only one of them, which could wait
+/// forever for a lock that another held.
 pub fn fork(work: impl FnOnce()) -> io::Result<()> {
     if std::fs::read_dir("/proc/self/task")?.count() > 1 {
         return Err(io::Error::other("this process has threads already"));
     }
-    // SAFETY: with one thread the copy is as whole as the original; the calls take numbers.
+    // SAFETY: with one thread the child is a complete copy; the calls take numbers.
     unsafe {
         match libc::fork() {
             -1 => return Err(io::Error::last_os_error()),

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use super::error::Result;
 use super::ffi;
 
-/// What one kind of operation took.
+/// The time that one kind of operation took.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OpTime {
     /// libtorch's name for it, `aten::mkldnn_convolution`.
@@ -17,8 +17,8 @@ pub struct OpTime {
 
 /// Notes the time of every operation, on all threads, from its start to its end. Slows small operations down a little.
 ///
-/// There is one at a time, which cannot move to another thread: operations that are open when it ends are told apart by
-/// thread.
+/// There is one at a time, which cannot move to another thread: operations that have not returned when it ends belong to
+/// the thread that began them.
 #[derive(Debug)]
 #[must_use = "the profile is read by `finish`"]
 pub struct Profile {
@@ -40,7 +40,7 @@ impl Profile {
     /// Only those of libtorch.
     pub fn finish(self) -> Result<Vec<OpTime>> {
         std::mem::forget(self);
-        // SAFETY: the shim stores an owned text.
+        // SAFETY: C++ stores an owned text.
         let lines = unsafe { ffi::text_from(ffi::strata_profile_stop)? };
         let parse = |line: &str| {
             let mut parts = line.rsplitn(3, '\t');

@@ -1,6 +1,6 @@
 //! The number of threads that libtorch, oneDNN and our kernels divide their work among.
 //!
-//! The threads themselves are those of `threads.cpp`, which stands in for libgomp. On the CPU the number is part of what
+//! The threads themselves are those of `cpp/threads.cpp`, which stands in for libgomp. On the CPU the number is part of what
 //! decides a result's last digits, since sums are divided by it.
 
 use std::num::NonZero;
@@ -11,7 +11,7 @@ use super::{TorchError, ffi};
 /// The most threads that can be asked for.
 pub const MAX_THREADS: usize = 1024;
 
-/// Why threads could not be had.
+/// Why threads could not be started.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ThreadsError {
     #[error("{count} threads are more than OMP_THREAD_LIMIT={limit} allows; lower the number or unset the variable")]
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
     use tch::{Device, Kind, Tensor};
 
-    /// Whether the dynamic linker resolves libtorch's calls to `threads.cpp`.
+    /// Whether the dynamic linker resolves libtorch's calls to `cpp/threads.cpp`.
     #[test]
     fn libtorch_runs_on_these_threads() {
         tch::set_num_threads(2);
@@ -76,7 +76,7 @@ mod tests {
         let output = std::process::Command::new("nm").args(["-D", "--undefined-only", library]).output().unwrap();
         let symbols = String::from_utf8(output.stdout).unwrap();
         let imported = symbols.lines().filter_map(|line| line.split_whitespace().last()?.split('@').next());
-        let (mut count, here) = (0, include_str!("threads.cpp"));
+        let (mut count, here) = (0, include_str!("cpp/threads.cpp"));
         for name in imported.filter(|name| name.starts_with("GOMP_") || name.starts_with("omp_")) {
             let mutex = name.starts_with("GOMP_critical") || name.starts_with("GOMP_atomic");
             assert!(mutex || name == "omp_get_num_procs" || here.contains(&format!(" {name}(")), "{name}");

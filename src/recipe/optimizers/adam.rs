@@ -2,11 +2,11 @@
 
 use super::{Group, Step, UpdateRule};
 use crate::named::{KeyError, check_range};
-use crate::torch::{self, TorchError};
+use crate::torch::{StepKind, StepNumbers, TorchError};
 use serde::{Deserialize, Serialize};
 
 macro_rules! adam {
-    ($(#[$doc:meta])* $name:ident, $step:path) => {
+    ($(#[$doc:meta])* $name:ident, $kind:path) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
         #[serde(deny_unknown_fields, default)]
@@ -41,10 +41,8 @@ macro_rules! adam {
             }
 
             fn step(&self, group: &Group, step: Step) -> Result<(), TorchError> {
-                let Group { params, grads, weight_decay, .. } = *group;
                 let $name { beta1, beta2, eps } = *self;
-                let adam = torch::Adam { lr: step.lr, beta1, beta2, eps, weight_decay };
-                $step(params, grads, group.buffer(0), group.buffer(1), step.number, &adam)
+                group.update($kind, &StepNumbers { beta1, beta2, eps, ..group.numbers(step) })
             }
         }
     };
@@ -52,10 +50,10 @@ macro_rules! adam {
 
 adam! {
     /// Keys of `optimizer = "adam"` (Kingma & Ba 2014): weight decay is added to the gradient.
-    Adam, torch::fused_adam
+    Adam, StepKind::Adam
 }
 
 adam! {
     /// Keys of `optimizer = "adamw"` (Loshchilov & Hutter 2017): weight decay shrinks the weights themselves.
-    Adamw, torch::fused_adamw
+    Adamw, StepKind::Adamw
 }

@@ -9,7 +9,7 @@ pub use rmsprop::Rmsprop;
 pub use sgd::Sgd;
 
 use crate::named::{KeyError, named};
-use crate::torch::TorchError;
+use crate::torch::{StepKind, StepNumbers, TorchError, optimizer_step};
 use tch::Tensor;
 
 /// An optimizer's keys and the update that they describe. Its state belongs to the caller.
@@ -42,8 +42,14 @@ pub struct Group<'a> {
 }
 
 impl Group<'_> {
-    fn buffer(&self, index: usize) -> &[Tensor] {
-        self.buffers.get(index).map_or(&[], Vec::as_slice)
+    /// What every kind of step reads.
+    fn numbers(&self, step: Step) -> StepNumbers {
+        let number = i64::try_from(step.number).unwrap_or(i64::MAX);
+        StepNumbers { lr: step.lr, weight_decay: self.weight_decay, step: number, ..StepNumbers::default() }
+    }
+
+    fn update(&self, kind: StepKind, numbers: &StepNumbers) -> Result<(), TorchError> {
+        optimizer_step(kind, self.params, self.grads, self.buffers, numbers)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Group, Step, UpdateRule};
 use crate::named::{KeyError, check_range};
-use crate::torch::{self, TorchError};
+use crate::torch::{StepKind, StepNumbers, TorchError};
 use serde::{Deserialize, Serialize};
 
 /// Keys of `optimizer = "rmsprop"`. The defaults are those of the Inception and MobileNet papers, not PyTorch's.
@@ -38,9 +38,7 @@ impl UpdateRule for Rmsprop {
     }
 
     fn step(&self, group: &Group, step: Step) -> Result<(), TorchError> {
-        let Group { params, grads, weight_decay, .. } = *group;
         let Rmsprop { momentum, alpha, eps } = *self;
-        let rmsprop = torch::RmsProp { lr: step.lr, alpha, eps, weight_decay, momentum };
-        torch::rmsprop(params, grads, group.buffer(0), group.buffer(1), &rmsprop)
+        group.update(StepKind::Rmsprop, &StepNumbers { momentum, alpha, eps, ..group.numbers(step) })
     }
 }

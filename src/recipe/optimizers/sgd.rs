@@ -2,7 +2,7 @@
 
 use super::{Group, Step, UpdateRule};
 use crate::named::{KeyError, check_range};
-use crate::torch::{self, TorchError};
+use crate::torch::{StepKind, StepNumbers, TorchError};
 use serde::{Deserialize, Serialize};
 
 /// Keys of `optimizer = "sgd"`.
@@ -37,9 +37,12 @@ impl UpdateRule for Sgd {
     }
 
     fn step(&self, group: &Group, step: Step) -> Result<(), TorchError> {
-        let Group { params, grads, weight_decay, .. } = *group;
-        let Sgd { momentum, nesterov } = *self;
-        let sgd = torch::Sgd { lr: step.lr, momentum, dampening: 0.0, weight_decay, nesterov };
-        torch::fused_sgd(params, grads, group.buffer(0), &sgd, step.number == 1)
+        let numbers = StepNumbers {
+            momentum: self.momentum,
+            nesterov: i32::from(self.nesterov),
+            first: i32::from(step.number == 1),
+            ..group.numbers(step)
+        };
+        group.update(StepKind::Sgd, &numbers)
     }
 }

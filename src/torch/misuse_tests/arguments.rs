@@ -1,6 +1,6 @@
 //! Tensors and windows at random, most of which fit together, and the comparison with libtorch.
 
-use crate::torch::fused::Moves;
+use crate::torch::fused::WindowGeometry;
 use crate::torch::{Result, TorchError, catch};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -113,7 +113,7 @@ pub fn moves_of_a_side(size: i64) -> impl Strategy<Value = [i64; 4]> {
 #[derive(Clone, Debug)]
 pub struct Case {
     pub kernel: [i64; 2],
-    pub moves: Moves,
+    pub moves: WindowGeometry,
     /// The map, the weight, the bias, gamma, beta, the mean, the variance, the shortcut.
     pub tensors: Vec<Option<Any>>,
 }
@@ -137,7 +137,7 @@ pub fn case(depthwise: bool) -> impl Strategy<Value = Case> {
         let kernel = prop_oneof![11 => Just([kh, kw]), 1 => [number(1..6), number(1..6)]];
         (kernel, tensors).prop_map(move |(kernel, (x, weight, (bias, gamma, beta), (mean, var, add)))| Case {
             kernel,
-            moves: Moves { stride: [sh, sw], before: [top, left], out: [oh, ow] },
+            moves: WindowGeometry { stride: [sh, sw], before: [top, left], out: [oh, ow] },
             tensors: vec![Some(x), Some(weight), bias, gamma, beta, Some(mean), Some(var), add],
         })
     })
@@ -215,14 +215,14 @@ pub fn check(
 }
 
 /// The map with the padding that the window asks for, or without what it does not reach.
-pub fn padded(x: &Tensor, kernel: &[i64], moves: &Moves, fill: f64) -> Tensor {
+pub fn padded(x: &Tensor, kernel: &[i64], moves: &WindowGeometry, fill: f64) -> Tensor {
     let size = x.size();
     let after =
         |axis: usize| (moves.out[axis] - 1) * moves.stride[axis] + kernel[axis] - moves.before[axis] - size[axis + 2];
     x.pad([moves.before[1], after(1), moves.before[0], after(0)], "constant", fill)
 }
 
-pub fn plain_conv(l: &List, moves: &Moves, groups: i64) -> Tensor {
+pub fn plain_conv(l: &List, moves: &WindowGeometry, groups: i64) -> Tensor {
     let x = padded(some(l, 0), &some(l, 1).size()[2..], moves, 0.0);
     x.conv2d(some(l, 1), l[2].as_ref(), moves.stride, [0, 0], [1, 1], groups)
 }

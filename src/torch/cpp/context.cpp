@@ -1,0 +1,94 @@
+// The process-wide side of libtorch: libraries, devices, memory, switches, versions.
+
+#include <ATen/Context.h>
+#include <ATen/DeviceAccelerator.h>
+#include <ATen/Version.h>
+#include <ATen/core/grad_mode.h>
+#include <torch/headeronly/version.h>
+
+#include <dlfcn.h>
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
+
+#include "base.h"
+
+using namespace strata;
+
+extern "C" {
+
+char* strata_dlopen(const char* path) {
+  // What the library does when it is loaded may throw.
+  char* failure = nullptr;
+  char* thrown = guarded([&] {
+    if (dlopen(path, RTLD_NOW | RTLD_GLOBAL)) return;
+    const char* reason = dlerror();
+    failure = text(reason ? reason : "dlopen failed");
+  });
+  return thrown ? thrown : failure;
+}
+
+char* strata_synchronize(int device) {
+  return guarded([&] {
+    const auto where = device_of(device);
+    if (!where.is_cpu()) at::accelerator::synchronizeDevice(where.has_index() ? where.index() : 0);
+  });
+}
+
+// Bytes at the peak since the last reset, from the caching allocator of an accelerator.
+char* strata_peak_memory(int device, int64_t* bytes) {
+  return guarded([&] {
+    const auto where = device_of(device);
+    auto* allocator = at::getDeviceAllocator(where.type());
+    const auto stats = allocator->getDeviceStats(where.has_index() ? where.index() : 0);
+    *bytes = stats.allocated_bytes[static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE)].peak;
+  });
+}
+
+char* strata_reset_peak_memory(int device) {
+  return guarded([&] {
+    const auto where = device_of(device);
+    at::getDeviceAllocator(where.type())->resetPeakStats(where.has_index() ? where.index() : 0);
+  });
+}
+
+// glibc gives large blocks back to the system when they are freed and gets them, zeroed page by page, at the next step.
+void strata_keep_memory() noexcept {
+#if defined(__GLIBC__)
+  // Older glibc refuses more than half of a thread's heap.
+  if (!mallopt(M_MMAP_THRESHOLD, 1 << 30)) mallopt(M_MMAP_THRESHOLD, 32 << 20);
+  mallopt(M_TRIM_THRESHOLD, 1 << 30);
+  mallopt(M_TOP_PAD, 64 << 20);
+#endif
+}
+
+char* strata_set_deterministic(int on) {
+  return guarded([&] {
+    auto& context = at::globalContext();
+    context.setDeterministicAlgorithms(on != 0, /*warn_only=*/true);
+    // Filling every fresh tensor helps to find reads of unset memory, not to repeat a run, and costs a pass over
+    // memory.
+    context.setDeterministicFillUninitializedMemory(false);
+    context.setDeterministicCuDNN(on != 0);
+    context.setDeterministicMkldnn(on != 0);
+  });
+}
+
+char* strata_set_tf32(int on) {
+  return guarded([&] {
+    at::globalContext().setAllowTF32CuBLAS(on != 0);
+    at::globalContext().setAllowTF32CuDNN(on != 0);
+  });
+}
+
+char* strata_version(char** out) {
+  return guarded([&] { *out = text(TORCH_VERSION); });
+}
+
+char* strata_cpu_capability(char** out) {
+  return guarded([&] { *out = text(at::get_cpu_capability().c_str()); });
+}
+
+int strata_grad_enabled() noexcept { return at::GradMode::is_enabled(); }
+
+}  // extern "C"

@@ -1,0 +1,149 @@
+// The convolution: in training with its gradients, in evaluation with all that follows it, in one pass.
+
+#include <c10/util/Exception.h>
+#include <ATen/core/grad_mode.h>
+
+#include "autograd.h"
+#include "check.h"
+#include "conv.h"
+#include "norm.h"
+
+namespace strata {
+namespace {
+
+// Output pixels from which on the images are processed one by one: the rows of a product over the batch then lie so far
+// apart that each is a page of its own.
+constexpr int64_t kManyPixels = 50;
+
+bool by_rows(const Shape& s) {
+  const StrataWindow& w = s.window;
+  return !s.dense && s.in % 2 == 0 && w.stride_h == 1 && w.stride_w == 1 && s.out_pixels() >= kManyPixels &&
+         w.top < s.kernel_h && w.left < s.kernel_w && w.out_h <= s.height + w.top && w.out_w <= s.width + w.left &&
+         s.height + w.top <= w.out_h + s.kernel_h - 1 && s.width + w.left <= w.out_w + s.kernel_w - 1;
+}
+
+bool by_columns(const Shape& s) {
+  return s.in % 2 || (!s.dense && !by_rows(s) && s.out_pixels() >= kManyPixels && s.taps() > 1);
+}
+
+Tensor channels_last_weight(const Tensor& w) {
+  require_weight(w);
+  const int64_t o = w.size(0), i = w.size(1), h = w.size(2), x = w.size(3);
+  const bool good = (i == 1 || w.stride(1) == 1) && (x == 1 || w.stride(3) == i) && (h == 1 || w.stride(2) == i * x) &&
+                    (o == 1 || w.stride(0) == i * x * h);
+  if (good) return w;
+  const Tensor copy = new_map(o, i, h, x, w.scalar_type());
+  copy.copy_(w);
+  return copy;
+}
+
+// The convolution in the variant that suits its shape.
+template <class T>
+void convolve(const Shape& s, const Pixels& x, const Tensor& weight, const End<T>& end, T* y) {
+  const auto variant = by_rows(s) ? rows_forward<T> : by_columns(s) ? columns_forward<T> : batch_forward<T>;
+  variant(s, data<T>(x.tensor), x.ld, weight_of<Acc<T>>(weight, s), end, y);
+}
+
+// The gradients of input, weight and bias; `saved` are input, weight and output of the forward pass.
+Tensors conv_gradients(const Gradients& given, const StrataWindow& window, at::ScalarType input_kind, bool bias, bool relu) {
+  const Pixels x = pixels(given.saved[0]);
+  const Tensor w = channels_last_weight(given.saved[1]);
+  const Tensor& y = given.saved[2];
+  const Shape s = shape_of(x, w, window);
+  const auto kind = x.tensor.scalar_type();
+  const Pixels dy = pixels(given.outputs[0].to(kind));
+  require_alike(dy.tensor, {s.images, s.out, s.window.out_h, s.window.out_w}, kind);
+  require_alike(y, dy.tensor.sizes(), kind);
+  Tensor dx, dw, db;
+  if (given.wants(0)) dx = new_map(s.images, s.in, s.height, s.width, kind);
+  if (given.wants(1)) dw = new_like(w);
+  if (bias) db = new_tensor({s.out}, w.scalar_type());
+  with_type(kind, [&](auto zero) {
+    using T = decltype(zero);
+    using A = Acc<T>;
+    const ConvBackward<T> to{data<T>(dy.tensor), dy.ld, data<T>(y), relu, data<T>(x.tensor), x.ld, weight_of<A>(w, s),
+                             dx.defined() ? mutable_data<T>(dx) : nullptr, dw.defined() ? mutable_data<A>(dw) : nullptr,
+                             db.defined() ? mutable_data<A>(db) : nullptr};
+    const auto variant = by_rows(s) ? rows_backward<T> : by_columns(s) ? columns_backward<T> : batch_backward<T>;
+    variant(s, to);
+  });
+  if (dx.defined()) dx = dx.to(input_kind);
+  return {dx, dw, db};
+}
+
+// The convolution, then relu where asked for; recorded for its gradients.
+Tensor conv(const Tensor& input, const Tensor& weight, const std::optional<Tensor>& bias, const StrataWindow& window, bool relu) {
+  const auto forward = [&]() -> Forward {
+    require_map(input);
+    const auto kind = activation_kind(input);
+    const Tensor w = channels_last_weight(weight);
+    require_column(bias, w.size(0), kind, "the bias");
+    const Pixels x = pixels(input.to(kind));
+    const Shape s = shape_of(x, w, window);
+    const Tensor y = new_map(s.images, s.out, s.window.out_h, s.window.out_w, kind);
+    with_type(kind, [&](auto zero) {
+      using T = decltype(zero);
+      convolve<T>(s, x, w, {nullptr, data_or_null<Acc<T>>(bias), nullptr, relu ? kRelu : kNone}, mutable_data<T>(y));
+    });
+    const auto input_kind = input.scalar_type();
+    return {{y}, {x.tensor, weight, y}, [=, biased = bias.has_value()](const Gradients& given) {
+      return conv_gradients(given, window, input_kind, biased, relu);
+    }};
+  };
+  return differentiable({input, weight, bias.value_or(Tensor())}, forward)[0];
+}
+
+// act(conv(x) · scale + shift + add) in one pass, which records no graph.
+Tensor conv_end(const Tensor& input, const Tensor& weight, const std::optional<Tensor>& scale,
+                const std::optional<Tensor>& shift, const std::optional<Tensor>& add, int act, const StrataWindow& window) {
+  at::NoGradGuard no_grad;
+  require_map(input);
+  const auto kind = activation_kind(input);
+  const Pixels x = pixels(input.to(kind));
+  const Tensor w = channels_last_weight(weight);
+  const Shape s = shape_of(x, w, window);
+  const Tensor y = new_map(s.images, s.out, s.window.out_h, s.window.out_w, kind);
+  Tensor other;
+  if (add) {
+    require_map(*add);
+    TORCH_CHECK(add->sizes() == y.sizes(), "a shortcut ", add->sizes(), " does not fit ", y.sizes());
+    other = dense_pixels(add->to(kind)).tensor;
+  }
+  require_column(scale, s.out, kind, "the scale");
+  require_column(shift, s.out, kind, "the shift");
+  with_type(kind, [&](auto zero) {
+    using T = decltype(zero);
+    using A = Acc<T>;
+    const End<T> end{data_or_null<A>(scale), data_or_null<A>(shift), data_or_null<T>(other), act};
+    if (by_winograd(s))
+      winograd_forward<T>(s, data<T>(x.tensor), x.ld, weight_of<A>(w, s), end, mutable_data<T>(y));
+    else
+      convolve<T>(s, x, w, end, mutable_data<T>(y));
+  });
+  return y;
+}
+
+}  // namespace
+}  // namespace strata
+
+using namespace strata;
+
+extern "C" char* strata_conv(const Tensor* x, const Tensor* weight, const Tensor* bias, const StrataWindow* window, int relu,
+                             Tensor** out) {
+  return guarded([&] {
+    const auto shift = or_none(bias);
+    *out = new Tensor(at::GradMode::is_enabled()
+                          ? conv(*x, *weight, shift, *window, relu != 0)
+                          : conv_end(*x, *weight, {}, shift, {}, relu ? kRelu : kNone, *window));
+  });
+}
+
+// A convolution in evaluation with the normalisation behind it, the sum with `add` and the non-linearity.
+extern "C" char* strata_conv_norm(const Tensor* x, const Tensor* weight, const Tensor* bias, const StrataNorm* norm,
+                                  const Tensor* add, int act, const StrataWindow* window, Tensor** out) {
+  return guarded([&] {
+    at::NoGradGuard no_grad;
+    const Tensor affine = running_affine(*norm, or_none(bias));
+    *out = new Tensor(conv_end(*x, *weight, affine[0], affine[1], or_none(add), act, *window));
+  });
+}

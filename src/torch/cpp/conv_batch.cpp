@@ -1,0 +1,201 @@
+// Convolutions as matrix products over the batch, for small maps. Every pair of an output pixel and an input pixel that a tap
+// of the kernel joins is one product [images, in] · [in, out]. Pairs with padding do not exist, so that a small map costs what
+// it needs: on a 2x2 map a 3x3 kernel has 16 pairs, not 36. A 1x1 convolution is one pair over all pixels of the batch.
+
+#include "conv.h"
+
+namespace strata {
+namespace {
+
+// The activations [N, pixels, C] as [pixels, N, C], so that a pixel's images follow one another; the same memory where
+// they do already, or where `copy` is false.
+template <class T>
+struct ByPixel {
+  Buffer<T> buffer;
+  const T* data;
+  int64_t ld, step;  // of images, of pixels
+
+  ByPixel(const T* from, int64_t ld_pixels, int64_t batch, int64_t pixels, int64_t channels, bool copy)
+      : data(from), ld(ld_pixels * pixels), step(ld_pixels) {
+    if (!copy || pixels == 1) return;
+    buffer = Buffer<T>(batch * pixels * channels);
+    data = buffer.data, ld = channels, step = batch * channels;
+    tasks(pixels, [&](int64_t p) {
+      for (int64_t n = 0; n < batch; ++n)
+        std::memcpy(buffer.data + (p * batch + n) * channels, from + (n * pixels + p) * ld_pixels, channels * sizeof(T));
+    });
+  }
+};
+
+// Lays out the matrices of the taps that some pair uses, `size` numbers each, by pack(rows of the tap, first, count, to), a
+// row being an output.
+template <class T, class Pack>
+void pack_taps(const Shape& s, const std::vector<Pair>& pairs, const Weight<Acc<T>>& w, int64_t size, T* packed, Pack&& pack) {
+  std::vector<char> used(s.taps(), 0);
+  for (const Pair& pair : pairs) used[pair.tap] = 1;
+  const int64_t bands = blocks(s.out, kCols);
+  tasks(s.taps() * bands, [&](int64_t task) {
+    const int64_t tap = task / bands, first = task % bands * kCols;
+    if (used[tap])
+      pack(w.tap(tap, s.in) + first * w.ld, first, std::min(kCols, s.out - first), packed + tap * size);
+  });
+}
+
+// The gradient of the output, masked by the non-linearity, in the two layouts that the products want; and its sums.
+template <class T>
+struct Masked {
+  using A = Acc<T>;
+  Buffer<T> masked, turned;
+  const T* data;  // [pixels, batch, out]
+  int64_t ld, step, batch_room;
+
+  // `turned` is [pixels, out, batch]. It and the sums `db` are made where they are wanted.
+  Masked(const Shape& s, const ConvBackward<T>& to) {
+    const auto& k = kernels<T>();
+    const int64_t batch = s.batch(), pixels = s.out_pixels();
+    batch_room = batch + batch % 2;
+    data = to.dy, ld = to.ld_dy * pixels, step = to.ld_dy;
+    // A dense gradient without a mask is read where it lies.
+    const bool copies = to.relu || pixels > 1;
+    if (copies) masked = Buffer<T>(pixels * batch * s.out), data = masked.data, ld = s.out, step = batch * s.out;
+    if (to.dw) turned = Buffer<T>(pixels * s.out * batch_room);
+    const int64_t bands = blocks(batch, kRows);
+    std::vector<A> parts(to.db ? pixels * bands * s.out : 0, A(0));
+    tasks(pixels * bands, [&](int64_t task) {
+      const int64_t p = task / bands, row = task % bands * kRows, m = std::min(kRows, batch - row);
+      A* part = to.db ? &parts[task * s.out] : nullptr;
+      if (copies || part)
+        k.mask(to.dy + (row * pixels + p) * to.ld_dy, to.ld_dy * pixels, to.y + (row * pixels + p) * s.out, pixels * s.out, m,
+               s.out, to.relu, copies ? masked.data + (p * batch + row) * s.out : nullptr, s.out, part);
+      if (!to.dw) return;
+      T* across = turned.data + p * s.out * batch_room + row;
+      k.transpose(data + p * step + row * ld, m, s.out, ld, across, batch_room);
+      // Products of bfloat16 read images in pairs.
+      if (row + m == batch && batch % 2)
+        for (int64_t c = 0; c < s.out; ++c) across[c * batch_room + m] = T{};
+    });
+    if (!to.db) return;
+    const auto sum = total(parts, pixels * bands, s.out);
+    std::copy(sum.begin(), sum.end(), to.db);
+  }
+};
+
+template <class T>
+void input_gradient(const Shape& s, const Masked<T>& g, const Weight<Acc<T>>& w, T* dx) {
+  using A = Acc<T>;
+  const auto& k = kernels<T>();
+  const auto pairs = s.pairs();
+  const auto by_in = grouped(pairs, s.in_pixels(), &Pair::in);
+  const int64_t depth = s.out + s.out % kPair<T>;
+  const Buffer<T> packed(s.taps() * depth * s.in);
+  pack_taps<T>(s, pairs, w, depth * s.in, packed.data, [&](const A* rows, int64_t first, int64_t count, T* to) {
+    k.interleave_weights(rows, count, s.in, w.ld, to + first * s.in);
+  });
+  const int64_t batch = s.batch(), bands = blocks(batch, kRows), strips = blocks(s.in, kCols), pixels = s.in_pixels();
+  tasks(pixels * bands * strips, [&](int64_t task) {
+    const int64_t q = task / (bands * strips), row = task / strips % bands * kRows, col = task % strips * kCols;
+    const int64_t m = std::min(kRows, batch - row), n = std::min(kCols, s.in - col);
+    A* sums = scratch<A>(kRows * kCols);
+    bool add = false;
+    for (const Pair& pair : by_in[q]) {
+      product(m, n, s.out, g.ld, s.in, n, add, g.data + pair.out * g.step + row * g.ld,
+              packed.data + pair.tap * depth * s.in + col * kPair<T>, sums);
+      add = true;
+    }
+    if (!add) std::fill(sums, sums + m * n, A(0));
+    k.store(sums, n, m, n, nullptr, nullptr, nullptr, 0, kNone, dx + (row * pixels + q) * s.in + col, pixels * s.in);
+  });
+}
+
+template <class T>
+void weight_gradient(const Shape& s, const Masked<T>& g, const T* x, int64_t ld_x, Acc<T>* dw) {
+  using A = Acc<T>;
+  const auto& k = kernels<T>();
+  const auto by_tap = grouped(s.pairs(), s.taps(), &Pair::tap);
+  const int64_t batch = s.batch(), batch_room = g.batch_room, pixels = s.in_pixels(), ld = s.taps() * s.in;
+  // The activations, images interleaved: [pixels, batch / 2, in, 2]. In pieces of rows, all of even length.
+  Buffer<T> right(pixels * batch_room * s.in);
+  const int64_t bands = blocks(batch, kRows);
+  tasks(pixels * bands, [&](int64_t task) {
+    const int64_t p = task / bands, row = task % bands * kRows;
+    k.interleave(x + (row * pixels + p) * ld_x, std::min(kRows, batch - row), s.in, pixels * ld_x,
+                 right.data + (p * batch_room + row) * s.in);
+  });
+  // A small weight has too few blocks for all threads: its sum over the batch is cut into parts, their number by the shape.
+  const int64_t strips = blocks(s.out, kCols), spans = blocks(s.in, kCols), chunks = blocks(batch, kDepth);
+  int64_t parts = 1;
+  while (s.taps() * strips * spans * parts < 8 && parts * 2 <= chunks) parts *= 2;
+  const int64_t size = s.out * ld;
+  std::vector<A> partial(parts > 1 ? parts * size : 0, A(0));
+  tasks(s.taps() * strips * spans * parts, [&](int64_t task) {
+    const int64_t part = task % parts, span = task / parts % spans, strip = task / (parts * spans) % strips;
+    const int64_t tap = task / (parts * spans * strips);
+    const int64_t row = strip * kCols, col = span * kCols;
+    const int64_t m = std::min(kCols, s.out - row), n = std::min(kCols, s.in - col);
+    A* to = (parts > 1 ? partial.data() + part * size : dw) + row * ld + tap * s.in + col;
+    bool add = false;
+    for (const Pair& pair : by_tap[tap])
+      for (int64_t chunk = chunks * part / parts; chunk < chunks * (part + 1) / parts; ++chunk) {
+        const int64_t begin = chunk * kDepth, depth = std::min(kDepth, batch - begin);
+        product(m, n, depth, batch_room, s.in, ld, add, g.turned.data + (pair.out * s.out + row) * batch_room + begin,
+                right.data + (pair.in * batch_room + begin) * s.in + col * kPair<T>, to);
+        add = true;
+      }
+    if (add) return;
+    for (int64_t i = 0; i < m; ++i) std::fill(to + i * ld, to + i * ld + n, A(0));
+  });
+  if (parts > 1)
+    tasks(s.out, [&](int64_t row) {
+      for (int64_t i = row * ld; i < (row + 1) * ld; ++i) {
+        A sum = 0;
+        for (int64_t part = 0; part < parts; ++part) sum += partial[part * size + i];
+        dw[i] = sum;
+      }
+    });
+}
+
+}  // namespace
+
+template <class T>
+void batch_forward(const Shape& s, const T* x, int64_t ld_x, const Weight<Acc<T>>& w, const End<T>& end, T* y) {
+  using A = Acc<T>;
+  const auto& k = kernels<T>();
+  const auto pairs = s.pairs();
+  const auto by_out = grouped(pairs, s.out_pixels(), &Pair::out);
+  const int64_t depth = s.in + s.in % kPair<T>;
+  const auto packed = packed_weight<T>(Variant::kBatch, s.geometry(), w.tensor, s.taps() * depth * s.out, [&](T* all) {
+    pack_taps<T>(s, pairs, w, depth * s.out, all, [&](const A* rows, int64_t first, int64_t count, T* to) {
+      k.interleave_transposed(rows, count, s.in, w.ld, to + first * kPair<T>, s.out);
+    });
+  });
+  const int64_t strips = blocks(s.out, kCols);
+  const ByPixel<T> in(x, ld_x, s.batch(), s.in_pixels(), s.in, s.taps() > 1);
+  const int64_t batch = s.batch(), bands = blocks(batch, kRows), pixels = s.out_pixels();
+  // A block of outputs is one task: its sums meet every pair while they are in the first cache, and are stored once.
+  tasks(pixels * bands * strips, [&](int64_t task) {
+    const int64_t p = task / (bands * strips), row = task / strips % bands * kRows, col = task % strips * kCols;
+    const int64_t m = std::min(kRows, batch - row), n = std::min(kCols, s.out - col);
+    A* sums = scratch<A>(kRows * kCols);
+    bool add = false;
+    for (const Pair& pair : by_out[p]) {
+      product(m, n, s.in, in.ld, s.out, n, add, in.data + pair.in * in.step + row * in.ld,
+              packed.data + pair.tap * depth * s.out + col * kPair<T>, sums);
+      add = true;
+    }
+    if (!add) std::fill(sums, sums + m * n, A(0));
+    const int64_t at = (row * pixels + p) * s.out + col;
+    k.store(sums, n, m, n, end.scale ? end.scale + col : nullptr, end.shift ? end.shift + col : nullptr,
+            end.add ? end.add + at : nullptr, pixels * s.out, end.act, y + at, pixels * s.out);
+  });
+}
+STRATA_FORWARD(batch_forward)
+
+template <class T>
+void batch_backward(const Shape& s, const ConvBackward<T>& to) {
+  const Masked<T> g(s, to);
+  if (to.dx) input_gradient<T>(s, g, to.weight, to.dx);
+  if (to.dw) weight_gradient<T>(s, g, to.x, to.ld_x, to.dw);
+}
+STRATA_BACKWARD(batch_backward)
+
+}  // namespace strata

@@ -1,0 +1,155 @@
+// Convolutions that the other variants do not suit (a stride on a large map, an odd number of channels): image by image, the
+// values under the kernel are copied side by side, then one product [pixels, taps · in] · [taps · in, out].
+
+#include "conv.h"
+
+namespace strata {
+namespace {
+
+// Values that a copy of known length may read and write behind its end.
+constexpr int64_t kBeyond = 16;
+
+// Copies `size` values, and what follows them up to a length that the compiler knows, which takes a fraction of the time.
+// What is too much the next copy overwrites.
+template <class T>
+inline void copy_more(const T* from, int64_t size, T* to) {
+  if (size <= kBeyond)
+    std::memcpy(to, from, kBeyond * sizeof(T));
+  else
+    std::memcpy(to, from, size * sizeof(T));
+}
+
+// The values under the kernel at every output pixel of image `n`, zeros where it reaches over the edge: [pixels, taps · in],
+// `ld` apart. There must be room for kBeyond values behind them.
+template <class T>
+void gather_columns(const Shape& s, const T* images, int64_t n, int64_t ld_x, T* to, int64_t ld) {
+  const StrataWindow& w = s.window;
+  // Taps that lie side by side in the kernel do so in the image: copied at once.
+  const int64_t span = s.kernel_w * s.in, row = s.width * ld_x, image = s.height * row;
+  const T *x = images + n * image, *end_of_images = images + s.images * image;
+  const bool side_by_side = ld_x == s.in;
+  for (int64_t oy = 0; oy < w.out_h; ++oy) {
+    const int64_t top = oy * w.stride_h - w.top;
+    const int64_t ky_begin = std::clamp<int64_t>(-top, 0, s.kernel_h);
+    const int64_t ky_end = std::clamp(s.height - top, ky_begin, s.kernel_h);
+    for (int64_t ox = 0; ox < w.out_w; ++ox, to += ld) {
+      const int64_t left = ox * w.stride_w - w.left;
+      const int64_t kx_begin = std::clamp<int64_t>(-left, 0, s.kernel_w);
+      const int64_t kx_end = std::clamp(s.width - left, kx_begin, s.kernel_w);
+      const T* from = x + (top + ky_begin) * row + (left + kx_begin) * ld_x;
+      T* at = to + ky_begin * span + kx_begin * s.in;
+      const int64_t size = (kx_end - kx_begin) * s.in;
+      const bool inside = size == span;
+      if (!inside || ky_begin > 0) std::fill(to, to + ld, T{});
+      if (inside && side_by_side && from + (ky_end - ky_begin - 1) * row + kBeyond <= end_of_images)
+        for (int64_t ky = ky_begin; ky < ky_end; ++ky, from += row, at += span) copy_more(from, span, at);
+      else
+        for (int64_t ky = ky_begin; ky < ky_end; ++ky, from += row, at += span)
+          if (side_by_side)
+            std::memcpy(at, from, size * sizeof(T));
+          else
+            for (int64_t kx = 0; kx < kx_end - kx_begin; ++kx)
+              std::memcpy(at + kx * s.in, from + kx * ld_x, s.in * sizeof(T));
+      std::fill(to + ky_end * span, to + ld, T{});
+    }
+  }
+}
+
+template <class A>
+void scatter_columns(const Shape& s, const A* columns, int64_t ld, A* dx) {
+  std::fill(dx, dx + s.height * s.width * s.in, A(0));
+  for (int64_t oy = 0; oy < s.window.out_h; ++oy)
+    for (int64_t ox = 0; ox < s.window.out_w; ++ox, columns += ld)
+      for (int64_t ky = 0; ky < s.kernel_h; ++ky)
+        for (int64_t kx = 0; kx < s.kernel_w; ++kx) {
+          const int64_t iy = oy * s.window.stride_h + ky - s.window.top, ix = ox * s.window.stride_w + kx - s.window.left;
+          if (iy < 0 || iy >= s.height || ix < 0 || ix >= s.width) continue;
+          const A* from = columns + (ky * s.kernel_w + kx) * s.in;
+          A* to = dx + (iy * s.width + ix) * s.in;
+          for (int64_t c = 0; c < s.in; ++c) to[c] += from[c];
+        }
+}
+
+}  // namespace
+
+template <class T>
+void columns_forward(const Shape& s, const T* x, int64_t ld_x, const Weight<Acc<T>>& w, const End<T>& end, T* y) {
+  using A = Acc<T>;
+  const auto& k = kernels<T>();
+  const int64_t width = s.taps() * s.in, depth = width + width % kPair<T>, pixels = s.window.out_h * s.window.out_w;
+  const auto packed = packed_weight<T>(Variant::kColumns, {}, w.tensor, depth * s.out, [&](T* to) {
+    k.interleave_transposed(w.data, s.out, width, w.ld, to, s.out);
+  });
+  tasks(s.images, [&](int64_t n) {
+    T* columns = room<T>(0, pixels * depth + kBeyond);
+    gather_columns(s, x, n, ld_x, columns, depth);
+    A* sums = scratch<A>(kRows * kCols);
+    for (int64_t row = 0; row < pixels; row += kRows)
+      for (int64_t col = 0; col < s.out; col += kCols) {
+        const int64_t m = std::min(kRows, pixels - row), count = std::min(kCols, s.out - col);
+        product(m, count, depth, depth, s.out, count, false, columns + row * depth, packed.data + col * kPair<T>, sums);
+        store_pixels(sums, count, m, count, end, n * pixels + row, col, s.out, y);
+      }
+  });
+}
+STRATA_FORWARD(columns_forward)
+
+template <class T>
+void columns_backward(const Shape& s, const ConvBackward<T>& to) {
+  const auto& [dy, ld_dy, y, relu, x, ld_x, w, dx, dw, db] = to;
+  using A = Acc<T>;
+  const auto& k = kernels<T>();
+  const int64_t width = s.taps() * s.in, depth = width + width % kPair<T>, pixels = s.window.out_h * s.window.out_w;
+  const int64_t even = pixels + pixels % 2, size = s.out * depth;
+  Buffer<T> packed(dx ? s.out * width : 0);
+  if (dx) k.interleave_weights(w.data, s.out, width, w.ld, packed.data);
+  const int64_t parts = parts_of(s.images, size);
+  Buffer<A> partial(dw ? parts * size : 0);
+  std::vector<A> sums(db ? parts * s.out : 0, A(0));
+  tasks(parts, [&](int64_t part) {
+    T* masked = room<T>(0, even * s.out);
+    T* turned = room<T>(1, s.out * even);
+    T* columns = room<T>(2, even * depth + kBeyond);
+    T* right = room<T>(3, even * depth);
+    for (int64_t n = s.images * part / parts; n < s.images * (part + 1) / parts; ++n) {
+      k.mask(dy + n * pixels * ld_dy, ld_dy, y + n * pixels * s.out, s.out, pixels, s.out, relu, masked,
+             s.out, db ? &sums[part * s.out] : nullptr);
+      if (dw) {
+        k.transpose(masked, pixels, s.out, s.out, turned, even);
+        if (even > pixels)
+          for (int64_t o = 0; o < s.out; ++o) turned[o * even + pixels] = T{};
+        gather_columns(s, x, n, ld_x, columns, depth);
+        k.interleave(columns, pixels, depth, depth, right);
+        const bool add = n > s.images * part / parts;
+        for (int64_t row = 0; row < s.out; row += kCols)
+          for (int64_t col = 0; col < depth; col += kCols)
+            product(std::min(kCols, s.out - row), std::min(kCols, depth - col), pixels, even, depth, depth, add,
+                    turned + row * even, right + col * kPair<T>, partial.data + part * size + row * depth + col);
+      }
+      if (!dx) continue;
+      A* spread = scratch<A>(pixels * width + s.height * s.width * s.in);
+      A* image = spread + pixels * width;
+      for (int64_t row = 0; row < pixels; row += kRows)
+        product(std::min(kRows, pixels - row), width, s.out, s.out, width, width, false, masked + row * s.out,
+                packed.data, spread + row * width);
+      scatter_columns(s, spread, width, image);
+      k.store(image, s.in, s.height * s.width, s.in, nullptr, nullptr, nullptr, 0, kNone,
+              dx + n * s.height * s.width * s.in, s.in);
+    }
+  });
+  if (dw)
+    tasks(s.out, [&](int64_t o) {
+      for (int64_t i = 0; i < width; ++i) {
+        A sum = 0;
+        for (int64_t part = 0; part < parts; ++part) sum += partial.data[part * size + o * depth + i];
+        dw[o * width + i] = sum;
+      }
+    });
+  if (db) {
+    const auto sum = total(sums, parts, s.out);
+    std::copy(sum.begin(), sum.end(), db);
+  }
+}
+STRATA_BACKWARD(columns_backward)
+
+}  // namespace strata

@@ -1,0 +1,173 @@
+// Convolutions of stride 1 on larger maps, image by image. In an image padded on all sides, channels last, the pixels that
+// a row of the kernel covers lie side by side: one product [pixels, width · in] · [width · in, out] for each row of the
+// kernel, whose left operand is the image itself, read with overlap. Nothing is gathered, and the depth of a product is
+// `width` times that of a product over the batch.
+
+#include "conv.h"
+
+namespace strata {
+namespace {
+
+// An image of `rows` x `cols` pixels within a frame of zeros.
+struct Frame {
+  int64_t rows, cols;     // of the image
+  int64_t top, left;      // where it lies
+  int64_t height, width;  // of the frame
+  int64_t pixels() const { return height * width; }
+
+  // The place of the image's first pixel.
+  template <class T>
+  T* inside(T* frame, int64_t channels) const {
+    return frame + (top * width + left) * channels;
+  }
+
+  // Copies an image into a frame that is zero around it.
+  template <class T>
+  void place(const T* from, int64_t ld, int64_t channels, T* frame) const {
+    T* to = inside(frame, channels);
+    for (int64_t y = 0; y < rows; ++y, from += cols * ld, to += width * channels)
+      if (ld == channels)
+        std::memcpy(to, from, cols * channels * sizeof(T));
+      else
+        for (int64_t x = 0; x < cols; ++x) std::memcpy(to + x * channels, from + x * ld, channels * sizeof(T));
+  }
+};
+
+// out[rows, cols of the map] = end(the products of the framed image with each row of the kernel).
+// `packed` is [kernel_h][kernel_w · in / pair][out][pair].
+template <class T>
+void frame_products(const T* framed, const Frame& f, int64_t kernel_h, int64_t kernel_w, int64_t in, int64_t out,
+                    const T* packed, const End<T>& end, T* to) {
+  using A = Acc<T>;
+  const int64_t height = f.height - kernel_h + 1, width = f.width - kernel_w + 1, depth = kernel_w * in;
+  // As many rows of the map as keep their sums in the first cache.
+  const int64_t strip = std::min(kCols, out), rows = std::max<int64_t>(1, kRows * kCols / strip / f.width);
+  A* sums = scratch<A>(rows * f.width * strip);
+  for (int64_t y = 0; y < height; y += rows) {
+    const int64_t count = std::min(rows, height - y), m = (count - 1) * f.width + width;
+    for (int64_t col = 0; col < out; col += kCols) {
+      const int64_t n = std::min(kCols, out - col);
+      for (int64_t ky = 0; ky < kernel_h; ++ky)
+        product(m, n, depth, in, out, n, ky > 0, framed + (y + ky) * f.width * in,
+                packed + ky * depth * out + col * kPair<T>, sums);
+      for (int64_t row = 0; row < count; ++row)
+        store_pixels(sums + row * f.width * n, n, width, n, end, (y + row) * width, col, out, to);
+    }
+  }
+}
+
+Frame input_frame(const Shape& s) {
+  return {s.height, s.width, s.window.top, s.window.left, s.window.out_h + s.kernel_h - 1, s.window.out_w + s.kernel_w - 1};
+}
+// The gradient of the output, framed for the convolution with the turned kernel.
+Frame gradient_frame(const Shape& s) {
+  return {s.window.out_h, s.window.out_w, s.kernel_h - 1 - s.window.top, s.kernel_w - 1 - s.window.left,
+          s.height + s.kernel_h - 1, s.width + s.kernel_w - 1};
+}
+
+}  // namespace
+
+template <class T>
+void rows_forward(const Shape& s, const T* x, int64_t ld_x, const Weight<Acc<T>>& w, const End<T>& end, T* y) {
+  const auto& k = kernels<T>();
+  const Frame frame = input_frame(s);
+  const int64_t depth = s.kernel_w * s.in;
+  const auto packed = packed_weight<T>(Variant::kRows, {}, w.tensor, s.kernel_h * depth * s.out, [&](T* to) {
+    tasks(s.kernel_h, [&](int64_t ky) {
+      k.interleave_transposed(w.data + ky * depth, s.out, depth, w.ld, to + ky * depth * s.out, s.out);
+    });
+  });
+  const int64_t parts = std::min(2 * kParts, s.images);
+  tasks(parts, [&](int64_t index) {
+    const Part part(s.images, index, parts);
+    T* framed = zeroed<T>(0, frame.pixels() * s.in);
+    for (int64_t n = part.begin; n < part.end; ++n) {
+      frame.place(x + n * s.height * s.width * ld_x, ld_x, s.in, framed);
+      const int64_t start = n * s.window.out_h * s.window.out_w * s.out;
+      const End<T> here{end.scale, end.shift, end.add ? end.add + start : nullptr, end.act};
+      frame_products(framed, frame, s.kernel_h, s.kernel_w, s.in, s.out, packed.data, here, y + start);
+    }
+  });
+}
+STRATA_FORWARD(rows_forward)
+
+template <class T>
+void rows_backward(const Shape& s, const ConvBackward<T>& to) {
+  const auto& [dy, ld_dy, y, relu, x, ld_x, w, dx, dw, db] = to;
+  using A = Acc<T>;
+  const auto& k = kernels<T>();
+  const Frame frame = input_frame(s), turned_frame = gradient_frame(s);
+  const int64_t out_pixels = s.window.out_h * s.window.out_w, depth = s.kernel_w * s.out;
+  // The kernel turned by half a circle, from outputs to inputs.
+  Buffer<T> packed(dx ? s.kernel_h * depth * s.in : 0);
+  if (dx)
+    tasks(s.taps(), [&](int64_t tap) {
+      k.interleave_weights(w.tap(s.taps() - 1 - tap, s.in), s.out, s.in, w.ld, packed.data + tap * s.out * s.in);
+    });
+  // The gradient in rows as wide as the framed input's, zeros where that has no output.
+  const int64_t length = s.window.out_h * frame.width, even = length + length % 2;
+  const int64_t span = (frame.pixels() + s.kernel_w + 32) / 32 * 32;
+  const int64_t size = s.taps() * s.in * s.out, parts = parts_of(s.images, size);
+  Buffer<A> partial(dw ? parts * size : 0);
+  std::vector<A> sums(db ? parts * s.out : 0, A(0));
+  // Between two rows of a framed gradient lie zeros: where it is as wide as the framed input, it is that already.
+  const bool same_width = turned_frame.width == frame.width;
+  const Frame flat{s.window.out_h, s.window.out_w, 0, 0, s.window.out_h + 1, frame.width};
+  tasks(parts, [&](int64_t index) {
+    const Part part(s.images, index, parts);
+    T* gradient = zeroed<T>(0, turned_frame.pixels() * s.out);
+    T* framed = zeroed<T>(1, frame.pixels() * s.in);
+    T* right = room<T>(2, even * s.out + flat.pixels() * s.out);
+    T* wide = right + even * s.out;
+    if (!same_width) std::fill(wide, wide + flat.pixels() * s.out, T{});
+    T* turned = zeroed<T>(3, s.in * span);
+    for (int64_t n = part.begin; n < part.end; ++n) {
+      for (int64_t row = 0; row < s.window.out_h; ++row) {
+        const int64_t pixel = n * out_pixels + row * s.window.out_w;
+        k.mask(dy + pixel * ld_dy, ld_dy, y + pixel * s.out, s.out, s.window.out_w, s.out, relu,
+               turned_frame.inside(gradient, s.out) + row * turned_frame.width * s.out, s.out,
+               db ? &sums[index * s.out] : nullptr);
+      }
+      if (dx)
+        frame_products<T>(gradient, turned_frame, s.kernel_h, s.kernel_w, s.out, s.in, packed.data, {},
+                          dx + n * s.height * s.width * s.in);
+      if (!dw) continue;
+      const T* rows = turned_frame.inside(gradient, s.out);
+      if (!same_width) {
+        for (int64_t row = 0; row < s.window.out_h; ++row)
+          std::memcpy(wide + row * frame.width * s.out, rows + row * turned_frame.width * s.out,
+                      s.window.out_w * s.out * sizeof(T));
+        rows = wide;
+      }
+      // The last row has no zeros to its right that belong to it.
+      k.interleave(rows, length - (frame.width - s.window.out_w), s.out, s.out, right);
+      const int64_t done = (length - (frame.width - s.window.out_w) + kPair<T> - 1) / kPair<T> * kPair<T>;
+      std::fill(right + done * s.out, right + even * s.out, T{});
+      frame.place(x + n * s.height * s.width * ld_x, ld_x, s.in, framed);
+      k.transpose(framed, frame.pixels(), s.in, s.in, turned, span);
+      for (int64_t tap = 0; tap < s.taps(); ++tap) {
+        const int64_t shift = tap / s.kernel_w * frame.width + tap % s.kernel_w;
+        for (int64_t row = 0; row < s.in; row += kCols)
+          for (int64_t col = 0; col < s.out; col += kCols)
+            product(std::min(kCols, s.in - row), std::min(kCols, s.out - col), even, span, s.out, s.out, n > part.begin,
+                    turned + row * span + shift, right + col * kPair<T>,
+                    partial.data + index * size + (tap * s.in + row) * s.out + col);
+      }
+    }
+  });
+  if (dw)
+    tasks(s.taps() * s.in, [&](int64_t row) {
+      for (int64_t o = 0; o < s.out; ++o) {
+        A sum = 0;
+        for (int64_t part = 0; part < parts; ++part) sum += partial.data[part * size + row * s.out + o];
+        dw[o * s.taps() * s.in + row] = sum;
+      }
+    });
+  if (db) {
+    const auto sum = total(sums, parts, s.out);
+    std::copy(sum.begin(), sum.end(), db);
+  }
+}
+STRATA_BACKWARD(rows_backward)
+
+}  // namespace strata

@@ -1,0 +1,167 @@
+// Loops over raw memory, compiled once for each instruction set (see build.rs) and chosen at run time (dispatch.cpp).
+//
+// Matrices are row-major, `ld` is the distance of rows in elements. T is the type of activations: bfloat16 (as its bits),
+// float or double; A is the type that sums are kept in: float, for double double. No ATen here, and inline functions are
+// always inlined: a copy compiled for one processor must not be linked into code for another.
+
+#pragma once
+
+#include <cstdint>
+
+namespace strata {
+
+// Non-linearities that kernels apply while the value is in a register. `Activation` in Rust has their names and, as numbers,
+// their places here. Each line also says:
+// - whether a shortcut may be added before it: then z is not kept, and the derivative must follow from the output;
+// - whether its derivative is so costly that the backward pass computes it once and stores the product.
+// kernels/activations.h has the functions.
+#define STRATA_ACTIVATIONS(X)      \
+  X(kNone, "none", true, false)    \
+  X(kRelu, "relu", true, false)    \
+  X(kRelu6, "relu6", false, false) \
+  X(kSilu, "silu", false, true)
+
+#define STRATA_ENUMERATOR(ACT, ...) ACT,
+enum Act : int { STRATA_ACTIVATIONS(STRATA_ENUMERATOR) kActivationCount };
+#undef STRATA_ENUMERATOR
+
+struct ActivationInfo {
+  const char* name;
+  bool joins_sum, costly;
+};
+#define STRATA_INFO(ACT, ...) {__VA_ARGS__},
+constexpr ActivationInfo kActivations[] = {STRATA_ACTIVATIONS(STRATA_INFO)};
+#undef STRATA_INFO
+
+// A bfloat16 is its upper half of a float.
+struct bf16 {
+  uint16_t bits;
+};
+
+template <class T>
+struct AccOf {
+  using type = T;
+};
+template <>
+struct AccOf<bf16> {
+  using type = float;
+};
+template <class T>
+using Acc = typename AccOf<T>::type;
+
+// How many rows lie interleaved in the right operand of a matrix product: dot products of bfloat16 take two at once.
+template <class T>
+constexpr int64_t kPair = sizeof(T) == 2 ? 2 : 1;
+
+template <class T>
+struct Kernels {
+  using A = Acc<T>;
+
+  // out[r/kPair][c][r%kPair] = in[r][c], a missing last row being zero.
+  void (*interleave)(const T* in, int64_t rows, int64_t cols, int64_t ld, T* out);
+  // As `interleave`, of weights, which are kept in float.
+  void (*interleave_weights)(const A* in, int64_t rows, int64_t cols, int64_t ld, T* out);
+  // out[c/kPair][r][c%kPair] = in[r][c]: the transpose of weights, interleaved, `ld_out` rows in all; a missing last column
+  // is zero.
+  void (*interleave_transposed)(const A* in, int64_t rows, int64_t cols, int64_t ld, T* out, int64_t ld_out);
+  // out[c][r] = in[r][c]; `ld_out` may leave room, which is not touched.
+  void (*transpose)(const T* in, int64_t rows, int64_t cols, int64_t ld, T* out, int64_t ld_out);
+  // out = in · (y > 0) where `relu`, and sums[c] += the column sums of out.
+  void (*mask)(const T* in, int64_t ld_in, const T* y, int64_t ld_y, int64_t rows, int64_t cols, int relu, T* out,
+               int64_t ld_out, A* sums);
+  // out = act(sums · scale + shift + add); scale, shift and add may be null.
+  void (*store)(const A* sums, int64_t ld_sums, int64_t rows, int64_t cols, const A* scale, const A* shift,
+                const T* add, int64_t ld_add, int act, T* out, int64_t ld_out);
+
+  // For each column c, the sums of (x - origin[c]) and of its square.
+  void (*moments)(const T* x, int64_t rows, int64_t cols, const A* origin, A* sums, A* squares);
+  // out = act(x · scale + shift + add)
+  void (*affine)(const T* x, int64_t rows, int64_t cols, const A* scale, const A* shift, const T* add, int act, T* out);
+  // With g = dy · act'(z): sums of g, sums of g · (x - mean) · inverse; g itself goes to `residual` where that is not
+  // null. For relu and relu6 the derivative is computed from y, for silu from z = x · scale + shift.
+  void (*norm_sums)(const T* x, const T* y, const T* dy, int64_t rows, int64_t cols, const A* scale, const A* shift,
+                    const A* mean, const A* inverse, int act, T* residual, A* sums, A* products);
+  // dx = a · g + b · x + c, columnwise.
+  void (*norm_input)(const T* x, const T* y, const T* dy, int64_t rows, int64_t cols, const A* scale, const A* shift,
+                     const A* a, const A* b, const A* c, int act, T* dx);
+
+  // One image [h, w, cols] → [oh, ow, cols] with the tap that was largest, ky · kernel_w + kx.
+  void (*max_pool)(const T* x, const struct Pool& pool, T* y, uint8_t* tap);
+  void (*max_pool_backward)(const T* dy, const uint8_t* tap, const struct Pool& pool, T* dx);
+
+  // Rows of channels, each divided by a power of the squares about it; `room` is for Lrn::room() numbers, backward for three
+  // times as many.
+  void (*lrn)(const T* x, int64_t rows, const struct Lrn& window, T* y, A* room);
+  void (*lrn_backward)(const T* x, const T* dy, int64_t rows, const struct Lrn& window, T* dx, A* room);
+
+  // Every channel by itself; `weight` is [taps, cols]. The gradient of the weight is added to what is there.
+  void (*depthwise)(const T* x, const A* weight, const A* bias, int act, const struct Pool& pool, T* y);
+  void (*depthwise_input)(const T* dy, const A* weight, const struct Pool& pool, T* dx);
+  void (*depthwise_weight)(const T* x, const T* dy, const struct Pool& pool, A* gradient, A* bias);
+
+  // A 3x3 convolution by Winograd's algorithm: tiles of the input as sixteen matrices [tiles, cols], `step` apart; the outputs
+  // act(products · scale + shift + add) of such matrices; sixteen rows [cols] of a weight [9, cols].
+  void (*winograd_input)(const T* x, const struct Tiles& tiles, int64_t first, int64_t count, T* out, int64_t step);
+  void (*winograd_output)(const A* products, int64_t step, const struct Tiles& tiles, int64_t first, int64_t count,
+                          int64_t cols, const A* scale, const A* shift, const T* add, int act, T* y, int64_t ld);
+  void (*winograd_weight)(const A* weight, int64_t cols, A* out, int64_t step);
+
+  // All of that for `count` tiles at once, their sums in registers: null where the processor has no products of pairs.
+  // cols and out are multiples of 16; `weight` is [out / 16][4 columns][cols / 2][4 rows][16][2]; `room` is for
+  // 16 · cols numbers a tile, of whole groups.
+  void (*winograd_tiles)(const T* x, const struct Tiles& tiles, int64_t first, int64_t count, const T* weight, int64_t out,
+                         const A* scale, const A* shift, const T* add, int act, T* y, T* room);
+
+  // On one image [pixels, cols]: out = x · factor; sums = scale · column sums of a · b (b may be null);
+  // out = a + scale · column (a may be null).
+  void (*gate)(const T* x, const T* factor, int64_t pixels, int64_t cols, T* out);
+  void (*column_sums)(const T* a, const T* b, int64_t pixels, int64_t cols, A scale, T* sums);
+  void (*add_column)(const T* a, const T* column, int64_t pixels, int64_t cols, A scale, T* out);
+  void (*add)(const T* a, const T* b, int64_t size, T* out);
+};
+
+// A window over one image.
+struct Pool {
+  int64_t h, w, oh, ow, cols, kernel_h, kernel_w, stride_h, stride_w, top, left;
+};
+
+// Local response normalisation: x / (k + alpha / size · the squares of `size` channels about it)^beta.
+struct Lrn {
+  int64_t cols, size;
+  double alpha, beta, k;
+  [[gnu::always_inline]] int64_t before() const { return size / 2; }
+  [[gnu::always_inline]] int64_t after() const { return (size - 1) / 2; }
+  // A row of channels, what its windows reach over, and a vector that is not full.
+  [[gnu::always_inline]] int64_t room() const { return cols + size + 32; }
+};
+
+// Images [height, width, cols], pixels `ld` apart, in tiles of 2x2 pixels; the last ones may reach over the edge.
+struct Tiles {
+  int64_t height, width, cols, ld;
+
+  struct Place {
+    int64_t image, y, x;
+  };
+  [[gnu::always_inline]] int64_t across() const { return (width + 1) / 2; }
+  [[gnu::always_inline]] int64_t of_image() const { return (height + 1) / 2 * across(); }
+  [[gnu::always_inline]] Place place(int64_t tile) const {
+    const int64_t rest = tile % of_image();
+    return {tile / of_image(), rest / across(), rest % across()};
+  }
+  // To the next tile; whether it lies in the same row.
+  [[gnu::always_inline]] bool advance(Place& at) const {
+    if (++at.x < across()) return true;
+    at.x = 0;
+    if (++at.y == (height + 1) / 2) at.y = 0, ++at.image;
+    return false;
+  }
+};
+
+// Tiles that winograd_tiles takes together.
+constexpr int64_t kGroup = 6;
+
+// The kernels of the best set for this processor.
+template <class T>
+const Kernels<T>& kernels();
+
+}  // namespace strata

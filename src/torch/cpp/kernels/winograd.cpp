@@ -1,0 +1,246 @@
+// 3x3 convolutions of stride 1 by Winograd's algorithm, F(2x2, 3x3): four outputs from sixteen products, where the definition
+// takes thirty-six (Lavin and Gray 2015, arXiv 1509.09308, section 4.1). A tile is the 4x4 values under 2x2 outputs.
+
+#include "parts.h"
+#include "activations.h"
+
+namespace strata {
+namespace {
+
+// B^T · d of four values.
+template <class V>
+inline void spread(V (&d)[4]) {
+  const V a = d[0] - d[2], b = d[1] + d[2], c = d[2] - d[1], e = d[1] - d[3];
+  d[0] = a, d[1] = b, d[2] = c, d[3] = e;
+}
+
+// Writes B^T · d · B of tile i, channels from c on, to to(i, c), rows and columns `down` and `right` apart. Channels are the
+// outer loop, so that neighbouring tiles hand on two columns in registers.
+template <class T, class To>
+inline void spread_tiles(const T* x, const Tiles& t, int64_t first, int64_t count, int64_t down, int64_t right, To&& to) {
+  using A = Acc<T>;
+  over(t.cols, [&](int64_t c, auto n) {
+    Tiles::Place at = t.place(first);
+    Vec<A> d[4][4];  // by column of the tile, each spread
+    bool goes_on = false;
+    for (int64_t i = 0; i < count; ++i) {
+      const int64_t top = 2 * at.y - 1, left = 2 * at.x - 1;
+      const T* corner = x + ((at.image * t.height + top) * t.width + left) * t.ld + c;
+      const auto column = [&](int q) {
+        if (left + q < 0 || left + q >= t.width) {
+#pragma GCC unroll 4
+          for (int r = 0; r < 4; ++r) d[q][r] = Vec<A>{};
+          return;
+        }
+        const T* from = corner + q * t.ld;
+        const int64_t row = t.width * t.ld;
+        d[q][0] = top >= 0 ? load(from, n) : Vec<A>{};
+        d[q][1] = load(from + row, n);
+        d[q][2] = top + 2 < t.height ? load(from + 2 * row, n) : Vec<A>{};
+        d[q][3] = top + 3 < t.height ? load(from + 3 * row, n) : Vec<A>{};
+        spread(d[q]);
+      };
+      // Tiles side by side share two columns, already transformed one way.
+      if (goes_on) {
+#pragma GCC unroll 4
+        for (int r = 0; r < 4; ++r) d[0][r] = d[2][r], d[1][r] = d[3][r];
+      } else {
+        column(0), column(1);
+      }
+      column(2), column(3);
+      // Prefetches what the next row of tiles begins with.
+      for (int r = 4; r < 6; ++r)
+        for (int q = 1; q < 3; ++q) fetch(corner, (r * t.width + q) * t.ld, 1);
+      T* corner_to = to(i, c);
+#pragma GCC unroll 4
+      for (int r = 0; r < 4; ++r) {
+        Vec<A> row[4] = {d[0][r], d[1][r], d[2][r], d[3][r]};
+        spread(row);
+#pragma GCC unroll 4
+        for (int q = 0; q < 4; ++q) store(corner_to + r * down + q * right, row[q], n);
+      }
+      goes_on = t.advance(at);
+    }
+  });
+}
+
+template <class T>
+void winograd_input(const T* x, const Tiles& t, int64_t first, int64_t count, T* out, int64_t step) {
+  spread_tiles(x, t, first, count, 4 * step, step, [&](int64_t i, int64_t c) { return out + i * t.cols + c; });
+}
+
+// A^T · m of four values.
+template <class V>
+inline void gather(const V (&m)[4], V& even, V& odd) {
+  const V sum = m[1] + m[2], difference = m[1] - m[2];
+  even = m[0] + sum, odd = difference - m[3];
+}
+
+// What is done to the products of an output: the way back, scale, shift, shortcut and non-linearity.
+template <class T, class N>
+struct TileEnd {
+  Vec<Acc<T>> scale, shift;
+  const T* add;
+  T* y;
+  int64_t ld, c;  // the outputs of a pixel, and where these are
+  N n;
+
+  TileEnd(const Acc<T>* scale, const Acc<T>* shift, const T* add, T* y, int64_t ld, int64_t c, N n)
+      : scale(scale ? load(scale + c, n) : Vec<Acc<T>>{} + 1),
+        shift(shift ? load(shift + c, n) : Vec<Acc<T>>{}),
+        add(add), y(y), ld(ld), c(c), n(n) {}
+
+  // Stores the four pixels of a tile, of which half(row, column) is A^T · m: the other half of the way back is done here.
+  template <int act, class Half>
+  void finish(const Tiles& t, const Tiles::Place& at, Half&& half) const {
+#pragma GCC unroll 2
+    for (int r = 0; r < 2; ++r) {
+      const Vec<Acc<T>> m[4] = {half(r, 0), half(r, 1), half(r, 2), half(r, 3)};
+      Vec<Acc<T>> v[2];
+      gather(m, v[0], v[1]);
+#pragma GCC unroll 2
+      for (int q = 0; q < 2; ++q) {
+        const int64_t row = 2 * at.y + r, col = 2 * at.x + q;
+        if (row >= t.height || col >= t.width) continue;
+        const int64_t to = ((at.image * t.height + row) * t.width + col) * ld + c;
+        v[q] = v[q] * scale + shift;
+        if (add) v[q] += load(add + to, n);
+        store(y + to, Activation<act>::template value<T>(v[q]), n);
+      }
+    }
+  }
+};
+
+template <class T>
+void winograd_output(const Acc<T>* products, int64_t step, const Tiles& t, int64_t first, int64_t count, int64_t cols,
+                     const Acc<T>* scale, const Acc<T>* shift, const T* add, int act, T* y, int64_t ld) {
+  using A = Acc<T>;
+  with_act(act, [&](auto constant) {
+    over(cols, [&](int64_t c, auto n) {
+      const TileEnd<T, decltype(n)> end(scale, shift, add, y, ld, c, n);
+      Tiles::Place at = t.place(first);
+      for (int64_t i = 0; i < count; ++i, t.advance(at)) {
+        Vec<A> half[2][4];
+#pragma GCC unroll 4
+        for (int q = 0; q < 4; ++q) {
+          Vec<A> m[4];
+#pragma GCC unroll 4
+          for (int r = 0; r < 4; ++r) m[r] = load(products + (r * 4 + q) * step + i * cols + c, n);
+          gather(m, half[0][q], half[1][q]);
+        }
+        end.template finish<constant.value>(t, at, [&](int r, int q) { return half[r][q]; });
+      }
+    });
+  });
+}
+
+#if defined(__AVX512BF16__)
+// The products of a column of four places with sixteen outputs, for kGroup tiles, and the first half of the way back, A^T · m.
+// The sums of 4 x 6 take 24 of the 32 registers; four hold weights, read once for six tiles, and the rest broadcast pairs of
+// the input. The sums never go to memory, which bounds the variant by matrix products. `spread` is [blocks][4 columns][4][kGroup][K], `weight` [in / 2][4][16][2].
+template <int K>
+inline void winograd_column(const bf16* spread, int64_t blocks, const bf16* weight, __m512 (*half)[kGroup]) {
+  static_assert(kGroup == 6, "the loops below are unrolled by it");
+  __m512 sums[4][kGroup];
+#pragma GCC unroll 4
+  for (int r = 0; r < 4; ++r)
+#pragma GCC unroll 6
+    for (int t = 0; t < kGroup; ++t) sums[r][t] = _mm512_setzero_ps();
+  for (int64_t b = 0; b < blocks; ++b, spread += 16 * kGroup * K)
+    for (int k = 0; k < K; k += 2, weight += 128) {
+      __m512bh w[4];
+#pragma GCC unroll 4
+      for (int r = 0; r < 4; ++r) w[r] = (__m512bh)_mm512_loadu_si512(weight + r * 32);
+#pragma GCC unroll 4
+      for (int r = 0; r < 4; ++r)
+#pragma GCC unroll 6
+        for (int t = 0; t < kGroup; ++t) {
+          int32_t pair;
+          std::memcpy(&pair, spread + (r * kGroup + t) * K + k, sizeof(pair));
+          sums[r][t] = _mm512_dpbf16_ps(sums[r][t], w[r], (__m512bh)_mm512_set1_epi32(pair));
+        }
+    }
+#pragma GCC unroll 6
+  for (int t = 0; t < kGroup; ++t) {
+    half[0][t] = sums[0][t] + (sums[1][t] + sums[2][t]);
+    half[1][t] = (sums[1][t] - sums[2][t]) - sums[3][t];
+  }
+}
+
+template <int K>
+void winograd_tiles_of(const bf16* x, const Tiles& t, int64_t first, int64_t count, const bf16* weight, int64_t out,
+                       const float* scale, const float* shift, const bf16* add, int act, bf16* y, bf16* room) {
+  const int64_t blocks = t.cols / K, group = 16 * kGroup * t.cols;
+  spread_tiles(x, t, first, count, kGroup * K, 4 * kGroup * K, [&](int64_t i, int64_t c) {
+    return room + i / kGroup * group + (c / K * 16 * kGroup + i % kGroup) * K + c % K;
+  });
+  with_act(act, [&](auto constant) {
+    for (int64_t c = 0; c < out; c += kLanes, weight += 16 * kLanes * t.cols) {
+      const TileEnd<bf16, Full> end(scale, shift, add, y, out, c, Full());
+      Tiles::Place at = t.place(first);
+      for (int64_t begin = 0; begin < count; begin += kGroup) {
+        __m512 half[4][2][kGroup];
+        for (int q = 0; q < 4; ++q)
+          winograd_column<K>(room + begin / kGroup * group + q * 4 * kGroup * K, blocks, weight + q * 4 * kLanes * t.cols,
+                             half[q]);
+        for (int64_t i = 0; i < kGroup && begin + i < count; ++i, t.advance(at))
+          end.finish<constant.value>(t, at, [&](int r, int q) { return (Vec<float>)half[q][r][i]; });
+      }
+    }
+  });
+}
+
+void winograd_tiles(const bf16* x, const Tiles& t, int64_t first, int64_t count, const bf16* weight, int64_t out,
+                    const float* scale, const float* shift, const bf16* add, int act, bf16* y, bf16* room) {
+  const auto of = t.cols % 64 == 0 ? winograd_tiles_of<64> : t.cols % 32 == 0 ? winograd_tiles_of<32> : winograd_tiles_of<16>;
+  of(x, t, first, count, weight, out, scale, shift, add, act, y, room);
+}
+#endif
+
+// All of it for some tiles, where the processor multiplies pairs of bfloat16.
+template <class T>
+constexpr auto winograd_whole() -> decltype(Kernels<T>::winograd_tiles) {
+#if defined(__AVX512BF16__)
+  if constexpr (sizeof(T) == 2) return winograd_tiles;
+#endif
+  return nullptr;
+}
+
+// G · g of three values.
+template <class V>
+inline void weigh(const V (&g)[3], V (&out)[4]) {
+  const V half = (g[0] + g[2]) * 0.5f;
+  const V middle = g[1] * 0.5f;
+  out[0] = g[0], out[1] = half + middle, out[2] = half - middle, out[3] = g[2];
+}
+
+template <class A>
+void winograd_weight(const A* weight, int64_t cols, A* out, int64_t step) {
+  over(cols, [&](int64_t c, auto n) {
+    Vec<A> rows[3][4];
+    for (int r = 0; r < 3; ++r) {
+      Vec<A> g[3];
+      for (int q = 0; q < 3; ++q) g[q] = load(weight + (r * 3 + q) * cols + c, n);
+      weigh(g, rows[r]);
+    }
+    for (int q = 0; q < 4; ++q) {
+      const Vec<A> g[3] = {rows[0][q], rows[1][q], rows[2][q]};
+      Vec<A> all[4];
+      weigh(g, all);
+      for (int r = 0; r < 4; ++r) store(out + (r * 4 + q) * step + c, all[r], n);
+    }
+  });
+}
+
+}  // namespace
+
+template <class T>
+void STRATA_ISA::winograd_kernels(Kernels<T>& table) {
+  table.winograd_input = winograd_input<T>;
+  table.winograd_output = winograd_output<T>;
+  table.winograd_weight = winograd_weight<Acc<T>>;
+  table.winograd_tiles = winograd_whole<T>();
+}
+STRATA_INSTANTIATE(winograd_kernels)
+
+}  // namespace strata
