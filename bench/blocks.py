@@ -1,4 +1,4 @@
-"""What the networks of bench/networks.py are put together from: standard layers of PyTorch, blocks as in the papers."""
+"""Building blocks of the networks in bench/networks.py: standard PyTorch layers, blocks as in the papers."""
 
 import torch
 import torch.nn.functional as F
@@ -35,7 +35,7 @@ class Concat(nn.Module):
 
 
 class SamePool(nn.Module):
-    """Keras's "same" max pooling of 3x3 windows, two apart: what padding is odd goes below and to the right."""
+    """Keras's "same" max pooling, 3x3 with stride 2: odd padding goes to the bottom and right."""
 
     def forward(self, x):
         height, width = x.shape[-2:]
@@ -110,7 +110,7 @@ def stages(block, i, widths, repeats, first_stride=1):
 
 
 class Preact(nn.Module):
-    """Normalisation and ReLU in front of the convolutions; a projection takes the normalised input.
+    """Normalisation and ReLU before the convolutions; a projection takes the normalised input.
 
     `activated`: the input is, so the first convolution has neither in front.
     """
@@ -142,7 +142,7 @@ class Highway(nn.Module):
 
 
 class Inverted(nn.Module):
-    """Inverted residual: MobileNet v2's, and with excitation and stochastic depth EfficientNet's."""
+    """Inverted residual: MobileNet v2's, and EfficientNet's with squeeze-and-excitation and stochastic depth."""
 
     def __init__(self, i, o, kernel, expand, stride, act=nn.ReLU6, se=False, survival=1.0):
         super().__init__()

@@ -1,8 +1,8 @@
-"""Times training steps beside other busy processes: what Strata and PyTorch keep of their speed on a machine that is in use.
+"""Times training steps next to other busy processes: how much of their speed Strata and PyTorch keep on a machine in use.
 
 usage: busy.py [NETWORK…] [--loops 0,1,2] [--rounds 5] [--steps 10] [--modes channels_last,bf16] [--docs PAGE]
-A busy process is a loop without an end. Contenders take turns under the same load; the numbers are means over whole rounds,
-since under load the slow steps are what counts. Python's standard library only, as in run.py.
+A busy process is an infinite loop. Contenders take turns under the same load; times are means over whole rounds, because
+under load the slow steps matter. Uses only Python's standard library, like run.py.
 """
 
 import argparse
@@ -67,7 +67,7 @@ def measure(settings, network):
 
 
 def rounds(settings, network, contenders, loops):
-    """Milliseconds a step of each contender, a number a round."""
+    """Milliseconds per step of each contender, one value per round."""
     times = {worker.name: [] for worker in contenders}
     with busy(loops):
         for number in range(settings.rounds):
@@ -75,7 +75,7 @@ def rounds(settings, network, contenders, loops):
             for worker in contenders[turn:] + contenders[:turn]:
                 start = time.monotonic()
                 worker.ask(f"train {settings.steps}")
-                # A round is one step longer than what is timed of it.
+                # The worker runs one extra step first.
                 times[worker.name].append(1000 * (time.monotonic() - start) / (settings.steps + 1))
             shown = ", ".join(f"{name} {ms[-1]:.0f}" for name, ms in times.items())
             run.say(f"{network.name}, {loops} busy processes, round {number + 1}, ms: {shown}")
@@ -95,7 +95,7 @@ def busy(count):
 
 
 def table(rows):
-    """A line for each network and load."""
+    """One line per network and load."""
     names = list(dict.fromkeys(row["contender"] for row in rows))
     header = ["network", "busy processes"]
     header += [f"{'Strata' if name == 'strata' else name.replace('_', ' ')}, images/s" for name in names]
@@ -109,11 +109,11 @@ def table(rows):
 
 
 def into_page(page, header, lines):
-    """Replaces what stands between the marks."""
+    """Replaces the text between the markers."""
     before, begin, rest = page.read_text().partition(MARKS[0])
     _, end, after = rest.partition(MARKS[1])
     if not begin or not end:
-        sys.exit(f"{page} has no marks {' '.join(MARKS)}")
+        sys.exit(f"{page} has no markers {' '.join(MARKS)}")
     shown = "\n".join(f"| {' | '.join(line)} |" for line in [header, ["---"] * len(header), *lines])
     report.write_whole(page, f"{before}{begin}\n\n{shown}\n\n{end}{after}")
 
@@ -121,17 +121,17 @@ def into_page(page, header, lines):
 def arguments():
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("networks", nargs="*", metavar="NETWORK", help="googlenet and resnet20 without any")
-    parser.add_argument("--loops", default="0,1,2", help="numbers of busy processes; 0 comes first, what is kept refers to it")
+    parser.add_argument("networks", nargs="*", metavar="NETWORK", help="default: googlenet and resnet20")
+    parser.add_argument("--loops", default="0,1,2", help="numbers of busy processes; the first is 0, the reference")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--modes", default="channels_last,bf16", help="of PyTorch; none: Strata alone")
+    parser.add_argument("--modes", default="channels_last,bf16", help="modes of PyTorch; none: Strata alone")
     parser.add_argument("--strata", default=str(run.ROOT / "target/release/strata"))
-    parser.add_argument("--python", default=str(cache / "strata/peers/bin/python"), help="one that has torch")
+    parser.add_argument("--python", default=str(cache / "strata/peers/bin/python"), help="interpreter with torch")
     parser.add_argument("--results", type=Path, default=run.ROOT / "results/bench")
-    parser.add_argument("--docs", type=Path, help="a page whose table between the marks is replaced")
+    parser.add_argument("--docs", type=Path, help="page whose table between the markers is replaced")
     settings = parser.parse_args()
     settings.modes = [mode for mode in settings.modes.split(",") if mode != "none"]
     settings.loops = [int(loops) for loops in settings.loops.split(",")]

@@ -1,8 +1,7 @@
 """The deck's own program: its GoogLeNet in Keras, driven by bench/run.py as bench/peer.py is.
 
 usage: keras_googlenet.py BATCH THREADS
-`train N` is answered with the times of N calls of train_on_batch on a batch that is ready, `eval N` with those of
-test_on_batch.
+Answers `train N` with the times of N calls of train_on_batch on a prepared batch, and `eval N` with those of test_on_batch.
 """
 
 import json

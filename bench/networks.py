@@ -1,8 +1,8 @@
-"""The networks of experiments/ as a PyTorch user writes them: nn.Modules of standard layers, nothing of Strata in them.
+"""The networks of experiments/ as a PyTorch user would write them: nn.Modules of standard layers, independent of Strata.
 
-They have to be the identical networks, or a comparison of speed says nothing. bench/run.py holds what `counts` gives
-(parameters, running statistics, multiply-adds, outputs of convolutions and linear layers) against what Strata says of its
-own, and refuses to go on where one number differs.
+A comparison of speed is meaningful only for identical networks. bench/run.py compares the result of `counts` (parameters,
+running statistics, multiply-adds, outputs of convolutions and linear layers) with Strata's, and refuses to run if any
+number differs.
 """
 
 import torch
@@ -14,7 +14,7 @@ from blocks import (
 
 
 def googlenet(channels, classes):
-    """The deck's GoogLeNet: Keras's padding, normalisation in the stem alone."""
+    """The deck's GoogLeNet: Keras's padding, normalisation only in the stem."""
 
     def layer(i, o, kernel):
         return nn.Sequential(conv(i, o, kernel, bias=True), nn.ReLU(inplace=True))
@@ -205,7 +205,7 @@ def inception_resnet(channels, classes):
     )
 
 
-# By the names of the experiment files.
+# Keys are the names of the experiment files.
 NETWORKS = {
     "alexnet": alexnet,
     "efficientnet-b0": efficientnet_b0,
@@ -228,7 +228,7 @@ NETWORKS = {
 
 
 def counts(network, shape):
-    """What `strata bench --worker` says of its network too: four numbers that no two networks share by accident."""
+    """The four numbers that `strata bench --worker` reports too; different networks do not agree in all of them by chance."""
     found = {"macs": 0, "activations": 0}
 
     def layer(module, _, output):

@@ -1,11 +1,10 @@
 """A PyTorch worker: one network in one mode, driven by bench/run.py as `strata bench --worker` is.
 
 usage: peer.py NETWORK MODE CxHxW CLASSES BATCH THREADS OPTIMIZER
-Says a line of JSON about the network, then for each line `train N` or `eval N` on standard input a line with the times.
+Prints a line of JSON about the network, then for each line `train N` or `eval N` on standard input a line with the times.
 
-The batch is a tensor that is ready: neither gathering nor augmentation nor accuracies are in PyTorch's time, as they are in
-Strata's. Everything else is what a step of a training loop does: gradients cleared, forward, loss, backward, optimizer, the
-loss read.
+The batch is a prepared tensor: PyTorch's time excludes gathering, augmentation and accuracies, which Strata's includes.
+Everything else is a step of a training loop: zero_grad, forward, loss, backward, optimizer, reading the loss.
 """
 
 import json

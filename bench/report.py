@@ -1,4 +1,4 @@
-"""What bench/run.py found, as rows, as CSV and as a table in a page."""
+"""Results of bench/run.py as rows, as CSV, and as a table in a Markdown page."""
 
 import csv
 import io
@@ -18,7 +18,7 @@ BEGIN, END = "<!-- written by make bench -->", "<!-- to here -->"
 
 
 def row(settings, network, phase, steps, medians, last, about, limits):
-    """One line. `medians`: of each contender, the median milliseconds of each round."""
+    """One row. `medians` has the median milliseconds of each round, by contender."""
     ours = medians["strata"]
     ms = statistics.median(ours)
     work, threads = about[phase], about["threads"]
@@ -39,13 +39,13 @@ def row(settings, network, phase, steps, medians, last, about, limits):
         "memory_bound_ms": digits(work["bytes"] / (1e6 * limits["copy_gigabytes"])),
     }
     if phase == "train":
-        # Of the wall clock, and of what all cores together could do in a step.
+        # As fractions of the wall time, and of the CPU time of all cores.
         found["waited"] = round(last["strata"]["waited_ms"] / ms, 4)
         found["strata_mib"] = round(last["strata"]["peak_mib"])
         found["data"] = round(last["strata"]["data_ms"] / (ms * threads), 4)
     for name, times in medians.items():
         found[f"{name}_ms"] = digits(statistics.median(times))
-    # Keras is shown, but the ratio is to PyTorch: the same library beneath.
+    # The ratio is to PyTorch, which uses the same library; Keras is for reference.
     peers = [name for name in medians if name not in ("strata", "keras")]
     if peers:
         fastest = min(peers, key=lambda name: statistics.median(medians[name]))
@@ -61,19 +61,19 @@ def row(settings, network, phase, steps, medians, last, about, limits):
             "met": "yes" if ratio >= target else "no",
         }
         if phase == "train":
-            # Evaluation comes after training in the same process: it has no peak of its own.
+            # Evaluation follows training in the same process, so its peak memory is unknown.
             found["fastest_peer_mib"] = round(last[fastest]["peak_mib"])
             found["least_peer_mib"] = round(min(last[name]["peak_mib"] for name in peers))
     return {column: found.get(column, "") for column in COLUMNS}
 
 
 def digits(value):
-    """Three significant ones."""
+    """Rounded to three significant digits."""
     return float(f"{value:.3g}")
 
 
 def write(folder, rows, starts, machine):
-    """table.csv, start.csv and machine.json, each written whole: what was measured so far is not lost."""
+    """table.csv, start.csv and machine.json, each written atomically, so that interrupted runs keep what was measured."""
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / "table.csv", to_csv(COLUMNS, rows))
     if starts:
@@ -103,7 +103,7 @@ def ratio_text(found):
 
 
 def lines(rows):
-    """The columns that a page has room for."""
+    """The columns that fit on a page."""
     modes = [mode for mode in ("eager", "channels_last", "bf16", "compile", "keras") if any(r[f"{mode}_ms"] for r in rows)]
     header = ["network", "phase", "Strata, ms", *(mode.replace("_", " ") for mode in modes)]
     header += ["faster than the fastest of PyTorch", "target", "of the peak", "bounds, ms", "MiB", "its MiB"]
@@ -117,7 +117,7 @@ def lines(rows):
 
 
 def facts(rows, starts, machine):
-    """What belongs beside the table, a sentence a line."""
+    """Remarks on the table, one sentence each."""
     limits = machine["limits"]
     said = [
         f"{machine['date']}, {machine['commit']}: {machine['processor']}, {machine['threads']} of {machine['cores']} "
@@ -128,7 +128,7 @@ def facts(rows, starts, machine):
     ]
     if after := machine.get("limits_after"):
         numbers = ", ".join(f"{after[what]:.0f}" for what in ("fp32_gflops", "bf16_gflops", "copy_gigabytes"))
-        said.append(f"The same at the end: {numbers}.")
+        said.append(f"Peaks at the end of the run: {numbers}.")
     aimed = [r for r in rows if r["met"]]
     if aimed:
         missed = [f"{r['network']} {r['phase']}" for r in aimed if r["met"] == "no"]
@@ -138,17 +138,17 @@ def facts(rows, starts, machine):
     if trained:
         waited, data = (max(trained, key=lambda r: r[what]) for what in ("waited", "data"))
         said.append(
-            f"Waiting for batches took at most {100 * waited['waited']:.1f} % of a step ({waited['network']}), gathering and "
-            f"augmenting them at most {100 * data['data']:.1f} % of the processor ({data['network']})."
+            f"Waiting for a batch took at most {100 * waited['waited']:.1f} % of a step ({waited['network']}), gathering and "
+            f"augmentation at most {100 * data['data']:.1f} % of the CPU time ({data['network']})."
         )
     for start in starts:
         theirs = f", PyTorch eager {start['torch_seconds']} s" if start["torch_seconds"] else ""
         ours = f"{start['network']}: Strata {start['strata_seconds']} s"
         said.append(f"Start to the end of the first training step of {ours}{theirs}.")
     if machine.get("idle_share", 0.0) > 0.02:
-        said.append(f"Beware: contenders that should have slept used {100 * machine['idle_share']:.0f} % of a core.")
+        said.append(f"Warning: sleeping contenders used {100 * machine['idle_share']:.0f} % of a core.")
     if left_out := machine.get("left_out"):
-        said.append(f"Left out because they failed: {', '.join(left_out)}.")
+        said.append(f"Excluded because they failed: {', '.join(left_out)}.")
     return said
 
 
@@ -160,11 +160,11 @@ def text(rows, starts, machine):
 
 
 def into_page(page, rows, starts, machine):
-    """Replaces what stands between the marks."""
+    """Replaces the text between the markers."""
     before, begin, rest = page.read_text().partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise SystemExit(f"{page} has no marks {BEGIN} and {END}")
+        raise SystemExit(f"{page} has no markers {BEGIN} and {END}")
     table = lines(rows)
     table.insert(1, ["---"] * len(table[0]))
     shown = "\n".join(f"| {' | '.join(line)} |" for line in table)

@@ -1,8 +1,8 @@
-"""Times Strata's steps beside those of PyTorch's modes (and Keras on the deck's network), taking turns on the same machine.
+"""Times Strata's steps against PyTorch's modes (and Keras on the deck's network), taking turns on the same machine.
 
 usage: run.py [NETWORK…] [--rounds 3] [--batch 128] [--threads N] [--modes eager,bf16] [--phases train,eval] [--strata PATH]
-Python's standard library only; the peers run in the environment that `make bench-peers` makes. What it does and what the
-columns mean: docs/speed.md.
+Uses only Python's standard library; the peers run in the environment that `make bench-peers` installs. docs/speed.md describes
+the method and the columns.
 """
 
 import argparse
@@ -23,14 +23,14 @@ from workers import WorkerFailed
 
 ROOT = Path(__file__).parent.parent
 MODES = ["eager", "channels_last", "bf16", "compile"]
-# Steps of a round: about so many seconds of Strata's, for each contender the same number.
+# A round has as many steps as Strata does in this time, the same for every contender.
 ROUND_SECONDS = 0.8
 MOST_STEPS = 30
 
 
 @dataclass
 class Network:
-    """An experiment, changed where the comparison asks for it, and the ratios aimed at."""
+    """An experiment, with the changes that the comparison needs, and the target ratios."""
 
     name: str
     overrides: list = field(default_factory=list)
@@ -98,7 +98,7 @@ def phase_row(settings, network, phase, contenders, about, machine):
         or_left_out(lambda: peer.ask(f"{phase} 3"), peer, network, contenders, machine)
     medians, last = {worker.name: [] for worker in contenders}, {}
     for number in range(settings.rounds):
-        # Everybody is once the first after everybody else.
+        # Rotates the order, so that every contender is first once.
         turn = number % len(contenders)
         for worker in contenders[turn:] + contenders[:turn]:
             last[worker.name] = take_turn(worker, f"{phase} {steps}", contenders, machine)
@@ -109,11 +109,11 @@ def phase_row(settings, network, phase, contenders, about, machine):
 
 
 def or_left_out(ask, peer, network, contenders, machine):
-    """An answer of a peer. One that cannot work here (torch.compile wants a compiler) leaves the round, and that is said."""
+    """An answer of a peer. One that fails here (torch.compile needs a compiler) is excluded with a message."""
     try:
         return ask()
     except WorkerFailed as failed:
-        say(f"left out: {failed}")
+        say(f"excluded: {failed}")
         machine.setdefault("left_out", []).append(f"{network.name} {peer.name}")
         contenders.remove(peer)
         peer.end()
@@ -121,7 +121,7 @@ def or_left_out(ask, peer, network, contenders, machine):
 
 
 def take_turn(worker, request, contenders, machine):
-    """One round of one contender. What the sleeping ones use of the processor meanwhile is noted: it should be nothing."""
+    """One turn of one contender. Records the CPU time of the sleeping ones, which should be zero."""
     idle = [other for other in contenders if other is not worker]
     before, start = sum(other.cpu_seconds() for other in idle), time.monotonic()
     answer = worker.ask(request)
@@ -169,11 +169,11 @@ def seconds_to_line(command, text, threads):
                 process.kill()
                 return seconds
             said.append(line.strip())
-    sys.exit(f"{' '.join(command)} ended before its first step: {said[-1] if said else 'it said nothing'}")
+    sys.exit(f"{' '.join(command)} ended before its first step: {said[-1] if said else 'no output'}")
 
 
 def limits(settings):
-    """The machine's peaks, by a worker of its own: the products would count in the memory of one that is compared."""
+    """The machine's peaks, measured in a separate worker so that the matrices do not count as a contender's memory."""
     worker = workers.strata(settings, NETWORKS[1], 1)
     try:
         worker.answer()
@@ -208,26 +208,26 @@ def arguments():
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     names = [network.name for network in NETWORKS]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("networks", nargs="*", metavar="NETWORK", help=f"{', '.join(names)}; all of them without any")
+    parser.add_argument("networks", nargs="*", metavar="NETWORK", help=f"{', '.join(names)}; default: all")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--modes", default=",".join(MODES), help="of PyTorch; none: Strata alone")
+    parser.add_argument("--modes", default=",".join(MODES), help="modes of PyTorch; none: Strata alone")
     parser.add_argument("--phases", default="train,eval")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="for Strata: train.rewrites=false")
     parser.add_argument("--no-keras", dest="keras", action="store_false")
-    parser.add_argument("--no-start", dest="start", action="store_false", help="leave the time of the first step out")
+    parser.add_argument("--no-start", dest="start", action="store_false", help="do not measure the time to the first step")
     parser.add_argument("--strata", default=str(ROOT / "target/release/strata"))
-    parser.add_argument("--python", default=str(cache / "strata/peers/bin/python"), help="one that has torch")
+    parser.add_argument("--python", default=str(cache / "strata/peers/bin/python"), help="interpreter with torch")
     parser.add_argument("--results", type=Path, help="results/bench for all networks, target/bench for some")
-    parser.add_argument("--docs", type=Path, help="a page whose table between the marks is replaced")
+    parser.add_argument("--docs", type=Path, help="page whose table between the markers is replaced")
     settings = parser.parse_args()
 
     def chosen(text, known, what):
         words = [word for word in text.split(",") if word and word != "none"]
         for word in words:
             if word not in known:
-                parser.error(f"there is no {what} {word}; there are {', '.join(known)}")
+                parser.error(f"unknown {what} {word}; known are {', '.join(known)}")
         return words
 
     settings.modes = chosen(settings.modes, MODES, "mode")
@@ -239,9 +239,9 @@ def arguments():
     if settings.rounds < 1 or settings.batch < 1 or settings.threads < 1:
         parser.error("--rounds, --batch and --threads take 1 or more")
     if not Path(settings.strata).is_file():
-        parser.error(f"{settings.strata} is not there; `make build` makes it")
+        parser.error(f"{settings.strata} does not exist; run `make build`")
     if (settings.modes or settings.keras) and not Path(settings.python).is_file():
-        parser.error(f"{settings.python} is not there; `make bench-peers` makes it, --modes none --no-keras does without")
+        parser.error(f"{settings.python} does not exist; run `make bench-peers`, or use --modes none --no-keras")
     os.chdir(ROOT)
     return settings
 

@@ -1,4 +1,4 @@
-"""Contenders as processes that sleep until they are told to work, so that they can take turns and memory keeps its state."""
+"""Contenders as processes that sleep until they get a request, so that they can take turns with warm memory."""
 
 import json
 import os
@@ -13,7 +13,7 @@ TICK = os.sysconf("SC_CLK_TCK")
 
 
 class WorkerFailed(Exception):
-    """A worker ended where it should have answered."""
+    """A worker exited instead of answering."""
 
 
 def environment(threads):
@@ -40,18 +40,18 @@ class Worker:
         self.process.wait()
         self.errors.seek(0)
         said = [line.strip() for line in self.errors if line.strip()]
-        raise WorkerFailed(f"{self.name} ended ({self.process.returncode}): {said[-1] if said else 'it said nothing'}")
+        raise WorkerFailed(f"{self.name} ended ({self.process.returncode}): {said[-1] if said else 'no output'}")
 
     def ask(self, request):
         try:
             self.process.stdin.write(request + "\n")
             self.process.stdin.flush()
         except BrokenPipeError:
-            pass  # `answer` finds out why
+            pass  # `answer` reports why
         return self.answer()
 
     def cpu_seconds(self):
-        """Of user and system time so far, all threads."""
+        """User and system time so far, over all threads."""
         try:
             fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         except OSError:
@@ -59,7 +59,7 @@ class Worker:
         return (int(fields[11]) + int(fields[12])) / TICK
 
     def end(self):
-        """Closes its standard input, which it ends at; waits for that."""
+        """Closes its standard input, at which it exits, and waits for it."""
         try:
             self.process.stdin.close()
         except BrokenPipeError:
@@ -94,7 +94,7 @@ def keras(settings):
 
 
 def check_identical(worker, theirs, ours):
-    """Two networks that differ are not to be compared."""
+    """Refuses to compare different networks."""
     for count in ("params", "buffers", "macs", "activations"):
         if count in theirs and theirs[count] != ours[count]:
             sys.exit(f"{ours['name']}: {worker} has {theirs[count]} {count}, Strata {ours[count]}: not the same network")

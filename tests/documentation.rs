@@ -1,0 +1,90 @@
+//! The pages in docs/ and the README: their examples are experiments, their links lead somewhere, and no key is missing.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use strata::arch::presets::PRESETS;
+use strata::arch::rows::OPS;
+use strata::config::{Experiment, Machine, Sweep};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every Markdown page with its text.
+fn pages() -> Vec<(PathBuf, String)> {
+    let files = |folder: PathBuf| fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let markdown = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "md");
+    let paths = files(root().to_owned()).chain(files(root().join("docs"))).filter(markdown);
+    paths.map(|path| (path.clone(), fs::read_to_string(&path).unwrap())).collect()
+}
+
+#[test]
+fn whole_examples_are_experiments() {
+    let mut examples = 0;
+    for (page, text) in pages() {
+        let blocks = text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next());
+        for block in blocks.filter(|block| block.contains("[model]")) {
+            let file = page.display().to_string();
+            let valid = if block.contains("[sweep]") {
+                Sweep::parse(&file, block, "example", &[], Machine::default()).map(|_| ())
+            } else {
+                Experiment::parse(&file, block, "example", &[], Machine::default()).map(|_| ())
+            };
+            valid.unwrap_or_else(|error| panic!("{error}"));
+            examples += 1;
+        }
+    }
+    assert!(examples >= 3, "only {examples} examples");
+}
+
+#[test]
+fn links_lead_to_files() {
+    for (page, text) in pages() {
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let file = target.split('#').next().unwrap();
+            if !file.is_empty() && !file.contains("://") {
+                assert!(page.with_file_name(file).exists(), "{}: {target}", page.display());
+            }
+        }
+    }
+}
+
+/// The keys of a table and of all tables in it, without the numbers and names that users choose.
+fn keys(table: &toml::Table, found: &mut BTreeSet<String>) {
+    for (key, value) in table {
+        found.insert(key.clone());
+        let inner: Vec<&toml::Value> = value.as_array().map_or_else(|| vec![value], |list| list.iter().collect());
+        inner.into_iter().filter_map(toml::Value::as_table).for_each(|table| keys(table, found));
+    }
+}
+
+/// The page names every preset and operation, and every key that an experiment has when it is written out.
+#[test]
+fn every_key_is_on_the_page_of_keys() {
+    let page = fs::read_to_string(root().join("docs/keys.md")).unwrap();
+    let mut names: BTreeSet<String> = PRESETS.iter().chain(OPS).map(|&name| name.to_owned()).collect();
+    let train = |keys: &str| format!("[train]\nepochs = 1\n{keys}\n");
+    let recipes = [
+        "optimizer = 'adam'\nschedule = 'cosine'",
+        "optimizer = 'rmsprop'\nschedule = 'exponential'",
+        "schedule = 'step'\nmilestones = [1]",
+        "schedule = 'one_cycle'",
+    ];
+    for preset in PRESETS {
+        for recipe in recipes {
+            let text = format!("[data]\ndataset = 'imagenet'\n[model]\npreset = '{preset}'\n{}", train(recipe));
+            let text =
+                if ["wide_resnet", "highway"].contains(preset) { text.replace("imagenet", "cifar10") } else { text };
+            let experiment = Experiment::parse("keys", &text, "keys", &[], Machine::default())
+                .unwrap_or_else(|error| panic!("{error}"));
+            keys(&experiment.to_toml(), &mut names);
+            keys(&experiment.to_toml_rows(), &mut names);
+        }
+    }
+    let missing: Vec<&String> = names
+        .iter()
+        .filter(|name| !page.contains(&format!("`{name}")) && !page.contains(&format!(".{name}`")))
+        .collect();
+    assert!(missing.is_empty(), "docs/keys.md does not have {missing:?}");
+}
