@@ -19,12 +19,7 @@ pub fn finished(folder: &Path, experiment: &Experiment) -> Result<Option<Outcome
         return Err(TrainError::OtherRun { run: folder.to_owned(), found: found.unwrap_or_default().to_owned() });
     }
     let Some(status) = record.status().filter(|status| status.is_final()) else { return Ok(None) };
-    let best = record
-        .number(Column::BestEpoch)
-        .zip(record.number(Column::ValTop1))
-        .map(|(epoch, top1)| (epoch as usize, top1));
-    let [test_top1, test_top5] = [Column::TestTop1, Column::TestTop5].map(|column| record.number(column));
-    Ok(Some(Outcome { status, folder: folder.to_owned(), skipped: true, best, test_top1, test_top5, divergence: None }))
+    Ok(Some(Outcome { status, record, folder: folder.to_owned(), skipped: true, divergence: None }))
 }
 
 /// Sees to it that a finished run's `experiment.toml` is its experiment: one that is missing, damaged or of another experiment

@@ -37,7 +37,7 @@ pub use run::{check_data, run};
 pub use schedule::learning_rate;
 pub use splits::{Fingerprints, Splits};
 
-use crate::runs::{EpochRow, Status, Store};
+use crate::runs::{EpochRow, Record, Status, Store};
 use std::path::PathBuf;
 
 /// Is told what a run is doing; draws progress, or prints lines, or does nothing.
@@ -91,13 +91,11 @@ pub struct StepReport {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
     pub status: Status,
+    pub record: Record,
     pub folder: PathBuf,
     /// The run was finished before.
     pub skipped: bool,
-    pub best: Option<(usize, f64)>,
-    pub test_top1: Option<f64>,
-    pub test_top5: Option<f64>,
-    /// Where and when a run diverged, in words.
+    /// Step and layer in which the run diverged, in words.
     pub divergence: Option<String>,
 }
 
