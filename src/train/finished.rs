@@ -3,7 +3,7 @@
 use super::Outcome;
 use super::error::TrainError;
 use crate::config::{Experiment, Machine};
-use crate::files::write_whole;
+use crate::files::write_atomic;
 use crate::runs::{Column, Record, RunError};
 use std::path::Path;
 
@@ -39,5 +39,5 @@ pub fn keep_experiment(experiment: &Experiment, folder: &Path) -> Result<(), Tra
     if std::fs::read_to_string(&path).is_ok_and(good) {
         return Ok(());
     }
-    write_whole(&path, text.as_bytes()).map_err(|error| RunError::io("write", &path)(error).into())
+    write_atomic(&path, text.as_bytes()).map_err(|error| RunError::io("write", &path)(error).into())
 }

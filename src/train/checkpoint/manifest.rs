@@ -4,7 +4,7 @@
 use super::position::Position;
 use super::{AVERAGES, CheckpointError, EPOCHS, OPTIMIZER, POSITION, WEIGHTS};
 use crate::config::Key;
-use crate::files::write_whole;
+use crate::files::write_atomic;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -32,7 +32,7 @@ pub fn write(folder: &Path, position: &Position, files: &[&str], rows: Option<St
     let path = folder.join(POSITION);
     let text =
         serde_json::to_string_pretty(&manifest).map_err(|error| CheckpointError::io("write", &path)(error.into()))?;
-    write_whole(&path, text.as_bytes()).map_err(CheckpointError::io("write", &path))
+    write_atomic(&path, text.as_bytes()).map_err(CheckpointError::io("write", &path))
 }
 
 /// A checkpoint whose content is that which was written. What no sum covers cannot be taken from it.
