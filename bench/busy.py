@@ -28,7 +28,7 @@ def main():
     for network in settings.networks:
         rows += measure(settings, network)
         settings.results.mkdir(parents=True, exist_ok=True)
-        report.write_whole(settings.results / "busy.csv", report.to_csv(COLUMNS, rows))
+        report.write_atomic(settings.results / "busy.csv", report.to_csv(COLUMNS, rows))
     header, lines = table(rows)
     for line in [header, *lines]:
         print("  ".join(line))
@@ -115,7 +115,7 @@ def into_page(page, header, lines):
     if not begin or not end:
         sys.exit(f"{page} has no markers {' '.join(MARKS)}")
     shown = "\n".join(f"| {' | '.join(line)} |" for line in [header, ["---"] * len(header), *lines])
-    report.write_whole(page, f"{before}{begin}\n\n{shown}\n\n{end}{after}")
+    report.write_atomic(page, f"{before}{begin}\n\n{shown}\n\n{end}{after}")
 
 
 def arguments():

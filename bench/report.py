@@ -75,10 +75,10 @@ def digits(value):
 def write(folder, rows, starts, machine):
     """table.csv, start.csv and machine.json, each written atomically, so that interrupted runs keep what was measured."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / "table.csv", to_csv(COLUMNS, rows))
+    write_atomic(folder / "table.csv", to_csv(COLUMNS, rows))
     if starts:
-        write_whole(folder / "start.csv", to_csv(list(starts[0]), starts))
-    write_whole(folder / "machine.json", json.dumps(machine, indent=2) + "\n")
+        write_atomic(folder / "start.csv", to_csv(list(starts[0]), starts))
+    write_atomic(folder / "machine.json", json.dumps(machine, indent=2) + "\n")
 
 
 def to_csv(columns, rows):
@@ -89,7 +89,7 @@ def to_csv(columns, rows):
     return text.getvalue()
 
 
-def write_whole(path, text):
+def write_atomic(path, text):
     new = path.with_name(path.name + ".new")
     with open(new, "w") as file:
         file.write(text)
@@ -169,4 +169,4 @@ def into_page(page, rows, starts, machine):
     table.insert(1, ["---"] * len(table[0]))
     shown = "\n".join(f"| {' | '.join(line)} |" for line in table)
     said = "\n".join(f"- {fact}" for fact in facts(rows, starts, machine))
-    write_whole(Path(page), f"{before}{BEGIN}\n\n{shown}\n\n{said}\n\n{END}{after}")
+    write_atomic(Path(page), f"{before}{BEGIN}\n\n{shown}\n\n{said}\n\n{END}{after}")

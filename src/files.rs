@@ -11,7 +11,7 @@ use std::path::Path;
 /// The content is synced before the rename, or the new name could appear with missing content after a power failure; the
 /// folder is synced after it, so that the rename itself lasts. A symbolic link of that name is replaced, not followed: a run
 /// folder may come from somebody else. On an error the old file is untouched.
-pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fault::before("make", path)?;
     let usual = fs::Permissions::from_mode(0o666); // the umask is applied to these
@@ -24,14 +24,14 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Writes to a path that a user chose for the output of a command: links are followed, pipes and devices are written to
-/// directly, and files are replaced as by [`write_whole`].
+/// directly, and files are replaced as by [`write_atomic`].
 pub fn write_output(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let target = fs::canonicalize(path);
     let path = target.as_deref().unwrap_or(path);
     if fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
         return fault::write_all(&mut File::options().write(true).open(path)?, bytes, path);
     }
-    write_whole(path, bytes)
+    write_atomic(path, bytes)
 }
 
 /// Opens a file; fails if the last part of its path is a symbolic link.
@@ -116,7 +116,7 @@ mod tests {
         std::os::unix::fs::symlink(&other, &link).unwrap();
         let error = append_synced(&link, b"ours").unwrap_err().to_string();
         assert!(error.contains("symbolic link"), "{error}");
-        write_whole(&link, b"ours").unwrap();
+        write_atomic(&link, b"ours").unwrap();
         assert!(!link.is_symlink() && fs::read(&link).unwrap() == b"ours");
         assert_eq!(fs::read(&other).unwrap(), b"theirs");
     }
@@ -125,10 +125,10 @@ mod tests {
     fn a_write_that_fails_leaves_the_old_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("table.csv");
-        write_whole(&path, b"old").unwrap();
-        write_whole(&path, b"new").unwrap();
+        write_atomic(&path, b"old").unwrap();
+        write_atomic(&path, b"new").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
-        assert!(write_whole(&folder.path().join("missing/table.csv"), b"x").is_err());
+        assert!(write_atomic(&folder.path().join("missing/table.csv"), b"x").is_err());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file stays");
     }
 }

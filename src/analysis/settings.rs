@@ -67,8 +67,8 @@ fn varied(records: &Records) -> Vec<usize> {
         let back = determines(records, column, other);
         determines(records, other, column) && (!back || (rank(other), other) < (rank(column), column))
     };
-    let kept = |&column: &usize| !candidates.iter().any(|&other| other != column && follows(column, other));
-    candidates.iter().copied().filter(kept).collect()
+    let is_independent = |&column: &usize| !candidates.iter().any(|&other| other != column && follows(column, other));
+    candidates.iter().copied().filter(is_independent).collect()
 }
 
 fn distinct(records: &Records, column: usize) -> usize {

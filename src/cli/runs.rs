@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 use std::path::{Path, PathBuf};
 use strata::config::{Experiment, nearest};
 use strata::model::Model;
+use strata::runs::folders;
 use strata::train::best_weights;
 use tch::Device;
 
@@ -91,14 +92,8 @@ fn find(run: &str, shared: &Shared) -> Result<PathBuf> {
             return Ok(path);
         }
     }
-    let mut keys: Vec<PathBuf> = std::fs::read_dir(&named)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|path| path.join("experiment.toml").is_file())
-        .collect();
-    keys.sort();
+    let keys: Vec<PathBuf> =
+        folders(&named).into_iter().filter(|path| path.join("experiment.toml").is_file()).collect();
     if let Some(folder) = resolve_run(run, &keys, shared)? {
         return Ok(folder.to_owned());
     }
@@ -107,13 +102,9 @@ fn find(run: &str, shared: &Shared) -> Result<PathBuf> {
             bail!(Usage(format!("no run in {} has an experiment.toml: `strata train` writes it", named.display())))
         }
         [] => {
-            let names: Vec<String> = std::fs::read_dir(results.join("runs"))
-                .into_iter()
-                .flatten()
-                .flatten()
-                .map(|entry| entry.file_name().to_string_lossy().into_owned())
-                .collect();
-            let hint = match nearest(run, &names.iter().map(String::as_str).collect::<Vec<_>>()) {
+            let runs = folders(&results.join("runs"));
+            let names: Vec<&str> = runs.iter().filter_map(|run| run.file_name()?.to_str()).collect();
+            let hint = match nearest(run, &names) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!(
                     "it is a folder such as {}/runs/NAME/KEY, or the NAME of a run made by `strata train`",

@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Args;
 use std::path::PathBuf;
 use strata::config::Experiment;
-use strata::runs::{RunError, Status};
+use strata::runs::{Column, RunError, Status};
 use strata::say;
 use strata::sweep::event::{Event, Reporter, stop_with_stdin};
 use strata::train::{Outcome, RunOptions, TrainError};
@@ -102,11 +102,13 @@ pub fn start_watchdog() {
 fn line(experiment: &Experiment, outcome: &Outcome) -> String {
     let name = &experiment.name;
     let folder = outcome.folder.display();
+    let number = |column| outcome.record.number(column);
     let percent = |fraction: f64| format!("{:.2} %", 100.0 * fraction);
-    let validation = outcome
-        .best
-        .map_or_else(String::new, |(epoch, top1)| format!(", validation Top-1 {} in epoch {epoch}", percent(top1)));
-    let test = match (outcome.test_top1, outcome.test_top5) {
+    let validation = match (number(Column::BestEpoch), number(Column::ValTop1)) {
+        (Some(epoch), Some(top1)) => format!(", validation Top-1 {} in epoch {epoch}", percent(top1)),
+        _ => String::new(),
+    };
+    let test = match (number(Column::TestTop1), number(Column::TestTop5)) {
         (Some(top1), Some(top5)) => format!(", test Top-1 {}, Top-5 {}", percent(top1), percent(top5)),
         _ => String::new(),
     };

@@ -4,7 +4,7 @@
 //! times and its inode, which stand in [`RECORD`] beside it. A file of which one of them has changed is hashed anew.
 
 use super::{DataError, fetch};
-use crate::files::write_whole;
+use crate::files::write_atomic;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{self, Metadata};
@@ -84,7 +84,7 @@ pub(super) fn verify<'a>(
     }
     if now != before {
         // Where the cache is read-only, files are hashed each time.
-        let _ = serde_json::to_vec_pretty(&now).map(|text| write_whole(&record, &text));
+        let _ = serde_json::to_vec_pretty(&now).map(|text| write_atomic(&record, &text));
     }
     Ok(())
 }

@@ -4,7 +4,7 @@
 
 use super::error::ExportError;
 use super::run::ExportedRun;
-use crate::files::{make_folder, write_whole};
+use crate::files::{make_folder, write_atomic};
 use crate::runs::Status;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -22,7 +22,7 @@ pub(super) fn write(run: &ExportedRun, folder: &Path) -> Result<PathBuf, ExportE
         let part = run_folder.join(part);
         make_folder(&part).map_err(ExportError::write(&part))?;
     }
-    let write = |path: PathBuf, text: &str| write_whole(&path, text.as_bytes()).map_err(ExportError::write(&path));
+    let write = |path: PathBuf, text: &str| write_atomic(&path, text.as_bytes()).map_err(ExportError::write(&path));
     for (name, lines) in metrics(run) {
         write(run_folder.join("metrics").join(name), &lines)?;
     }

@@ -4,7 +4,7 @@
 
 use super::error::ExportError;
 use super::run::ExportedRun;
-use crate::files::{make_folder, write_whole};
+use crate::files::{make_folder, write_atomic};
 use jiff::Timestamp;
 use prost::Message;
 use std::path::{Path, PathBuf};
@@ -44,7 +44,7 @@ pub(super) fn write(run: &ExportedRun, folder: &Path) -> Result<PathBuf, ExportE
     make_folder(&folder).map_err(ExportError::write(&folder))?;
     // TensorBoard reads every event file of a folder: the name must not change when a run is exported again.
     let path = folder.join(format!("events.out.tfevents.{}.strata", run.started.as_second()));
-    write_whole(&path, &events(run)).map_err(ExportError::write(&path))?;
+    write_atomic(&path, &events(run)).map_err(ExportError::write(&path))?;
     Ok(path)
 }
 

@@ -3,7 +3,7 @@
 
 use super::error::ExportError;
 use super::run::ExportedRun;
-use crate::files::{make_folder, write_whole};
+use crate::files::{make_folder, write_atomic};
 use crate::runs::Status;
 use prost::Message;
 use std::path::{Path, PathBuf};
@@ -116,7 +116,7 @@ pub(super) fn write(run: &ExportedRun, folder: &Path) -> Result<PathBuf, ExportE
     let folder = folder.join(format!("offline-run-{}-{}", run.started.strftime("%Y%m%d_%H%M%S"), run.key));
     make_folder(&folder).map_err(ExportError::write(&folder))?;
     let path = folder.join(format!("run-{}.wandb", run.key));
-    write_whole(&path, &log(contents(run))).map_err(ExportError::write(&path))?;
+    write_atomic(&path, &log(contents(run))).map_err(ExportError::write(&path))?;
     Ok(folder)
 }
 

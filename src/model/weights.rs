@@ -38,7 +38,7 @@ fn shown(name: &str) -> String {
 pub fn write_tensors(path: &Path, tensors: &[(String, Tensor)]) -> Result<(), WeightsError> {
     let fail = |reason: String| WeightsError::Write { path: path.to_owned(), reason };
     let bytes = tensor_bytes(tensors).map_err(|error| fail(error.to_string()))?;
-    files::write_whole(path, &bytes).map_err(|error| fail(error.to_string()))
+    files::write_atomic(path, &bytes).map_err(|error| fail(error.to_string()))
 }
 
 /// A safetensors file in memory: int64 tensors as I64, all others as F32.

@@ -39,10 +39,10 @@ impl<'r> Differences<'r> {
     /// What distinguishes a run from others of its name, but for the seed: `model.depth=20 train.lr=0.1`.
     pub fn setting(&self, run: &StoredRun) -> String {
         let keys = self.0.get(run.text(Column::Name)).map(Vec::as_slice).unwrap_or_default();
-        let held: Vec<&&str> = keys.iter().filter(|key| run.get(key).is_some()).collect();
+        let known: Vec<&&str> = keys.iter().filter(|key| run.get(key).is_some()).collect();
         let mut parts: Vec<String> =
-            held.iter().take(MOST_KEYS).map(|key| format!("{key}={}", run.text(key))).collect();
-        if held.len() > MOST_KEYS {
+            known.iter().take(MOST_KEYS).map(|key| format!("{key}={}", run.text(key))).collect();
+        if known.len() > MOST_KEYS {
             parts.push("…".to_owned());
         }
         parts.join(" ")

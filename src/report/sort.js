@@ -37,8 +37,8 @@
     Array.from(table.tHead.rows[0].cells).forEach((header, index) => {
       header.querySelector("button").addEventListener("click", () => sort(table, header, index));
     });
-    const place = table.closest(".table");
-    const field = place.querySelector("input");
-    if (field) field.addEventListener("input", () => search(table, field.value, place.querySelector("[role=status]")));
+    const container = table.closest(".table");
+    const field = container.querySelector("input");
+    if (field) field.addEventListener("input", () => search(table, field.value, container.querySelector("[role=status]")));
   }
 })();

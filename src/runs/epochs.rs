@@ -122,13 +122,13 @@ impl Epochs {
     /// When one of these rows is missing or damaged.
     pub fn prefix(text: &str, epochs: usize, path: &Path) -> Result<String, RunError> {
         let mut lines = lines(text, path)?;
-        let mut kept = Epochs::header() + "\n";
+        let mut prefix = Epochs::header() + "\n";
         for epoch in 1..=epochs {
             let line = lines.next().ok_or_else(|| corrupt(path, epoch + 1, "a row is missing"))?;
             row_of(epoch, line, path)?;
-            kept.push_str(line);
+            prefix.push_str(line);
         }
-        Ok(kept)
+        Ok(prefix)
     }
 
     /// The epoch with the highest validation Top-1, the first of equals.

@@ -1,9 +1,8 @@
 //! Finds runs, sweeps and tables by path, pattern or name.
 
 use super::error::TableError;
-use super::store::{Found, Store, walk};
+use super::store::{Found, Store, folders, walk};
 use crate::config::nearest;
-use std::fs;
 use std::path::Path;
 
 /// Why nothing was found.
@@ -58,13 +57,10 @@ impl Store {
 
     fn unknown(&self, word: &str) -> String {
         let root = self.root();
-        let mut names = Vec::new();
-        for folder in [root.join("runs"), self.sweeps(), root.to_owned()] {
-            let entries = fs::read_dir(folder).into_iter().flatten().flatten().filter(|entry| entry.path().is_dir());
-            names.extend(entries.map(|entry| entry.file_name().to_string_lossy().into_owned()));
-        }
-        names.retain(|name| !["runs", "sweeps", "tables"].contains(&name.as_str()));
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let known: Vec<_> =
+            [root.join("runs"), self.sweeps(), root.to_owned()].iter().flat_map(|path| folders(path)).collect();
+        let names = known.iter().filter_map(|path| path.file_name()?.to_str());
+        let names: Vec<&str> = names.filter(|name| !["runs", "sweeps", "tables"].contains(name)).collect();
         let hint = match nearest(word, &names) {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!(

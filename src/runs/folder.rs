@@ -3,7 +3,7 @@
 use super::epochs::{EpochRow, Epochs};
 use super::error::RunError;
 use crate::fault;
-use crate::files::{append_synced, make_folder, open_without_links, write_whole};
+use crate::files::{append_synced, make_folder, open_without_links, write_atomic};
 use std::cell::Cell;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek};
@@ -129,7 +129,7 @@ impl RunFolder {
     pub fn write(&self, name: &str, text: &str) -> Result<(), RunError> {
         self.check_held()?;
         let path = self.file(name);
-        write_whole(&path, text.as_bytes()).map_err(RunError::io("write", &path))
+        write_atomic(&path, text.as_bytes()).map_err(RunError::io("write", &path))
     }
 
     /// Appends a row to `epochs.csv`, and syncs it.

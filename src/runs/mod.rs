@@ -30,6 +30,6 @@ pub use format::{accuracy, counted, csv_cell, grouped, markdown_cell, significan
 pub use record::{Record, RunResult};
 pub use records::{Origin, Records, group_by};
 pub use status::Status;
-pub use store::{Found, Store, loose_files, walk};
+pub use store::{Found, Store, folders, loose_files, walk};
 pub use sweep_folder::{SweepSource, claim_sweep_folder, sweep_folder};
 pub use table::Table;

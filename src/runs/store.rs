@@ -134,7 +134,7 @@ fn enter(folder: &Path, depth: usize, found: &mut Vec<Found>) {
 }
 
 /// The folders in a folder, sorted by name, without hidden ones.
-fn folders(folder: &Path) -> Vec<PathBuf> {
+pub fn folders(folder: &Path) -> Vec<PathBuf> {
     entries(folder).into_iter().filter(|path| path.is_dir()).collect()
 }
 

@@ -3,7 +3,7 @@
 use super::error::RunError;
 use super::store::Store;
 use crate::config::Sweep;
-use crate::files::{make_folder, write_whole};
+use crate::files::{make_folder, write_atomic};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -74,7 +74,7 @@ pub fn claim_sweep_folder(store: &Store, sweep: &Sweep) -> Result<PathBuf, RunEr
             let path = folder.join(SOURCE);
             let io = |error| RunError::io("write", &path)(error);
             let text = serde_json::to_string_pretty(&source).map_err(|error| io(error.into()))? + "\n";
-            write_whole(&path, text.as_bytes()).map_err(io)?;
+            write_atomic(&path, text.as_bytes()).map_err(io)?;
         }
     }
     Ok(folder)

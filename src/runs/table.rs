@@ -2,7 +2,7 @@
 
 use super::error::{RunError, TableError};
 use super::format::{csv_cell, from_csv_cell};
-use crate::files::write_whole;
+use crate::files::write_atomic;
 use std::collections::HashSet;
 use std::fs;
 use std::iter;
@@ -137,7 +137,7 @@ impl Table {
 
     /// Writes the table atomically.
     pub fn write(&self, path: &Path) -> Result<(), RunError> {
-        write_whole(path, self.to_csv().as_bytes()).map_err(RunError::io("write", path))
+        write_atomic(path, self.to_csv().as_bytes()).map_err(RunError::io("write", path))
     }
 }
 

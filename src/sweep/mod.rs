@@ -61,7 +61,7 @@ pub trait Watcher {
     fn event(&mut self, _point: usize, _slot: usize, _event: &Event) {}
     fn ended(&mut self, _point: usize, _slot: usize, _ended: &Ended) {}
     /// A point ended in another process.
-    fn ended_elsewhere(&mut self, _point: usize, _verdict: &PointOutcome) {}
+    fn ended_elsewhere(&mut self, _point: usize, _outcome: &PointOutcome) {}
     fn note(&mut self, _text: &str) {}
     fn counts(&mut self, _counts: &Counts) {}
 }

@@ -10,7 +10,7 @@ use super::state::{Failure, Options, POLL_INTERVAL, Runner, Running};
 use super::tables::{SweepTables, write_tables};
 use super::{Ended, Watcher};
 use crate::config::Sweep;
-use crate::files::write_whole;
+use crate::files::write_atomic;
 use crate::interrupt;
 use crate::runs::{RunError, Status, claim_sweep_folder, sweep_folder};
 use std::path::PathBuf;
@@ -154,7 +154,7 @@ impl Runner<'_> {
         let folder = sweep_folder(&options.store, self.sweep).join("points");
         let Some(it) = self.sweep.points.get(point) else { return Ok(()) };
         let file = folder.join(format!("{}.toml", it.key));
-        write_whole(&file, it.experiment.to_toml().to_string().as_bytes()).map_err(RunError::io("write", &file))?;
+        write_atomic(&file, it.experiment.to_toml().to_string().as_bytes()).map_err(RunError::io("write", &file))?;
         let mut arguments = options.arguments.clone();
         if let Some(threads) = options.threads {
             arguments.extend(["--threads".into(), threads.to_string().into()]);

@@ -181,4 +181,20 @@ mod tests {
         let low: f64 = cell(0, "test_top1_low").parse().unwrap();
         assert!((low - (0.92 - 12.7062 * 0.028_284_27 / 2f64.sqrt())).abs() < 1e-5, "{low}");
     }
+    /// The tables in git keep their bytes when they are written again.
+    #[test]
+    fn summaries_in_git_follow_from_their_tables() {
+        for name in ["degradation", "lr-batch", "precision", "scaling"] {
+            let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("results/sweeps").join(name);
+            let points = Records::from_csv(&folder.join("table.csv"), false).unwrap();
+            assert_eq!(points.to_csv(), std::fs::read_to_string(folder.join("table.csv")).unwrap(), "{name}");
+            let seed = points.column(Column::Seed.name()).unwrap();
+            // Versions before `sha256` ended the table with the precision.
+            let columns: Vec<&str> = Column::of_sweeps().map(|column| column.name()).collect();
+            assert!(columns.iter().zip(&points.columns[seed..]).all(|(a, b)| a == b), "{name}: {:?}", points.columns);
+            let varied: Vec<&str> = points.columns[..seed].iter().map(String::as_str).collect();
+            let summary = summary(&points, &varied, &points.groups(&(0..seed).collect::<Vec<_>>()));
+            assert_eq!(summary.to_csv(), std::fs::read_to_string(folder.join("summary.csv")).unwrap(), "{name}");
+        }
+    }
 }

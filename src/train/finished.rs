@@ -3,7 +3,7 @@
 use super::Outcome;
 use super::error::TrainError;
 use crate::config::{Experiment, Machine};
-use crate::files::write_whole;
+use crate::files::write_atomic;
 use crate::runs::{Column, Record, RunError};
 use std::path::Path;
 
@@ -19,12 +19,7 @@ pub fn finished(folder: &Path, experiment: &Experiment) -> Result<Option<Outcome
         return Err(TrainError::OtherRun { run: folder.to_owned(), found: found.unwrap_or_default().to_owned() });
     }
     let Some(status) = record.status().filter(|status| status.is_final()) else { return Ok(None) };
-    let best = record
-        .number(Column::BestEpoch)
-        .zip(record.number(Column::ValTop1))
-        .map(|(epoch, top1)| (epoch as usize, top1));
-    let [test_top1, test_top5] = [Column::TestTop1, Column::TestTop5].map(|column| record.number(column));
-    Ok(Some(Outcome { status, folder: folder.to_owned(), skipped: true, best, test_top1, test_top5, divergence: None }))
+    Ok(Some(Outcome { status, record, folder: folder.to_owned(), skipped: true, divergence: None }))
 }
 
 /// Rewrites a finished run's `experiment.toml` if it is missing, damaged or that of another experiment. Published results
@@ -40,5 +35,5 @@ pub fn keep_experiment(experiment: &Experiment, folder: &Path) -> Result<(), Tra
     if std::fs::read_to_string(&path).is_ok_and(good) {
         return Ok(());
     }
-    write_whole(&path, text.as_bytes()).map_err(|error| RunError::io("write", &path)(error).into())
+    write_atomic(&path, text.as_bytes()).map_err(|error| RunError::io("write", &path)(error).into())
 }

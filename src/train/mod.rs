@@ -37,7 +37,7 @@ pub use run::{check_data, run};
 pub use schedule::learning_rate;
 pub use splits::{Fingerprints, Splits};
 
-use crate::runs::{EpochRow, Status, Store};
+use crate::runs::{EpochRow, Record, Status, Store};
 use std::path::PathBuf;
 
 /// Receives the events of a run, to draw progress, print lines, or do nothing.
@@ -91,13 +91,10 @@ pub struct StepReport {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
     pub status: Status,
+    pub record: Record,
     pub folder: PathBuf,
     /// The run was finished before.
     pub skipped: bool,
-    /// The best epoch, counted from 1, and its validation Top-1 as a fraction.
-    pub best: Option<(usize, f64)>,
-    pub test_top1: Option<f64>,
-    pub test_top5: Option<f64>,
     /// What was NaN or infinite, where and when, as a message.
     pub divergence: Option<String>,
 }

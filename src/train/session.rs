@@ -201,16 +201,9 @@ impl Session<'_> {
         state: &TrainState,
         test: Option<Sums>,
     ) -> Result<Outcome, TrainError> {
-        self.record(info, status, state, test).write(self.folder)?;
-        Ok(Outcome {
-            status,
-            folder: self.folder.path().to_owned(),
-            skipped: false,
-            best: state.best.as_ref().map(|best| (best.epoch, best.top1)),
-            test_top1: test.map(|sums| sums.top1()),
-            test_top5: test.map(|sums| sums.top5()),
-            divergence: None,
-        })
+        let record = self.record(info, status, state, test);
+        record.write(self.folder)?;
+        Ok(Outcome { status, record, folder: self.folder.path().to_owned(), skipped: false, divergence: None })
     }
 }
 

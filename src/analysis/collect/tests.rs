@@ -81,7 +81,7 @@ fn folders_names_patterns_and_nothing_stand_for_runs() {
     assert_eq!(keys(&["$/runs/*/?b", "kept"]), ["bb", "dd"]);
     assert_eq!(keys(&["plain", "$/runs/plain/aa/summary.csv"]), ["aa", "bb"], "the same run counts once");
     results.refused(&["plian"], "did you mean `plain`?");
-    results.refused(&["$/tables"], "there is no run and no sweep below");
+    results.refused(&["$/tables"], "there is no run or sweep below");
     assert_eq!(keys(&["$/kept", "$/runs", "$/tables"]).len(), 4, "as a shell expands $/*");
     results.refused(&["$/runs/*/x*"], "matches");
     results.refused(&[""], "nothing called ``");

@@ -10,7 +10,7 @@ pub use sweep::{SweepPictures, cost_picture, sweep_pictures, write_sweep_picture
 
 use crate::analysis::Spread;
 use crate::figures::chart::{Axis, COLOURS, Chart, Figure, Marks, Series, Stroke};
-use crate::files::write_whole;
+use crate::files::write_atomic;
 use crate::runs::{EpochRow, Epochs, RunError};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -54,7 +54,7 @@ pub fn write_run_picture(folder: &Path) -> Result<(), RunError> {
 }
 
 fn write(path: &Path, svg: &str) -> Result<(), RunError> {
-    write_whole(path, svg.as_bytes()).map_err(RunError::io("write", path))
+    write_atomic(path, svg.as_bytes()).map_err(RunError::io("write", path))
 }
 
 /// Loss and Top-1 by epoch, with a colour for each group; validation is solid, training pale.

@@ -6,7 +6,7 @@
 use super::state::TrainState;
 use super::{AVERAGES, CheckpointError, EPOCHS, MANIFEST, OPTIMIZER, WEIGHTS};
 use crate::config::Key;
-use crate::files::write_whole;
+use crate::files::write_atomic;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -34,7 +34,7 @@ pub fn write(folder: &Path, state: &TrainState, files: &[&str], rows: Option<Str
     let path = folder.join(MANIFEST);
     let text =
         serde_json::to_string_pretty(&manifest).map_err(|error| CheckpointError::io("write", &path)(error.into()))?;
-    write_whole(&path, text.as_bytes()).map_err(CheckpointError::io("write", &path))
+    write_atomic(&path, text.as_bytes()).map_err(CheckpointError::io("write", &path))
 }
 
 /// A checkpoint all of whose files have the SHA-256 that its manifest records. Files that the manifest does not cover cannot
