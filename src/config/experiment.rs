@@ -6,7 +6,7 @@ use super::document::{Document, overridden};
 use super::expect::Expect;
 use super::key::Key;
 use super::model::{Origin, Shared};
-use super::problem::{ConfigError, Problem, from_serde};
+use super::problem::{ConfigError, Missing, Problem, from_serde};
 use super::train::{self, Train};
 use crate::arch::presets::Preset;
 use crate::arch::rows::Row;
@@ -50,21 +50,7 @@ impl Experiment {
     /// # Errors
     /// For a file that cannot be read and for everything in it that is unknown, out of range or cannot work.
     pub fn load(path: &Path, overrides: &[String], machine: Machine) -> Result<Experiment, ConfigError> {
-        Experiment::load_for(path, overrides, machine, None)
-    }
-
-    /// As [`Experiment::load`], with the network built for `input`, `[channels, height, width]`, where it is given: in the
-    /// place of the input that the file has, scaled or not.
-    ///
-    /// # Errors
-    /// As [`Experiment::load`].
-    pub fn load_for(
-        path: &Path,
-        overrides: &[String],
-        machine: Machine,
-        input: Option<[usize; 3]>,
-    ) -> Result<Experiment, ConfigError> {
-        read(path, overrides, input, |root, name, known| build_shared(root, name, machine, known))
+        read(path, overrides, None, |root, name, known| build_shared(root, name, machine, known))
     }
 
     /// Reads an experiment from a text. `file` is what errors call it, `name` what the experiment is called if it does not say.
@@ -154,8 +140,9 @@ pub struct Description {
 }
 
 impl Description {
-    /// Reads a file as [`Experiment::load_for`] does. One that could not be trained for want of keys is read for its network
-    /// alone; without a dataset its input and classes are keys of `[model]`.
+    /// Reads a file with overrides. One that could not be trained for want of keys is read for its network alone; without a
+    /// dataset its input and classes are keys of `[model]`. The network is built for `input`, `[channels, height, width]`,
+    /// where it is given: in the place of the input that the file has, scaled or not.
     ///
     /// # Errors
     /// As [`Experiment::load`], except for keys that only training needs.
@@ -182,18 +169,24 @@ impl Description {
     }
 }
 
-fn describe(root: &DeTable, name: &str, known: &mut Architectures, missing: &[String]) -> Result<Description, Problem> {
+fn describe(
+    root: &DeTable,
+    name: &str,
+    known: &mut Architectures,
+    missing: &[Missing],
+) -> Result<Description, Problem> {
     let keys = Keys::read(root, name)?;
     train::check_keys(root.get("train"))?;
-    let lacks = |key: &str| missing.iter().any(|missing| missing == key);
-    let model = root.get("model").filter(|_| !lacks("model")).ok_or_else(|| Problem::missing(&["model".to_owned()]))?;
+    let lacks = |key: &str| missing.iter().any(|missing| missing.key == key);
+    let model =
+        root.get("model").filter(|_| !lacks("model")).ok_or_else(|| Problem::missing(&[Missing::new("model")]))?;
     let data = match lacks("data.dataset") {
         true => None,
         false => root.get("data").map(Data::read).transpose()?,
     };
     let written = |key: &str| model.get_ref().get(key).is_some();
     let unsaid = ["input", "classes"].into_iter().filter(|key| data.is_none() && !written(key));
-    let unsaid: Vec<String> = unsaid.map(|key| format!("model.{key}")).collect();
+    let unsaid: Vec<Missing> = unsaid.map(|key| Missing::new(format!("model.{key}"))).collect();
     if !unsaid.is_empty() {
         return Err(Problem::missing(&unsaid).help("a dataset has both: [data] dataset = \"cifar10\""));
     }
@@ -257,13 +250,13 @@ impl Keys {
 }
 
 /// The keys, dotted, without which nothing can be trained and which the file lacks.
-fn missing(root: &DeTable) -> Vec<String> {
+fn missing(root: &DeTable) -> Vec<Missing> {
     let mut missing = Vec::new();
     if root.get("data").is_none_or(Data::lacks_dataset) {
-        missing.push("data.dataset".to_owned());
+        missing.push(Missing::new("data.dataset"));
     }
     if root.get("model").is_none() {
-        missing.push("model".to_owned());
+        missing.push(Missing::new("model"));
     }
     missing.extend(train::missing(root.get("train")));
     missing

@@ -1,6 +1,7 @@
 //! Errors in experiment files, told the way a compiler tells them: file, line, the text, what was allowed, the nearest name.
 
 use super::known_keys;
+use crate::IsInputError;
 use crate::named::KeyError;
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use std::fmt;
@@ -25,6 +26,21 @@ pub enum Place {
     Word(String),
 }
 
+/// A key that a file lacks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// Dotted.
+    pub key: String,
+    /// What needs it, where that is not plain.
+    pub reason: Option<String>,
+}
+
+impl Missing {
+    pub fn new(key: impl Into<String>) -> Missing {
+        Missing { key: key.into(), reason: None }
+    }
+}
+
 impl Problem {
     pub fn at(key: impl Into<String>, message: impl Into<String>) -> Problem {
         Problem { place: Place::Key(key.into()), message: message.into(), help: None }
@@ -44,17 +60,20 @@ impl Problem {
         Problem { place: Place::Word(key.into()), message: message.into(), help: None }
     }
 
-    /// Keys, dotted, without which the file says too little. Shown where the table is that lacks all of them.
-    pub fn missing(keys: &[String]) -> Problem {
-        let quoted: Vec<String> = keys.iter().map(|key| format!("`{key}`")).collect();
+    /// Keys without which the file says too little. Shown where the table is that lacks all of them.
+    pub fn missing(keys: &[Missing]) -> Problem {
+        let quoted: Vec<String> = keys.iter().map(|missing| format!("`{}`", missing.key)).collect();
         let message = match quoted.as_slice() {
             [key] => format!("the key {key} is missing"),
             [first @ .., last] => format!("the keys {} and {last} are missing", first.join(", ")),
             [] => "nothing is missing".to_owned(),
         };
-        let mut tables = keys.iter().map(|key| key.split_once('.').map_or("", |(table, _)| table));
+        let mut tables = keys.iter().map(|missing| missing.key.split_once('.').map_or("", |(table, _)| table));
         let table = tables.next().unwrap_or_default();
-        Problem::at(if tables.all(|other| other == table) { table } else { "" }, message)
+        let place = if tables.all(|other| other == table) { table } else { "" };
+        let help: Vec<&str> = keys.iter().filter_map(|missing| missing.reason.as_deref()).collect();
+        let help = (!help.is_empty()).then(|| help.join("; "));
+        Problem { place: Place::Key(place.to_owned()), message, help }
     }
 
     pub fn help(mut self, help: impl Into<String>) -> Problem {
@@ -245,6 +264,8 @@ pub struct ConfigError {
     /// Several lines: the message, the place in the file, help.
     pub rendered: String,
 }
+
+impl IsInputError for ConfigError {}
 
 impl ConfigError {
     /// An error about a file as a whole.

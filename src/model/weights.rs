@@ -1,6 +1,7 @@
 //! Weights in safetensors files, under the parameter names.
 
 use super::Model;
+use crate::IsInputError;
 use crate::files;
 use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView};
 use std::collections::BTreeMap;
@@ -23,6 +24,8 @@ pub enum WeightsError {
     #[error("{path}: `{}` holds {dtype:?} values; F32, F64, F16 and BF16 can be read", shown(.name))]
     Kind { path: PathBuf, name: String, dtype: Dtype },
 }
+
+impl IsInputError for WeightsError {}
 
 /// A name out of a file, fit for a terminal: escapes for what a terminal would obey, and not without end.
 fn shown(name: &str) -> String {

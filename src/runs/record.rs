@@ -65,6 +65,10 @@ impl Summary {
         let mut table = experiment.to_toml();
         table.remove("name");
         table.remove("seed");
+        // A column that does not change the result would keep apart runs that are the same but for their seeds.
+        if let Some(train) = table.get_mut("train").and_then(toml::Value::as_table_mut) {
+            train.remove("log_every");
+        }
         flatten("", &toml::Value::Table(table), &mut columns);
         let mut writer = csv::Writer::from_writer(Vec::new());
         writer.write_record(columns.iter().map(|(name, _)| name))?;

@@ -1,6 +1,7 @@
 //! Why a run could not be carried out.
 
 use super::checkpoint::CheckpointError;
+use crate::IsInputError;
 use crate::data::DataError;
 use crate::model::WeightsError;
 use crate::runs::RunError;
@@ -30,6 +31,20 @@ pub enum TrainError {
     DataChanged { name: String, run: PathBuf },
     #[error("{run} has the result of another experiment (key {found}): move it away, or start over with --force")]
     OtherRun { run: PathBuf, found: String },
+}
+
+impl IsInputError for TrainError {
+    /// A run that has begun and fails is nobody's wrong input; images and folders that it cannot begin with are.
+    fn is_input_error(&self) -> bool {
+        match self {
+            TrainError::Data(_)
+            | TrainError::Folder(_)
+            | TrainError::DataChanged { .. }
+            | TrainError::OtherRun { .. }
+            | TrainError::Checkpoint(CheckpointError::OfAnother { .. }) => true,
+            TrainError::Run(_) | TrainError::Checkpoint(_) | TrainError::Weights(_) | TrainError::Torch(_) => false,
+        }
+    }
 }
 
 // By hand, not `#[from]`: the message is part of ours and would be said twice as its source.

@@ -14,7 +14,7 @@ use super::{Observer, Outcome, RunOptions, Started};
 use crate::config::Experiment;
 use crate::data::{Images, Normalise};
 use crate::model::Model;
-use crate::runs::{EpochRow, RunFolder, RunInfo, Status, Summary};
+use crate::runs::{EpochRow, RunFolder, RunInfo, Status, StepLog, Summary};
 use crate::torch;
 use std::ops::ControlFlow;
 use std::time::Instant;
@@ -56,12 +56,13 @@ impl Session<'_> {
         let wanted = self.options.graphs && self.options.device.is_cuda();
         let recorder = if wanted { Recorder::new(experiment) } else { None };
         let images = &splits.train;
-        let mut trainer = Trainer { experiment, images, normalise, model: &model, optimizer, average, recorder };
+        let log = StepLog::open(folder, experiment.train.log_every, position.step)?;
+        let mut trainer = Trainer { experiment, images, normalise, model: &model, optimizer, average, recorder, log };
         observer.started(&self.started(info, position, trainer.batches()));
         if let Some(note) = info.other_process() {
             observer.note(&note);
         }
-        while position.epoch < experiment.train.epochs {
+        while position.epoch < experiment.train.epochs && !self.out_of_patience(position) {
             let end = self.epoch(&mut trainer, &checkpoints, position, seconds_before, observer)?;
             match end {
                 ControlFlow::Continue(()) => {}
@@ -73,12 +74,22 @@ impl Session<'_> {
                 }
             }
         }
+        if position.epoch < experiment.train.epochs {
+            let patience = experiment.train.patience;
+            observer.note(&format!("no better val_top1 in {patience} epochs: the run stops early (train.patience)"));
+        }
         // The test images are read once, with the weights of the best epoch on the validation images.
         model.load_weights(&best_weights(folder.path(), &experiment.key())?)?;
         let test = self.evaluate(&model, None, &splits.test)?;
         position.seconds = self.seconds(seconds_before);
         folder.check_epochs()?;
         self.end(info, if test.is_some() { Status::Done } else { Status::Interrupted }, position, test)
+    }
+
+    /// Whether so many epochs have passed since the best one that the run stops early. The checkpoint has all that this needs.
+    fn out_of_patience(&self, position: &Position) -> bool {
+        let (patience, best) = (self.experiment.train.patience, position.best.as_ref());
+        patience > 0 && best.is_some_and(|best| position.epoch - best.epoch >= patience)
     }
 
     fn started(&self, info: &RunInfo, position: &Position, batches: usize) -> Started {
@@ -109,6 +120,8 @@ impl Session<'_> {
     ) -> Result<ControlFlow<Stop>, TrainError> {
         let epoch_start = Instant::now();
         let end = trainer.epoch(position, observer)?;
+        // Before the checkpoint: a kill between the two leaves rows too many, which a resumed run removes.
+        trainer.log.as_mut().map_or(Ok(()), StepLog::flush)?;
         position.seconds = self.seconds(seconds_before);
         let (seconds, images) = match end {
             EpochEnd::Whole { seconds, images } => (seconds, images),

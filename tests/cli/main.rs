@@ -12,6 +12,7 @@ mod foreign;
 mod golden;
 mod networks;
 mod place;
+mod recipe;
 mod report;
 mod resume;
 mod sweep;

@@ -8,6 +8,7 @@ mod read;
 #[cfg(test)]
 mod tests;
 
+use crate::IsInputError;
 use crate::runs::table::{MAX_CELLS, MAX_COLUMNS};
 use crate::runs::{FindError, Found, NO_RUN, RunError, Store, Table, TableError};
 pub use read::run as run_row;
@@ -29,6 +30,8 @@ pub enum CollectError {
     #[error(transparent)]
     Epochs(#[from] RunError),
 }
+
+impl IsInputError for CollectError {}
 
 /// Rows from many places.
 #[derive(Clone, Debug, Default)]

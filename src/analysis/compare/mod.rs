@@ -20,6 +20,7 @@ mod tests;
 pub use filter::Where;
 pub use group::Group;
 
+use crate::IsInputError;
 use crate::analysis::collect::Collection;
 use crate::config::nearest;
 use crate::runs::RunError;
@@ -52,6 +53,8 @@ pub enum CompareError {
     #[error(transparent)]
     Epochs(#[from] RunError),
 }
+
+impl IsInputError for CompareError {}
 
 /// What is to be shown, and how.
 #[derive(Clone, Debug, Default)]

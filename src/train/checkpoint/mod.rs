@@ -15,6 +15,7 @@ pub use step::StepFolder;
 
 use super::average::Average;
 use super::optimizer::Optimizer;
+use crate::IsInputError;
 use crate::config::Key;
 use crate::files::{make_folder, point_link, remove_folder};
 use crate::model::{Model, WeightsError, read_tensors, write_tensors};
@@ -50,6 +51,8 @@ pub enum CheckpointError {
     #[error(transparent)]
     Weights(#[from] WeightsError),
 }
+
+impl IsInputError for CheckpointError {}
 
 impl CheckpointError {
     /// What went wrong with the weights of the best epoch, which no other checkpoint has.
