@@ -1,4 +1,4 @@
-//! How a trained network is carried out again, where that differs from its training.
+//! Options that evaluate a trained network in another precision.
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -12,7 +12,7 @@ pub fn precision() -> impl TypedValueParser<Value = Precision> {
     })
 }
 
-/// The same weights in another arithmetic: what it costs or changes.
+/// How to evaluate the weights, where that differs from the run.
 #[derive(Args, Clone, Copy, Debug, Default)]
 pub struct PrecisionArgs {
     /// Evaluate in this precision instead of the run's

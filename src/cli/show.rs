@@ -66,7 +66,7 @@ fn written_out(experiment: &Experiment) -> String {
     text
 }
 
-/// The network of a file that says too little to be trained.
+/// The network of a file that lacks what training needs.
 fn network_alone(file: &Description) -> String {
     let cost = file.network.cost();
     let text = format!(

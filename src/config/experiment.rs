@@ -37,7 +37,7 @@ pub struct Experiment {
     overrides: toml::Table,
 }
 
-/// What the machine decides where the file says `auto`.
+/// Properties of the machine that `auto` in a file depends on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Machine {
     /// bf16 is computed by the processor itself.
@@ -53,7 +53,7 @@ impl Experiment {
         read(path, overrides, None, |root, name, known| build_shared(root, name, machine, known))
     }
 
-    /// Reads an experiment from a text. `file` is what errors call it, `name` what the experiment is called if it does not say.
+    /// Reads an experiment from a text. Errors call it `file`; `name` is the experiment's where the text has none.
     ///
     /// # Errors
     /// As [`Experiment::load`].
@@ -97,7 +97,7 @@ impl Experiment {
         (plan.style.bn_scale != own).then_some(plan.style.bn_scale)
     }
 
-    /// The same experiment with every row written out: presets expanded, overrides and scaling worked in.
+    /// The experiment with every row written out: presets expanded, overrides and scaling worked in.
     pub fn to_toml_rows(&self) -> toml::Table {
         self.frame(model_rows(&self.network))
     }
@@ -116,7 +116,7 @@ impl Experiment {
         root
     }
 
-    /// What tells this experiment from others. Two files that expand into the same rows have the same key.
+    /// The hash of everything that decides the result. Two files that expand into the same rows have the same key.
     pub fn key(&self) -> Key {
         let mut root = self.to_toml_rows();
         root.remove("name");
@@ -128,7 +128,7 @@ impl Experiment {
     }
 }
 
-/// What a file says of its network, for commands that train nothing.
+/// The network of a file, for commands that train nothing.
 #[derive(Clone, Debug)]
 pub struct Description {
     pub name: String,
@@ -266,7 +266,7 @@ pub(super) fn build(root: &DeTable, name: &str, machine: Machine) -> Result<Expe
     build_shared(root, name, machine, &mut Architectures::default())
 }
 
-/// As [`build`], with the networks that were built for other experiments.
+/// Builds an experiment as [`build`] does, with a cache of networks that other experiments share.
 pub(super) fn build_shared(
     root: &DeTable,
     name: &str,
@@ -313,7 +313,9 @@ pub(super) fn check_name(name: &str) -> Result<(), Problem> {
     }
     Err(Problem::at(
         "name",
-        format!("{name:?} cannot name a folder: at most 100 letters, digits, - _ and . after the first place"),
+        format!(
+            "{name:?} is not a valid name: use at most 100 letters, digits, `-`, `_` and `.`, not starting with `.`"
+        ),
     ))
 }
 

@@ -70,7 +70,7 @@ pub struct Model {
     pub overrides: toml::Table,
 }
 
-/// Reads `[model]`. `input` and `classes` are those of the dataset, for a table that does not say.
+/// Reads `[model]`. `input` and `classes` are those of the dataset, used where the table does not set them.
 pub fn read(table: Spanned<DeTable>, input: [usize; 3], classes: usize) -> Result<Model, Problem> {
     let span = table.span();
     let mut table = table.into_inner();
@@ -175,7 +175,7 @@ fn read_rows(rows: Spanned<DeValue>) -> Result<Vec<Row>, Problem> {
         ));
     };
     if rows.is_empty() {
-        return Err(Problem::span(span, "`rows` is empty; the least network is one `classifier` row"));
+        return Err(Problem::span(span, "`rows` is empty; the smallest network is one `classifier` row"));
     }
     rows.into_iter().map(read_row).collect()
 }

@@ -1,4 +1,4 @@
-//! Errors in experiment files, told the way a compiler tells them: file, line, the text, what was allowed, the nearest name.
+//! Errors in experiment files, rendered as a compiler does: file, line, the text, what is allowed, the nearest name.
 
 use super::known_keys;
 use crate::IsInputError;
@@ -22,7 +22,7 @@ pub enum Place {
     Span(Range<usize>),
     /// The value of a dotted key such as `train.lr` or `model.rows.3`; the longest part of it that is written is shown.
     Key(String),
-    /// The same key itself: its value is not what is wrong.
+    /// A dotted key itself, where its value is not what is wrong.
     Word(String),
 }
 
@@ -60,7 +60,7 @@ impl Problem {
         Problem { place: Place::Word(key.into()), message: message.into(), help: None }
     }
 
-    /// Keys without which the file says too little. Shown where the table is that lacks all of them.
+    /// Required keys that are missing, shown at the table that lacks all of them, if it is one.
     pub fn missing(keys: &[Missing]) -> Problem {
         let quoted: Vec<String> = keys.iter().map(|missing| format!("`{}`", missing.key)).collect();
         let message = match quoted.as_slice() {
@@ -119,7 +119,7 @@ pub fn nearest<'a>(found: &str, allowed: &[&'a str]) -> Option<&'a str> {
     (distance <= 1 + near.chars().count() / 3).then_some(near)
 }
 
-/// Turns serde's error into a problem: the wording is made for people, and unknown names get their nearest neighbour.
+/// Turns serde's error into a problem in the words of a file, with the nearest name for an unknown one.
 pub fn from_serde(error: &toml::de::Error, context: &str, more_keys: &[&str]) -> Problem {
     let message = error.message();
     // What is missing in the file as a whole has an empty span: there is nothing to point at.
@@ -130,7 +130,7 @@ pub fn from_serde(error: &toml::de::Error, context: &str, more_keys: &[&str]) ->
         let found = rest.split('`').next().unwrap_or_default();
         let mut allowed: Vec<&str> = rest.split('`').skip(2).step_by(2).collect();
         let message = match (is_key, context) {
-            (false, _) => format!("this cannot be `{found}`"),
+            (false, _) => format!("unknown value `{found}`"),
             (true, "") => format!("there is no key `{found}` here"),
             (true, context) => format!("there is no key `{found}` in {context}"),
         };
@@ -161,10 +161,10 @@ fn in_words(message: &str) -> String {
         return message.to_owned();
     };
     let wanted = match wanted {
-        "usize" | "u64" => "a whole number from 0 on",
+        "usize" | "u64" => "a non-negative integer",
         "f64" => "a number",
         "a boolean" => "true or false",
-        "a string" => "a text in quotes",
+        "a string" => "a string in quotes",
         "a sequence" => "a list",
         "a map" => "a table",
         "an array of length 3" => "a list of three",
@@ -179,7 +179,7 @@ fn in_words(message: &str) -> String {
         "sequence" => "a list",
         found => found.strip_suffix(" as i128").unwrap_or(found),
     };
-    let names = [("string ", "the text "), ("integer ", ""), ("floating point ", ""), ("boolean ", "")];
+    let names = [("string ", "the string "), ("integer ", ""), ("floating point ", ""), ("boolean ", "")];
     let found = names
         .iter()
         .find_map(|(name, word)| Some(format!("{word}{}", found.strip_prefix(name)?)))

@@ -83,7 +83,7 @@ impl Default for Frame {
     }
 }
 
-/// The table with nothing left open.
+/// The table with every default filled in.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Train {
     pub epochs: usize,
@@ -105,9 +105,9 @@ pub struct Train {
     /// Carry out convolutions in the cheapest way that computes the same; set false to rule out fused kernels when
     /// debugging.
     pub rewrites: bool,
-    /// Stop after so many epochs without a better `val_top1`; 0 for never.
+    /// Number of epochs without a better `val_top1` after which the run stops; 0 to never stop early.
     pub patience: usize,
-    /// Write the loss of every so many steps to `steps.csv`; 0 for none. Does not change the result, so not part of the key.
+    /// Interval, in steps, of the rows of `steps.csv`; 0 for none. It does not change the result, so it is not part of the key.
     pub log_every: usize,
 }
 
@@ -276,7 +276,7 @@ impl Train {
         );
         table.extend(written_out(&self.schedule));
         table.insert("warmup".to_owned(), self.warmup.into());
-        // What is off is not written: a key that comes with a new version shall not change the hash of older experiments.
+        // What is off is not written: a key that a new version adds must not change the hash of existing experiments.
         if self.loss.kind() != LossName::CrossEntropy {
             table.insert("loss".to_owned(), self.loss.kind().text().into());
         }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 /// The header of `steps.csv`.
 pub const STEP_COLUMNS: &str = "step,epoch,lr,loss";
 
-/// Rows wait so long in memory: a sync in every step would take longer than the step of a small network.
+/// How long rows are buffered: a sync in every step would take longer than the step of a small network.
 const DELAY: Duration = Duration::from_secs(1);
 
 /// The step table of a run that is being written.
@@ -61,10 +61,10 @@ impl StepLog<'_> {
         Ok((every > 0).then_some(log))
     }
 
-    /// Takes the row of a step, if it is one that is logged.
+    /// Buffers the row of a step, if it is one that is logged.
     ///
     /// # Errors
-    /// When the rows so far cannot be written.
+    /// When the buffered rows cannot be written.
     pub fn add(&mut self, row: StepRow) -> Result<(), RunError> {
         if !row.step.is_multiple_of(self.every) {
             return Ok(());
@@ -74,7 +74,7 @@ impl StepLog<'_> {
         if self.flushed.elapsed() < DELAY { Ok(()) } else { self.flush() }
     }
 
-    /// Appends the rows that wait, and syncs them. Must come before a checkpoint of their steps.
+    /// Appends the buffered rows and syncs the file. Must come before a checkpoint of their steps.
     ///
     /// # Errors
     /// When they cannot be written, or the folder is no longer the run's.

@@ -23,7 +23,7 @@ use serde::Serialize;
 use std::time::Instant;
 use tch::Device;
 
-/// A learning rate at which nothing can run away, however long noise with random labels is trained on.
+/// A learning rate at which training on noise with random labels cannot diverge.
 const HARMLESS_RATE: f64 = 1e-6;
 
 /// An experiment's network, with images made up for it: random bytes with random labels, as many as a round takes.
@@ -60,12 +60,12 @@ pub struct Timing {
     pub phase: Phase,
     /// Milliseconds of each step, from the end of the step before it.
     pub ms: Vec<f64>,
-    /// Milliseconds a step that were spent waiting for the batch; part of `ms`. None in evaluation, which does not tell.
+    /// Milliseconds a step that were spent waiting for the batch; part of `ms`. `None` for evaluation, where it is not measured.
     pub waited_ms: Option<f64>,
 }
 
 impl Timing {
-    /// The middle step.
+    /// Milliseconds of the median step.
     pub fn median(&self) -> f64 {
         median(&self.ms)
     }

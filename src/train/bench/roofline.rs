@@ -1,17 +1,17 @@
-//! What the machine can do at best, measured on the spot: bounds that a step's time is held against.
+//! The machine's roofline, measured: peak arithmetic and memory bandwidth, which a step's time is compared with.
 
 use crate::torch::{TorchError, catch, synchronize};
 use serde::Serialize;
 use std::time::Instant;
 use tch::{Device, Kind, Tensor};
 
-/// Sides of the matrices: 17 GFLOP a product, enough to hide every start-up cost.
+/// Side of the square matrices: 17 GFLOP a product, enough to hide every start-up cost.
 const SIDE: i64 = 2048;
-/// Of the block that is copied: far more than any cache holds.
+/// Bytes of the block that is copied: far more than any cache holds.
 const COPIED_BYTES: i64 = 256 << 20;
 const TRIES: usize = 4;
 
-/// The best of a few tries.
+/// Peak rates, the best of a few tries.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Roofline {
     /// Billions of floating-point operations a second, a multiply-add being two, in a product of large matrices.

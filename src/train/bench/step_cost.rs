@@ -1,4 +1,4 @@
-//! What a step has to do whatever carries it out: its arithmetic, and the bytes that must move.
+//! The least work of a step, whatever carries it out: its arithmetic, and the bytes that must move.
 
 use super::{Phase, Roofline};
 use crate::config::{Experiment, Precision};
@@ -16,7 +16,7 @@ pub struct StepCost {
 }
 
 impl StepCost {
-    /// The work of a step of `experiment`, auxiliary heads included where it trains.
+    /// The cost of a step of `experiment`, auxiliary heads included where it trains.
     pub fn of(experiment: &Experiment, phase: Phase) -> StepCost {
         let (trunk, aux) = (experiment.network.cost(), experiment.network.aux_cost());
         let train = &experiment.train;
