@@ -9,7 +9,7 @@ use std::path::Path;
 use strata::config::{Experiment, Machine};
 use strata::data::{self, Augment, Batch, Images, Normalise};
 use strata::torch::{self, Autocast, StepKind, StepNumbers};
-use strata::train::bench::Subject;
+use strata::train::bench::Workload;
 use tch::{Device, Kind, Tensor};
 
 const BATCH: usize = 128;
@@ -143,8 +143,8 @@ fn whole_steps(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("step");
     for (name, overrides) in [("smoke", &["train.batch=4"][..]), ("resnet20", &["train.batch=32"])] {
         let experiment = experiment(&format!("{name}.toml"), overrides);
-        let subject = Subject::new(&experiment, Device::Cpu, 1).expect("it fits into memory");
-        let mut bench = subject.bench();
+        let workload = Workload::new(&experiment, Device::Cpu, 1).expect("it fits into memory");
+        let mut bench = workload.bench();
         group.bench_function(format!("{name}, {}", overrides[0]), |bencher| {
             // A round of one step has one before it that its clock runs from: two steps a go.
             bencher.iter_batched(|| (), |()| bench.train(1), BatchSize::PerIteration);

@@ -12,6 +12,7 @@ pub mod export;
 pub mod fault;
 pub mod figures;
 pub mod files;
+mod input_error;
 pub mod interrupt;
 pub mod model;
 pub mod named;
@@ -25,4 +26,59 @@ pub mod torch;
 pub mod train;
 pub mod watchdog;
 
+pub use input_error::IsInputError;
 pub use say::say;
+
+use std::error::Error;
+
+/// Whether the user's input is at fault; `None` for an error that does not say so itself.
+pub fn is_input_error(error: &(dyn Error + 'static)) -> Option<bool> {
+    fn of<T: IsInputError>(error: &(dyn Error + 'static)) -> Option<bool> {
+        error.downcast_ref::<T>().map(T::is_input_error)
+    }
+    let types = [
+        of::<analysis::collect::CollectError>,
+        of::<analysis::compare::CompareError>,
+        of::<config::ConfigError>,
+        of::<data::DataError>,
+        of::<model::WeightsError>,
+        of::<runs::FindError>,
+        of::<torch::ThreadsError>,
+        of::<train::CheckpointError>,
+        of::<train::TrainError>,
+    ];
+    types.iter().find_map(|of| of(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    /// Texts of all source files below a folder.
+    fn sources(folder: &Path, texts: &mut Vec<String>) {
+        for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            match path.is_dir() {
+                true => sources(&path, texts),
+                false if path.extension().is_some_and(|end| end == "rs") => {
+                    texts.push(fs::read_to_string(path).unwrap())
+                }
+                false => {}
+            }
+        }
+    }
+
+    /// A type that is not in the list would end the program with the wrong exit code.
+    #[test]
+    fn every_error_that_says_whose_fault_it_is_is_asked() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let list = fs::read_to_string(root.join("lib.rs")).unwrap();
+        let mut texts = Vec::new();
+        sources(&root, &mut texts);
+        let start = "\nimpl IsInputError for ";
+        let types = texts.iter().flat_map(|text| text.split(start).skip(1)).filter_map(|rest| rest.split(' ').next());
+        let types: Vec<&str> = types.collect();
+        assert!(types.len() >= 8, "{types:?}");
+        assert!(types.iter().all(|name| list.contains(&format!("::{name}>,"))), "{types:?}");
+    }
+}

@@ -9,7 +9,7 @@ use std::io::BufRead;
 use strata::config::{Experiment, Precision};
 use strata::runs::significant;
 use strata::torch;
-use strata::train::bench::{self, Limits, Phase, Subject, Timing, Work};
+use strata::train::bench::{self, Phase, Roofline, StepCost, Timing, Workload};
 use tch::Device;
 
 const COLUMNS: &str = "\
@@ -94,10 +94,10 @@ pub fn run(command: &Bench, shared: &Shared) -> Result<Done> {
         }
         return Ok(Done::Well);
     }
-    let limits = Limits::measure(device)?;
+    let roofline = Roofline::measure(device)?;
     let mut lines = Vec::new();
     for experiment in &experiments {
-        lines.extend(time(command, experiment, device, &limits)?);
+        lines.extend(time(command, experiment, device, &roofline)?);
     }
     print(&render(command.format, &HEADER, &lines)?)?;
     Ok(Done::Well)
@@ -106,8 +106,8 @@ pub fn run(command: &Bench, shared: &Shared) -> Result<Done> {
 /// A table of the operations of a phase's steps, the longest first.
 fn operations(command: &Bench, experiment: &Experiment, device: Device) -> Result<String> {
     let steps = usize::from(command.steps);
-    let subject = Subject::new(experiment, device, steps.max(WARM_UP))?;
-    let mut bench = subject.bench();
+    let workload = Workload::new(experiment, device, steps.max(WARM_UP))?;
+    let mut bench = workload.bench();
     let eval = command.phase == Some(PhaseName::Eval);
     let mut round = |steps| if eval { bench.eval(steps) } else { bench.train(steps) };
     round(WARM_UP)?;
@@ -126,22 +126,22 @@ fn operations(command: &Bench, experiment: &Experiment, device: Device) -> Resul
 }
 
 /// A line for each phase.
-fn time(command: &Bench, experiment: &Experiment, device: Device, limits: &Limits) -> Result<Vec<Vec<String>>> {
+fn time(command: &Bench, experiment: &Experiment, device: Device, roofline: &Roofline) -> Result<Vec<Vec<String>>> {
     let steps = usize::from(command.steps);
-    let subject = Subject::new(experiment, device, steps.max(WARM_UP))?;
-    let mut bench = subject.bench();
+    let workload = Workload::new(experiment, device, steps.max(WARM_UP))?;
+    let mut bench = workload.bench();
     let mut lines = Vec::new();
     // Evaluation first, or its peak of memory would be that of training.
     if command.phase != Some(PhaseName::Train) {
         torch::reset_peak_memory(device);
         bench.eval(WARM_UP)?;
-        lines.push(line(experiment, &bench.eval(steps)?, None, device, limits));
+        lines.push(line(experiment, &bench.eval(steps)?, None, device, roofline));
     }
     if command.phase != Some(PhaseName::Eval) {
         torch::reset_peak_memory(device);
         bench.train(WARM_UP)?;
         let timing = bench.train(steps)?;
-        lines.push(line(experiment, &timing, Some(bench.fill_ms(steps)?), device, limits));
+        lines.push(line(experiment, &timing, Some(bench.fill_ms(steps)?), device, roofline));
     }
     Ok(lines)
 }
@@ -151,15 +151,15 @@ fn line(
     timing: &Timing,
     data_ms: Option<f64>,
     device: Device,
-    limits: &Limits,
+    roofline: &Roofline,
 ) -> Vec<String> {
-    let (ms, work, train) = (timing.median(), Work::of(experiment, timing.phase), &experiment.train);
+    let (ms, cost, train) = (timing.median(), StepCost::of(experiment, timing.phase), &experiment.train);
     let [least, most] = [f64::min, f64::max].map(|pick| timing.ms.iter().copied().reduce(pick).unwrap_or(f64::NAN));
     let mean = timing.ms.iter().sum::<f64>() / timing.ms.len().max(1) as f64;
     let number =
         |value: f64| if value >= 100.0 { format!("{value:.0}") } else { significant((value * 100.0).round() / 100.0) };
     let percent = |fraction: f64| format!("{:.1} %", 100.0 * fraction);
-    let arithmetic_ms = work.arithmetic_ms(limits, train.precision);
+    let arithmetic_ms = cost.arithmetic_ms(roofline, train.precision);
     vec![
         experiment.name.clone(),
         timing.phase.name().to_owned(),
@@ -169,10 +169,10 @@ fn line(
         number(least),
         number(most),
         number(1000.0 * train.batch as f64 / ms),
-        number(work.flops / (1e6 * ms)),
+        number(cost.flops / (1e6 * ms)),
         percent(arithmetic_ms / ms),
         number(arithmetic_ms),
-        number(work.memory_ms(limits)),
+        number(cost.memory_ms(roofline)),
         timing.waited_ms.map_or_else(String::new, |waited| percent(waited / mean)),
         data_ms.map_or_else(String::new, number),
         torch::peak_memory_mib(device).map_or_else(String::new, number),
@@ -199,8 +199,8 @@ struct Ready<'a> {
     buffers: u64,
     macs: u64,
     activations: u64,
-    train: Work,
-    eval: Work,
+    train: StepCost,
+    eval: StepCost,
     libtorch: String,
     cpu_capability: String,
 }
@@ -216,8 +216,8 @@ struct Round {
 }
 
 fn worker(experiment: &Experiment, device: Device, steps: usize) -> Result<Done> {
-    let subject = Subject::new(experiment, device, steps)?;
-    let mut bench = subject.bench();
+    let workload = Workload::new(experiment, device, steps)?;
+    let mut bench = workload.bench();
     let cost = experiment.network.cost();
     say(&Ready {
         name: &experiment.name,
@@ -230,8 +230,8 @@ fn worker(experiment: &Experiment, device: Device, steps: usize) -> Result<Done>
         buffers: cost.buffers,
         macs: cost.macs,
         activations: cost.activations,
-        train: Work::of(experiment, Phase::Train),
-        eval: Work::of(experiment, Phase::Eval),
+        train: StepCost::of(experiment, Phase::Train),
+        eval: StepCost::of(experiment, Phase::Eval),
         libtorch: torch::version(),
         cpu_capability: torch::cpu_capability(),
     })?;
@@ -249,7 +249,7 @@ fn worker(experiment: &Experiment, device: Device, steps: usize) -> Result<Done>
                 let timing = bench.eval(count)?;
                 say(&Round { timing, data_ms: None, peak_mib: torch::peak_memory_mib(device) })?;
             }
-            ("limits", None) => say(&bench::Limits::measure(device)?)?,
+            ("limits", None) => say(&bench::Roofline::measure(device)?)?,
             _ => bail!(Usage(format!("a worker takes `train N`, `eval N` or `limits`, not `{request}`"))),
         }
     }

@@ -1,6 +1,6 @@
 //! `strata cost FILE…`
 
-use super::{Done, Shared, Usage, experiment_for, print};
+use super::{Done, Shared, Usage, description, print};
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use comfy_table::{CellAlignment, Table, presets};
@@ -44,9 +44,9 @@ pub fn run(command: &Cost, shared: &Shared) -> Result<Done> {
     if let Some(classes) = command.classes {
         overrides.push(format!("model.classes={classes}"));
     }
-    let read = |file: &String| experiment_for(file, &overrides, input);
-    let experiments = command.files.iter().map(read).collect::<Result<Vec<_>>>()?;
-    let networks = experiments.iter().map(|experiment| (experiment.name.as_str(), &experiment.network));
+    let read = |file: &String| description(file, &overrides, input);
+    let files = command.files.iter().map(read).collect::<Result<Vec<_>>>()?;
+    let networks = files.iter().map(|file| (file.name.as_str(), &*file.network));
     let lines: Vec<Vec<String>> = if command.layers {
         networks.flat_map(|(name, network)| layer_lines(name, network)).collect()
     } else {

@@ -1,7 +1,7 @@
 //! `strata eval RUN…`
 
-use super::arithmetic::Arithmetic;
 use super::cost::{Format, render};
+use super::precision::PrecisionArgs;
 use super::runs::TrainedRun;
 use super::{Done, Shared, Usage, print};
 use anyhow::{Result, bail};
@@ -25,7 +25,7 @@ pub struct Eval {
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
     #[command(flatten)]
-    arithmetic: Arithmetic,
+    arithmetic: PrecisionArgs,
 }
 
 #[derive(Clone, Copy, ValueEnum)]

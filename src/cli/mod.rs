@@ -1,6 +1,5 @@
 //! The command line: one file per command, and here what they share.
 
-mod arithmetic;
 pub mod bench;
 pub mod compare;
 pub mod completions;
@@ -11,6 +10,7 @@ pub mod eval;
 pub mod export;
 pub mod fetch;
 mod live_plot;
+mod precision;
 pub mod predict;
 mod progress;
 pub mod report;
@@ -25,16 +25,11 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use strata::analysis::collect::CollectError;
-use strata::analysis::compare::CompareError;
-use strata::config::{ConfigError, Experiment, Machine, nearest};
-use strata::data::DataError;
+use strata::config::{ConfigError, Description, Experiment, Machine, nearest};
 use strata::interrupt;
-use strata::model::WeightsError;
-use strata::runs::{FindError, Store};
+use strata::runs::Store;
 use strata::say;
-use strata::torch::{MAX_GPU, MAX_THREADS, ThreadsError, cuda, start_threads};
-use strata::train::{CheckpointError, TrainError};
+use strata::torch::{MAX_GPU, MAX_THREADS, cuda, start_threads};
 use tch::Device;
 
 /// A run failed.
@@ -197,22 +192,27 @@ fn on_gpu(number: usize) -> Result<Device> {
 
 /// Reads the experiment that a path or a name stands for, with overrides.
 pub fn experiment(file: impl AsRef<Path>, overrides: &[String]) -> Result<Experiment> {
-    experiment_for(file, overrides, None)
-}
-
-/// Reads an experiment as [`experiment`] does, for an input of `[C, H, W]` where one is given; see [`Experiment::load_for`].
-pub fn experiment_for(file: impl AsRef<Path>, overrides: &[String], input: Option<[usize; 3]>) -> Result<Experiment> {
     let file = file.as_ref();
     let path = locate(file)?;
-    let experiment = Experiment::load_for(&path, overrides, machine(), input)?;
+    let experiment = Experiment::load(&path, overrides, machine())?;
     if experiment.swept {
-        tracing::warn!(
-            "the [sweep] of {} is left out; `strata sweep {}` runs its points",
-            path.display(),
-            file.display()
-        );
+        warn_of_sweep(&path, file);
     }
     Ok(experiment)
+}
+
+/// Reads the network of the file that a path or a name stands for; see [`Description::load`].
+pub fn description(file: &str, overrides: &[String], input: Option<[usize; 3]>) -> Result<Description> {
+    let path = locate(file)?;
+    let description = Description::load(&path, overrides, machine(), input)?;
+    if description.swept {
+        warn_of_sweep(&path, Path::new(file));
+    }
+    Ok(description)
+}
+
+fn warn_of_sweep(path: &Path, file: &Path) {
+    tracing::warn!("the [sweep] of {} is left out; `strata sweep {}` runs its points", path.display(), file.display());
 }
 
 /// Wrong words on the command line.
@@ -323,23 +323,5 @@ pub fn exit_code(result: Result<Done>) -> ExitCode {
 }
 
 fn is_bad_input(error: &anyhow::Error) -> bool {
-    error.is::<ConfigError>()
-        || error.is::<Usage>()
-        || error.is::<ThreadsError>()
-        || error.is::<DataError>()
-        || error.is::<WeightsError>()
-        || error.is::<FindError>()
-        || error.is::<CollectError>()
-        || error.is::<CompareError>()
-        || error.is::<CheckpointError>()
-        || matches!(
-            error.downcast_ref(),
-            Some(
-                TrainError::Data(_)
-                    | TrainError::Folder(_)
-                    | TrainError::DataChanged { .. }
-                    | TrainError::OtherRun { .. }
-                    | TrainError::Checkpoint(CheckpointError::OfAnother { .. })
-            )
-        )
+    error.is::<Usage>() || error.chain().find_map(strata::is_input_error).unwrap_or(false)
 }

@@ -1,7 +1,7 @@
 //! `strata predict RUN_OR_FILE`
 
-use super::arithmetic::{Arithmetic, precision};
 use super::cost::{Format, render};
+use super::precision::{PrecisionArgs, precision};
 use super::runs::{TrainedRun, build, is_run};
 use super::{Done, Shared, Usage, print};
 use anyhow::{Context, Result, bail};
@@ -59,7 +59,7 @@ fn network(command: &Predict, shared: &Shared, device: Device, input: Option<[i6
     let (mut experiment, weights) = match &command.weights {
         None if is_run(&command.network, &shared.results) => {
             let TrainedRun { experiment, model, .. } =
-                TrainedRun::load(&command.network, Arithmetic::default(), shared, device)?;
+                TrainedRun::load(&command.network, PrecisionArgs::default(), shared, device)?;
             let tensors = model.named_tensors();
             if input.is_none_or(|input| input == experiment.network.plan.input.map(|side| side as i64)) {
                 return Ok((experiment, model));

@@ -1,6 +1,6 @@
 //! Trained runs by folder or by name.
 
-use super::arithmetic::Arithmetic;
+use super::precision::PrecisionArgs;
 use super::{Shared, Usage, machine};
 use anyhow::{Result, bail};
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ pub struct TrainedRun {
 
 impl TrainedRun {
     /// Loads the run given as a folder or by name.
-    pub fn load(run: &str, arithmetic: Arithmetic, shared: &Shared, device: Device) -> Result<TrainedRun> {
+    pub fn load(run: &str, arithmetic: PrecisionArgs, shared: &Shared, device: Device) -> Result<TrainedRun> {
         let folder = find(run, shared)?;
         let mut experiment = Experiment::load(&folder.join("experiment.toml"), &[], machine())?;
         let weights = best_weights(&folder, &experiment.key())?;

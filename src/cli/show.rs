@@ -1,10 +1,11 @@
 //! `strata show FILE`
 
-use super::{Done, Shared, Usage, print};
+use super::{Done, Shared, Usage, description, print};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use std::path::PathBuf;
-use strata::config::Experiment;
+use strata::arch::Network;
+use strata::config::{Description, Experiment};
 use strata::figures::diagram::diagram;
 use strata::say;
 
@@ -20,7 +21,7 @@ pub struct Show {
 }
 
 pub fn run(command: &Show, shared: &Shared) -> Result<Done> {
-    let experiment = shared.experiment(&command.file)?;
+    let file = description(&command.file, &shared.set, None)?;
     match &command.diagram {
         Some(path) => {
             let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
@@ -28,12 +29,12 @@ pub fn run(command: &Show, shared: &Shared) -> Result<Done> {
                 let (path, folder) = (path.display(), folder.display());
                 bail!(Usage(format!("cannot write {path}: there is no folder {folder}")));
             }
-            let svg = diagram(&experiment.network, &experiment.name);
+            let svg = diagram(&file.network, &file.name);
             strata::files::write_output(path, svg.as_bytes())
                 .with_context(|| format!("cannot write {}", path.display()))?;
             say(format_args!("wrote {}", path.display()));
         }
-        None => print(&written_out(&experiment))?,
+        None => print(&file.experiment.as_ref().map_or_else(|| network_alone(&file), written_out))?,
     }
     Ok(Done::Well)
 }
@@ -41,11 +42,10 @@ pub fn run(command: &Show, shared: &Shared) -> Result<Done> {
 /// The experiment as a file that a person goes on from: every row on a line of its own, with the shape it gives.
 fn written_out(experiment: &Experiment) -> String {
     let mut root = experiment.to_toml_rows();
-    let mut model = match root.remove("model") {
+    let model = match root.remove("model") {
         Some(toml::Value::Table(model)) => model,
         _ => toml::Table::new(),
     };
-    let rows = model.remove("rows");
     let train = root.remove("train");
     let cost = experiment.network.cost();
     let mut text = format!(
@@ -58,7 +58,29 @@ fn written_out(experiment: &Experiment) -> String {
         experiment.key()
     );
     text.push_str(&root.to_string());
-    text.push_str("\n[model]\n");
+    text.push_str(&model_table(model, &experiment.network));
+    if let Some(train) = train {
+        let table = toml::Table::from_iter([("train".to_owned(), train)]);
+        text.push_str(&format!("\n{table}"));
+    }
+    text
+}
+
+/// The network of a file that lacks what training needs.
+fn network_alone(file: &Description) -> String {
+    let cost = file.network.cost();
+    let text = format!(
+        "# {}: {} parameters, {} multiply-adds\n\
+         # Every row of the network is written out. To train it, the file needs [data] and [train] too.\n",
+        file.name, cost.params, cost.macs
+    );
+    text + &model_table(file.model(), &file.network)
+}
+
+/// `[model]` with each row on a line of its own.
+fn model_table(mut model: toml::Table, network: &Network) -> String {
+    let rows = model.remove("rows");
+    let mut text = "\n[model]\n".to_owned();
     for (key, value) in &model {
         text.push_str(&format!("{key} = {}\n", inline(value)));
     }
@@ -66,14 +88,10 @@ fn written_out(experiment: &Experiment) -> String {
     let rows = rows.as_ref().and_then(toml::Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let lines: Vec<String> = rows.iter().map(|row| format!("  {},", inline(row))).collect();
     let width = lines.iter().map(String::len).filter(|&width| width <= 110).max().unwrap_or(0);
-    for (line, row) in lines.iter().zip(&experiment.network.rows) {
+    for (line, row) in lines.iter().zip(&network.rows) {
         text.push_str(&format!("{line:width$}  # {}\n", row.output));
     }
     text.push_str("]\n");
-    if let Some(train) = train {
-        let table = toml::Table::from_iter([("train".to_owned(), train)]);
-        text.push_str(&format!("\n{table}"));
-    }
     text
 }
 

@@ -10,14 +10,14 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::DeValue;
 
-/// A slip of a digit shall not ask for terabytes.
+/// Bounds the memory that a typing error in a width can ask for.
 const MAX_PARAMS: u64 = 100_000_000_000;
 
 /// A `[model]` with its `[scaling]`, built.
 #[derive(Clone)]
 pub struct Architecture {
     pub origin: Origin,
-    /// Scaled and with every shape known.
+    /// Scaled, with every shape resolved.
     pub network: Arc<Network>,
     /// The input before scaling.
     pub base_input: [usize; 3],
@@ -38,7 +38,7 @@ impl Architectures {
         Architectures { input, known: HashMap::new() }
     }
 
-    /// Builds a `[model]`, or takes it from those that were built. Without a dataset, `[model]` says its input and classes.
+    /// Builds a `[model]`, or takes it from those that were built. Without a dataset, `[model]` must set its input and classes.
     ///
     /// # Errors
     /// For keys, rows and shapes that cannot be, and for a network with fewer outputs than the dataset has classes.
@@ -54,7 +54,7 @@ impl Architectures {
             return Ok(known.clone());
         }
         let built = architecture(model.clone(), scaling, dataset, self.input)?;
-        // Samples may have thousands of networks, most of which are left out: what nobody holds is let go.
+        // Random samples can need thousands of networks, most of which the limits exclude: those that no point holds are dropped.
         if self.known.len() >= 1000 {
             self.known.retain(|_, known| Arc::strong_count(&known.network) > 1);
         }
@@ -77,8 +77,7 @@ fn architecture(
     let model = model::read(Spanned::new(span, table), shape, classes)?;
     // An image folder has the classes that it has: they are counted when it is loaded.
     if let Some(info) = dataset.filter(|info| model.plan.classes < info.classes && info.name != "imagenet") {
-        let message =
-            format!("{} has {} classes; a network of {} cannot name them", info.name, info.classes, model.plan.classes);
+        let message = format!("{} has {} classes, but model.classes = {}", info.name, info.classes, model.plan.classes);
         return Err(Problem::at("model.classes", message));
     }
     let base_input = model.plan.input;
@@ -106,7 +105,7 @@ fn architecture(
     check_stochastic_depth(&network)?;
     let params = network.cost().params.saturating_add(network.aux_cost().params);
     if params > MAX_PARAMS {
-        let message = format!("the network has {params} parameters; more than {MAX_PARAMS} fit nowhere");
+        let message = format!("the network has {params} parameters; at most {MAX_PARAMS} are supported");
         return Err(Problem::at(if scaling.is_identity() { "model" } else { "scaling" }, message));
     }
     Ok(Architecture { origin: model.origin, network: Arc::new(network), base_input, overrides: model.overrides })

@@ -12,11 +12,11 @@ use toml::de::{DeValue, ValueDeserializer};
 #[serde(deny_unknown_fields)]
 pub struct Data {
     pub dataset: String,
-    /// So many training images, the first ones, are set aside for validation. Where the file does not say, a tenth of those
-    /// that are used, and at most 5,000.
+    /// Number of training images, the first ones, that are set aside for validation. By default a tenth of the images that
+    /// are used, at most 5,000.
     #[serde(default)]
     pub validation: usize,
-    /// Train on the first so many of the rest only; 0 for all of them.
+    /// Number of training images to use of the rest, the first ones; 0 for all.
     #[serde(default)]
     pub limit: usize,
     #[serde(default)]
@@ -38,7 +38,7 @@ pub enum Scale {
     Centred,
 }
 
-/// The most images that are set aside for validation without being asked for.
+/// The largest default of `validation`.
 const MAX_DEFAULT_VALIDATION: usize = 5000;
 
 impl Data {
@@ -77,7 +77,7 @@ impl Data {
         info(&self.dataset).ok_or_else(|| Problem::unknown(place, "dataset", &self.dataset, &names))
     }
 
-    /// The normalisation for images of so many channels.
+    /// The normalisation for images with `channels` channels.
     pub fn normalisation(&self, info: &Info, channels: usize) -> Normalise {
         let all = |mean, std| Normalise { mean: vec![mean; channels], std: vec![std; channels] };
         match self.normalise {
@@ -90,7 +90,8 @@ impl Data {
     pub(super) fn check(&self) -> Result<(), Problem> {
         let info = self.info()?;
         if self.validation == 0 || self.validation >= info.train {
-            let message = format!("validation takes 1 to {} of the {} training images", info.train - 1, info.train);
+            let message =
+                format!("`validation` is between 1 and {}: there are {} training images", info.train - 1, info.train);
             return Err(Problem::at("data.validation", message));
         }
         let left = info.train - self.validation;
@@ -107,7 +108,7 @@ impl Data {
         let (crop, most) = (self.augment.crop, height.min(width).saturating_sub(1));
         if crop > most {
             let message = format!(
-                "a crop of an image of {height}x{width} that is padded by {crop} can miss all of it: crop takes 0 to {most}"
+                "a random crop after padding by {crop} can miss a {height}x{width} image entirely: `crop` is at most {most}"
             );
             return Err(Problem::at("data.augment.crop", message));
         }

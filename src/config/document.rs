@@ -21,13 +21,13 @@ impl<'a> Document<'a> {
     pub fn parse(source: &'a Source) -> Result<Document<'a>, ConfigError> {
         let parse = |text: &'a str, offset: usize| {
             if let Some(deep) = too_deep(text) {
-                let message = format!("tables and lists lie in one another at most {MAX_LEVELS} levels deep");
+                let message = format!("tables and lists are nested at most {MAX_LEVELS} levels deep");
                 let span = deep.start + offset..deep.end + offset;
                 return Err(source.error(&Problem::span(span.clone(), message), Some(span)));
             }
             DeTable::parse(text).map(Spanned::into_inner).map_err(|error| {
                 let mut problem = from_serde(&error, "", &[]);
-                problem.message.insert_str(0, "this is not TOML: ");
+                problem.message.insert_str(0, "invalid TOML: ");
                 if let Place::Span(span) = &mut problem.place {
                     *span = span.start + offset..span.end + offset;
                 }
@@ -113,7 +113,7 @@ fn override_line(text: &str) -> Result<String, ConfigError> {
     }
 }
 
-/// The same table with every place moved by `offset`.
+/// Moves every span in a table by `offset`.
 fn shift(table: DeTable<'_>, offset: usize) -> DeTable<'_> {
     fn value(old: Spanned<DeValue<'_>>, offset: usize) -> Spanned<DeValue<'_>> {
         let span = old.span();
@@ -145,8 +145,8 @@ fn parts_of_key(line: &str) -> usize {
     parts
 }
 
-/// Sets the value that stands in `from` behind a key of so many parts. On the way there tables are entered, and numbers
-/// enter lists; what the key names is replaced as a whole.
+/// Sets in `into` the one value that `from` has, under a dotted key of `parts` parts. The tables on the way are kept, and
+/// lists, which are indexed by number; the value that the key names is replaced entirely.
 fn merge<'a>(into: &mut DeTable<'a>, from: DeTable<'a>, parts: usize) -> Result<(), Problem> {
     for (key, value) in from {
         match into.get_mut(key.get_ref().as_ref()) {
@@ -174,7 +174,7 @@ fn enter<'a>(old: &mut Spanned<DeValue<'a>>, new: Spanned<DeValue<'a>>, parts: u
             for (key, value) in from {
                 let index = key.get_ref().parse::<usize>().ok().filter(|&index| index < count);
                 let Some(item) = index.and_then(|index| items.get_mut(index)) else {
-                    let message = format!("the list has the items 0 to {}, not `{}`", count.max(1) - 1, key.get_ref());
+                    let message = format!("the list has items 0 to {}, not `{}`", count.max(1) - 1, key.get_ref());
                     return Err(Problem::span(key.span(), message));
                 };
                 if parts > 1 { enter(item, value, parts - 1)? } else { *item = value }

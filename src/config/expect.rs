@@ -1,9 +1,9 @@
-//! The `[expect]` table: a published result to hold beside ours.
+//! The `[expect]` table: a published result to compare ours with.
 
 use super::problem::Problem;
 use serde::{Deserialize, Serialize};
 
-/// What somebody else got, and where they say so. Not part of a run's key.
+/// A published result and its source. Not part of a run's key.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Expect {

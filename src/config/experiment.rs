@@ -6,7 +6,7 @@ use super::document::{Document, overridden};
 use super::expect::Expect;
 use super::key::Key;
 use super::model::{Origin, Shared};
-use super::problem::{ConfigError, Problem, from_serde};
+use super::problem::{ConfigError, Missing, Problem, from_serde};
 use super::train::{self, Train};
 use crate::arch::presets::Preset;
 use crate::arch::rows::Row;
@@ -37,7 +37,7 @@ pub struct Experiment {
     overrides: toml::Table,
 }
 
-/// What the machine decides where the file says `auto`.
+/// Properties of the machine that `auto` in a file depends on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Machine {
     /// bf16 is computed by the processor itself.
@@ -50,24 +50,10 @@ impl Experiment {
     /// # Errors
     /// For a file that cannot be read and for everything in it that is unknown, out of range or cannot work.
     pub fn load(path: &Path, overrides: &[String], machine: Machine) -> Result<Experiment, ConfigError> {
-        Experiment::load_for(path, overrides, machine, None)
+        read(path, overrides, None, |root, name, known| build_shared(root, name, machine, known))
     }
 
-    /// As [`Experiment::load`], with the network built for `input`, `[channels, height, width]`, where it is given: in the
-    /// place of the input that the file has, scaled or not.
-    ///
-    /// # Errors
-    /// As [`Experiment::load`].
-    pub fn load_for(
-        path: &Path,
-        overrides: &[String],
-        machine: Machine,
-        input: Option<[usize; 3]>,
-    ) -> Result<Experiment, ConfigError> {
-        read(path, overrides, input, |root, name, known| build_shared(root, name, machine, known))
-    }
-
-    /// Reads an experiment from a text. `file` is what errors call it, `name` what the experiment is called if it does not say.
+    /// Reads an experiment from a text. Errors call it `file`; `name` is the experiment's where the text has none.
     ///
     /// # Errors
     /// As [`Experiment::load`].
@@ -111,7 +97,7 @@ impl Experiment {
         (plan.style.bn_scale != own).then_some(plan.style.bn_scale)
     }
 
-    /// The same experiment with every row written out: presets expanded, overrides and scaling worked in.
+    /// The experiment with every row written out: presets expanded, overrides and scaling worked in.
     pub fn to_toml_rows(&self) -> toml::Table {
         self.frame(model_rows(&self.network))
     }
@@ -130,7 +116,7 @@ impl Experiment {
         root
     }
 
-    /// What tells this experiment from others. Two files that expand into the same rows have the same key.
+    /// The hash of everything that decides the result. Two files that expand into the same rows have the same key.
     pub fn key(&self) -> Key {
         let mut root = self.to_toml_rows();
         root.remove("name");
@@ -142,7 +128,7 @@ impl Experiment {
     }
 }
 
-/// What a file says of its network, for commands that train nothing.
+/// The network of a file, for commands that train nothing.
 #[derive(Clone, Debug)]
 pub struct Description {
     pub name: String,
@@ -154,8 +140,9 @@ pub struct Description {
 }
 
 impl Description {
-    /// Reads a file as [`Experiment::load_for`] does. One that could not be trained for want of keys is read for its network
-    /// alone; without a dataset its input and classes are keys of `[model]`.
+    /// Reads a file with overrides. One that could not be trained for want of keys is read for its network alone; without a
+    /// dataset its input and classes are keys of `[model]`. The network is built for `input`, `[channels, height, width]`,
+    /// where it is given: in the place of the input that the file has, scaled or not.
     ///
     /// # Errors
     /// As [`Experiment::load`], except for keys that only training needs.
@@ -182,18 +169,24 @@ impl Description {
     }
 }
 
-fn describe(root: &DeTable, name: &str, known: &mut Architectures, missing: &[String]) -> Result<Description, Problem> {
+fn describe(
+    root: &DeTable,
+    name: &str,
+    known: &mut Architectures,
+    missing: &[Missing],
+) -> Result<Description, Problem> {
     let keys = Keys::read(root, name)?;
     train::check_keys(root.get("train"))?;
-    let lacks = |key: &str| missing.iter().any(|missing| missing == key);
-    let model = root.get("model").filter(|_| !lacks("model")).ok_or_else(|| Problem::missing(&["model".to_owned()]))?;
+    let lacks = |key: &str| missing.iter().any(|missing| missing.key == key);
+    let model =
+        root.get("model").filter(|_| !lacks("model")).ok_or_else(|| Problem::missing(&[Missing::new("model")]))?;
     let data = match lacks("data.dataset") {
         true => None,
         false => root.get("data").map(Data::read).transpose()?,
     };
     let written = |key: &str| model.get_ref().get(key).is_some();
     let unsaid = ["input", "classes"].into_iter().filter(|key| data.is_none() && !written(key));
-    let unsaid: Vec<String> = unsaid.map(|key| format!("model.{key}")).collect();
+    let unsaid: Vec<Missing> = unsaid.map(|key| Missing::new(format!("model.{key}"))).collect();
     if !unsaid.is_empty() {
         return Err(Problem::missing(&unsaid).help("a dataset has both: [data] dataset = \"cifar10\""));
     }
@@ -257,13 +250,13 @@ impl Keys {
 }
 
 /// The keys, dotted, without which nothing can be trained and which the file lacks.
-fn missing(root: &DeTable) -> Vec<String> {
+fn missing(root: &DeTable) -> Vec<Missing> {
     let mut missing = Vec::new();
     if root.get("data").is_none_or(Data::lacks_dataset) {
-        missing.push("data.dataset".to_owned());
+        missing.push(Missing::new("data.dataset"));
     }
     if root.get("model").is_none() {
-        missing.push("model".to_owned());
+        missing.push(Missing::new("model"));
     }
     missing.extend(train::missing(root.get("train")));
     missing
@@ -273,7 +266,7 @@ pub(super) fn build(root: &DeTable, name: &str, machine: Machine) -> Result<Expe
     build_shared(root, name, machine, &mut Architectures::default())
 }
 
-/// As [`build`], with the networks that were built for other experiments.
+/// Builds an experiment as [`build`] does, with a cache of networks that other experiments share.
 pub(super) fn build_shared(
     root: &DeTable,
     name: &str,
@@ -320,7 +313,9 @@ pub(super) fn check_name(name: &str) -> Result<(), Problem> {
     }
     Err(Problem::at(
         "name",
-        format!("{name:?} cannot name a folder: at most 100 letters, digits, - _ and . after the first place"),
+        format!(
+            "{name:?} is not a valid name: use at most 100 letters, digits, `-`, `_` and `.`, not starting with `.`"
+        ),
     ))
 }
 

@@ -1,4 +1,4 @@
-//! What tells one experiment from another.
+//! The hash that identifies an experiment.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};

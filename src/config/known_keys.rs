@@ -145,7 +145,9 @@ pub fn translated<'a>(found: &str, allowed: &[&'a str]) -> Option<&'a str> {
 /// another table.
 pub fn meant(found: &str, allowed: &[&str]) -> Option<String> {
     let here = || translated(found, allowed).map(str::to_owned);
-    let other_table = || all().into_iter().find(|key| key.rsplit('.').next() == Some(found));
+    // `depth` and `width` are keys of presets and rows, too.
+    let other_table =
+        || all().into_iter().find(|key| !key.starts_with("scaling.") && key.ends_with(&format!(".{found}")));
     let translated = || elsewhere(found).filter(|ours| ours.contains('.')).map(str::to_owned);
     here().or_else(other_table).or_else(translated).or_else(|| nearest(found, allowed).map(str::to_owned))
 }

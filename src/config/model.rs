@@ -70,7 +70,7 @@ pub struct Model {
     pub overrides: toml::Table,
 }
 
-/// Reads `[model]`. `input` and `classes` are those of the dataset, for a table that does not say.
+/// Reads `[model]`. `input` and `classes` are those of the dataset, used where the table does not set them.
 pub fn read(table: Spanned<DeTable>, input: [usize; 3], classes: usize) -> Result<Model, Problem> {
     let span = table.span();
     let mut table = table.into_inner();
@@ -175,7 +175,7 @@ fn read_rows(rows: Spanned<DeValue>) -> Result<Vec<Row>, Problem> {
         ));
     };
     if rows.is_empty() {
-        return Err(Problem::span(span, "`rows` is empty; the least network is one `classifier` row"));
+        return Err(Problem::span(span, "`rows` is empty; the smallest network is one `classifier` row"));
     }
     rows.into_iter().map(read_row).collect()
 }
@@ -190,6 +190,7 @@ fn read_row(row: Spanned<DeValue>) -> Result<Row, Problem> {
             Problem::span(span, "this row has no `op`").help(format!("operations: {}", OpName::TEXTS.join(", ")))
         );
     };
+    columns.values().try_for_each(check_nested)?;
     let place = Place::Span(op.span());
     let op = String::deserialize(ValueDeserializer::from(op)).map_err(|error| from_serde(&error, "row", &[]))?;
     let Some(known) = OpName::parse(&op) else {
@@ -202,6 +203,15 @@ fn read_row(row: Spanned<DeValue>) -> Result<Row, Problem> {
         }
         problem
     })
+}
+
+/// Reads the rows in a row by themselves: serde, which reads them as a part of it, loses the places of their errors.
+fn check_nested(value: &Spanned<DeValue>) -> Result<(), Problem> {
+    match value.get_ref() {
+        DeValue::Array(items) => items.iter().try_for_each(check_nested),
+        DeValue::Table(columns) if columns.contains_key("op") => read_row(value.clone()).map(drop),
+        _ => Ok(()),
+    }
 }
 
 /// `[model.override]`: columns set in rows that are named by their `name` or `row3`.
@@ -234,15 +244,21 @@ fn override_rows(rows: &mut [Row], overrides: Spanned<DeValue>) -> Result<toml::
 
 fn overridden(row: &Row, columns: Spanned<DeValue>) -> Result<Row, Problem> {
     let span = columns.span();
-    let columns = toml::Table::deserialize(ValueDeserializer::from(columns))
-        .map_err(|error| from_serde(&error, "model.override", &[]))?;
-    let mut table =
-        toml::Table::try_from(row).map_err(|error| Problem::span(span.clone(), format!("cannot override: {error}")))?;
+    let DeValue::Table(columns) = columns.into_inner() else {
+        return Err(Problem::span(span, "an override is a table of columns: [model.override.layer2] stride = 1"));
+    };
+    let cannot = |error: &dyn std::fmt::Display| Problem::span(span.clone(), format!("cannot override: {error}"));
+    // Through a text, because only tables that were parsed know where their values are: those of `columns` are kept.
+    let text = toml::to_string(row).map_err(|error| cannot(&error))?;
+    let mut table = DeTable::parse(&text).map_err(|error| cannot(&error))?.into_inner();
     table.remove("op");
-    table.extend(columns);
-    row.kind().read(table).map_err(|error| {
-        let problem = from_serde(&error, &format!("{} rows", row.op()), &[]);
-        Problem { place: Place::Span(span), ..problem }
+    for (key, value) in columns {
+        table.remove(key.get_ref().as_ref());
+        table.insert(key, value);
+    }
+    row.kind().read(Deserializer::from(Spanned::new(span, table))).map_err(|error| {
+        let op = row.op();
+        from_serde(&error, &format!("{op} rows"), &[])
     })
 }
 

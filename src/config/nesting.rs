@@ -1,4 +1,4 @@
-//! A limit on how deep the tables and lists of a TOML text lie in one another, held before it is parsed.
+//! A limit on how deep the tables and lists of a TOML text are nested, checked before it is parsed.
 //!
 //! The parser allows 80 parts of a dotted key, each a table in the one before it, in each of 80 brackets: 6,400 levels. Such
 //! a value is built, changed and dropped by functions that call themselves once a level, which overflows the stack.
@@ -7,7 +7,7 @@ use std::ops::Range;
 use toml_parser::Source;
 use toml_parser::lexer::TokenKind;
 
-/// So many levels a text may have below a table's header; experiment files have eight at most.
+/// The most levels that a text may have below a table's header. Experiment files have eight at most.
 pub const MAX_LEVELS: usize = 32;
 
 /// Where a text goes deeper than [`MAX_LEVELS`], if it does: a place that a message can show.

@@ -1,6 +1,7 @@
-//! Errors in experiment files, told the way a compiler tells them: file, line, the text, what was allowed, the nearest name.
+//! Errors in experiment files, rendered as a compiler does: file, line, the text, what is allowed, the nearest name.
 
 use super::known_keys;
+use crate::IsInputError;
 use crate::named::KeyError;
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use std::fmt;
@@ -21,8 +22,23 @@ pub enum Place {
     Span(Range<usize>),
     /// The value of a dotted key such as `train.lr` or `model.rows.3`; the longest part of it that is written is shown.
     Key(String),
-    /// The same key itself: its value is not what is wrong.
+    /// A dotted key itself, where its value is not what is wrong.
     Word(String),
+}
+
+/// A key that a file lacks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// Dotted.
+    pub key: String,
+    /// What needs it, where that is not plain.
+    pub reason: Option<String>,
+}
+
+impl Missing {
+    pub fn new(key: impl Into<String>) -> Missing {
+        Missing { key: key.into(), reason: None }
+    }
 }
 
 impl Problem {
@@ -44,17 +60,20 @@ impl Problem {
         Problem { place: Place::Word(key.into()), message: message.into(), help: None }
     }
 
-    /// Keys, dotted, without which the file says too little. Shown where the table is that lacks all of them.
-    pub fn missing(keys: &[String]) -> Problem {
-        let quoted: Vec<String> = keys.iter().map(|key| format!("`{key}`")).collect();
+    /// Required keys that are missing, shown at the table that lacks all of them, if it is one.
+    pub fn missing(keys: &[Missing]) -> Problem {
+        let quoted: Vec<String> = keys.iter().map(|missing| format!("`{}`", missing.key)).collect();
         let message = match quoted.as_slice() {
             [key] => format!("the key {key} is missing"),
             [first @ .., last] => format!("the keys {} and {last} are missing", first.join(", ")),
             [] => "nothing is missing".to_owned(),
         };
-        let mut tables = keys.iter().map(|key| key.split_once('.').map_or("", |(table, _)| table));
+        let mut tables = keys.iter().map(|missing| missing.key.split_once('.').map_or("", |(table, _)| table));
         let table = tables.next().unwrap_or_default();
-        Problem::at(if tables.all(|other| other == table) { table } else { "" }, message)
+        let place = if tables.all(|other| other == table) { table } else { "" };
+        let help: Vec<&str> = keys.iter().filter_map(|missing| missing.reason.as_deref()).collect();
+        let help = (!help.is_empty()).then(|| help.join("; "));
+        Problem { place: Place::Key(place.to_owned()), message, help }
     }
 
     pub fn help(mut self, help: impl Into<String>) -> Problem {
@@ -100,7 +119,7 @@ pub fn nearest<'a>(found: &str, allowed: &[&'a str]) -> Option<&'a str> {
     (distance <= 1 + near.chars().count() / 3).then_some(near)
 }
 
-/// Turns serde's error into a problem: the wording is made for people, and unknown names get their nearest neighbour.
+/// Turns serde's error into a problem in the words of a file, with the nearest name for an unknown one.
 pub fn from_serde(error: &toml::de::Error, context: &str, more_keys: &[&str]) -> Problem {
     let message = error.message();
     // What is missing in the file as a whole has an empty span: there is nothing to point at.
@@ -111,7 +130,7 @@ pub fn from_serde(error: &toml::de::Error, context: &str, more_keys: &[&str]) ->
         let found = rest.split('`').next().unwrap_or_default();
         let mut allowed: Vec<&str> = rest.split('`').skip(2).step_by(2).collect();
         let message = match (is_key, context) {
-            (false, _) => format!("this cannot be `{found}`"),
+            (false, _) => format!("unknown value `{found}`"),
             (true, "") => format!("there is no key `{found}` here"),
             (true, context) => format!("there is no key `{found}` in {context}"),
         };
@@ -142,10 +161,10 @@ fn in_words(message: &str) -> String {
         return message.to_owned();
     };
     let wanted = match wanted {
-        "usize" | "u64" => "a whole number from 0 on",
+        "usize" | "u64" => "a non-negative integer",
         "f64" => "a number",
         "a boolean" => "true or false",
-        "a string" => "a text in quotes",
+        "a string" => "a string in quotes",
         "a sequence" => "a list",
         "a map" => "a table",
         "an array of length 3" => "a list of three",
@@ -160,7 +179,7 @@ fn in_words(message: &str) -> String {
         "sequence" => "a list",
         found => found.strip_suffix(" as i128").unwrap_or(found),
     };
-    let names = [("string ", "the text "), ("integer ", ""), ("floating point ", ""), ("boolean ", "")];
+    let names = [("string ", "the string "), ("integer ", ""), ("floating point ", ""), ("boolean ", "")];
     let found = names
         .iter()
         .find_map(|(name, word)| Some(format!("{word}{}", found.strip_prefix(name)?)))
@@ -245,6 +264,8 @@ pub struct ConfigError {
     /// Several lines: the message, the place in the file, help.
     pub rendered: String,
 }
+
+impl IsInputError for ConfigError {}
 
 impl ConfigError {
     /// An error about a file as a whole.

@@ -1,7 +1,7 @@
 //! The `[train]` table: how long, with what optimizer, along what schedule, on what loss.
 
 use super::experiment::table as written_out;
-use super::problem::{Place, Problem, from_serde};
+use super::problem::{Missing, Place, Problem, from_serde};
 use crate::named::{KeyError, Named, check_range, keys_of};
 use crate::recipe::losses::LossName;
 use crate::recipe::optimizers::OptimizerName;
@@ -83,7 +83,7 @@ impl Default for Frame {
     }
 }
 
-/// The table with nothing left open.
+/// The table with every default filled in.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Train {
     pub epochs: usize,
@@ -105,9 +105,9 @@ pub struct Train {
     /// Carry out convolutions in the cheapest way that computes the same; set false to rule out fused kernels when
     /// debugging.
     pub rewrites: bool,
-    /// Stop after so many epochs without a better `val_top1`; 0 for never.
+    /// Number of epochs without a better `val_top1` after which the run stops; 0 to never stop early.
     pub patience: usize,
-    /// Write the loss of every so many steps to `steps.csv`; 0 for none. Does not change the result, so not part of the key.
+    /// Interval, in steps, of the rows of `steps.csv`; 0 for none. It does not change the result, so it is not part of the key.
     pub log_every: usize,
 }
 
@@ -172,21 +172,26 @@ impl<'a> Written<'a> {
         name.read(Deserializer::from(Spanned::new(self.span.clone(), own))).map_err(|error| from_serde(&error, "", &[]))
     }
 
-    /// The keys that what is chosen by `name` cannot do without.
-    fn missing<N: Named>(&self, name: N) -> Option<String> {
+    /// A key that what is chosen cannot do without, where it is not written.
+    fn missing<N: Named>(&self, key: &str, name: N) -> Option<Missing> {
         let none = Deserializer::from(Spanned::new(0..0, DeTable::new()));
         let message = name.read(none).err()?.message().to_owned();
-        let key = message.strip_prefix("missing field `")?.strip_suffix('`')?;
-        (!self.own.contains_key(key)).then(|| format!("train.{key}"))
+        let needed = message.strip_prefix("missing field `")?.strip_suffix('`')?;
+        let reason = Some(format!("{key} = \"{}\" needs `{needed}`", name.text()));
+        (!self.own.contains_key(needed)).then(|| Missing { key: format!("train.{needed}"), reason })
     }
 }
 
-/// The keys that are missing in a `[train]`, dotted; none where it is wrong in another way.
-pub(super) fn missing(table: Option<&Spanned<DeValue>>) -> Vec<String> {
+/// The keys that are missing in a `[train]`; none where it is wrong in another way.
+pub(super) fn missing(table: Option<&Spanned<DeValue>>) -> Vec<Missing> {
     let Ok(written) = Written::read(table) else { return Vec::new() };
     let frame = &written.frame;
-    let epochs = frame.epochs.is_none().then(|| "train.epochs".to_owned());
-    let own = [written.missing(frame.optimizer), written.missing(frame.schedule), written.missing(frame.loss)];
+    let own = [
+        written.missing("optimizer", frame.optimizer),
+        written.missing("schedule", frame.schedule),
+        written.missing("loss", frame.loss),
+    ];
+    let epochs = frame.epochs.is_none().then(|| Missing::new("train.epochs"));
     epochs.into_iter().chain(own.into_iter().flatten()).collect()
 }
 
@@ -202,7 +207,7 @@ impl Train {
         let frame = written.frame.clone();
         let optimizer = written.choice("optimizer", frame.optimizer)?;
         let train = Train {
-            epochs: frame.epochs.ok_or_else(|| Problem::missing(&["train.epochs".to_owned()]))?,
+            epochs: frame.epochs.ok_or_else(|| Problem::missing(&[Missing::new("train.epochs")]))?,
             batch: frame.batch,
             lr: frame.lr.unwrap_or_else(|| optimizer.default_lr()),
             optimizer,
@@ -271,7 +276,7 @@ impl Train {
         );
         table.extend(written_out(&self.schedule));
         table.insert("warmup".to_owned(), self.warmup.into());
-        // What is off is not written: a key that comes with a new version shall not change the hash of older experiments.
+        // What is off is not written: a key that a new version adds must not change the hash of existing experiments.
         if self.loss.kind() != LossName::CrossEntropy {
             table.insert("loss".to_owned(), self.loss.kind().text().into());
         }

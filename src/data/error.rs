@@ -1,5 +1,6 @@
 //! What can go wrong with data, said so that a person can act on it.
 
+use crate::IsInputError;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
@@ -37,6 +38,8 @@ pub enum DataError {
     #[error("no cache folder: set XDG_CACHE_HOME or HOME to an absolute path")]
     NoCacheFolder,
 }
+
+impl IsInputError for DataError {}
 
 impl DataError {
     /// For `map_err`: the path and what was being done to it ("read", "write", …).

@@ -1,6 +1,7 @@
 //! Weights in safetensors files, under the parameter names.
 
 use super::Model;
+use crate::IsInputError;
 use crate::files;
 use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView};
 use std::collections::BTreeMap;
@@ -23,6 +24,8 @@ pub enum WeightsError {
     #[error("{path}: `{}` holds {dtype:?} values; F32, F64, F16 and BF16 can be read", shown(.name))]
     Kind { path: PathBuf, name: String, dtype: Dtype },
 }
+
+impl IsInputError for WeightsError {}
 
 /// A name from a file as errors print it: control characters escaped, long names cut.
 fn shown(name: &str) -> String {

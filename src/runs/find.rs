@@ -1,5 +1,6 @@
 //! Finds runs, sweeps and tables by path, pattern or name.
 
+use crate::IsInputError;
 use super::error::TableError;
 use super::store::{Found, Store, folders, walk};
 use crate::config::nearest;
@@ -16,6 +17,8 @@ pub enum FindError {
 
 /// Said of a folder without runs and sweeps.
 pub const NO_RUN: &str = "there is no run or sweep below (a run has summary.csv or experiment.toml, a sweep table.csv)";
+
+impl IsInputError for FindError {}
 
 impl Store {
     /// All runs and sweeps.

@@ -15,6 +15,7 @@ pub(crate) mod record;
 mod records;
 pub(crate) mod roles;
 mod status;
+mod steps;
 mod store;
 pub(crate) mod sweep_folder;
 pub(crate) mod table;
@@ -30,6 +31,7 @@ pub use format::{accuracy, counted, csv_cell, grouped, markdown_cell, significan
 pub use record::{Record, RunResult};
 pub use records::{Origin, Records, group_by};
 pub use status::Status;
+pub use steps::{STEP_COLUMNS, StepLog, StepRow};
 pub use store::{Found, Store, folders, loose_files, walk};
 pub use sweep_folder::{SweepSource, claim_sweep_folder, sweep_folder};
 pub use table::Table;

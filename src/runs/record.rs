@@ -73,6 +73,10 @@ impl Record {
         let mut settings = experiment.to_toml();
         settings.remove("name");
         settings.remove("seed");
+        // A column that does not change the result would keep apart runs that are the same but for their seeds.
+        if let Some(train) = settings.get_mut("train").and_then(toml::Value::as_table_mut) {
+            train.remove("log_every");
+        }
         record.add_settings(settings);
         record
     }

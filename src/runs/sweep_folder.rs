@@ -115,6 +115,6 @@ mod tests {
         assert_eq!(folder("a/s.toml", &[]), "s", "unchanged");
         let error = claim_sweep_folder(&results, &load("b/s.toml", &[]).unwrap()).unwrap_err().to_string();
         assert!(error.contains("a/s.toml") && error.contains("b/s.toml"), "{error}");
-        assert!(load("...toml", &[]).unwrap_err().to_string().contains("cannot name a folder"), "results/sweeps/..");
+        assert!(load("...toml", &[]).unwrap_err().to_string().contains("is not a valid name"), "results/sweeps/..");
     }
 }

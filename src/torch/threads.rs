@@ -3,6 +3,7 @@
 //! The threads themselves are those of `cpp/threads.cpp`, which stands in for libgomp. On the CPU the number is part of what
 //! decides a result's last digits, since sums are divided by it.
 
+use crate::IsInputError;
 use std::num::NonZero;
 use std::thread::available_parallelism;
 
@@ -19,6 +20,8 @@ pub enum ThreadsError {
     #[error("cannot start {count} threads: {reason}; take fewer (--threads), or raise the limit (ulimit -u)")]
     NotStarted { count: usize, reason: TorchError },
 }
+
+impl IsInputError for ThreadsError {}
 
 /// Starts `count` threads for the operations that the calling thread carries out, or without a count as many as
 /// `OMP_NUM_THREADS` says or there are cores, but no more than `OMP_THREAD_LIMIT` allows. Returns their number.

@@ -1,6 +1,6 @@
-//! Where numbers stopped being numbers.
+//! Finds where the numbers of a run became NaN or infinite.
 //!
-//! A run looks at its loss in every step, and at the norm of the gradients where it clips. Gradients that are not finite
+//! A run checks its loss in every step, and at the norm of the gradients where it clips. Gradients that are not finite
 //! without clipping show one step later, in the parameters that they changed: that costs nothing in a sound run. The place
 //! is looked for only when something is wrong.
 

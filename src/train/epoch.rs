@@ -15,6 +15,7 @@ use crate::data::{self, Batch, Images, Normalise};
 use crate::interrupt;
 use crate::model::Model;
 use crate::random;
+use crate::runs::{StepLog, StepRow};
 use crate::torch::{TorchError, catch};
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
@@ -30,6 +31,8 @@ pub struct Trainer<'a> {
     pub average: Option<Average>,
     /// Set only on GPUs and with `--cuda-graphs`.
     pub recorder: Option<Recorder>,
+    /// Where the loss of single steps is written to.
+    pub log: Option<StepLog<'a>>,
 }
 
 /// How an epoch ended.
@@ -96,7 +99,7 @@ impl Trainer<'_> {
         learning_rate(&self.experiment.train, step, self.batches() as u64)
     }
 
-    fn step(&mut self, state: &mut TrainState, batch: &Batch) -> Result<Option<Divergence>, TorchError> {
+    fn step(&mut self, state: &mut TrainState, batch: &Batch) -> Result<Option<Divergence>, TrainError> {
         let fault = faults::step(state.step)?;
         let Experiment { seed, train, .. } = self.experiment;
         let (pixels, labels) = tensors(batch, self.model.device());
@@ -124,7 +127,11 @@ impl Trainer<'_> {
         if let Some(average) = &self.average {
             average.update(state.step)?;
         }
-        state.sums.add(pass.main.double_value(&[]), &pass.logits, &labels);
+        let loss = pass.main.double_value(&[]);
+        state.sums.add(loss, &pass.logits, &labels);
+        if let Some(log) = &mut self.log {
+            log.add(StepRow { step: number, epoch: state.epoch + 1, lr: rate, loss })?;
+        }
         Ok(None)
     }
 

@@ -1,6 +1,7 @@
 //! Why a run could not be carried out.
 
 use super::checkpoint::CheckpointError;
+use crate::IsInputError;
 use crate::data::DataError;
 use crate::model::WeightsError;
 use crate::runs::RunError;
@@ -30,6 +31,20 @@ pub enum TrainError {
     DataChanged { name: String, run: PathBuf },
     #[error("{run} has the result of another experiment (key {found}): move it away, or start over with --force")]
     OtherRun { run: PathBuf, found: String },
+}
+
+impl IsInputError for TrainError {
+    /// Data and folders that a run cannot start with are the user's input; a failure after the start is not.
+    fn is_input_error(&self) -> bool {
+        match self {
+            TrainError::Data(_)
+            | TrainError::Folder(_)
+            | TrainError::DataChanged { .. }
+            | TrainError::OtherRun { .. }
+            | TrainError::Checkpoint(CheckpointError::OfAnother { .. }) => true,
+            TrainError::Run(_) | TrainError::Checkpoint(_) | TrainError::Weights(_) | TrainError::Torch(_) => false,
+        }
+    }
 }
 
 // Not `#[from]`: the message is part of ours, and as a source it would be printed twice.

@@ -30,12 +30,12 @@ impl Sums {
         self.loss / self.count.max(1) as f64
     }
 
-    /// As a fraction.
+    /// Top-1 accuracy as a fraction.
     pub fn top1(&self) -> f64 {
         self.top1 as f64 / self.count.max(1) as f64
     }
 
-    /// As a fraction; with fewer than five classes every image counts.
+    /// Top-5 accuracy as a fraction; with fewer than five classes every image counts.
     pub fn top5(&self) -> f64 {
         self.top5 as f64 / self.count.max(1) as f64
     }

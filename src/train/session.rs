@@ -14,7 +14,7 @@ use super::{Observer, Outcome, RunOptions, Started};
 use crate::config::Experiment;
 use crate::data::{Images, Normalise};
 use crate::model::Model;
-use crate::runs::{Environment, EpochRow, Record, RunFolder, RunResult, Status};
+use crate::runs::{Environment, EpochRow, Record, RunFolder, RunResult, Status, StepLog};
 use crate::torch;
 use std::ops::ControlFlow;
 use std::time::Instant;
@@ -56,12 +56,13 @@ impl Session<'_> {
         let wanted = self.options.graphs && self.options.device.is_cuda();
         let recorder = if wanted { Recorder::new(experiment) } else { None };
         let images = &splits.train;
-        let mut trainer = Trainer { experiment, images, normalise, model: &model, optimizer, average, recorder };
+        let log = StepLog::open(folder, experiment.train.log_every, state.step)?;
+        let mut trainer = Trainer { experiment, images, normalise, model: &model, optimizer, average, recorder, log };
         observer.started(&self.started(info, state, trainer.batches()));
         if let Some(note) = info.other_process() {
             observer.note(&note);
         }
-        while state.epoch < experiment.train.epochs {
+        while state.epoch < experiment.train.epochs && !self.out_of_patience(state) {
             let end = self.epoch(&mut trainer, &checkpoints, state, seconds_before, observer)?;
             match end {
                 ControlFlow::Continue(()) => {}
@@ -73,6 +74,10 @@ impl Session<'_> {
                 }
             }
         }
+        if state.epoch < experiment.train.epochs {
+            let patience = experiment.train.patience;
+            observer.note(&format!("no better val_top1 in {patience} epochs: the run stops early (train.patience)"));
+        }
         // The test images are read once, after training, with the weights of the epoch that was best on the validation images:
         // no choice can have been made by looking at them.
         model.load_weights(&best_weights(folder.path(), &experiment.key())?)?;
@@ -80,6 +85,13 @@ impl Session<'_> {
         state.seconds = self.seconds(seconds_before);
         folder.check_epochs()?;
         self.end(info, if test.is_some() { Status::Done } else { Status::Interrupted }, state, test)
+    }
+
+    /// Whether the run stops early: `train.patience` epochs have passed since the best one. Both are in the checkpoint, so a resumed
+    /// run stops at the same epoch.
+    fn out_of_patience(&self, state: &TrainState) -> bool {
+        let (patience, best) = (self.experiment.train.patience, state.best.as_ref());
+        patience > 0 && best.is_some_and(|best| state.epoch - best.epoch >= patience)
     }
 
     fn started(&self, info: &Environment, state: &TrainState, batches: usize) -> Started {
@@ -111,6 +123,8 @@ impl Session<'_> {
     ) -> Result<ControlFlow<Stop>, TrainError> {
         let epoch_start = Instant::now();
         let end = trainer.epoch(state, observer)?;
+        // Before the checkpoint: a kill between the two leaves surplus rows, which a resumed run removes.
+        trainer.log.as_mut().map_or(Ok(()), StepLog::flush)?;
         state.seconds = self.seconds(seconds_before);
         let (seconds, images) = match end {
             EpochEnd::Whole { seconds, images } => (seconds, images),

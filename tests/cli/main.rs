@@ -14,6 +14,7 @@ mod golden;
 mod networks;
 mod place;
 mod pytorch;
+mod recipe;
 mod report;
 mod resume;
 mod sweep;

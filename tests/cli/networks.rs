@@ -112,3 +112,31 @@ fn scaling_that_has_nothing_to_scale_is_refused() {
     place.strata(&["cost", "linear.toml", "--set", "scaling.width=2.0"]).refused(&["has a width to scale"]);
     place.strata(&["cost", "linear.toml", "--set", "scaling.resolution=2.0"]).good();
 }
+
+/// What is only counted or drawn needs no dataset and no recipe.
+#[test]
+fn a_network_alone_is_counted_shown_and_drawn() {
+    let place = Place::new();
+    place.file("net.toml", "[model]\npreset = \"nin\"\ninput = [3, 32, 32]\nclasses = 10\n");
+    assert!(place.strata(&["cost", "net.toml"]).good().contains("3x32x32"));
+    let shown = place.strata(&["show", "net.toml"]).good();
+    assert!(shown.contains("needs [data] and [train] too") && !shown.contains("[train]\n"), "{shown}");
+    place.file("again.toml", &shown);
+    let counted = |file: &str| {
+        let lines = place.strata(&["cost", file, "--format", "csv", "--layers"]).good();
+        lines.lines().map(|line| line.split_once(',').unwrap().1.to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(counted("again.toml"), counted("net.toml"));
+    place.strata(&["show", "net.toml", "--diagram", "net.svg"]).good();
+    assert!(place.path("net.svg").exists());
+    place.strata(&["train", "net.toml"]).refused(&["the keys `data.dataset` and `train.epochs` are missing"]);
+
+    place.file("less.toml", "[model]\npreset = \"nin\"\n");
+    place.strata(&["cost", "less.toml"]).refused(&["the keys `model.input` and `model.classes` are missing"]);
+    assert!(place.strata(&["cost", "less.toml", "--input", "3x64x64", "--classes", "7"]).good().contains("3x64x64"));
+    place.file(
+        "wrong.toml",
+        "[model]\npreset = \"nin\"\ninput = [3, 32, 32]\nclasses = 10\n[train]\nlearning_rate = 1\n",
+    );
+    place.strata(&["show", "wrong.toml"]).refused(&["there is no key `learning_rate` here", "did you mean `lr`?"]);
+}

@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod tests;
 
+use crate::IsInputError;
 use crate::runs::read::unfinished_status;
 use crate::runs::table::{MAX_CELLS, MAX_COLUMNS};
 use crate::runs::{Column, FindError, Found, NO_RUN, Origin, Record, Records, RunError, Store, Table, TableError};
@@ -24,6 +25,8 @@ pub enum CollectError {
     #[error(transparent)]
     Run(#[from] RunError),
 }
+
+impl IsInputError for CollectError {}
 
 /// Collects all runs that the paths stand for; without paths, all below the results folder.
 ///

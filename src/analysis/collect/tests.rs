@@ -58,7 +58,7 @@ fn tables_that_are_large_together_are_refused() {
 fn an_experiment_nested_too_deep_is_refused_with_its_line() {
     let results = Results::new();
     results.file("runs/x/aa/experiment.toml", &format!("seed = 1\n{} = 1\n", vec!["a"; 20_000].join(".")));
-    results.refused(&["x"], "line 2: tables and lists lie in one another at most 32 levels deep");
+    results.refused(&["x"], "line 2: tables and lists are nested at most 32 levels deep");
 }
 
 const EXPERIMENT: &str = "name = 'net'\nseed = 3\n[train]\nlr = 0.5\n[expect]\ntest_top1 = 0.9\nsource = 'paper'\n";

@@ -18,6 +18,7 @@ mod tests;
 
 pub use filter::Where;
 
+use crate::IsInputError;
 use crate::config::nearest;
 use crate::runs::{Column, ColumnRole, Records, RunError, Table};
 use difference::against;
@@ -47,6 +48,8 @@ pub enum CompareError {
     #[error(transparent)]
     Epochs(#[from] RunError),
 }
+
+impl IsInputError for CompareError {}
 
 /// What to show, and how.
 #[derive(Clone, Debug, Default)]

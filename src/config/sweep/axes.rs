@@ -13,7 +13,7 @@ pub struct Axis<'a> {
 }
 
 impl Axis<'_> {
-    /// A value that stands twice is a slip, and would do the work twice.
+    /// Refuses a value that is listed twice, which would only repeat points.
     pub fn check(&self) -> Result<(), Problem> {
         let texts: Vec<Vec<String>> =
             self.steps.iter().map(|step| step.iter().map(|value| text_of(value.get_ref())).collect()).collect();
@@ -59,7 +59,7 @@ pub fn collect<'a>(table: DeTable<'a>, prefix: &str, axes: &mut Vec<Axis<'a>>) -
     Ok(())
 }
 
-/// A group of `zip`: lists of one length, gone through side by side.
+/// Reads a group of `zip`: lists of equal length that advance together.
 fn zipped(group: Value) -> Result<Axis, Problem> {
     let span = group.span();
     let DeValue::Table(group) = group.into_inner() else {

@@ -1,4 +1,4 @@
-//! From the table to the points.
+//! Expands the table into points.
 
 use super::axes::{Axis, Value, collect, set, text_of};
 use super::limits::{Limits, Met};
@@ -14,7 +14,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 use toml::de::{DeTable, DeValue};
 
-/// More points than a person means.
+/// A sweep of more points is taken for a mistake.
 const MAX_POINTS: usize = 10_000;
 
 /// Keys are compared with each other, and each is a column of the sweep's table.
@@ -121,10 +121,11 @@ impl<'a> Spec<'a> {
             if columns[..index].contains(key) {
                 return Err(Problem::span(self.span.clone(), format!("`{key}` is swept twice")));
             }
-            // Set later, the whole would undo the part.
+            // A table that is set after one of its keys would overwrite it.
             if let Some(part) = columns[..index].iter().find(|part| part.starts_with(&format!("{key}."))) {
-                let message = format!("`{key}` is swept behind `{part}`, which is a part of it");
-                return Err(Problem::span(self.span.clone(), message).help("put the whole first"));
+                let message =
+                    format!("`{key}` is swept after `{part}`, which is a part of it and would be overwritten");
+                return Err(Problem::span(self.span.clone(), message).help(format!("put `{key}` first")));
             }
         }
         Ok(())
@@ -171,7 +172,7 @@ impl Expander<'_> {
             .help("widen the ranges or the limits, draw more `digits`, or lower `count`"))
     }
 
-    /// From `[0, 1]` whole numbers are drawn, of which a key of real numbers would see two.
+    /// Refuses a range with integer ends for a real-valued key: integers are drawn from it, only two from `[0, 1]`.
     fn check_whole(&self, random: &Random) -> Result<(), Problem> {
         let whole: Vec<&str> = random.whole().collect();
         let real = |written: &toml::Value, key: &str| {
@@ -185,9 +186,9 @@ impl Expander<'_> {
         match self.sweep.points.iter().filter(|_| !whole.is_empty()).find_map(real_of) {
             Some(key) => {
                 let message =
-                    format!("`{key}` is a real number, and from a range of whole ends whole numbers are drawn");
+                    format!("`{key}` is a real number, but integers are drawn from a range with integer ends");
                 Err(Problem::span(random.span.clone(), message)
-                    .help("write the ends with a point, as in [0.0, 1.0], or give a `step`"))
+                    .help("write the ends with a decimal point, as in [0.0, 1.0], or give a `step`"))
             }
             None => Ok(()),
         }

@@ -1,4 +1,4 @@
-//! Limits on cost: points outside are left out before anything trains.
+//! Limits on cost: points outside are excluded before anything trains.
 
 use crate::arch::Cost;
 use crate::config::problem::{Problem, from_serde};
@@ -12,7 +12,7 @@ pub struct Limits {
     params: Option<[f64; 2]>,
 }
 
-/// The costs of the points that were looked at.
+/// The range of costs of all points, inside the limits or not.
 #[derive(Clone, Debug)]
 pub struct Met {
     macs: [u64; 2],
@@ -44,7 +44,7 @@ impl Limits {
 }
 
 impl Met {
-    /// Takes a cost in.
+    /// Extends the ranges by a cost.
     pub fn add(met: &mut Option<Met>, cost: Cost) {
         let met = met.get_or_insert(Met { macs: [cost.macs; 2], params: [cost.params; 2] });
         for (range, value) in [(&mut met.macs, cost.macs), (&mut met.params, cost.params)] {

@@ -40,12 +40,12 @@ pub struct Sweep {
     pub file: PathBuf,
     /// Keys set over those of the file, `KEY=VALUE`.
     pub overrides: Vec<String>,
-    /// What varies: keys of the experiment, and what is to be said of a scaled point.
+    /// Columns of the sweep's table: the keys that vary and, for scaled points, the multipliers that were solved for.
     pub columns: Vec<String>,
     pub points: Vec<Point>,
-    /// Points whose cost lies outside the limits.
+    /// Number of points whose cost is outside the limits.
     pub left_out: usize,
-    /// Points that were the same experiment as one before them.
+    /// Number of points that were the same experiment as an earlier one.
     pub repeats: usize,
 }
 

@@ -1,6 +1,6 @@
 //! `[sweep.random]`: samples from ranges and lists, each of which goes through the whole grid.
 //!
-//! A number follows from the seed, the key and the try alone: another key more does not change what is drawn for the others.
+//! A number depends on the seed, the key and the try alone: adding a key does not change what is drawn for the others.
 
 use super::axes::{Axis, Value, dotted, text_of};
 use crate::config::problem::{Place, Problem, from_serde};
@@ -40,14 +40,14 @@ struct Numbers {
     low: f64,
     high: f64,
     log: bool,
-    /// Values are whole steps above the low end.
+    /// Distance between the values that can be drawn.
     step: Option<f64>,
     /// Significant digits where there is no step.
     digits: usize,
     whole: bool,
 }
 
-/// What is drawn when nothing is said about digits.
+/// Significant digits of a drawn number where `digits` is not set.
 const DIGITS: usize = 3;
 
 impl<'a> Random<'a> {
@@ -102,7 +102,7 @@ impl<'a> Random<'a> {
         self.ranges.iter().map(text).collect()
     }
 
-    /// The same values with the keys they are set on.
+    /// The values of a sample, each with the key that it is set on.
     pub fn sample<'b>(&'b self, number: usize, texts: &'b [Option<String>]) -> Vec<(&'b str, Value<'b>)> {
         let value = |((key, source), text): (&'b (String, Source<'a>), &'b Option<String>)| {
             let value = match (source, text) {
@@ -213,7 +213,7 @@ impl Numbers {
     }
 }
 
-/// To so many significant digits.
+/// Rounds to a number of significant digits.
 pub fn rounded(value: f64, digits: usize) -> f64 {
     format!("{value:.*e}", digits.saturating_sub(1)).parse().unwrap_or(value)
 }

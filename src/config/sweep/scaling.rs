@@ -18,7 +18,7 @@ pub struct Target {
 
 enum Goal {
     Macs(f64),
-    /// Of the unscaled network.
+    /// A multiple of the unscaled network's multiply-adds.
     Times(f64),
 }
 
@@ -206,7 +206,7 @@ impl By {
         rounded(if self == By::Compound { power } else { power.exp2() }, 6)
     }
 
-    /// Nobody scales by more; beyond it a network is but slow to count.
+    /// Larger multipliers have no use, and make networks slow to count.
     fn furthest(self) -> u32 {
         if self == By::Compound { 16 } else { 6 }
     }

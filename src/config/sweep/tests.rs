@@ -88,7 +88,7 @@ fn slips_in_lists_are_said() {
     assert_eq!(sweep("[sweep]\nseed = [0, 1, 0]").unwrap_err(), "`seed` has the value 0 twice");
     assert!(sweep("[sweep]\nmodel.depth = [8]\nmodel.width = [8]\nmodel.depht = [8]").is_err());
     let behind = "[sweep]\nmodel.depth = [8]\nzip = [{ model = [{ preset = 'nin' }] }]";
-    assert!(sweep(behind).unwrap_err().contains("`model` is swept behind `model.depth`"));
+    assert!(sweep(behind).unwrap_err().contains("`model` is swept after `model.depth`"));
     // In a group the values of one list may repeat.
     assert_eq!(sweep("[sweep]\nzip = [{ seed = [0, 1], train.lr = [0.1, 0.1] }]").unwrap().points.len(), 2);
 }
@@ -210,7 +210,7 @@ fn a_target_that_is_not_met_says_how_near_it_came() {
     for (keys, part) in [
         ("macs = 1e6\ntimes = 2\naxes = ['width']", "not both"),
         ("axes = ['width']", "needs a target"),
-        ("times = 2\naxes = ['with']", "this cannot be `with`"),
+        ("times = 2\naxes = ['with']", "unknown value `with`"),
         ("times = 2\naxes = ['width', 'width']", "once"),
         ("time = 2\naxes = ['width']", "no key `time`"),
         ("times = 2\naxes = ['width']\nwidth = [1, 2]", "solved for"),

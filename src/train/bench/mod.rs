@@ -1,10 +1,10 @@
 //! Timing of training steps and evaluation: the code of a run, on random images in memory, timed from batch to batch.
 
-mod limits;
-mod work;
+mod roofline;
+mod step_cost;
 
-pub use limits::Limits;
-pub use work::Work;
+pub use roofline::Roofline;
+pub use step_cost::StepCost;
 
 use super::average::Average;
 use super::checkpoint::TrainState;
@@ -27,7 +27,7 @@ use tch::Device;
 const HARMLESS_RATE: f64 = 1e-6;
 
 /// An experiment's network with random images and labels for one round.
-pub struct Subject {
+pub struct Workload {
     experiment: Experiment,
     images: Images,
     normalise: Normalise,
@@ -71,12 +71,12 @@ impl Timing {
     }
 }
 
-impl Subject {
+impl Workload {
     /// Builds the network and its images. A round can have up to `steps` steps.
     ///
     /// # Errors
     /// When memory is exhausted.
-    pub fn new(experiment: &Experiment, device: Device, steps: usize) -> Result<Subject, TrainError> {
+    pub fn new(experiment: &Experiment, device: Device, steps: usize) -> Result<Workload, TrainError> {
         let mut experiment = experiment.clone();
         experiment.train.lr = HARMLESS_RATE;
         experiment.train.schedule = Constant {}.into();
@@ -87,14 +87,14 @@ impl Subject {
         let normalise = experiment.data.normalisation(info, network.plan.input[0]);
         let mut model = Model::build(network, device, experiment.seed, experiment.train.rewrites)?;
         model.use_channels_last()?;
-        Ok(Subject { experiment, images, normalise, model, rounds_of: steps })
+        Ok(Workload { experiment, images, normalise, model, rounds_of: steps })
     }
 
     pub fn bench(&self) -> Bench<'_> {
-        let Subject { experiment, images, normalise, model, .. } = self;
+        let Workload { experiment, images, normalise, model, .. } = self;
         let optimizer = Optimizer::new(&experiment.train, model.trainable());
         let average = (experiment.train.ema > 0.0).then(|| Average::new(model, experiment.train.ema));
-        let trainer = Trainer { experiment, images, normalise, model, optimizer, average, recorder: None };
+        let trainer = Trainer { experiment, images, normalise, model, optimizer, average, recorder: None, log: None };
         Bench { trainer, state: TrainState::default(), rounds_of: self.rounds_of }
     }
 }
@@ -217,9 +217,9 @@ mod tests {
         let text = "[data]\ndataset = 'synthetic'\nvalidation = 100\naugment = { crop = 2, flip = true }\n[model]\npreset = 'resnet'\n\
                     layout = 'cifar'\ndepth = 8\nwidth = 8\ninput = [1, 8, 8]\n[train]\nepochs = 1\nbatch = 4";
         let experiment = Experiment::parse("bench", text, "bench", &[], Machine::default()).unwrap();
-        let subject = Subject::new(&experiment, Device::Cpu, 3).unwrap();
-        let mut bench = subject.bench();
-        let weight = || subject.model.trainable()[0].1.sum(tch::Kind::Double).double_value(&[]);
+        let workload = Workload::new(&experiment, Device::Cpu, 3).unwrap();
+        let mut bench = workload.bench();
+        let weight = || workload.model.trainable()[0].1.sum(tch::Kind::Double).double_value(&[]);
         let before = weight();
         for steps in [1, 3] {
             let eval = bench.eval(steps).unwrap();

@@ -27,6 +27,7 @@ pub use step::StepFolder;
 
 use super::average::Average;
 use super::optimizer::Optimizer;
+use crate::IsInputError;
 use crate::config::Key;
 use crate::files::{make_folder, point_link, remove_folder};
 use crate::model::{Model, WeightsError, read_tensors, write_tensors};
@@ -62,6 +63,8 @@ pub enum CheckpointError {
     #[error(transparent)]
     Weights(#[from] WeightsError),
 }
+
+impl IsInputError for CheckpointError {}
 
 impl CheckpointError {
     /// Turns damage of the checkpoint of the best epoch into [`CheckpointError::BestLost`]: no other checkpoint has its weights.

@@ -1,12 +1,12 @@
-//! What a step has to do whatever carries it out: its arithmetic, and the bytes that must move.
+//! The least work of a step, whatever carries it out: its arithmetic, and the bytes that must move.
 
-use super::{Limits, Phase};
+use super::{Phase, Roofline};
 use crate::config::{Experiment, Precision};
 use serde::Serialize;
 
 /// The least work of one step.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Work {
+pub struct StepCost {
     /// Floating-point operations of convolutions and linear layers, a multiply-add being two. Training does each three
     /// times: forward, for the gradient of the input and for that of the weights.
     pub flops: f64,
@@ -15,9 +15,9 @@ pub struct Work {
     pub bytes: f64,
 }
 
-impl Work {
-    /// The work of a step of `experiment`, auxiliary heads included where it trains.
-    pub fn of(experiment: &Experiment, phase: Phase) -> Work {
+impl StepCost {
+    /// The cost of a step of `experiment`, auxiliary heads included where it trains.
+    pub fn of(experiment: &Experiment, phase: Phase) -> StepCost {
         let (trunk, aux) = (experiment.network.cost(), experiment.network.aux_cost());
         let train = &experiment.train;
         let batch = train.batch as f64;
@@ -26,7 +26,7 @@ impl Work {
             Precision::Bf16 => 2.0,
         };
         match phase {
-            Phase::Eval => Work {
+            Phase::Eval => StepCost {
                 flops: 2.0 * trunk.macs as f64 * batch,
                 bytes: 2.0 * element * trunk.activations as f64 * batch + element * trunk.params as f64,
             },
@@ -35,7 +35,7 @@ impl Work {
                 // Weights are read forward and backward, their fp32 gradients written and read; the fp32 weights and each
                 // buffer are read and written by the optimizer.
                 let a_weight = 2.0 * element + 8.0 + 8.0 * (1.0 + buffers);
-                Work {
+                StepCost {
                     flops: 6.0 * (trunk.macs + aux.macs) as f64 * batch,
                     bytes: 5.0 * element * (trunk.activations + aux.activations) as f64 * batch
                         + a_weight * (trunk.params + aux.params) as f64,
@@ -45,17 +45,17 @@ impl Work {
     }
 
     /// Milliseconds that the arithmetic takes at the measured peak of the precision.
-    pub fn arithmetic_ms(&self, limits: &Limits, precision: Precision) -> f64 {
+    pub fn arithmetic_ms(&self, roofline: &Roofline, precision: Precision) -> f64 {
         let gflops = match precision {
-            Precision::Fp32 => limits.fp32_gflops,
-            Precision::Bf16 => limits.bf16_gflops,
+            Precision::Fp32 => roofline.fp32_gflops,
+            Precision::Bf16 => roofline.bf16_gflops,
         };
         self.flops / (1e6 * gflops)
     }
 
     /// Milliseconds that the bytes take at the measured bandwidth of memory. Maps that stay in a cache take less.
-    pub fn memory_ms(&self, limits: &Limits) -> f64 {
-        self.bytes / (1e6 * limits.copy_gigabytes)
+    pub fn memory_ms(&self, roofline: &Roofline) -> f64 {
+        self.bytes / (1e6 * roofline.copy_gigabytes)
     }
 }
 
@@ -71,13 +71,13 @@ mod tests {
                     rows = [{ op = 'classifier' }]\n[train]\nepochs = 1\nbatch = 3\nprecision = 'fp32'";
         let experiment = Experiment::parse("work", text, "work", &[], Machine::default()).unwrap();
         let (params, macs, outputs, images) = (4.0 * 10.0 + 10.0, 40.0, 10.0, 3.0);
-        let eval = Work::of(&experiment, Phase::Eval);
-        assert_eq!(eval, Work { flops: 2.0 * macs * images, bytes: 8.0 * outputs * images + 4.0 * params });
-        let train = Work::of(&experiment, Phase::Train);
+        let eval = StepCost::of(&experiment, Phase::Eval);
+        assert_eq!(eval, StepCost { flops: 2.0 * macs * images, bytes: 8.0 * outputs * images + 4.0 * params });
+        let train = StepCost::of(&experiment, Phase::Train);
         // SGD: 8 bytes of weights, 8 of gradients, 16 of weights and momentum in the optimizer.
-        assert_eq!(train, Work { flops: 6.0 * macs * images, bytes: 20.0 * outputs * images + 32.0 * params });
-        let limits = Limits { fp32_gflops: 1e-6, bf16_gflops: 1.0, copy_gigabytes: 1e-6 };
-        assert_eq!(train.arithmetic_ms(&limits, Precision::Fp32), train.flops);
-        assert_eq!(train.memory_ms(&limits), train.bytes);
+        assert_eq!(train, StepCost { flops: 6.0 * macs * images, bytes: 20.0 * outputs * images + 32.0 * params });
+        let roofline = Roofline { fp32_gflops: 1e-6, bf16_gflops: 1.0, copy_gigabytes: 1e-6 };
+        assert_eq!(train.arithmetic_ms(&roofline, Precision::Fp32), train.flops);
+        assert_eq!(train.memory_ms(&roofline), train.bytes);
     }
 }

@@ -1,19 +1,19 @@
-//! What the machine can do at best, measured on the spot: bounds that a step's time is held against.
+//! The machine's roofline, measured: peak arithmetic and memory bandwidth, which a step's time is compared with.
 
 use crate::torch::{TorchError, catch, synchronize};
 use serde::Serialize;
 use std::time::Instant;
 use tch::{Device, Kind, Tensor};
 
-/// Sides of the matrices: 17 GFLOP a product, enough to hide every start-up cost.
+/// Side of the square matrices: 17 GFLOP a product, enough to hide every start-up cost.
 const SIDE: i64 = 2048;
-/// Of the block that is copied: far more than any cache holds.
+/// Bytes of the block that is copied: far more than any cache holds.
 const COPIED_BYTES: i64 = 256 << 20;
 const TRIES: usize = 4;
 
-/// The best of a few tries.
+/// Peak rates, the best of a few tries.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Limits {
+pub struct Roofline {
     /// Billions of floating-point operations a second, a multiply-add being two, in a product of large matrices.
     pub fp32_gflops: f64,
     pub bf16_gflops: f64,
@@ -21,12 +21,12 @@ pub struct Limits {
     pub copy_gigabytes: f64,
 }
 
-impl Limits {
+impl Roofline {
     /// Takes about a second.
     ///
     /// # Errors
     /// When memory does not suffice.
-    pub fn measure(device: Device) -> Result<Limits, TorchError> {
+    pub fn measure(device: Device) -> Result<Roofline, TorchError> {
         let product = |kind| -> Result<f64, TorchError> {
             let a = Tensor::rand([SIDE, SIDE], (Kind::Float, device)).to_kind(kind);
             let b = Tensor::rand([SIDE, SIDE], (Kind::Float, device)).to_kind(kind);
@@ -38,7 +38,7 @@ impl Limits {
             let from = Tensor::ones([COPIED_BYTES / 4], (Kind::Float, device));
             let mut to = Tensor::zeros_like(&from);
             let seconds = fastest(device, || to.copy_(&from))?;
-            Ok(Limits { fp32_gflops, bf16_gflops, copy_gigabytes: 2.0 * COPIED_BYTES as f64 / seconds / 1e9 })
+            Ok(Roofline { fp32_gflops, bf16_gflops, copy_gigabytes: 2.0 * COPIED_BYTES as f64 / seconds / 1e9 })
         })?
     }
 }

@@ -1,0 +1,71 @@
+//! What `[train]` switches on: early stopping and the loss of single steps.
+
+use super::place::{Place, TINY};
+use std::fs;
+
+/// A network that does not learn, so that no epoch is better than the first.
+const STUCK: &str = r#"
+[data]
+dataset = "synthetic"
+validation = 100
+limit = 128
+[model]
+rows = [{ op = "classifier" }]
+[train]
+epochs = 9
+batch = 64
+lr = 0
+patience = 2
+"#;
+
+#[test]
+fn a_run_without_a_better_epoch_stops_early_and_is_done() {
+    let place = Place::new();
+    place.file("stuck.toml", STUCK);
+    let ran = place.strata(&["train", "stuck.toml"]);
+    assert!(ran.err.contains("no better val_top1 in 2 epochs: the run stops early (train.patience)"), "{}", ran.err);
+    ran.good();
+    let summary = place.run("stuck").summary();
+    let columns =
+        ["status", "epochs", "best_epoch", "train.epochs", "train.patience"].map(|name| summary[name].as_str());
+    assert_eq!(columns, ["done", "3", "1", "9", "2"]);
+    assert!(place.strata(&["train", "stuck.toml"]).good().contains("finished before"));
+
+    // Two steps an epoch: the kill is in the third.
+    let other = Place::new();
+    other.file("stuck.toml", STUCK);
+    let killed = other.command(&["train", "stuck.toml"]).env("STRATA_FAULT", "step:5:kill").output().unwrap();
+    assert!(!killed.status.success());
+    other.strata(&["train", "stuck.toml"]).good();
+    assert_eq!(other.run("stuck").result(), place.run("stuck").result());
+}
+
+#[test]
+fn the_loss_of_steps_is_logged_through_a_kill() {
+    let file = TINY.replace("epochs = 2", "epochs = 4\nlog_every = 3");
+    let whole = Place::trained("tiny", &file);
+    let (run, plain) = (whole.run("tiny"), Place::trained("tiny", &TINY.replace("epochs = 2", "epochs = 4")));
+    let steps = run.read("steps.csv");
+    let cells: Vec<Vec<&str>> = steps.lines().map(|line| line.split(',').collect()).collect();
+    assert_eq!(cells[0], ["step", "epoch", "lr", "loss"]);
+    assert_eq!([&cells[1][..3], &cells[2][..3]], [["3", "2", "0.05"], ["6", "3", "0.05"]]);
+    assert_eq!(cells.len(), 3, "{steps}");
+    assert!(cells[1..].iter().all(|row| row[3].parse::<f64>().unwrap() > 0.0));
+
+    // The result is that of a run that logs nothing, and so is the key.
+    assert_eq!((run.key(), run.result()), (plain.run("tiny").key(), plain.run("tiny").result()));
+    assert!(run.read("experiment.toml").contains("log_every = 3"));
+    assert!(!plain.run("tiny").path("steps.csv").exists());
+
+    let place = Place::new();
+    place.file("tiny.toml", &file);
+    let killed = place.command(&["train", "tiny.toml"]).env("STRATA_FAULT", "step:6:kill").output().unwrap();
+    assert!(!killed.status.success());
+    let run = place.run("tiny");
+    let left = run.read("steps.csv");
+    assert!(steps.starts_with(&left));
+    // A row behind the last checkpoint, and half a row.
+    fs::write(run.path("steps.csv"), format!("{left}5,3,0.05,9.9\n6,")).unwrap();
+    place.strata(&["train", "tiny.toml"]).good();
+    assert_eq!(run.read("steps.csv"), steps);
+}
