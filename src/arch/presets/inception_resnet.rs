@@ -4,7 +4,8 @@ use super::{Family, PresetError, Recipe};
 use crate::arch::activations::Act;
 use crate::arch::name::Name;
 use crate::arch::rows::{
-    ClassifierRow, ConvRow, DropoutRow, GlobalAvgPoolRow, InceptionResnetRow, Kind, PoolRow, ReductionRow, Row,
+    ClassifierRow, ConvRow, DropoutRow, GlobalAvgPoolRow, InceptionBlock, InceptionResnetRow, PoolRow, ReductionRow,
+    Row,
 };
 use crate::arch::style::{Init, Scheme, Style};
 use crate::arch::window::Padding;
@@ -70,13 +71,13 @@ impl Family for InceptionResnet {
             name: Name::new(name),
         };
         let mut rows = self.stem();
-        rows.push(block(Kind::A, 32, a, 0, "repeat_1").into());
-        rows.push(reduction(Kind::A, [192, 192, 256, 384], "mixed_6a").into());
-        rows.push(block(Kind::B, 128, b, 1, "repeat_2").into());
-        rows.push(reduction(Kind::B, [256, 256, 256, 384], "mixed_7a").into());
-        rows.push(block(Kind::C, 192, c, 2, "repeat_3").into());
+        rows.push(block(InceptionBlock::A, 32, a, 0, "repeat_1").into());
+        rows.push(reduction(InceptionBlock::A, [192, 192, 256, 384], "mixed_6a").into());
+        rows.push(block(InceptionBlock::B, 128, b, 1, "repeat_2").into());
+        rows.push(reduction(InceptionBlock::B, [256, 256, 256, 384], "mixed_7a").into());
+        rows.push(block(InceptionBlock::C, 192, c, 2, "repeat_3").into());
         if self.form == Form::Facenet {
-            let last = InceptionResnetRow::new(Kind::C, 192, 1, 1.0, "block8");
+            let last = InceptionResnetRow::new(InceptionBlock::C, 192, 1, 1.0, "block8");
             rows.push(InceptionResnetRow { act: Some(Act::None), ..last }.into());
         }
         rows.push(GlobalAvgPoolRow::default().into());
