@@ -59,7 +59,7 @@ impl ModuleT for Excite {
 pub enum Merge {
     Sum(f64),
     /// The last module of the body, left out of `body`, adds the shortcut and applies what follows the sum.
-    Joined(ConvNormAct),
+    Joined(Box<ConvNormAct>),
     Body,
     Gate(SequentialT),
     ShortcutGate(SequentialT),

@@ -98,7 +98,7 @@ impl<'a> Builder<'a> {
         };
         let shortcut = self.chain(&residual.shortcut)?;
         let (merge, after) = match (&residual.merge, end) {
-            (Merge::Sum { .. }, Some(end)) => (block::Merge::Joined(end), nn::seq_t()),
+            (Merge::Sum { .. }, Some(end)) => (block::Merge::Joined(Box::new(end)), nn::seq_t()),
             (merge, _) => (self.merge(merge)?, self.chain(&residual.after)?),
         };
         Ok(block::Residual { pre, body, shortcut, merge, after, survival: residual.survival, fused: self.rewrite })

@@ -70,7 +70,7 @@ impl Operation for Conv {
     fn output(&self, input: Shape) -> Result<Shape, ShapeError> {
         let (c, h, w) = input.map_for("a convolution")?;
         check_width(self.width)?;
-        if self.groups == 0 || c % self.groups != 0 || self.width % self.groups != 0 {
+        if self.groups == 0 || ![c, self.width].iter().all(|n| n.is_multiple_of(self.groups)) {
             return Err(ShapeError::new(format!(
                 "{} groups do not divide {c} input and {} output channels",
                 self.groups, self.width

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Form {
+pub enum AlexnetVariant {
     /// Two towers (groups), local response normalisation, 227x227 input.
     Paper,
     /// One tower, torchvision's widths and names.
@@ -21,7 +21,7 @@ pub enum Form {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Alexnet {
-    pub form: Form,
+    pub form: AlexnetVariant,
     /// Width of the two hidden linear layers.
     pub hidden: usize,
     pub dropout: f64,
@@ -29,15 +29,15 @@ pub struct Alexnet {
 
 impl Default for Alexnet {
     fn default() -> Alexnet {
-        Alexnet { form: Form::Torchvision, hidden: 4096, dropout: 0.5 }
+        Alexnet { form: AlexnetVariant::Torchvision, hidden: 4096, dropout: 0.5 }
     }
 }
 
 impl ExpandPreset for Alexnet {
     fn expand(&self, _classes: usize) -> Result<PresetRows, KeyError> {
         Ok(match self.form {
-            Form::Paper => self.paper(),
-            Form::Torchvision => self.torchvision(),
+            AlexnetVariant::Paper => self.paper(),
+            AlexnetVariant::Torchvision => self.torchvision(),
         })
     }
 }

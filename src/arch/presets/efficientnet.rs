@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 /// The released networks. Their coefficients do not follow the compound rule exactly; the table is what counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Variant {
+pub enum EfficientnetVariant {
     #[default]
     B0,
     B1,
@@ -26,18 +26,18 @@ pub enum Variant {
     B7,
 }
 
-impl Variant {
+impl EfficientnetVariant {
     /// Width, depth and dropout; the input sides are 224, 240, 260, 300, 380, 456, 528, 600.
     fn coefficients(self) -> (f64, f64, f64) {
         match self {
-            Variant::B0 => (1.0, 1.0, 0.2),
-            Variant::B1 => (1.0, 1.1, 0.2),
-            Variant::B2 => (1.1, 1.2, 0.3),
-            Variant::B3 => (1.2, 1.4, 0.3),
-            Variant::B4 => (1.4, 1.8, 0.4),
-            Variant::B5 => (1.6, 2.2, 0.4),
-            Variant::B6 => (1.8, 2.6, 0.5),
-            Variant::B7 => (2.0, 3.1, 0.5),
+            EfficientnetVariant::B0 => (1.0, 1.0, 0.2),
+            EfficientnetVariant::B1 => (1.0, 1.1, 0.2),
+            EfficientnetVariant::B2 => (1.1, 1.2, 0.3),
+            EfficientnetVariant::B3 => (1.2, 1.4, 0.3),
+            EfficientnetVariant::B4 => (1.4, 1.8, 0.4),
+            EfficientnetVariant::B5 => (1.6, 2.2, 0.4),
+            EfficientnetVariant::B6 => (1.8, 2.6, 0.5),
+            EfficientnetVariant::B7 => (2.0, 3.1, 0.5),
         }
     }
 }
@@ -46,7 +46,7 @@ impl Variant {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Efficientnet {
-    pub variant: Variant,
+    pub variant: EfficientnetVariant,
     /// Stride of the first convolution: 2 for ImageNet, 1 for small images.
     pub stem_stride: usize,
     /// Padding of the stem and the depthwise convolutions: `half` is torchvision's, `same` TensorFlow's and Keras's.
@@ -58,7 +58,7 @@ pub struct Efficientnet {
 
 impl Default for Efficientnet {
     fn default() -> Efficientnet {
-        Efficientnet { variant: Variant::B0, stem_stride: 2, padding: Padding::Half, se: 0.25 }
+        Efficientnet { variant: EfficientnetVariant::B0, stem_stride: 2, padding: Padding::Half, se: 0.25 }
     }
 }
 
@@ -91,7 +91,7 @@ impl ExpandPreset for Efficientnet {
         rows.push(ClassifierRow::named("classifier.{}").into());
         // B5 to B7 have TensorFlow's normalisation in torchvision, the smaller ones PyTorch's; TensorFlow has it everywhere.
         let (bn_eps, bn_momentum) = match self.variant {
-            Variant::B5 | Variant::B6 | Variant::B7 => (1e-3, 0.01),
+            EfficientnetVariant::B5 | EfficientnetVariant::B6 | EfficientnetVariant::B7 => (1e-3, 0.01),
             _ => (1e-5, 0.1),
         };
         let init = Init { conv: Scheme::HeFanOutGrouped, linear: Scheme::UniformFanOut, ..Init::default() };

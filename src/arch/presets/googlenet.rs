@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Form {
+pub enum GooglenetVariant {
     /// As the paper and its Caffe model have it: biases and no batch normalisation, LRN, 5x5 branches, pools that round up.
     #[default]
     Paper,
@@ -26,7 +26,7 @@ pub enum Form {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Googlenet {
-    pub form: Form,
+    pub form: GooglenetVariant,
     /// Auxiliary heads on 4a and 4d; the Keras form has none.
     pub aux: bool,
     /// Weight of each auxiliary loss.
@@ -36,7 +36,7 @@ pub struct Googlenet {
 
 impl Default for Googlenet {
     fn default() -> Googlenet {
-        Googlenet { form: Form::Paper, aux: false, aux_weight: 0.3, dropout: 0.4 }
+        Googlenet { form: GooglenetVariant::Paper, aux: false, aux_weight: 0.3, dropout: 0.4 }
     }
 }
 
@@ -59,20 +59,20 @@ const CAFFE_BIAS: f64 = 0.2;
 
 impl ExpandPreset for Googlenet {
     fn expand(&self, _classes: usize) -> Result<PresetRows, KeyError> {
-        if self.form == Form::Keras && self.aux {
+        if self.form == GooglenetVariant::Keras && self.aux {
             return Err(KeyError::new("aux", "the Keras form has no auxiliary heads: its maps at 4a are 2x2"));
         }
         let mut rows = self.stem();
         let (b5_kernel, aux_pool) = match self.form {
-            Form::Torchvision => (3, AuxPool::Adaptive),
-            Form::Paper | Form::Keras => (5, AuxPool::Strided),
+            GooglenetVariant::Torchvision => (3, AuxPool::Adaptive),
+            GooglenetVariant::Paper | GooglenetVariant::Keras => (5, AuxPool::Strided),
         };
         for (name, [b1, r3, w3, r5, w5, pool]) in MODULES {
             if name == "4a" {
                 rows.push(self.pool(3).into());
             } else if name == "5a" {
                 // torchvision's fourth pool is 2x2; the paper's is 3x3 like the others.
-                rows.push(self.pool(if self.form == Form::Torchvision { 2 } else { 3 }).into());
+                rows.push(self.pool(if self.form == GooglenetVariant::Torchvision { 2 } else { 3 }).into());
             }
             let (b3, b5) = (Branch { reduce: r3, width: w3 }, Branch { reduce: r5, width: w5 });
             rows.push(
@@ -80,7 +80,7 @@ impl ExpandPreset for Googlenet {
             );
             if self.aux && matches!(name, "4a" | "4d") {
                 let head = if name == "4a" { "aux1" } else { "aux2" };
-                let bias_init = if self.form == Form::Paper { CAFFE_BIAS } else { 0.0 };
+                let bias_init = if self.form == GooglenetVariant::Paper { CAFFE_BIAS } else { 0.0 };
                 rows.push(AuxRow { weight: self.aux_weight, bias_init, ..AuxRow::new(head, aux_pool) }.into());
             }
         }
@@ -94,7 +94,7 @@ impl ExpandPreset for Googlenet {
 impl Googlenet {
     fn pool(&self, kernel: usize) -> PoolRow {
         let pool = PoolRow::max(kernel, 2);
-        if self.form == Form::Keras { pool.padding(Padding::Same) } else { pool.ceil() }
+        if self.form == GooglenetVariant::Keras { pool.padding(Padding::Same) } else { pool.ceil() }
     }
 
     fn stem(&self) -> Vec<Row> {
@@ -103,10 +103,10 @@ impl Googlenet {
         let first = first.stride(2).name("conv1");
         let (reduce, second) = (reduce.name("conv2"), second.name("conv3"));
         match self.form {
-            Form::Torchvision => {
+            GooglenetVariant::Torchvision => {
                 vec![first.into(), self.pool(3).into(), reduce.into(), second.into(), self.pool(3).into()]
             }
-            Form::Paper => vec![
+            GooglenetVariant::Paper => vec![
                 first.into(),
                 self.pool(3).into(),
                 lrn().into(),
@@ -115,7 +115,7 @@ impl Googlenet {
                 lrn().into(),
                 self.pool(3).into(),
             ],
-            Form::Keras => vec![
+            GooglenetVariant::Keras => vec![
                 first.padding(Padding::Same).norm(Norm::Batch).biased().into(),
                 self.pool(3).into(),
                 reduce.act(Act::None).into(),
@@ -129,13 +129,15 @@ impl Googlenet {
         let both = |scheme, bias| Init { conv: scheme, linear: scheme, bias, ..Init::default() };
         match self.form {
             // Caffe's `xavier` filler looks at the inputs alone, unlike Glorot's and Keras's.
-            Form::Paper => Style { norm: Norm::None, init: both(Scheme::LecunUniform, CAFFE_BIAS), ..Style::default() },
-            Form::Torchvision => {
+            GooglenetVariant::Paper => {
+                Style { norm: Norm::None, init: both(Scheme::LecunUniform, CAFFE_BIAS), ..Style::default() }
+            }
+            GooglenetVariant::Torchvision => {
                 let init = Init { conv: Scheme::Normal, linear: Scheme::Normal, ..Init::default() };
                 Style { bn_eps: 1e-3, init, ..Style::default() }
             }
             // Keras's defaults: momentum 0.99 there is 0.01 here.
-            Form::Keras => {
+            GooglenetVariant::Keras => {
                 let init = both(Scheme::GlorotUniform, 0.0);
                 Style { norm: Norm::None, bn_eps: 1e-3, bn_momentum: 0.01, init, ..Style::default() }
             }

@@ -4,7 +4,8 @@ use super::{ExpandPreset, KeyError, PresetRows};
 use crate::arch::activations::Act;
 use crate::arch::name::Name;
 use crate::arch::rows::{
-    ClassifierRow, ConvRow, DropoutRow, GlobalAvgPoolRow, InceptionResnetRow, Kind, PoolRow, ReductionRow, Row,
+    ClassifierRow, ConvRow, DropoutRow, GlobalAvgPoolRow, InceptionBlock, InceptionResnetRow, PoolRow, ReductionRow,
+    Row,
 };
 use crate::arch::style::{Init, Scheme, Style};
 use crate::arch::window::Padding;
@@ -12,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Form {
+pub enum InceptionResnetVariant {
     /// 299x299 input, 5/10/5 blocks.
     #[default]
     Full,
@@ -27,7 +28,7 @@ pub enum Form {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct InceptionResnet {
-    pub form: Form,
+    pub form: InceptionResnetVariant,
     /// Blocks A, B and C; zeros: 5, 10, 5, or 2, 3, 2 in the small form.
     pub blocks: [usize; 3],
     /// Factors on the residual branches of A, B and C.
@@ -40,7 +41,7 @@ pub struct InceptionResnet {
 impl Default for InceptionResnet {
     fn default() -> InceptionResnet {
         InceptionResnet {
-            form: Form::Full,
+            form: InceptionResnetVariant::Full,
             blocks: [0; 3],
             scale: [0.17, 0.10, 0.20],
             expansion_act: Act::None,
@@ -51,7 +52,7 @@ impl Default for InceptionResnet {
 
 impl ExpandPreset for InceptionResnet {
     fn expand(&self, _classes: usize) -> Result<PresetRows, KeyError> {
-        let small = self.form == Form::Small;
+        let small = self.form == InceptionResnetVariant::Small;
         let defaults = if small { [2, 3, 2] } else { [5, 10, 5] };
         let [a, b, c] = std::array::from_fn(|i| if self.blocks[i] == 0 { defaults[i] } else { self.blocks[i] });
         let divide = |width: usize| if small { width / 4 } else { width };
@@ -70,13 +71,13 @@ impl ExpandPreset for InceptionResnet {
             name: Name::new(name),
         };
         let mut rows = self.stem();
-        rows.push(block(Kind::A, 32, a, 0, "repeat_1").into());
-        rows.push(reduction(Kind::A, [192, 192, 256, 384], "mixed_6a").into());
-        rows.push(block(Kind::B, 128, b, 1, "repeat_2").into());
-        rows.push(reduction(Kind::B, [256, 256, 256, 384], "mixed_7a").into());
-        rows.push(block(Kind::C, 192, c, 2, "repeat_3").into());
-        if self.form == Form::Facenet {
-            let last = InceptionResnetRow::new(Kind::C, 192, 1, 1.0, "block8");
+        rows.push(block(InceptionBlock::A, 32, a, 0, "repeat_1").into());
+        rows.push(reduction(InceptionBlock::A, [192, 192, 256, 384], "mixed_6a").into());
+        rows.push(block(InceptionBlock::B, 128, b, 1, "repeat_2").into());
+        rows.push(reduction(InceptionBlock::B, [256, 256, 256, 384], "mixed_7a").into());
+        rows.push(block(InceptionBlock::C, 192, c, 2, "repeat_3").into());
+        if self.form == InceptionResnetVariant::Facenet {
+            let last = InceptionResnetRow::new(InceptionBlock::C, 192, 1, 1.0, "block8");
             rows.push(InceptionResnetRow { act: Some(Act::None), ..last }.into());
         }
         rows.push(GlobalAvgPoolRow::default().into());
@@ -91,12 +92,12 @@ impl InceptionResnet {
         match self.form {
             // facenet's arguments of TF-Slim: decay 0.995, no factor γ, a truncated normal of deviation 0.1; its
             // classifier has Glorot's uniform weights.
-            Form::Facenet => {
+            InceptionResnetVariant::Facenet => {
                 let (conv, linear) = (Scheme::TruncatedNormal, Scheme::GlorotUniform);
                 let init = Init { conv, conv_std: 0.1, linear, ..Init::default() };
                 Style { bn_eps: 1e-3, bn_momentum: 0.005, bn_scale: false, init, ..Style::default() }
             }
-            Form::Full | Form::Small => {
+            InceptionResnetVariant::Full | InceptionResnetVariant::Small => {
                 let init = Init { conv: Scheme::HeFanIn, ..Init::default() };
                 Style { bn_eps: 1e-3, bn_momentum: 0.1, init, ..Style::default() }
             }
@@ -104,7 +105,7 @@ impl InceptionResnet {
     }
 
     fn stem(&self) -> Vec<Row> {
-        if self.form == Form::Small {
+        if self.form == InceptionResnetVariant::Small {
             return vec![ConvRow::new(3, 32).name("conv2d_1a").into(), ConvRow::new(3, 64).name("conv2d_2a").into()];
         }
         let valid = |kernel, width, name| ConvRow::new(kernel, width).padding(Padding::Valid).name(name);

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// Four stages for ImageNet, three for CIFAR.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Layout {
+pub enum ResnetVariant {
     /// Depth 18 to 200; widths 64, 128, 256, 512 (times four behind bottlenecks).
     #[default]
     Imagenet,
@@ -23,7 +23,7 @@ pub enum Layout {
 #[serde(deny_unknown_fields, default)]
 pub struct Resnet {
     pub depth: usize,
-    pub layout: Layout,
+    pub layout: ResnetVariant,
     /// In front of the stages of an ImageNet layout; a CIFAR layout always has the small one.
     pub stem: Stem,
     /// Channels of the first stage; 0: 64 for ImageNet, 16 for CIFAR.
@@ -60,7 +60,7 @@ impl Default for Resnet {
     fn default() -> Resnet {
         Resnet {
             depth: 50,
-            layout: Layout::Imagenet,
+            layout: ResnetVariant::Imagenet,
             stem: Stem::Imagenet,
             width: 0,
             bottleneck: false,
@@ -86,14 +86,14 @@ impl Default for Resnet {
 impl ExpandPreset for Resnet {
     fn expand(&self, _classes: usize) -> Result<PresetRows, KeyError> {
         let (repeats, bottleneck) = match self.layout {
-            Layout::Imagenet => {
+            ResnetVariant::Imagenet => {
                 if self.bottleneck {
                     return Err(KeyError::new("bottleneck", "an ImageNet layout has bottlenecks from depth 50 on"));
                 }
                 let (repeats, bottleneck) = imagenet(self.depth)?;
                 (repeats.to_vec(), bottleneck)
             }
-            Layout::Cifar => {
+            ResnetVariant::Cifar => {
                 let n = cifar(self.depth, if self.bottleneck { 3 } else { 2 })?;
                 (vec![n; 3], self.bottleneck)
             }
@@ -103,8 +103,8 @@ impl ExpandPreset for Resnet {
         }
         self.check_sum()?;
         let (stem, default_width) = match self.layout {
-            Layout::Imagenet => (self.stem, 64),
-            Layout::Cifar => (Stem::Small, 16),
+            ResnetVariant::Imagenet => (self.stem, 64),
+            ResnetVariant::Cifar => (Stem::Small, 16),
         };
         let width = if self.width == 0 { default_width } else { self.width };
         let preact_first = self.preact_first(stem, bottleneck)?;
@@ -199,7 +199,7 @@ impl Resnet {
 pub struct Resnext {
     /// 50 or 101 for ImageNet, 9n+2 (29) for CIFAR.
     pub depth: usize,
-    pub layout: Layout,
+    pub layout: ResnetVariant,
     pub stem: Stem,
     pub cardinality: usize,
     pub base_width: usize,
@@ -214,7 +214,7 @@ impl Default for Resnext {
     fn default() -> Resnext {
         Resnext {
             depth: 50,
-            layout: Layout::Imagenet,
+            layout: ResnetVariant::Imagenet,
             stem: Stem::Imagenet,
             cardinality: 32,
             base_width: 4,
@@ -227,7 +227,7 @@ impl Default for Resnext {
 
 impl ExpandPreset for Resnext {
     fn expand(&self, classes: usize) -> Result<PresetRows, KeyError> {
-        if self.layout == Layout::Imagenet && self.depth < 50 {
+        if self.layout == ResnetVariant::Imagenet && self.depth < 50 {
             return Err(KeyError::new("depth", "cardinality needs bottlenecks: depth 50, 101, 152 or 200"));
         }
         Resnet {
@@ -235,7 +235,7 @@ impl ExpandPreset for Resnext {
             layout: self.layout,
             stem: self.stem,
             width: 64,
-            bottleneck: self.layout == Layout::Cifar,
+            bottleneck: self.layout == ResnetVariant::Cifar,
             groups: self.cardinality,
             base_width: self.base_width,
             shortcut: self.shortcut,

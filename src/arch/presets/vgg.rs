@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// The columns of the paper's table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Column {
+pub enum VggVariant {
     A,
     B,
     C,
@@ -17,14 +17,14 @@ pub enum Column {
     E,
 }
 
-impl Column {
+impl VggVariant {
     /// Convolutions in each of the five stages; the paper's C has a 1x1 as the third of its stages 3 to 5.
     fn stages(self) -> [usize; 5] {
         match self {
-            Column::A => [1, 1, 2, 2, 2],
-            Column::B => [2, 2, 2, 2, 2],
-            Column::C | Column::D => [2, 2, 3, 3, 3],
-            Column::E => [2, 2, 4, 4, 4],
+            VggVariant::A => [1, 1, 2, 2, 2],
+            VggVariant::B => [2, 2, 2, 2, 2],
+            VggVariant::C | VggVariant::D => [2, 2, 3, 3, 3],
+            VggVariant::E => [2, 2, 4, 4, 4],
         }
     }
 }
@@ -34,7 +34,7 @@ impl Column {
 #[serde(deny_unknown_fields, default)]
 pub struct Vgg {
     /// A: 11 layers, B: 13, C and D: 16, E: 19
-    pub column: Column,
+    pub column: VggVariant,
     /// Channels of the first stage; they double up to eightfold.
     pub width: usize,
     /// Width of the two hidden linear layers.
@@ -46,7 +46,7 @@ pub struct Vgg {
 
 impl Default for Vgg {
     fn default() -> Vgg {
-        Vgg { column: Column::D, width: 64, hidden: 4096, grid: 7, dropout: 0.5 }
+        Vgg { column: VggVariant::D, width: 64, hidden: 4096, grid: 7, dropout: 0.5 }
     }
 }
 
@@ -56,7 +56,7 @@ impl ExpandPreset for Vgg {
         for (stage, convolutions) in self.column.stages().into_iter().enumerate() {
             let width = self.width << stage.min(3);
             for index in 0..convolutions {
-                let kernel = if self.column == Column::C && index == 2 { 1 } else { 3 };
+                let kernel = if self.column == VggVariant::C && index == 2 { 1 } else { 3 };
                 rows.push(ConvRow::new(kernel, width).biased().name("features.{}").into());
             }
             rows.push(PoolRow::max(2, 2).name("features.{}").into());

@@ -18,32 +18,20 @@ pub fn is_one(n: &usize) -> bool {
     *n == 1
 }
 
-pub fn unit() -> f64 {
+pub fn one_f64() -> f64 {
     1.0
 }
 
-pub fn is_unit(x: &f64) -> bool {
+pub fn is_one_f64(x: &f64) -> bool {
     *x == 1.0
 }
 
-pub fn is_zero(x: &f64) -> bool {
-    *x == 0.0
-}
-
-pub fn is_none(n: &usize) -> bool {
-    *n == 0
-}
-
-pub fn yes() -> bool {
+pub fn default_true() -> bool {
     true
 }
 
-pub fn is_yes(flag: &bool) -> bool {
+pub fn is_true(flag: &bool) -> bool {
     *flag
-}
-
-pub fn is_no(flag: &bool) -> bool {
-    !*flag
 }
 
 pub fn half() -> Padding {
@@ -60,6 +48,11 @@ pub fn square_one() -> Pair {
 
 pub fn is_square_one(pair: &Pair) -> bool {
     *pair == Pair::square(1)
+}
+
+/// For columns that are written only where they are not 0, `false` or the default variant.
+pub fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// The indices of a row's blocks.

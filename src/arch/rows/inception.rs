@@ -1,6 +1,6 @@
 //! Inception modules and auxiliary heads (Szegedy et al. 2014).
 
-use super::columns::{Branch, finite, is_none, is_zero};
+use super::columns::{Branch, finite, is_default};
 use super::{Context, Expand};
 use crate::arch::multipliers::Multipliers;
 use crate::arch::name::Name;
@@ -29,7 +29,7 @@ pub struct InceptionRow {
     pub b1: usize,
     pub b3: Branch,
     pub b5: Branch,
-    #[serde(default, skip_serializing_if = "is_none")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub pool: usize,
     /// Kernel of the b5 branch: 5 in the paper, 3 in torchvision.
     #[serde(default = "five", skip_serializing_if = "is_five")]
@@ -105,7 +105,7 @@ pub struct AuxRow {
     #[serde(default = "AuxRow::default_dropout")]
     pub dropout: f64,
     /// Initial bias of the hidden linear layer; 0 without this column.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub bias_init: f64,
     #[serde(default, skip_serializing_if = "Name::is_empty")]
     pub name: Name,

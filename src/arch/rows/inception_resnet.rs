@@ -15,7 +15,7 @@ type Built = Result<(), ShapeError>;
 /// Which of the paper's blocks: A on the largest maps, C on the smallest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub enum InceptionBlock {
     A,
     B,
     C,
@@ -25,7 +25,7 @@ pub enum Kind {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InceptionResnetRow {
-    pub kind: Kind,
+    pub kind: InceptionBlock,
     /// Channels of every convolution inside the branches (32, 128, 192 in the paper).
     pub width: usize,
     #[serde(default = "one", skip_serializing_if = "is_one")]
@@ -51,7 +51,7 @@ fn is_linear(act: &Act) -> bool {
 }
 
 impl InceptionResnetRow {
-    pub fn new(kind: Kind, width: usize, repeat: usize, scale: f64, name: &str) -> InceptionResnetRow {
+    pub fn new(kind: InceptionBlock, width: usize, repeat: usize, scale: f64, name: &str) -> InceptionResnetRow {
         InceptionResnetRow { kind, width, repeat, scale, expansion_act: Act::None, act: None, name: Name::new(name) }
     }
 
@@ -59,9 +59,11 @@ impl InceptionResnetRow {
     fn branches(&self) -> Vec<Vec<Pair>> {
         let square = Pair::square;
         match self.kind {
-            Kind::A => vec![vec![square(1)], vec![square(1), square(3)], vec![square(1), square(3), square(3)]],
-            Kind::B => vec![vec![square(1)], vec![square(1), Pair { h: 1, w: 7 }, Pair { h: 7, w: 1 }]],
-            Kind::C => vec![vec![square(1)], vec![square(1), Pair { h: 1, w: 3 }, Pair { h: 3, w: 1 }]],
+            InceptionBlock::A => {
+                vec![vec![square(1)], vec![square(1), square(3)], vec![square(1), square(3), square(3)]]
+            }
+            InceptionBlock::B => vec![vec![square(1)], vec![square(1), Pair { h: 1, w: 7 }, Pair { h: 7, w: 1 }]],
+            InceptionBlock::C => vec![vec![square(1)], vec![square(1), Pair { h: 1, w: 3 }, Pair { h: 3, w: 1 }]],
         }
     }
 
@@ -126,7 +128,7 @@ impl Expand for InceptionResnetRow {
 #[serde(deny_unknown_fields)]
 pub struct ReductionRow {
     /// `a`: 3x3/2 n | 1x1 k, 3x3 l, 3x3/2 m. `b`: 1x1 k, 3x3/2 n | 1x1 k, 3x3/2 l | 1x1 k, 3x3 l, 3x3/2 m.
-    pub kind: Kind,
+    pub kind: InceptionBlock,
     pub k: usize,
     pub l: usize,
     pub m: usize,
@@ -149,9 +151,9 @@ impl Expand for ReductionRow {
         let reduce = || Conv::new(self.k, 1);
         let deep = vec![reduce(), Conv::new(self.l, 3), halve(self.m)];
         let convolutions = match self.kind {
-            Kind::A => vec![vec![halve(self.n)], deep],
-            Kind::B => vec![vec![reduce(), halve(self.n)], vec![reduce(), halve(self.l)], deep],
-            Kind::C => return Err(ShapeError::new("there are reductions a and b, but no c")),
+            InceptionBlock::A => vec![vec![halve(self.n)], deep],
+            InceptionBlock::B => vec![vec![reduce(), halve(self.n)], vec![reduce(), halve(self.l)], deep],
+            InceptionBlock::C => return Err(ShapeError::new("there are reductions a and b, but no c")),
         };
         let mut branches = convolutions
             .into_iter()

@@ -17,7 +17,7 @@ mod residual_options;
 pub use columns::{Branch, Se};
 pub use highway::HighwayRow;
 pub use inception::{AuxPool, AuxRow, InceptionRow};
-pub use inception_resnet::{InceptionResnetRow, Kind, ReductionRow};
+pub use inception_resnet::{InceptionBlock, InceptionResnetRow, ReductionRow};
 pub use mobile::{InvertedResidualRow, MbconvRow, SeparableRow};
 pub use nested::{BranchesRow, ResidualRow};
 pub use plain::{

@@ -1,6 +1,6 @@
 //! Rows inside rows: what is needed for a block that nobody has named.
 
-use super::columns::{finite, is_unit, unit};
+use super::columns::{finite, is_one_f64, one_f64};
 use super::{Context, Expand, Row};
 use crate::arch::activations::Act;
 use crate::arch::multipliers::Multipliers;
@@ -53,7 +53,7 @@ pub struct ResidualRow {
     /// Rows of the shortcut; without any it is the identity.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shortcut: Vec<Row>,
-    #[serde(default = "unit", skip_serializing_if = "is_unit")]
+    #[serde(default = "one_f64", skip_serializing_if = "is_one_f64")]
     pub scale: f64,
     /// Non-linearity after the sum; without this column the network's.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,6 +1,6 @@
 //! Rows of single layers.
 
-use super::columns::{half, is_half, is_no, is_one, is_square_one, is_yes, is_zero, one, square_one, yes};
+use super::columns::{default_true, half, is_default, is_half, is_one, is_square_one, is_true, one, square_one};
 use super::{Context, Expand};
 use crate::arch::multipliers::Multipliers;
 use crate::arch::name::Name;
@@ -149,10 +149,10 @@ impl Expand for ConvRow {
 #[serde(deny_unknown_fields)]
 pub struct LinearRow {
     pub width: usize,
-    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    #[serde(default = "default_true", skip_serializing_if = "is_true")]
     pub bias: bool,
     /// Initial value of the bias; 0 without this column.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub bias_init: f64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub act: Option<Act>,
@@ -191,11 +191,11 @@ impl Expand for LinearRow {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClassifierRow {
-    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    #[serde(default = "default_true", skip_serializing_if = "is_true")]
     pub bias: bool,
     /// A 1x1 convolution with a map a class, and the network's non-linearity, for a global average pool behind it (Network
     /// in Network).
-    #[serde(default, skip_serializing_if = "is_no")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub conv: bool,
     #[serde(default, skip_serializing_if = "Name::is_empty")]
     pub name: Name,

@@ -1,6 +1,6 @@
 //! Pooling rows.
 
-use super::columns::{is_no, is_square_one, square_one};
+use super::columns::{is_default, is_square_one, square_one};
 use super::{Context, Expand};
 use crate::arch::name::Name;
 use crate::arch::node::Chain;
@@ -36,7 +36,7 @@ pub struct PoolRow {
     #[serde(default = "valid", skip_serializing_if = "is_valid")]
     pub padding: Padding,
     /// Round the output size up, as Caffe does.
-    #[serde(default, skip_serializing_if = "is_no")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub ceil: bool,
     #[serde(default, skip_serializing_if = "Name::is_empty")]
     pub name: Name,

@@ -1,6 +1,6 @@
 //! Residual blocks: basic and bottleneck, with every shortcut, gate and order of the papers.
 
-use super::columns::{Se, finite, is_no, is_none, is_one, is_unit, is_yes, is_zero, one, repeats, unit, yes};
+use super::columns::{Se, default_true, finite, is_default, is_one, is_one_f64, is_true, one, one_f64, repeats};
 use super::residual_options::{Gating, Order, Shortcut, StrideIn};
 use super::{Context, Expand};
 use crate::arch::multipliers::Multipliers;
@@ -12,10 +12,6 @@ use crate::arch::style::Norm;
 use serde::{Deserialize, Serialize};
 
 type Built = Result<(), ShapeError>;
-
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
-}
 
 /// Two 3x3 convolutions around a shortcut.
 pub type BasicRow = BlockRow<false>;
@@ -46,34 +42,34 @@ pub struct BlockRow<const BOTTLENECK: bool> {
     #[serde(default, skip_serializing_if = "is_default")]
     pub order: Order,
     /// `false`: the first block has no pre-activation of its own (it follows one already).
-    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    #[serde(default = "default_true", skip_serializing_if = "is_true")]
     pub preact_first: bool,
     /// Squeeze-and-excitation with this reduction; 0 for none.
-    #[serde(default, skip_serializing_if = "is_none")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub se: usize,
     /// Biases in the two layers of squeeze-and-excitation, as in the authors' Caffe models.
-    #[serde(default, skip_serializing_if = "is_no")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub se_bias: bool,
     /// Dropout between the convolutions (Wide ResNet).
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub dropout: f64,
     /// Constant on the residual branch.
-    #[serde(default = "unit", skip_serializing_if = "is_unit")]
+    #[serde(default = "one_f64", skip_serializing_if = "is_one_f64")]
     pub scale: f64,
     /// Constant on the shortcut.
-    #[serde(default = "unit", skip_serializing_if = "is_unit")]
+    #[serde(default = "one_f64", skip_serializing_if = "is_one_f64")]
     pub shortcut_scale: f64,
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub shortcut_dropout: f64,
     #[serde(default, skip_serializing_if = "is_default")]
     pub gate: Gating,
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub gate_kernel: usize,
     /// Initial value of the gate's bias; negative favours the shortcut.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub gate_bias: f64,
     /// Initialise the last γ of each block to 0, so that the block starts as its shortcut.
-    #[serde(default, skip_serializing_if = "is_no")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub zero_init: bool,
     #[serde(default, skip_serializing_if = "Name::is_empty")]
     pub name: Name,

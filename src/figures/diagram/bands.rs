@@ -2,7 +2,7 @@
 
 use super::palette::Kind;
 use super::scene::{Block, NOTE, TITLE, chip_width};
-use super::structure::{Kinds, PANELS, stride};
+use super::structure::{Kinds, PANELS};
 use crate::arch::Network;
 use crate::arch::cost::Cost;
 use crate::arch::describe::{count, output, shape, times};
@@ -154,7 +154,7 @@ fn title(row: &RowNodes, plan: &Row, repeat: u64) -> String {
         Row::Aux(_) => return block_name(plan),
         Row::Linear(_) | Row::Classifier(_) => ("linear".to_owned(), 1, String::new()),
         _ if row.nodes.iter().any(|node| !matches!(node, Node::Layer(_))) => {
-            (block_name(plan), stride(row.input, row.output), String::new())
+            (block_name(plan), super::structure::stride(row.input, row.output), String::new())
         }
         _ => return main_op(row).map_or_else(|| row.op.to_owned(), |op| times(&joined(row, op))),
     };
