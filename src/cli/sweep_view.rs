@@ -1,6 +1,7 @@
-//! What a person sees of a sweep: on a terminal a line for the whole and one for each point that runs, elsewhere a plain line
-//! as points start and end.
+//! Progress of a sweep: on a terminal a bar for the sweep and one for each running point, elsewhere a plain line when a point
+//! starts or ends.
 
+use super::epoch_table::{folded, percent, terminal_width};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 use std::time::Duration;
@@ -17,11 +18,11 @@ pub struct View<'a> {
     live: Option<Live>,
 }
 
-/// The table on a terminal.
+/// The bars on a terminal.
 struct Live {
     all: MultiProgress,
     whole: ProgressBar,
-    /// A line for each job.
+    /// A bar for each job.
     jobs: Vec<ProgressBar>,
 }
 
@@ -36,7 +37,7 @@ impl<'a> View<'a> {
         self.say(&format!("{}: {}{out}", self.sweep.name, counted(self.sweep.points.len(), "point")));
     }
 
-    /// Takes the live table off the screen.
+    /// Removes the bars.
     pub fn clear(&self) {
         if let Some(live) = &self.live {
             live.jobs.iter().for_each(ProgressBar::finish_and_clear);
@@ -50,7 +51,7 @@ impl<'a> View<'a> {
         }
     }
 
-    /// Says what `--quiet` does not silence.
+    /// Prints even with `--quiet`.
     fn warn(&self, text: &str) {
         match &self.live {
             Some(live) => live.all.suspend(|| say(text)),
@@ -60,7 +61,8 @@ impl<'a> View<'a> {
 
     fn settle(&mut self, point: usize, verdict: &Verdict, what: &str) {
         self.settled += 1;
-        let line = format!("sweep {}/{} {}: {what}", self.settled, self.sweep.points.len(), self.sweep.label(point));
+        let head = format!("sweep {}/{} {}:", self.settled, self.sweep.points.len(), self.sweep.label(point));
+        let line = folded(&[head, what.to_owned()], " ", terminal_width());
         if matches!(verdict, Verdict::Done) { self.say(&line) } else { self.warn(&line) }
     }
 }
@@ -76,7 +78,7 @@ impl Live {
             bar.enable_steady_tick(Duration::from_millis(500));
             bar
         };
-        let whole = bar(points, "{bar:24.cyan/blue} {msg} · {elapsed} gone");
+        let whole = bar(points, "{bar:24.cyan/blue} {msg} · {elapsed} elapsed");
         let jobs = (0..jobs.min(points)).map(|_| bar(1000, "  {bar:22.green/blue} {prefix} · {msg}")).collect();
         Live { all, whole, jobs }
     }
@@ -100,10 +102,10 @@ impl Watcher for View<'_> {
 
     fn told(&mut self, _point: usize, slot: usize, event: &Event) {
         let Some(bar) = self.live.as_ref().and_then(|live| live.job(slot)) else { return };
-        let percent = |fraction: Option<f64>| fraction.map_or_else(String::new, |f| format!("{:.1} %", 100.0 * f));
+        let percent = |fraction: Option<f64>| fraction.map_or_else(String::new, percent);
         match event {
             Event::Started { epochs, done_epochs, .. } if *done_epochs > 0 => {
-                bar.set_message(format!("goes on after epoch {done_epochs}/{epochs}"));
+                bar.set_message(format!("resumed after epoch {done_epochs}/{epochs}"));
             }
             Event::Step { epoch, epochs, batch, batches, loss, top1 } => {
                 let done = ((epoch - 1) * batches + batch) as f64 / (epochs * batches).max(1) as f64;
@@ -128,21 +130,18 @@ impl Watcher for View<'_> {
         let number = |column: &str| ended.summary.number(column);
         match &ended.verdict {
             Verdict::Done => {
-                let percent =
-                    |column| number(column).map_or_else(String::new, |value| format!("{:.2} %", 100.0 * value));
+                let percent = |column| number(column).map_or_else(String::new, percent);
                 let time = number("seconds").map(duration).unwrap_or_default();
                 let (validation, test) = (percent("val_top1"), percent("test_top1"));
                 let what = format!("done, validation Top-1 {validation}, test Top-1 {test}, {time}");
                 self.settle(point, &Verdict::Done, &what);
             }
-            verdict @ Verdict::Diverged => self.settle(point, verdict, "diverged: the loss is no number any more"),
+            verdict @ Verdict::Diverged => self.settle(point, verdict, "diverged: the loss is NaN or infinite"),
             verdict @ Verdict::Failed(reason) => {
-                self.settle(point, verdict, &format!("FAILED: it {reason}\n  all of it: {}", ended.log.display()));
+                self.settle(point, verdict, &format!("FAILED: it {reason}\n  full log: {}", ended.log.display()));
             }
-            Verdict::Retry(reason) => self.warn(&format!("sweep: {label} {reason}\n  it is tried again later")),
-            Verdict::Held => {
-                self.say(&format!("sweep: {label} is in the hands of another process; left to it for now"))
-            }
+            Verdict::Retry(reason) => self.warn(&format!("sweep: {label} {reason}\n  it is retried later")),
+            Verdict::Held => self.say(&format!("sweep: {label} is locked by another process; skipped for now")),
             Verdict::Stopped => self.say(&format!("sweep: {label} stopped and saved")),
         }
     }
@@ -160,15 +159,15 @@ impl Watcher for View<'_> {
         self.settled = counts.done + counts.failed + counts.diverged;
         let Some(live) = &self.live else { return };
         live.whole.set_position(self.settled as u64);
-        live.whole.set_message(standing(counts));
+        live.whole.set_message(status_line(counts));
     }
 }
 
-/// How a sweep stands, in a line; what there is none of is left out, but for what is done and what failed.
-fn standing(counts: &Counts) -> String {
+/// The counts of a sweep in a line. Zero counts are left out, except for the main ones.
+fn status_line(counts: &Counts) -> String {
     let Counts { done, failed, diverged, running, left, held, seconds_left } = *counts;
     let some = |count: usize, what: &str| if count > 0 { format!(", {count} {what}") } else { String::new() };
-    let (diverged, others) = (some(diverged, "diverged"), some(held, "with others"));
+    let (diverged, others) = (some(diverged, "diverged"), some(held, "in other processes"));
     let time = seconds_left.map_or_else(|| "time left ?".to_owned(), |s| format!("about {} left", duration(s)));
     format!("{done} done{diverged}, {failed} failed, {running} running, {left} to go{others} · {time}")
 }
@@ -180,8 +179,8 @@ mod tests {
     #[test]
     fn points_that_diverged_are_not_counted_as_failed() {
         let counts = Counts { done: 3, failed: 1, diverged: 2, running: 1, left: 5, held: 0, seconds_left: Some(45.0) };
-        assert_eq!(standing(&counts), "3 done, 2 diverged, 1 failed, 1 running, 5 to go · about 45 s left");
+        assert_eq!(status_line(&counts), "3 done, 2 diverged, 1 failed, 1 running, 5 to go · about 45 s left");
         let counts = Counts { held: 1, ..Counts::default() };
-        assert_eq!(standing(&counts), "0 done, 0 failed, 0 running, 0 to go, 1 with others · time left ?");
+        assert_eq!(status_line(&counts), "0 done, 0 failed, 0 running, 0 to go, 1 in other processes · time left ?");
     }
 }
