@@ -31,7 +31,7 @@ fn main() -> ExitCode {
     }
     // After the watchdog has forked, because the handler starts a thread.
     if let Err(error) = strata::interrupt::install() {
-        say(format_args!("note: Ctrl-C will not save the run: {error}"));
+        tracing::warn!("Ctrl-C will not save the run: {error}");
     }
     let result = match &arguments.command {
         Command::Train(command) => cli::train::run(command, shared),

@@ -23,7 +23,7 @@ pub struct LivePlot {
     loss: Vec<[f64; 2]>,
     top1: Vec<[f64; 2]>,
     best: Option<(usize, f64)>,
-    /// Where the last point of the loss stands: epoch, batch, sum of the losses of the epoch so far.
+    /// The last point of the loss: epoch, batch, sum of the losses of the epoch so far.
     last: (usize, usize, f64),
 }
 
@@ -38,7 +38,7 @@ impl LivePlot {
         plot
     }
 
-    /// Takes up the loss since the last point; a report tells the mean over the epoch so far.
+    /// Adds the mean loss since the last point; a report has the mean over the epoch so far.
     pub fn step(&mut self, step: &StepReport) {
         let every = (self.epochs * step.batches / POINTS).max(1);
         if self.last.0 != step.epoch {

@@ -6,6 +6,7 @@ pub mod completions;
 pub mod cost;
 pub mod diff;
 pub mod doctor;
+mod epoch_table;
 pub mod eval;
 pub mod export;
 pub mod fetch;
@@ -102,10 +103,10 @@ pub struct Shared {
     /// Threads for the arithmetic; the machine's cores without this option
     #[arg(long, value_name = "N", global = true)]
     threads: Option<usize>,
-    /// Say only what went wrong
+    /// Print errors only; results still go to standard output
     #[arg(short, long, global = true)]
     pub quiet: bool,
-    /// Say more
+    /// Print debug messages too
     #[arg(short, long, global = true)]
     verbose: bool,
 }

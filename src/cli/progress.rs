@@ -1,6 +1,8 @@
-//! What a person sees while a run goes on: a bar and a plot on a terminal, a line an epoch anywhere; the lines go to
-//! `run.log` too. Draws the run's curves into its folder.
+//! Progress of a run: on a terminal a table of epochs above a bar and a plot, elsewhere one plain line an epoch; the plain lines
+//! go to `run.log` too. Draws the run's curves into its folder.
 
+use super::cost::grouped;
+use super::epoch_table::{EpochTable, folded, percent, terminal_width};
 use super::live_plot::LivePlot;
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use std::fs::{File, OpenOptions};
@@ -10,15 +12,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use strata::figures::curves;
 use strata::files::open_without_links;
-use strata::runs::{EpochRow, Epochs};
+use strata::runs::{EpochRow, Epochs, significant};
 use strata::say;
 use strata::train::{Observer, Started, StepReport};
 
-/// The curves of a run that goes on are drawn at most so often: a picture costs more than a short epoch.
+/// Least time between drawings of the curves, since a picture takes longer than a short epoch.
 const DRAWN_EVERY: Duration = Duration::from_secs(10);
-/// The same for the plot on the terminal.
+/// Least time between updates of the plot on the terminal.
 const PLOTTED_EVERY: Duration = Duration::from_millis(250);
-const BAR: &str = "{prefix} {wide_bar:.cyan/blue} {msg} · {elapsed} gone, {eta} left";
+const BAR: &str = "{prefix} {wide_bar:.cyan/blue} {msg} · {elapsed} elapsed, {eta} left";
 
 pub struct Progress {
     quiet: bool,
@@ -26,6 +28,7 @@ pub struct Progress {
     log: Option<File>,
     name: String,
     epochs: usize,
+    table: EpochTable,
     folder: Option<PathBuf>,
     drawn: Instant,
     /// Epochs ended since the curves were drawn.
@@ -44,6 +47,7 @@ impl Progress {
             log: None,
             name: String::new(),
             epochs: 0,
+            table: EpochTable::default(),
             folder: None,
             drawn: Instant::now(),
             undrawn: false,
@@ -53,7 +57,7 @@ impl Progress {
         }
     }
 
-    /// Draws the curves of the run so far into its folder. They are no part of the result: what goes wrong is a note.
+    /// Draws the curves of the run so far into its folder. A failure is a note only, since they are not part of the result.
     pub fn draw_curves(&mut self) {
         let Some(folder) = self.folder.as_ref().filter(|_| self.undrawn) else { return };
         let drawn = curves::write_run_picture(folder);
@@ -64,7 +68,7 @@ impl Progress {
         }
     }
 
-    /// Brings the plot on the terminal up to date.
+    /// Updates the plot on the terminal.
     fn plot(&mut self) {
         let Some(bar) = &self.bar else { return };
         if self.plotted_at.is_some_and(|at| at.elapsed() < PLOTTED_EVERY) {
@@ -87,7 +91,7 @@ impl Progress {
         }
     }
 
-    /// Takes the bar away; the plot stays, as it was in the end.
+    /// Removes the bar; the plot stays.
     fn end(&mut self) {
         let Some(bar) = self.bar.take() else { return };
         bar.finish_and_clear();
@@ -96,11 +100,41 @@ impl Progress {
         }
     }
 
+    /// All values of an epoch in one line, for logs.
+    fn plain_line(&self, row: &EpochRow, is_best: bool) -> String {
+        format!(
+            "{} {}/{}: loss {:.4}, Top-1 {}, Top-5 {}; validation loss {:.4}, Top-1 {}, Top-5 {}{}; lr {}, {:.0} images/s, \
+             {:.1} s, {:.0} MiB",
+            self.name,
+            row.epoch,
+            self.epochs,
+            row.train_loss,
+            percent(row.train_top1),
+            percent(row.train_top5),
+            row.val_loss,
+            percent(row.val_top1),
+            percent(row.val_top5),
+            if is_best { " (best)" } else { "" },
+            significant(row.lr),
+            row.images_per_second,
+            row.epoch_seconds,
+            row.peak_memory_mib,
+        )
+    }
+
     fn say(&mut self, text: &str) {
+        self.log(text);
+        self.show(text);
+    }
+
+    fn log(&mut self, text: &str) {
         if let Some(log) = &mut self.log {
-            // The log is a copy for later; a run does not stop for it.
+            // The log is a copy for later; a run does not fail because of it.
             let _ = writeln!(log, "{text}");
         }
+    }
+
+    fn show(&self, text: &str) {
         match &self.bar {
             _ if self.quiet => {}
             Some(bar) => bar.suspend(|| say(text)),
@@ -115,22 +149,25 @@ impl Observer for Progress {
         self.log = open_without_links(OpenOptions::new().create(true).append(true), &log).ok();
         self.name = run.name.clone();
         self.epochs = run.epochs;
+        self.table = EpochTable::new(run.epochs);
         self.folder = Some(run.folder.clone());
         let resumed = match run.done_epochs {
             0 => String::new(),
             done => format!(", resumed after epoch {done}"),
         };
-        self.say(&format!(
-            "{} ({}): {} parameters, {:.1} M multiply-adds; {} images, {} batches an epoch; {} {}{resumed}",
-            run.name,
-            run.key,
-            run.params,
-            run.macs as f64 / 1e6,
-            run.train_images,
-            run.batches,
-            run.device,
-            run.precision,
-        ));
+        let parts = [
+            format!(
+                "{} ({}): {} parameters, {:.1} M multiply-adds",
+                run.name,
+                run.key,
+                grouped(&run.params.to_string()),
+                run.macs as f64 / 1e6
+            ),
+            format!("{} images, {} batches an epoch", run.train_images, run.batches),
+            format!("{} {}{resumed}", run.device, run.precision),
+        ];
+        self.log(&folded(&parts, "; ", None));
+        self.show(&folded(&parts, "; ", terminal_width()));
         if !self.quiet && std::io::stderr().is_terminal() {
             let total = run.epochs * run.batches;
             let bar = ProgressBar::new(total as u64).with_position((run.done_epochs * run.batches) as u64);
@@ -151,9 +188,9 @@ impl Observer for Progress {
         self.plot.step(step);
         bar.set_prefix(format!("epoch {}/{}", step.epoch, self.epochs));
         bar.set_message(format!(
-            "loss {:.4} · Top-1 {:.2} % · {:.0} images/s",
+            "loss {:.4} · Top-1 {} · {:.0} images/s",
             step.loss,
-            100.0 * step.top1,
+            percent(step.top1),
             step.images_per_second
         ));
         bar.set_position(((step.epoch - 1) * step.batches + step.batch) as u64);
@@ -164,26 +201,20 @@ impl Observer for Progress {
     }
 
     fn epoch(&mut self, row: &EpochRow, is_best: bool) {
-        let line = format!(
-            "{} {}/{}: loss {:.4}, Top-1 {:.2} %; validation loss {:.4}, Top-1 {:.2} %, Top-5 {:.2} %{}; {:.0} images/s, {:.1} s",
-            self.name,
-            row.epoch,
-            self.epochs,
-            row.train_loss,
-            100.0 * row.train_top1,
-            row.val_loss,
-            100.0 * row.val_top1,
-            100.0 * row.val_top5,
-            if is_best { " (best)" } else { "" },
-            row.images_per_second,
-            row.epoch_seconds,
-        );
-        self.say(&line);
+        let line = self.plain_line(row, is_best);
+        self.log(&line);
+        match terminal_width() {
+            Some(width) => {
+                let lines = self.table.lines(row, is_best, width);
+                self.show(&lines);
+            }
+            None => self.show(&line),
+        }
         self.plot.epoch(row);
         self.plot();
         self.undrawn = true;
         // The last epoch is drawn before the summary says that the run is done: a kill while the picture is written leaves a
-        // temporary file, which the next process only tidies up in a run that is not.
+        // temporary file, which is only removed when an unfinished run is opened again.
         if row.epoch == self.epochs || self.drawn.elapsed() >= DRAWN_EVERY {
             self.draw_curves();
         }

@@ -1,6 +1,7 @@
-//! Shows a sweep: on a terminal a line for the sweep and one for each running point, elsewhere a plain line whenever a point
+//! Shows a sweep: on a terminal a progress bar for the sweep and one for each running point, elsewhere a plain line whenever a point
 //! starts or ends.
 
+use super::epoch_table::{folded, percent, terminal_width};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 use std::time::Duration;
@@ -21,7 +22,7 @@ pub struct SweepView<'a> {
 struct Live {
     all: MultiProgress,
     whole: ProgressBar,
-    /// A line for each job.
+    /// A bar for each job.
     jobs: Vec<ProgressBar>,
 }
 
@@ -60,7 +61,8 @@ impl<'a> SweepView<'a> {
 
     fn settle(&mut self, point: usize, outcome: &PointOutcome, what: &str) {
         self.settled += 1;
-        let line = format!("sweep {}/{} {}: {what}", self.settled, self.sweep.points.len(), self.sweep.label(point));
+        let head = format!("sweep {}/{} {}:", self.settled, self.sweep.points.len(), self.sweep.label(point));
+        let line = folded(&[head, what.to_owned()], " ", terminal_width());
         if matches!(outcome, PointOutcome::Done) { self.print(&line) } else { self.warn(&line) }
     }
 }
@@ -100,7 +102,7 @@ impl Watcher for SweepView<'_> {
 
     fn event(&mut self, _point: usize, slot: usize, event: &Event) {
         let Some(bar) = self.live.as_ref().and_then(|live| live.job(slot)) else { return };
-        let percent = |fraction: Option<f64>| fraction.map_or_else(String::new, |f| format!("{:.1} %", 100.0 * f));
+        let percent = |fraction: Option<f64>| fraction.map_or_else(String::new, percent);
         match event {
             Event::Started { epochs, done_epochs, .. } if *done_epochs > 0 => {
                 bar.set_message(format!("resumed after epoch {done_epochs}/{epochs}"));
@@ -128,8 +130,7 @@ impl Watcher for SweepView<'_> {
         let number = |column: Column| ended.record.number(column);
         match &ended.outcome {
             PointOutcome::Done => {
-                let percent =
-                    |column| number(column).map_or_else(String::new, |value| format!("{:.2} %", 100.0 * value));
+                let percent = |column| number(column).map_or_else(String::new, percent);
                 let time = number(Column::Seconds).map(duration).unwrap_or_default();
                 let (validation, test) = (percent(Column::ValTop1), percent(Column::TestTop1));
                 let what = format!("done, validation Top-1 {validation}, test Top-1 {test}, {time}");

@@ -1,9 +1,11 @@
 //! `strata train FILE…`
 
+use super::epoch_table::{folded, percent, width_of};
 use super::progress::Progress;
 use super::{Done, Shared, print};
 use anyhow::Result;
 use clap::Args;
+use console::Term;
 use std::path::PathBuf;
 use strata::config::Experiment;
 use strata::runs::{Column, RunError, Status};
@@ -18,10 +20,10 @@ pub struct Train {
     /// Experiment files, or their names
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Run again what is finished
+    /// Run finished experiments again, from the start
     #[arg(long)]
     force: bool,
-    /// On a GPU, launch the kernels of a step as one recording, for small networks. Never run on a GPU yet
+    /// On a GPU, run each step as a CUDA graph, which is faster for small networks. Never run on a GPU yet
     #[arg(long)]
     cuda_graphs: bool,
     /// For `strata sweep`: events on standard output; stop when standard input closes
@@ -30,7 +32,7 @@ pub struct Train {
 }
 
 pub fn run(command: &Train, shared: &Shared) -> Result<Done> {
-    // All files are read before the first of them runs: a typo in the last shall not wait for hours.
+    // All files are read before the first of them runs: a typo in the last should not show up hours later.
     let experiments = command.files.iter().map(|file| shared.experiment(file)).collect::<Result<Vec<_>>>()?;
     let options = RunOptions {
         store: shared.store(),
@@ -55,13 +57,13 @@ pub fn run(command: &Train, shared: &Shared) -> Result<Done> {
             false => train::run(experiment, &options, &mut progress),
         };
         progress.draw_curves();
-        // The bar goes and the plot stays before the result is said.
+        // Removes the bar, so that the result is printed below the plot.
         drop(progress);
         match result {
             Ok(outcome) => {
                 match command.events {
                     true => Event::Ended { status: outcome.status }.emit(),
-                    // Where standard output is full or closed, the result is in results/ all the same.
+                    // Standard output may be closed or its disk full; the result is in results/ all the same.
                     false => {
                         if let Err(error) = print(&line(experiment, &outcome)) {
                             say(format_args!("error: {error:#}"));
@@ -79,7 +81,7 @@ pub fn run(command: &Train, shared: &Shared) -> Result<Done> {
                 Event::Held { by: holder }.emit();
                 return Ok(Done::Held);
             }
-            // What is wrong with the input of one is likely wrong with all.
+            // Bad input of one experiment is likely bad for all of them.
             Err(error @ (TrainError::Data(_) | TrainError::Folder(_))) => return Err(error.into()),
             Err(error) if several => {
                 say(format_args!("error: {}: {error}", experiment.name));
@@ -91,27 +93,26 @@ pub fn run(command: &Train, shared: &Shared) -> Result<Done> {
     Ok(if failed { Done::WithFailures } else { Done::Well })
 }
 
-/// Starts the process that records the end of a run that is killed or crashes.
+/// Forks the process that records the end of a run that is killed or crashes.
 pub fn start_watchdog() {
     if let Err(error) = watchdog::start(train::record_lost_run) {
         tracing::debug!("a run that is killed will not be recorded as failed: {error}");
     }
 }
 
-/// The result in one line.
+/// The result, in one line where the terminal has room for it.
 fn line(experiment: &Experiment, outcome: &Outcome) -> String {
-    let name = &experiment.name;
-    let folder = outcome.folder.display();
     let number = |column| outcome.record.number(column);
-    let percent = |fraction: f64| format!("{:.2} %", 100.0 * fraction);
-    let validation = match (number(Column::BestEpoch), number(Column::ValTop1)) {
-        (Some(epoch), Some(top1)) => format!(", validation Top-1 {} in epoch {epoch}", percent(top1)),
-        _ => String::new(),
-    };
-    let test = match (number(Column::TestTop1), number(Column::TestTop5)) {
-        (Some(top1), Some(top5)) => format!(", test Top-1 {}, Top-5 {}", percent(top1), percent(top5)),
-        _ => String::new(),
-    };
     let skipped = if outcome.skipped { " (finished before; --force runs it again)" } else { "" };
-    format!("{name}: {}{skipped}{validation}{test} → {folder}\n", outcome.status.name())
+    let mut parts = vec![format!("{}: {}{skipped}", experiment.name, outcome.status.name())];
+    if let (Some(epoch), Some(top1)) = (number(Column::BestEpoch), number(Column::ValTop1)) {
+        parts.push(format!("validation Top-1 {} in epoch {epoch}", percent(top1)));
+    }
+    if let (Some(top1), Some(top5)) = (number(Column::TestTop1), number(Column::TestTop5)) {
+        parts.push(format!("test Top-1 {}, Top-5 {}", percent(top1), percent(top5)));
+    }
+    let last = parts.len() - 1;
+    parts[..last].iter_mut().for_each(|part| part.push(','));
+    parts.push(format!("→ {}", outcome.folder.display()));
+    folded(&parts, " ", width_of(&Term::stdout())) + "\n"
 }

@@ -311,7 +311,11 @@ fn a_table_that_is_cut_or_changed_never_gives_wrong_rows() {
         }
         let _ = fs::remove_file(run.path("summary.csv"));
         let ran = place.strata(&["train", "tiny.toml"]);
-        assert!(ran.err.contains("epochs.csv is damaged") && ran.err.contains("before it is used"), "{}", ran.err);
+        assert!(
+            ran.err.contains("epochs.csv is damaged") && ran.err.contains("the checkpoint before it"),
+            "{}",
+            ran.err
+        );
         ran.good();
         assert_eq!(run.epochs(), epochs, "cut at {cut}, changed at {changed:?}");
     }

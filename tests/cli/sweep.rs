@@ -100,7 +100,7 @@ fn a_point_that_is_killed_is_tried_again_and_the_others_go_on() {
     let (_, process) = wait_for_an_epoch(&place);
     kill("KILL", &process);
     let ran = finish(sweep);
-    assert!(ran.err.contains("SIGKILL") && ran.err.contains("tried again later"), "{}", ran.err);
+    assert!(ran.err.contains("SIGKILL") && ran.err.contains("retried later"), "{}", ran.err);
     ran.good();
     assert_eq!(statuses(&place), ["done"; 2]);
 }
