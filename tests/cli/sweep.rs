@@ -100,7 +100,7 @@ fn a_point_that_is_killed_is_tried_again_and_the_others_go_on() {
     let (_, process) = wait_for_an_epoch(&place);
     kill("KILL", &process);
     let ran = finish(sweep);
-    assert!(ran.err.contains("SIGKILL") && ran.err.contains("tried again later"), "{}", ran.err);
+    assert!(ran.err.contains("SIGKILL") && ran.err.contains("retried later"), "{}", ran.err);
     ran.good();
     assert_eq!(statuses(&place), ["done"; 2]);
 }
@@ -195,7 +195,7 @@ fn ctrl_c_saves_every_point_and_the_same_command_goes_on() {
     kill("INT", &sweep.id().to_string());
     let ran = finish(sweep);
     assert_eq!(ran.code, Some(130), "{}", ran.err);
-    assert!(ran.err.contains("the same command goes on"), "{}", ran.err);
+    assert!(ran.err.contains("the same command resumes"), "{}", ran.err);
     assert_eq!(Record::read(&run).unwrap().text("status"), "interrupted");
     let ran = place.strata(&["sweep", "grid.toml"]);
     ran.good();
