@@ -195,7 +195,7 @@ fn ctrl_c_saves_every_point_and_the_same_command_goes_on() {
     kill("INT", &sweep.id().to_string());
     let ran = finish(sweep);
     assert_eq!(ran.code, Some(130), "{}", ran.err);
-    assert!(ran.err.contains("the same command goes on"), "{}", ran.err);
+    assert!(ran.err.contains("the same command resumes"), "{}", ran.err);
     assert_eq!(Record::read(&run).unwrap().text("status"), "interrupted");
     let ran = place.strata(&["sweep", "grid.toml"]);
     ran.good();
