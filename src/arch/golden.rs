@@ -203,6 +203,10 @@ fn cifar_networks() {
         10,
         1e6,
     );
+}
+
+#[test]
+fn wide_and_grouped_cifar_networks() {
     let next = "preset = 'resnext'; depth = 29; layout = 'cifar'";
     check_rounded(
         &[

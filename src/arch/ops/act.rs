@@ -14,10 +14,6 @@ impl Operation for Act {
         LayerStyle::Act
     }
 
-    fn is_attached(&self) -> bool {
-        true
-    }
-
     #[cfg(test)]
     fn example() -> (Act, Shape) {
         (Act::Relu, Shape::Map { c: 4, h: 5, w: 6 })

@@ -36,10 +36,6 @@ impl Operation for BatchNorm {
         LayerStyle::Norm
     }
 
-    fn is_attached(&self) -> bool {
-        true
-    }
-
     #[cfg(test)]
     fn example() -> (BatchNorm, Shape) {
         (BatchNorm { eps: 1e-5, momentum: 0.1, gamma: Some(1.0) }, Shape::Map { c: 4, h: 5, w: 6 })

@@ -23,10 +23,6 @@ impl Operation for Dropout {
         LayerStyle::Dropout
     }
 
-    fn is_attached(&self) -> bool {
-        true
-    }
-
     fn signature(&self) -> String {
         "drop;".to_owned()
     }

@@ -31,10 +31,6 @@ impl Operation for Lrn {
         LayerStyle::Norm
     }
 
-    fn is_attached(&self) -> bool {
-        true
-    }
-
     fn signature(&self) -> String {
         "lrn;".to_owned()
     }

@@ -64,7 +64,7 @@ pub trait Operation: Debug {
 
     /// Whether a diagram draws it as a strip attached to its neighbour.
     fn is_attached(&self) -> bool {
-        false
+        matches!(self.style(), LayerStyle::Norm | LayerStyle::Act | LayerStyle::Dropout)
     }
 
     /// Blocks of equal signatures share one panel of a diagram. Widths, strides and rates are left out, because the table of
