@@ -13,7 +13,7 @@ mod problem;
 mod sweep;
 mod train;
 
-pub use data::{Data, Scale};
+pub use data::Data;
 pub use expect::Expect;
 pub use experiment::{Description, Experiment, Machine};
 pub use key::Key;

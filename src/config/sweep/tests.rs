@@ -67,14 +67,14 @@ fn a_key_of_many_dots_is_refused() {
         format!("{part} = {nested}"),
     ] {
         let error = sweep(&text).unwrap_err();
-        assert_eq!(error, "tables and lists lie in one another at most 32 levels deep");
+        assert_eq!(error, "tables and lists are nested at most 32 levels deep");
     }
     for text in ["[sweep]\n'KEY' = [1]", "[sweep.random]\ncount = 1\n'KEY' = [1]", "[sweep]\nzip = [{ 'KEY' = [1] }]"] {
         assert_eq!(sweep(&text.replace("KEY", &key)).unwrap_err(), "a swept key has at most 32 dots");
     }
     let set = |text: String| Experiment::parse("x", BASE, "x", &[text], Machine::default()).unwrap_err().message;
     for text in [format!("{key}=1"), format!("a={{ {key} = 1 }}"), format!("a={}", "[".repeat(20_000))] {
-        assert_eq!(set(text), "tables and lists lie in one another at most 32 levels deep");
+        assert_eq!(set(text), "tables and lists are nested at most 32 levels deep");
     }
 }
 

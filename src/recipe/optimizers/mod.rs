@@ -73,3 +73,33 @@ named! {
         "rmsprop" => Rmsprop(Rmsprop),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::named::Named;
+    use tch::{Device, Kind};
+
+    /// Every optimizer, with its defaults, goes down the slope, and keeps what it says that it keeps.
+    #[test]
+    fn every_optimizer_descends_and_updates_its_buffers() {
+        for name in OptimizerName::ALL {
+            let optimizer = name.read(toml::Table::new()).unwrap();
+            optimizer.check().unwrap();
+            let params = [Tensor::ones([3], (Kind::Float, Device::Cpu))];
+            let grads = [Tensor::from_slice(&[1.0f32, -2.0, 0.5])];
+            let buffers: Vec<_> = optimizer.buffers().iter().map(|_| vec![params[0].zeros_like()]).collect();
+            for number in 1..=2 {
+                let group = Group { params: &params, grads: &grads, buffers: &buffers, weight_decay: 0.0 };
+                optimizer.step(&group, Step { lr: optimizer.default_lr(), number }).unwrap();
+            }
+            let moved = Vec::<f32>::try_from(&params[0] - 1.0).unwrap();
+            assert!(moved[0] < 0.0 && moved[1] > 0.0 && moved[2] < 0.0, "{}: {moved:?}", name.text());
+            assert!(
+                buffers.iter().all(|kept| kept[0].abs().sum(Kind::Float).double_value(&[]) > 0.0),
+                "{}",
+                name.text()
+            );
+        }
+    }
+}
