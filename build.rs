@@ -128,14 +128,19 @@ impl Unit {
         let Ok(dependencies) = fs::read_to_string(self.object.with_extension("d")) else { return false };
         let mut files = dependencies.split_whitespace().skip(1).filter(|&word| word != "\\");
         self.object.exists()
-            && fs::read_to_string(&begun).is_ok_and(|command| command == format!("{:?}", self.command))
+            && fs::read_to_string(&begun).is_ok_and(|command| command == self.text())
             && files.all(|file| time(Path::new(file)).is_some_and(|changed| Some(changed) < time(&begun)))
+    }
+
+    /// The command without its environment, which differs between `cargo check` and `cargo build`.
+    fn text(&self) -> String {
+        let words: Vec<_> = [self.command.get_program()].into_iter().chain(self.command.get_args()).collect();
+        format!("{words:?}")
     }
 
     fn make(&mut self) {
         _ = fs::remove_file(&self.object);
-        fs::write(self.object.with_extension("command"), format!("{:?}", self.command))
-            .expect("OUT_DIR can be written");
+        fs::write(self.object.with_extension("command"), self.text()).expect("OUT_DIR can be written");
         let done = self.command.status();
         assert!(done.is_ok_and(|status| status.success()), "{} does not compile", self.source.display());
         // A compiler that is killed leaves half an object.
