@@ -20,7 +20,7 @@ use tch::{Device, Kind, Tensor};
 /// The classes that a network sees in images, most probable first; or, with --input and --output, the logits of a tensor.
 #[derive(Args)]
 pub struct Predict {
-    /// A run (its best weights are taken), or an experiment file together with --weights
+    /// A run (a folder, NAME, NAME/KEY, NAME@latest or NAME@best), or an experiment file together with --weights
     #[arg(value_name = "RUN_OR_FILE")]
     network: String,
     /// PNG or JPEG images

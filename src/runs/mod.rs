@@ -2,6 +2,7 @@
 //!
 //! Training writes a run here; everything that compares, draws or reports runs reads them here.
 
+mod choice;
 mod clock;
 pub(crate) mod environment;
 pub(crate) mod epochs;
@@ -18,6 +19,7 @@ mod store;
 pub(crate) mod sweep_folder;
 pub(crate) mod table;
 
+pub use choice::Choice;
 pub use clock::utc_now;
 pub use environment::RunInfo;
 pub use epochs::{EPOCH_COLUMNS, EpochRow, first_epochs, parse_epochs, read_epochs};
