@@ -1,8 +1,8 @@
 //! `strata eval RUN…`
 
-use super::arithmetic::Arithmetic;
 use super::cost::{Format, render};
 use super::epoch_table::percent;
+use super::precision::PrecisionArgs;
 use super::runs::TrainedRun;
 use super::{Done, Shared, Usage, print};
 use anyhow::{Context, Result, bail};
@@ -36,7 +36,7 @@ pub struct Eval {
     #[arg(long, value_name = "FILE")]
     confusion: Vec<PathBuf>,
     #[command(flatten)]
-    arithmetic: Arithmetic,
+    precision: PrecisionArgs,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -79,8 +79,7 @@ pub fn run(command: &Eval, shared: &Shared) -> Result<Done> {
             lines.push(line("ensemble (mean of the probabilities)", result.sums, command.format));
             of.insert_str(0, "the ensemble of ");
         }
-        let title = format!("Confusion matrix of {of}, {} images", command.split.name());
-        write_confusion(&command.confusion, &result, &title)?;
+        write_confusion(command, &result, &format!("Confusion matrix of {of}"))?;
     }
     print(&render(command.format, &["run", "loss", "top1", "top5", "correct", "total"], &lines)?)?;
     Ok(Done::Well)
@@ -124,7 +123,7 @@ fn evaluate(
     device: Device,
     ensemble: Option<&Evaluation>,
 ) -> Result<Evaluation> {
-    let TrainedRun { folder, experiment, model } = TrainedRun::load(name, command.arithmetic, shared, device)?;
+    let TrainedRun { folder, experiment, model } = TrainedRun::load(name, command.precision, shared, device)?;
     let dataset = experiment.data.dataset.clone();
     if let Some(before) = ensemble.filter(|before| before.dataset != dataset) {
         bail!(Usage(format!("an ensemble needs one dataset, but the runs are on {} and {dataset}", before.dataset)));
@@ -168,8 +167,8 @@ impl Drawing {
     }
 }
 
-fn write_confusion(paths: &[PathBuf], evaluation: &Evaluation, title: &str) -> Result<()> {
-    if paths.is_empty() {
+fn write_confusion(command: &Eval, evaluation: &Evaluation, title: &str) -> Result<()> {
+    if command.confusion.is_empty() {
         return Ok(());
     }
     let Evaluation { classes, log_probabilities, labels, .. } = evaluation;
@@ -178,10 +177,10 @@ fn write_confusion(paths: &[PathBuf], evaluation: &Evaluation, title: &str) -> R
     let [truths, predictions] = [labels.shallow_clone(), log_probabilities.argmax(1, false)]
         .map(|labels| Vec::<i64>::try_from(labels.to_device(Device::Cpu)));
     confusion.add(&truths?, &predictions?);
-    for path in paths {
+    for path in &command.confusion {
         let text = match Drawing::of(path)? {
             Drawing::Table => confusion.table().to_csv(),
-            Drawing::Picture => figures::confusion(&confusion, title),
+            Drawing::Picture => figures::confusion(&confusion, title, command.split.name()),
         };
         write_output(path, text.as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
         tracing::info!("wrote {}", path.display());

@@ -1,6 +1,5 @@
 //! The command line: one file per command, and here what they share.
 
-mod arithmetic;
 pub mod bench;
 pub mod compare;
 pub mod completions;
@@ -12,6 +11,7 @@ pub mod eval;
 pub mod export;
 pub mod fetch;
 mod live_plot;
+mod precision;
 pub mod predict;
 mod progress;
 pub mod report;

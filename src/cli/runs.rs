@@ -1,8 +1,8 @@
 //! Trained runs by folder or by name.
 
-use super::arithmetic::Arithmetic;
 use super::cost::{Format, render};
 use super::epoch_table::percent;
+use super::precision::PrecisionArgs;
 use super::{Shared, Usage, machine};
 use anyhow::{Result, bail};
 use std::path::{Path, PathBuf};
@@ -21,11 +21,11 @@ pub struct TrainedRun {
 
 impl TrainedRun {
     /// Loads a run by folder or by name.
-    pub fn load(run: &str, arithmetic: Arithmetic, shared: &Shared, device: Device) -> Result<TrainedRun> {
+    pub fn load(run: &str, precision: PrecisionArgs, shared: &Shared, device: Device) -> Result<TrainedRun> {
         let folder = find(run, shared)?;
         let mut experiment = Experiment::load(&folder.join("experiment.toml"), &[], machine())?;
         let weights = best_weights(&folder, &experiment.key())?;
-        arithmetic.apply(&mut experiment.train);
+        precision.apply(&mut experiment.train);
         let mut model = build(&experiment, device)?;
         model.load_weights(&weights)?;
         Ok(TrainedRun { folder, experiment, model })

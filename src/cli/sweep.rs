@@ -1,7 +1,7 @@
 //! `strata sweep FILE`
 
 use super::cost::{Format, render};
-use super::sweep_view::View;
+use super::sweep_view::SweepView;
 use super::{Done, Shared, Usage, locate, machine, print};
 use anyhow::{Result, bail};
 use clap::Args;
@@ -63,7 +63,7 @@ pub fn run(command: &Sweep, shared: &Shared) -> Result<Done> {
         retries: command.retries,
         fail_fast: command.fail_fast,
     };
-    let mut view = View::new(&sweep, jobs, shared.quiet);
+    let mut view = SweepView::new(&sweep, jobs, shared.quiet);
     view.begin(left_out(&sweep).as_deref());
     let report = strata::sweep::run(&sweep, &options, &mut view);
     view.clear();

@@ -11,7 +11,7 @@ use strata::say;
 use strata::sweep::event::Event;
 use strata::sweep::{Counts, Ended, Verdict, Watcher, duration};
 
-pub struct View<'a> {
+pub struct SweepView<'a> {
     sweep: &'a Sweep,
     quiet: bool,
     settled: usize,
@@ -26,10 +26,10 @@ struct Live {
     jobs: Vec<ProgressBar>,
 }
 
-impl<'a> View<'a> {
-    pub fn new(sweep: &'a Sweep, jobs: usize, quiet: bool) -> View<'a> {
+impl<'a> SweepView<'a> {
+    pub fn new(sweep: &'a Sweep, jobs: usize, quiet: bool) -> SweepView<'a> {
         let live = (!quiet && std::io::stderr().is_terminal()).then(|| Live::new(sweep.points.len(), jobs));
-        View { sweep, quiet, settled: 0, live }
+        SweepView { sweep, quiet, settled: 0, live }
     }
 
     pub fn begin(&self, left_out: Option<&str>) {
@@ -88,7 +88,7 @@ impl Live {
     }
 }
 
-impl Watcher for View<'_> {
+impl Watcher for SweepView<'_> {
     fn started(&mut self, point: usize, slot: usize) {
         match self.live.as_ref().and_then(|live| live.job(slot)) {
             Some(bar) => {

@@ -20,9 +20,9 @@ const LONGEST: f64 = 170.0;
 const NUMBERED: f64 = 34.0;
 const LABELLED: f64 = 16.0;
 
-/// Draws a matrix. Cells show percent of the images of their true class; those of errors are coloured by the square root, so
-/// that rare ones are seen.
-pub fn confusion(confusion: &Confusion, title: &str) -> String {
+/// Draws a matrix; `split` says which images were evaluated, such as `test`. Cells show percent of the images of their true
+/// class; those of errors are coloured by the square root, so that rare ones are seen.
+pub fn confusion(confusion: &Confusion, title: &str, split: &str) -> String {
     let count = confusion.classes.len().max(1);
     let cell = (SIDE / count as f64).min(58.0);
     let labelled = cell >= LABELLED;
@@ -35,7 +35,7 @@ pub fn confusion(confusion: &Confusion, title: &str) -> String {
     let mut svg = card(title, size);
     let room = size[0] - 2.0 * MARGIN;
     text(&mut svg, [MARGIN, 38.0], &fit(title, 23.0, true, room), Font::new(23.0).bold(), false);
-    text(&mut svg, [MARGIN, 68.0], &subtitle(confusion), Font::new(LABEL).colour(FAINT), false);
+    text(&mut svg, [MARGIN, 68.0], &subtitle(confusion, split), Font::new(LABEL).colour(FAINT), false);
     let heading = Font::new(LABEL).bold();
     let middle = [matrix.left + side / 2.0, matrix.top + side / 2.0];
     text(&mut svg, [middle[0], TOP + 8.0], "predicted class", heading.anchor(Anchor::Middle), false);
@@ -49,10 +49,10 @@ pub fn confusion(confusion: &Confusion, title: &str) -> String {
     svg
 }
 
-fn subtitle(confusion: &Confusion) -> String {
+fn subtitle(confusion: &Confusion, split: &str) -> String {
     let (correct, images) = confusion.total();
     let top1 = 100.0 * correct as f64 / images.max(1) as f64;
-    format!("Top-1 {top1:.2} % of {images} images; cells are percent of the true class")
+    format!("Top-1 {top1:.2} % of {images} {split} images; cells are percent of the true class")
 }
 
 struct Matrix<'a> {
@@ -139,9 +139,9 @@ mod tests {
         let names = ["cat", "<dog>"].map(str::to_owned);
         let mut matrix = Confusion::new(&names, 2);
         matrix.add(&[0, 0, 0, 1], &[0, 0, 1, 1]);
-        let svg = confusion(&matrix, "net & co");
+        let svg = confusion(&matrix, "net & co", "test");
         assert!(svg.contains("net &amp; co") && svg.contains("&lt;dog&gt;"));
-        assert!(svg.contains("Top-1 75.00 % of 4 images") && svg.contains("66.7 %") && svg.contains("100.0 %"));
+        assert!(svg.contains("Top-1 75.00 % of 4 test images") && svg.contains("66.7 %") && svg.contains("100.0 %"));
         // The card, three cells, and the bars of two classes.
         assert_eq!(svg.matches("<rect").count(), 6);
     }
@@ -151,7 +151,7 @@ mod tests {
         let mut matrix = Confusion::new(&[], 1000);
         let labels: Vec<i64> = (0..1000).collect();
         matrix.add(&labels, &labels);
-        let svg = confusion(&matrix, "ImageNet");
+        let svg = confusion(&matrix, "ImageNet", "validation");
         assert!(!svg.contains("class 7") && svg.len() < 400_000, "{}", svg.len());
     }
 }

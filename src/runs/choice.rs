@@ -118,7 +118,7 @@ mod tests {
         assert_eq!(found("net@best"), [Found::Run(b.clone())]);
         assert!(store.find("nett@best").unwrap_err().to_string().contains("did you mean `net`"));
         assert!(store.find("net@worst").unwrap_err().to_string().contains("NAME@latest or NAME@best"));
-        assert_eq!(Choice::Best.of(&[c.clone()]), None);
+        assert_eq!(Choice::Best.of(std::slice::from_ref(&c)), None);
 
         let table = store.differences(&[a, b, c]);
         assert_eq!(table.columns, ["run", "train.lr", "started", "status", "val_top1"]);

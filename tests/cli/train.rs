@@ -286,7 +286,10 @@ fn eval_writes_a_confusion_matrix() {
     assert_eq!((rows.len(), sum(1), sum(2)), (10, 500, correct));
     assert_eq!((4..14).map(sum).sum::<u64>(), 500);
     let svg = fs::read_to_string(place.path("c.svg")).unwrap();
-    assert!(svg.contains("Confusion matrix of tiny, test images") && svg.contains("down-"), "{svg}");
+    assert!(
+        svg.contains("Confusion matrix of tiny") && svg.contains("500 test images") && svg.contains("down-"),
+        "{svg}"
+    );
     place.strata(&["eval", "tiny", "--confusion", "c.png"]).refused(&["FILE.csv or FILE.svg, not c.png"]);
     assert!(place.strata(&["eval", "tiny"]).good().contains(" %"), "people read percent");
 }

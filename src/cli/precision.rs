@@ -1,4 +1,4 @@
-//! How a trained network is carried out again, where that differs from its training.
+//! Options of commands that evaluate a trained network in another precision, or without fused kernels.
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -12,18 +12,18 @@ pub fn precision() -> impl TypedValueParser<Value = Precision> {
     })
 }
 
-/// The same weights in another arithmetic: what it costs or changes.
+/// Options that change how a network computes, but not its weights.
 #[derive(Args, Clone, Copy, Debug, Default)]
-pub struct Arithmetic {
+pub struct PrecisionArgs {
     /// Evaluate in this precision instead of the run's
     #[arg(long, value_parser = precision())]
     precision: Option<Precision>,
-    /// Carry out every layer by libtorch's own operation, as train.rewrites = false does
+    /// Use libtorch's own operations instead of fused kernels, as train.rewrites = false does
     #[arg(long)]
     no_rewrites: bool,
 }
 
-impl Arithmetic {
+impl PrecisionArgs {
     pub fn apply(self, train: &mut Train) {
         train.precision = self.precision.unwrap_or(train.precision);
         train.rewrites &= !self.no_rewrites;
@@ -40,13 +40,13 @@ mod tests {
         let text = "[data]\ndataset = 'synthetic'\nvalidation = 100\n[model]\nrows = [{ op = 'classifier' }]\n[train]\nepochs = 1\n\
                     precision = 'bf16'";
         let train = Experiment::parse("x", text, "x", &[], Machine::default()).unwrap().train;
-        let with = |arithmetic: Arithmetic| {
+        let with = |arguments: PrecisionArgs| {
             let mut train = train.clone();
-            arithmetic.apply(&mut train);
+            arguments.apply(&mut train);
             (train.precision, train.rewrites)
         };
-        assert_eq!(with(Arithmetic::default()), (Precision::Bf16, true));
-        let plain = Arithmetic { precision: Some(Precision::Fp32), no_rewrites: true };
+        assert_eq!(with(PrecisionArgs::default()), (Precision::Bf16, true));
+        let plain = PrecisionArgs { precision: Some(Precision::Fp32), no_rewrites: true };
         assert_eq!(with(plain), (Precision::Fp32, false));
     }
 }
