@@ -1,7 +1,7 @@
 //! Fault injection: points at which a test can make a write or a training step fail.
 //!
 //! `STRATA_FAULT=POINT:N:WHAT` makes the N-th visit of a point fail, `POINT:N+:WHAT` that one and all after it. The points
-//! are `write` (everything that changes the file system in a run) and `step` (a training step). What can happen is
+//! are `write` (everything that changes the file system in a run) and `step` (a training step). FaultKind can happen is
 //! `enospc` (no space left), `erofs` (read-only file system), `kill` (the process aborts, in the middle of the write),
 //! `oom` (libtorch cannot get memory), `nan` (a gradient becomes NaN), `leak` (a tensor of one number is never freed).
 //! Without the variable a point costs one atomic load.
@@ -17,7 +17,7 @@ pub const VARIABLE: &str = "STRATA_FAULT";
 
 /// The fault injected at a point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum What {
+pub enum FaultKind {
     NoSpace,
     ReadOnly,
     Kill,
@@ -32,7 +32,7 @@ struct Fault {
     /// Counted from 1.
     at: u64,
     onwards: bool,
-    what: What,
+    what: FaultKind,
     visits: AtomicU64,
 }
 
@@ -57,12 +57,12 @@ fn parse(text: &str) -> Option<Fault> {
     let mut parts = text.split(':');
     let (point, count, what) = (parts.next()?, parts.next()?, parts.next()?);
     let what = match (point, what) {
-        ("write", "enospc") => What::NoSpace,
-        ("write", "erofs") => What::ReadOnly,
-        ("write" | "step", "kill") => What::Kill,
-        ("step", "oom") => What::OutOfMemory,
-        ("step", "nan") => What::NotANumber,
-        ("step", "leak") => What::Leak,
+        ("write", "enospc") => FaultKind::NoSpace,
+        ("write", "erofs") => FaultKind::ReadOnly,
+        ("write" | "step", "kill") => FaultKind::Kill,
+        ("step", "oom") => FaultKind::OutOfMemory,
+        ("step", "nan") => FaultKind::NotANumber,
+        ("step", "leak") => FaultKind::Leak,
         _ => return None,
     };
     let onwards = count.ends_with('+');
@@ -72,7 +72,7 @@ fn parse(text: &str) -> Option<Fault> {
 }
 
 /// Visits a point; returns the fault to inject, if any. `action` is part of the message that announces it.
-pub fn hit(point: &str, action: &str) -> Option<What> {
+pub fn hit(point: &str, action: &str) -> Option<FaultKind> {
     let fault = FAULT.get()?.as_ref().filter(|fault| fault.point == point)?;
     let visit = fault.visits.fetch_add(1, Ordering::Relaxed) + 1;
     if visit != fault.at && !(fault.onwards && visit > fault.at) {
@@ -88,7 +88,7 @@ pub fn before(action: &str, path: &Path) -> io::Result<()> {
         return Ok(());
     }
     match hit("write", &format!("{action} {}", path.display())) {
-        Some(What::Kill) => std::process::abort(),
+        Some(FaultKind::Kill) => std::process::abort(),
         Some(what) => Err(error(what)),
         None => Ok(()),
     }
@@ -102,15 +102,15 @@ pub fn write_all(writer: &mut impl io::Write, bytes: &[u8], path: &Path) -> io::
     };
     let Some(what) = outcome else { return writer.write_all(bytes) };
     writer.write_all(&bytes[..bytes.len() / 2])?;
-    if what == What::Kill {
+    if what == FaultKind::Kill {
         std::process::abort();
     }
     Err(error(what))
 }
 
-fn error(what: What) -> io::Error {
+fn error(what: FaultKind) -> io::Error {
     // ENOSPC and EROFS, so that the message is the operating system's.
-    io::Error::from_raw_os_error(if what == What::ReadOnly { 30 } else { 28 })
+    io::Error::from_raw_os_error(if what == FaultKind::ReadOnly { 30 } else { 28 })
 }
 
 #[cfg(test)]
@@ -120,7 +120,10 @@ mod tests {
     #[test]
     fn faults_are_read_or_refused() {
         let fault = parse("write:12+:enospc").unwrap();
-        assert_eq!((fault.point.as_str(), fault.at, fault.onwards, fault.what), ("write", 12, true, What::NoSpace));
+        assert_eq!(
+            (fault.point.as_str(), fault.at, fault.onwards, fault.what),
+            ("write", 12, true, FaultKind::NoSpace)
+        );
         assert!(!parse("step:1:oom").unwrap().onwards);
         for wrong in [
             "",
@@ -144,6 +147,6 @@ mod tests {
         let mut written = Vec::new();
         write_all(&mut written, b"whole", Path::new("x")).unwrap();
         assert_eq!(written, b"whole");
-        assert!(error(What::NoSpace).to_string().contains("No space left"));
+        assert!(error(FaultKind::NoSpace).to_string().contains("No space left"));
     }
 }

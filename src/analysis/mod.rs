@@ -3,9 +3,11 @@
 mod architectures;
 pub mod collect;
 pub mod compare;
+mod confusion;
 pub mod diff;
 pub mod settings;
 mod statistics;
 
 pub use architectures::architectures;
+pub use confusion::Confusion;
 pub use statistics::Spread;

@@ -13,24 +13,24 @@ use strata::train::bench::{self, Phase, Roofline, StepCost, Timing, Workload};
 use tch::Device;
 
 const COLUMNS: &str = "\
-    Steps are timed as a run carries them out, on random images in memory: gathering, augmentation,\n\
-    forward, loss, backward, optimizer, accuracies. `ms` is the median step, `waited` the part of it\n\
-    without a batch to work on, `data_ms` what preparing a batch takes one thread beside it. `gflops`\n\
-    are those of convolutions and linear layers, `peak` what part they are of the machine's best,\n\
-    measured in a product of large matrices. The bounds: milliseconds of the arithmetic at that best,\n\
-    and of the bytes at the measured bandwidth of memory. docs/speed.md tells more.";
+    Steps are timed as in a training run, on random images in memory: gathering, augmentation,\n\
+    forward, loss, backward, optimizer, accuracies. `ms` is the median step, `waited` the share of it\n\
+    spent waiting for a batch, `data_ms` the time one thread takes to prepare a batch meanwhile.\n\
+    `gflops` counts convolutions and linear layers; `peak` is its share of the machine's peak, measured\n\
+    with a product of large matrices. The bounds are the milliseconds that the arithmetic takes at that\n\
+    peak, and the bytes at the measured memory bandwidth. See docs/speed.md.";
 
-/// Time training steps and evaluation: milliseconds, part of the machine's peak, memory
+/// Time training steps and evaluation: milliseconds, share of the machine's peak, memory
 #[derive(Args)]
 #[command(after_help = COLUMNS)]
 pub struct Bench {
     /// Experiment files, or their names
     #[arg(required = true, value_name = "FILE")]
     files: Vec<String>,
-    /// Images a step; the experiment's without this option
+    /// Batch size [default: the experiment's]
     #[arg(long, value_name = "N")]
     batch: Option<usize>,
-    /// Steps to time, after a few that are not counted
+    /// Steps to time, after a warm-up
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
     steps: u16,
     /// Only training or only evaluation
@@ -38,11 +38,11 @@ pub struct Bench {
     phase: Option<PhaseName>,
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
-    /// Instead, which of libtorch's operations and ours a step spends its time in, by itself
+    /// Profile instead: time of each operation of libtorch and ours, without the operations that it calls
     #[arg(long, conflicts_with = "worker")]
     ops: bool,
-    /// Be driven from outside, as `make bench` does: a line of JSON about the network; then for each line `train N`,
-    /// `eval N` or `limits` on standard input a line of JSON with the times
+    /// For scripts such as `make bench`: print a line of JSON about the network, then a line of JSON with times for each line
+    /// `train N`, `eval N` or `limits` on standard input
     #[arg(long)]
     worker: bool,
 }
@@ -55,7 +55,7 @@ enum PhaseName {
 
 /// Steps before the first that is timed.
 const WARM_UP: usize = 3;
-/// Those that come after take next to nothing.
+/// Rows of the table of operations; the rest take next to no time.
 const SHOWN_OPERATIONS: usize = 25;
 
 const HEADER: [&str; 15] = [
@@ -131,7 +131,7 @@ fn time(command: &Bench, experiment: &Experiment, device: Device, roofline: &Roo
     let workload = Workload::new(experiment, device, steps.max(WARM_UP))?;
     let mut bench = workload.bench();
     let mut lines = Vec::new();
-    // Evaluation first, or its peak of memory would be that of training.
+    // Evaluation first: after training its peak memory would be that of training.
     if command.phase != Some(PhaseName::Train) {
         torch::reset_peak_memory(device);
         bench.eval(WARM_UP)?;
@@ -186,7 +186,7 @@ fn precision(precision: Precision) -> &'static str {
     }
 }
 
-/// What a worker says first.
+/// The first line of a worker: what it times.
 #[derive(Serialize)]
 struct Ready<'a> {
     name: &'a str,
@@ -205,12 +205,12 @@ struct Ready<'a> {
     cpu_capability: String,
 }
 
-/// What a worker answers to a round.
+/// A worker's line for a round.
 #[derive(Serialize)]
 struct Round {
     #[serde(flatten)]
     timing: Timing,
-    /// Of gathering and augmenting a batch, on one thread; only with training.
+    /// Milliseconds to gather and augment a batch on one thread; only for training.
     data_ms: Option<f64>,
     peak_mib: Option<f64>,
 }
@@ -219,7 +219,7 @@ fn worker(experiment: &Experiment, device: Device, steps: usize) -> Result<Done>
     let workload = Workload::new(experiment, device, steps)?;
     let mut bench = workload.bench();
     let cost = experiment.network.cost();
-    say(&Ready {
+    send(&Ready {
         name: &experiment.name,
         batch: experiment.train.batch,
         input: experiment.network.plan.input,
@@ -243,19 +243,19 @@ fn worker(experiment: &Experiment, device: Device, steps: usize) -> Result<Done>
             ("train", Some(count)) => {
                 let timing = bench.train(count)?;
                 let peak_mib = torch::peak_memory_mib(device);
-                say(&Round { timing, data_ms: Some(bench.fill_ms(3)?), peak_mib })?;
+                send(&Round { timing, data_ms: Some(bench.fill_ms(3)?), peak_mib })?;
             }
             ("eval", Some(count)) => {
                 let timing = bench.eval(count)?;
-                say(&Round { timing, data_ms: None, peak_mib: torch::peak_memory_mib(device) })?;
+                send(&Round { timing, data_ms: None, peak_mib: torch::peak_memory_mib(device) })?;
             }
-            ("limits", None) => say(&bench::Roofline::measure(device)?)?,
+            ("limits", None) => send(&bench::Roofline::measure(device)?)?,
             _ => bail!(Usage(format!("a worker takes `train N`, `eval N` or `limits`, not `{request}`"))),
         }
     }
     Ok(Done::Well)
 }
 
-fn say(value: &impl Serialize) -> Result<()> {
+fn send(value: &impl Serialize) -> Result<()> {
     print(&format!("{}\n", serde_json::to_string(value)?))
 }

@@ -2,7 +2,7 @@
 
 use super::compare::printable;
 use super::cost::grouped;
-use super::runs::resolve_run;
+use super::runs::{resolve_run, several_runs};
 use super::{Done, Shared, Usage, experiment, locate, machine, print};
 use anyhow::{Result, bail};
 use clap::Args;
@@ -15,8 +15,8 @@ use strata::runs::Record;
 
 /// The differences between two runs: keys of the experiment, rows of the network, cost, environment, results
 ///
-/// A and B are run folders, names of runs (NAME or NAME/KEY), or experiment files. If a name has several runs, that of the
-/// experiment file of this name is used.
+/// A and B are run folders, names of runs (NAME, NAME/KEY, NAME@latest, NAME@best), or experiment files. If a name has several
+/// runs, that of the experiment file of this name is used.
 #[derive(Args)]
 #[command(after_help = "Examples:
   strata diff resnet20 plain20
@@ -114,11 +114,7 @@ fn side(word: &str, shared: &Shared) -> Result<Side> {
     let folder = match (resolve_run(word, &folders, shared)?, folders.as_slice()) {
         (Some(folder), _) => folder,
         (None, []) => bail!(Usage(format!("`{word}` is not a run: diff takes two runs or two experiment files"))),
-        (None, several) => {
-            let list: Vec<String> = several.iter().take(12).map(|path| format!("\n  {}", path.display())).collect();
-            let more = if several.len() > 12 { "\n  …" } else { "" };
-            bail!(Usage(format!("`{word}` is {} runs; name one of them:{}{more}", several.len(), list.concat())))
-        }
+        (None, _) => bail!(several_runs(word, &folders, shared)?),
     };
     let row = rows().find(|&row| records.origin(row).folder.as_deref() == Some(folder));
     let environment = std::fs::read_to_string(folder.join("run.json")).unwrap_or_default();

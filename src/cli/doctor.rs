@@ -27,9 +27,9 @@ pub fn run(shared: &Shared) -> Result<Done> {
         cache.display(),
     );
     for set in data::DATASETS {
-        // Every byte is hashed here: other commands read what has changed since.
+        // All files are hashed here; other commands only hash those that changed since they were last verified.
         let state = match data::present(set.name, &cache) {
-            false => format!("not here yet: strata fetch {}", set.name),
+            false => format!("not fetched; run `strata fetch {}`", set.name),
             true => match data::check(set.name, &cache, Depth::Whole) {
                 Ok(()) => "ready".to_owned(),
                 Err(error) => format!("DAMAGED: {error}"),

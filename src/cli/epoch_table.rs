@@ -139,7 +139,7 @@ mod tests {
             epoch,
             step: 938,
             lr: 0.000_123_456_789,
-            train_loss: 0.6931,
+            train_loss: 0.7123,
             train_top1: 0.8412,
             train_top5: 1.0,
             val_loss: 123_456.7,

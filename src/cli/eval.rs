@@ -1,31 +1,42 @@
 //! `strata eval RUN…`
 
 use super::cost::{Format, render};
+use super::epoch_table::percent;
 use super::precision::PrecisionArgs;
 use super::runs::TrainedRun;
 use super::{Done, Shared, Usage, print};
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
-use strata::data;
+use std::path::{Path, PathBuf};
+use strata::analysis::Confusion;
+use strata::files::write_output;
 use strata::runs::{accuracy, significant};
 use strata::train::{Splits, Sums, check_data, cross_entropy, for_each_batch};
-use tch::{Kind, Tensor};
+use strata::{data, figures};
+use tch::{Device, Kind, Tensor};
 
 /// Top-1 and Top-5 of trained runs on a split; several runs: also their ensemble
 ///
-/// Of several runs of one name, that of the experiment file of this name is taken, with its --set: `strata eval resnet20
-/// --set seed=1`.
+/// Of several runs of one name, that of the experiment file of this name is taken, with its --set.
 #[derive(Args)]
+#[command(after_help = "Examples:
+  strata eval resnet20 --set seed=1
+  strata eval resnet20@best plain20@latest --split validation
+  strata eval resnet20 --confusion confusion.svg --confusion confusion.csv")]
 pub struct Eval {
-    /// Run folders, or names of runs (NAME or NAME/KEY)
+    /// Run folders, or names of runs (NAME, NAME/KEY, NAME@latest, NAME@best)
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<String>,
     #[arg(long, value_enum, default_value_t = Split::Test)]
     split: Split,
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
+    /// Write the confusion matrix and the accuracy of each class, as a table (.csv) or a picture (.svg); repeatable. Of several
+    /// runs: those of their ensemble
+    #[arg(long, value_name = "FILE")]
+    confusion: Vec<PathBuf>,
     #[command(flatten)]
-    arithmetic: PrecisionArgs,
+    precision: PrecisionArgs,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -36,70 +47,155 @@ enum Split {
     Test,
 }
 
-pub fn run(command: &Eval, shared: &Shared) -> Result<Done> {
-    let device = shared.device()?;
-    let cache = data::cache_dir()?;
-    let mut lines = Vec::new();
-    let mut ensemble: Option<(Tensor, Tensor)> = None;
-    let mut dataset = String::new();
-    for name in &command.runs {
-        let TrainedRun { folder, experiment, model } = TrainedRun::load(name, command.arithmetic, shared, device)?;
-        if dataset.is_empty() {
-            dataset.clone_from(&experiment.data.dataset);
-        } else if dataset != experiment.data.dataset {
-            bail!(Usage(format!(
-                "an ensemble needs one dataset, but the runs are on {dataset} and {}",
-                experiment.data.dataset
-            )));
+impl Split {
+    fn name(self) -> &'static str {
+        match self {
+            Split::Train => "training",
+            Split::Validation => "validation",
+            Split::Test => "test",
         }
-        let splits = Splits::load(&experiment, &cache)?;
-        check_data(&folder, &splits.name, &splits.fingerprint)?;
-        let images = match command.split {
-            Split::Test => splits.test,
-            Split::Validation => splits.validation,
-            Split::Train => splits.train,
-        };
-        let images = images.resized(experiment.network.plan.input);
-        let normalise = experiment.data.normalisation(data::known(&dataset)?, experiment.network.plan.input[0]);
-        let mut sums = Sums::default();
-        let (mut probabilities, mut labels) = (Vec::new(), Vec::new());
-        strata::torch::catch(|| {
-            let batch = experiment.train.batch.clamp(1, 500);
-            for_each_batch(&model, &images, &normalise, batch, experiment.train.precision, |logits, truth| {
-                sums.add(cross_entropy(logits, truth).double_value(&[]), logits, truth);
-                probabilities.push(logits.log_softmax(1, Kind::Float));
-                labels.push(truth.shallow_clone());
-            })
-        })??;
-        lines.push(line(name, sums));
-        let (probabilities, labels) = (Tensor::cat(&probabilities, 0), Tensor::cat(&labels, 0));
-        ensemble = match ensemble {
-            Some((sum, truth)) if sum.size() == probabilities.size() && truth.equal(&labels) => {
-                Some((sum.logaddexp(&probabilities), truth))
-            }
-            Some(_) => {
-                bail!(Usage("an ensemble needs the same images in every run, but their splits differ".to_owned()))
-            }
-            None => Some((probabilities, labels)),
-        };
     }
-    if let (Some((sum, labels)), true) = (ensemble, command.runs.len() > 1) {
-        // Logarithms of probabilities throughout: a probability that underflows has one all the same.
-        let mean = sum - (command.runs.len() as f64).ln();
-        let mut sums = Sums::default();
-        sums.add(cross_entropy(&mean, &labels).double_value(&[]), &mean, &labels);
-        lines.push(line("ensemble (mean of the probabilities)", sums));
+}
+
+pub fn run(command: &Eval, shared: &Shared) -> Result<Done> {
+    for path in &command.confusion {
+        Drawing::of(path)?;
+    }
+    let device = shared.device()?;
+    let mut lines = Vec::new();
+    let mut ensemble: Option<Evaluation> = None;
+    for name in &command.runs {
+        let evaluation = evaluate(command, name, shared, device, ensemble.as_ref())?;
+        lines.push(line(name, evaluation.sums, command.format));
+        match &mut ensemble {
+            Some(ensemble) => ensemble.add(evaluation)?,
+            None => ensemble = Some(evaluation),
+        }
+    }
+    if let Some(mut result) = ensemble {
+        let mut of = command.runs.join(", ");
+        if command.runs.len() > 1 {
+            result.finish_mean(command.runs.len());
+            lines.push(line("ensemble (mean of the probabilities)", result.sums, command.format));
+            of.insert_str(0, "the ensemble of ");
+        }
+        write_confusion(command, &result, &format!("Confusion matrix of {of}"))?;
     }
     print(&render(command.format, &["run", "loss", "top1", "top5", "correct", "total"], &lines)?)?;
     Ok(Done::Well)
 }
 
-fn line(name: &str, sums: Sums) -> Vec<String> {
+/// What a run, or an ensemble, gives for the images of a split.
+struct Evaluation {
+    dataset: String,
+    classes: Vec<String>,
+    sums: Sums,
+    /// `[N, classes]`.
+    log_probabilities: Tensor,
+    /// `[N]`.
+    labels: Tensor,
+}
+
+impl Evaluation {
+    /// Adds the probabilities of another run. The sum stays a logarithm, since a probability may underflow.
+    fn add(&mut self, other: Evaluation) -> Result<()> {
+        if self.log_probabilities.size() != other.log_probabilities.size() || !self.labels.equal(&other.labels) {
+            bail!(Usage("an ensemble needs the same images in every run, but their splits differ".to_owned()));
+        }
+        self.log_probabilities = self.log_probabilities.logaddexp(&other.log_probabilities);
+        Ok(())
+    }
+
+    /// Turns the sum over so many runs into their mean, with its loss and accuracies.
+    fn finish_mean(&mut self, runs: usize) {
+        self.log_probabilities = &self.log_probabilities - (runs as f64).ln();
+        let (scores, labels) = (&self.log_probabilities, &self.labels);
+        self.sums = Sums::default();
+        self.sums.add(cross_entropy(scores, labels, 0.0).double_value(&[]), scores, labels);
+    }
+}
+
+/// Evaluates a run; `ensemble` are the runs before it, which must be on the same dataset.
+fn evaluate(
+    command: &Eval,
+    name: &str,
+    shared: &Shared,
+    device: Device,
+    ensemble: Option<&Evaluation>,
+) -> Result<Evaluation> {
+    let TrainedRun { folder, experiment, model } = TrainedRun::load(name, command.precision, shared, device)?;
+    let dataset = experiment.data.dataset.clone();
+    if let Some(before) = ensemble.filter(|before| before.dataset != dataset) {
+        bail!(Usage(format!("an ensemble needs one dataset, but the runs are on {} and {dataset}", before.dataset)));
+    }
+    let splits = Splits::load(&experiment, &data::cache_dir()?)?;
+    check_data(&folder, &splits.name, &splits.fingerprint)?;
+    let images = match command.split {
+        Split::Test => splits.test,
+        Split::Validation => splits.validation,
+        Split::Train => splits.train,
+    };
+    let images = images.resized(experiment.network.plan.input);
+    let normalise = experiment.data.normalisation(data::known(&dataset)?, experiment.network.plan.input[0]);
+    let mut sums = Sums::default();
+    let (mut probabilities, mut labels) = (Vec::new(), Vec::new());
+    strata::torch::catch(|| {
+        let batch = experiment.train.batch.clamp(1, 500);
+        for_each_batch(&model, &images, &normalise, batch, experiment.train.precision, |logits, truth| {
+            sums.add(cross_entropy(logits, truth, 0.0).double_value(&[]), logits, truth);
+            probabilities.push(logits.log_softmax(1, Kind::Float));
+            labels.push(truth.shallow_clone());
+        })
+    })??;
+    let (log_probabilities, labels) = (Tensor::cat(&probabilities, 0), Tensor::cat(&labels, 0));
+    Ok(Evaluation { dataset, classes: splits.classes, sums, log_probabilities, labels })
+}
+
+/// How a confusion matrix is written.
+enum Drawing {
+    Table,
+    Picture,
+}
+
+impl Drawing {
+    fn of(path: &Path) -> Result<Drawing> {
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("csv") => Ok(Drawing::Table),
+            Some("svg") => Ok(Drawing::Picture),
+            _ => bail!(Usage(format!("--confusion takes FILE.csv or FILE.svg, not {}", path.display()))),
+        }
+    }
+}
+
+fn write_confusion(command: &Eval, evaluation: &Evaluation, title: &str) -> Result<()> {
+    if command.confusion.is_empty() {
+        return Ok(());
+    }
+    let Evaluation { classes, log_probabilities, labels, .. } = evaluation;
+    let outputs = log_probabilities.size().get(1).map_or(0, |&count| count as usize);
+    let mut confusion = Confusion::new(classes, outputs);
+    let [truths, predictions] = [labels.shallow_clone(), log_probabilities.argmax(1, false)]
+        .map(|labels| Vec::<i64>::try_from(labels.to_device(Device::Cpu)));
+    confusion.add(&truths?, &predictions?);
+    for path in &command.confusion {
+        let text = match Drawing::of(path)? {
+            Drawing::Table => confusion.table().to_csv(),
+            Drawing::Picture => figures::confusion(&confusion, title, command.split.name()),
+        };
+        write_output(path, text.as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
+        tracing::info!("wrote {}", path.display());
+    }
+    Ok(())
+}
+
+/// Accuracies are percent for people and fractions for programs.
+fn line(name: &str, sums: Sums, format: Format) -> Vec<String> {
+    let written = if let Format::Csv = format { accuracy } else { percent };
     vec![
         name.to_owned(),
         significant(sums.mean_loss()),
-        accuracy(sums.top1()),
-        accuracy(sums.top5()),
+        written(sums.top1()),
+        written(sums.top5()),
         sums.top1.to_string(),
         sums.count.to_string(),
     ]

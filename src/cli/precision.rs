@@ -1,4 +1,4 @@
-//! Options that evaluate a trained network in another precision.
+//! Options of commands that evaluate a trained network in another precision, or without fused kernels.
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -12,13 +12,13 @@ pub fn precision() -> impl TypedValueParser<Value = Precision> {
     })
 }
 
-/// How to evaluate the weights, where that differs from the run.
+/// Options that change how a network computes, but not its weights.
 #[derive(Args, Clone, Copy, Debug, Default)]
 pub struct PrecisionArgs {
     /// Evaluate in this precision instead of the run's
     #[arg(long, value_parser = precision())]
     precision: Option<Precision>,
-    /// Carry out every layer by libtorch's own operation, as train.rewrites = false does
+    /// Use libtorch's own operations instead of fused kernels, as train.rewrites = false does
     #[arg(long)]
     no_rewrites: bool,
 }
@@ -40,9 +40,9 @@ mod tests {
         let text = "[data]\ndataset = 'synthetic'\nvalidation = 100\n[model]\nrows = [{ op = 'classifier' }]\n[train]\nepochs = 1\n\
                     precision = 'bf16'";
         let train = Experiment::parse("x", text, "x", &[], Machine::default()).unwrap().train;
-        let with = |arithmetic: PrecisionArgs| {
+        let with = |arguments: PrecisionArgs| {
             let mut train = train.clone();
-            arithmetic.apply(&mut train);
+            arguments.apply(&mut train);
             (train.precision, train.rewrites)
         };
         assert_eq!(with(PrecisionArgs::default()), (Precision::Bf16, true));

@@ -17,10 +17,10 @@ use tch::{Device, Kind, Tensor};
 
 /// The top classes of images, or the logits of a tensor
 ///
-/// The classes that a network sees in images, most probable first; or, with --input and --output, the logits of a tensor.
+/// Prints the most probable classes of images; or, with --input and --output, writes the logits of a tensor.
 #[derive(Args)]
 pub struct Predict {
-    /// A run (its best weights are taken), or an experiment file together with --weights
+    /// A run (a folder, NAME, NAME/KEY, NAME@latest or NAME@best), or an experiment file together with --weights
     #[arg(value_name = "RUN_OR_FILE")]
     network: String,
     /// PNG or JPEG images
@@ -32,10 +32,10 @@ pub struct Predict {
     /// A tensor `input` [N, C, H, W], normalised already, of any size that the network can take
     #[arg(long, value_name = "X.safetensors", requires = "output", conflicts_with = "images")]
     input: Option<PathBuf>,
-    /// Where `logits` [N, classes] go
+    /// File for the tensor `logits` [N, classes]
     #[arg(long, value_name = "Y.safetensors", requires = "input")]
     output: Option<PathBuf>,
-    /// Classes an image
+    /// Number of classes to print per image
     #[arg(long, default_value_t = 5)]
     top: usize,
     #[arg(long, value_parser = precision(), default_value = "fp32")]
@@ -54,7 +54,7 @@ pub fn run(command: &Predict, shared: &Shared) -> Result<Done> {
     }
 }
 
-/// The network with weights, for an input of `[C, H, W]` where that differs from the experiment's.
+/// The network with its weights, built for an input of `[C, H, W]` if that differs from the experiment's.
 fn network(command: &Predict, shared: &Shared, device: Device, input: Option<[i64; 3]>) -> Result<(Experiment, Model)> {
     let (mut experiment, weights) = match &command.weights {
         None if is_run(&command.network, &shared.results) => {
@@ -77,7 +77,7 @@ fn network(command: &Predict, shared: &Shared, device: Device, input: Option<[i6
         plan.input = input.map(|side| side as usize);
     }
     let input = plan.input;
-    // Predictions need no auxiliary heads, and files of trained weights often lack them.
+    // Auxiliary heads are only trained with, and files of trained weights often lack them.
     let network = Network::inference(plan)
         .map_err(|error| Usage(format!("the network cannot take an input of {input:?}: {error}")))?;
     experiment.network = network.into();
@@ -118,7 +118,7 @@ fn logits(
     }
     let (_, model) = network(command, shared, device, Some([c, h, w]))?;
     let pixels = pixels.to_kind(Kind::Float).to_device(device);
-    // In pieces, so that many images need no more memory than a batch.
+    // In batches, so that memory does not grow with the number of images.
     let pieces: Vec<Tensor> =
         pixels.split(64, 0).iter().map(|piece| forward(&model, piece, bf16)).collect::<Result<_>>()?;
     let bytes = tensor_bytes(&[("logits".to_owned(), Tensor::cat(&pieces, 0))])?;

@@ -1,12 +1,14 @@
 //! Trained runs by folder or by name.
 
+use super::cost::{Format, render};
+use super::epoch_table::percent;
 use super::precision::PrecisionArgs;
 use super::{Shared, Usage, machine};
 use anyhow::{Result, bail};
 use std::path::{Path, PathBuf};
 use strata::config::{Experiment, nearest};
 use strata::model::Model;
-use strata::runs::folders;
+use strata::runs::{Choice, counted, folders};
 use strata::train::best_weights;
 use tch::Device;
 
@@ -18,12 +20,12 @@ pub struct TrainedRun {
 }
 
 impl TrainedRun {
-    /// Loads the run given as a folder or by name.
-    pub fn load(run: &str, arithmetic: PrecisionArgs, shared: &Shared, device: Device) -> Result<TrainedRun> {
+    /// Loads a run by folder or by name.
+    pub fn load(run: &str, precision: PrecisionArgs, shared: &Shared, device: Device) -> Result<TrainedRun> {
         let folder = find(run, shared)?;
         let mut experiment = Experiment::load(&folder.join("experiment.toml"), &[], machine())?;
         let weights = best_weights(&folder, &experiment.key())?;
-        arithmetic.apply(&mut experiment.train);
+        precision.apply(&mut experiment.train);
         let mut model = build(&experiment, device)?;
         model.load_weights(&weights)?;
         Ok(TrainedRun { folder, experiment, model })
@@ -37,36 +39,44 @@ pub fn build(experiment: &Experiment, device: Device) -> Result<Model> {
     Ok(model)
 }
 
-/// Whether this is a run rather than an experiment file.
+/// Whether a word names a run rather than an experiment file.
 pub fn is_run(run: &str, results: &Path) -> bool {
-    Path::new(run).join("experiment.toml").is_file() || results.join("runs").join(run).is_dir()
+    Path::new(run).join("experiment.toml").is_file()
+        || results.join("runs").join(run).is_dir()
+        || Choice::split(run).is_some()
 }
 
-/// Selects among the runs of a name the only one with the keys given by `--set`. Of several, which may be points of sweeps, it is
-/// that of the experiment file of this name, if any.
+/// The one run of a name whose experiment has the keys of `--set`; of several, which may be points of sweeps, that of the
+/// experiment file of this name. `None` if several are left.
 ///
 /// # Errors
 /// When no run has these keys.
 pub fn resolve_run<'a>(name: &str, folders: &'a [PathBuf], shared: &Shared) -> Result<Option<&'a Path>> {
-    let (mut fitting, mut problem) = (Vec::new(), None);
+    let matching = with_keys(name, folders, shared)?;
+    if let [one] = &matching[..] {
+        return Ok(Some(one));
+    }
+    let key = shared.experiment(name).ok().map(|experiment| experiment.key());
+    Ok(key.and_then(|key| matching.into_iter().find(|folder| folder.ends_with(key.short()))))
+}
+
+/// The runs whose experiment has the keys of `--set`.
+fn with_keys<'a>(name: &str, folders: &'a [PathBuf], shared: &Shared) -> Result<Vec<&'a Path>> {
+    let (mut matching, mut problem) = (Vec::new(), None);
     for folder in folders {
         match has_keys(folder, &shared.set) {
-            Ok(true) => fitting.push(folder.as_path()),
+            Ok(true) => matching.push(folder.as_path()),
             Ok(false) => {}
             // Some of the networks may not know the key.
             Err(error) => problem = Some(error),
         }
     }
-    match (&fitting[..], problem) {
-        ([], Some(problem)) => Err(problem),
-        ([], None) if !folders.is_empty() => {
+    match problem {
+        Some(problem) if matching.is_empty() => Err(problem),
+        None if matching.is_empty() && !folders.is_empty() => {
             bail!(Usage(format!("no run of `{name}` has {}; `strata train` makes one", shared.set.join(" and "))))
         }
-        ([one], _) => Ok(Some(one)),
-        _ => {
-            let key = shared.experiment(name).ok().map(|experiment| experiment.key());
-            Ok(key.and_then(|key| fitting.into_iter().find(|folder| folder.ends_with(key.short()))))
-        }
+        _ => Ok(matching),
     }
 }
 
@@ -80,42 +90,82 @@ fn has_keys(folder: &Path, set: &[String]) -> Result<bool> {
     Ok(original?.key() == changed?.key())
 }
 
-/// Finds the folder of a run given as a folder, as NAME/KEY, or by a name with one run.
+/// Most runs of a name that are listed, and most keys that differ between them.
+const LISTED: usize = 20;
+const KEYS: usize = 5;
+
+/// The error for a name that several runs have: a table of what tells them apart.
+pub fn several_runs(name: &str, folders: &[PathBuf], shared: &Shared) -> Result<Usage> {
+    let mut table = shared.store().differences(folders);
+    let (fixed, keys) = (["run", "started", "status", "val_top1"].len(), table.columns.len());
+    let hidden = keys.saturating_sub(fixed + KEYS);
+    if hidden > 0 {
+        table.columns.drain(1 + KEYS..1 + KEYS + hidden);
+        table.rows.iter_mut().for_each(|row| drop(row.drain(1 + KEYS..1 + KEYS + hidden)));
+    }
+    let mut header: Vec<&str> = table.columns.iter().map(String::as_str).collect();
+    header.pop();
+    header.push("validation Top-1");
+    for cell in table.rows.iter_mut().filter_map(|row| row.last_mut()) {
+        *cell = cell.parse().map_or_else(|_| String::new(), percent);
+    }
+    let shown = &table.rows[..table.rows.len().min(LISTED)];
+    let mut text = format!("`{name}` has several runs; name one of them, or take {name}@latest or {name}@best:\n");
+    text.push_str(render(Format::Table, &header, shown)?.trim_end());
+    let more = [(table.rows.len() - shown.len(), "run"), (hidden, "differing key")];
+    for (count, what) in more.into_iter().filter(|(count, _)| *count > 0) {
+        text.push_str(&format!("\n… and {}", counted(count, what)));
+    }
+    Ok(Usage(text))
+}
+
+/// The folder of a run: a path, NAME/KEY, NAME@latest, NAME@best, or the name of one run.
 fn find(run: &str, shared: &Shared) -> Result<PathBuf> {
-    let results = &shared.results;
-    let named = results.join("runs").join(run);
+    let store = shared.store();
+    let named = store.root().join("runs").join(run);
     for path in [PathBuf::from(run), named.clone()] {
-        if path.join("experiment.toml").is_file() {
+        if has_experiment(&path) {
             if !shared.set.is_empty() {
                 bail!(Usage(format!("`{run}` is a single run: --set selects among the runs of a name")));
             }
             return Ok(path);
         }
     }
-    let keys: Vec<PathBuf> =
-        folders(&named).into_iter().filter(|path| path.join("experiment.toml").is_file()).collect();
-    if let Some(folder) = resolve_run(run, &keys, shared)? {
+    if let (Some((name, choice)), false) = (Choice::split(run), named.is_dir()) {
+        let mut folders = store.run_folders(name)?;
+        folders.retain(|folder| has_experiment(folder));
+        let matching: Vec<PathBuf> = with_keys(name, &folders, shared)?.into_iter().map(Path::to_owned).collect();
+        let chosen = choice.of(&matching).map(Path::to_owned);
+        return chosen.ok_or_else(|| Usage(format!("no run of `{name}` has a result yet")).into());
+    }
+    let entries = std::fs::read_dir(&named).into_iter().flatten().flatten();
+    let mut folders: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|path| has_experiment(path)).collect();
+    folders.sort();
+    if let Some(folder) = resolve_run(run, &folders, shared)? {
         return Ok(folder.to_owned());
     }
-    match keys.as_slice() {
-        [] if named.is_dir() => {
-            bail!(Usage(format!("no run in {} has an experiment.toml: `strata train` writes it", named.display())))
+    match folders.is_empty() {
+        true if named.is_dir() => {
+            bail!(Usage(format!("no run in {} has an experiment.toml: `strata train` writes it anew", named.display())))
         }
-        [] => {
-            let runs = folders(&results.join("runs"));
-            let names: Vec<&str> = runs.iter().filter_map(|run| run.file_name()?.to_str()).collect();
-            let hint = match nearest(run, &names) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!(
-                    "it is a folder such as {}/runs/NAME/KEY, or the NAME of a run made by `strata train`",
-                    results.display()
-                ),
-            };
-            bail!(Usage(format!("there is no run `{run}`: {hint}")))
-        }
-        several => {
-            let list: Vec<String> = several.iter().map(|path| path.display().to_string()).collect();
-            bail!(Usage(format!("`{run}` has several runs; name one of them:\n  {}", list.join("\n  "))))
-        }
+        true => bail!(Usage(unknown(run, &shared.results))),
+        false => bail!(several_runs(run, &folders, shared)?),
     }
+}
+
+fn has_experiment(folder: &Path) -> bool {
+    folder.join("experiment.toml").is_file()
+}
+
+fn unknown(run: &str, results: &Path) -> String {
+    let entries = std::fs::read_dir(results.join("runs")).into_iter().flatten().flatten();
+    let names: Vec<String> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    let hint = match nearest(run, &names.iter().map(String::as_str).collect::<Vec<_>>()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!(
+            "it is a folder such as {}/runs/NAME/KEY, or the NAME of a run made by `strata train`",
+            results.display()
+        ),
+    };
+    format!("there is no run `{run}`: {hint}")
 }

@@ -1,9 +1,11 @@
-//! Pictures as SVG: charts, curves of runs and sweeps, accuracy against operations, network diagrams.
+//! Pictures as SVG: charts, curves of runs and sweeps, accuracy against operations, confusion matrices, network diagrams.
 
 mod bubbles;
 pub mod chart;
+mod confusion;
 pub mod curves;
 pub mod diagram;
 pub mod svg;
 
 pub use bubbles::accuracy_against_operations;
+pub use confusion::confusion;

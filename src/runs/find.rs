@@ -1,10 +1,12 @@
 //! Finds runs, sweeps and tables by path, pattern or name.
 
-use crate::IsInputError;
+use super::choice::Choice;
 use super::error::TableError;
 use super::store::{Found, Store, folders, walk};
+use super::table::Table;
+use crate::IsInputError;
 use crate::config::nearest;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Why nothing was found.
 #[derive(Debug, thiserror::Error)]
@@ -34,10 +36,11 @@ impl Store {
         Ok(found)
     }
 
-    /// Resolves a word of the command line: a file, a folder, a pattern, or a name in the results folder.
+    /// Finds what a word of the command line refers to: a file, a folder, a pattern, the name of a run or sweep in the results
+    /// folder, or one run of a name as `NAME@latest` or `NAME@best`.
     ///
     /// # Errors
-    /// When nothing matches; the message suggests the nearest name.
+    /// When there is none; the message has the nearest name.
     pub fn find(&self, word: &str) -> Result<Vec<Found>, FindError> {
         let path = Path::new(word);
         if path.is_file() {
@@ -54,11 +57,43 @@ impl Store {
         let candidates = [self.sweeps().join(word), root.join("runs").join(word), root.join(word)];
         match candidates.iter().find(|folder| !word.is_empty() && folder.is_dir()) {
             Some(folder) => Ok(below(folder)),
-            None => Err(FindError::Missing(self.unknown(word))),
+            None => match Choice::split(word) {
+                Some((name, choice)) => Ok(vec![Found::Run(self.chosen(name, choice)?)]),
+                None => Err(FindError::Missing(self.unknown(word))),
+            },
         }
     }
 
+    /// The folders of all runs that a word of the command line stands for; for a sweep those of its points.
+    ///
+    /// # Errors
+    /// When the word stands for nothing, or a sweep's table cannot be read.
+    pub fn run_folders(&self, word: &str) -> Result<Vec<PathBuf>, FindError> {
+        let mut folders = Vec::new();
+        for found in self.find(word)? {
+            match found {
+                Found::Run(folder) => folders.push(folder),
+                Found::Sweep(folder) => {
+                    let table = Table::read(&folder.join("table.csv"))?;
+                    let points = (0..table.rows.len()).filter_map(|row| self.run_folder_of(&table.record(row)));
+                    folders.extend(points.filter(|point| point.is_dir()));
+                }
+                Found::File(_) | Found::Loose { .. } => {}
+            }
+        }
+        Ok(folders)
+    }
+
+    fn chosen(&self, name: &str, choice: Choice) -> Result<PathBuf, FindError> {
+        let folders = self.run_folders(name)?;
+        let chosen = choice.of(&folders).map(Path::to_owned);
+        chosen.ok_or_else(|| FindError::Missing(format!("no run of `{name}` has a result yet")))
+    }
+
     fn unknown(&self, word: &str) -> String {
+        if word.contains('@') {
+            return format!("there is nothing called `{word}`: one run of a name is NAME@latest or NAME@best");
+        }
         let root = self.root();
         let known: Vec<_> =
             [root.join("runs"), self.sweeps(), root.to_owned()].iter().flat_map(|path| folders(path)).collect();

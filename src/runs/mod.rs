@@ -1,5 +1,6 @@
 //! Runs as values: records and epochs, the folders they are stored in, and CSV.
 
+mod choice;
 mod clock;
 mod columns;
 pub(crate) mod environment;
@@ -20,6 +21,7 @@ mod store;
 pub(crate) mod sweep_folder;
 pub(crate) mod table;
 
+pub use choice::Choice;
 pub use clock::utc_now;
 pub use columns::{Column, ColumnFormat, ColumnRole};
 pub use environment::Environment;

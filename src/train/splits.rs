@@ -11,6 +11,8 @@ pub struct Splits {
     pub train: Images,
     pub validation: Images,
     pub test: Images,
+    /// Names of the dataset's classes, by label.
+    pub classes: Vec<String>,
     /// The dataset's name; it says so when a copy differs from the published files.
     pub name: String,
     /// SHA-256 of shapes, labels and pixels, or of the image files.
@@ -28,7 +30,7 @@ impl Splits {
         set.check_classes(experiment.network.plan.classes)?;
         let (validation, train) = set.split(experiment.data.validation, experiment.data.limit)?;
         let fingerprint = data::fingerprint(&[&train, &validation, &set.test]);
-        Ok(Splits { train, validation, test: set.test, name: set.name, fingerprint })
+        Ok(Splits { train, validation, test: set.test, classes: set.classes, name: set.name, fingerprint })
     }
 
     /// The images resized to a network's input, `[C, H, W]`.

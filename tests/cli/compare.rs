@@ -145,7 +145,11 @@ fn diff_tells_what_differs() {
         assert!(out.contains(part), "`{part}` is missing:\n{out}");
     }
     assert!(!out.contains("train.lr") && out.contains("not known of both: environment"), "{out}");
-    place.strata(&["diff", "net8", "net14"]).refused(&["`net8` is 3 runs; name one of them:", "runs/net8/80"]);
+    place.strata(&["diff", "net8", "net14"]).refused(&[
+        "`net8` has several runs; name one of them",
+        "net8/80",
+        "net8@best",
+    ]);
     place.strata(&["diff", "net8/80", "net15"]).refused(&["nothing called `net15`", "did you mean `net14`?"]);
     place.file("experiments/a.toml", TINY);
     place.file("b.toml", TINY.replace("lr = 0.05", "lr = 0.1"));

@@ -145,7 +145,7 @@ fn a_dataset_in_the_cache_that_is_cut_short_is_named() {
     let message = strata::data::load("fashion-mnist", &cache).unwrap_err().to_string();
     assert!(message.contains("train-images-idx3-ubyte: it has 100 bytes and should have 47040016"), "{message}");
     let doctor = place.strata(&["doctor"]).good();
-    assert!(doctor.contains("fashion-mnist: not here yet: strata fetch fashion-mnist"), "{doctor}");
+    assert!(doctor.contains("fashion-mnist: not fetched; run `strata fetch fashion-mnist`"), "{doctor}");
 }
 
 #[test]

@@ -188,7 +188,8 @@ fn two_seeds_make_an_ensemble() {
     let runs: Vec<String> = place.runs("tiny").iter().map(|run| run.display().to_string()).collect();
     assert_eq!(runs.len(), 2, "another seed is another run");
     let keys: Vec<&str> = runs.iter().map(|run| run.rsplit('/').next().unwrap()).collect();
-    place.strata(&["eval", "tiny"]).refused(&["`tiny` has several runs; name one of them", keys[0], keys[1]]);
+    let list = ["`tiny` has several runs; name one of them", "tiny@best", "seed", "status", "done", keys[0], keys[1]];
+    place.strata(&["eval", "tiny"]).refused(&list);
     // The experiment of that name says which one is meant; points of sweeps may be called like it.
     place.file("experiments/tiny.toml", TINY);
     let one = |arguments: &[&str]| place.strata(&[&["eval", "--format", "csv"], arguments].concat()).good();
@@ -196,6 +197,13 @@ fn two_seeds_make_an_ensemble() {
     let both: HashSet<String> =
         ["tiny", "tiny --set seed=1"].map(|line| numbers(one(&line.split(' ').collect::<Vec<_>>()))).into();
     assert_eq!(both, runs.iter().map(|run| numbers(one(&[run]))).collect());
+    assert_eq!(numbers(one(&["tiny@latest"])), numbers(one(&["tiny", "--set", "seed=1"])));
+    assert_eq!(numbers(one(&["tiny@latest", "--set", "seed=0"])), numbers(one(&["tiny"])));
+    assert!(both.contains(&numbers(one(&["tiny@best"]))));
+    let compared = place.strata(&["compare", "tiny@latest", "--format", "csv"]).good();
+    assert_eq!(compared.lines().count(), 2, "{compared}");
+    place.strata(&["diff", "tiny@best", "tiny@latest"]).good();
+    place.strata(&["eval", "tiny@newest"]).refused(&["there is no run `tiny@newest`"]);
     let out = place.strata(&["eval", &runs[0], &runs[1], "--format", "csv"]).good();
     let lines: Vec<&str> = out.lines().collect();
     assert_eq!(lines.len(), 4);
@@ -263,6 +271,27 @@ fn cost_speaks_to_people_programs_and_pages() {
     assert!(total.contains(",total,"), "{layers}");
     assert_eq!(rest.iter().map(|line| params(line)).sum::<u64>(), params(total));
     assert_eq!(params(total), 19810);
+}
+
+#[test]
+fn eval_writes_a_confusion_matrix() {
+    let place = Place::trained("tiny", TINY);
+    let arguments = ["eval", "tiny", "--confusion", "c.csv", "--confusion", "c.svg", "--format", "csv"];
+    let out = place.strata(&arguments).good();
+    let correct: u64 = out.lines().nth(1).unwrap().split(',').nth(4).unwrap().parse().unwrap();
+    let mut reader = csv::Reader::from_path(place.path("c.csv")).unwrap();
+    assert_eq!(reader.headers().unwrap().iter().take(5).last(), Some("predicted across-1"));
+    let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+    let sum = |column: usize| rows.iter().map(|row| row[column].parse::<u64>().unwrap()).sum::<u64>();
+    assert_eq!((rows.len(), sum(1), sum(2)), (10, 500, correct));
+    assert_eq!((4..14).map(sum).sum::<u64>(), 500);
+    let svg = fs::read_to_string(place.path("c.svg")).unwrap();
+    assert!(
+        svg.contains("Confusion matrix of tiny") && svg.contains("500 test images") && svg.contains("down-"),
+        "{svg}"
+    );
+    place.strata(&["eval", "tiny", "--confusion", "c.png"]).refused(&["FILE.csv or FILE.svg, not c.png"]);
+    assert!(place.strata(&["eval", "tiny"]).good().contains(" %"), "people read percent");
 }
 
 #[test]
