@@ -13,7 +13,7 @@ struct Column {
 
 /// Columns between the epoch and the mark of the best one. At 80 characters there is room for ranks 0 to 5.
 const COLUMNS: [Column; 10] = [
-    Column { title: "lr", width: 9, rank: 7, cell: |row| rate(row.lr) },
+    Column { title: "lr", width: 8, rank: 7, cell: |row| rate(row.lr) },
     Column { title: "train loss", width: 10, rank: 0, cell: |row| loss(row.train_loss) },
     Column { title: "train Top-1", width: 11, rank: 3, cell: |row| percent(row.train_top1) },
     Column { title: "train Top-5", width: 11, rank: 8, cell: |row| percent(row.train_top5) },
@@ -21,7 +21,7 @@ const COLUMNS: [Column; 10] = [
     Column { title: "val Top-1", width: 9, rank: 1, cell: |row| percent(row.val_top1) },
     Column { title: "val Top-5", width: 9, rank: 4, cell: |row| percent(row.val_top5) },
     Column { title: "images/s", width: 8, rank: 6, cell: |row| format!("{:.0}", row.images_per_second) },
-    Column { title: "time", width: 8, rank: 5, cell: |row| seconds(row.epoch_seconds) },
+    Column { title: "time", width: 7, rank: 5, cell: |row| seconds(row.epoch_seconds) },
     Column { title: "memory", width: 9, rank: 9, cell: |row| format!("{:.0} MiB", row.peak_memory_mib) },
 ];
 const GAP: usize = 2;
@@ -48,7 +48,7 @@ fn loss(value: f64) -> String {
 
 fn rate(value: f64) -> String {
     let text = significant(value);
-    if text.len() <= 9 { text } else { format!("{value:.2e}") }
+    if text.len() <= 8 { text } else { format!("{value:.2e}") }
 }
 
 fn seconds(value: f64) -> String {
