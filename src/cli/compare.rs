@@ -1,19 +1,17 @@
 //! `strata compare PATH…`
 
 use super::cost::Format;
-use super::{Done, Shared, Usage, print};
-use anyhow::{Context, Result, bail};
+use super::{Done, Shared, Usage, print, write_picture};
+use anyhow::{Result, bail};
 use clap::Args;
 use comfy_table::{CellAlignment, Table as Printed, TableStyle, presets};
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
 use strata::analysis::collect::{Collection, collect};
 use strata::analysis::compare::{Comparison, Request, Where, compare};
 use strata::figures::curves::{self, CurveGroup};
-use strata::files::write_output;
+use strata::figures::picture::PictureFile;
 use strata::runs::Table;
 use strata::runs::read_epochs;
-use strata::say;
 
 /// One table from runs, sweeps and CSV files: what differs, seeds as mean ± standard deviation, differences and noise
 ///
@@ -70,12 +68,15 @@ pub struct Compare {
     top: Option<u32>,
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
-    /// Draw the curves of these runs too
-    #[arg(long, value_name = "FILE.svg")]
-    plot: Option<PathBuf>,
-    /// Draw their accuracy against multiply-adds and parameters too
-    #[arg(long, value_name = "FILE.svg")]
-    plot_cost: Option<PathBuf>,
+    /// Draw the curves of these runs too: .svg, .png or .pdf; - is SVG on standard output, in the place of the table
+    #[arg(long, value_name = "PICTURE")]
+    plot: Option<PictureFile>,
+    /// Draw their accuracy against multiply-adds and parameters too, as with --plot
+    #[arg(long, value_name = "PICTURE")]
+    plot_cost: Option<PictureFile>,
+    /// Leave out the frame and the background of pictures
+    #[arg(long)]
+    transparent: bool,
 }
 
 pub fn run(command: &Compare, shared: &Shared) -> Result<Done> {
@@ -90,6 +91,9 @@ pub fn run(command: &Compare, shared: &Shared) -> Result<Done> {
     }
     if let Some(path) = &command.plot_cost {
         plot_cost(command, &collection, &comparison, path)?;
+    }
+    if [&command.plot, &command.plot_cost].into_iter().flatten().any(PictureFile::is_stdout) {
+        return Ok(Done::Well);
     }
     let mut text = match command.format {
         Format::Csv => comparison.table.to_csv(),
@@ -141,7 +145,7 @@ fn words(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn plot(command: &Compare, collection: &Collection, comparison: &Comparison, path: &Path) -> Result<()> {
+fn plot(command: &Compare, collection: &Collection, comparison: &Comparison, file: &PictureFile) -> Result<()> {
     let mut groups = Vec::new();
     for (name, group) in comparison.labels.iter().zip(&comparison.groups) {
         let folders = group.rows.iter().filter_map(|&row| collection.origins[row].folder.as_ref());
@@ -150,34 +154,28 @@ fn plot(command: &Compare, collection: &Collection, comparison: &Comparison, pat
             .map(|folder| read_epochs(folder))
             .collect::<Result<_, _>>()?;
         match runs.is_empty() {
-            true => say(format_args!("no curve of {name}: there is no epochs.csv")),
+            true => tracing::warn!("no curve of {name}: there is no epochs.csv"),
             false => groups.push(CurveGroup { name: name.clone(), runs }),
         }
     }
     if groups.is_empty() {
         bail!(Usage("--plot draws what epochs.csv of the runs says; none of these has one".to_owned()));
     }
-    write(path, &curves::chart(&groups, &title(command)))
+    write_picture(file, &curves::chart(&groups, &title(command)), command.transparent)
 }
 
-fn plot_cost(command: &Compare, collection: &Collection, comparison: &Comparison, path: &Path) -> Result<()> {
+fn plot_cost(command: &Compare, collection: &Collection, comparison: &Comparison, file: &PictureFile) -> Result<()> {
     let shown = comparison.groups.iter().flat_map(|group| &group.rows);
     let rows = shown.map(|&row| collection.table.rows[row].clone()).collect();
     let table = Table { columns: collection.table.columns.clone(), rows };
     let Some(figure) = curves::cost_picture(&table, &title(command)) else {
         bail!(Usage("--plot-cost draws runs that are done and differ in `macs` or `params`; these do not".to_owned()));
     };
-    write(path, &figure.svg())
+    write_picture(file, &figure.svg(), command.transparent)
 }
 
 fn title(command: &Compare) -> String {
     if command.paths.is_empty() { "Runs".to_owned() } else { command.paths.join(", ") }
-}
-
-fn write(path: &Path, svg: &str) -> Result<()> {
-    write_output(path, svg.as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
-    say(format_args!("wrote {}", path.display()));
-    Ok(())
 }
 
 /// Leaves out the columns that are missed least until the lines fit the terminal.

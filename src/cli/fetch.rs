@@ -5,7 +5,6 @@ use anyhow::Result;
 use clap::Args;
 use std::path::PathBuf;
 use strata::data;
-use strata::say;
 
 /// Bring a dataset into the cache, checked
 #[derive(Args)]
@@ -21,6 +20,6 @@ pub struct Fetch {
 pub fn run(command: &Fetch) -> Result<Done> {
     let cache = data::cache_dir()?;
     data::fetch(&command.dataset, &cache, command.from.as_deref())?;
-    say(format_args!("{} is in {}", command.dataset, data::folder(&command.dataset, &cache).display()));
+    tracing::info!("{} is in {}", command.dataset, data::folder(&command.dataset, &cache).display());
     Ok(Done::Well)
 }

@@ -4,6 +4,7 @@ mod bubbles;
 pub mod chart;
 pub mod curves;
 pub mod diagram;
+pub mod picture;
 pub mod svg;
 
 pub use bubbles::accuracy_against_operations;

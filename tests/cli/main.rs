@@ -11,6 +11,7 @@ mod errors;
 mod foreign;
 mod golden;
 mod networks;
+mod pictures;
 mod place;
 mod report;
 mod resume;

@@ -1,7 +1,6 @@
 //! Charts as SVG: lines with bands, scatters, bubbles, on linear or logarithmic axes.
 //!
-//! A [`Chart`] is plain data; [`Chart::svg`] lays it out and writes it. A [`Figure`] is several charts with one legend. The picture is one card on white, so that it reads
-//! on dark pages, with presentation attributes only, so that several can stand in one page.
+//! A [`Chart`] is plain data; [`Chart::svg`] lays it out and writes it. A [`Figure`] is several charts with one legend.
 
 mod axis;
 mod draw;
@@ -9,12 +8,14 @@ mod figure;
 mod frame;
 mod labels;
 mod legend;
+mod styles;
 
 #[cfg(test)]
 mod tests;
 
-pub use axis::{Axis, Scale, Unit};
+pub use axis::{Axis, Scale, Unit, suits_log};
 pub use figure::Figure;
+pub use styles::LineStyles;
 
 /// Okabe and Ito's colours (grey for their black, their yellow darker): they stay apart for colour-blind readers.
 pub const COLOURS: [&str; 8] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a7a7a", "#c9b800"];
@@ -131,6 +132,14 @@ impl Chart {
         let shown = self.areas.iter().flat_map(|areas| areas.shown.iter().map(|(area, _)| *area));
         let most = drawn.map(|point| point.area).chain(shown).fold(0.0, f64::max);
         if area > 0.0 && most > 0.0 { (LARGEST * (area / most).sqrt()).max(2.0) } else { DOT }
+    }
+
+    /// Whether a line has more than one point, so that there is a line to be seen.
+    fn has_lines(&self) -> bool {
+        self.series.iter().any(|series| match &series.marks {
+            Marks::Line { points, .. } => points.iter().filter(|[_, y]| y.is_finite()).count() > 1,
+            Marks::Points { .. } => false,
+        })
     }
 
     /// Every (x, y) that must be inside the axes, bands included.

@@ -2,7 +2,7 @@
 
 use super::palette::Kind;
 use super::scene::{Block, NOTE, TITLE, chip_width};
-use super::structure::{Kinds, PANELS};
+use super::structure::{Kinds, name_in};
 use crate::arch::Network;
 use crate::arch::cost::Cost;
 use crate::arch::describe::{activation, count, describe, is_depthwise, output, shape, times};
@@ -82,7 +82,7 @@ fn band(network: &Network, kinds: &Kinds, start: usize, end: usize, repeat: u64)
         let numeral = &kinds.kinds.get(kind)?.numeral;
         Some(if one || count == 1 { numeral.clone() } else { format!("{numeral} ×{count}") })
     };
-    let chips: Vec<String> = counts.iter().filter(|(kind, _)| *kind < PANELS).filter_map(chip).collect();
+    let chips: Vec<String> = counts.iter().filter_map(chip).collect();
     let (kind, flat) = look(row, plan);
     let title = text::fit(&title(row, plan, repeat), TITLE, !flat, WIDEST);
     let note = if flat { String::new() } else { text::fit(&note(rows, plan), NOTE, false, WIDEST * 0.8) };
@@ -223,20 +223,15 @@ fn note(rows: &[RowNodes], plan: &Row) -> String {
     parts.join(" · ")
 }
 
-/// What the row's first and last layers with parameters are called. A label with a counter in it is replaced by what the
-/// counter gave them.
+/// What the row's first and last layers with parameters are called.
 fn names(row: &RowNodes) -> (String, String) {
-    if !row.label.contains('{') {
-        return (row.label.clone(), row.label.clone());
-    }
-    let parts = row.label.split('.').count();
-    let mut found: Vec<String> = Vec::new();
-    walk(&row.nodes, false, &mut |layer, _| {
-        if !layer.params().is_empty() {
-            found.push(layer.name.split('.').take(parts).collect::<Vec<_>>().join("."));
-        }
-    });
-    (found.first().cloned().unwrap_or_default(), found.last().cloned().unwrap_or_default())
+    let named = |node: &&Node| {
+        let mut any = false;
+        walk(std::slice::from_ref(*node), false, &mut |layer, _| any |= !layer.params().is_empty());
+        any
+    };
+    let last = row.nodes.iter().rev().find(named).map_or(&[][..], std::slice::from_ref);
+    (name_in(row, &row.nodes), name_in(row, last))
 }
 
 /// Every row behind a band, with its shapes and cost.
@@ -246,7 +241,7 @@ fn hint(rows: &[RowNodes]) -> String {
         walk(&row.nodes, false, &mut |layer, _| cost += layer.cost());
         let Cost { params, macs, .. } = cost;
         let shapes = format!("{} → {}", shape(row.input), shape(row.output));
-        format!("{} ({}): {shapes}, {} parameters, {} multiply-adds", row.label, row.op, count(params), count(macs))
+        format!("{} ({}): {shapes}, {} parameters, {} multiply-adds", names(row).0, row.op, count(params), count(macs))
     };
     rows.iter().map(line).collect::<Vec<_>>().join("\n")
 }

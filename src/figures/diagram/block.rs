@@ -7,12 +7,12 @@ use crate::arch::layer::{Layer, Op};
 use crate::arch::node::{Join, Merge, Node, Residual};
 
 /// Space between boxes, for an arrow.
-const GAP: f64 = 17.0;
+const GAP: f64 = 15.0;
 /// Space between columns.
-const LANE: f64 = 22.0;
+const LANE: f64 = 18.0;
 const HEAVY: f64 = 27.0;
-const STRIP: f64 = 17.0;
-const NARROW: f64 = 96.0;
+const STRIP: f64 = 17.5;
+const NARROW: f64 = 90.0;
 
 /// How a panel draws its nodes.
 #[derive(Clone, Copy, Debug, Default)]

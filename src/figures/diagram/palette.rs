@@ -2,7 +2,7 @@
 
 use crate::arch::describe::is_depthwise;
 use crate::arch::layer::Op;
-use crate::figures::svg::{FAINT, INK};
+use crate::figures::svg::{CARD, FAINT, INK, ON_DARK, ON_LIGHT};
 
 /// What a box stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,18 +58,18 @@ impl Kind {
     /// Fill, outline, text.
     pub fn colours(self) -> [&'static str; 3] {
         match self {
-            Kind::Conv => ["#0072b2", "#00507d", "#ffffff"],
-            Kind::Grouped => ["#56b4e9", "#2d86b8", INK],
-            Kind::Linear => ["#cc79a7", "#9c4d79", INK],
-            Kind::Pool => ["#2bb58c", "#007a59", INK],
-            Kind::Norm => ["#f5ec8a", "#bdb02e", INK],
-            Kind::Act => ["#f0b441", "#b97f00", INK],
-            Kind::Drop => ["#d3d8df", "#98a1ad", INK],
-            Kind::Other => ["#ffffff", "#6d7885", INK],
-            Kind::Aux => ["#e8844a", "#a84a00", INK],
-            Kind::Block => ["#e3ecf6", "#44648a", INK],
-            Kind::Join => ["#3c4654", "#1b2430", "#ffffff"],
-            Kind::Input => ["#ffffff", "#98a1ad", FAINT],
+            Kind::Conv => ["#0072b2", "#00507d", ON_DARK],
+            Kind::Grouped => ["#56b4e9", "#2d86b8", ON_LIGHT],
+            Kind::Linear => ["#cc79a7", "#9c4d79", ON_LIGHT],
+            Kind::Pool => ["#2bb58c", "#007a59", ON_LIGHT],
+            Kind::Norm => ["#f5ec8a", "#bdb02e", ON_LIGHT],
+            Kind::Act => ["#f0b441", "#b97f00", ON_LIGHT],
+            Kind::Drop => ["#d3d8df", "#98a1ad", ON_LIGHT],
+            Kind::Other => [CARD, "#6d7885", INK],
+            Kind::Aux => ["#e8844a", "#a84a00", ON_LIGHT],
+            Kind::Block => ["#e3ecf6", "#44648a", ON_LIGHT],
+            Kind::Join => ["#3c4653", "#1b2431", ON_DARK],
+            Kind::Input => [CARD, "#98a1ad", FAINT],
         }
     }
 

@@ -5,13 +5,13 @@ use crate::figures::svg as text;
 
 /// Font sizes of boxes: title and note.
 pub const TITLE: f64 = 12.5;
-pub const NOTE: f64 = 10.5;
+pub const NOTE: f64 = 11.5;
 /// How far the sheets behind a repeated box stand out.
 pub const STACK: f64 = 5.0;
 /// Radius of ⊕ and ⊗.
 pub const DOT: f64 = 10.0;
 /// Height of the letters that lead to a panel.
-pub const CHIP: f64 = 15.0;
+pub const CHIP: f64 = 16.0;
 
 /// Corners of a rectangle: left, top, right, bottom.
 #[derive(Clone, Copy, Debug, PartialEq)]
