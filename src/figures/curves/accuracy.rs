@@ -2,7 +2,7 @@
 
 use super::{MOST, Range, spans};
 use crate::analysis::settings::{Measured, Settings};
-use crate::figures::chart::{Axis, COLOURS, Chart, Figure, Marks, Point, Series, Stroke};
+use crate::figures::chart::{Axis, COLOURS, Chart, Figure, LineStyles, Marks, Point, Series, Stroke, suits_log};
 use std::collections::HashSet;
 
 /// More settings than these are not named in a picture of costs, nor listed on an axis of names.
@@ -10,8 +10,6 @@ const NAMED: usize = 24;
 const LISTED: usize = 40;
 /// An axis of so few values is numbered at these.
 const FEW: usize = 9;
-/// Values of a numeric key that span more than this are drawn on a logarithmic axis.
-const LOGARITHMIC: f64 = 20.0;
 
 /// Panels of validation and test Top-1; the latter only where there are values.
 fn splits(measured: &[&Measured]) -> Vec<(usize, &'static str)> {
@@ -45,7 +43,7 @@ pub fn by_number(
     note: impl Fn(&str) -> String,
 ) -> Figure {
     let values: Vec<f64> = measured.iter().filter_map(|point| point.setting.x).collect();
-    let log = spans(&values, LOGARITHMIC);
+    let log = suits_log(&values);
     let axis = Axis::new(&if log { format!("{key} (logarithmic)") } else { key.to_owned() });
     let mut distinct = values;
     distinct.sort_by(f64::total_cmp);
@@ -64,10 +62,13 @@ pub fn by_number(
         _ => SEEDS.to_owned(),
     };
     groups.truncate(MOST);
+    let styles = LineStyles::new(&groups.iter().map(|(series, _)| *series).collect::<Vec<_>>());
+    let text = format!("{text} {}", styles.note).trim().to_owned();
     let panels = splits(&measured.iter().collect::<Vec<_>>()).into_iter().map(|(split, label)| {
         let mut chart = Chart::new(&format!("{name}: {label}"), axis.clone(), Axis::new(label).percent());
-        for (index, (series, points)) in groups.iter().enumerate() {
-            chart.series.extend(number_series(index, series, points, split, !cloud));
+        for ((series, points), &style) in groups.iter().zip(&styles.lines) {
+            let name = if styles.legend.is_empty() { series } else { "" };
+            chart.series.extend(number_series(name, style, points, split, !cloud));
         }
         chart
     });
@@ -75,14 +76,18 @@ pub fn by_number(
         title: format!("{name}: accuracy by {key}"),
         note: note(&text),
         panels: panels.collect(),
-        keys: Vec::new(),
+        keys: styles.legend.clone(),
     }
 }
 
 /// One series on an axis of numbers: a dot a run, and a line of means with its band where points belong to one another.
-fn number_series(index: usize, name: &str, points: &[&Measured], split: usize, joined: bool) -> Vec<Series> {
-    let colour = COLOURS[index % COLOURS.len()];
-    let stroke = if index < COLOURS.len() { Stroke::Solid } else { Stroke::Dashed };
+fn number_series(
+    name: &str,
+    (colour, stroke): (&'static str, Stroke),
+    points: &[&Measured],
+    split: usize,
+    joined: bool,
+) -> Vec<Series> {
     let mut points: Vec<(f64, &Measured)> = points
         .iter()
         .filter(|point| !point.top1[split].is_empty())
