@@ -32,10 +32,14 @@ def licence(package):
 # ---- the page -------------------------------------------------------------------------------------------------------
 
 DUPLICATES = {
+    "base64": "`usvg` of resvg; ours is newer",
+    "bitflags": "`png` of resvg is on 1",
     "digest": "`zip` 0.6, which tch brings for its own weight files, has `sha1` and `pbkdf2` of the generation before ours",
     "getrandom": "`rand` 0.8 of tch and `ring` of rustls; `tempfile` is on the newer one",
     "hashbrown": "`safetensors`; `indexmap` of `toml` is on the newer one",
+    "kurbo": "`svg2pdf`'s font subsetter is newer than `usvg`",
     "miniz_oxide": "`png`; `flate2` is on the newer one",
+    "png": "`tiny-skia` of resvg 0.45, which svg2pdf builds on; `image` is on the newer one",
     "safetensors": "tch is on 0.3; ours checks more of a file's header",
     "sha2": "`pbkdf2` of `zip` 0.6 of tch",
     "syn": "derive macros are moving from 2 to 3; only used while building",
@@ -84,6 +88,9 @@ licence, those of CIFAR-10 and ImageNet are their makers'.
   may libstdc++ and libgcc, which are taken from the system; passing on libgomp itself asks for its source code as the GPL says.
 - The CUDA libraries in NVIDIA's wheels (two small ones that libtorch names, all of them with `make setup CUDA=1`) are under
   NVIDIA's own licence, which lets its "redistributable" parts be passed on with a program under the conditions it lists.
+- PNG and PDF pictures are set in Inter (regular and semibold of version 4.1, cut down to Latin, Greek and signs), which is built in
+  under the SIL Open Font License 1.1, [src/figures/fonts/LICENSE.txt](../src/figures/fonts/LICENSE.txt). The pictures themselves are
+  free of it.
 
 ## The crates
 
@@ -176,6 +183,7 @@ def notices(packages):
         for text in texts(package):
             add(f"{package['name']} {package['version']}", text)
     add("Rust's standard library", f"Copyright (c) The Rust Project contributors\n\n{STANDARD}")
+    add("the font Inter", pathlib.Path("src/figures/fonts/LICENSE.txt").read_text())
     parts = ["Notices of what is built into Strata: who holds the copyright, and the text of the licence below.\n"
              "Written by scripts/licences.py from the packages themselves; of several licences to choose from, one is here.\n"]
     for key in sorted(grants, key=lambda key: (-sum(map(len, holders[key].values())), key)):

@@ -2,7 +2,7 @@
 
 use super::frame::{Frame, HEIGHT, WIDTH};
 use super::labels::{self, Circle};
-use super::{Chart, Marks, Point, Series, Stroke, darker, legend};
+use super::{Chart, ChartPoint, Marks, Series, Stroke, darker, legend};
 use crate::figures::svg::{Anchor, CARD, FAINT, Font, card, escape, line, n, text, width};
 use std::fmt::Write;
 
@@ -108,7 +108,7 @@ pub fn dot(svg: &mut String, [x, y]: [f64; 2], colour: &str, stroke: Stroke) {
 }
 
 fn draw_points(svg: &mut String, chart: &Chart, frame: &Frame) {
-    let mut marks: Vec<(Circle, &Point, &Series)> = Vec::new();
+    let mut marks: Vec<(Circle, &ChartPoint, &Series)> = Vec::new();
     let mut links: Vec<Circle> = Vec::new();
     for series in &chart.series {
         let Marks::Points { points, linked } = &series.marks else { continue };
@@ -148,8 +148,9 @@ fn beads(from: &Circle, to: &Circle) -> Vec<Circle> {
         .collect()
 }
 
-fn draw_labels(svg: &mut String, frame: &Frame, marks: &[(Circle, &Point, &Series)], links: &[Circle]) {
-    let named: Vec<&(Circle, &Point, &Series)> = marks.iter().filter(|(_, point, _)| !point.label.is_empty()).collect();
+fn draw_labels(svg: &mut String, frame: &Frame, marks: &[(Circle, &ChartPoint, &Series)], links: &[Circle]) {
+    let named: Vec<&(Circle, &ChartPoint, &Series)> =
+        marks.iter().filter(|(_, point, _)| !point.label.is_empty()).collect();
     let circles: Vec<Circle> = named.iter().map(|(circle, ..)| *circle).collect();
     let sizes: Vec<[f64; 2]> =
         named.iter().map(|(_, point, _)| [width(&point.label, LABEL, false), LABEL * 1.15]).collect();

@@ -35,10 +35,11 @@ pub fn place(marks: &[Circle], sizes: &[[f64; 2]], others: &[Circle], area: [f64
         .map(|((index, mark), &size)| {
             let rest = || marks.iter().enumerate().filter(move |(other, _)| *other != index).map(|(_, circle)| circle);
             let fixed = |label: &Label| {
-                let covered: f64 = rest().chain(others).map(|circle| covers(label, circle)).sum();
+                let covered: f64 = marks.iter().chain(others).map(|circle| covers(label, circle)).sum();
+                let crossed = rest().filter(|circle| label.led && crosses(mark, label, circle)).count();
                 let own = gap(label, mark);
                 let astray = rest().filter(|circle| gap(label, circle) < own - 0.5).count();
-                covered + 6.0 * astray as f64 + outside(label, area)
+                covered + 40.0 * crossed as f64 + 6.0 * astray as f64 + outside(label, area)
             };
             around(mark, size).into_iter().map(|(label, cost)| (label, cost + fixed(&label))).collect()
         })
@@ -105,13 +106,22 @@ fn around(mark: &Circle, [w, h]: [f64; 2]) -> Vec<(Label, f64)> {
     places
 }
 
-/// What it costs that a label lies on a mark that is not its own: more than a place far off, most where it hides a small one.
+/// Whether the line from a mark to its label runs over another mark; one that the mark itself lies on does not count.
+fn crosses(mark: &Circle, label: &Label, circle: &Circle) -> bool {
+    let inside = |part: f64| {
+        let (x, y) = (mark.x + (label.x - mark.x) * part, mark.y + (label.y - mark.y) * part);
+        (x - circle.x).hypot(y - circle.y) < circle.r
+    };
+    !inside(0.0) && (1..20).any(|step| inside(f64::from(step) / 20.0))
+}
+
+/// What it costs that a label lies on a mark: more than a place far off, most where it hides a small one.
 fn covers(label: &Label, circle: &Circle) -> f64 {
     let depth = 1.0 - gap(label, circle);
     if depth <= 0.0 {
         return 0.0;
     }
-    60.0 + depth + if swallows(label, circle) { 20.0 } else { 0.0 }
+    150.0 + depth + if swallows(label, circle) { 20.0 } else { 0.0 }
 }
 
 /// From a label to the edge of a mark; below 0 where they overlap. The nearest mark is the one that readers take it for.

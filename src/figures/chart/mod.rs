@@ -20,7 +20,7 @@ pub use styles::LineStyles;
 /// Okabe and Ito's colours (grey for their black, their yellow darker): they stay apart for colour-blind readers.
 pub const COLOURS: [&str; 8] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a7a7a", "#c9b800"];
 
-/// The same hues, dark enough for text on white; any other colour is taken for ink.
+/// A series' hue dark enough for text on white; ink for a colour that is none of [`COLOURS`].
 fn darker(colour: &str) -> &'static str {
     const DARK: [&str; 8] = ["#00507d", "#8f3f00", "#00694d", "#8a4a6e", "#855c00", "#1f6a97", "#4f4f4f", "#665d00"];
     COLOURS
@@ -59,7 +59,7 @@ pub enum Marks {
     /// A line through (x, y); it breaks where a value is not finite. `band` holds (x, low, high), drawn pale behind it.
     Line { points: Vec<[f64; 2]>, band: Vec<[f64; 3]>, stroke: Stroke },
     /// Points, each with a label of its own or none. `linked` joins them, in order, by a thin line.
-    Points { points: Vec<Point>, linked: bool },
+    Points { points: Vec<ChartPoint>, linked: bool },
 }
 
 /// How a line is drawn. With eight colours and three patterns 24 lines stay apart.
@@ -89,7 +89,7 @@ impl Stroke {
 
 /// One mark of a scatter.
 #[derive(Clone, Debug)]
-pub struct Point {
+pub struct ChartPoint {
     pub x: f64,
     pub y: f64,
     /// In the units of [`Areas`]; 0 for a dot of the usual size.
@@ -122,8 +122,9 @@ impl Chart {
 
     /// Radius of a mark whose area stands for a quantity; that of a plain dot for none.
     fn radius(&self, area: f64) -> f64 {
-        /// Of the mark with the largest area, and of one that stands for no quantity.
+        /// Radius of the mark with the largest area.
         const LARGEST: f64 = 36.0;
+        /// Radius of a mark that stands for no quantity.
         const DOT: f64 = 5.0;
         let drawn = self.series.iter().flat_map(|series| match &series.marks {
             Marks::Points { points, .. } => points.as_slice(),

@@ -2,7 +2,7 @@
 
 use super::{MOST, Range, spans};
 use crate::analysis::settings::{Measured, Settings};
-use crate::figures::chart::{Axis, COLOURS, Chart, Figure, LineStyles, Marks, Point, Series, Stroke, suits_log};
+use crate::figures::chart::{Axis, COLOURS, Chart, ChartPoint, Figure, LineStyles, Marks, Series, Stroke, suits_log};
 use std::collections::HashSet;
 
 /// More settings than these are not named in a picture of costs, nor listed on an axis of names.
@@ -226,8 +226,8 @@ fn cost_series(
     series
 }
 
-fn dot(x: f64, y: f64, label: String, of: &str) -> Point {
-    Point { x, y, area: 0.0, label, hint: format!("{of}: {:.2} %", 100.0 * y) }
+fn dot(x: f64, y: f64, label: String, of: &str) -> ChartPoint {
+    ChartPoint { x, y, area: 0.0, label, hint: format!("{of}: {:.2} %", 100.0 * y) }
 }
 
 /// A power of a thousand to count in, and how it is written.

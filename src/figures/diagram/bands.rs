@@ -1,6 +1,6 @@
 //! The rows of a network's table as the bands of a diagram: rows that only repeat the one before become one band.
 
-use super::palette::Kind;
+use super::palette::LayerStyle;
 use super::scene::{Block, NOTE, TITLE, chip_width};
 use super::structure::{Kinds, name_in};
 use crate::arch::Network;
@@ -83,9 +83,13 @@ fn band(network: &Network, kinds: &Kinds, start: usize, end: usize, repeat: u64)
         Some(if one || count == 1 { numeral.clone() } else { format!("{numeral} ×{count}") })
     };
     let chips: Vec<String> = counts.iter().filter_map(chip).collect();
-    let (kind, flat) = look(row, plan);
+    let (style, flat) = look(row, plan);
     let title = text::fit(&title(row, plan, repeat), TITLE, !flat, WIDEST);
-    let note = if flat { String::new() } else { text::fit(&note(rows, plan), NOTE, false, WIDEST * 0.8) };
+    let note = if flat {
+        String::new()
+    } else {
+        text::fit(&note(rows, plan), NOTE, false, if chips.is_empty() { WIDEST } else { WIDEST * 0.8 })
+    };
     let first_line = text::width(&title, TITLE, !flat);
     let chips_width: f64 = chips.iter().map(|chip| chip_width(chip) + 4.0).sum();
     let second_line = text::width(&note, NOTE, false) + if chips.is_empty() { 0.0 } else { 8.0 + chips_width };
@@ -93,7 +97,7 @@ fn band(network: &Network, kinds: &Kinds, start: usize, end: usize, repeat: u64)
     let h = if flat { FLAT } else { TALL };
     let aside = matches!(plan, Row::Aux(_));
     let after = if aside { aux_output(row) } else { None }.unwrap_or(last.output);
-    let block = Block { x: 0.0, y: 0.0, w, h, kind, title, note, chips, stacked: repeat > 1, hint: hint(rows) };
+    let block = Block { x: 0.0, y: 0.0, w, h, style, title, note, chips, stacked: repeat > 1, hint: hint(rows) };
     Some(Band { block, shape: shape(after), aside })
 }
 
@@ -108,16 +112,16 @@ fn main_op(row: &RowNodes) -> Option<&Op> {
 }
 
 /// The colour, and whether one line of text is enough.
-fn look(row: &RowNodes, plan: &Row) -> (Kind, bool) {
+fn look(row: &RowNodes, plan: &Row) -> (LayerStyle, bool) {
     let single = row.nodes.iter().all(|node| matches!(node, Node::Layer(_)));
     match (plan, main_op(row)) {
-        (Row::Aux(_), _) => (Kind::Aux, false),
-        (Row::Separable(_) | Row::Highway(_), _) => (Kind::Block, false),
+        (Row::Aux(_), _) => (LayerStyle::Aux, false),
+        (Row::Separable(_) | Row::Highway(_), _) => (LayerStyle::Block, false),
         (_, Some(op)) if single => {
-            let kind = Kind::of(op);
-            (kind, !matches!(kind, Kind::Conv | Kind::Grouped | Kind::Linear))
+            let style = LayerStyle::of(op);
+            (style, !matches!(style, LayerStyle::Conv | LayerStyle::Grouped | LayerStyle::Linear))
         }
-        _ => (Kind::Block, false),
+        _ => (LayerStyle::Block, false),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::bands::{Band, bands};
 use super::flow::{GAP, flow, wrap};
-use super::palette::{KINDS, Kind};
+use super::palette::{LAYER_STYLES, LayerStyle};
 use super::panel::{Panel, panels, row_panel};
 use super::scene::{Anchor, Block, Item, NOTE, Piece, Scene};
 use super::structure::{kinds, kinds_in_row};
@@ -60,11 +60,11 @@ pub fn row_scene(network: &Network, row: usize, title: Option<&str>) -> Scene {
         panel.numeral.clear();
     }
     let grid = grid(&panels, &[panels.len()], (0.0, 0.0));
-    let kinds = used(grid.items.iter());
+    let styles = used(grid.items.iter());
     let heading = if title.is_some() { 44.0 } else { 0.0 };
     let title = title.unwrap_or_default();
     let width = grid.right.max(text::width(title, NAME, true).min(900.0)) + 2.0 * MARGIN;
-    let legend = legend(&kinds, width - 2.0 * MARGIN);
+    let legend = legend(&styles, width - 2.0 * MARGIN);
     let top = MARGIN + heading;
     let foot = top + grid.height + FOOT / 2.0;
     let height = foot + legend.height + MARGIN;
@@ -156,12 +156,12 @@ fn compose(network: &Network, title: &str, path: Piece, grid: impl Fn((f64, f64)
     let body = path.right + aside + least.right;
     let wanted = body.max(longest).max(text::width(title, NAME, true).min(900.0)) + 2.0 * MARGIN;
     let top = MARGIN + HEADING + LINE * facts.len().saturating_sub(1) as f64;
-    let kinds = used(path.items.iter().chain(&least.items));
-    let legend_height = legend(&kinds, wanted - 2.0 * MARGIN).height;
+    let styles = used(path.items.iter().chain(&least.items));
+    let legend_height = legend(&styles, wanted - 2.0 * MARGIN).height;
     let wanted_height = top + path.height.max(least.height) + FOOT + legend_height + MARGIN;
     let width = wanted.max((wanted_height * RATIO).min(WIDEST));
     let height = wanted_height.max(width / RATIO);
-    let legend = legend(&kinds, width - 2.0 * MARGIN);
+    let legend = legend(&styles, width - 2.0 * MARGIN);
     let foot = height - MARGIN - legend.height;
     let room = foot - FOOT - top;
     let grid = grid((width - 2.0 * MARGIN - path.right - aside, path.height.max(least.height).min(room)));
@@ -208,24 +208,24 @@ fn facts(network: &Network) -> Vec<String> {
     lines
 }
 
-fn used<'i>(items: impl Iterator<Item = &'i Item>) -> Vec<Kind> {
-    let present: Vec<Kind> =
-        items.filter_map(|item| if let Item::Block(block) = item { Some(block.kind) } else { None }).collect();
-    KINDS.into_iter().filter(|kind| present.contains(kind)).collect()
+fn used<'i>(items: impl Iterator<Item = &'i Item>) -> Vec<LayerStyle> {
+    let present: Vec<LayerStyle> =
+        items.filter_map(|item| if let Item::Block(block) = item { Some(block.style) } else { None }).collect();
+    LAYER_STYLES.into_iter().filter(|style| present.contains(style)).collect()
 }
 
 /// Swatches in a line, in more lines where the page is narrow.
-fn legend(kinds: &[Kind], room: f64) -> Piece {
+fn legend(styles: &[LayerStyle], room: f64) -> Piece {
     let mut piece = Piece::default();
     let (mut x, mut y) = (0.0, 7.0);
-    for &kind in kinds {
-        let Some(text) = kind.legend() else { continue };
+    for &style in styles {
+        let Some(text) = style.legend() else { continue };
         let w = 18.0 + text::width(text, NOTE, false) + 18.0;
         if x > 0.0 && x + w > room {
             x = 0.0;
             y += 19.0;
         }
-        let block = Block::plain(kind, String::new(), 12.0);
+        let block = Block::plain(style, String::new(), 12.0);
         piece.push(Item::Block(Block { x, y: y - 6.0, w: 12.0, ..block }));
         piece.push(Item::note(x + 18.0, y, text, Anchor::Start));
         x += w;

@@ -2,7 +2,7 @@
 
 use super::bands::block_name;
 use super::block::{Look, chain};
-use super::palette::Kind;
+use super::palette::LayerStyle;
 use super::scene::{Anchor, Area, Item, NOTE, Piece, TITLE, chip_width};
 use super::structure::{BlockKind, Kinds, stride};
 use crate::arch::Network;
@@ -64,7 +64,7 @@ fn panel(kind: &BlockKind) -> Panel {
     body.height = bottom + STUB;
 
     let title = block_name(kind.plan);
-    let notes = notes(kind, body.width().max(200.0));
+    let notes = notes(kind, body.width().max(240.0));
     let heading = indent(&kind.numeral) + text::width(&title, TITLE, true);
     let note = notes.iter().map(|note| text::width(note, NOTE, false)).fold(0.0, f64::max);
     let width = body.width().max(heading).max(note) + 2.0 * PAD;
@@ -114,20 +114,23 @@ fn is_conv(node: &Node) -> bool {
 }
 
 fn is_grouped(node: &Node) -> bool {
-    matches!(node, Node::Layer(layer) if Kind::of(&layer.op) == Kind::Grouped)
+    matches!(node, Node::Layer(layer) if LayerStyle::of(&layer.op) == LayerStyle::Grouped)
 }
 
 /// Where the block stands, in lines that fit the panel.
 fn notes(kind: &BlockKind, room: f64) -> Vec<String> {
-    let (first, own) = match kind.places.first() {
-        Some((label, stride)) => (label, *stride),
-        None => return Vec::new(),
+    let fitted = |notes: Vec<String>| -> Vec<String> {
+        let notes = notes.iter().filter(|note| !note.is_empty());
+        notes.map(|note| text::fit(note, NOTE, false, room)).collect()
+    };
+    let traits = traits(kind).join(", ");
+    let Some(&(ref first, own)) = kind.places.first() else {
+        let count = if kind.count > 1 { format!("{} of them", kind.count) } else { String::new() };
+        return fitted(vec![traits, count]);
     };
     let drawn =
         if kind.count == 1 { format!("in {first}") } else { format!("first in {first} · {} in all", kind.count) };
-    let traits = traits(kind).join(", ");
     let mut notes = vec![traits, drawn];
-    notes.retain(|note| !note.is_empty());
     if own == stride(kind.input, kind.output) && !matches!(kind.output, Shape::Vector { .. }) {
         let other: Vec<&(String, usize)> = kind.places.iter().filter(|(_, stride)| *stride != own).collect();
         if let Some(&&(_, step)) = other.first() {
@@ -137,7 +140,7 @@ fn notes(kind: &BlockKind, room: f64) -> Vec<String> {
             notes.push(format!("stride {step} in {rows}"));
         }
     }
-    notes.iter().map(|note| text::fit(note, NOTE, false, room)).collect()
+    fitted(notes)
 }
 
 impl Panel {

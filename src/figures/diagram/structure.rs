@@ -38,7 +38,10 @@ pub fn kinds(network: &Network) -> Kinds<'_> {
 
 /// The kinds of blocks in a single row.
 pub fn kinds_in_row(network: &Network, row: usize) -> Kinds<'_> {
-    kinds_of(network.rows.iter().zip(&network.plan.rows).skip(row).take(1))
+    let mut found = kinds_of(network.rows.iter().zip(&network.plan.rows).skip(row).take(1));
+    // Where they stand need not be said.
+    found.kinds.iter_mut().for_each(|kind| kind.places.clear());
+    found
 }
 
 fn kinds_of<'n>(rows: impl Iterator<Item = (&'n RowNodes, &'n Row)>) -> Kinds<'n> {

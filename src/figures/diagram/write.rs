@@ -74,8 +74,8 @@ fn rectangle(svg: &mut String, [x, y, w, h]: [f64; 4], radius: f64, fill: &str, 
 }
 
 fn draw_block(svg: &mut String, block: &Block) {
-    let Block { x, y, w, h, kind, .. } = *block;
-    let [fill, edge, ink] = kind.colours();
+    let Block { x, y, w, h, style, .. } = *block;
+    let [fill, edge, ink] = style.colours();
     let radius = if h < 20.0 { 3.0 } else { 6.0 };
     svg.push_str("<g>");
     if !block.hint.is_empty() {
