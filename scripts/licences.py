@@ -40,6 +40,10 @@ DUPLICATES = {
     "sha2": "`pbkdf2` (`zip` 0.6, tch) uses the older one",
     "syn": "derive macros are moving from 2 to 3; build time only",
     "thiserror": "tch uses 1",
+    "base64": "`usvg` (resvg) uses the older one",
+    "bitflags": "`png` (resvg) uses version 1",
+    "kurbo": "the font subsetter of `svg2pdf` uses a newer one than `usvg`",
+    "png": "`tiny-skia` (resvg 0.45, on which svg2pdf builds) uses the older one, `image` the newer",
 }
 PART_OF = {
     "block-buffer": "digest", "cpufeatures": "digest", "crypto-common": "digest", "thiserror-impl": "thiserror",
@@ -84,6 +88,9 @@ ImageNet are under their authors' terms.
   and libgcc, which come from the system; distributing libgomp itself requires offering its source code under the GPL.
 - The CUDA libraries in NVIDIA's wheels (two small ones that libtorch links, all of them with `make setup CUDA=1`) are under
   NVIDIA's licence, which permits distributing its "redistributable" parts with a program under the conditions it lists.
+- PNG and PDF pictures are set in Inter (regular and semibold of version 4.1, a subset of Latin, Greek and symbols), which is built in
+  under the SIL Open Font License 1.1, [src/figures/fonts/LICENSE.txt](../src/figures/fonts/LICENSE.txt). The licence does not extend to the
+  pictures.
 
 ## The crates
 
@@ -176,6 +183,7 @@ def notices(packages):
         for text in texts(package):
             add(f"{package['name']} {package['version']}", text)
     add("Rust's standard library", f"Copyright (c) The Rust Project contributors\n\n{STANDARD}")
+    add("the font Inter", pathlib.Path("src/figures/fonts/LICENSE.txt").read_text())
     parts = ["Notices of what is built into Strata: who holds the copyright, and the text of the licence below.\n"
              "Written by scripts/licences.py from the packages themselves; of several licences to choose from, one is here.\n"]
     for key in sorted(grants, key=lambda key: (-sum(map(len, holders[key].values())), key)):

@@ -2,13 +2,12 @@
 
 mod cli;
 
-use clap::Parser;
 use cli::{Arguments, Command};
 use std::process::ExitCode;
 use strata::say;
 
 fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
+    let arguments = match Arguments::read() {
         Ok(arguments) => arguments,
         Err(error) => {
             let code = if error.use_stderr() { cli::BAD_INPUT } else { 0 };

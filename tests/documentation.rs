@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use strata::arch::presets::PRESETS;
-use strata::arch::rows::OPS;
+use strata::arch::presets::PresetName;
+use strata::arch::rows::OpName;
 use strata::config::{Experiment, Machine, Sweep};
+use strata::named::Named;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -63,7 +64,8 @@ fn keys(table: &toml::Table, found: &mut BTreeSet<String>) {
 #[test]
 fn every_key_is_on_the_page_of_keys() {
     let page = fs::read_to_string(root().join("docs/keys.md")).unwrap();
-    let mut names: BTreeSet<String> = PRESETS.iter().chain(OPS).map(|&name| name.to_owned()).collect();
+    let mut names: BTreeSet<String> =
+        PresetName::TEXTS.iter().chain(OpName::TEXTS).map(|&name| name.to_owned()).collect();
     let train = |keys: &str| format!("[train]\nepochs = 1\n{keys}\n");
     let recipes = [
         "optimizer = 'adam'\nschedule = 'cosine'",
@@ -71,7 +73,7 @@ fn every_key_is_on_the_page_of_keys() {
         "schedule = 'step'\nmilestones = [1]",
         "schedule = 'one_cycle'",
     ];
-    for preset in PRESETS {
+    for preset in PresetName::TEXTS {
         for recipe in recipes {
             let text = format!("[data]\ndataset = 'imagenet'\n[model]\npreset = '{preset}'\n{}", train(recipe));
             let text =

@@ -1,18 +1,16 @@
 //! `strata compare PATH…`
 
 use super::cost::Format;
-use super::{Done, Shared, Usage, print};
-use anyhow::{Context, Result, bail};
+use super::{Done, Shared, Usage, print, write_picture};
+use anyhow::{Result, bail};
 use clap::Args;
 use comfy_table::{CellAlignment, Table as Printed, TableStyle, presets};
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
 use strata::analysis::collect::collect;
 use strata::analysis::compare::{Comparison, Request, Where, compare};
 use strata::figures::curves::{self, CurveGroup};
-use strata::files::write_output;
+use strata::figures::picture::PictureFile;
 use strata::runs::{Column, Epochs, Records, Table};
-use strata::say;
 
 /// One table from runs, sweeps and CSV files: what differs, seeds as mean ± standard deviation, differences and noise
 ///
@@ -69,12 +67,15 @@ pub struct Compare {
     top: Option<u32>,
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
-    /// Draw the curves of these runs
-    #[arg(long, value_name = "FILE.svg")]
-    plot: Option<PathBuf>,
-    /// Draw their accuracy against multiply-adds and parameters
-    #[arg(long, value_name = "FILE.svg")]
-    plot_cost: Option<PathBuf>,
+    /// Draw the curves of these runs too: .svg, .png or .pdf; - is SVG on standard output, in the place of the table
+    #[arg(long, value_name = "PICTURE")]
+    plot: Option<PictureFile>,
+    /// Draw their accuracy against multiply-adds and parameters too, as with --plot
+    #[arg(long, value_name = "PICTURE")]
+    plot_cost: Option<PictureFile>,
+    /// Leave out the frame and the background of pictures
+    #[arg(long)]
+    transparent: bool,
 }
 
 pub fn run(command: &Compare, shared: &Shared) -> Result<Done> {
@@ -89,6 +90,9 @@ pub fn run(command: &Compare, shared: &Shared) -> Result<Done> {
     }
     if let Some(path) = &command.plot_cost {
         plot_cost(command, &records, &comparison, path)?;
+    }
+    if [&command.plot, &command.plot_cost].into_iter().flatten().any(PictureFile::is_stdout) {
+        return Ok(Done::Well);
     }
     let mut text = match command.format {
         Format::Csv => comparison.table.to_csv(),
@@ -140,39 +144,33 @@ fn words(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn plot(command: &Compare, records: &Records, comparison: &Comparison, path: &Path) -> Result<()> {
+fn plot(command: &Compare, records: &Records, comparison: &Comparison, file: &PictureFile) -> Result<()> {
     let mut groups = Vec::new();
     for (name, group) in comparison.labels.iter().zip(&comparison.groups) {
         let folders = group.iter().filter_map(|&row| records.origin(row).folder.as_ref());
         let runs: Vec<_> = folders.filter_map(|folder| Epochs::find(folder).transpose()).collect::<Result<_, _>>()?;
         match runs.is_empty() {
-            true => say(format_args!("no curve of {name}: it has no epochs.csv")),
+            true => tracing::warn!("no curve of {name}: it has no epochs.csv"),
             false => groups.push(CurveGroup { name: name.clone(), runs }),
         }
     }
     if groups.is_empty() {
         bail!(Usage("--plot draws the epochs.csv of runs; none of these has one".to_owned()));
     }
-    write(path, &curves::chart(&groups, &title(command)))
+    write_picture(file, &curves::chart(&groups, &title(command)), command.transparent)
 }
 
-fn plot_cost(command: &Compare, records: &Records, comparison: &Comparison, path: &Path) -> Result<()> {
+fn plot_cost(command: &Compare, records: &Records, comparison: &Comparison, file: &PictureFile) -> Result<()> {
     let rows = comparison.groups.iter().flatten().map(|&row| records.rows[row].clone()).collect();
     let shown = Records::from(Table { columns: records.columns.clone(), rows });
     let Some(figure) = curves::cost_picture(&shown, &title(command)) else {
         bail!(Usage("--plot-cost needs finished runs that differ in `macs` or `params`".to_owned()));
     };
-    write(path, &figure.svg())
+    write_picture(file, &figure.svg(), command.transparent)
 }
 
 fn title(command: &Compare) -> String {
     if command.paths.is_empty() { "Runs".to_owned() } else { command.paths.join(", ") }
-}
-
-fn write(path: &Path, svg: &str) -> Result<()> {
-    write_output(path, svg.as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
-    say(format_args!("wrote {}", path.display()));
-    Ok(())
 }
 
 /// Columns that are hidden where the terminal is too narrow, in this order.

@@ -111,7 +111,7 @@ impl Evaluation {
         self.log_probabilities = &self.log_probabilities - (runs as f64).ln();
         let (scores, labels) = (&self.log_probabilities, &self.labels);
         self.sums = Sums::default();
-        self.sums.add(cross_entropy(scores, labels, 0.0).double_value(&[]), scores, labels);
+        self.sums.add(cross_entropy(scores, labels).double_value(&[]), scores, labels);
     }
 }
 
@@ -142,7 +142,7 @@ fn evaluate(
     strata::torch::catch(|| {
         let batch = experiment.train.batch.clamp(1, 500);
         for_each_batch(&model, &images, &normalise, batch, experiment.train.precision, |logits, truth| {
-            sums.add(cross_entropy(logits, truth, 0.0).double_value(&[]), logits, truth);
+            sums.add(cross_entropy(logits, truth).double_value(&[]), logits, truth);
             probabilities.push(logits.log_softmax(1, Kind::Float));
             labels.push(truth.shallow_clone());
         })

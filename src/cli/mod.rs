@@ -23,10 +23,11 @@ pub mod tables;
 pub mod train;
 
 use anyhow::{Context, Result, bail};
-use clap::{Args, Parser, Subcommand};
+use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use strata::config::{ConfigError, Description, Experiment, Machine, nearest};
+use strata::figures::picture::PictureFile;
 use strata::interrupt;
 use strata::runs::Store;
 use strata::say;
@@ -71,7 +72,37 @@ pub enum Command {
     Completions(completions::Completions),
 }
 
+/// Options of [`Shared`] that a command makes no use of. They are accepted, so that one set of options fits every command of
+/// a script, but its help is silent about them.
+const UNUSED: [(&str, &[&str]); 9] = [
+    ("compare", &["set", "device", "threads"]),
+    ("diff", &["device", "threads"]),
+    ("cost", &["device", "results", "threads"]),
+    ("show", &["device", "results", "threads"]),
+    ("tables", &["device", "threads"]),
+    ("bench", &["results"]),
+    ("report", &["set", "device", "threads"]),
+    ("fetch", &["set", "device", "results", "threads"]),
+    ("doctor", &["set", "results"]),
+];
+
 impl Arguments {
+    /// Reads the command line.
+    ///
+    /// # Errors
+    /// For what clap refuses; help and version come as errors, too.
+    pub fn read() -> Result<Arguments, clap::Error> {
+        let mut command = Arguments::command();
+        let shared: Vec<Arg> = command.get_arguments().cloned().collect();
+        for (name, unused) in UNUSED {
+            // An option that a command has of its own takes the place of the global one.
+            let hidden = shared.iter().filter(|arg| unused.contains(&arg.get_id().as_str()));
+            let hidden: Vec<Arg> = hidden.map(|arg| arg.clone().hide(true)).collect();
+            command = command.mut_subcommand(name, |command| command.args(hidden));
+        }
+        Arguments::from_arg_matches(&command.try_get_matches()?)
+    }
+
     /// Refuses `--set` where there is no experiment to set a key of: a table that looks chosen by it would not be.
     pub fn check(&self) -> Result<()> {
         let (command, hint) = match &self.command {
@@ -122,6 +153,7 @@ impl Shared {
         };
         let _ = tracing_subscriber::fmt()
             .with_writer(std::io::stderr)
+            .with_ansi(console::colors_enabled_stderr())
             .log_internal_errors(false)
             .without_time()
             .with_target(false)
@@ -293,6 +325,15 @@ pub fn print(text: &str) -> Result<()> {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         written => written.context("cannot write to standard output"),
     }
+}
+
+/// Writes a picture where a user asked for it, and says so.
+pub fn write_picture(file: &PictureFile, svg: &str, transparent: bool) -> Result<()> {
+    file.write(svg, transparent)?;
+    if !file.is_stdout() {
+        tracing::info!("wrote {}", file.path().display());
+    }
+    Ok(())
 }
 
 /// What a command came to.

@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 use std::path::{Path, PathBuf};
 use strata::config::{Experiment, nearest};
 use strata::model::Model;
-use strata::runs::{Choice, counted, folders};
+use strata::runs::{Choice, counted};
 use strata::train::best_weights;
 use tch::Device;
 

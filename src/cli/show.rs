@@ -1,42 +1,87 @@
 //! `strata show FILE`
 
-use super::{Done, Shared, Usage, description, print};
-use anyhow::{Context, Result, bail};
+use super::{Done, Shared, Usage, description, print, write_picture};
+use anyhow::{Result, bail};
 use clap::Args;
-use std::path::PathBuf;
 use strata::arch::Network;
-use strata::config::{Description, Experiment};
-use strata::figures::diagram::diagram;
-use strata::say;
+use strata::arch::node::walk;
+use strata::config::{Description, Experiment, nearest};
+use strata::figures::diagram::{block_diagram, diagram, example, row_name};
+use strata::figures::picture::PictureFile;
 
-/// The experiment with every row of the network written out, ready to edit
+/// The experiment with every row of the network written out, ready to edit; or its diagram
 #[derive(Args)]
+#[command(after_help = "Examples:
+  strata show resnet50                                          every row, to be edited
+  strata show resnet50 --diagram resnet50.pdf                   the network on a slide
+  strata show resnet50 --block layer2 --diagram layer2.png      the blocks of one row
+  strata show --block mbconv --diagram mbconv.svg               a kind of block by itself")]
 pub struct Show {
     /// Experiment file, or its name
-    #[arg(value_name = "FILE")]
-    file: String,
-    /// Draw the network as SVG instead
-    #[arg(long, value_name = "FILE.svg")]
-    diagram: Option<PathBuf>,
+    #[arg(value_name = "FILE", required_unless_present = "block")]
+    file: Option<String>,
+    /// Draw the network instead; the format is the ending, .svg, .png or .pdf; - is SVG on standard output
+    #[arg(long, value_name = "PICTURE")]
+    diagram: Option<PictureFile>,
+    /// Draw one row by itself: its name or its number, counted from 1; without FILE an example of a block: mbconv
+    #[arg(long, value_name = "ROW", requires = "diagram")]
+    block: Option<String>,
+    /// The heading of the diagram; the name of the experiment without this option
+    #[arg(long, value_name = "TEXT", requires = "diagram")]
+    title: Option<String>,
+    /// Leave out the frame and the background of the diagram
+    #[arg(long, requires = "diagram")]
+    transparent: bool,
 }
 
 pub fn run(command: &Show, shared: &Shared) -> Result<Done> {
-    let file = description(&command.file, &shared.set, None)?;
-    match &command.diagram {
-        Some(path) => {
-            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-            if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
-                let (path, folder) = (path.display(), folder.display());
-                bail!(Usage(format!("cannot write {path}: there is no folder {folder}")));
-            }
-            let svg = diagram(&file.network, &file.name);
-            strata::files::write_output(path, svg.as_bytes())
-                .with_context(|| format!("cannot write {}", path.display()))?;
-            say(format_args!("wrote {}", path.display()));
+    let read = |file: &str| description(file, &shared.set, None);
+    let Some(path) = &command.diagram else {
+        let file = read(command.file.as_deref().unwrap_or_default())?;
+        print(&file.experiment.as_ref().map_or_else(|| network_alone(&file), written_out))?;
+        return Ok(Done::Well);
+    };
+    let title = command.title.as_deref();
+    let svg = match (&command.file, &command.block) {
+        (Some(file), None) => {
+            let file = read(file)?;
+            diagram(&file.network, title.unwrap_or(&file.name))
         }
-        None => print(&file.experiment.as_ref().map_or_else(|| network_alone(&file), written_out))?,
-    }
+        (Some(file), Some(row)) => draw_row(&read(file)?, row, title)?,
+        (None, block) => {
+            let op = block.as_deref().unwrap_or_default();
+            let network = example(op).map_err(|error| Usage(error.to_string()))?;
+            block_diagram(&network, 0, title)
+        }
+    };
+    write_picture(path, &svg, command.transparent)?;
     Ok(Done::Well)
+}
+
+/// A row of an experiment by its name, by its number, or the first of an operation.
+fn draw_row(file: &Description, row: &str, title: Option<&str>) -> Result<String> {
+    let rows = &file.network.rows;
+    let numbered = row.parse().ok().filter(|number| (1..=rows.len()).contains(number)).map(|number: usize| number - 1);
+    let mut named = rows.iter().position(|known| known.label == row);
+    for (index, known) in rows.iter().enumerate() {
+        // Also a layer or a block inside of the row: `layer1.0`, `features.5`.
+        walk(&known.nodes, false, &mut |layer, _| {
+            if layer.name.strip_prefix(row).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')) {
+                named.get_or_insert(index);
+            }
+        });
+    }
+    let Some(index) = named.or(numbered).or_else(|| rows.iter().position(|known| known.op == row)) else {
+        let names: Vec<String> = rows.iter().map(row_name).collect();
+        let known: Vec<&str> = names.iter().map(String::as_str).chain(rows.iter().map(|row| row.op)).collect();
+        let hint = match nearest(row, &known) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("its rows are {}", names.join(", ")),
+        };
+        bail!(Usage(format!("{} has no row `{row}`; {hint}", file.name)));
+    };
+    let own = format!("{}: {}", file.name, row_name(&rows[index]));
+    Ok(block_diagram(&file.network, index, Some(title.unwrap_or(&own))))
 }
 
 /// The experiment as a file that a person goes on from: every row on a line of its own, with the shape it gives.

@@ -8,7 +8,6 @@ use strata::analysis::architectures;
 use strata::config::Experiment;
 use strata::figures::accuracy_against_operations;
 use strata::files::write_output;
-use strata::say;
 
 /// Tables and a chart that compare the architectures of a folder: cost, published accuracy
 ///
@@ -19,21 +18,21 @@ pub struct Tables {
     /// The folder of experiment files
     #[arg(long, value_name = "FOLDER", default_value = "experiments/imagenet")]
     experiments: PathBuf,
-    /// The folder to write to
-    #[arg(long, value_name = "FOLDER", default_value = "results/tables")]
-    out: PathBuf,
+    /// The folder to write to; tables/ in the results folder without this option
+    #[arg(long, value_name = "FOLDER")]
+    out: Option<PathBuf>,
 }
 
 pub fn run(command: &Tables, shared: &Shared) -> Result<Done> {
     let experiments = load(&command.experiments, &shared.set)?;
-    let out = &command.out;
-    std::fs::create_dir_all(out).with_context(|| format!("cannot make the folder {}", out.display()))?;
+    let out = command.out.clone().unwrap_or_else(|| shared.results.join("tables"));
+    std::fs::create_dir_all(&out).with_context(|| format!("cannot make the folder {}", out.display()))?;
     let table = architectures(&experiments).to_csv();
     let chart = accuracy_against_operations(&experiments).svg();
     for (name, text) in [("architectures.csv", table), ("accuracy-vs-operations.svg", chart)] {
         let path = out.join(name);
         write_output(&path, text.as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
-        say(format_args!("wrote {}", path.display()));
+        tracing::info!("wrote {}", path.display());
     }
     Ok(Done::Well)
 }

@@ -2,7 +2,7 @@
 
 use crate::arch::presets::Preset;
 use crate::config::{Experiment, Origin};
-use crate::figures::chart::{Areas, Axis, COLOURS, Chart, Marks, Point, Series};
+use crate::figures::chart::{Areas, Axis, COLOURS, Chart, ChartPoint, Marks, Series};
 
 /// The families of the legend, with their colours.
 const FAMILIES: [(&str, &str); 8] = [
@@ -27,7 +27,7 @@ pub fn accuracy_against_operations(experiments: &[Experiment]) -> Chart {
     chart.subtitle =
         "Parameters and operations as counted by strata; the area of a mark is proportional to its parameters".into();
     for (name, colour) in FAMILIES {
-        let mut points: Vec<Point> =
+        let mut points: Vec<ChartPoint> =
             experiments.iter().filter(|experiment| family(experiment) == Some(name)).filter_map(point).collect();
         // Two strides of one ResNet are one mark: the better one.
         points.sort_by(|a, b| a.area.total_cmp(&b.area).then(b.y.total_cmp(&a.y)));
@@ -59,7 +59,7 @@ fn family(experiment: &Experiment) -> Option<&'static str> {
     })
 }
 
-fn point(experiment: &Experiment) -> Option<Point> {
+fn point(experiment: &Experiment) -> Option<ChartPoint> {
     let expect = experiment.expect.as_ref().filter(|expect| expect.source.contains("1-crop"))?;
     let y = expect.test_top1?;
     let cost = experiment.network.cost();
@@ -71,7 +71,7 @@ fn point(experiment: &Experiment) -> Option<Point> {
         params / 1e6,
         expect.source
     );
-    Some(Point { x: macs, y, area: params, label, hint })
+    Some(ChartPoint { x: macs, y, area: params, label, hint })
 }
 
 /// A file's name as the papers write it, short where the colour says the rest.

@@ -5,6 +5,7 @@ pub mod chart;
 mod confusion;
 pub mod curves;
 pub mod diagram;
+pub mod picture;
 pub mod svg;
 
 pub use bubbles::accuracy_against_operations;

@@ -1,14 +1,34 @@
-//! What charts and diagrams write SVG with: colours, numbers, texts and how wide they are. Presentation attributes only, no style
-//! sheet, so that several pictures can stand in one page.
+//! What charts and diagrams write SVG with: colours, numbers, texts and how wide they are.
+//!
+//! Presentation attributes only, so that several pictures can stand in one page. The one style sheet, [`DARK_MODE`], changes
+//! colours where a page is dark, and says the same in every picture.
 
 use std::fmt::Write;
 
-pub const FONTS: &str = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif";
+pub const FONTS: &str = "Inter, system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif";
 pub const INK: &str = "#1b2430";
 pub const FAINT: &str = "#5b6675";
 pub const CARD: &str = "#ffffff";
 pub const EDGE: &str = "#d5dbe3";
 pub const GRID: &str = "#e7ebf0";
+
+/// Colours of text on the fill of a box, which is the same on a dark page: never those of [`DARK_MODE`].
+pub const ON_LIGHT: &str = "#111820";
+pub const ON_DARK: &str = "#fefefe";
+
+/// Turns ground, ink and grid over where the reader's system is set to dark.
+pub const DARK_MODE: &str = r##"<style>@media (prefers-color-scheme: dark) {
+svg [fill="#ffffff"] { fill: #171f27 } svg [stroke="#ffffff"] { stroke: #171f27 }
+svg [fill="#f5f7fa"] { fill: #202832 } svg [stroke="#d5dbe3"] { stroke: #313c49 } svg [stroke="#e7ebf0"] { stroke: #28323d }
+svg [fill="#1b2430"] { fill: #e6ebf1 } svg [stroke="#1b2430"], svg [stroke="#5b6675"] { stroke: #a3afbd }
+svg [fill="#5b6675"] { fill: #a3afbd } svg [fill="#3c4654"] { fill: #8793a1 } svg [stroke="#3c4654"] { stroke: #8793a1 }
+svg text[fill="#00507d"], svg text[fill="#1f6a97"] { fill: #8ccbf2 }
+svg text[fill="#8f3f00"], svg text[fill="#855c00"] { fill: #ffb07a }
+svg text[fill="#00694d"] { fill: #5fd0a8 } svg text[fill="#8a4a6e"] { fill: #e7abc9 }
+svg text[fill="#4f4f4f"] { fill: #c4c9cf } svg text[fill="#665d00"] { fill: #e2d75a }
+svg :not(rect)[fill="#0072b2"] { fill: #2e95d3 } svg :not(rect)[stroke="#0072b2"] { stroke: #2e95d3 }
+}</style>
+"##;
 
 /// A coordinate with two digits at most.
 pub fn n(value: f64) -> String {
@@ -74,18 +94,30 @@ pub fn fit(text: &str, size: f64, bold: bool, room: f64) -> String {
     kept + "…"
 }
 
-/// Begins a picture: a white card of a size. The caller ends the document.
-pub fn card(title: &str, [w, h]: [f64; 2]) -> String {
+/// Begins a picture on a card. `shown` is the size at which it is shown, `units` the size of its coordinates; `definitions`
+/// may be empty. The caller ends the document.
+pub fn begin(title: &str, units: [f64; 2], shown: [f64; 2], definitions: &str) -> String {
+    let ([w, h], [shown_w, shown_h]) = (units.map(n), shown.map(n));
+    let [card_w, card_h] = units.map(|side| n(side - 1.0));
     format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0} {1}\" width=\"{0}\" height=\"{1}\" role=\"img\" \
-         font-family=\"{FONTS}\">\n<title>{2}</title>\n\
-         <rect x=\"0.5\" y=\"0.5\" width=\"{3}\" height=\"{4}\" rx=\"14\" fill=\"{CARD}\" stroke=\"{EDGE}\"/>\n",
-        n(w),
-        n(h),
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {w} {h}\" width=\"{shown_w}\" height=\"{shown_h}\" \
+         role=\"img\" font-family=\"{FONTS}\">\n<title>{}</title>\n{definitions}{DARK_MODE}\
+         {CARD_START} x=\"0.5\" y=\"0.5\" width=\"{card_w}\" height=\"{card_h}\" rx=\"14\" fill=\"{CARD}\" \
+         stroke=\"{EDGE}\"/>\n",
         escape(title),
-        n(w - 1.0),
-        n(h - 1.0)
     )
+}
+
+/// Begins a picture whose coordinates are pixels.
+pub fn card(title: &str, size: [f64; 2]) -> String {
+    begin(title, size, size, "")
+}
+
+const CARD_START: &str = "<rect class=\"card\"";
+
+/// The picture without the card behind it, to be laid on a slide or a page of any colour.
+pub fn without_card(svg: &str) -> String {
+    svg.lines().filter(|line| !line.starts_with(CARD_START)).flat_map(|line| [line, "\n"]).collect()
 }
 
 /// A text in lines that are no wider than `room`, broken between words.

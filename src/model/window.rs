@@ -12,7 +12,11 @@ pub(super) fn window_geometry(window: &Window, input: Shape, output: Shape) -> W
     let ((h, w), (out_h, out_w)) = (input.sides(), output.sides());
     let pad = window.pad(h, w);
     let pair = |h: usize, w: usize| [h as i64, w as i64];
-    WindowGeometry { stride: pair(window.stride.h, window.stride.w), before: pair(pad.top, pad.left), out: pair(out_h, out_w) }
+    WindowGeometry {
+        stride: pair(window.stride.h, window.stride.w),
+        before: pair(pad.top, pad.left),
+        out: pair(out_h, out_w),
+    }
 }
 
 /// Padding that libtorch's kernels do not take because its sides differ: left, right, top, bottom.

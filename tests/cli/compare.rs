@@ -79,8 +79,10 @@ fn curves_are_drawn() {
     place.strata(&["compare", "net8", "--plot-cost", "x.svg"]).refused(&["differ in `macs` or `params`"]);
     place.file("foreign.csv", "net,acc\nx,0.5\n");
     place.strata(&["compare", "foreign.csv", "--plot", "x.svg"]).refused(&["epochs.csv"]);
-    let ran = place.strata(&["compare", "--plot", "nowhere/x.svg"]);
-    assert!(ran.code == Some(1) && ran.err.contains("cannot write nowhere/x.svg"), "{}", ran.err);
+    place.strata(&["compare", "--plot", "nowhere/x.svg"]).refused(&["cannot write nowhere/x.svg: there is no folder"]);
+    // A picture on standard output is not mixed with the table.
+    let out = place.strata(&["compare", "net8", "net14", "--plot", "-"]).good();
+    assert!(out.starts_with("<svg") && out.ends_with("</svg>\n"), "{out}");
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod export;
 mod foreign;
 mod golden;
 mod networks;
+mod pictures;
 mod place;
 mod pytorch;
 mod recipe;

@@ -113,6 +113,12 @@ impl Axis {
         self
     }
 
+    /// Whether things on two axes can be compared by their place, so that axes side by side should have one scale.
+    pub(super) fn is_like(&self, other: &Axis) -> bool {
+        let of_same = self.unit == Unit::Percent || self.label == other.label;
+        of_same && self.unit == other.unit && self.scale == other.scale && self.names.is_empty()
+    }
+
     /// Fits the axis to values; those that cannot stand on it are left out.
     pub fn span(&self, values: impl Iterator<Item = f64>) -> Span {
         if !self.names.is_empty() {
@@ -219,6 +225,23 @@ impl Span {
         };
         part.is_finite().then_some(part)
     }
+}
+
+/// Whether values belong on a logarithmic axis: all above 0, the largest at least ten times the smallest, and either further
+/// apart than 20 times or with steps of about the same ratio, as learning rates and batch sizes are chosen.
+pub fn suits_log(values: &[f64]) -> bool {
+    /// Steps such as 1, 3, 10 count as even, and so do 1, 2, 5, 10.
+    const EVEN: f64 = 1.6;
+    let mut values: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
+    values.sort_by(f64::total_cmp);
+    values.dedup();
+    let (Some(&low), Some(&high)) = (values.first(), values.last()) else { return false };
+    if low <= 0.0 || high / low < 10.0 {
+        return false;
+    }
+    let ratios = || values.windows(2).map(|pair| (pair[1] / pair[0]).ln());
+    let (least, most) = (ratios().fold(f64::INFINITY, f64::min), ratios().fold(0.0, f64::max));
+    high / low > 20.0 || most / least <= EVEN
 }
 
 /// The nearest of 1, 2, 2.5, 5 times a power of ten that is not below a step.

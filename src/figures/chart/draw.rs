@@ -2,8 +2,8 @@
 
 use super::frame::{Frame, HEIGHT, WIDTH};
 use super::labels::{self, Circle};
-use super::{Chart, Marks, Point, Series, darker, legend};
-use crate::figures::svg::{Anchor, FAINT, Font, card, escape, line, n, text, width};
+use super::{Chart, ChartPoint, Marks, Series, Stroke, darker, legend};
+use crate::figures::svg::{Anchor, CARD, FAINT, Font, card, escape, line, n, text, width};
 use std::fmt::Write;
 
 const LABEL: f64 = 13.5;
@@ -24,20 +24,25 @@ pub fn chart(chart: &Chart) -> String {
 /// Axes and data.
 pub fn panel(svg: &mut String, chart: &Chart, frame: &Frame) {
     frame.write(svg, chart);
+    let bands =
+        chart.series.iter().filter(|series| matches!(&series.marks, Marks::Line { band, .. } if !band.is_empty()));
+    // Many bands on one another would hide the lines.
+    let opacity = if bands.count() > 6 { 0.07 } else { 0.16 };
     frame.clipped(svg, |svg| {
         for series in &chart.series {
             if let Marks::Line { band, .. } = &series.marks {
-                draw_band(svg, frame, series.colour, band);
+                draw_band(svg, frame, [series.colour, &opacity.to_string()], band);
             }
         }
         for series in &chart.series {
             draw_line(svg, frame, series);
         }
     });
+    chart.series.iter().for_each(|series| draw_lone(svg, frame, series));
     draw_points(svg, chart, frame);
 }
 
-fn draw_band(svg: &mut String, frame: &Frame, colour: &str, band: &[[f64; 3]]) {
+fn draw_band(svg: &mut String, frame: &Frame, [colour, opacity]: [&str; 2], band: &[[f64; 3]]) {
     // It breaks where its line does.
     for part in band.split(|corner| corner.iter().any(|value| !value.is_finite())) {
         let upper = part.iter().filter_map(|&[x, _, high]| frame.place(x, high));
@@ -45,7 +50,7 @@ fn draw_band(svg: &mut String, frame: &Frame, colour: &str, band: &[[f64; 3]]) {
         let corners: Vec<String> = upper.chain(lower).map(|[x, y]| format!("{},{}", n(x), n(y))).collect();
         if corners.len() > 2 {
             let points = corners.join(" ");
-            let _ = writeln!(svg, "<polygon points=\"{points}\" fill=\"{colour}\" fill-opacity=\"0.16\"/>");
+            let _ = writeln!(svg, "<polygon points=\"{points}\" fill=\"{colour}\" fill-opacity=\"{opacity}\"/>");
         }
     }
 }
@@ -59,23 +64,13 @@ fn draw_line(svg: &mut String, frame: &Frame, series: &Series) {
             (places, "stroke-width=\"1.6\" stroke-opacity=\"0.55\"")
         }
     };
-    let colour = series.colour;
     let mut path = String::new();
-    // Places since the line began; one alone is drawn as a dot.
-    let mut run: Vec<[f64; 2]> = Vec::new();
-    for [x, y] in points.into_iter().chain([[f64::NAN; 2]]) {
-        match (frame.place(x, y), run.as_slice()) {
-            (Some([x, y]), before) => {
-                let _ = write!(path, "{}{} {}", if before.is_empty() { 'M' } else { 'L' }, n(x), n(y));
-                run.push([x, y]);
-            }
-            (None, &[[x, y]]) => {
-                let _ = writeln!(svg, "<circle cx=\"{}\" cy=\"{}\" r=\"3.6\" fill=\"{colour}\" {style}/>", n(x), n(y));
-                run.clear();
-            }
-            (None, _) => run.clear(),
+    for run in runs(frame, &points).iter().filter(|run| run.len() > 1) {
+        for (index, [x, y]) in run.iter().enumerate() {
+            let _ = write!(path, "{}{} {}", if index == 0 { 'M' } else { 'L' }, n(*x), n(*y));
         }
     }
+    let colour = series.colour;
     let _ = writeln!(
         svg,
         "<path d=\"{path}\" fill=\"none\" stroke=\"{colour}\" stroke-linejoin=\"round\" \
@@ -83,8 +78,37 @@ fn draw_line(svg: &mut String, frame: &Frame, series: &Series) {
     );
 }
 
+/// Places of points that follow one another; a new run begins behind a value that is not finite.
+fn runs(frame: &Frame, points: &[[f64; 2]]) -> Vec<Vec<[f64; 2]>> {
+    let places: Vec<Option<[f64; 2]>> = points.iter().map(|&[x, y]| frame.place(x, y)).collect();
+    places.split(Option::is_none).map(|run| run.iter().copied().flatten().collect()).collect()
+}
+
+/// A value with none beside it has no line: it is a dot, which the edge of the axes does not cut.
+fn draw_lone(svg: &mut String, frame: &Frame, series: &Series) {
+    let Marks::Line { points, stroke, .. } = &series.marks else { return };
+    for run in runs(frame, points) {
+        if let [[x, y]] = run.as_slice()
+            && (frame.top - 0.1..=frame.bottom + 0.1).contains(y)
+        {
+            dot(svg, [*x, *y], series.colour, *stroke);
+        }
+    }
+}
+
+/// The dot that stands for a line of one point: hollow for a pale line, so that two at one place can be told apart.
+pub fn dot(svg: &mut String, [x, y]: [f64; 2], colour: &str, stroke: Stroke) {
+    let (radius, fill) = if stroke == Stroke::Pale { (6.5, CARD) } else { (4.5, colour) };
+    let _ = writeln!(
+        svg,
+        "<circle cx=\"{}\" cy=\"{}\" r=\"{radius}\" fill=\"{fill}\" stroke=\"{colour}\" stroke-width=\"1.8\"/>",
+        n(x),
+        n(y)
+    );
+}
+
 fn draw_points(svg: &mut String, chart: &Chart, frame: &Frame) {
-    let mut marks: Vec<(Circle, &Point, &Series)> = Vec::new();
+    let mut marks: Vec<(Circle, &ChartPoint, &Series)> = Vec::new();
     let mut links: Vec<Circle> = Vec::new();
     for series in &chart.series {
         let Marks::Points { points, linked } = &series.marks else { continue };
@@ -124,8 +148,9 @@ fn beads(from: &Circle, to: &Circle) -> Vec<Circle> {
         .collect()
 }
 
-fn draw_labels(svg: &mut String, frame: &Frame, marks: &[(Circle, &Point, &Series)], links: &[Circle]) {
-    let named: Vec<&(Circle, &Point, &Series)> = marks.iter().filter(|(_, point, _)| !point.label.is_empty()).collect();
+fn draw_labels(svg: &mut String, frame: &Frame, marks: &[(Circle, &ChartPoint, &Series)], links: &[Circle]) {
+    let named: Vec<&(Circle, &ChartPoint, &Series)> =
+        marks.iter().filter(|(_, point, _)| !point.label.is_empty()).collect();
     let circles: Vec<Circle> = named.iter().map(|(circle, ..)| *circle).collect();
     let sizes: Vec<[f64; 2]> =
         named.iter().map(|(_, point, _)| [width(&point.label, LABEL, false), LABEL * 1.15]).collect();

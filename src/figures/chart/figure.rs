@@ -3,7 +3,7 @@
 use super::draw;
 use super::frame::Frame;
 use super::{Chart, Marks, Series};
-use crate::figures::svg::{EDGE, FAINT, Font, card, n, text, width, wrapped};
+use crate::figures::svg::{DARK_MODE, FAINT, Font, card, n, text, width, without_card, wrapped};
 use std::fmt::Write;
 
 const WIDTH: f64 = 1200.0;
@@ -35,7 +35,7 @@ impl Figure {
     pub fn svg(&self) -> String {
         let note = wrapped(&self.note, SIZE, WIDTH - 2.0 * MARGIN);
         let top = 66.0 + 20.0 * note.len() as f64 + if note.is_empty() { 0.0 } else { 6.0 };
-        let legend = self.lines();
+        let (legend, lines) = (self.lines(), self.has_lines());
         let panel = self.panels.iter().map(|chart| height(chart, PANEL)).fold(0.0, f64::max);
         let foot = top + panel;
         let mut svg = card(&self.title, [WIDTH, foot + LINE * legend.len() as f64 + 10.0]);
@@ -46,14 +46,14 @@ impl Figure {
         let share = WIDTH / self.panels.len().max(1) as f64;
         for (index, chart) in self.panels.iter().enumerate() {
             let left = share * index as f64;
-            let frame = Frame::new(chart, [left, top, left + share - MARGIN, foot]);
+            let frame = Frame::beside(chart, &self.panels, [left, top, left + share - MARGIN, foot]);
             draw::panel(&mut svg, chart, &frame);
         }
         for (index, line) in legend.iter().enumerate() {
             let mut x = MARGIN;
             let y = foot + 6.0 + LINE * index as f64;
             for key in line {
-                sign(&mut svg, [x, y], key);
+                sign(&mut svg, [x, y], key, lines);
                 text(&mut svg, [x + SIGN, y], &key.name, Font::new(SIZE), false);
                 x += key_width(key);
             }
@@ -66,8 +66,9 @@ impl Figure {
     pub fn pieces(&self) -> Vec<String> {
         let piece = |chart: &Chart| {
             let [w, h] = [ALONE[0], height(chart, ALONE[1])];
-            let mut svg = card(&chart.title, [w, h]).replace(&format!("stroke=\"{EDGE}\""), "stroke=\"none\"");
-            draw::panel(&mut svg, chart, &Frame::new(chart, [-8.0, 14.0, w - 16.0, h + 8.0]));
+            // The page has a card of its own, and its own colours for the dark.
+            let mut svg = without_card(&card(&chart.title, [w, h])).replace(DARK_MODE, "");
+            draw::panel(&mut svg, chart, &Frame::beside(chart, &self.panels, [-8.0, 14.0, w - 16.0, h + 8.0]));
             svg.push_str("</svg>\n");
             svg
         };
@@ -76,12 +77,18 @@ impl Figure {
 
     /// The legend: the sign of each line as a small picture, and its name.
     pub fn legend(&self) -> Vec<(String, String)> {
+        let lines = self.has_lines();
         let picture = |key: &Series| {
             let mut svg = String::from("<svg viewBox=\"0 0 28 12\" width=\"28\" height=\"12\" aria-hidden=\"true\">");
-            sign(&mut svg, [1.0, 6.0], key);
+            sign(&mut svg, [1.0, 6.0], key, lines);
             svg + "</svg>"
         };
         self.named().iter().map(|key| (picture(key), key.name.clone())).collect()
+    }
+
+    /// Runs of one epoch are dots, and so are their signs then.
+    fn has_lines(&self) -> bool {
+        self.panels.iter().any(Chart::has_lines)
     }
 
     /// What the legend tells: every name once, then the further lines.
@@ -132,7 +139,10 @@ fn height(chart: &Chart, usual: f64) -> f64 {
     usual.max(chart.y.names.len() as f64 * ROW + 80.0)
 }
 
-fn sign(svg: &mut String, [x, y]: [f64; 2], key: &Series) {
+fn sign(svg: &mut String, [x, y]: [f64; 2], key: &Series, lines: bool) {
+    if let (Marks::Line { stroke, .. }, false) = (&key.marks, lines) {
+        return draw::dot(svg, [x + 13.0, y], key.colour, *stroke);
+    }
     let (colour, y) = (key.colour, n(y));
     // Writing to a string cannot fail.
     let _ = match &key.marks {

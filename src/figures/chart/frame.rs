@@ -1,7 +1,7 @@
 //! The plotting area, grid, ticks and titles.
 
 use super::Chart;
-use super::axis::Span;
+use super::axis::{Axis, Span};
 use crate::figures::svg::{Anchor, FAINT, Font, GRID, INK, line, n, text, width};
 use std::fmt::Write;
 
@@ -25,10 +25,18 @@ pub struct Frame {
 
 impl Frame {
     /// `room` is left, top, right and bottom of what the axes take, numbers and titles on the left and below included.
-    pub fn new(chart: &Chart, [left, top, right, bottom]: [f64; 4]) -> Frame {
-        let points: Vec<[f64; 2]> = chart.extent().collect();
-        let x = chart.x.span(points.iter().map(|point| point[0]));
-        let y = chart.y.span(points.iter().map(|point| point[1]));
+    pub fn new(chart: &Chart, room: [f64; 4]) -> Frame {
+        Frame::beside(chart, &[], room)
+    }
+
+    /// A frame whose axes have the scale that like axes of the charts beside it have.
+    pub fn beside(chart: &Chart, others: &[Chart], [left, top, right, bottom]: [f64; 4]) -> Frame {
+        let values = |own: &Axis, axis: fn(&Chart) -> &Axis, side: usize| -> Vec<f64> {
+            let like = others.iter().filter(|other| own.is_like(axis(other)));
+            std::iter::once(chart).chain(like).flat_map(Chart::extent).map(|point| point[side]).collect()
+        };
+        let x = chart.x.span(values(&chart.x, |chart| &chart.x, 0).into_iter());
+        let y = chart.y.span(values(&chart.y, |chart| &chart.y, 1).into_iter());
         let numbers = y.ticks.iter().map(|tick| width(&tick.label, TICK, false)).fold(0.0, f64::max);
         let title = if chart.y.label.is_empty() { 26.0 } else { 58.0 };
         Frame { left: left + title + numbers, top, right, bottom: bottom - BOTTOM, x, y, outer: [left, bottom] }

@@ -20,9 +20,9 @@ pub struct Label {
 }
 
 /// Distances from a mark's edge that are tried, and from which on a line leads to the label.
-const DISTANCES: [f64; 7] = [3.0, 8.0, 15.0, 24.0, 36.0, 52.0, 72.0];
+const DISTANCES: [f64; 10] = [3.0, 8.0, 15.0, 24.0, 36.0, 52.0, 72.0, 96.0, 124.0, 156.0];
 const LED: f64 = 14.0;
-const DIRECTIONS: usize = 24;
+const DIRECTIONS: usize = 36;
 const SWEEPS: usize = 12;
 
 /// One place a label, in order: `marks[i]` is that of `sizes[i]` (width, height). `others` are further things to keep off,
@@ -35,41 +35,52 @@ pub fn place(marks: &[Circle], sizes: &[[f64; 2]], others: &[Circle], area: [f64
         .map(|((index, mark), &size)| {
             let rest = || marks.iter().enumerate().filter(move |(other, _)| *other != index).map(|(_, circle)| circle);
             let fixed = |label: &Label| {
-                let covered: f64 = rest().chain(others).map(|circle| covers(label, circle)).sum();
+                let covered: f64 = marks.iter().chain(others).map(|circle| covers(label, circle)).sum();
+                let crossed = rest().filter(|circle| label.led && crosses(mark, label, circle)).count();
                 let own = gap(label, mark);
                 let astray = rest().filter(|circle| gap(label, circle) < own - 0.5).count();
-                covered + 6.0 * astray as f64 + outside(label, area)
+                covered + 40.0 * crossed as f64 + 6.0 * astray as f64 + outside(label, area)
             };
             around(mark, size).into_iter().map(|(label, cost)| (label, cost + fixed(&label))).collect()
         })
         .collect();
-    let mut chosen: Vec<Label> = candidates.iter().filter_map(|list| list.first().map(|(label, _)| *label)).collect();
-    // Each label in turn takes its best place among the others, until none moves.
+    let each = |key: fn(&Circle) -> f64| {
+        let mut order: Vec<usize> = (0..candidates.len()).collect();
+        order.sort_by(|&a, &b| key(&marks[a]).total_cmp(&key(&marks[b])));
+        order
+    };
+    // Each order ends in a place of its own where none can be bettered by moving one label.
+    let orders = [each(|_| 0.0), each(|mark| mark.x), each(|mark| -mark.x), each(|mark| mark.y), each(|mark| -mark.y)];
+    let ends = orders.iter().map(|order| settle(&candidates, marks, order));
+    ends.min_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, labels)| labels).unwrap_or_default()
+}
+
+/// Gives each label in turn, in an order, its best place among the others until none moves; with what all places cost.
+fn settle(candidates: &[Vec<(Label, f64)>], marks: &[Circle], order: &[usize]) -> (f64, Vec<Label>) {
+    let mut chosen: Vec<(Label, f64)> = candidates.iter().filter_map(|list| list.first().copied()).collect();
+    let clashes = |index: usize, label: &Label, chosen: &[(Label, f64)]| -> f64 {
+        let rest = chosen.iter().zip(marks).enumerate().filter(|(other, _)| *other != index);
+        rest.map(|(_, ((other, _), mark))| clash(label, &marks[index], other, mark)).sum()
+    };
     for _ in 0..SWEEPS {
         let before = chosen.clone();
-        for index in 0..chosen.len() {
-            let cost = |label: &Label| -> f64 {
-                let rest = chosen.iter().zip(marks).enumerate().filter(|(other, _)| *other != index);
-                rest.map(|(_, (other, mark))| clash(label, &marks[index], other, mark)).sum()
-            };
-            let best = candidates[index].iter().map(|(label, own)| (own + cost(label), label));
-            if let Some((_, &label)) = best.min_by(|a, b| a.0.total_cmp(&b.0)) {
-                chosen[index] = label;
+        for &index in order {
+            let best = candidates[index].iter().map(|place| (place.1 + clashes(index, &place.0, &chosen), place));
+            if let Some((_, &place)) = best.min_by(|a, b| a.0.total_cmp(&b.0)) {
+                chosen[index] = place;
             }
         }
         if chosen == before {
             break;
         }
     }
-    chosen
+    let cost = chosen.iter().enumerate().map(|(index, (label, own))| own + clashes(index, label, &chosen) / 2.0).sum();
+    (cost, chosen.into_iter().map(|(label, _)| label).collect())
 }
 
 /// Places around a mark with what each costs by itself: near ones first, to the right and left before the rest.
 fn around(mark: &Circle, [w, h]: [f64; 2]) -> Vec<(Label, f64)> {
     let mut places = Vec::new();
-    if w < 1.8 * mark.r && h < mark.r {
-        places.push((Label { x: mark.x, y: mark.y, w, h, led: false }, 0.5));
-    }
     for distance in DISTANCES {
         for step in 0..DIRECTIONS {
             let angle = step as f64 / DIRECTIONS as f64 * std::f64::consts::TAU;
@@ -95,16 +106,22 @@ fn around(mark: &Circle, [w, h]: [f64; 2]) -> Vec<(Label, f64)> {
     places
 }
 
-/// How much of a label lies on a mark that is not its own; hiding a small one altogether counts more.
-fn covers(label: &Label, circle: &Circle) -> f64 {
-    const GRID: [f64; 5] = [-0.5, -0.25, 0.0, 0.25, 0.5];
-    let inside = |fx: f64, fy: f64| {
-        let (dx, dy) = (label.x + fx * label.w - circle.x, label.y + fy * label.h - circle.y);
-        dx * dx + dy * dy < (circle.r + 1.0) * (circle.r + 1.0)
+/// Whether the line from a mark to its label runs over another mark; one that the mark itself lies on does not count.
+fn crosses(mark: &Circle, label: &Label, circle: &Circle) -> bool {
+    let inside = |part: f64| {
+        let (x, y) = (mark.x + (label.x - mark.x) * part, mark.y + (label.y - mark.y) * part);
+        (x - circle.x).hypot(y - circle.y) < circle.r
     };
-    let hits =
-        GRID.iter().flat_map(|&fx| GRID.iter().map(move |&fy| (fx, fy))).filter(|&(fx, fy)| inside(fx, fy)).count();
-    hits as f64 * 3.5 + if swallows(label, circle) { 8.0 } else { 0.0 }
+    !inside(0.0) && (1..20).any(|step| inside(f64::from(step) / 20.0))
+}
+
+/// What it costs that a label lies on a mark: more than a place far off, most where it hides a small one.
+fn covers(label: &Label, circle: &Circle) -> f64 {
+    let depth = 1.0 - gap(label, circle);
+    if depth <= 0.0 {
+        return 0.0;
+    }
+    150.0 + depth + if swallows(label, circle) { 20.0 } else { 0.0 }
 }
 
 /// From a label to the edge of a mark; below 0 where they overlap. The nearest mark is the one that readers take it for.

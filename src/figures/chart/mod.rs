@@ -1,7 +1,6 @@
 //! Charts as SVG: lines with bands, scatters, bubbles, on linear or logarithmic axes.
 //!
-//! A [`Chart`] is plain data; [`Chart::svg`] lays it out and writes it. A [`Figure`] is several charts with one legend. The picture is one card on white, so that it reads
-//! on dark pages, with presentation attributes only, so that several can stand in one page.
+//! A [`Chart`] is plain data; [`Chart::svg`] lays it out and writes it. A [`Figure`] is several charts with one legend.
 
 mod axis;
 mod draw;
@@ -9,17 +8,19 @@ mod figure;
 mod frame;
 mod labels;
 mod legend;
+mod styles;
 
 #[cfg(test)]
 mod tests;
 
-pub use axis::{Axis, Scale, Unit};
+pub use axis::{Axis, Scale, Unit, suits_log};
 pub use figure::Figure;
+pub use styles::LineStyles;
 
 /// Okabe and Ito's colours (grey for their black, their yellow darker): they stay apart for colour-blind readers.
 pub const COLOURS: [&str; 8] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a7a7a", "#c9b800"];
 
-/// The same hues, dark enough for text on white; any other colour is taken for ink.
+/// A series' hue dark enough for text on white; ink for a colour that is none of [`COLOURS`].
 fn darker(colour: &str) -> &'static str {
     const DARK: [&str; 8] = ["#00507d", "#8f3f00", "#00694d", "#8a4a6e", "#855c00", "#1f6a97", "#4f4f4f", "#665d00"];
     COLOURS
@@ -58,7 +59,7 @@ pub enum Marks {
     /// A line through (x, y); it breaks where a value is not finite. `band` holds (x, low, high), drawn pale behind it.
     Line { points: Vec<[f64; 2]>, band: Vec<[f64; 3]>, stroke: Stroke },
     /// Points, each with a label of its own or none. `linked` joins them, in order, by a thin line.
-    Points { points: Vec<Point>, linked: bool },
+    Points { points: Vec<ChartPoint>, linked: bool },
 }
 
 /// How a line is drawn. With eight colours and three patterns 24 lines stay apart.
@@ -88,7 +89,7 @@ impl Stroke {
 
 /// One mark of a scatter.
 #[derive(Clone, Debug)]
-pub struct Point {
+pub struct ChartPoint {
     pub x: f64,
     pub y: f64,
     /// In the units of [`Areas`]; 0 for a dot of the usual size.
@@ -121,8 +122,9 @@ impl Chart {
 
     /// Radius of a mark whose area stands for a quantity; that of a plain dot for none.
     fn radius(&self, area: f64) -> f64 {
-        /// Of the mark with the largest area, and of one that stands for no quantity.
+        /// Radius of the mark with the largest area.
         const LARGEST: f64 = 36.0;
+        /// Radius of a mark that stands for no quantity.
         const DOT: f64 = 5.0;
         let drawn = self.series.iter().flat_map(|series| match &series.marks {
             Marks::Points { points, .. } => points.as_slice(),
@@ -131,6 +133,14 @@ impl Chart {
         let shown = self.areas.iter().flat_map(|areas| areas.shown.iter().map(|(area, _)| *area));
         let most = drawn.map(|point| point.area).chain(shown).fold(0.0, f64::max);
         if area > 0.0 && most > 0.0 { (LARGEST * (area / most).sqrt()).max(2.0) } else { DOT }
+    }
+
+    /// Whether a line has more than one point, so that there is a line to be seen.
+    fn has_lines(&self) -> bool {
+        self.series.iter().any(|series| match &series.marks {
+            Marks::Line { points, .. } => points.iter().filter(|[_, y]| y.is_finite()).count() > 1,
+            Marks::Points { .. } => false,
+        })
     }
 
     /// Every (x, y) that must be inside the axes, bands included.

@@ -59,7 +59,8 @@ fn line(points: Vec<[f64; 2]>, band: Vec<[f64; 3]>) -> Chart {
 fn a_line_breaks_where_there_is_no_number() {
     let svg = line(vec![[1.0, 2.0], [2.0, f64::NAN], [3.0, 1.0], [4.0, 0.5]], vec![]).svg();
     let path = svg.lines().find(|line| line.contains("stroke-linejoin")).unwrap();
-    assert_eq!((path.matches('M').count(), path.matches('L').count()), (2, 1));
+    assert_eq!((path.matches('M').count(), path.matches('L').count()), (1, 1));
+    assert_eq!(svg.matches("<circle").count(), 1, "the point before the gap is a dot");
     assert!(!svg.contains("NaN") && svg.contains("loss &lt;&amp;&gt;"));
 }
 
@@ -71,7 +72,7 @@ fn a_band_lies_behind_its_line() {
 
 /// Marks in a crowd: every label finds a place of its own.
 #[test]
-fn labels_do_not_lie_on_one_another() {
+fn labels_lie_neither_on_one_another_nor_on_marks() {
     let marks: Vec<Circle> = (0..12)
         .map(|i| Circle { x: 300.0 + f64::from(i % 4) * 22.0, y: 300.0 + f64::from(i / 4) * 14.0, r: 6.0 })
         .collect();
@@ -80,5 +81,59 @@ fn labels_do_not_lie_on_one_another() {
     let apart = |a: &Label, b: &Label| (a.x - b.x).abs() >= (a.w + b.w) / 2.0 || (a.y - b.y).abs() >= (a.h + b.h) / 2.0;
     for (index, a) in places.iter().enumerate() {
         assert!(places[..index].iter().all(|b| apart(a, b)), "{places:?}");
+        let off = |mark: &Circle| {
+            let x = ((a.x - mark.x).abs() - a.w / 2.0).max(0.0);
+            let y = ((a.y - mark.y).abs() - a.h / 2.0).max(0.0);
+            x.hypot(y) >= mark.r
+        };
+        assert!(marks.iter().all(off), "{a:?} lies on a mark");
     }
+}
+
+#[test]
+fn rates_and_batches_are_logarithmic() {
+    for even in
+        [&[0.01, 0.1][..], &[0.1, 0.03, 0.3, 1.0], &[32.0, 128.0, 512.0], &[1.0, 2.0, 5.0, 10.0], &[1.0, 3.0, 70.0]]
+    {
+        assert!(suits_log(even), "{even:?}");
+    }
+    for odd in
+        [&[][..], &[20.0, 32.0, 44.0, 56.0], &[2.0, 12.0, 22.0], &[0.0, 0.1, 1.0], &[-1.0, 10.0], &[5.0, f64::NAN]]
+    {
+        assert!(!suits_log(odd), "{odd:?}");
+    }
+}
+
+/// Panels of validation and test accuracy side by side used to have a scale each.
+#[test]
+fn like_panels_share_a_scale() {
+    let panel = |high: f64| {
+        let mut chart = Chart::new("p", Axis::new("epoch").count(), Axis::new("Top-1").percent());
+        let marks = Marks::Line { points: vec![[1.0, 0.5], [2.0, high]], band: vec![], stroke: Stroke::Solid };
+        chart.series.push(Series { name: "a".to_owned(), colour: COLOURS[0], marks });
+        chart
+    };
+    let mut panels = vec![panel(0.6), panel(0.9)];
+    let spans = |panels: &[Chart]| {
+        [0, 1].map(|index| frame::Frame::beside(&panels[index], panels, [0.0, 0.0, 600.0, 400.0]).y.high)
+    };
+    assert_eq!(spans(&panels), [0.9, 0.9]);
+    panels[1].y = Axis::new("loss");
+    let apart = spans(&panels);
+    assert!(apart[0] < 0.65 && apart[1] > 0.85, "{apart:?}");
+}
+
+/// The dot of a run of one epoch used to be cut in halves by the frame, and training was hardly seen.
+#[test]
+fn a_line_of_one_point_is_a_whole_dot() {
+    let mut chart = line(vec![[1.0, 2.0]], vec![]);
+    let marks = Marks::Line { points: vec![[1.0, 2.2]], band: vec![], stroke: Stroke::Pale };
+    chart.series.push(Series { name: String::new(), colour: COLOURS[0], marks });
+    let svg = chart.svg();
+    let clipped = svg.find("overflow").unwrap()..svg.rfind("</svg>\n<").unwrap();
+    assert!(!svg[clipped.clone()].contains("<circle"));
+    assert_eq!(svg[clipped.end..].matches("<circle").count(), 2);
+    assert!(svg.contains("r=\"6.5\" fill=\"#ffffff\"") && svg.contains("r=\"4.5\" fill=\"#0072b2\""));
+    let figure = Figure { title: String::new(), note: String::new(), panels: vec![chart], keys: vec![] };
+    assert!(figure.legend()[0].0.contains("<circle"), "its sign is a dot, too");
 }

@@ -3,7 +3,7 @@
 use super::{MOST, spans};
 use crate::analysis::Spread;
 use crate::analysis::settings::{Measured, Settings};
-use crate::figures::chart::{Axis, COLOURS, Chart, Figure, Marks, Point, Series, Stroke};
+use crate::figures::chart::{Axis, COLOURS, Chart, ChartPoint, Figure, LineStyles, Marks, Series, Stroke, suits_log};
 use crate::runs::group_by;
 use std::collections::HashSet;
 
@@ -13,8 +13,6 @@ const NAMED: usize = 24;
 const LISTED: usize = 40;
 /// Up to this number of values an axis has its ticks at them.
 const FEW: usize = 9;
-/// Values that span more than this factor are drawn on a logarithmic axis.
-const LOGARITHMIC: f64 = 20.0;
 
 /// The splits that get a panel: validation, and test where there are values.
 fn splits(measured: &[&Measured]) -> Vec<(usize, &'static str)> {
@@ -40,7 +38,7 @@ pub fn by_number(
     note: impl Fn(&str) -> String,
 ) -> Figure {
     let values: Vec<f64> = measured.iter().filter_map(|point| point.setting.x).collect();
-    let log = spans(&values, LOGARITHMIC);
+    let log = suits_log(&values);
     let axis = Axis::new(&if log { format!("{key} (logarithmic)") } else { key.to_owned() });
     let mut distinct = values;
     distinct.sort_by(f64::total_cmp);
@@ -59,10 +57,13 @@ pub fn by_number(
         _ => SEEDS.to_owned(),
     };
     groups.truncate(MOST);
+    let styles = LineStyles::new(&groups.iter().map(|(series, _)| *series).collect::<Vec<_>>());
+    let text = format!("{text} {}", styles.note).trim().to_owned();
     let panels = splits(&measured.iter().collect::<Vec<_>>()).into_iter().map(|(split, label)| {
         let mut chart = Chart::new(&format!("{name}: {label}"), axis.clone(), Axis::new(label).percent());
-        for (index, (series, points)) in groups.iter().enumerate() {
-            chart.series.extend(number_series(index, series, points, split, !cloud));
+        for ((series, points), &style) in groups.iter().zip(&styles.lines) {
+            let name = if styles.legend.is_empty() { series } else { "" };
+            chart.series.extend(number_series(name, style, points, split, !cloud));
         }
         chart
     });
@@ -70,14 +71,18 @@ pub fn by_number(
         title: format!("{name}: accuracy by {key}"),
         note: note(&text),
         panels: panels.collect(),
-        keys: Vec::new(),
+        keys: styles.legend.clone(),
     }
 }
 
 /// One series on an axis of numbers: a dot for each run and, if `joined`, a line of means with its band.
-fn number_series(index: usize, name: &str, points: &[&Measured], split: usize, joined: bool) -> Vec<Series> {
-    let colour = COLOURS[index % COLOURS.len()];
-    let stroke = if index < COLOURS.len() { Stroke::Solid } else { Stroke::Dashed };
+fn number_series(
+    name: &str,
+    (colour, stroke): (&'static str, Stroke),
+    points: &[&Measured],
+    split: usize,
+    joined: bool,
+) -> Vec<Series> {
     let spread = |point: &&&Measured| Some((point.setting.x?, Spread::of(&point.top1[split])?));
     let mut points: Vec<_> = points.iter().filter_map(|point| Some((spread(&point)?, *point))).collect();
     points.sort_by(|a, b| a.0.0.total_cmp(&b.0.0));
@@ -211,8 +216,8 @@ fn cost_series(
     series
 }
 
-fn dot(x: f64, y: f64, label: String, of: &str) -> Point {
-    Point { x, y, area: 0.0, label, hint: format!("{of}: {:.2} %", 100.0 * y) }
+fn dot(x: f64, y: f64, label: String, of: &str) -> ChartPoint {
+    ChartPoint { x, y, area: 0.0, label, hint: format!("{of}: {:.2} %", 100.0 * y) }
 }
 
 /// The power of a thousand to count in, and its label.

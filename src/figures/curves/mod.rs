@@ -9,7 +9,7 @@ mod tests;
 pub use sweep::{SweepPictures, cost_picture, sweep_pictures, write_sweep_pictures};
 
 use crate::analysis::Spread;
-use crate::figures::chart::{Axis, COLOURS, Chart, Figure, Marks, Series, Stroke};
+use crate::figures::chart::{Axis, COLOURS, Chart, Figure, LineStyles, Marks, Series, Stroke};
 use crate::files::write_atomic;
 use crate::runs::{EpochRow, Epochs, RunError};
 use std::collections::BTreeMap;
@@ -71,10 +71,10 @@ pub fn figure(groups: &[CurveGroup], title: &str) -> Figure {
         if spans(&losses, 20.0) { Axis::new("loss (nats, logarithmic)").log() } else { Axis::new("loss (nats)") };
     let [mut losses, mut top1s] = [loss, Axis::new("Top-1 accuracy").percent()]
         .map(|axis| Chart::new(&format!("{title}: {}", axis.label), Axis::new("epoch").count(), axis));
-    for (index, group) in drawn.iter().enumerate() {
-        let colour = COLOURS[index % COLOURS.len()];
-        let stroke = [Stroke::Solid, Stroke::Dashed, Stroke::Dotted][index / COLOURS.len() % 3];
+    let styles = LineStyles::new(&drawn.iter().map(|group| group.name.as_str()).collect::<Vec<_>>());
+    for (group, &(colour, stroke)) in drawn.iter().zip(&styles.lines) {
         let name = match group.runs.len() {
+            _ if !styles.legend.is_empty() => String::new(),
             1 => group.name.clone(),
             n => format!("{} ({n} seeds)", group.name),
         };
@@ -94,7 +94,7 @@ pub fn figure(groups: &[CurveGroup], title: &str) -> Figure {
         draw(&mut losses, |row| drawable(row.val_loss), false);
         draw(&mut top1s, |row| row.val_top1, false);
     }
-    let mut note = note(groups, &drawn, both);
+    let mut note = format!("{} {}", note(groups, &drawn, both), styles.note).trim().to_owned();
     let broken = |series: &Series| match &series.marks {
         Marks::Line { points, .. } => points.iter().any(|[_, y]| !y.is_finite()),
         Marks::Points { .. } => false,
@@ -106,11 +106,12 @@ pub fn figure(groups: &[CurveGroup], title: &str) -> Figure {
     if !larger.is_empty() {
         note = format!("{note} Losses above {LARGEST_LOSS} are not drawn.").trim().to_owned();
     }
+    let splits = both.then(|| [key("validation", Stroke::Solid), key("training", Stroke::Pale)]);
     Figure {
         title: title.to_owned(),
         note,
         panels: vec![losses, top1s],
-        keys: if both { vec![key("validation", Stroke::Solid), key("training", Stroke::Pale)] } else { Vec::new() },
+        keys: styles.legend.into_iter().chain(splits.into_iter().flatten()).collect(),
     }
 }
 

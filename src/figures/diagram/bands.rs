@@ -1,8 +1,8 @@
 //! The rows of a network's table as the bands of a diagram: rows that only repeat the one before become one band.
 
-use super::palette::Kind;
+use super::palette::BoxStyle;
 use super::scene::{Block, NOTE, TITLE, chip_width};
-use super::structure::{Kinds, PANELS};
+use super::structure::{Kinds, name_in};
 use crate::arch::Network;
 use crate::arch::cost::Cost;
 use crate::arch::describe::{count, output, shape, times};
@@ -82,10 +82,14 @@ fn band(network: &Network, kinds: &Kinds, start: usize, end: usize, repeat: u64)
         let numeral = &kinds.kinds.get(kind)?.numeral;
         Some(if one || count == 1 { numeral.clone() } else { format!("{numeral} ×{count}") })
     };
-    let chips: Vec<String> = counts.iter().filter(|(kind, _)| *kind < PANELS).filter_map(chip).collect();
-    let (kind, flat) = look(row, plan);
+    let chips: Vec<String> = counts.iter().filter_map(chip).collect();
+    let (style, flat) = look(row, plan);
     let title = text::fit(&title(row, plan, repeat), TITLE, !flat, WIDEST);
-    let note = if flat { String::new() } else { text::fit(&note(rows, plan), NOTE, false, WIDEST * 0.8) };
+    let note = if flat {
+        String::new()
+    } else {
+        text::fit(&note(rows, plan), NOTE, false, if chips.is_empty() { WIDEST } else { WIDEST * 0.8 })
+    };
     let first_line = text::width(&title, TITLE, !flat);
     let chips_width: f64 = chips.iter().map(|chip| chip_width(chip) + 4.0).sum();
     let second_line = text::width(&note, NOTE, false) + if chips.is_empty() { 0.0 } else { 8.0 + chips_width };
@@ -93,7 +97,7 @@ fn band(network: &Network, kinds: &Kinds, start: usize, end: usize, repeat: u64)
     let h = if flat { FLAT } else { TALL };
     let aside = matches!(plan, Row::Aux(_));
     let after = if aside { aux_output(row) } else { None }.unwrap_or(last.output);
-    let block = Block { x: 0.0, y: 0.0, w, h, kind, title, note, chips, stacked: repeat > 1, hint: hint(rows) };
+    let block = Block { x: 0.0, y: 0.0, w, h, style, title, note, chips, stacked: repeat > 1, hint: hint(rows) };
     Some(Band { block, shape: shape(after), aside })
 }
 
@@ -108,16 +112,16 @@ fn main_op(row: &RowNodes) -> Option<&Op> {
 }
 
 /// The colour, and whether one line of text is enough.
-fn look(row: &RowNodes, plan: &Row) -> (Kind, bool) {
+fn look(row: &RowNodes, plan: &Row) -> (BoxStyle, bool) {
     let single = row.nodes.iter().all(|node| matches!(node, Node::Layer(_)));
     match (plan, main_op(row)) {
-        (Row::Aux(_), _) => (Kind::Aux, false),
-        (Row::Separable(_) | Row::Highway(_), _) => (Kind::Block, false),
+        (Row::Aux(_), _) => (BoxStyle::Aux, false),
+        (Row::Separable(_) | Row::Highway(_), _) => (BoxStyle::Block, false),
         (_, Some(op)) if single => {
-            let kind = Kind::of(op);
-            (kind, !matches!(kind, Kind::Conv | Kind::Grouped | Kind::Linear))
+            let style = BoxStyle::of(op);
+            (style, !matches!(style, BoxStyle::Conv | BoxStyle::Grouped | BoxStyle::Linear))
         }
-        _ => (Kind::Block, false),
+        _ => (BoxStyle::Block, false),
     }
 }
 
@@ -226,20 +230,15 @@ fn note(rows: &[RowNodes], plan: &Row) -> String {
     parts.join(" · ")
 }
 
-/// What the row's first and last layers with parameters are called. A label with a counter in it is replaced by what the
-/// counter gave them.
+/// What the row's first and last layers with parameters are called.
 fn names(row: &RowNodes) -> (String, String) {
-    if !row.label.contains('{') {
-        return (row.label.clone(), row.label.clone());
-    }
-    let parts = row.label.split('.').count();
-    let mut found: Vec<String> = Vec::new();
-    walk(&row.nodes, false, &mut |layer, _| {
-        if !layer.params().is_empty() {
-            found.push(layer.name.split('.').take(parts).collect::<Vec<_>>().join("."));
-        }
-    });
-    (found.first().cloned().unwrap_or_default(), found.last().cloned().unwrap_or_default())
+    let named = |node: &&Node| {
+        let mut any = false;
+        walk(std::slice::from_ref(*node), false, &mut |layer, _| any |= !layer.params().is_empty());
+        any
+    };
+    let last = row.nodes.iter().rev().find(named).map_or(&[][..], std::slice::from_ref);
+    (name_in(row, &row.nodes), name_in(row, last))
 }
 
 /// Every row behind a band, with its shapes and cost.
@@ -249,7 +248,7 @@ fn hint(rows: &[RowNodes]) -> String {
         walk(&row.nodes, false, &mut |layer, _| cost += layer.cost());
         let Cost { params, macs, .. } = cost;
         let shapes = format!("{} → {}", shape(row.input), shape(row.output));
-        format!("{} ({}): {shapes}, {} parameters, {} multiply-adds", row.label, row.op, count(params), count(macs))
+        format!("{} ({}): {shapes}, {} parameters, {} multiply-adds", names(row).0, row.op, count(params), count(macs))
     };
     rows.iter().map(line).collect::<Vec<_>>().join("\n")
 }

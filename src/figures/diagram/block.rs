@@ -1,6 +1,6 @@
 //! The inside of a block: layers in a chain, branches side by side, shortcuts around a body, gates.
 
-use super::palette::Kind;
+use super::palette::BoxStyle;
 use super::scene::{Anchor, Block, DOT, Item, Piece};
 use crate::arch::describe::{label, shape};
 use crate::arch::layer::Layer;
@@ -8,12 +8,12 @@ use crate::arch::node::{Join, Merge, Node, Residual};
 use crate::arch::ops::Op;
 
 /// Space between boxes, for an arrow.
-const GAP: f64 = 17.0;
+const GAP: f64 = 15.0;
 /// Space between columns.
-const LANE: f64 = 22.0;
+const LANE: f64 = 18.0;
 const HEAVY: f64 = 27.0;
-const STRIP: f64 = 17.0;
-const NARROW: f64 = 96.0;
+const STRIP: f64 = 17.5;
+const NARROW: f64 = 90.0;
 
 /// How a panel draws its nodes.
 #[derive(Clone, Copy, Debug, Default)]
@@ -70,7 +70,7 @@ fn light(op: &Op) -> bool {
 }
 
 fn strip(op: &Op) -> Block {
-    Block::plain(Kind::of(op), label(op), if light(op) { STRIP } else { HEAVY })
+    Block::plain(BoxStyle::of(op), label(op), if light(op) { STRIP } else { HEAVY })
 }
 
 fn close(group: &mut Vec<&Layer>, width: f64, look: Look, pieces: &mut Vec<Piece>) {
@@ -79,7 +79,7 @@ fn close(group: &mut Vec<&Layer>, width: f64, look: Look, pieces: &mut Vec<Piece
     }
     let mut piece = Piece { boxed: true, ..Piece::default() };
     // Layers on a line of their own, or two short strips beside one another.
-    let short = |layer: &Layer| look.flat && light(&layer.op) && strip(&layer.op).w <= width / 2.0;
+    let short = |layer: &Layer| look.flat && light(&layer.op) && strip(&layer.op).w - 10.0 <= width / 2.0;
     let mut beside = false;
     for (index, layer) in group.iter().enumerate() {
         let pair = !beside && short(layer) && group.get(index + 1).is_some_and(|next| short(next));
@@ -152,7 +152,7 @@ fn side_by_side(join: Join, branches: &[Vec<Node>], look: Look) -> Piece {
     }
     let reach = axes.iter().fold(0.0, |reach: f64, x| reach.max(x.abs())) + 34.0;
     let text = if join == Join::Concat { "concat" } else { "sum" };
-    let bar = Block::plain(Kind::Join, text.to_owned(), 20.0);
+    let bar = Block::plain(BoxStyle::Join, text.to_owned(), 20.0);
     whole.push(Item::Block(Block { x: -reach, y: bar_top, w: 2.0 * reach, ..bar }));
     whole.height = bar_top + 20.0;
     whole
@@ -176,11 +176,11 @@ fn excite(gate: &[Node], look: Look) -> Piece {
 fn residual(block: &Residual, look: Look) -> Vec<Piece> {
     let drop = look.drop.filter(|_| block.merge != Merge::Body);
     let least = [&block.pre, &block.body, &block.after].iter().fold(NARROW, |least, part| widest(part, least));
-    let least = least.max(drop.map_or(0.0, |text| Block::plain(Kind::Drop, text.to_owned(), STRIP).w));
+    let least = least.max(drop.map_or(0.0, |text| Block::plain(BoxStyle::Drop, text.to_owned(), STRIP).w));
     let mut pieces = elements(&block.pre, look, least);
     let mut body = elements(&block.body, look, least);
-    let extra = |kind, text: String| {
-        let block = Block::plain(kind, text, STRIP);
+    let extra = |style, text: String| {
+        let block = Block::plain(style, text, STRIP);
         let w = block.w.max(least);
         let mut piece = Piece { height: STRIP, boxed: true, ..Piece::default() };
         piece.push(Item::Block(Block { x: -w / 2.0, w, ..block }));
@@ -189,10 +189,10 @@ fn residual(block: &Residual, look: Look) -> Vec<Piece> {
     if let Merge::Sum { scale } = block.merge
         && scale != 1.0
     {
-        body.push(extra(Kind::Other, format!("× {scale}")));
+        body.push(extra(BoxStyle::Other, format!("× {scale}")));
     }
     if let Some(text) = drop {
-        body.push(extra(Kind::Drop, text.to_owned()));
+        body.push(extra(BoxStyle::Drop, text.to_owned()));
     }
     if block.merge == Merge::Body {
         pieces.extend(body);

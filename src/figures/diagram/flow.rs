@@ -1,7 +1,7 @@
 //! The main path: bands from top to bottom, wrapped into columns like text.
 
 use super::bands::Band;
-use super::palette::Kind;
+use super::palette::BoxStyle;
 use super::scene::{Anchor, Block, Item, NOTE, Piece, STACK};
 use crate::figures::svg as text;
 
@@ -57,7 +57,7 @@ pub fn flow(bands: &[Band], columns: usize, gap: f64, input: &str) -> Piece {
             None => {
                 let w = text::width(input, NOTE, true) + 20.0;
                 let (x, h) = (centre - w / 2.0, 20.0);
-                piece.push(Item::Block(Block { x, y: 0.0, w, ..Block::plain(Kind::Input, input.to_owned(), h) }));
+                piece.push(Item::Block(Block { x, y: 0.0, w, ..Block::plain(BoxStyle::Input, input.to_owned(), h) }));
                 y = h + gap;
                 h
             }

@@ -6,6 +6,7 @@
 
 mod bands;
 mod block;
+mod example;
 mod flow;
 mod page;
 mod palette;
@@ -14,11 +15,26 @@ mod scene;
 mod structure;
 mod write;
 
-use crate::arch::Network;
+pub use example::{ExampleError, example};
 
-/// A self-contained SVG of the network, 16:9.
+use crate::arch::Network;
+use crate::arch::network::RowNodes;
+
+/// A self-contained SVG of the network: 16:9, or higher where a slide would leave the print illegible.
 pub fn diagram(network: &Network, title: &str) -> String {
     write::write(&page::scene(network, title), title)
+}
+
+/// What a diagram calls a row: its label, with the number that a counter in it gave its first layer.
+pub fn row_name(row: &RowNodes) -> String {
+    structure::name_in(row, &row.nodes)
+}
+
+/// The blocks of one row, counted from 0, by themselves: a self-contained SVG as large as they need. Without a title it is
+/// called what papers call the block.
+pub fn block_diagram(network: &Network, row: usize, title: Option<&str>) -> String {
+    let scene = page::row_scene(network, row, title);
+    write::write(&scene, title.unwrap_or("block"))
 }
 
 #[cfg(test)]

@@ -2,21 +2,24 @@
 
 use super::bands::{Band, bands};
 use super::flow::{GAP, flow, wrap};
-use super::palette::{KINDS, Kind};
-use super::panel::{Panel, panels};
+use super::palette::{BOX_STYLES, BoxStyle};
+use super::panel::{Panel, panels, row_panel};
 use super::scene::{Anchor, Block, Item, NOTE, Piece, Scene};
-use super::structure::{Kinds, kinds};
+use super::structure::{kinds, kinds_in_row};
 use crate::arch::describe::{count, shape};
 use crate::arch::{Network, Shape};
 use crate::figures::svg as text;
 
+/// A slide's shape. What does not fit makes the page higher, so that the print stays legible at a slide's width.
 const RATIO: f64 = 16.0 / 9.0;
-const MARGIN: f64 = 28.0;
+/// A page of this width, shown on 1920 pixels, has its smallest print at 14.
+pub const WIDEST: f64 = NOTE * 1920.0 / 14.0;
+const MARGIN: f64 = 26.0;
 const HEADING: f64 = 62.0;
 /// Between the main path and the panels.
-const ASIDE: f64 = 36.0;
+const ASIDE: f64 = 30.0;
 /// Between panels.
-const SPACE: f64 = 14.0;
+const SPACE: f64 = 12.0;
 /// Bands are not pulled further apart than this to fill the page.
 const WIDEST_GAP: f64 = 34.0;
 /// Panels grow by no more than this to fill it.
@@ -43,7 +46,41 @@ pub fn scene(network: &Network, title: &str) -> Scene {
         let gap = GAP + (least.height - path.height) / longest.unwrap_or(1).max(1) as f64;
         path = flow(&bands, columns, gap.min(WIDEST_GAP), &input);
     }
-    compose(network, title, &found, path, |room| grid(&panels, &shelves, room))
+    compose(network, title, path, |room| grid(&panels, &shelves, room))
+}
+
+/// Lays out the blocks of one row, side by side, as large as they are.
+pub fn row_scene(network: &Network, row: usize, title: Option<&str>) -> Scene {
+    let found = kinds_in_row(network, row);
+    let mut panels = panels(&found);
+    if panels.is_empty() {
+        panels.extend(row_panel(network, row));
+    }
+    if let [panel] = panels.as_mut_slice() {
+        panel.numeral.clear();
+    }
+    let grid = grid(&panels, &[panels.len()], (0.0, 0.0));
+    let styles = used(grid.items.iter());
+    let heading = if title.is_some() { 44.0 } else { 0.0 };
+    let title = title.unwrap_or_default();
+    let width = grid.right.max(text::width(title, NAME, true).min(900.0)) + 2.0 * MARGIN;
+    let legend = legend(&styles, width - 2.0 * MARGIN);
+    let top = MARGIN + heading;
+    let foot = top + grid.height + FOOT / 2.0;
+    let height = foot + legend.height + MARGIN;
+    let mut whole = Piece::default();
+    whole.items.push(heading_text(title, width));
+    let left = (width - grid.right) / 2.0;
+    whole.place(grid, left, top);
+    whole.place(legend, MARGIN, foot);
+    whole.items.sort_by_key(|item| !matches!(item, Item::Frame(_)));
+    Scene { width, height, items: whole.items }
+}
+
+fn heading_text(title: &str, width: f64) -> Item {
+    let text = text::fit(title, NAME, true, width - 2.0 * MARGIN);
+    let (x, y, anchor) = (MARGIN, MARGIN + 11.0, Anchor::Start);
+    Item::Text { x, y, text, size: NAME, bold: true, faint: false, anchor }
 }
 
 /// How many columns of bands, and where each shelf of panels ends, so that a slide can show it largest.
@@ -69,7 +106,8 @@ fn arrange(bands: &[Band], panels: &[Panel], input: &str) -> (usize, Vec<usize>)
         for (index, &(path_width, path_height)) in paths.iter().enumerate() {
             let whole_width = path_width + width + if panels.is_empty() { 0.0 } else { ASIDE } + 2.0 * MARGIN;
             let whole_height = path_height.max(height) + HEADING + 40.0 + 2.0 * MARGIN;
-            let scale = (RATIO / whole_width).min(1.0 / whole_height);
+            let legible = if whole_width <= WIDEST { 1.0 } else { 0.1 };
+            let scale = (RATIO / whole_width).min(1.0 / whole_height) * legible;
             if scale > best.0 {
                 best = (scale, index + 1, shelves.clone());
             }
@@ -110,7 +148,7 @@ fn grid(panels: &[Panel], shelves: &[usize], room: (f64, f64)) -> Piece {
     piece
 }
 
-fn compose(network: &Network, title: &str, found: &Kinds, path: Piece, grid: impl Fn((f64, f64)) -> Piece) -> Scene {
+fn compose(network: &Network, title: &str, path: Piece, grid: impl Fn((f64, f64)) -> Piece) -> Scene {
     let facts = facts(network);
     let least = grid((0.0, 0.0));
     let aside = if least.items.is_empty() { 0.0 } else { ASIDE };
@@ -118,20 +156,19 @@ fn compose(network: &Network, title: &str, found: &Kinds, path: Piece, grid: imp
     let body = path.right + aside + least.right;
     let wanted = body.max(longest).max(text::width(title, NAME, true).min(900.0)) + 2.0 * MARGIN;
     let top = MARGIN + HEADING + LINE * facts.len().saturating_sub(1) as f64;
-    let kinds = used(path.items.iter().chain(&least.items));
-    let legend_height = legend(&kinds, found.hidden(), wanted - 2.0 * MARGIN).height;
+    let styles = used(path.items.iter().chain(&least.items));
+    let legend_height = legend(&styles, wanted - 2.0 * MARGIN).height;
     let wanted_height = top + path.height.max(least.height) + FOOT + legend_height + MARGIN;
-    // A slide's shape, however the content turned out.
-    let (width, height) = (wanted.max(wanted_height * RATIO), wanted_height.max(wanted / RATIO));
-    let legend = legend(&kinds, found.hidden(), width - 2.0 * MARGIN);
+    let width = wanted.max((wanted_height * RATIO).min(WIDEST));
+    let height = wanted_height.max(width / RATIO);
+    let legend = legend(&styles, width - 2.0 * MARGIN);
     let foot = height - MARGIN - legend.height;
     let room = foot - FOOT - top;
     let grid = grid((width - 2.0 * MARGIN - path.right - aside, path.height.max(least.height).min(room)));
 
     let mut whole = Piece::default();
-    let text = text::fit(title, NAME, true, width - 2.0 * MARGIN);
+    whole.items.push(heading_text(title, width));
     let (x, anchor) = (MARGIN, Anchor::Start);
-    whole.items.push(Item::Text { x, y: MARGIN + 11.0, text, size: NAME, bold: true, faint: false, anchor });
     for (index, text) in facts.into_iter().enumerate() {
         let y = MARGIN + 37.0 + LINE * index as f64;
         whole.items.push(Item::Text { x, y, text, size: FACTS, bold: false, faint: true, anchor });
@@ -171,37 +208,27 @@ fn facts(network: &Network) -> Vec<String> {
     lines
 }
 
-fn used<'i>(items: impl Iterator<Item = &'i Item>) -> Vec<Kind> {
-    let present: Vec<Kind> =
-        items.filter_map(|item| if let Item::Block(block) = item { Some(block.kind) } else { None }).collect();
-    KINDS.into_iter().filter(|kind| present.contains(kind)).collect()
+fn used<'i>(items: impl Iterator<Item = &'i Item>) -> Vec<BoxStyle> {
+    let present: Vec<BoxStyle> =
+        items.filter_map(|item| if let Item::Block(block) = item { Some(block.style) } else { None }).collect();
+    BOX_STYLES.into_iter().filter(|style| present.contains(style)).collect()
 }
 
 /// Swatches in a line, in more lines where the page is narrow.
-fn legend(kinds: &[Kind], hidden: usize, room: f64) -> Piece {
+fn legend(styles: &[BoxStyle], room: f64) -> Piece {
     let mut piece = Piece::default();
     let (mut x, mut y) = (0.0, 7.0);
-    let mut entry = |kind: Option<Kind>, text: String| {
-        let swatch = if kind.is_some() { 18.0 } else { 0.0 };
-        let w = swatch + text::width(&text, NOTE, false) + 18.0;
+    for &style in styles {
+        let Some(text) = style.legend() else { continue };
+        let w = 18.0 + text::width(text, NOTE, false) + 18.0;
         if x > 0.0 && x + w > room {
             x = 0.0;
             y += 19.0;
         }
-        if let Some(kind) = kind {
-            let block = Block::plain(kind, String::new(), 12.0);
-            piece.push(Item::Block(Block { x, y: y - 6.0, w: 12.0, ..block }));
-        }
-        piece.push(Item::note(x + swatch, y, text, Anchor::Start));
+        let block = Block::plain(style, String::new(), 12.0);
+        piece.push(Item::Block(Block { x, y: y - 6.0, w: 12.0, ..block }));
+        piece.push(Item::note(x + 18.0, y, text, Anchor::Start));
         x += w;
-    };
-    for &kind in kinds {
-        if let Some(text) = kind.legend() {
-            entry(Some(kind), text.to_owned());
-        }
-    }
-    if hidden > 0 {
-        entry(None, format!("{hidden} more kinds of block are not drawn"));
     }
     piece.height = y + 7.0;
     piece

@@ -1,11 +1,11 @@
-//! Colours of the kinds of operations: Okabe and Ito's, which stay apart for colour-blind readers and in grey print.
+//! Colours of operations: Okabe and Ito's, which stay apart for colour-blind readers and in grey print.
 
 use crate::arch::ops::{LayerStyle, Op};
-use crate::figures::svg::{FAINT, INK};
+use crate::figures::svg::{CARD, FAINT, INK, ON_DARK, ON_LIGHT};
 
-/// What a box stands for.
+/// How a box is coloured: by what it stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub enum BoxStyle {
     Conv,
     Grouped,
     Linear,
@@ -22,70 +22,70 @@ pub enum Kind {
 }
 
 /// All of them, in the order of the legend.
-pub const KINDS: [Kind; 12] = [
-    Kind::Conv,
-    Kind::Grouped,
-    Kind::Linear,
-    Kind::Pool,
-    Kind::Norm,
-    Kind::Act,
-    Kind::Drop,
-    Kind::Other,
-    Kind::Aux,
-    Kind::Block,
-    Kind::Join,
-    Kind::Input,
+pub const BOX_STYLES: [BoxStyle; 12] = [
+    BoxStyle::Conv,
+    BoxStyle::Grouped,
+    BoxStyle::Linear,
+    BoxStyle::Pool,
+    BoxStyle::Norm,
+    BoxStyle::Act,
+    BoxStyle::Drop,
+    BoxStyle::Other,
+    BoxStyle::Aux,
+    BoxStyle::Block,
+    BoxStyle::Join,
+    BoxStyle::Input,
 ];
 
 pub const ARROW: &str = "#3c4654";
 pub const PANEL: &str = "#f5f7fa";
 
-impl Kind {
-    pub fn of(op: &Op) -> Kind {
+impl BoxStyle {
+    pub fn of(op: &Op) -> BoxStyle {
         match op.style() {
-            LayerStyle::Conv => Kind::Conv,
-            LayerStyle::GroupedConv => Kind::Grouped,
-            LayerStyle::Linear => Kind::Linear,
-            LayerStyle::Pool => Kind::Pool,
-            LayerStyle::Norm => Kind::Norm,
-            LayerStyle::Act => Kind::Act,
-            LayerStyle::Dropout => Kind::Drop,
-            LayerStyle::Other => Kind::Other,
+            LayerStyle::Conv => BoxStyle::Conv,
+            LayerStyle::GroupedConv => BoxStyle::Grouped,
+            LayerStyle::Linear => BoxStyle::Linear,
+            LayerStyle::Pool => BoxStyle::Pool,
+            LayerStyle::Norm => BoxStyle::Norm,
+            LayerStyle::Act => BoxStyle::Act,
+            LayerStyle::Dropout => BoxStyle::Drop,
+            LayerStyle::Other => BoxStyle::Other,
         }
     }
 
     /// Fill, outline, text.
     pub fn colours(self) -> [&'static str; 3] {
         match self {
-            Kind::Conv => ["#0072b2", "#00507d", "#ffffff"],
-            Kind::Grouped => ["#56b4e9", "#2d86b8", INK],
-            Kind::Linear => ["#cc79a7", "#9c4d79", INK],
-            Kind::Pool => ["#2bb58c", "#007a59", INK],
-            Kind::Norm => ["#f5ec8a", "#bdb02e", INK],
-            Kind::Act => ["#f0b441", "#b97f00", INK],
-            Kind::Drop => ["#d3d8df", "#98a1ad", INK],
-            Kind::Other => ["#ffffff", "#6d7885", INK],
-            Kind::Aux => ["#e8844a", "#a84a00", INK],
-            Kind::Block => ["#e3ecf6", "#44648a", INK],
-            Kind::Join => ["#3c4654", "#1b2430", "#ffffff"],
-            Kind::Input => ["#ffffff", "#98a1ad", FAINT],
+            BoxStyle::Conv => ["#0072b2", "#00507d", ON_DARK],
+            BoxStyle::Grouped => ["#56b4e9", "#2d86b8", ON_LIGHT],
+            BoxStyle::Linear => ["#cc79a7", "#9c4d79", ON_LIGHT],
+            BoxStyle::Pool => ["#2bb58c", "#007a59", ON_LIGHT],
+            BoxStyle::Norm => ["#f5ec8a", "#bdb02e", ON_LIGHT],
+            BoxStyle::Act => ["#f0b441", "#b97f00", ON_LIGHT],
+            BoxStyle::Drop => ["#d3d8df", "#98a1ad", ON_LIGHT],
+            BoxStyle::Other => [CARD, "#6d7885", INK],
+            BoxStyle::Aux => ["#e8844a", "#a84a00", ON_LIGHT],
+            BoxStyle::Block => ["#e3ecf6", "#44648a", ON_LIGHT],
+            BoxStyle::Join => ["#3c4653", "#1b2431", ON_DARK],
+            BoxStyle::Input => [CARD, "#98a1ad", FAINT],
         }
     }
 
     /// Its line in the legend; joins and the input explain themselves.
     pub fn legend(self) -> Option<&'static str> {
         Some(match self {
-            Kind::Conv => "convolution",
-            Kind::Grouped => "grouped or depthwise convolution",
-            Kind::Linear => "linear",
-            Kind::Pool => "pooling",
-            Kind::Norm => "normalisation",
-            Kind::Act => "non-linearity",
-            Kind::Drop => "dropout, stochastic depth",
-            Kind::Other => "no parameters",
-            Kind::Aux => "auxiliary head, training only",
-            Kind::Block => "block, drawn in the panel of its numeral",
-            Kind::Join | Kind::Input => return None,
+            BoxStyle::Conv => "convolution",
+            BoxStyle::Grouped => "grouped or depthwise convolution",
+            BoxStyle::Linear => "linear",
+            BoxStyle::Pool => "pooling",
+            BoxStyle::Norm => "normalisation",
+            BoxStyle::Act => "non-linearity",
+            BoxStyle::Drop => "dropout, stochastic depth",
+            BoxStyle::Other => "no parameters",
+            BoxStyle::Aux => "auxiliary head, training only",
+            BoxStyle::Block => "block, drawn in the panel of its numeral",
+            BoxStyle::Join | BoxStyle::Input => return None,
         })
     }
 }

@@ -2,9 +2,10 @@
 
 use super::bands::block_name;
 use super::block::{Look, chain};
-use super::palette::Kind;
+use super::palette::BoxStyle;
 use super::scene::{Anchor, Area, Item, NOTE, Piece, TITLE, chip_width};
-use super::structure::{BlockKind, Kinds, PANELS, stride};
+use super::structure::{BlockKind, Kinds, stride};
+use crate::arch::Network;
 use crate::arch::describe::{output, shape};
 use crate::arch::node::{Merge, Node, Residual};
 use crate::arch::ops::Op;
@@ -12,14 +13,15 @@ use crate::arch::rows::Row;
 use crate::arch::shape::Shape;
 use crate::figures::svg as text;
 
-const PAD: f64 = 14.0;
+const PAD: f64 = 12.0;
 const HEADER: f64 = 46.0;
 /// The arrows into a block and out of it.
-const STUB: f64 = 20.0;
+const STUB: f64 = 18.0;
 
 /// A panel that can still be made larger.
 pub struct Panel {
-    numeral: String,
+    /// Empty where there is nothing to tell it from.
+    pub numeral: String,
     title: String,
     notes: Vec<String>,
     body: Piece,
@@ -28,7 +30,13 @@ pub struct Panel {
 }
 
 pub fn panels(kinds: &Kinds) -> Vec<Panel> {
-    kinds.kinds.iter().take(PANELS).map(panel).collect()
+    kinds.kinds.iter().map(panel).collect()
+}
+
+/// A row of single layers, which has no kind of block.
+pub fn row_panel(network: &Network, row: usize) -> Option<Panel> {
+    let (nodes, plan) = (network.rows.get(row)?, network.plan.rows.get(row)?);
+    Some(panel(&BlockKind::new(String::new(), &nodes.nodes, plan, [nodes.input, nodes.output])))
 }
 
 fn panel(kind: &BlockKind) -> Panel {
@@ -36,9 +44,9 @@ fn panel(kind: &BlockKind) -> Panel {
     let drop = (low < 1.0).then(|| {
         let number = |p: f64| format!("{:.2}", p).trim_end_matches('0').trim_end_matches('.').to_owned();
         if number(low) == number(high) {
-            format!("survives, p = {}", number(low))
+            format!("survival p = {}", number(low))
         } else {
-            format!("survives, p = {} to {}", number(high), number(low))
+            format!("survival p = {} to {}", number(high), number(low))
         }
     });
     let inside = chain(kind.nodes, Look { drop: drop.as_deref(), ..Look::default() });
@@ -56,12 +64,17 @@ fn panel(kind: &BlockKind) -> Panel {
     body.height = bottom + STUB;
 
     let title = block_name(kind.plan);
-    let notes = notes(kind, body.width().max(200.0));
-    let heading = chip_width(&kind.numeral) + 8.0 + text::width(&title, TITLE, true);
+    let notes = notes(kind, body.width().max(240.0));
+    let heading = indent(&kind.numeral) + text::width(&title, TITLE, true);
     let note = notes.iter().map(|note| text::width(note, NOTE, false)).fold(0.0, f64::max);
     let width = body.width().max(heading).max(note) + 2.0 * PAD;
     let height = HEADER + 14.0 * notes.len().saturating_sub(1) as f64 + body.height + PAD;
     Panel { numeral: kind.numeral.clone(), title, notes, body, width, height }
+}
+
+/// Room for the numeral before the name of a panel.
+fn indent(numeral: &str) -> f64 {
+    if numeral.is_empty() { 0.0 } else { chip_width(numeral) + 8.0 }
 }
 
 /// What sets the block apart from others of its name.
@@ -101,30 +114,33 @@ fn is_conv(node: &Node) -> bool {
 }
 
 fn is_grouped(node: &Node) -> bool {
-    matches!(node, Node::Layer(layer) if Kind::of(&layer.op) == Kind::Grouped)
+    matches!(node, Node::Layer(layer) if BoxStyle::of(&layer.op) == BoxStyle::Grouped)
 }
 
 /// Where the block stands, in lines that fit the panel.
 fn notes(kind: &BlockKind, room: f64) -> Vec<String> {
-    let (first, own) = match kind.places.first() {
-        Some(&(label, stride)) => (label, stride),
-        None => return Vec::new(),
+    let fitted = |notes: Vec<String>| -> Vec<String> {
+        let notes = notes.iter().filter(|note| !note.is_empty());
+        notes.map(|note| text::fit(note, NOTE, false, room)).collect()
+    };
+    let traits = traits(kind).join(", ");
+    let Some(&(ref first, own)) = kind.places.first() else {
+        let count = if kind.count > 1 { format!("{} of them", kind.count) } else { String::new() };
+        return fitted(vec![traits, count]);
     };
     let drawn =
         if kind.count == 1 { format!("in {first}") } else { format!("first in {first} · {} in all", kind.count) };
-    let traits = traits(kind).join(", ");
     let mut notes = vec![traits, drawn];
-    notes.retain(|note| !note.is_empty());
     if own == stride(kind.input, kind.output) && !matches!(kind.output, Shape::Vector { .. }) {
-        let other: Vec<&(&str, usize)> = kind.places.iter().filter(|(_, stride)| *stride != own).collect();
+        let other: Vec<&(String, usize)> = kind.places.iter().filter(|(_, stride)| *stride != own).collect();
         if let Some(&&(_, step)) = other.first() {
             let names: Vec<&str> =
-                other.iter().filter(|(_, stride)| *stride == step).map(|(label, _)| *label).collect();
+                other.iter().filter(|(_, stride)| *stride == step).map(|(label, _)| label.as_str()).collect();
             let rows = if names.len() > 3 { format!("{} other rows", names.len()) } else { names.join(", ") };
             notes.push(format!("stride {step} in {rows}"));
         }
     }
-    notes.iter().map(|note| text::fit(note, NOTE, false, room)).collect()
+    fitted(notes)
 }
 
 impl Panel {
@@ -132,9 +148,11 @@ impl Panel {
     pub fn draw(&self, width: f64, height: f64) -> Vec<Item> {
         let mut piece = Piece::default();
         piece.push(Item::Frame(Area { left: 0.0, top: 0.0, right: width, bottom: height }));
-        piece.push(Item::Chip { x: PAD, y: 11.0, text: self.numeral.clone() });
+        if !self.numeral.is_empty() {
+            piece.push(Item::Chip { x: PAD, y: 11.0, text: self.numeral.clone() });
+        }
         piece.push(Item::Text {
-            x: PAD + chip_width(&self.numeral) + 8.0,
+            x: PAD + indent(&self.numeral),
             y: 18.5,
             text: self.title.clone(),
             size: TITLE,

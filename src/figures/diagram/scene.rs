@@ -1,17 +1,17 @@
 //! A drawing before it is written: boxes, signs, lines and texts with their places.
 
-use super::palette::Kind;
+use super::palette::BoxStyle;
 use crate::figures::svg as text;
 
 /// Font sizes of boxes: title and note.
 pub const TITLE: f64 = 12.5;
-pub const NOTE: f64 = 10.5;
+pub const NOTE: f64 = 11.5;
 /// How far the sheets behind a repeated box stand out.
 pub const STACK: f64 = 5.0;
 /// Radius of ⊕ and ⊗.
 pub const DOT: f64 = 10.0;
 /// Height of the letters that lead to a panel.
-pub const CHIP: f64 = 15.0;
+pub const CHIP: f64 = 16.0;
 
 /// Corners of a rectangle: left, top, right, bottom.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -40,7 +40,7 @@ pub struct Block {
     pub y: f64,
     pub w: f64,
     pub h: f64,
-    pub kind: Kind,
+    pub style: BoxStyle,
     pub title: String,
     /// A second line; with it, or with chips, text starts at the left instead of standing in the middle.
     pub note: String,
@@ -54,10 +54,10 @@ pub struct Block {
 
 impl Block {
     /// A box with one line of text, as wide as the text needs.
-    pub fn plain(kind: Kind, title: String, h: f64) -> Block {
+    pub fn plain(style: BoxStyle, title: String, h: f64) -> Block {
         let w = text::width(&title, size(h), false) + 18.0;
         let (note, chips, hint) = (String::new(), Vec::new(), String::new());
-        Block { x: 0.0, y: 0.0, w, h, kind, title, note, chips, stacked: false, hint }
+        Block { x: 0.0, y: 0.0, w, h, style, title, note, chips, stacked: false, hint }
     }
 
     pub fn centred(&self) -> bool {

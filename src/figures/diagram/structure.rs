@@ -7,9 +7,6 @@ use crate::arch::rows::Row;
 use crate::arch::shape::Shape;
 use std::collections::HashMap;
 
-/// More panels than this would leave none of them legible.
-pub const PANELS: usize = 6;
-
 /// A kind of block and where it stands.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BlockKind<'n> {
@@ -21,7 +18,7 @@ pub struct BlockKind<'n> {
     pub input: Shape,
     pub output: Shape,
     /// The rows it stands in, each with the stride of such blocks there.
-    pub places: Vec<(&'n str, usize)>,
+    pub places: Vec<(String, usize)>,
     pub count: usize,
     /// The smallest and the largest probability of taking part in a training step.
     pub survival: (f64, f64),
@@ -33,17 +30,22 @@ pub struct Kinds<'n> {
     pub rows: Vec<Vec<(usize, usize)>>,
 }
 
-impl Kinds<'_> {
-    /// Kinds that found no room on the page.
-    pub fn hidden(&self) -> usize {
-        self.kinds.len().saturating_sub(PANELS)
-    }
+pub fn kinds(network: &Network) -> Kinds<'_> {
+    kinds_of(network.rows.iter().zip(&network.plan.rows))
 }
 
-pub fn kinds(network: &Network) -> Kinds<'_> {
+/// The kinds of blocks in a single row.
+pub fn kinds_in_row(network: &Network, row: usize) -> Kinds<'_> {
+    let mut found = kinds_of(network.rows.iter().zip(&network.plan.rows).skip(row).take(1));
+    // Where they stand need not be said.
+    found.kinds.iter_mut().for_each(|kind| kind.places.clear());
+    found
+}
+
+fn kinds_of<'n>(rows: impl Iterator<Item = (&'n RowNodes, &'n Row)>) -> Kinds<'n> {
     let mut seen: HashMap<String, usize> = HashMap::new();
     let mut found = Kinds { kinds: Vec::new(), rows: Vec::new() };
-    for (row, plan) in network.rows.iter().zip(&network.plan.rows) {
+    for (row, plan) in rows {
         let blocks = blocks(row, plan);
         let mut counts: Vec<(usize, usize)> = Vec::new();
         for (index, &nodes) in blocks.iter().enumerate() {
@@ -54,12 +56,11 @@ pub fn kinds(network: &Network) -> Kinds<'_> {
             let output = blocks.get(index + 1).and_then(|next| self::input(next)).unwrap_or(row.output);
             let kind = *seen.entry(signature(nodes)).or_insert_with(|| {
                 let numeral = numeral(found.kinds.len() + 1);
-                let (places, survival) = (Vec::new(), (1.0, 0.0));
-                found.kinds.push(BlockKind { numeral, nodes, plan, input, output, places, count: 0, survival });
+                found.kinds.push(BlockKind::new(numeral, nodes, plan, [input, output]));
                 found.kinds.len() - 1
             });
             if let Some(kind) = found.kinds.get_mut(kind) {
-                kind.add(&row.label, stride(input, output), nodes);
+                kind.add(name_in(row, nodes), stride(input, output), nodes);
             }
             match counts.iter_mut().find(|(other, _)| *other == kind) {
                 Some((_, count)) => *count += 1,
@@ -72,10 +73,16 @@ pub fn kinds(network: &Network) -> Kinds<'_> {
 }
 
 impl<'n> BlockKind<'n> {
-    fn add(&mut self, label: &'n str, stride: usize, nodes: &[Node]) {
+    pub fn new(numeral: String, nodes: &'n [Node], plan: &'n Row, [input, output]: [Shape; 2]) -> BlockKind<'n> {
+        let (places, survival) = (Vec::new(), (1.0, 0.0));
+        BlockKind { numeral, nodes, plan, input, output, places, count: 0, survival }
+    }
+
+    fn add(&mut self, name: String, stride: usize, nodes: &[Node]) {
         self.count += 1;
-        if self.places.last() != Some(&(label, stride)) {
-            self.places.push((label, stride));
+        let place = (name, stride);
+        if self.places.last() != Some(&place) {
+            self.places.push(place);
         }
         for node in nodes {
             if let Node::Residual(Residual { merge, survival, .. }) = node
@@ -118,6 +125,22 @@ fn input(nodes: &[Node]) -> Option<Shape> {
         first.get_or_insert(layer.input);
     });
     first
+}
+
+/// What a row's nodes are called: its label, with the number that a counter in it gave the first of them; what has no
+/// parameters to name is called after its operation.
+pub fn name_in(row: &RowNodes, nodes: &[Node]) -> String {
+    let parts = row.label.split('.').count();
+    if !row.label.contains('{') {
+        return row.label.clone();
+    }
+    let mut found = None;
+    walk(nodes, false, &mut |layer, _| {
+        if found.is_none() && !layer.params().is_empty() {
+            found = Some(layer.name.split('.').take(parts).collect::<Vec<_>>().join("."));
+        }
+    });
+    found.unwrap_or_else(|| row.op.to_owned())
 }
 
 /// By how much the map shrinks.

@@ -1,6 +1,6 @@
-use super::diagram;
 use super::page;
 use super::scene::{Area, Item, Scene, chip_width};
+use super::{block_diagram, diagram, example, row_name};
 use crate::arch::golden::network;
 use crate::arch::network::StochasticDepth;
 use crate::arch::rows::Row;
@@ -114,8 +114,9 @@ fn diagrams_are_xml_with_every_row_in_them() {
         let svg = diagram(&network, keys);
         check_xml(&svg);
         for row in &network.rows {
-            assert!(svg.contains(&row.label), "{keys}: {} is missing", row.label);
+            assert!(svg.contains(&row_name(row)), "{keys}: {} is missing", row.label);
         }
+        assert!(!svg.contains("{}"), "{keys}: a counter is written out");
         assert_eq!(svg, diagram(&network, keys), "the same picture every time");
     }
 }
@@ -135,7 +136,15 @@ fn titles_cannot_be_markup() {
 #[test]
 fn nothing_overlaps_or_leaves_the_page() {
     for (keys, network) in gallery() {
-        check_scene(keys, &page::scene(&network, keys));
+        let scene = page::scene(&network, keys);
+        check_scene(keys, &scene);
+        let slide = (scene.width / scene.height - 16.0 / 9.0).abs() < 1e-6;
+        let higher = scene.width * 9.0 / 16.0 < scene.height && (scene.width - page::WIDEST).abs() < 1e-6;
+        assert!(slide || higher, "{keys}: {} x {}", scene.width, scene.height);
+        assert!(super::scene::NOTE * 1920.0 / scene.width >= 14.0 - 1e-6, "{keys}: print of less than 14 pixels");
+        for row in 0..network.rows.len() {
+            check_scene(keys, &page::row_scene(&network, row, Some(keys)));
+        }
     }
 }
 
@@ -145,7 +154,6 @@ fn overlap(a: Area, b: Area) -> bool {
 }
 
 fn check_scene(keys: &str, scene: &Scene) {
-    assert!((scene.width / scene.height - 16.0 / 9.0).abs() < 1e-6, "{keys}: a slide is 16:9");
     let solid: Vec<&Item> =
         scene.items.iter().filter(|item| !matches!(item, Item::Frame(_) | Item::Line { .. })).collect();
     for (index, item) in solid.iter().enumerate() {
@@ -201,4 +209,42 @@ fn rows_that_repeat_become_one_band() {
     assert!(svg.contains(">features.7 – features.10 · expand 6<"));
     let svg = diagram(&network("preset = 'vgg'\ncolumn = 'E'", IMAGENET, 1000), "VGG-19");
     assert!(svg.contains(">conv 3×3 ×4, 512<"));
+}
+
+#[test]
+fn every_kind_of_block_is_drawn() {
+    let rows: Vec<String> = (0..8)
+        .map(|kind| {
+            let branches: Vec<String> =
+                (0..=kind).map(|_| "[{ op = \"conv\", kernel = 3, width = 8 }]".to_owned()).collect();
+            format!("{{ op = \"branches\", branches = [{}] }}", branches.join(", "))
+        })
+        .collect();
+    #[derive(serde::Deserialize)]
+    struct Table {
+        rows: Vec<Row>,
+    }
+    let end = "{ op = \"global_avg_pool\" }, { op = \"classifier\" }";
+    let table: Table = toml::from_str(&format!("rows = [{}, {end}]", rows.join(", "))).unwrap();
+    let stochastic_depth = StochasticDepth::default();
+    let plan = Plan { rows: table.rows, style: Style::default(), stochastic_depth, input: CIFAR, classes: 10 };
+    let scene = page::scene(&Network::new(plan).unwrap(), "eight");
+    let frames = scene.items.iter().filter(|item| matches!(item, Item::Frame(_))).count();
+    assert_eq!(frames, 8);
+    check_scene("eight", &scene);
+}
+
+#[test]
+fn a_block_stands_alone() {
+    for op in ["basic", "bottleneck", "inception", "inception_resnet", "reduction", "highway", "separable", "mbconv"] {
+        let svg = block_diagram(&example(op).unwrap(), 0, None);
+        check_xml(&svg);
+        assert!(!svg.contains(">linear") && svg.matches(">conv ").count() > 0, "{op}");
+    }
+    let error = example("conv").unwrap_err().to_string();
+    assert!(error.contains("no kind of block `conv`; the kinds are basic, "), "{error}");
+    let network = network("preset = 'resnet'\ndepth = 18", IMAGENET, 1000);
+    let svg = block_diagram(&network, 3, Some("the second stage"));
+    assert!(svg.contains(">the second stage<") && svg.contains(">projection shortcut<") && svg.contains("identity"));
+    assert!(block_diagram(&network, 0, None).contains("conv 7×7/2, 64"));
 }

@@ -2,26 +2,23 @@
 
 use super::palette::{ARROW, PANEL};
 use super::scene::{Anchor, Area, Block, CHIP, DOT, Item, NOTE, STACK, Scene, chip_width, size};
-use crate::figures::svg::{CARD, EDGE, FAINT, FONTS, INK, escape, n};
+use crate::figures::svg::{CARD, EDGE, FAINT, INK, ON_DARK, begin, escape, n};
 use std::fmt::Write;
 
 /// From the middle of a line of text to its baseline, in units of its size.
 const BASELINE: f64 = 0.35;
+/// Pixels of a unit where nobody says otherwise: the smallest print has 14.
+const SHOWN: f64 = 4.0 / 3.0;
 const CORNER: f64 = 7.0;
 
 /// The scene on a white card, so that it reads on dark pages and in print alike.
 pub fn write(scene: &Scene, title: &str) -> String {
-    let [w, h, card_w, card_h] = [scene.width, scene.height, scene.width - 1.0, scene.height - 1.0].map(n);
-    let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {w} {h}\" width=\"1600\" height=\"900\" \
-         role=\"img\" font-family=\"{FONTS}\">\n\
-         <title>{}</title>\n\
-         <defs><marker id=\"head\" viewBox=\"0 0 8 8\" refX=\"7.4\" refY=\"4\" markerWidth=\"6\" markerHeight=\"6\" \
-         orient=\"auto\"><path d=\"M0.5 0.8L7.5 4L0.5 7.2Z\" fill=\"{ARROW}\"/></marker></defs>\n\
-         <rect x=\"0.5\" y=\"0.5\" width=\"{card_w}\" height=\"{card_h}\" rx=\"14\" fill=\"{CARD}\" \
-         stroke=\"{EDGE}\"/>\n",
-        escape(title)
+    let head = format!(
+        "<defs><marker id=\"head\" viewBox=\"0 0 8 8\" refX=\"7.4\" refY=\"4\" markerWidth=\"6\" markerHeight=\"6\" \
+         orient=\"auto\"><path d=\"M0.5 0.8L7.5 4L0.5 7.2Z\" fill=\"{ARROW}\"/></marker></defs>\n"
     );
+    let size = [scene.width, scene.height];
+    let mut svg = begin(title, size, size.map(|side| side * SHOWN), &head);
     for item in &scene.items {
         draw(&mut svg, item);
         svg.push('\n');
@@ -77,8 +74,8 @@ fn rectangle(svg: &mut String, [x, y, w, h]: [f64; 4], radius: f64, fill: &str, 
 }
 
 fn draw_block(svg: &mut String, block: &Block) {
-    let Block { x, y, w, h, kind, .. } = *block;
-    let [fill, edge, ink] = kind.colours();
+    let Block { x, y, w, h, style, .. } = *block;
+    let [fill, edge, ink] = style.colours();
     let radius = if h < 20.0 { 3.0 } else { 6.0 };
     svg.push_str("<g>");
     if !block.hint.is_empty() {
@@ -110,7 +107,7 @@ fn draw_block(svg: &mut String, block: &Block) {
 fn draw_chip(svg: &mut String, x: f64, y: f64, text: &str) {
     let w = chip_width(text);
     rectangle(svg, [x, y, w, CHIP], 4.0, "#2f4b6e", "none");
-    write_text(svg, (x + w / 2.0, y + CHIP / 2.0), text, NOTE, true, Anchor::Middle, "#ffffff");
+    write_text(svg, (x + w / 2.0, y + CHIP / 2.0), text, NOTE, true, Anchor::Middle, ON_DARK);
 }
 
 fn write_text(svg: &mut String, (x, y): (f64, f64), text: &str, size: f64, bold: bool, anchor: Anchor, fill: &str) {
