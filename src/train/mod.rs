@@ -21,9 +21,7 @@ mod splits;
 
 #[cfg(test)]
 mod properties;
-/// Shared with the tests of the program.
 #[cfg(test)]
-#[path = "../../tests/cli/torture/tally.rs"]
 mod tally;
 
 pub use average::Average;
