@@ -26,16 +26,17 @@ pub fn run(shared: &Shared) -> Result<Done> {
         format!("{device:?}").to_lowercase(),
         cache.display(),
     );
-    for set in data::DATASETS {
+    for name in data::DATASETS {
+        let source = data::source(name)?;
         // Every byte is hashed here: other commands read what has changed since.
-        let state = match data::present(set.name, &cache) {
-            false => format!("not here yet: strata fetch {}", set.name),
-            true => match data::check(set.name, &cache, Depth::Whole) {
+        let state = match data::present(&source, &cache) {
+            false => format!("not here yet: strata fetch {name}"),
+            true => match data::check(&source, &cache, Depth::Whole) {
                 Ok(()) => "ready".to_owned(),
                 Err(error) => format!("DAMAGED: {error}"),
             },
         };
-        text.push_str(&format!("dataset    {}: {state} ({})\n", set.name, set.description));
+        text.push_str(&format!("dataset    {name}: {state} ({})\n", source.info().description));
     }
     print(&text)?;
     Ok(Done::Well)

@@ -60,7 +60,7 @@ pub fn run(command: &Eval, shared: &Shared) -> Result<Done> {
             Split::Train => splits.train,
         };
         let images = images.resized(experiment.network.plan.input);
-        let normalise = experiment.data.normalisation(data::known(&dataset)?, experiment.network.plan.input[0]);
+        let normalise = experiment.data.normalisation(experiment.network.plan.input[0]);
         let mut sums = Sums::default();
         let (mut probabilities, mut labels) = (Vec::new(), Vec::new());
         strata::torch::catch(|| {

@@ -1,24 +1,39 @@
 //! The `[data]` table.
 
-use super::problem::{Place, Problem};
-use crate::data::{Augment, DATASETS, Info, Normalise, info};
+use super::problem::{Place, Problem, from_serde};
+use crate::data::{Augment, DATASETS, DataSource, Normalise};
 use serde::{Deserialize, Serialize};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue, Deserializer, ValueDeserializer};
 
 /// What is trained on.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Data {
     pub dataset: String,
     /// So many training images, the first ones, are set aside for validation.
-    #[serde(default = "five_thousand")]
     pub validation: usize,
     /// Train on the first so many of the rest only; 0 for all of them.
-    #[serde(default)]
     pub limit: usize,
-    #[serde(default)]
     pub normalise: Scale,
-    #[serde(default)]
     pub augment: Augment,
+    /// The dataset with the keys that it adds.
+    #[serde(flatten)]
+    pub source: DataSource,
+}
+
+/// The keys that every dataset has.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Keys {
+    dataset: String,
+    #[serde(default = "five_thousand")]
+    validation: usize,
+    #[serde(default)]
+    limit: usize,
+    #[serde(default)]
+    normalise: Scale,
+    #[serde(default)]
+    augment: Augment,
 }
 
 fn five_thousand() -> usize {
@@ -39,26 +54,42 @@ pub enum Scale {
 }
 
 impl Data {
-    /// # Errors
-    /// When there is no such dataset.
-    pub fn info(&self) -> Result<&'static Info, Problem> {
-        let names: Vec<&str> = DATASETS.iter().map(|info| info.name).collect();
-        let place = Place::Key("data.dataset".to_owned());
-        info(&self.dataset).ok_or_else(|| Problem::unknown(place, "dataset", &self.dataset, &names))
+    /// Reads the table: the keys of every dataset, and those that the named one adds.
+    pub(super) fn read(table: Spanned<DeValue>) -> Result<Data, Problem> {
+        let span = table.span();
+        let (common, own) = match table.into_inner() {
+            DeValue::Table(table) => {
+                let added =
+                    table.get("dataset").and_then(|name| name.get_ref().as_str()).map_or(&[][..], DataSource::keys);
+                let (own, common): (DeTable, DeTable) =
+                    table.into_iter().partition(|(key, _)| added.contains(&&**key.get_ref()));
+                (DeValue::Table(common), own)
+            }
+            other => (other, DeTable::new()),
+        };
+        let keys = Keys::deserialize(ValueDeserializer::from(Spanned::new(span.clone(), common)));
+        let keys = keys.map_err(|error| from_serde(&error, "", &[]))?;
+        let place = || Place::Key("data.dataset".to_owned());
+        let unknown = || Problem::unknown(place(), "dataset", &keys.dataset, DATASETS);
+        let source =
+            DataSource::read(&keys.dataset, Deserializer::from(Spanned::new(span, own))).ok_or_else(unknown)?;
+        let source = source.map_err(|error| from_serde(&error, "", &[]))?;
+        let Keys { dataset, validation, limit, normalise, augment } = keys;
+        Ok(Data { dataset, validation, limit, normalise, augment, source })
     }
 
     /// The normalisation for images of so many channels.
-    pub fn normalisation(&self, info: &Info, channels: usize) -> Normalise {
+    pub fn normalisation(&self, channels: usize) -> Normalise {
         let all = |mean, std| Normalise { mean: vec![mean; channels], std: vec![std; channels] };
         match self.normalise {
-            Scale::Standard => info.normalise(channels),
+            Scale::Standard => self.source.info().normalise(channels),
             Scale::Unit => all(0.0, 1.0),
             Scale::Centred => all(0.5, 0.5),
         }
     }
 
     pub(super) fn check(&self) -> Result<(), Problem> {
-        let info = self.info()?;
+        let info = self.source.info();
         if self.validation == 0 || self.validation >= info.train {
             let message = format!("validation takes 1 to {} of the {} training images", info.train - 1, info.train);
             return Err(Problem::at("data.validation", message));
@@ -71,16 +102,9 @@ impl Data {
         Ok(())
     }
 
-    /// Every crop of images of this height and width shows something of them. A batch of nothing but padding has no variance,
-    /// and a deep network's gradients then overflow in its normalisations.
-    pub(super) fn check_crop(&self, [height, width]: [usize; 2]) -> Result<(), Problem> {
-        let (crop, most) = (self.augment.crop, height.min(width).saturating_sub(1));
-        if crop > most {
-            let message = format!(
-                "a crop of an image of {height}x{width} that is padded by {crop} can miss all of it: crop takes 0 to {most}"
-            );
-            return Err(Problem::at("data.augment.crop", message));
-        }
-        Ok(())
+    /// # Errors
+    /// For an augmentation that makes no sense for images of this height and width.
+    pub(super) fn check_augment(&self, size: [usize; 2]) -> Result<(), Problem> {
+        self.augment.check(size).map_err(|error| Problem::at(format!("data.augment.{}", error.key), error.message))
     }
 }

@@ -50,8 +50,9 @@ struct Keys {
     name: Option<String>,
     #[serde(default)]
     seed: u64,
-    data: Data,
-    // Read by hand below; here so that serde knows and lists it.
+    // Read by hand below; here so that serde knows and lists them.
+    #[allow(dead_code)]
+    data: serde::de::IgnoredAny,
     #[allow(dead_code)]
     model: serde::de::IgnoredAny,
     #[serde(default)]
@@ -189,22 +190,23 @@ pub(super) fn build_shared(
     }
     let name = keys.name.unwrap_or_else(|| name.to_owned());
     check_name(&name)?;
-    keys.data.check()?;
-    let info = keys.data.info()?;
+    let data = root.get("data").cloned().ok_or_else(|| Problem::at("", "the key `data` is missing"))?;
+    let data = Data::read(data)?;
+    data.check()?;
     if let Some(expect) = &keys.expect {
         expect.check()?;
     }
     let Some(model) = root.get("model").filter(|value| value.get_ref().is_table()) else {
         return Err(Problem::at("model", "`model` is a table: [model]"));
     };
-    let architecture = known.get(model, &keys.scaling, info)?;
+    let architecture = known.get(model, &keys.scaling, data.source.info())?;
     let [_, height, width] = architecture.network.plan.input;
-    keys.data.check_crop([height, width])?;
+    data.check_augment([height, width])?;
     let train = keys.train.resolve(machine.native_bf16)?;
     Ok(Experiment {
         name,
         seed: keys.seed,
-        data: keys.data,
+        data,
         origin: architecture.origin,
         network: architecture.network,
         train,
@@ -259,8 +261,7 @@ fn architecture(
     let span = model.span();
     let DeValue::Table(table) = model.into_inner() else { return Err(Problem::at("model", "not a table")) };
     let model = model::read(Spanned::new(span, table), info.shape, info.classes)?;
-    // An image folder has the classes that it has: they are counted when it is loaded.
-    if model.plan.classes < info.classes && info.name != "imagenet" {
+    if model.plan.classes < info.classes && !info.open {
         let message =
             format!("{} has {} classes; a network of {} cannot name them", info.name, info.classes, model.plan.classes);
         return Err(Problem::at("model.classes", message));

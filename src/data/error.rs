@@ -3,6 +3,20 @@
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
+/// A key of `[data]` that is out of range, or does not go with another; its table adds where it stands.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct KeyError {
+    pub key: &'static str,
+    pub message: String,
+}
+
+impl KeyError {
+    pub fn new(key: &'static str, message: impl Into<String>) -> KeyError {
+        KeyError { key, message: message.into() }
+    }
+}
+
 /// An error of the data room. Each message names the file or address and what to do; the cause is part of the message,
 /// so `source()` is not set and nothing is printed twice.
 #[derive(Debug, thiserror::Error)]

@@ -6,10 +6,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::DataError;
-use super::augment::Window;
 use super::decode::{Picture, luma};
 use super::image_files::Files;
-use super::resample::Resampler;
+use super::resample::{Resampler, Window};
 use super::workers::{share, threads};
 
 /// Images that a thread resizes before it takes more.

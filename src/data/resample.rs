@@ -1,7 +1,14 @@
 //! Bilinear resampling of 8-bit images. When an image shrinks, the triangle widens with the scale (antialias), as in
 //! Pillow and torchvision, so that a shrunken image is an average and not a sample of its pixels.
 
-use super::augment::Window;
+/// The pixels top..top + height, left..left + width of an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Window {
+    pub top: usize,
+    pub left: usize,
+    pub height: usize,
+    pub width: usize,
+}
 
 /// For each output coordinate of an axis the source pixels that it averages: `weights[i * reach..][k]` belongs to pixel
 /// `first[i] + k`. Where an output needs fewer pixels than `reach`, the rest have weight 0.

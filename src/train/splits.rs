@@ -23,8 +23,8 @@ impl Splits {
     /// # Errors
     /// When the dataset cannot be fetched or read, was damaged, or is not what the experiment needs.
     pub fn load(experiment: &Experiment, cache: &Path) -> Result<Splits, DataError> {
-        data::ensure(&experiment.data.dataset, cache)?;
-        let set = data::load(&experiment.data.dataset, cache)?;
+        data::ensure(&experiment.data.source, cache)?;
+        let set = data::load(&experiment.data.source, cache)?;
         set.check_classes(experiment.network.plan.classes)?;
         let (validation, train) = set.split(experiment.data.validation, experiment.data.limit)?;
         let fingerprint = data::fingerprint(&[&train, &validation, &set.test]);
@@ -74,7 +74,7 @@ impl Fingerprints {
         if let Some(known) = self.0.get(&key) {
             return Ok(known.clone());
         }
-        let found = match data::present(&data.dataset, cache) {
+        let found = match data::present(&data.source, cache) {
             true => Some(Splits::load(experiment, cache)?.fingerprint),
             false => None,
         };

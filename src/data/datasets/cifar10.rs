@@ -7,14 +7,15 @@ use std::path::Path;
 
 use flate2::read::GzDecoder;
 
-use super::fetch::{self, Transport};
-use super::image_tree::Tree;
-use super::verify::{Depth, verify};
-use super::{DataError, Dataset, Images, image_tree};
+use super::{Info, Source};
+use crate::data::fetch::{self, Transport};
+use crate::data::image_tree::{self, Tree};
+use crate::data::verify::{Depth, verify};
+use crate::data::{DataError, Dataset, Images};
+use serde::{Deserialize, Serialize};
 
-pub(super) const NAME: &str = "cifar10";
-pub(super) const CLASSES: [&str; 10] =
-    ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
+const NAME: &str = "cifar10";
+const CLASSES: [&str; 10] = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
 const TRAIN: [&str; 5] =
     ["data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin"];
 const TEST: [&str; 1] = ["test_batch.bin"];
@@ -39,25 +40,74 @@ fn files() -> impl Iterator<Item = &'static str> {
     TRAIN.into_iter().chain(TEST)
 }
 
-pub(super) fn present(folder: &Path) -> bool {
-    let full = |name| fs::metadata(folder.join(name)).is_ok_and(|m| m.len() == FILE_BYTES);
-    folder.join(NOTE).is_file() && files().all(full)
-}
+/// The dataset of Krizhevsky (2009).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cifar10 {}
 
-/// Checks that the files are those whose sums were noted when they were fetched.
-pub(super) fn check(folder: &Path, depth: Depth) -> Result<(), DataError> {
-    let note = note(folder)?;
-    for name in files() {
-        let path = folder.join(name);
-        let length = fs::metadata(&path).map_err(DataError::io("read", &path))?.len();
-        if length != FILE_BYTES {
-            let problem = format!("it has {length} bytes and should have {FILE_BYTES}");
-            return Err(DataError::damaged(&path, problem, NAME));
-        }
+static INFO: Info = Info {
+    name: NAME,
+    description: "CIFAR-10 (Krizhevsky 2009): 32x32 colour photographs",
+    classes: 10,
+    class_names: &CLASSES,
+    shape: [3, 32, 32],
+    train: 50_000,
+    test: 10_000,
+    open: false,
+    mean: &[125.3 / 255.0, 123.0 / 255.0, 113.9 / 255.0],
+    std: &[63.0 / 255.0, 62.1 / 255.0, 66.7 / 255.0],
+};
+
+impl Source for Cifar10 {
+    fn info(&self) -> &'static Info {
+        &INFO
     }
-    let known = files().map(|name| Some((name, sum_in(&note, name)?))).collect::<Option<Vec<_>>>();
-    let incomplete = || DataError::damaged(&folder.join(NOTE), "it has not the sums of all files", NAME);
-    verify(NAME, folder, known.ok_or_else(incomplete)?.into_iter(), depth)
+
+    fn present(&self, folder: &Path) -> bool {
+        let full = |name| fs::metadata(folder.join(name)).is_ok_and(|m| m.len() == FILE_BYTES);
+        folder.join(NOTE).is_file() && files().all(full)
+    }
+
+    fn check(&self, folder: &Path, depth: Depth) -> Result<(), DataError> {
+        let note = note(folder)?;
+        for name in files() {
+            let path = folder.join(name);
+            let length = fs::metadata(&path).map_err(DataError::io("read", &path))?.len();
+            if length != FILE_BYTES {
+                let problem = format!("it has {length} bytes and should have {FILE_BYTES}");
+                return Err(DataError::damaged(&path, problem, NAME));
+            }
+        }
+        let known = files().map(|name| Some((name, sum_in(&note, name)?))).collect::<Option<Vec<_>>>();
+        let incomplete = || DataError::damaged(&folder.join(NOTE), "it has not the sums of all files", NAME);
+        verify(NAME, folder, known.ok_or_else(incomplete)?.into_iter(), depth)
+    }
+
+    fn load(&self, folder: &Path) -> Result<Dataset, DataError> {
+        self.check(folder, Depth::Changed)?;
+        let note = note(folder)?;
+        let name = note.lines().next().and_then(|line| line.strip_prefix("# ")).unwrap_or(NAME);
+        Ok(Dataset {
+            name: name.into(),
+            classes: CLASSES.map(String::from).to_vec(),
+            train: read(folder, &TRAIN)?,
+            test: read(folder, &TEST)?,
+        })
+    }
+
+    fn fetch(&self, cache: &Path, from: Option<&Path>) -> Result<(), DataError> {
+        fetch::install(
+            NAME,
+            cache,
+            |folder| from.is_none() && self.check(folder, Depth::Whole).is_ok(),
+            |new, temporary| match from.map(|path| (path, path.join(ARCHIVE))) {
+                None => download(new, temporary, &fetch::http),
+                Some((folder, archive)) if archive.is_file() => from_archive(&archive, folder, new, temporary),
+                Some((file, _)) if file.is_file() => from_archive(file, file, new, temporary),
+                Some((folder, _)) => from_tree(folder, new),
+            },
+        )
+    }
 }
 
 fn note(folder: &Path) -> Result<String, DataError> {
@@ -67,18 +117,6 @@ fn note(folder: &Path) -> Result<String, DataError> {
 
 fn sum_in<'a>(note: &'a str, name: &str) -> Option<&'a str> {
     note.lines().find_map(|line| line.strip_suffix(name)).map(str::trim)
-}
-
-pub(super) fn load(folder: &Path) -> Result<Dataset, DataError> {
-    check(folder, Depth::Changed)?;
-    let note = note(folder)?;
-    let name = note.lines().next().and_then(|line| line.strip_prefix("# ")).unwrap_or(NAME);
-    Ok(Dataset {
-        name: name.into(),
-        classes: CLASSES.map(String::from).to_vec(),
-        train: read(folder, &TRAIN)?,
-        test: read(folder, &TEST)?,
-    })
 }
 
 fn read(folder: &Path, names: &[&str]) -> Result<Images, DataError> {
@@ -100,20 +138,6 @@ fn read(folder: &Path, names: &[&str]) -> Result<Images, DataError> {
         }
     }
     Ok(Images::new([3, 32, 32], pixels, labels))
-}
-
-pub(super) fn fetch(cache: &Path, from: Option<&Path>) -> Result<(), DataError> {
-    fetch::install(
-        NAME,
-        cache,
-        |folder| from.is_none() && check(folder, Depth::Whole).is_ok(),
-        |new, temporary| match from.map(|path| (path, path.join(ARCHIVE))) {
-            None => download(new, temporary, &fetch::http),
-            Some((folder, archive)) if archive.is_file() => from_archive(&archive, folder, new, temporary),
-            Some((file, _)) if file.is_file() => from_archive(file, file, new, temporary),
-            Some((folder, _)) => from_tree(folder, new),
-        },
-    )
 }
 
 fn download(new: &Path, temporary: &Path, transport: Transport) -> Result<(), DataError> {
@@ -203,10 +227,10 @@ mod tests {
         let (folder, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         image_tree::tests::make(&folder.path().join("train"), &CLASSES, 10);
         image_tree::tests::make(&folder.path().join("test"), &CLASSES, 2);
-        fetch(cache.path(), Some(folder.path())).unwrap();
-        let installed = super::super::folder(NAME, cache.path());
-        assert!(present(&installed) && check(&installed, Depth::Whole).is_ok());
-        let data = load(&installed).unwrap();
+        Cifar10 {}.fetch(cache.path(), Some(folder.path())).unwrap();
+        let installed = crate::data::folder(NAME, cache.path());
+        assert!(Cifar10 {}.present(&installed) && Cifar10 {}.check(&installed, Depth::Whole).is_ok());
+        let data = Cifar10 {}.load(&installed).unwrap();
         assert_eq!((data.name.as_str(), data.train.len(), data.test.len()), (JPEG_COPY, 100, 20));
         for i in 0..100 {
             let (class, rank, image) = (i % 10, i / 10, data.train.image(i).unwrap());
@@ -239,22 +263,24 @@ mod tests {
         }
         tar.into_inner().unwrap().finish().unwrap();
         untar(&archive, "there", new.path()).unwrap();
-        assert!(present(new.path()) && check(new.path(), Depth::Whole).is_ok());
-        let data = load(new.path()).unwrap();
+        assert!(Cifar10 {}.present(new.path()) && Cifar10 {}.check(new.path(), Depth::Whole).is_ok());
+        let data = Cifar10 {}.load(new.path()).unwrap();
         assert_eq!((data.name.as_str(), data.train.len(), data.test.labels[RECORDS - 1]), (NAME, 5 * RECORDS, 3));
 
         let damaged = new.path().join("data_batch_2.bin");
         let mut bytes = fs::read(&damaged).unwrap();
         bytes[1 + PIXELS] = 10;
         fs::write(&damaged, &bytes).unwrap();
-        assert!(present(new.path()) && check(new.path(), Depth::Whole).is_err());
-        assert!(load(new.path()).unwrap_err().to_string().contains("data_batch_2.bin: its content has changed"));
+        assert!(Cifar10 {}.present(new.path()) && Cifar10 {}.check(new.path(), Depth::Whole).is_err());
+        assert!(
+            Cifar10 {}.load(new.path()).unwrap_err().to_string().contains("data_batch_2.bin: its content has changed")
+        );
         // Noted anew it is not damaged, and still no CIFAR-10.
         let sums: Vec<_> = files().map(|name| (name, fetch::sha256(&new.path().join(name)).unwrap())).collect();
         write_note(new.path(), NAME, &sums).unwrap();
-        assert!(load(new.path()).unwrap_err().to_string().contains("data_batch_2.bin: a label is 10"));
+        assert!(Cifar10 {}.load(new.path()).unwrap_err().to_string().contains("data_batch_2.bin: a label is 10"));
         fs::write(&damaged, &bytes[..100]).unwrap();
-        assert!(!present(new.path()));
-        assert!(load(new.path()).unwrap_err().to_string().contains("it has 100 bytes"));
+        assert!(!Cifar10 {}.present(new.path()));
+        assert!(Cifar10 {}.load(new.path()).unwrap_err().to_string().contains("it has 100 bytes"));
     }
 }

@@ -8,43 +8,108 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::fetch::{copy_hashed, digest, install};
-use super::image_files::{Files, ImageFile, sums};
-use super::image_folder::{self, Split};
-use super::verify::Depth;
-use super::{DataError, Dataset, Images, registry};
+use super::{Info, Source};
+use crate::data::fetch::{copy_hashed, digest, install};
+use crate::data::image_files::{Files, ImageFile, sums};
+use crate::data::image_folder::{self, Split};
+use crate::data::verify::Depth;
+use crate::data::{DataError, Dataset, Images};
+use serde::{Deserialize, Serialize};
 
-pub(super) const NAME: &str = "imagenet";
+const NAME: &str = "imagenet";
 const INDEX: &str = "index.txt";
 const FORMAT: &str = "# strata image folder 2";
 const AGAIN: &str = "run `strata fetch imagenet --from FOLDER` to list the images again";
 
-pub(super) fn present(folder: &Path) -> bool {
-    folder.join(INDEX).is_file()
-}
+/// ILSVRC 2012, or any other folder of images in its form.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Imagenet {}
 
-/// Lists the images of the user's folder `from`; without it, looks whether that was done.
-pub(super) fn fetch(cache: &Path, from: Option<&Path>) -> Result<(), DataError> {
-    let installed = super::folder(NAME, cache);
-    match from {
-        Some(folder) => {
-            let text = index(folder)?;
-            install(
-                NAME,
-                cache,
-                |_| false,
-                |new, _| copy_hashed(text.as_bytes(), &new.join(INDEX), u64::MAX, INDEX).map(|_| ()),
-            )
+static INFO: Info = Info {
+    name: NAME,
+    description: "ImageNet (ILSVRC 2012): photographs as files, decoded as they are needed",
+    classes: 1000,
+    class_names: &[],
+    shape: [3, 224, 224],
+    train: 1_281_167,
+    test: 50_000,
+    open: true,
+    mean: &[0.485, 0.456, 0.406],
+    std: &[0.229, 0.224, 0.225],
+};
+
+impl Source for Imagenet {
+    fn info(&self) -> &'static Info {
+        &INFO
+    }
+
+    fn present(&self, folder: &Path) -> bool {
+        folder.join(INDEX).is_file()
+    }
+
+    fn check(&self, folder: &Path, depth: Depth) -> Result<(), DataError> {
+        let data = self.load(folder)?;
+        if depth == Depth::Whole {
+            data.train.check_files()?;
+            data.test.check_files()?;
         }
-        None if present(&installed) => load(&installed).map(|data| tracing::info!("{} is complete", data.name)),
-        None => Err(DataError::Licence {
-            name: NAME.into(),
-            remedy: format!(
-                "get them from https://image-net.org/download-images, unpack them as FOLDER/train/<class>/*.JPEG and \
-                 FOLDER/val/<class>/*.JPEG, and run `strata fetch {NAME} --from FOLDER`. They are not copied, and \
-                 another folder of images in this form will do as well"
-            ),
-        }),
+        Ok(())
+    }
+
+    fn load(&self, folder: &Path) -> Result<Dataset, DataError> {
+        let path = folder.join(INDEX);
+        let text = fs::read_to_string(&path).map_err(|reason| match reason.kind() {
+            ErrorKind::NotFound => DataError::Missing { name: NAME.into(), folder: folder.to_owned() },
+            ErrorKind::InvalidData => DataError::corrupt(path.display(), "it is not text", AGAIN),
+            _ => DataError::io("read", &path)(reason),
+        })?;
+        let damaged = |problem: &str| DataError::corrupt(path.display(), problem, AGAIN);
+        let head = Head::read(&text).ok_or_else(|| damaged("this is no index of images, or one of another version"))?;
+        if digest(head.list.as_bytes()) != head.sha256 {
+            return Err(damaged("its list of images has not the SHA-256 that its head gives"));
+        }
+        for split in ["train", "val"] {
+            let there = head.folder.join(split);
+            if !there.is_dir() {
+                return Err(DataError::corrupt(
+                    there.display(),
+                    "the images were in this folder, which is gone",
+                    AGAIN,
+                ));
+            }
+        }
+        head.dataset().ok_or_else(|| damaged("its list of images does not fit the counts in its head"))
+    }
+
+    fn fetch(&self, cache: &Path, from: Option<&Path>) -> Result<(), DataError> {
+        let installed = crate::data::folder(NAME, cache);
+        match from {
+            Some(folder) => {
+                let text = index(folder)?;
+                install(
+                    NAME,
+                    cache,
+                    |_| false,
+                    |new, _| copy_hashed(text.as_bytes(), &new.join(INDEX), u64::MAX, INDEX).map(|_| ()),
+                )
+            }
+            None if self.present(&installed) => {
+                self.load(&installed).map(|data| tracing::info!("{} is complete", data.name))
+            }
+            None => Err(DataError::Licence {
+                name: NAME.into(),
+                remedy: format!(
+                    "get them from https://image-net.org/download-images, unpack them as FOLDER/train/<class>/*.JPEG and \
+                     FOLDER/val/<class>/*.JPEG, and run `strata fetch {NAME} --from FOLDER`. They are not copied, and \
+                     another folder of images in this form will do as well"
+                ),
+            }),
+        }
+    }
+
+    fn class_names(&self, folder: &Path) -> Vec<String> {
+        self.load(folder).map_or_else(|_| Vec::new(), |data| data.classes)
     }
 }
 
@@ -101,37 +166,6 @@ fn check_classes(folder: &Path, train: &Split, val: &Split) -> Result<(), DataEr
     }
 }
 
-/// Checks the index, and at [`Depth::Whole`] every image: others are checked when they are read.
-pub(super) fn check(folder: &Path, depth: Depth) -> Result<(), DataError> {
-    let data = load(folder)?;
-    if depth == Depth::Whole {
-        data.train.check_files()?;
-        data.test.check_files()?;
-    }
-    Ok(())
-}
-
-pub(super) fn load(folder: &Path) -> Result<Dataset, DataError> {
-    let path = folder.join(INDEX);
-    let text = fs::read_to_string(&path).map_err(|reason| match reason.kind() {
-        ErrorKind::NotFound => DataError::Missing { name: NAME.into(), folder: folder.to_owned() },
-        ErrorKind::InvalidData => DataError::corrupt(path.display(), "it is not text", AGAIN),
-        _ => DataError::io("read", &path)(reason),
-    })?;
-    let damaged = |problem: &str| DataError::corrupt(path.display(), problem, AGAIN);
-    let head = Head::read(&text).ok_or_else(|| damaged("this is no index of images, or one of another version"))?;
-    if digest(head.list.as_bytes()) != head.sha256 {
-        return Err(damaged("its list of images has not the SHA-256 that its head gives"));
-    }
-    for split in ["train", "val"] {
-        let there = head.folder.join(split);
-        if !there.is_dir() {
-            return Err(DataError::corrupt(there.display(), "the images were in this folder, which is gone", AGAIN));
-        }
-    }
-    head.dataset().ok_or_else(|| damaged("its list of images does not fit the counts in its head"))
-}
-
 /// The head of an index, and what follows it.
 struct Head<'a> {
     folder: PathBuf,
@@ -161,8 +195,7 @@ impl Head<'_> {
         let classes: Vec<String> = lines.by_ref().take(self.classes).map(str::to_owned).collect();
         let train = self.images(lines.by_ref().take(self.train), self.train)?;
         let test = self.images(lines.by_ref().take(self.val), self.val)?;
-        let info = registry::info(NAME)?;
-        let name = match (self.classes, self.train, self.val) == (info.classes, info.train, info.test) {
+        let name = match (self.classes, self.train, self.val) == (INFO.classes, INFO.train, INFO.test) {
             true => NAME.to_owned(),
             // The start of the checksum tells one folder from another beside results.
             false => format!(
@@ -186,8 +219,7 @@ impl Head<'_> {
             files.push(ImageFile { path: rest[end + 1..].into(), sum: rest[..end].parse().ok()? });
         }
         let files = Files { folder: self.folder.clone(), files };
-        let shape = registry::info(NAME)?.shape;
-        (labels.len() == count).then(|| Images::of_files(shape, files, labels))
+        (labels.len() == count).then(|| Images::of_files(INFO.shape, files, labels))
     }
 }
 

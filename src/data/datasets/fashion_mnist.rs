@@ -6,14 +6,16 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::fetch::{self, Expected, Transport};
-use super::verify::{Depth, verify};
-use super::{DataError, Dataset, Images, idx};
+use super::{Info, Source};
+use crate::data::fetch::{self, Expected, Transport};
+use crate::data::verify::{Depth, verify};
+use crate::data::{DataError, Dataset, Images, idx};
+use serde::{Deserialize, Serialize};
 
-pub(super) const NAME: &str = "fashion-mnist";
+const NAME: &str = "fashion-mnist";
 const PACKAGE: &str = "dataset-fashion-mnist";
 
-pub(super) const CLASSES: [&str; 10] =
+const CLASSES: [&str; 10] =
     ["t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle-boot"];
 
 /// Images and labels of the training split, then of the test split.
@@ -46,34 +48,65 @@ const ADDRESSES: [&str; 2] = [
     "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com",
 ];
 
-pub(super) fn present(folder: &Path) -> bool {
-    FILES.iter().all(|f| fs::metadata(folder.join(f.name)).is_ok_and(|m| m.is_file() && m.len() == f.bytes))
-}
+/// The dataset of Xiao, Rasul and Vollgraf (2017).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FashionMnist {}
 
-/// Checks that the files are the published ones.
-pub(super) fn check(folder: &Path, depth: Depth) -> Result<(), DataError> {
-    for file in &FILES {
-        let path = folder.join(file.name);
-        let Ok(found) = fs::metadata(&path) else {
-            return Err(DataError::Missing { name: NAME.into(), folder: folder.to_owned() });
-        };
-        if found.len() != file.bytes {
-            let problem = format!("it has {} bytes and should have {}", found.len(), file.bytes);
-            return Err(DataError::damaged(&path, problem, NAME));
-        }
+static INFO: Info = Info {
+    name: NAME,
+    description: "Fashion-MNIST (Xiao et al. 2017): grey 28x28 pictures of clothes",
+    classes: 10,
+    class_names: &CLASSES,
+    shape: [1, 28, 28],
+    train: 60_000,
+    test: 10_000,
+    open: false,
+    mean: &[0.2860],
+    std: &[0.3530],
+};
+
+impl Source for FashionMnist {
+    fn info(&self) -> &'static Info {
+        &INFO
     }
-    verify(NAME, folder, FILES.iter().map(|file| (file.name, file.sha256)), depth)
-}
 
-pub(super) fn load(folder: &Path) -> Result<Dataset, DataError> {
-    check(folder, Depth::Changed)?;
-    let path = |i: usize| folder.join(FILES[i].name);
-    Ok(Dataset {
-        name: NAME.into(),
-        classes: CLASSES.map(String::from).to_vec(),
-        train: split(&path(0), &path(1))?,
-        test: split(&path(2), &path(3))?,
-    })
+    fn present(&self, folder: &Path) -> bool {
+        FILES.iter().all(|f| fs::metadata(folder.join(f.name)).is_ok_and(|m| m.is_file() && m.len() == f.bytes))
+    }
+
+    fn check(&self, folder: &Path, depth: Depth) -> Result<(), DataError> {
+        for file in &FILES {
+            let path = folder.join(file.name);
+            let Ok(found) = fs::metadata(&path) else {
+                return Err(DataError::Missing { name: NAME.into(), folder: folder.to_owned() });
+            };
+            if found.len() != file.bytes {
+                let problem = format!("it has {} bytes and should have {}", found.len(), file.bytes);
+                return Err(DataError::damaged(&path, problem, NAME));
+            }
+        }
+        verify(NAME, folder, FILES.iter().map(|file| (file.name, file.sha256)), depth)
+    }
+
+    fn load(&self, folder: &Path) -> Result<Dataset, DataError> {
+        self.check(folder, Depth::Changed)?;
+        let path = |i: usize| folder.join(FILES[i].name);
+        Ok(Dataset {
+            name: NAME.into(),
+            classes: CLASSES.map(String::from).to_vec(),
+            train: split(&path(0), &path(1))?,
+            test: split(&path(2), &path(3))?,
+        })
+    }
+
+    fn fetch(&self, cache: &Path, from: Option<&Path>) -> Result<(), DataError> {
+        let intact = |folder: &Path| from.is_none() && self.check(folder, Depth::Whole).is_ok();
+        fetch::install(NAME, cache, intact, |new, temporary| match from {
+            Some(folder) => from_folder(folder, &FILES, new),
+            None => from_anywhere(&FILES, new, &|out| from_debian(temporary, out), &fetch::http),
+        })
+    }
 }
 
 fn split(images: &Path, labels: &Path) -> Result<Images, DataError> {
@@ -88,14 +121,6 @@ fn split(images: &Path, labels: &Path) -> Result<Images, DataError> {
         return Err(DataError::damaged(labels, problem, NAME));
     }
     Ok(Images::new([1, 28, 28], pixels, label_bytes.into_iter().map(u16::from).collect()))
-}
-
-pub(super) fn fetch(cache: &Path, from: Option<&Path>) -> Result<(), DataError> {
-    let intact = |folder: &Path| from.is_none() && check(folder, Depth::Whole).is_ok();
-    fetch::install(NAME, cache, intact, |new, temporary| match from {
-        Some(folder) => from_folder(folder, &FILES, new),
-        None => from_anywhere(&FILES, new, &|out| from_debian(temporary, out), &fetch::http),
-    })
 }
 
 /// Debian's package, else each published address; the error lists all that was tried.
@@ -222,12 +247,12 @@ mod tests {
     #[test]
     fn a_folder_of_the_user_is_checked() {
         let (folder, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let message = fetch(cache.path(), Some(folder.path())).unwrap_err().to_string();
+        let message = FashionMnist {}.fetch(cache.path(), Some(folder.path())).unwrap_err().to_string();
         assert!(message.contains("no train-images-idx3-ubyte here"), "{message}");
         fs::write(folder.path().join("train-images-idx3-ubyte"), b"short").unwrap();
-        let message = fetch(cache.path(), Some(folder.path())).unwrap_err().to_string();
+        let message = FashionMnist {}.fetch(cache.path(), Some(folder.path())).unwrap_err().to_string();
         assert!(message.contains("ends after 5 of 47040016 bytes"), "{message}");
-        assert!(!super::super::present(NAME, cache.path()));
+        assert!(!FashionMnist {}.present(&crate::data::folder(NAME, cache.path())));
     }
 
     #[test]
@@ -237,11 +262,11 @@ mod tests {
             File::create(folder.path().join(file.name)).unwrap().set_len(file.bytes).unwrap();
         }
         // Full length and nothing but zeros.
-        let message = load(folder.path()).unwrap_err().to_string();
+        let message = FashionMnist {}.load(folder.path()).unwrap_err().to_string();
         assert!(message.contains("train-images-idx3-ubyte: its content has changed"), "{message}");
         File::create(folder.path().join(FILES[2].name)).unwrap().set_len(1000).unwrap();
-        assert!(!present(folder.path()));
-        let message = load(folder.path()).unwrap_err().to_string();
+        assert!(!FashionMnist {}.present(folder.path()));
+        let message = FashionMnist {}.load(folder.path()).unwrap_err().to_string();
         assert!(message.contains("t10k-images-idx3-ubyte: it has 1000 bytes"), "{message}");
         assert!(message.contains("run `strata fetch fashion-mnist`"), "{message}");
     }
