@@ -26,7 +26,8 @@ pub fn order(n: usize, seed: u64, epoch: u64) -> Vec<u32> {
 ///
 /// # Errors
 /// As [`Batch::fill_train`].
-pub fn train_batch(
+#[cfg(test)]
+pub(crate) fn train_batch(
     images: &Images,
     indices: &[u32],
     norm: &Normalise,

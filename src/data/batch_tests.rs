@@ -6,7 +6,7 @@ use super::super::images::tests::{files, listed};
 use super::*;
 use crate::data::{Crop, Flip};
 
-/// Pixels equal 1 + their position, so that a window's place can be read off.
+/// Pixels equal 1 + their position, so that a window's position can be read off.
 fn ramp(count: usize, shape: [usize; 3]) -> Images {
     let size = shape.iter().product::<usize>();
     let pixels = (0..count * size).map(|i| (1 + i % size) as u8).collect();
@@ -116,7 +116,7 @@ fn resized_crop_zooms_in() {
     assert!(spreads.iter().any(|&spread| spread < 60.0) && spreads.iter().any(|&spread| spread > 130.0), "{spreads:?}");
 }
 
-/// Of files as of images in memory: the same bits whatever the threads, the batch and what was in it before.
+/// Image files and images in memory give the same bits whatever the threads, the batch and what was in it before.
 #[test]
 fn threads_do_not_change_a_batch() {
     let folder = tempfile::tempdir().unwrap();

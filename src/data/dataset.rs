@@ -5,7 +5,7 @@ use super::{DataError, Images};
 /// A loaded dataset.
 #[derive(Debug, Clone)]
 pub struct Dataset {
-    /// What to print beside results; says so when the data is a copy that differs from the published one.
+    /// The name to print with results; it shows when the data is a copy that differs from the published one.
     pub name: String,
     /// Class names, by label.
     pub classes: Vec<String>,

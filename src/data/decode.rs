@@ -12,9 +12,9 @@ use super::resample::Resampler;
 
 /// No photograph is larger; more is an attack or a mistake.
 const MAX_PIXELS: u64 = 100_000_000;
-/// Of a file: more than the largest picture takes uncompressed.
+/// Largest file: more than the largest picture takes uncompressed.
 const MAX_BYTES: u64 = 1 << 29;
-/// Bytes of what a decoder keeps beside the pixels: colour profiles and texts, which a PNG may have compressed a thousandfold,
+/// Bytes that a decoder may keep besides the pixels: colour profiles and texts, which a PNG may have compressed a thousandfold,
 /// and a row of pixels.
 const MAX_ASIDE: u64 = 1 << 26;
 

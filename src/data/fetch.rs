@@ -1,4 +1,4 @@
-//! Bringing files in from outside: one at a time, checked, and put in place whole.
+//! Downloads and copies files into the cache: verified, and moved into place atomically.
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Write};
@@ -17,12 +17,12 @@ pub(super) struct Expected {
     pub sha256: &'static str,
 }
 
-/// Opens an address; the error is a reason for a person. A parameter, so that tests need no network.
+/// Opens an address; the error is a message. Passed as a parameter, so that tests need no network.
 pub(super) type Transport<'a> = &'a dyn Fn(&str) -> Result<Box<dyn Read>, String>;
 
-/// Fills a new folder by `build` and puts it in the place of `<cache>/datasets/<name>` by a rename, so that no dataset
-/// is ever seen half-written. One process does this at a time; one that had to wait finds `done` true and is
-/// content. `build` gets an empty folder for the dataset and one for its own temporary files.
+/// Fills a new folder by `build` and renames it to `<cache>/datasets/<name>`, so that no dataset is ever seen half-written.
+/// One process does this at a time; one that had to wait finds `done` true and returns. `build` gets an empty folder for the
+/// dataset and one for its own temporary files.
 pub(super) fn install(
     name: &str,
     cache: &Path,
@@ -63,8 +63,8 @@ pub(super) fn install(
     Ok(())
 }
 
-/// Clears away what killed processes left; the caller holds the lock, so nobody else is at work. One that was killed between
-/// the two renames of [`install`] has left the only copy of the dataset among it.
+/// Removes what killed processes left; the caller holds the lock, so no other process is writing. One that was killed between
+/// the two renames of [`install`] has left the only copy of the dataset there.
 fn clean_up(datasets: &Path, prefix: &str, target: &Path) {
     for left in fs::read_dir(datasets).into_iter().flatten().flatten() {
         if left.file_name().to_string_lossy().starts_with(prefix) {
@@ -111,7 +111,7 @@ pub(super) fn copy_hashed(
     limit: u64,
     source: &str,
 ) -> Result<(u64, String), DataError> {
-    const NEWS: u64 = 32 << 20;
+    const PROGRESS_STEP: u64 = 32 << 20;
     let write = |e| DataError::io("write", path)(e);
     let mut file = File::create(path).map_err(write)?;
     let (mut hash, mut total, mut buffer) = (Sha256::new(), 0, vec![0; 1 << 16]);
@@ -128,7 +128,7 @@ pub(super) fn copy_hashed(
         };
         hash.update(&buffer[..count]);
         file.write_all(&buffer[..count]).map_err(write)?;
-        if total / NEWS != (total + count as u64) / NEWS {
+        if total / PROGRESS_STEP != (total + count as u64) / PROGRESS_STEP {
             tracing::info!("{source}: {} MiB", (total + count as u64) >> 20);
         }
         total += count as u64;
@@ -157,7 +157,7 @@ fn hex(digest: &[u8]) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The transport used in earnest. A server that stalls is given up; the size is bounded by who reads.
+/// Downloads over HTTP, with timeouts for a server that stalls; the caller limits the size.
 pub(super) fn http(address: &str) -> Result<Box<dyn Read>, String> {
     tracing::info!("downloading {address}");
     let patience = Some(Duration::from_secs(30));

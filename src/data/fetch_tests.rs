@@ -1,4 +1,4 @@
-//! Tests of fetching: every way in which a file can be wrong, and that the place stays as it was.
+//! Tests of fetching: every way in which a file can be wrong, and that the folder stays as it was.
 
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicUsize, Ordering};

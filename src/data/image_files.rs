@@ -1,4 +1,4 @@
-//! Images that stay files where the user keeps them: their names, and the sums by which their content is known.
+//! Images that stay files where the user keeps them: their names, and the checksums of their content.
 
 use std::fmt;
 use std::fs::Metadata;
@@ -14,7 +14,7 @@ use super::decode::read_file;
 use super::workers::{share, threads};
 
 /// What to do about a file that is not the one that was listed.
-const AGAIN: &str =
+const RESTORE: &str =
     "bring the former file back, or run `strata fetch` with --from again to list the images as they are now";
 
 /// Files named from a common folder on: ImageNet has over a million.
@@ -94,7 +94,7 @@ impl Files {
     /// A file that cannot be read, or has another content than was listed.
     pub fn read(&self, index: usize) -> Result<Vec<u8>, DataError> {
         let (path, listed) = (self.path(index), &self.files[index].sum);
-        let (content, file) = read_file(&path, AGAIN)?;
+        let (content, file) = read_file(&path, RESTORE)?;
         if (content.len() as u64, modified(&file)) != (listed.bytes, listed.modified) {
             check(&path, &content, &file, listed)?;
         }
@@ -109,7 +109,7 @@ impl Files {
         let progress = Progress::new("checked", self.files.len());
         share(threads(), 0..self.files.len(), |index| {
             let path = self.path(index);
-            let (content, file) = read_file(&path, AGAIN)?;
+            let (content, file) = read_file(&path, RESTORE)?;
             progress.one_more();
             check(&path, &content, &file, &self.files[index].sum)
         })
@@ -121,7 +121,7 @@ fn check(path: &Path, content: &[u8], file: &Metadata, listed: &Sum) -> Result<(
     if (found.bytes, found.sha256) == (listed.bytes, listed.sha256) {
         return Ok(());
     }
-    Err(DataError::corrupt(path.display(), "its content has changed since the images were listed", AGAIN))
+    Err(DataError::corrupt(path.display(), "its content has changed since the images were listed", RESTORE))
 }
 
 /// The sums of files, in their order.
@@ -140,7 +140,7 @@ pub(super) fn sums(paths: &[PathBuf]) -> Result<Vec<Sum>, DataError> {
     Ok(sums)
 }
 
-/// Says how far a work on many images is.
+/// Logs the progress of work on many images.
 struct Progress {
     what: &'static str,
     count: usize,

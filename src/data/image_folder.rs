@@ -10,7 +10,7 @@ const LAYOUT: &str = "the images must lie as train/<class>/*.JPEG and val/<class
 
 /// The images of a split.
 pub(super) struct Split {
-    /// Class names, sorted: their places are the labels.
+    /// Class names, sorted: their positions are the labels.
     pub classes: Vec<String>,
     /// By label the names of the class's images, sorted; no class is without.
     pub images: Vec<Vec<String>>,

@@ -1,4 +1,4 @@
-//! Labelled images behind one face: in memory as planes of bytes, or as files that are decoded when they are needed.
+//! Labelled images behind one interface: in memory as planes of bytes, or as files that are decoded when they are needed.
 
 use std::borrow::Cow;
 use std::convert::Infallible;
@@ -71,7 +71,7 @@ impl Images {
         }
     }
 
-    /// The window of image `i` that `choose` gives for its [height, width] (of a file: as it was photographed), brought
+    /// The window of image `i` that `choose` gives for its [height, width] (of a file: as it was photographed), resampled
     /// to C·H·W bytes. Errors and panics as [`Images::image`].
     pub(super) fn part(&self, i: usize, choose: impl FnOnce([usize; 2]) -> Window) -> Result<Vec<u8>, DataError> {
         let [channels, height, width] = self.shape;
@@ -100,7 +100,7 @@ impl Images {
         Picture::decode(&content, &files.path(self.first + i), remedy)
     }
 
-    /// Feeds a hash with the shape, the labels and the pixels; of files with their names and the sums of their content.
+    /// Feeds a hash with the shape, the labels and the pixels; for files, with their names and the checksums of their content.
     pub(super) fn digest(&self, mut feed: impl FnMut(&[u8])) {
         for number in self.shape.iter().chain([&self.len()]) {
             feed(&(*number as u64).to_le_bytes());

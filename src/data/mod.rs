@@ -1,4 +1,4 @@
-//! Datasets: what there is, fetching it into the cache, loading it, and turning images into batches.
+//! Datasets: the list of them, fetching them into the cache, loading them, and turning images into batches.
 //!
 //! Nothing here knows a tensor: a [`Batch`] is plain memory that the training loop wraps.
 
@@ -24,7 +24,9 @@ mod workers;
 use std::path::{Path, PathBuf};
 
 pub use augment::{Augment, Crop, Flip, ResizedCrop};
-pub use batch::{Batch, eval_batch, order, train_batch};
+#[cfg(test)]
+pub(crate) use batch::train_batch;
+pub use batch::{Batch, eval_batch, order};
 pub use dataset::Dataset;
 pub use datasets::{DATASETS, DataSource, Info, Source, info, source};
 pub use decode::decode;

@@ -46,7 +46,7 @@ impl Taps {
         taps
     }
 
-    /// Of a window of the source: nothing outside of it is looked at, as if it had been cut out before.
+    /// Resamples a window of the source. Nothing outside of it is read, as if it had been cut out before.
     fn windowed(length: usize, offset: usize, output: usize) -> Taps {
         let mut taps = Taps::new(length, output, 0.0, length as f64 / output as f64);
         taps.first.iter_mut().for_each(|first| *first += offset);

@@ -196,7 +196,7 @@ fn from_debian(temporary: &Path, new: &Path) -> Result<(), String> {
     from_folder(&temporary.join("unpacked/usr/share/datasets").join(NAME), &FILES, new).map_err(|e| e.to_string())
 }
 
-/// Runs a program quietly; the error is the last line that it said.
+/// Runs a program without output; the error is the last line it printed to standard error.
 fn run(folder: &Path, program: &str, arguments: &[&str]) -> Result<(), String> {
     let output = Command::new(program).args(arguments).current_dir(folder).stdin(Stdio::null()).output();
     match output {
@@ -204,8 +204,8 @@ fn run(folder: &Path, program: &str, arguments: &[&str]) -> Result<(), String> {
         Err(e) => Err(format!("{program}: {e}")),
         Ok(output) if output.status.success() => Ok(()),
         Ok(output) => {
-            let said = String::from_utf8_lossy(&output.stderr);
-            let last = said.lines().rfind(|l| !l.trim().is_empty()).unwrap_or("no message");
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            let last = stderr.lines().rfind(|l| !l.trim().is_empty()).unwrap_or("no message");
             Err(format!("{program}: {last}"))
         }
     }

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 const NAME: &str = "imagenet";
 const INDEX: &str = "index.txt";
 const FORMAT: &str = "# strata image folder 2";
-const AGAIN: &str = "run `strata fetch imagenet --from FOLDER` to list the images again";
+const REINDEX: &str = "run `strata fetch imagenet --from FOLDER` to list the images again";
 
 /// ILSVRC 2012, or any other folder of images in its form.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,10 +61,10 @@ impl Source for Imagenet {
         let path = folder.join(INDEX);
         let text = fs::read_to_string(&path).map_err(|reason| match reason.kind() {
             ErrorKind::NotFound => DataError::Missing { name: NAME.into(), folder: folder.to_owned() },
-            ErrorKind::InvalidData => DataError::corrupt(path.display(), "it is not text", AGAIN),
+            ErrorKind::InvalidData => DataError::corrupt(path.display(), "it is not text", REINDEX),
             _ => DataError::io("read", &path)(reason),
         })?;
-        let damaged = |problem: &str| DataError::corrupt(path.display(), problem, AGAIN);
+        let damaged = |problem: &str| DataError::corrupt(path.display(), problem, REINDEX);
         let head = Head::read(&text).ok_or_else(|| damaged("this is no index of images, or one of another version"))?;
         if digest(head.list.as_bytes()) != head.sha256 {
             return Err(damaged("its list of images has not the SHA-256 that its head gives"));
@@ -75,7 +75,7 @@ impl Source for Imagenet {
                 return Err(DataError::corrupt(
                     there.display(),
                     "the images were in this folder, which is gone",
-                    AGAIN,
+                    REINDEX,
                 ));
             }
         }
@@ -123,11 +123,11 @@ fn index(folder: &Path) -> Result<String, DataError> {
 
     let mut list = String::new();
     train.classes.iter().for_each(|class| list.extend([class, "\n"]));
-    let place = |(split, content): &(&str, Split), (label, file): (usize, &str)| {
+    let entry = |(split, content): &(&str, Split), (label, file): (usize, &str)| {
         (label, format!("{split}/{}/{file}", content.classes[label]))
     };
     let images: Vec<(usize, String)> =
-        splits.iter().flat_map(|split| split.1.in_turns().into_iter().map(move |image| place(split, image))).collect();
+        splits.iter().flat_map(|split| split.1.in_turns().into_iter().map(move |image| entry(split, image))).collect();
     let paths: Vec<PathBuf> = images.iter().map(|(_, path)| folder.join(path)).collect();
     for ((label, path), sum) in images.iter().zip(sums(&paths)?) {
         // Writing to a String does not fail.
@@ -197,7 +197,7 @@ impl Head<'_> {
         let test = self.images(lines.by_ref().take(self.val), self.val)?;
         let name = match (self.classes, self.train, self.val) == (INFO.classes, INFO.train, INFO.test) {
             true => NAME.to_owned(),
-            // The start of the checksum tells one folder from another beside results.
+            // The start of the checksum distinguishes folders in results.
             false => format!(
                 "{NAME} (another folder: {} + {} images, {} classes, list {})",
                 self.train,

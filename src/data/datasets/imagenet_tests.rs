@@ -33,7 +33,7 @@ fn a_folder_is_indexed_and_loaded() {
         assert_eq!(images.resized([3, 2, 2]).image(i).unwrap()[..4], [5; 4], "a cat has 5 letters");
     }
     Imagenet {}.fetch(cache.path(), None).unwrap();
-    // Again, from another folder: its list takes the place of the first.
+    // Again, from another folder: its list replaces the first.
     let other = tempfile::tempdir().unwrap();
     tree(other.path(), &["x"]);
     Imagenet {}.fetch(cache.path(), Some(other.path())).unwrap();

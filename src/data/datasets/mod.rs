@@ -66,7 +66,7 @@ macro_rules! datasets {
             }
 
             /// Reads the own keys of the dataset `name`; `None` where there is no such dataset. Done by hand because serde's
-            /// tagged enums lose the places of errors.
+            /// tagged enums lose the spans of errors.
             pub fn read<'de, D: Deserializer<'de>>(name: &str, keys: D) -> Option<Result<DataSource, D::Error>> {
                 match name {
                     $($name => Some(<$source>::deserialize(keys).map(DataSource::$variant)),)*
