@@ -30,6 +30,7 @@ pub fn run(shared: &Shared) -> Result<Done> {
         let source = data::source(name)?;
         // Every byte is hashed here: other commands read what has changed since.
         let state = match data::present(&source, &cache) {
+            _ if source.info().train == 0 => "needs no fetching".to_owned(),
             false => format!("not here yet: strata fetch {name}"),
             true => match data::check(&source, &cache, Depth::Whole) {
                 Ok(()) => "ready".to_owned(),

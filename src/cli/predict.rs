@@ -23,7 +23,7 @@ pub struct Predict {
     /// A run (its best weights are taken), or an experiment file together with --weights
     #[arg(value_name = "RUN_OR_FILE")]
     network: String,
-    /// PNG or JPEG images
+    /// JPEG, PNG, WebP or BMP images
     #[arg(value_name = "IMAGE")]
     images: Vec<PathBuf>,
     /// Weights under the network's parameter names

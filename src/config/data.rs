@@ -26,18 +26,13 @@ pub struct Data {
 #[serde(deny_unknown_fields)]
 struct Keys {
     dataset: String,
-    #[serde(default = "five_thousand")]
-    validation: usize,
+    validation: Option<usize>,
     #[serde(default)]
     limit: usize,
     #[serde(default)]
     normalise: Scale,
     #[serde(default)]
     augment: Augment,
-}
-
-fn five_thousand() -> usize {
-    5000
 }
 
 /// How pixels become numbers.
@@ -73,8 +68,10 @@ impl Data {
         let unknown = || Problem::unknown(place(), "dataset", &keys.dataset, DATASETS);
         let source =
             DataSource::read(&keys.dataset, Deserializer::from(Spanned::new(span, own))).ok_or_else(unknown)?;
-        let source = source.map_err(|error| from_serde(&error, "", &[]))?;
+        let mut source = source.map_err(|error| from_serde(&error, "", &[]))?;
+        source.complete().map_err(|error| Problem::at(format!("data.{}", error.key), error.message))?;
         let Keys { dataset, validation, limit, normalise, augment } = keys;
+        let validation = validation.unwrap_or_else(|| source.validation());
         Ok(Data { dataset, validation, limit, normalise, augment, source })
     }
 
@@ -90,6 +87,9 @@ impl Data {
 
     pub(super) fn check(&self) -> Result<(), Problem> {
         let info = self.source.info();
+        if info.train == 0 {
+            return Ok(()); // counted when they are loaded
+        }
         if self.validation == 0 || self.validation >= info.train {
             let message = format!("validation takes 1 to {} of the {} training images", info.train - 1, info.train);
             return Err(Problem::at("data.validation", message));

@@ -10,7 +10,7 @@ use super::train::{Train, TrainKeys};
 use crate::arch::presets::Preset;
 use crate::arch::rows::Row;
 use crate::arch::{Network, Scaling};
-use crate::data::Info;
+use crate::data::DataSource;
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::path::Path;
@@ -165,6 +165,10 @@ impl Experiment {
         let mut root = self.to_toml_rows();
         root.remove("name");
         root.remove("expect");
+        // Images that move stay the same ones: their fingerprint tells.
+        if let Some(toml::Value::Table(data)) = root.get_mut("data") {
+            data.remove("path");
+        }
         Key::of(&root.to_string())
     }
 }
@@ -199,7 +203,7 @@ pub(super) fn build_shared(
     let Some(model) = root.get("model").filter(|value| value.get_ref().is_table()) else {
         return Err(Problem::at("model", "`model` is a table: [model]"));
     };
-    let architecture = known.get(model, &keys.scaling, data.source.info())?;
+    let architecture = known.get(model, &keys.scaling, &data.source)?;
     let [_, height, width] = architecture.network.plan.input;
     data.check_augment([height, width])?;
     let train = keys.train.resolve(machine.native_bf16)?;
@@ -236,13 +240,13 @@ pub(super) struct Architectures {
 }
 
 impl Architectures {
-    fn get(&mut self, model: &Spanned<DeValue>, scaling: &Scaling, info: &Info) -> Result<Architecture, Problem> {
+    fn get(&mut self, model: &Spanned<DeValue>, scaling: &Scaling, data: &DataSource) -> Result<Architecture, Problem> {
         // Places in the text are part of this, which costs a hit now and then but never mixes two up.
-        let written = format!("{} {scaling:?} {model:?}", info.name);
+        let written = format!("{} {} {scaling:?} {model:?}", data.info().name, data.classes());
         if let Some(known) = self.known.get(&written) {
             return Ok(known.clone());
         }
-        let built = architecture(model.clone(), scaling, info, self.input)?;
+        let built = architecture(model.clone(), scaling, data, self.input)?;
         // Samples may have thousands of networks, most of which are left out: what nobody holds is let go.
         if self.known.len() >= 1000 {
             self.known.retain(|_, known| Arc::strong_count(&known.network) > 1);
@@ -255,15 +259,17 @@ impl Architectures {
 fn architecture(
     model: Spanned<DeValue>,
     scaling: &Scaling,
-    info: &Info,
+    data: &DataSource,
     input: Option<[usize; 3]>,
 ) -> Result<Architecture, Problem> {
+    let info = data.info();
     let span = model.span();
     let DeValue::Table(table) = model.into_inner() else { return Err(Problem::at("model", "not a table")) };
-    let model = model::read(Spanned::new(span, table), info.shape, info.classes)?;
-    if model.plan.classes < info.classes && !info.open {
+    let model = model::read(Spanned::new(span, table), info.shape, data.classes())?;
+    let classes = data.classes();
+    if model.plan.classes < classes && !info.open {
         let message =
-            format!("{} has {} classes; a network of {} cannot name them", info.name, info.classes, model.plan.classes);
+            format!("{} has {classes} classes; a network of {} cannot name them", info.name, model.plan.classes);
         return Err(Problem::at("model.classes", message));
     }
     let base_input = model.plan.input;

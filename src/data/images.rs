@@ -96,8 +96,7 @@ impl Images {
 
     fn picture(&self, files: &Files, i: usize) -> Result<Picture, DataError> {
         let content = files.read(self.first + i)?;
-        let remedy = "replace this file, or remove it, and run `strata fetch` with --from again";
-        Picture::decode(&content, &files.path(self.first + i), remedy)
+        Picture::decode(&content, &files.path(self.first + i), files.remedies.broken)
     }
 
     /// Feeds a hash with the shape, the labels and the pixels; for files, with their names and the checksums of their content.
@@ -192,7 +191,7 @@ fn resample_planes(source: &[u8], from: usize, to: usize, map: &Resampler, out: 
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::data::image_files::{ImageFile, sums};
+    use crate::data::image_files::{ImageFile, Remedies, sums};
 
     fn two_colours() -> Images {
         let image = |rgb: [u8; 3]| rgb.into_iter().flat_map(|p| [p; 4]);
@@ -214,7 +213,11 @@ pub(super) mod tests {
         let names: Vec<String> = (0..count).map(|i| format!("{i}.png")).collect();
         let sums = sums(&names.iter().map(|name| folder.join(name)).collect::<Vec<_>>()).unwrap();
         let files = names.into_iter().zip(sums).map(|(name, sum)| ImageFile { path: name.into(), sum }).collect();
-        Images::of_files(shape, Files { folder: folder.to_owned(), files }, (0..count as u16).collect())
+        Images::of_files(
+            shape,
+            Files { folder: folder.to_owned(), files, remedies: Remedies { changed: "", broken: "replace this file" } },
+            (0..count as u16).collect(),
+        )
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod images;
 mod normalise;
 mod prefetch;
 mod resample;
+mod sums_note;
 mod verify;
 mod workers;
 

@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime};
 const RECORD: &str = ".verified.json";
 
 /// A file that was written in the same moment in which it was hashed may change once more and keep its times.
-const SETTLED: Duration = Duration::from_secs(2);
+pub(super) const SETTLED: Duration = Duration::from_secs(2);
 
 /// A file as it was when its content had this sum.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

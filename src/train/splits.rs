@@ -61,7 +61,7 @@ fn check_room(name: &str, needed: u64) -> Result<(), DataError> {
 
 /// Fingerprints of the images in the cache, each worked out once: the points of a sweep share their data.
 #[derive(Debug, Default)]
-pub struct Fingerprints(HashMap<(String, usize, usize), Option<String>>);
+pub struct Fingerprints(HashMap<String, Option<String>>);
 
 impl Fingerprints {
     /// The fingerprint of an experiment's images as they are in the cache now; `None` where the dataset is not there.
@@ -70,7 +70,7 @@ impl Fingerprints {
     /// As [`Splits::load`].
     pub fn of(&mut self, experiment: &Experiment, cache: &Path) -> Result<Option<String>, DataError> {
         let data = &experiment.data;
-        let key = (data.dataset.clone(), data.validation, data.limit);
+        let key = format!("{:?} {} {}", data.source, data.validation, data.limit);
         if let Some(known) = self.0.get(&key) {
             return Ok(known.clone());
         }

@@ -10,13 +10,14 @@ use std::path::{Path, PathBuf};
 
 use super::{Info, Source};
 use crate::data::fetch::{copy_hashed, digest, install};
-use crate::data::image_files::{Files, ImageFile, sums};
+use crate::data::image_files::{Files, ImageFile, Remedies, sums};
 use crate::data::image_folder::{self, Split};
 use crate::data::verify::Depth;
 use crate::data::{DataError, Dataset, Images};
 use serde::{Deserialize, Serialize};
 
 const NAME: &str = "imagenet";
+const LAYOUT: &str = "the images must lie as train/<class>/*.JPEG and val/<class>/*.JPEG (.jpg, .jpeg or .png too)";
 const INDEX: &str = "index.txt";
 const FORMAT: &str = "# strata image folder 2";
 const REINDEX: &str = "run `strata fetch imagenet --from FOLDER` to list the images again";
@@ -144,7 +145,7 @@ fn index(folder: &Path) -> Result<String, DataError> {
 
 fn scan(folder: &Path, split: &str) -> Result<Split, DataError> {
     tracing::info!("listing the images of {}", folder.join(split).display());
-    image_folder::scan(&folder.join(split))
+    image_folder::scan(&folder.join(split), LAYOUT)
 }
 
 fn check_classes(folder: &Path, train: &Split, val: &Split) -> Result<(), DataError> {
@@ -206,7 +207,13 @@ impl Head<'_> {
                 self.sha256.get(..12)?
             ),
         };
-        (classes.len() == self.classes && lines.next().is_none()).then_some(Dataset { name, classes, train, test })
+        (classes.len() == self.classes && lines.next().is_none()).then_some(Dataset {
+            name,
+            classes,
+            train,
+            validation: None,
+            test,
+        })
     }
 
     fn images<'a>(&self, lines: impl Iterator<Item = &'a str>, count: usize) -> Option<Images> {
@@ -218,7 +225,11 @@ impl Head<'_> {
             labels.push(label);
             files.push(ImageFile { path: rest[end + 1..].into(), sum: rest[..end].parse().ok()? });
         }
-        let files = Files { folder: self.folder.clone(), files };
+        let remedies = Remedies {
+            changed: "bring the former file back, or run `strata fetch` with --from again to list the images as they are now",
+            broken: "replace this file, or remove it, and run `strata fetch` with --from again",
+        };
+        let files = Files { folder: self.folder.clone(), files, remedies };
         (labels.len() == count).then(|| Images::of_files(INFO.shape, files, labels))
     }
 }

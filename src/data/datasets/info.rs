@@ -14,7 +14,7 @@ pub struct Info {
     pub class_names: &'static [&'static str],
     /// Channels, height, width.
     pub shape: [usize; 3],
-    /// Images in the training and the test split.
+    /// Images in the training and the test split; 0 where they are counted when they are loaded.
     pub train: usize,
     pub test: usize,
     /// The user's files decide how many classes and images there are; the numbers here are those of the published set.

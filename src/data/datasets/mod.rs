@@ -1,15 +1,21 @@
 //! The datasets by name. Each is a struct in a file of its own, with what is known of it, and a line in the list below.
 
+mod cifar;
 mod cifar10;
+mod cifar100;
 mod fashion_mnist;
+mod folder;
+mod idx_set;
 mod imagenet;
 mod info;
+mod kmnist;
+mod mnist;
 mod synthetic;
 
-use super::{DataError, Dataset, Depth};
+use super::{DataError, Dataset, Depth, KeyError};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt::Debug;
-use std::ops::Deref;
+use std::ops::{Deref, DerefMut};
 use std::path::Path;
 
 pub use info::Info;
@@ -17,6 +23,24 @@ pub use info::Info;
 /// A dataset; its fields are the keys that it adds to `[data]`. `folder` is where the cache keeps its files.
 pub trait Source: Debug {
     fn info(&self) -> &'static Info;
+
+    /// Number of classes.
+    fn classes(&self) -> usize {
+        self.info().classes
+    }
+
+    /// `data.validation` where the file does not say.
+    fn validation(&self) -> usize {
+        5000
+    }
+
+    /// Checks the keys, and fills in those that the files decide.
+    ///
+    /// # Errors
+    /// A key that is out of range, or names files that cannot be used.
+    fn complete(&mut self) -> Result<(), KeyError> {
+        Ok(())
+    }
 
     /// Whether it was fetched: all its files are there with their full sizes. Reads no content.
     fn present(&self, folder: &Path) -> bool;
@@ -83,6 +107,12 @@ macro_rules! datasets {
             }
         }
 
+        impl DerefMut for DataSource {
+            fn deref_mut(&mut self) -> &mut Self::Target {
+                match self { $(DataSource::$variant(source) => source,)* }
+            }
+        }
+
         impl Deref for DataSource {
             type Target = dyn Source;
 
@@ -96,8 +126,12 @@ macro_rules! datasets {
 // name => variant(struct) [its own keys],
 datasets! {
     "fashion-mnist" => FashionMnist(fashion_mnist::FashionMnist) [],
+    "mnist" => Mnist(mnist::Mnist) [],
+    "kmnist" => Kmnist(kmnist::Kmnist) [],
     "cifar10" => Cifar10(cifar10::Cifar10) [],
+    "cifar100" => Cifar100(cifar100::Cifar100) ["labels"],
     "imagenet" => Imagenet(imagenet::Imagenet) [],
+    "folder" => Folder(folder::Folder) ["path", "split", "split_seed", "fingerprint"],
     "synthetic" => Synthetic(synthetic::Synthetic) [],
 }
 

@@ -48,7 +48,7 @@ impl Source for Synthetic {
 
     fn load(&self, _: &Path) -> Result<Dataset, DataError> {
         let (train, test) = (split(0, INFO.train), split(1, INFO.test));
-        Ok(Dataset { name: NAME.into(), classes: classes(), train, test })
+        Ok(Dataset { name: NAME.into(), classes: classes(), train, validation: None, test })
     }
 
     fn fetch(&self, _: &Path, _: Option<&Path>) -> Result<(), DataError> {
