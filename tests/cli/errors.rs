@@ -128,7 +128,7 @@ fn a_dataset_that_is_cut_short_is_not_taken() {
         .strata(&["fetch", "fashion-mnist", "--from", "mine"])
         .refused(&["mine/train-images-idx3-ubyte", "ends after 100 of 47040016 bytes"]);
     place.strata(&["fetch", "cifar10", "--from", "mine"]).refused(&["mine"]);
-    place.strata(&["fetch", "mnist"]).refused(&["unknown dataset 'mnist'", "fashion-mnist"]);
+    place.strata(&["fetch", "minst"]).refused(&["unknown dataset 'minst'", "did you mean 'mnist'?"]);
     for dataset in ["fashion-mnist", "cifar10"] {
         assert!(!place.path("cache/strata/datasets").join(dataset).exists());
     }
