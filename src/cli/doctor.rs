@@ -26,16 +26,18 @@ pub fn run(shared: &Shared) -> Result<Done> {
         format!("{device:?}").to_lowercase(),
         cache.display(),
     );
-    for set in data::DATASETS {
+    for name in data::DATASETS {
+        let source = data::source(name)?;
         // All files are hashed here; other commands only hash those that changed since they were last verified.
-        let state = match data::present(set.name, &cache) {
-            false => format!("not fetched; run `strata fetch {}`", set.name),
-            true => match data::check(set.name, &cache, Depth::Whole) {
+        let state = match data::present(&source, &cache) {
+            _ if source.info().train == 0 => "needs no fetching".to_owned(),
+            false => format!("not fetched; run `strata fetch {name}`"),
+            true => match data::check(&source, &cache, Depth::Whole) {
                 Ok(()) => "ready".to_owned(),
                 Err(error) => format!("DAMAGED: {error}"),
             },
         };
-        text.push_str(&format!("dataset    {}: {state} ({})\n", set.name, set.description));
+        text.push_str(&format!("dataset    {name}: {state} ({})\n", source.info().description));
     }
     print(&text)?;
     Ok(Done::Well)

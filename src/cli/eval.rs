@@ -136,7 +136,7 @@ fn evaluate(
         Split::Train => splits.train,
     };
     let images = images.resized(experiment.network.plan.input);
-    let normalise = experiment.data.normalisation(data::known(&dataset)?, experiment.network.plan.input[0]);
+    let normalise = experiment.data.normalisation(experiment.network.plan.input[0]);
     let mut sums = Sums::default();
     let (mut probabilities, mut labels) = (Vec::new(), Vec::new());
     strata::torch::catch(|| {

@@ -9,7 +9,7 @@ use strata::data;
 /// Fetch a dataset into the cache and verify its checksums
 #[derive(Args)]
 pub struct Fetch {
-    /// fashion-mnist or cifar10; imagenet with --from, a folder of train/CLASS/*.jpg and val/CLASS/*.jpg
+    /// A name that `strata doctor` lists; imagenet with --from, a folder of train/CLASS/*.jpg and val/CLASS/*.jpg
     #[arg(value_name = "DATASET")]
     dataset: String,
     /// Take the files from this folder instead of the network
@@ -19,7 +19,7 @@ pub struct Fetch {
 
 pub fn run(command: &Fetch) -> Result<Done> {
     let cache = data::cache_dir()?;
-    data::fetch(&command.dataset, &cache, command.from.as_deref())?;
+    data::source(&command.dataset)?.fetch(&cache, command.from.as_deref())?;
     tracing::info!("{} is in {}", command.dataset, data::folder(&command.dataset, &cache).display());
     Ok(Done::Well)
 }

@@ -9,7 +9,7 @@ use clap::Args;
 use std::path::PathBuf;
 use strata::arch::Network;
 use strata::config::{Experiment, Precision};
-use strata::data::{self, Batch, Images, Normalise};
+use strata::data::{self, Batch, Images};
 use strata::files::write_output;
 use strata::model::{Model, WeightsError, read_tensors, tensor_bytes};
 use strata::torch::{Autocast, catch};
@@ -23,7 +23,7 @@ pub struct Predict {
     /// A run (a folder, NAME, NAME/KEY, NAME@latest or NAME@best), or an experiment file together with --weights
     #[arg(value_name = "RUN_OR_FILE")]
     network: String,
-    /// PNG or JPEG images
+    /// JPEG, PNG, WebP or BMP images
     #[arg(value_name = "IMAGE")]
     images: Vec<PathBuf>,
     /// Weights under the network's parameter names
@@ -130,8 +130,10 @@ fn logits(
 fn classes(command: &Predict, shared: &Shared, device: Device, bf16: bool) -> Result<Done> {
     let (experiment, model) = network(command, shared, device, None)?;
     let shape = experiment.network.plan.input;
-    let info = data::known(&experiment.data.dataset)?;
-    let normalise: Normalise = experiment.data.normalisation(info, shape[0]);
+    let normalise = experiment.data.normalisation(shape[0]);
+    let source = &experiment.data.source;
+    let names = data::cache_dir()
+        .map_or_else(|_| Vec::new(), |cache| source.class_names(&data::folder(source.info().name, &cache)));
     let mut lines = Vec::new();
     for path in &command.images {
         let pixels = data::decode(path, shape)?;
@@ -144,7 +146,7 @@ fn classes(command: &Predict, shared: &Shared, device: Device, bf16: bool) -> Re
         let (values, indices) = probabilities.topk(top, 0, true, true);
         for rank in 0..top {
             let class = indices.int64_value(&[rank]) as usize;
-            let name = info.class_names.get(class).map_or_else(|| format!("class {class}"), |name| (*name).to_owned());
+            let name = names.get(class).cloned().unwrap_or_else(|| format!("class {class}"));
             let file = path.display().to_string();
             lines.push(vec![file, (rank + 1).to_string(), name, format!("{:.4}", values.double_value(&[rank]))]);
         }

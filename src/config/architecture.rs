@@ -4,7 +4,7 @@ use super::model::{self, Origin};
 use super::problem::Problem;
 use crate::arch::rows::Row;
 use crate::arch::{Network, Scaling};
-use crate::data::Info;
+use crate::data::DataSource;
 use std::collections::HashMap;
 use std::sync::Arc;
 use toml::Spanned;
@@ -46,10 +46,10 @@ impl Architectures {
         &mut self,
         model: &Spanned<DeValue>,
         scaling: &Scaling,
-        dataset: Option<&Info>,
+        dataset: Option<&DataSource>,
     ) -> Result<Architecture, Problem> {
         // Places in the text are part of this, which costs a hit now and then but never mixes two up.
-        let written = format!("{:?} {scaling:?} {model:?}", dataset.map(|info| info.name));
+        let written = format!("{:?} {scaling:?} {model:?}", dataset.map(|set| (set.info().name, set.classes())));
         if let Some(known) = self.known.get(&written) {
             return Ok(known.clone());
         }
@@ -66,18 +66,18 @@ impl Architectures {
 fn architecture(
     model: Spanned<DeValue>,
     scaling: &Scaling,
-    dataset: Option<&Info>,
+    dataset: Option<&DataSource>,
     input: Option<[usize; 3]>,
 ) -> Result<Architecture, Problem> {
     let span = model.span();
     let DeValue::Table(table) = model.into_inner() else {
         return Err(Problem::at("model", "`model` is a table: [model]"));
     };
-    let (shape, classes) = dataset.map_or(([0; 3], 0), |info| (info.shape, info.classes));
+    let (shape, classes) = dataset.map_or(([0; 3], 0), |set| (set.info().shape, set.classes()));
     let model = model::read(Spanned::new(span, table), shape, classes)?;
-    // An image folder has the classes that it has: they are counted when it is loaded.
-    if let Some(info) = dataset.filter(|info| model.plan.classes < info.classes && info.name != "imagenet") {
-        let message = format!("{} has {} classes, but model.classes = {}", info.name, info.classes, model.plan.classes);
+    if let Some(set) = dataset.filter(|set| model.plan.classes < set.classes() && !set.info().open) {
+        let name = set.info().name;
+        let message = format!("{name} has {} classes, but model.classes = {}", set.classes(), model.plan.classes);
         return Err(Problem::at("model.classes", message));
     }
     let base_input = model.plan.input;

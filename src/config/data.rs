@@ -1,28 +1,40 @@
 //! The `[data]` table.
 
 use super::problem::{Place, Problem, from_serde};
-use crate::data::{Augment, DATASETS, Info, Normalise, info};
+use crate::data::{Augment, DATASETS, DataSource, Normalise};
 use crate::named::keys_of;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
-use toml::de::{DeValue, ValueDeserializer};
+use toml::de::{DeTable, DeValue, Deserializer, ValueDeserializer};
 
 /// What is trained on.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Data {
     pub dataset: String,
     /// Number of training images, the first ones, that are set aside for validation. By default a tenth of the images that
     /// are used, at most 5,000.
-    #[serde(default)]
     pub validation: usize,
     /// Number of training images to use of the rest, the first ones; 0 for all.
-    #[serde(default)]
     pub limit: usize,
-    #[serde(default)]
     pub normalise: Scale,
-    #[serde(default)]
     pub augment: Augment,
+    /// The dataset with the keys that it adds.
+    #[serde(flatten)]
+    pub source: DataSource,
+}
+
+/// The keys that every dataset has.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Keys {
+    dataset: String,
+    validation: Option<usize>,
+    #[serde(default)]
+    limit: usize,
+    #[serde(default)]
+    normalise: Scale,
+    #[serde(default)]
+    augment: Augment,
 }
 
 /// How pixels become numbers.
@@ -42,53 +54,61 @@ pub enum Scale {
 const MAX_DEFAULT_VALIDATION: usize = 5000;
 
 impl Data {
-    /// Reads and checks `[data]`.
-    pub(super) fn read(value: &Spanned<DeValue>) -> Result<Data, Problem> {
-        let mut data =
-            Data::deserialize(ValueDeserializer::from(value.clone())).map_err(|error| from_serde(&error, "", &[]))?;
-        if value.get_ref().get("validation").is_none() {
-            data.validation = data.default_validation(data.info()?.train);
-        }
+    /// Reads and checks `[data]`: the keys of every dataset, and those that the named one adds.
+    pub(super) fn read(table: &Spanned<DeValue>) -> Result<Data, Problem> {
+        let span = table.span();
+        let (common, own) = match table.get_ref().clone() {
+            DeValue::Table(table) => {
+                let added =
+                    table.get("dataset").and_then(|name| name.get_ref().as_str()).map_or(&[][..], DataSource::keys);
+                let (own, common): (DeTable, DeTable) =
+                    table.into_iter().partition(|(key, _)| added.contains(&&**key.get_ref()));
+                (DeValue::Table(common), own)
+            }
+            other => (other, DeTable::new()),
+        };
+        let keys = Keys::deserialize(ValueDeserializer::from(Spanned::new(span.clone(), common)));
+        let keys = keys.map_err(|error| from_serde(&error, "", &[]))?;
+        let place = || Place::Key("data.dataset".to_owned());
+        let unknown = || Problem::unknown(place(), "dataset", &keys.dataset, DATASETS);
+        let source =
+            DataSource::read(&keys.dataset, Deserializer::from(Spanned::new(span, own))).ok_or_else(unknown)?;
+        let mut source = source.map_err(|error| from_serde(&error, "", &[]))?;
+        source.complete().map_err(|error| Problem::at(format!("data.{}", error.key), error.message))?;
+        let Keys { dataset, validation, limit, normalise, augment } = keys;
+        let validation = validation.unwrap_or_else(|| default_validation(source.info().train, limit));
+        let data = Data { dataset, validation, limit, normalise, augment, source };
         data.check()?;
         Ok(data)
+    }
+
+    /// Every key that `[data]` can have.
+    pub(super) fn allowed() -> Vec<&'static str> {
+        let own = DATASETS.iter().flat_map(|name| DataSource::keys(name));
+        keys_of::<Keys>().iter().chain(own).copied().collect()
     }
 
     /// Whether nothing but the name of the dataset is missing.
     pub(super) fn lacks_dataset(value: &Spanned<DeValue>) -> bool {
         let DeValue::Table(table) = value.get_ref() else { return false };
-        let known = |key: &str| keys_of::<Data>().contains(&key);
-        !table.contains_key("dataset") && table.keys().all(|key| known(key.get_ref()))
-    }
-
-    /// Follows `limit`, so that a run on few images does not spend its time on validation.
-    fn default_validation(&self, images: usize) -> usize {
-        let (used, left) = match self.limit {
-            0 => (images, images),
-            limit => (limit, images.saturating_sub(limit)),
-        };
-        (used / 10).min(MAX_DEFAULT_VALIDATION).min(left).max(1)
-    }
-
-    /// # Errors
-    /// When there is no such dataset.
-    pub fn info(&self) -> Result<&'static Info, Problem> {
-        let names: Vec<&str> = DATASETS.iter().map(|info| info.name).collect();
-        let place = Place::Key("data.dataset".to_owned());
-        info(&self.dataset).ok_or_else(|| Problem::unknown(place, "dataset", &self.dataset, &names))
+        !table.contains_key("dataset") && table.keys().all(|key| keys_of::<Keys>().contains(&&**key.get_ref()))
     }
 
     /// The normalisation for images with `channels` channels.
-    pub fn normalisation(&self, info: &Info, channels: usize) -> Normalise {
+    pub fn normalisation(&self, channels: usize) -> Normalise {
         let all = |mean, std| Normalise { mean: vec![mean; channels], std: vec![std; channels] };
         match self.normalise {
-            Scale::Standard => info.normalise(channels),
+            Scale::Standard => self.source.info().normalise(channels),
             Scale::Unit => all(0.0, 1.0),
             Scale::Centred => all(0.5, 0.5),
         }
     }
 
-    pub(super) fn check(&self) -> Result<(), Problem> {
-        let info = self.info()?;
+    fn check(&self) -> Result<(), Problem> {
+        let info = self.source.info();
+        if info.train == 0 {
+            return Ok(()); // the images are counted when they are loaded
+        }
         if self.validation == 0 || self.validation >= info.train {
             let message =
                 format!("`validation` is between 1 and {}: there are {} training images", info.train - 1, info.train);
@@ -102,18 +122,21 @@ impl Data {
         Ok(())
     }
 
-    /// Every crop of images of this height and width shows something of them. A batch of nothing but padding has no variance,
-    /// and a deep network's gradients then overflow in its normalisations.
-    pub(super) fn check_crop(&self, [height, width]: [usize; 2]) -> Result<(), Problem> {
-        let (crop, most) = (self.augment.crop, height.min(width).saturating_sub(1));
-        if crop > most {
-            let message = format!(
-                "a random crop after padding by {crop} can miss a {height}x{width} image entirely: `crop` is at most {most}"
-            );
-            return Err(Problem::at("data.augment.crop", message));
-        }
-        Ok(())
+    /// # Errors
+    /// For an augmentation that makes no sense for images of this height and width.
+    pub(super) fn check_augment(&self, size: [usize; 2]) -> Result<(), Problem> {
+        self.augment.check(size).map_err(|error| Problem::at(format!("data.augment.{}", error.key), error.message))
     }
+}
+
+/// Follows `limit`, so that a run on few images does not spend its time on validation. 0 where the images are counted when
+/// they are loaded: the dataset then divides them.
+fn default_validation(images: usize, limit: usize) -> usize {
+    let (used, left) = match limit {
+        0 => (images, images),
+        limit => (limit, images.saturating_sub(limit)),
+    };
+    if images == 0 { 0 } else { (used / 10).min(MAX_DEFAULT_VALIDATION).min(left).max(1) }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use super::nesting::{MAX_LEVELS, too_deep};
 use super::problem::{ConfigError, Place, Problem, Source, from_serde};
 use std::ops::Range;
+use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -35,8 +36,11 @@ impl<'a> Document<'a> {
             })
         };
         let mut document = Document { source, root: parse(source.file_text(), 0)? };
+        let folder = Path::new(source.name()).parent().unwrap_or(Path::new(""));
+        anchor(&mut document.root, folder);
         for (start, line) in source.overrides() {
-            let table = shift(parse(line, start)?, start);
+            let mut table = shift(parse(line, start)?, start);
+            anchor(&mut table, Path::new("")); // as the shell completes it
             merge(&mut document.root, table, parts_of_key(line)).map_err(|problem| document.error(&problem))?;
         }
         Ok(document)
@@ -70,6 +74,39 @@ impl<'a> Document<'a> {
             (places, value) = ((word, Some(next.span())), next);
         }
         Some(places)
+    }
+}
+
+/// Makes each `data.path`, and those that a sweep has, absolute: it is relative to `folder`.
+fn anchor(table: &mut DeTable<'_>, folder: &Path) {
+    for (key, value) in table.iter_mut() {
+        let is_data = key.get_ref() == "data";
+        match value.get_mut() {
+            DeValue::Table(inner) => {
+                if let Some(path) = inner.get_mut("path").filter(|_| is_data) {
+                    anchor_path(path.get_mut(), folder);
+                }
+                anchor(inner, folder);
+            }
+            DeValue::Array(items) => items.iter_mut().for_each(|item| {
+                if let DeValue::Table(inner) = item.get_mut() {
+                    anchor(inner, folder);
+                }
+            }),
+            _ => {}
+        }
+    }
+}
+
+fn anchor_path(value: &mut DeValue<'_>, folder: &Path) {
+    match value {
+        DeValue::String(path) => {
+            if let Ok(absolute) = std::path::absolute(folder.join(&**path)) {
+                *path = absolute.to_string_lossy().into_owned().into();
+            }
+        }
+        DeValue::Array(items) => items.iter_mut().for_each(|item| anchor_path(item.get_mut(), folder)),
+        _ => {}
     }
 }
 
@@ -183,4 +220,24 @@ fn enter<'a>(old: &mut Spanned<DeValue<'a>>, new: Spanned<DeValue<'a>>, parts: u
         _ => *old = new,
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A path in a file is relative to the file, one of `--set` to the working directory, also where a sweep varies it.
+    #[test]
+    fn paths_of_images_become_absolute() {
+        let text = "path = 'not data'\n[data]\npath = 'pets'\n[sweep]\ndata.path = ['a', '/b']\nzip = [{ data.path = ['c'] }]\n";
+        let source = overridden("/x/y/z.toml", text, &["sweep.data.path=['d']".to_owned()]).unwrap();
+        let show = |document: &Document| format!("{:?}", document.root);
+        let root = show(&Document::parse(&source).unwrap());
+        let here = std::env::current_dir().unwrap().join("d").display().to_string();
+        for part in ["\"/x/y/pets\"", "\"/x/y/c\"", "\"not data\"", &here] {
+            assert!(root.contains(part), "{part} is missing in {root}");
+        }
+        let root = show(&Document::parse(&overridden("/x/y/z.toml", text, &[]).unwrap()).unwrap());
+        assert!(root.contains("\"/x/y/a\"") && root.contains("\"/b\""), "{root}");
+    }
 }

@@ -121,8 +121,9 @@ impl Experiment {
         let mut root = self.to_toml_rows();
         root.remove("name");
         root.remove("expect");
-        if let Some(train) = root.get_mut("train").and_then(toml::Value::as_table_mut) {
-            train.remove("log_every");
+        // Images that move stay the same: their fingerprint is part of the key.
+        for (table, key) in [("train", "log_every"), ("data", "path")] {
+            root.get_mut(table).and_then(toml::Value::as_table_mut).map(|table| table.remove(key));
         }
         Key::of(&root.to_string())
     }
@@ -190,8 +191,8 @@ fn describe(
     if !unsaid.is_empty() {
         return Err(Problem::missing(&unsaid).help("a dataset has both: [data] dataset = \"cifar10\""));
     }
-    let info = data.as_ref().map(Data::info).transpose()?;
-    let network = known.get(model, &keys.scaling, info)?.network;
+    let source = data.as_ref().map(|data| &data.source);
+    let network = known.get(model, &keys.scaling, source)?.network;
     Ok(Description { name: keys.name(name), network, swept: keys.sweep.is_some(), experiment: None })
 }
 
@@ -279,9 +280,9 @@ pub(super) fn build_shared(
         return Err(Problem::missing(&missing));
     };
     let data = Data::read(data)?;
-    let architecture = known.get(model, &keys.scaling, Some(data.info()?))?;
+    let architecture = known.get(model, &keys.scaling, Some(&data.source))?;
     let [_, height, width] = architecture.network.plan.input;
-    data.check_crop([height, width])?;
+    data.check_augment([height, width])?;
     let train = Train::read(root.get("train"), machine.native_bf16)?;
     Ok(Experiment {
         name: keys.name(name),

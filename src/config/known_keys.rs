@@ -154,10 +154,10 @@ pub fn meant(found: &str, allowed: &[&str]) -> Option<String> {
 
 /// Every key of the tables whose keys are fixed, dotted.
 fn all() -> Vec<String> {
-    let train = train::allowed();
+    let (train, data) = (train::allowed(), Data::allowed());
     let tables: [(&str, &[&str]); 5] = [
         ("train", &train),
-        ("data", keys_of::<Data>()),
+        ("data", &data),
         ("data.augment", keys_of::<Augment>()),
         ("model", SHARED),
         ("scaling", keys_of::<Scaling>()),

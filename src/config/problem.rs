@@ -203,6 +203,11 @@ impl Source {
         Source { name: name.into(), file_end: text.len(), text, overrides: Vec::new() }
     }
 
+    /// What errors call the file: its path.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The file's own text.
     pub fn file_text(&self) -> &str {
         &self.text[..self.file_end]

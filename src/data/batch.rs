@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::augment::{Augment, View, resized_crop};
+use super::augment::{Augment, ResizedCrop, View};
 use super::workers::{share, threads};
 use super::{DataError, Images, Normalise};
 use crate::random;
@@ -26,7 +26,8 @@ pub fn order(n: usize, seed: u64, epoch: u64) -> Vec<u32> {
 ///
 /// # Errors
 /// As [`Batch::fill_train`].
-pub fn train_batch(
+#[cfg(test)]
+pub(crate) fn train_batch(
     images: &Images,
     indices: &[u32],
     norm: &Normalise,
@@ -74,8 +75,8 @@ impl Batch {
         seed: u64,
         epoch: u64,
     ) -> Result<(), DataError> {
-        let views = indices.iter().map(|&i| (i as usize, View::random(augment, seed, epoch, i)));
-        let threads = if images.are_files() || augment.resized_crop { threads() } else { 1 };
+        let views = indices.iter().map(|&i| (i as usize, augment.view(seed, epoch, i)));
+        let threads = if images.are_files() || augment.is_heavy() { threads() } else { 1 };
         self.fill(images, norm, views, threads)
     }
 
@@ -104,11 +105,11 @@ impl Batch {
         self.labels.extend(views.clone().map(|(i, _)| i64::from(images.labels[i])));
         self.pixels.resize(count * channels * plane, 0.0);
 
-        let places = self.pixels.chunks_exact_mut((channels * plane).max(1));
-        share(threads.min(count), views.zip(places), |((i, view), out)| {
-            let pixels = match view.zoom {
+        let outputs = self.pixels.chunks_exact_mut((channels * plane).max(1));
+        share(threads.min(count), views.zip(outputs), |((i, view), out)| {
+            let pixels = match view.resized_crop {
                 None => images.image(i)?,
-                Some(key) => images.part(i, |size| resized_crop(key, size))?.into(),
+                Some(key) => images.part(i, |size| ResizedCrop::window(key, size))?.into(),
             };
             let planes = pixels.chunks_exact(plane).zip(out.chunks_exact_mut(plane));
             planes.zip(&tables).for_each(|((source, out), table)| view.copy(source, out, width, table));

@@ -4,8 +4,9 @@ use std::collections::HashSet;
 
 use super::super::images::tests::{files, listed};
 use super::*;
+use crate::data::{Crop, Flip};
 
-/// Pixels equal 1 + their position, so that a window's place can be read off.
+/// Pixels equal 1 + their position, so that a window's position can be read off.
 fn ramp(count: usize, shape: [usize; 3]) -> Images {
     let size = shape.iter().product::<usize>();
     let pixels = (0..count * size).map(|i| (1 + i % size) as u8).collect();
@@ -39,7 +40,7 @@ fn without_augmentation_train_equals_eval() {
 /// Every window of the padded image is taken, the last offset (2 * crop) included, and each is right to the pixel.
 #[test]
 fn crop_takes_every_offset_and_flip_mirrors() {
-    let (images, augment) = (ramp(600, [1, 3, 4]), Augment { crop: 1, flip: true, ..Augment::default() });
+    let (images, augment) = (ramp(600, [1, 3, 4]), Augment { crop: Crop(1), flip: Flip(true), ..Augment::default() });
     let indices: Vec<u32> = (0..600).collect();
     let batch = train_batch(&images, &indices, &bytes(), &augment, 0, 0).unwrap();
     let mut windows = HashSet::new();
@@ -67,7 +68,7 @@ fn padding_is_a_zero_pixel_before_normalisation() {
         &images,
         &(0..64).collect::<Vec<_>>(),
         &norm,
-        &Augment { crop: 5, flip: false, ..Augment::default() },
+        &Augment { crop: Crop(5), ..Augment::default() },
         0,
         0,
     )
@@ -78,7 +79,7 @@ fn padding_is_a_zero_pixel_before_normalisation() {
 
 #[test]
 fn an_image_does_not_depend_on_its_batch_but_on_the_epoch() {
-    let (images, augment) = (ramp(32, [1, 6, 6]), Augment { crop: 2, flip: true, ..Augment::default() });
+    let (images, augment) = (ramp(32, [1, 6, 6]), Augment { crop: Crop(2), flip: Flip(true), ..Augment::default() });
     let whole = train_batch(&images, &(0..32).collect::<Vec<_>>(), &bytes(), &augment, 5, 1).unwrap();
     let mut reused = whole.clone();
     reused.fill_train(&images, &[31, 7], &bytes(), &augment, 5, 1).unwrap();
@@ -100,13 +101,13 @@ fn order_is_a_permutation_for_each_epoch() {
 }
 
 fn augmented() -> Augment {
-    Augment { crop: 2, flip: true, resized_crop: true }
+    Augment { crop: Crop(2), flip: Flip(true), resized_crop: ResizedCrop(true) }
 }
 
 #[test]
 fn resized_crop_zooms_in() {
     let (images, indices) = (ramp(200, [1, 12, 12]), (0..200).collect::<Vec<_>>());
-    let augment = Augment { resized_crop: true, ..Augment::default() };
+    let augment = Augment { resized_crop: ResizedCrop(true), ..Augment::default() };
     let batch = train_batch(&images, &indices, &bytes(), &augment, 0, 0).unwrap();
     let spread =
         |image: &[f32]| image.iter().copied().fold(0.0, f32::max) - image.iter().copied().fold(255.0, f32::min);
@@ -115,7 +116,7 @@ fn resized_crop_zooms_in() {
     assert!(spreads.iter().any(|&spread| spread < 60.0) && spreads.iter().any(|&spread| spread > 130.0), "{spreads:?}");
 }
 
-/// Of files as of images in memory: the same bits whatever the threads, the batch and what was in it before.
+/// Image files and images in memory give the same bits whatever the threads, the batch and what was in it before.
 #[test]
 fn threads_do_not_change_a_batch() {
     let folder = tempfile::tempdir().unwrap();
@@ -123,9 +124,8 @@ fn threads_do_not_change_a_batch() {
     let files = files(folder.path(), [3, 24, 24], &sizes);
     let (memory, order) = (ramp(12, [3, 9, 9]), order(12, 3, 4));
     for images in [&files, &memory] {
-        let views = |indices: &[u32]| -> Vec<_> {
-            indices.iter().map(|&i| (i as usize, View::random(&augmented(), 3, 4, i))).collect()
-        };
+        let views =
+            |indices: &[u32]| -> Vec<_> { indices.iter().map(|&i| (i as usize, augmented().view(3, 4, i))).collect() };
         let mut alone = Batch::default();
         alone.fill(images, &bytes(), views(&order).into_iter(), 1).unwrap();
         for threads in [2, 3, 64] {
@@ -161,7 +161,7 @@ fn a_broken_file_is_named() {
     let images = listed(folder.path(), [3, 8, 8], 12);
     std::fs::remove_file(folder.path().join("9.png")).unwrap();
     for threads in [1, 4] {
-        let views = (0..12).map(|i| (i, View::random(&augmented(), 0, 0, i as u32)));
+        let views = (0..12).map(|i| (i, augmented().view(0, 0, i as u32)));
         let message = Batch::default().fill(&images, &bytes(), views, threads).unwrap_err().to_string();
         assert!(message.contains("5.png: ") && message.contains("replace this file"), "{message}");
     }
@@ -177,7 +177,7 @@ fn batch_speed() {
         let count = 20_000;
         let pixels = (0..count * shape.iter().product::<usize>()).map(|i| (i * 31) as u8).collect();
         let images = Images::new(shape, pixels, vec![0; count]);
-        let (order, augment) = (order(count, 0, 0), Augment { crop: 4, flip: true, ..Augment::default() });
+        let (order, augment) = (order(count, 0, 0), Augment { crop: Crop(4), flip: Flip(true), ..Augment::default() });
         let (norm, mut batch) = (Normalise::of(&images).unwrap(), Batch::default());
         let mut times: Vec<f64> = order
             .chunks_exact(128)

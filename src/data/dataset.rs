@@ -5,23 +5,41 @@ use super::{DataError, Images};
 /// A loaded dataset.
 #[derive(Debug, Clone)]
 pub struct Dataset {
-    /// What to print beside results; says so when the data is a copy that differs from the published one.
+    /// The name to print with results; it shows when the data is a copy that differs from the published one.
     pub name: String,
     /// Class names, by label.
     pub classes: Vec<String>,
     pub train: Images,
+    /// The validation images of a dataset that comes with some.
+    pub validation: Option<Images>,
     pub test: Images,
 }
 
 impl Dataset {
     /// The first `validation` of the training images, for validation, and the next `limit` of them (all the rest when
-    /// it is 0), to train on. Folders of images come in all sizes, so only a loaded dataset knows whether it has so many.
+    /// it is 0), to train on. Where `validation` is 0, the validation images are those that the dataset comes with. Folders of
+    /// images come in all sizes, so only a loaded dataset knows whether it has so many.
     ///
     /// # Errors
     /// When there are fewer images, or none to train on would be left.
     pub fn split(&self, validation: usize, limit: usize) -> Result<(Images, Images), DataError> {
         let unfit = |problem| Err(DataError::Unfit { name: self.name.clone(), problem });
         let count = self.train.len();
+        let own = match (&self.validation, validation) {
+            (Some(own), 0) => Some(own),
+            (Some(_), _) => {
+                let problem = format!(
+                    "its validation images are decided by its folders or by data.split: remove data.validation = {validation}"
+                );
+                return unfit(problem);
+            }
+            (None, 0) => {
+                return unfit(format!(
+                    "it has no validation images: data.validation takes some of its {count} training images"
+                ));
+            }
+            (None, _) => None,
+        };
         if count < validation {
             return unfit(format!("it holds {count} training images, fewer than data.validation = {validation}"));
         }
@@ -38,7 +56,8 @@ impl Dataset {
             ));
         }
         let end = if limit == 0 { count } else { validation + limit };
-        Ok((self.train.slice(0..validation), self.train.slice(validation..end)))
+        let first = || self.train.slice(0..validation);
+        Ok((own.cloned().unwrap_or_else(first), self.train.slice(validation..end)))
     }
 
     /// # Errors
@@ -60,8 +79,8 @@ mod tests {
     fn splits_need_enough_images() {
         let images = Images::new([1, 1, 1], vec![0; 10], (0..10).collect());
         let classes = (0..10).map(|class| class.to_string()).collect();
-        let data = Dataset { name: "ten".into(), classes, train: images.clone(), test: images };
-        for (validation, limit, train) in [(3, 0, 3..10), (3, 2, 3..5), (9, 1, 9..10), (0, 0, 0..10)] {
+        let data = Dataset { name: "ten".into(), classes, train: images.clone(), validation: None, test: images };
+        for (validation, limit, train) in [(3, 0, 3..10), (3, 2, 3..5), (9, 1, 9..10)] {
             let (first, second) = data.split(validation, limit).unwrap();
             assert_eq!(first.labels, (0..validation as u16).collect::<Vec<_>>());
             assert_eq!(second.labels, train.collect::<Vec<_>>());

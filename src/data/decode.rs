@@ -1,32 +1,32 @@
-//! Reading a picture from a PNG or JPEG file.
+//! Reading an image file: JPEG, PNG, WebP or BMP, as Pillow reads it with `exif_transpose` and `convert("RGB")`.
 
 use std::fs::{File, Metadata};
 use std::io::{Cursor, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
 
 use super::DataError;
 use super::resample::Resampler;
 
 /// No photograph is larger; more is an attack or a mistake.
 const MAX_PIXELS: u64 = 100_000_000;
-/// Of a file: more than the largest picture takes uncompressed.
+/// Largest file: more than the largest picture takes uncompressed.
 const MAX_BYTES: u64 = 1 << 29;
-/// Bytes of what a decoder keeps beside the pixels: colour profiles and texts, which a PNG may have compressed a thousandfold,
+/// Bytes that a decoder may keep besides the pixels: colour profiles and texts, which a PNG may have compressed a thousandfold,
 /// and a row of pixels.
 const MAX_ASIDE: u64 = 1 << 26;
 
-/// Reads a PNG or JPEG of any size as C·H·W bytes for a network whose input is `shape` = [C, H, W]: turned upright by
+/// Reads an image file of any size as C·H·W bytes for a network whose input is `shape` = [C, H, W]: turned upright by
 /// its EXIF note, then the centre, aspect kept. For H of 64 and more as ImageNet is evaluated (the crop takes 0.875 of
 /// the resized shorter side), below that the crop takes all of the shorter side. C = 1 gives luma, 3 gives RGB.
 ///
 /// # Errors
-/// A file that cannot be read, is neither PNG nor JPEG, is broken, has more than 100 megapixels (seen in its header,
+/// A file that cannot be read, is of another format, is broken, is 16-bit grey (which Pillow reads as white), has more than 100 megapixels (seen in its header,
 /// before memory is taken) or more than 64 MiB of texts. A larger colour profile is passed over, as all of them are.
 pub fn decode(path: &Path, shape: [usize; 3]) -> Result<Vec<u8>, DataError> {
-    Ok(Picture::read(path, "give a PNG or JPEG image")?.centre(shape))
+    Ok(Picture::read(path, "give a JPEG, PNG, WebP or BMP image")?.centre(shape))
 }
 
 /// The content of a file of at most 512 MiB, and its metadata. A pipe, which could be waited for without end, is refused.
@@ -85,7 +85,7 @@ impl Picture {
         let orientation = decoder.orientation().map_err(|e| bad(format!("broken image ({e})")))?;
         let mut image = DynamicImage::from_decoder(decoder).map_err(|e| bad(format!("broken image ({e})")))?;
         image.apply_orientation(orientation);
-        let image = image.into_rgb8();
+        let image = rgb8(image).map_err(|problem| bad(problem.to_owned()))?;
         Ok(Picture { size: [image.height() as usize, image.width() as usize], rgb: image.into_raw() })
     }
 
@@ -115,6 +115,34 @@ impl Picture {
     pub fn planes(&self) -> impl Iterator<Item = u8> {
         (0..3).flat_map(|c| self.rgb.iter().skip(c).step_by(3).copied())
     }
+}
+
+/// The colours in 8 bits: of 16 bits the upper ones, and without the alpha channel, as Pillow converts them.
+fn rgb8(image: DynamicImage) -> Result<RgbImage, &'static str> {
+    let high = |value: &u16| (value >> 8) as u8;
+    Ok(match image {
+        DynamicImage::ImageLuma16(_) => return Err("it is grey in 16 bits; save it in 8 bits"),
+        DynamicImage::ImageRgb32F(_) | DynamicImage::ImageRgba32F(_) => {
+            return Err("its pixels are floating-point numbers");
+        }
+        DynamicImage::ImageLumaA16(pixels) => {
+            convert(pixels.width(), pixels.height(), pixels.pixels().map(|pixel| [high(&pixel.0[0]); 3]))
+        }
+        DynamicImage::ImageRgb16(pixels) => {
+            convert(pixels.width(), pixels.height(), pixels.pixels().map(|pixel| pixel.0.each_ref().map(high)))
+        }
+        DynamicImage::ImageRgba16(pixels) => {
+            let colours = pixels.pixels().map(|pixel| [0, 1, 2].map(|channel| high(&pixel.0[channel])));
+            convert(pixels.width(), pixels.height(), colours)
+        }
+        other => other.into_rgb8(),
+    })
+}
+
+fn convert(width: u32, height: u32, pixels: impl Iterator<Item = [u8; 3]>) -> RgbImage {
+    let mut image = RgbImage::new(width, height);
+    image.pixels_mut().zip(pixels).for_each(|(to, from)| to.0 = from);
+    image
 }
 
 /// Whether a JPEG lacks its end, which decoders paint grey without a word: a data set copied in part would be trained
@@ -151,6 +179,34 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// Files that Pillow 13 wrote, or that it reads though it cannot write them, beside what it reads: `tests/formats/pillow.txt`
+    /// has a line `<file> <width> <height> <RGB in hex>` for each. Without losses the bytes are the same; JPEG's and WebP's decoders
+    /// round differently.
+    #[test]
+    fn images_are_read_as_pillow_reads_them() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/formats");
+        let list = std::fs::read_to_string(folder.join("pillow.txt")).unwrap();
+        let mut wrong = Vec::new();
+        for line in list.lines() {
+            let [file, width, height, hex] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
+            if file == "grey16.png" {
+                continue; // Pillow clips it: see below
+            }
+            let expected: Vec<u8> =
+                (0..hex.len() / 2).map(|i| u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).unwrap()).collect();
+            let picture = Picture::read(&folder.join(file), "").unwrap();
+            assert_eq!(picture.size, [height, width].map(|side| side.parse::<usize>().unwrap()), "{file}");
+            let far = picture.rgb.iter().zip(&expected).map(|(&a, &b)| a.abs_diff(b)).max().unwrap();
+            let allowed = if file.ends_with("jpg") || file == "lossy.webp" { 4 } else { 0 };
+            if far > allowed {
+                wrong.push(format!("{file}: {far}"));
+            }
+        }
+        assert!(wrong.is_empty(), "{wrong:?}");
+        let message = Picture::read(&folder.join("grey16.png"), "").err().unwrap().to_string();
+        assert!(message.contains("it is grey in 16 bits"), "{message}");
     }
 
     /// torchvision's `Resize(256)`, `CenterCrop(224)`: of 512 columns and 256 rows, the middle 224 of each.

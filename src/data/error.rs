@@ -1,11 +1,11 @@
-//! What can go wrong with data, said so that a person can act on it.
+//! Errors of datasets: each message names the file and the remedy.
 
 use crate::IsInputError;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
-/// An error of the data room. Each message names the file or address and what to do; the cause is part of the message,
-/// so `source()` is not set and nothing is printed twice.
+/// A dataset that cannot be fetched, read or used. Each message names the file or address and the remedy; the cause is part
+/// of the message, so `source()` is not set and nothing is printed twice.
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
     /// No dataset has this name.
@@ -17,7 +17,7 @@ pub enum DataError {
     /// A file (or what came from an address) is not what it should be.
     #[error("{file}: {problem}; {remedy}")]
     Corrupt { file: String, problem: String, remedy: String },
-    /// The operating system refused.
+    /// The operating system returned an error.
     #[error("cannot {action} {}: {reason}", .path.display())]
     Io { action: &'static str, path: PathBuf, reason: std::io::Error },
     /// Every way of fetching a dataset failed.
@@ -34,7 +34,7 @@ pub enum DataError {
         "cannot start a thread that reads images: {0}; raise the limit on processes or on memory (ulimit -u, ulimit -v)"
     )]
     Thread(std::io::Error),
-    /// Neither XDG_CACHE_HOME nor HOME says where the cache is.
+    /// Neither XDG_CACHE_HOME nor HOME is an absolute path.
     #[error("no cache folder: set XDG_CACHE_HOME or HOME to an absolute path")]
     NoCacheFolder,
 }

@@ -1,4 +1,4 @@
-//! Bringing files in from outside: one at a time, checked, and put in place whole.
+//! Downloads and copies files into the cache: verified, and moved into place atomically.
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Write};
@@ -10,19 +10,27 @@ use sha2::{Digest, Sha256};
 
 use super::DataError;
 
-/// A file as published: its name, its exact size and the checksum of its unpacked content.
+/// A file as published: its name, the exact size of its unpacked content, and its checksum.
 pub(super) struct Expected {
     pub name: &'static str,
     pub bytes: u64,
-    pub sha256: &'static str,
+    pub sha256: Checksum,
 }
 
-/// Opens an address; the error is a reason for a person. A parameter, so that tests need no network.
+/// A SHA-256 that is known.
+pub(super) enum Checksum {
+    /// The checksum of the unpacked content.
+    Content(&'static str),
+    /// The checksum of the .gz file.
+    Packed(&'static str),
+}
+
+/// Opens an address; the error is a message. Passed as a parameter, so that tests need no network.
 pub(super) type Transport<'a> = &'a dyn Fn(&str) -> Result<Box<dyn Read>, String>;
 
-/// Fills a new folder by `build` and puts it in the place of `<cache>/datasets/<name>` by a rename, so that no dataset
-/// is ever seen half-written. One process does this at a time; one that had to wait finds `done` true and is
-/// content. `build` gets an empty folder for the dataset and one for its own temporary files.
+/// Fills a new folder by `build` and renames it to `<cache>/datasets/<name>`, so that no dataset is ever seen half-written.
+/// One process does this at a time; one that had to wait finds `done` true and returns. `build` gets an empty folder for the
+/// dataset and one for its own temporary files.
 pub(super) fn install(
     name: &str,
     cache: &Path,
@@ -63,8 +71,8 @@ pub(super) fn install(
     Ok(())
 }
 
-/// Clears away what killed processes left; the caller holds the lock, so nobody else is at work. One that was killed between
-/// the two renames of [`install`] has left the only copy of the dataset among it.
+/// Removes what killed processes left; the caller holds the lock, so no other process is writing. One that was killed between
+/// the two renames of [`install`] has left the only copy of the dataset there.
 fn clean_up(datasets: &Path, prefix: &str, target: &Path) {
     for left in fs::read_dir(datasets).into_iter().flatten().flatten() {
         if left.file_name().to_string_lossy().starts_with(prefix) {
@@ -83,11 +91,11 @@ fn clean_up(datasets: &Path, prefix: &str, target: &Path) {
 /// Reading or writing fails, or the content is not exactly the expected one; the file must not be used then.
 pub(super) fn unpack(reader: impl Read, source: &str, expected: &Expected, folder: &Path) -> Result<(), DataError> {
     let bad = |problem: String| DataError::corrupt(source, problem, "this file is not used");
-    let mut reader = BufReader::new(reader);
+    let mut reader = BufReader::new(Hashing { reader, hash: Sha256::new() });
     let mut magic = Vec::new();
     reader.by_ref().take(2).read_to_end(&mut magic).map_err(|e| bad(e.to_string()))?;
     let is_gzip = magic == [0x1f, 0x8b];
-    let whole = io::Cursor::new(magic).chain(reader);
+    let whole = io::Cursor::new(magic).chain(&mut reader);
     let content: &mut dyn Read = if is_gzip { &mut MultiGzDecoder::new(whole) } else { &mut { whole } };
 
     let path = folder.join(expected.name);
@@ -98,10 +106,32 @@ pub(super) fn unpack(reader: impl Read, source: &str, expected: &Expected, folde
     if bytes < expected.bytes {
         return Err(bad(format!("ends after {bytes} of {} bytes", expected.bytes)));
     }
-    if sha256 != expected.sha256 {
-        return Err(bad(format!("the SHA-256 of its content is {sha256}, not {}", expected.sha256)));
+    let (what, sha256, known) = match expected.sha256 {
+        Checksum::Content(known) => ("content", sha256, known),
+        Checksum::Packed(known) => {
+            // What follows the content, which the decoder leaves, belongs to the file.
+            io::copy(&mut reader.by_ref().take(1 << 20), &mut io::sink()).map_err(|e| bad(e.to_string()))?;
+            ("bytes", hex(&reader.into_inner().hash.finalize()), known)
+        }
+    };
+    if sha256 != known {
+        return Err(bad(format!("the SHA-256 of its {what} is {sha256}, not {known}")));
     }
     Ok(())
+}
+
+/// Hashes what is read through it.
+struct Hashing<R> {
+    reader: R,
+    hash: Sha256,
+}
+
+impl<R: Read> Read for Hashing<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.reader.read(buffer)?;
+        self.hash.update(&buffer[..count]);
+        Ok(count)
+    }
 }
 
 /// Copies at most `limit` bytes to a new file, synced; gives their number and SHA-256.
@@ -111,7 +141,7 @@ pub(super) fn copy_hashed(
     limit: u64,
     source: &str,
 ) -> Result<(u64, String), DataError> {
-    const NEWS: u64 = 32 << 20;
+    const PROGRESS_STEP: u64 = 32 << 20;
     let write = |e| DataError::io("write", path)(e);
     let mut file = File::create(path).map_err(write)?;
     let (mut hash, mut total, mut buffer) = (Sha256::new(), 0, vec![0; 1 << 16]);
@@ -128,7 +158,7 @@ pub(super) fn copy_hashed(
         };
         hash.update(&buffer[..count]);
         file.write_all(&buffer[..count]).map_err(write)?;
-        if total / NEWS != (total + count as u64) / NEWS {
+        if total / PROGRESS_STEP != (total + count as u64) / PROGRESS_STEP {
             tracing::info!("{source}: {} MiB", (total + count as u64) >> 20);
         }
         total += count as u64;
@@ -157,7 +187,7 @@ fn hex(digest: &[u8]) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The transport used in earnest. A server that stalls is given up; the size is bounded by who reads.
+/// Downloads over HTTP, with timeouts for a server that stalls; the caller limits the size.
 pub(super) fn http(address: &str) -> Result<Box<dyn Read>, String> {
     tracing::info!("downloading {address}");
     let patience = Some(Duration::from_secs(30));

@@ -1,4 +1,4 @@
-//! Tests of fetching: every way in which a file can be wrong, and that the place stays as it was.
+//! Tests of fetching: every way in which a file can be wrong, and that the folder stays as it was.
 
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::*;
 
 /// SHA-256 of "hello".
-const HELLO: Expected =
-    Expected { name: "hello", bytes: 5, sha256: "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824" };
+const HELLO_SUM: &str = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
+const HELLO: Expected = Expected { name: "hello", bytes: 5, sha256: Checksum::Content(HELLO_SUM) };
 
 fn gzip(content: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
@@ -40,6 +40,21 @@ fn refuses_what_is_not_the_published_content() {
     ] {
         let message = unpack_bytes(content).unwrap_err();
         assert!(message.contains(problem) && message.starts_with("there: "), "{message}");
+    }
+}
+
+/// Where only the checksum of the .gz file is known, another file of the same content is refused.
+#[test]
+fn takes_a_packed_file_by_its_checksum() {
+    let (packed, folder) = (gzip(b"hello"), tempfile::tempdir().unwrap());
+    let sum: &'static str = digest(&packed).leak();
+    let expected = Expected { sha256: Checksum::Packed(sum), ..HELLO };
+    let take = |content: &[u8]| unpack(content, "there", &expected, folder.path()).map_err(|e| e.to_string());
+    take(&packed).unwrap();
+    assert_eq!(fs::read(folder.path().join("hello")).unwrap(), b"hello");
+    for other in [b"hello".to_vec(), [&packed[..], b"x"].concat(), [&packed[..], &gzip(b"")].concat()] {
+        let message = take(&other).unwrap_err();
+        assert!(message.starts_with("there: "), "{message}");
     }
 }
 

@@ -1,10 +1,10 @@
-//! By what a run knows its data again.
+//! A checksum of the images that a run uses, to notice that they changed.
 
 use super::Images;
 use sha2::{Digest, Sha256};
 
-/// The first half of a SHA-256 over shapes, labels and pixels of some splits, in hex. Of images that are files only the
-/// names and labels are in it.
+/// The first half of a SHA-256 over shapes, labels and pixels of some splits, in hex. For image files, their names
+/// and the checksums of their content stand for the pixels.
 pub fn fingerprint(splits: &[&Images]) -> String {
     let mut hasher = Sha256::new();
     splits.iter().for_each(|images| images.digest(|bytes| hasher.update(bytes)));
@@ -26,7 +26,7 @@ mod tests {
         assert_ne!(fingerprint(&[&images([1, 1, 2], &[1, 2, 3, 4], &[0, 2])]), mark);
         assert_ne!(fingerprint(&[&images([1, 2, 1], &[1, 2, 3, 4], &[0, 1])]), mark);
         assert_ne!(fingerprint(&[&one.slice(0..1), &one.slice(1..2)]), mark);
-        // A slice is told by its own images, not by where they lie.
+        // A slice is identified by its own images, not by their position.
         assert_eq!(fingerprint(&[&one.slice(1..2)]), fingerprint(&[&images([1, 1, 2], &[3, 4], &[1])]));
     }
 }

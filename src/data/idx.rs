@@ -16,8 +16,8 @@ pub(super) fn read<const D: usize>(path: &Path, dataset: &str) -> Result<([usize
     read_from(file, length, path, dataset)
 }
 
-/// Reads IDX of unsigned bytes with `D` dimensions from a source that says its length; `path` and `dataset` are what
-/// errors speak of. The header is held against the length before memory is taken, so a lying header costs nothing.
+/// Reads IDX of unsigned bytes with `D` dimensions from a source of known length; errors name `path` and `dataset`. The header
+/// is compared with the length before memory is allocated, so a wrong header costs nothing.
 ///
 /// # Errors
 /// Not IDX, another number of dimensions, or a length that does not fit the header or the source.

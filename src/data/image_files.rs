@@ -1,4 +1,4 @@
-//! Images that stay files where the user keeps them: their names, and the sums by which their content is known.
+//! Images that stay files where the user keeps them: their names, and the checksums of their content.
 
 use std::fmt;
 use std::fs::Metadata;
@@ -6,22 +6,30 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, UNIX_EPOCH};
 
 use sha2::{Digest, Sha256};
 
 use super::DataError;
 use super::decode::read_file;
+use super::verify::SETTLED;
 use super::workers::{share, threads};
-
-/// What to do about a file that is not the one that was listed.
-const AGAIN: &str =
-    "bring the former file back, or run `strata fetch` with --from again to list the images as they are now";
 
 /// Files named from a common folder on: ImageNet has over a million.
 #[derive(Debug)]
 pub(super) struct Files {
     pub folder: PathBuf,
     pub files: Vec<ImageFile>,
+    /// What errors advise.
+    pub remedies: Remedies,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Remedies {
+    /// Where a file is not the one that was listed.
+    pub changed: &'static str,
+    /// Where it is no image.
+    pub broken: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +52,17 @@ impl Sum {
         let mut sha256 = [0; 16];
         sha256.copy_from_slice(&Sha256::digest(content)[..16]);
         Sum { bytes: content.len() as u64, modified: modified(file), sha256 }
+    }
+
+    /// Whether the file still has this size and time.
+    pub fn is_of(&self, file: &Metadata) -> bool {
+        (self.bytes, self.modified) == (file.len(), modified(file))
+    }
+
+    /// Whether the file was written so long ago that a further change would change its time.
+    pub fn is_settled(&self) -> bool {
+        let modified = UNIX_EPOCH + Duration::from_nanos(self.modified.max(0).unsigned_abs());
+        modified.elapsed().is_ok_and(|age| age > SETTLED)
     }
 
     /// The bytes that decide what an image shows: not the time.
@@ -94,9 +113,9 @@ impl Files {
     /// A file that cannot be read, or has another content than was listed.
     pub fn read(&self, index: usize) -> Result<Vec<u8>, DataError> {
         let (path, listed) = (self.path(index), &self.files[index].sum);
-        let (content, file) = read_file(&path, AGAIN)?;
+        let (content, file) = read_file(&path, self.remedies.changed)?;
         if (content.len() as u64, modified(&file)) != (listed.bytes, listed.modified) {
-            check(&path, &content, &file, listed)?;
+            self.check(&path, &content, &file, listed)?;
         }
         Ok(content)
     }
@@ -109,19 +128,23 @@ impl Files {
         let progress = Progress::new("checked", self.files.len());
         share(threads(), 0..self.files.len(), |index| {
             let path = self.path(index);
-            let (content, file) = read_file(&path, AGAIN)?;
+            let (content, file) = read_file(&path, self.remedies.changed)?;
             progress.one_more();
-            check(&path, &content, &file, &self.files[index].sum)
+            self.check(&path, &content, &file, &self.files[index].sum)
         })
     }
-}
 
-fn check(path: &Path, content: &[u8], file: &Metadata, listed: &Sum) -> Result<(), DataError> {
-    let found = Sum::new(content, file);
-    if (found.bytes, found.sha256) == (listed.bytes, listed.sha256) {
-        return Ok(());
+    fn check(&self, path: &Path, content: &[u8], file: &Metadata, listed: &Sum) -> Result<(), DataError> {
+        let found = Sum::new(content, file);
+        if (found.bytes, found.sha256) == (listed.bytes, listed.sha256) {
+            return Ok(());
+        }
+        Err(DataError::corrupt(
+            path.display(),
+            "its content has changed since the images were listed",
+            self.remedies.changed,
+        ))
     }
-    Err(DataError::corrupt(path.display(), "its content has changed since the images were listed", AGAIN))
 }
 
 /// The sums of files, in their order.
@@ -140,7 +163,7 @@ pub(super) fn sums(paths: &[PathBuf]) -> Result<Vec<Sum>, DataError> {
     Ok(sums)
 }
 
-/// Says how far a work on many images is.
+/// Logs the progress of work on many images.
 struct Progress {
     what: &'static str,
     count: usize,
@@ -186,7 +209,11 @@ mod tests {
         let path = folder.path().join("a");
         fs::write(&path, "hello").unwrap();
         let sum = sums(std::slice::from_ref(&path)).unwrap()[0];
-        let files = Files { folder: folder.path().into(), files: vec![ImageFile { path: "a".into(), sum }] };
+        let files = Files {
+            folder: folder.path().into(),
+            files: vec![ImageFile { path: "a".into(), sum }],
+            remedies: Remedies { changed: "", broken: "" },
+        };
         assert_eq!(files.read(0).unwrap(), b"hello");
         fs::write(&path, "hello").unwrap();
         fs::File::options().write(true).open(&path).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();

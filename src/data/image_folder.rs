@@ -6,11 +6,9 @@ use std::path::Path;
 
 use super::DataError;
 
-const LAYOUT: &str = "the images must lie as train/<class>/*.JPEG and val/<class>/*.JPEG (.jpg, .jpeg or .png too)";
-
 /// The images of a split.
 pub(super) struct Split {
-    /// Class names, sorted: their places are the labels.
+    /// Class names, sorted: their positions are the labels.
     pub classes: Vec<String>,
     /// By label the names of the class's images, sorted; no class is without.
     pub images: Vec<Vec<String>>,
@@ -35,25 +33,25 @@ impl Split {
     }
 }
 
-/// Whether a name promises a JPEG or PNG file. Hidden files do not count: some systems leave a `._x.jpg` beside `x.jpg`.
+/// Whether a name promises an image file. Hidden files do not count: some systems leave a `._x.jpg` beside `x.jpg`.
 pub(super) fn is_image(path: &Path) -> bool {
     let extension = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase());
-    !is_hidden(path.file_name()) && extension.is_some_and(|e| ["jpg", "jpeg", "png"].contains(&e.as_str()))
+    !is_hidden(path.file_name())
+        && extension.is_some_and(|e| ["jpg", "jpeg", "png", "webp", "bmp"].contains(&e.as_str()))
 }
 
 fn is_hidden(name: Option<&OsStr>) -> bool {
     name.is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
 }
 
-/// Lists the images of a split; opens none.
+/// The class folders of a split, sorted, and how many other entries there are; `layout` says in errors what there should be.
 ///
 /// # Errors
-/// A folder that is not there or cannot be read, no class in it, a class without an image, or a name that an index of
-/// lines of text cannot hold.
-pub(super) fn scan(split: &Path) -> Result<Split, DataError> {
-    let wrong = |folder: &Path, problem: &str| DataError::corrupt(folder.display(), problem, LAYOUT);
+/// A folder that is not there or cannot be read, no class in it, or a name that a line of text cannot hold.
+pub(super) fn classes(split: &Path, layout: &str) -> Result<(Vec<String>, usize), DataError> {
+    let wrong = |problem: &str| DataError::corrupt(split.display(), problem, layout);
     if !split.is_dir() {
-        return Err(wrong(split, "there is no such folder"));
+        return Err(wrong("there is no such folder"));
     }
     let (mut classes, mut ignored) = (Vec::new(), 0);
     for entry in entries(split)? {
@@ -63,9 +61,18 @@ pub(super) fn scan(split: &Path) -> Result<Split, DataError> {
         }
     }
     if classes.is_empty() {
-        return Err(wrong(split, "there is no class folder in it"));
+        return Err(wrong("there is no class folder in it"));
     }
     classes.sort();
+    Ok((classes, ignored))
+}
+
+/// Lists the images of a split; opens none.
+///
+/// # Errors
+/// As [`classes`], and a class without an image.
+pub(super) fn scan(split: &Path, layout: &str) -> Result<Split, DataError> {
+    let (classes, mut ignored) = classes(split, layout)?;
     let mut images = Vec::with_capacity(classes.len());
     for class in &classes {
         let folder = split.join(class);
@@ -77,12 +84,18 @@ pub(super) fn scan(split: &Path) -> Result<Split, DataError> {
             }
         }
         if names.is_empty() {
-            return Err(wrong(&folder, "there is no image in it"));
+            return Err(DataError::corrupt(folder.display(), "there is no image in it", layout));
         }
         names.sort();
         images.push(names);
     }
     Ok(Split { classes, images, ignored })
+}
+
+/// Whether there are folders in a folder.
+pub(super) fn has_folders(folder: &Path) -> bool {
+    entries(folder)
+        .is_ok_and(|entries| entries.iter().any(|entry| is_folder(entry) && !is_hidden(Some(&entry.file_name()))))
 }
 
 fn entries(folder: &Path) -> Result<Vec<DirEntry>, DataError> {
@@ -125,7 +138,7 @@ mod tests {
         let files =
             ["b/2.JPEG", "b/1.png", "b/3.jpg", "a/x.jpeg", "C/y.JPG", "C/z.txt", "C/._y.JPG", "LICENCE", ".git/k.png"];
         files.iter().for_each(|file| touch(&folder.path().join(file)));
-        let split = scan(folder.path()).unwrap();
+        let split = scan(folder.path(), "").unwrap();
         assert_eq!((split.len(), split.ignored), (5, 4));
         assert_eq!(split.classes, ["C", "a", "b"]);
         let turns = [(0, "y.JPG"), (1, "x.jpeg"), (2, "1.png"), (2, "2.JPEG"), (2, "3.jpg")];
@@ -136,7 +149,7 @@ mod tests {
     fn what_is_missing_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let refuse = |part: &str| {
-            let message = scan(&folder.path().join("train")).err().unwrap().to_string();
+            let message = scan(&folder.path().join("train"), "as train/<class>/*.JPEG").err().unwrap().to_string();
             assert!(message.contains(part) && message.contains("train/<class>/*.JPEG"), "{message}");
         };
         refuse("train: there is no such folder");
@@ -151,7 +164,7 @@ mod tests {
         for (bytes, problem) in [(&b"\xff.png"[..], "UTF-8"), (b"a\nb.png", "line break")] {
             let folder = tempfile::tempdir().unwrap();
             touch(&folder.path().join("cat").join(OsStr::from_bytes(bytes)));
-            let message = scan(folder.path()).err().unwrap().to_string();
+            let message = scan(folder.path(), "").err().unwrap().to_string();
             assert!(message.contains(problem) && message.contains("cat"), "{message}");
         }
     }

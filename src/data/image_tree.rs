@@ -1,4 +1,4 @@
-//! CIFAR-10 as a tree of pictures, `<class>/*.jpg` or `*.png`, packed into the records of the published binary form.
+//! CIFAR as a tree of images, `<class>/*.jpg` or `*.png`, packed into the records of the published binary form.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use super::decode::Picture;
 use super::image_folder::is_image;
 use super::workers::{share, threads};
 
-const REMEDY: &str = "give a PNG or JPEG image of 32x32 pixels";
+const REMEDY: &str = "give an image of 32x32 pixels";
 /// Bytes of an image.
 const PIXELS: usize = 3 * 32 * 32;
 
@@ -22,6 +22,8 @@ pub(super) struct Tree<'a> {
     pub per_class: usize,
     /// What a folder may hold in the place of a tree, for messages.
     pub archive: &'a str,
+    /// The label bytes that a record of this class starts with.
+    pub labels: fn(u8) -> Vec<u8>,
 }
 
 /// The records of all images of a split. The classes take turns, so that a validation set cut off the front has the
@@ -33,14 +35,15 @@ pub(super) fn pack(split: &Path, tree: &Tree) -> Result<Vec<u8>, DataError> {
         let folder = split.join(class);
         let paths = image_files(&folder, tree)?;
         if paths.len() != per_class {
-            let problem = format!("{} JPEG or PNG files here", paths.len());
+            let problem = format!("{} images here", paths.len());
             let remedy = format!("{name} has {per_class} a class in this split");
             return Err(DataError::corrupt(folder.display(), problem, remedy));
         }
         sorted.push(paths);
     }
-    let mut records = vec![0; per_class * classes.len() * (1 + PIXELS)];
-    share(threads(), records.chunks_exact_mut(1 + PIXELS).enumerate(), |(i, record)| {
+    let labels = (tree.labels)(0).len();
+    let mut records = vec![0; per_class * classes.len() * (labels + PIXELS)];
+    share(threads(), records.chunks_exact_mut(labels + PIXELS).enumerate(), |(i, record)| {
         let (rank, class) = (i / classes.len(), i % classes.len());
         let path = &sorted[class][rank];
         let picture = Picture::read(path, REMEDY)?;
@@ -48,8 +51,8 @@ pub(super) fn pack(split: &Path, tree: &Tree) -> Result<Vec<u8>, DataError> {
             let problem = format!("the image is {}x{}, not 32x32", picture.size[1], picture.size[0]);
             return Err(DataError::corrupt(path.display(), problem, REMEDY));
         }
-        record[0] = class as u8;
-        record[1..].iter_mut().zip(picture.planes()).for_each(|(byte, p)| *byte = p);
+        record[..labels].copy_from_slice(&(tree.labels)(class as u8));
+        record[labels..].iter_mut().zip(picture.planes()).for_each(|(byte, p)| *byte = p);
         Ok(())
     })?;
     Ok(records)
@@ -85,13 +88,17 @@ pub(super) mod tests {
     fn a_tree_that_is_not_cifar10_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let classes = ["airplane", "ship"];
-        let tree = |per_class| Tree { name: "cifar10", classes: &classes, per_class, archive: "it.tar.gz" };
+        let tree = |per_class| Tree {
+            name: "cifar10",
+            classes: &classes,
+            per_class,
+            archive: "it.tar.gz",
+            labels: |class| vec![class],
+        };
         let message = pack(folder.path(), &tree(2)).unwrap_err().to_string();
         assert!(message.contains("airplane") && message.contains("must hold"), "{message}");
         make(folder.path(), &classes, 2);
-        assert!(
-            pack(folder.path(), &tree(3)).unwrap_err().to_string().contains("2 JPEG or PNG files here; cifar10 has 3")
-        );
+        assert!(pack(folder.path(), &tree(3)).unwrap_err().to_string().contains("2 images here; cifar10 has 3"));
         image::RgbImage::new(8, 32).save(folder.path().join("ship/1.png")).unwrap();
         let message = pack(folder.path(), &tree(2)).unwrap_err().to_string();
         assert!(message.contains("ship/1.png: the image is 8x32, not 32x32"), "{message}");

@@ -1,4 +1,4 @@
-//! Labelled images behind one face: in memory as planes of bytes, or as files that are decoded when they are needed.
+//! Labelled images behind one interface: in memory as planes of bytes, or as files that are decoded when they are needed.
 
 use std::borrow::Cow;
 use std::convert::Infallible;
@@ -6,10 +6,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::DataError;
-use super::augment::Window;
 use super::decode::{Picture, luma};
 use super::image_files::Files;
-use super::resample::Resampler;
+use super::resample::{Resampler, Window};
 use super::workers::{share, threads};
 
 /// Images that a thread resizes before it takes more.
@@ -72,7 +71,7 @@ impl Images {
         }
     }
 
-    /// The window of image `i` that `choose` gives for its [height, width] (of a file: as it was photographed), brought
+    /// The window of image `i` that `choose` gives for its [height, width] (of a file: as it was photographed), resampled
     /// to C·H·W bytes. Errors and panics as [`Images::image`].
     pub(super) fn part(&self, i: usize, choose: impl FnOnce([usize; 2]) -> Window) -> Result<Vec<u8>, DataError> {
         let [channels, height, width] = self.shape;
@@ -97,11 +96,10 @@ impl Images {
 
     fn picture(&self, files: &Files, i: usize) -> Result<Picture, DataError> {
         let content = files.read(self.first + i)?;
-        let remedy = "replace this file, or remove it, and run `strata fetch` with --from again";
-        Picture::decode(&content, &files.path(self.first + i), remedy)
+        Picture::decode(&content, &files.path(self.first + i), files.remedies.broken)
     }
 
-    /// Feeds a hash with the shape, the labels and the pixels; of files with their names and the sums of their content.
+    /// Feeds a hash with the shape, the labels and the pixels; for files, with their names and the checksums of their content.
     pub(super) fn digest(&self, mut feed: impl FnMut(&[u8])) {
         for number in self.shape.iter().chain([&self.len()]) {
             feed(&(*number as u64).to_le_bytes());
@@ -193,7 +191,7 @@ fn resample_planes(source: &[u8], from: usize, to: usize, map: &Resampler, out: 
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::data::image_files::{ImageFile, sums};
+    use crate::data::image_files::{ImageFile, Remedies, sums};
 
     fn two_colours() -> Images {
         let image = |rgb: [u8; 3]| rgb.into_iter().flat_map(|p| [p; 4]);
@@ -215,7 +213,11 @@ pub(super) mod tests {
         let names: Vec<String> = (0..count).map(|i| format!("{i}.png")).collect();
         let sums = sums(&names.iter().map(|name| folder.join(name)).collect::<Vec<_>>()).unwrap();
         let files = names.into_iter().zip(sums).map(|(name, sum)| ImageFile { path: name.into(), sum }).collect();
-        Images::of_files(shape, Files { folder: folder.to_owned(), files }, (0..count as u16).collect())
+        Images::of_files(
+            shape,
+            Files { folder: folder.to_owned(), files, remedies: Remedies { changed: "", broken: "replace this file" } },
+            (0..count as u16).collect(),
+        )
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Batches made one ahead of their use.
+//! Prepares the next batch while one is in use.
 
 use std::ops::ControlFlow;
 use std::sync::mpsc::{channel, sync_channel};
@@ -7,18 +7,18 @@ use std::thread;
 use super::workers::{join, spawn};
 use super::{Batch, DataError};
 
-/// Fills `count` batches in turn on a thread of its own and hands each to `use_it`, so that the next is made while one
+/// Fills `count` batches in turn on a thread of its own and hands each to `consume`, so that the next is made while one
 /// is used. At most three are in memory: one in use, one ready, one being filled. Their order and content are those of
 /// a plain loop.
 ///
-/// Ends early when `use_it` breaks (its value is given back) or fails; the thread has ended when this returns.
+/// Ends early when `consume` breaks (its value is given back) or fails; the thread has ended when this returns.
 ///
 /// # Errors
-/// The first of `fill` or `use_it`, when all batches before it have been used; [`DataError::Thread`] before any.
+/// The first of `fill` or `consume`, when all batches before it have been used; [`DataError::Thread`] before any.
 pub fn prefetch<T, E: From<DataError>>(
     count: usize,
     fill: impl Fn(usize, &mut Batch) -> Result<(), DataError> + Send,
-    mut use_it: impl FnMut(usize, &Batch) -> Result<ControlFlow<T>, E>,
+    mut consume: impl FnMut(usize, &Batch) -> Result<ControlFlow<T>, E>,
 ) -> Result<ControlFlow<T>, E> {
     thread::scope(|scope| {
         let (give, ready) = sync_channel::<Result<Batch, DataError>>(1);
@@ -28,7 +28,7 @@ pub fn prefetch<T, E: From<DataError>>(
                 let mut batch = used.try_recv().unwrap_or_default();
                 let made = fill(i, &mut batch).map(|()| batch);
                 let failed = made.is_err();
-                // Nobody listens any more when `use_it` broke or failed.
+                // Nobody listens any more when `consume` broke or failed.
                 if give.send(made).is_err() || failed {
                     break;
                 }
@@ -38,7 +38,7 @@ pub fn prefetch<T, E: From<DataError>>(
         // Ends when the maker is done, whatever ended it.
         for (i, made) in ready.iter().enumerate() {
             outcome = made.map_err(E::from).and_then(|batch| {
-                let outcome = use_it(i, &batch);
+                let outcome = consume(i, &batch);
                 let _ = give_back.send(batch); // a maker that is done needs none
                 outcome
             });

@@ -1,7 +1,14 @@
 //! Bilinear resampling of 8-bit images. When an image shrinks, the triangle widens with the scale (antialias), as in
 //! Pillow and torchvision, so that a shrunken image is an average and not a sample of its pixels.
 
-use super::augment::Window;
+/// The pixels top..top + height, left..left + width of an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Window {
+    pub top: usize,
+    pub left: usize,
+    pub height: usize,
+    pub width: usize,
+}
 
 /// For each output coordinate of an axis the source pixels that it averages: `weights[i * reach..][k]` belongs to pixel
 /// `first[i] + k`. Where an output needs fewer pixels than `reach`, the rest have weight 0.
@@ -39,7 +46,7 @@ impl Taps {
         taps
     }
 
-    /// Of a window of the source: nothing outside of it is looked at, as if it had been cut out before.
+    /// Resamples a window of the source. Nothing outside of it is read, as if it had been cut out before.
     fn windowed(length: usize, offset: usize, output: usize) -> Taps {
         let mut taps = Taps::new(length, output, 0.0, length as f64 / output as f64);
         taps.first.iter_mut().for_each(|first| *first += offset);

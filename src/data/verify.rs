@@ -1,7 +1,7 @@
-//! The files of a dataset held against their known SHA-256, so that a damaged cache is never trained on.
+//! Compares the files of a dataset with their known SHA-256, so that a damaged cache is never trained on.
 //!
-//! Hashing a dataset takes longer than many commands, so a file whose content was verified is known again by its size, its
-//! times and its inode, which stand in [`RECORD`] beside it. A file of which one of them has changed is hashed anew.
+//! Hashing a dataset takes longer than many commands, so a file whose content was verified is recognised by its size, its
+//! times and its inode, which are kept in [`RECORD`] beside it. A file is hashed again when one of them has changed.
 
 use super::{DataError, fetch};
 use crate::files::write_atomic;
@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime};
 const RECORD: &str = ".verified.json";
 
 /// A file that was written in the same moment in which it was hashed may change once more and keep its times.
-const SETTLED: Duration = Duration::from_secs(2);
+pub(super) const SETTLED: Duration = Duration::from_secs(2);
 
 /// A file as it was when its content had this sum.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,7 +44,7 @@ impl Verified {
     }
 }
 
-/// How much is read.
+/// Which files are hashed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
     /// Files that have changed since they were last verified.
@@ -99,7 +99,7 @@ mod tests {
         verify("greetings", folder, [("a", HELLO)].into_iter(), depth).map_err(|error| error.to_string())
     }
 
-    /// As if the file had been changed an hour ago.
+    /// Makes the file look changed an hour ago.
     fn age(path: &Path) {
         let file = fs::File::options().write(true).open(path).unwrap();
         file.set_modified(SystemTime::now() - Duration::from_secs(3600)).unwrap();

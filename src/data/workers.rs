@@ -9,11 +9,11 @@ pub(super) fn threads() -> usize {
     thread::available_parallelism().map_or(1, usize::from).min(64)
 }
 
-/// Hands `jobs` to at most `threads` threads, the calling one among them; each takes the next when it is done with one. Where
-/// the system grants no more threads, the fewer do all of it.
+/// Runs `jobs` on at most `threads` threads, the calling one among them; each takes the next job when it has finished one. If
+/// the system grants fewer threads, those run all jobs.
 ///
 /// # Errors
-/// Of several, that of the first job.
+/// The error of the first job that failed.
 pub(super) fn share<J: Send, E: Send>(
     threads: usize,
     jobs: impl Iterator<Item = J> + Send,
@@ -22,8 +22,8 @@ pub(super) fn share<J: Send, E: Send>(
     let jobs = Mutex::new(jobs.enumerate());
     let next = || jobs.lock().unwrap_or_else(PoisonError::into_inner).next();
     let worker = || -> Result<(), (usize, E)> {
-        while let Some((place, job)) = next() {
-            work(job).map_err(|error| (place, error))?;
+        while let Some((index, job)) = next() {
+            work(job).map_err(|error| (index, error))?;
         }
         Ok(())
     };
@@ -33,7 +33,7 @@ pub(super) fn share<J: Send, E: Send>(
         others.into_iter().map(join).chain([mine]).collect()
     });
     // Jobs are handed out in order and each is carried out, so no job before the first error was passed over.
-    match results.into_iter().filter_map(Result::err).min_by_key(|(place, _)| *place) {
+    match results.into_iter().filter_map(Result::err).min_by_key(|(index, _)| *index) {
         Some((_, error)) => Err(error),
         None => Ok(()),
     }
@@ -60,11 +60,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_job_is_done_once_and_the_first_error_is_told() {
+    fn every_job_runs_once_and_the_first_error_is_returned() {
         for threads in [0, 1, 3] {
             let mut done = vec![0; 100];
-            share(threads, done.iter_mut().enumerate(), |(index, place)| {
-                *place += index;
+            share(threads, done.iter_mut().enumerate(), |(index, slot)| {
+                *slot += index;
                 Ok::<(), DataError>(())
             })
             .unwrap();

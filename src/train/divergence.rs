@@ -107,7 +107,7 @@ fn in_rows(experiment: &Experiment, model: &Model, batch: &Batch, step: u64) -> 
 mod tests {
     use super::*;
     use crate::config::Machine;
-    use crate::data::{Normalise, load, order, train_batch};
+    use crate::data::{Normalise, load, order, source, train_batch};
     use std::path::Path;
     use tch::{Device, Kind};
 
@@ -133,7 +133,8 @@ lr = 0.1
     fn parts() -> (Experiment, Model, Batch) {
         let experiment = Experiment::parse("x.toml", FILE, "x", &[], Machine::default()).unwrap();
         let model = Model::new(&experiment.network, Device::Cpu, 0).unwrap();
-        let images = load("synthetic", Path::new("/nonexistent")).unwrap().train.take(4).resized([1, 8, 8]);
+        let images =
+            load(&source("synthetic").unwrap(), Path::new("/nonexistent")).unwrap().train.take(4).resized([1, 8, 8]);
         let normalise = Normalise { mean: vec![0.5], std: vec![0.5] };
         let order = order(4, 0, 0);
         let batch = train_batch(&images, &order, &normalise, &experiment.data.augment, 0, 0).unwrap();

@@ -23,7 +23,6 @@ mod splits;
 mod properties;
 /// Shared with the command-line tests.
 #[cfg(test)]
-#[path = "../../tests/cli/torture/tally.rs"]
 mod tally;
 
 pub use average::Average;

@@ -263,11 +263,11 @@ struct Trial {
 
 impl Trial {
     fn of(experiment: &Experiment) -> Trial {
-        let set = data::load("synthetic", Path::new("")).unwrap();
+        let set = data::load(&data::source("synthetic").unwrap(), Path::new("")).unwrap();
         let shape = experiment.network.plan.input;
         let (validation, train) = set.split(experiment.data.validation, experiment.data.limit).unwrap();
         let (images, validation) = (train.resized(shape), validation.resized(shape));
-        let normalise = experiment.data.normalisation(data::known("synthetic").unwrap(), shape[0]);
+        let normalise = experiment.data.normalisation(shape[0]);
         let rewrites = experiment.train.rewrites;
         let mut model = Model::build(&experiment.network, Device::Cpu, experiment.seed, rewrites).unwrap();
         model.use_channels_last().unwrap();

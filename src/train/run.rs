@@ -7,7 +7,6 @@ use super::session::Session;
 use super::splits::{Fingerprints, Splits};
 use super::{Observer, Outcome, RunOptions};
 use crate::config::{Experiment, Precision};
-use crate::data;
 use crate::interrupt;
 use crate::runs::{Environment, Status, utc_now};
 use crate::torch;
@@ -33,8 +32,7 @@ pub fn run(experiment: &Experiment, options: &RunOptions, observer: &mut dyn Obs
         return Ok(outcome);
     }
     // Data before the run folder: a dataset that cannot be read should not leave an empty run behind.
-    let normalise =
-        experiment.data.normalisation(data::known(&experiment.data.dataset)?, experiment.network.plan.input[0]);
+    let normalise = experiment.data.normalisation(experiment.network.plan.input[0]);
     let splits = Splits::load(experiment, &options.cache)?.resized(experiment.network.plan.input)?;
     let folder = options.store.open(experiment).map_err(TrainError::Folder)?;
     // From here on there is something to save: a signal waits for the current step.

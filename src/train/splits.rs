@@ -25,8 +25,8 @@ impl Splits {
     /// # Errors
     /// When the dataset cannot be fetched or read, is damaged, or has too few images or too many classes.
     pub fn load(experiment: &Experiment, cache: &Path) -> Result<Splits, DataError> {
-        data::ensure(&experiment.data.dataset, cache)?;
-        let set = data::load(&experiment.data.dataset, cache)?;
+        data::ensure(&experiment.data.source, cache)?;
+        let set = data::load(&experiment.data.source, cache)?;
         set.check_classes(experiment.network.plan.classes)?;
         let (validation, train) = set.split(experiment.data.validation, experiment.data.limit)?;
         let fingerprint = data::fingerprint(&[&train, &validation, &set.test]);
@@ -63,7 +63,7 @@ fn check_room(name: &str, needed: u64) -> Result<(), DataError> {
 
 /// Fingerprints of the images in the cache, each computed once: the points of a sweep share their data.
 #[derive(Debug, Default)]
-pub struct Fingerprints(HashMap<(String, usize, usize), Option<String>>);
+pub struct Fingerprints(HashMap<String, Option<String>>);
 
 impl Fingerprints {
     /// The fingerprint of an experiment's images as they are in the cache now; `None` if the dataset is not there.
@@ -72,11 +72,11 @@ impl Fingerprints {
     /// As [`Splits::load`].
     pub fn of(&mut self, experiment: &Experiment, cache: &Path) -> Result<Option<String>, DataError> {
         let data = &experiment.data;
-        let key = (data.dataset.clone(), data.validation, data.limit);
+        let key = format!("{:?} {} {}", data.source, data.validation, data.limit);
         if let Some(known) = self.0.get(&key) {
             return Ok(known.clone());
         }
-        let found = match data::present(&data.dataset, cache) {
+        let found = match data::present(&data.source, cache) {
             true => Some(Splits::load(experiment, cache)?.fingerprint),
             false => None,
         };

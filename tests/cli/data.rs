@@ -92,3 +92,35 @@ fn an_image_that_changed_since_it_was_listed_is_not_read() {
     assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
     place.strata(&["train", "i.toml", "--force"]).refused(&["3.png: this is a pipe or a device"]);
 }
+
+/// A folder of the user: its classes name the predictions, and its images, not where they lie, make the key.
+#[test]
+fn a_folder_is_trained_on_and_known_by_its_images() {
+    let place = Place::new();
+    images(&place, "pets/a", 40);
+    let text =
+        TINY.replace("dataset = \"synthetic\"\nvalidation = 100\nlimit = 128", "dataset = \"folder\"\npath = \"a\"");
+    let text = text.replace("[1, 14, 14]", "[3, 9, 9]").replace("batch = 64", "batch = 4");
+    place.file("pets/f.toml", &text);
+    let strata = |arguments: &[&str]| place.strata(arguments);
+    strata(&["train", "pets/f.toml"]).good();
+    assert!(strata(&["eval", "f", "--split", "validation"]).good().contains(" 2 "), "a ninth of 12, of two classes");
+    let predicted = strata(&["predict", "f", "pets/a/val/dark/0.png"]).good();
+    assert!(predicted.contains("dark") && predicted.contains("light"), "{predicted}");
+    let resolved = fs::read_to_string(place.run("f").folder.join("experiment.toml")).unwrap();
+    assert!(resolved.contains("classes = 2") && resolved.contains("fingerprint = "), "{resolved}");
+    place.file("again/f.toml", &resolved);
+    assert!(
+        strata(&["train", "again/f.toml"]).good().contains("finished before"),
+        "what a run writes is the same experiment"
+    );
+
+    fs::rename(place.path("pets/a"), place.path("b")).unwrap();
+    let missing = ["pets/a: there is no such folder or file", "path = \"a\"", "^^^"];
+    strata(&["train", "pets/f.toml"]).refused(&missing);
+    let moved = ["train", "pets/f.toml", "--set", "data.path=b"];
+    assert!(strata(&moved).good().contains("finished before"), "the same images elsewhere");
+    fs::copy(place.path("b/val/light/0.png"), place.path("b/val/dark/0.png")).unwrap();
+    strata(&moved).good();
+    assert_eq!(place.runs("f").len(), 2, "other images are another experiment");
+}

@@ -128,7 +128,7 @@ fn a_dataset_that_is_cut_short_is_not_taken() {
         .strata(&["fetch", "fashion-mnist", "--from", "mine"])
         .refused(&["mine/train-images-idx3-ubyte", "ends after 100 of 47040016 bytes"]);
     place.strata(&["fetch", "cifar10", "--from", "mine"]).refused(&["mine"]);
-    place.strata(&["fetch", "mnist"]).refused(&["unknown dataset 'mnist'", "fashion-mnist"]);
+    place.strata(&["fetch", "minst"]).refused(&["unknown dataset 'minst'", "did you mean 'mnist'?"]);
     for dataset in ["fashion-mnist", "cifar10"] {
         assert!(!place.path("cache/strata/datasets").join(dataset).exists());
     }
@@ -140,9 +140,9 @@ fn a_dataset_in_the_cache_that_is_cut_short_is_named() {
     for file in ["train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"] {
         place.file(&format!("cache/strata/datasets/fashion-mnist/{file}-ubyte"), [0; 100]);
     }
-    let cache = place.path("cache/strata");
-    assert!(!strata::data::present("fashion-mnist", &cache));
-    let message = strata::data::load("fashion-mnist", &cache).unwrap_err().to_string();
+    let (cache, fashion_mnist) = (place.path("cache/strata"), strata::data::source("fashion-mnist").unwrap());
+    assert!(!strata::data::present(&fashion_mnist, &cache));
+    let message = strata::data::load(&fashion_mnist, &cache).unwrap_err().to_string();
     assert!(message.contains("train-images-idx3-ubyte: it has 100 bytes and should have 47040016"), "{message}");
     let doctor = place.strata(&["doctor"]).good();
     assert!(doctor.contains("fashion-mnist: not fetched; run `strata fetch fashion-mnist`"), "{doctor}");

@@ -83,8 +83,7 @@ impl Workload {
         experiment.train.warmup = 0.0;
         let network = &experiment.network;
         let images = noise(network.plan.input, network.plan.classes, (steps + 1) * experiment.train.batch);
-        let info = data::known(&experiment.data.dataset)?;
-        let normalise = experiment.data.normalisation(info, network.plan.input[0]);
+        let normalise = experiment.data.normalisation(network.plan.input[0]);
         let mut model = Model::build(network, device, experiment.seed, experiment.train.rewrites)?;
         model.use_channels_last()?;
         Ok(Workload { experiment, images, normalise, model, rounds_of: steps })

@@ -9,6 +9,8 @@ mod load;
 mod memory;
 mod recipes;
 mod shared;
+/// Shared with the unit tests.
+#[path = "../../../src/train/tally.rs"]
 mod tally;
 
 use super::place::{Place, Run};

@@ -1,4 +1,4 @@
-//! Rows of the table that `make torture` ends with. Included by the tests that add one.
+//! Rows of the table that `make torture` prints last. The command-line tests include this file by its path.
 
 use std::fs::OpenOptions;
 use std::io::Write;

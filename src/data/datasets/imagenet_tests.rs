@@ -14,7 +14,7 @@ fn tree(folder: &Path, classes: &[&str]) {
 }
 
 fn installed(cache: &Path) -> PathBuf {
-    super::super::folder(NAME, cache)
+    crate::data::folder(NAME, cache)
 }
 
 #[test]
@@ -22,9 +22,9 @@ fn a_folder_is_indexed_and_loaded() {
     let (folder, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     tree(folder.path(), &["dog", "a cat", "bird"]);
     fs::write(folder.path().join("train/dog/note.txt"), b"no image").unwrap();
-    fetch(cache.path(), Some(folder.path())).unwrap();
-    assert!(present(&installed(cache.path())));
-    let data = load(&installed(cache.path())).unwrap();
+    Imagenet {}.fetch(cache.path(), Some(folder.path())).unwrap();
+    assert!(Imagenet {}.present(&installed(cache.path())));
+    let data = Imagenet {}.load(&installed(cache.path())).unwrap();
     assert!(data.name.starts_with("imagenet (another folder: 6 + 3 images, 3 classes, list "), "{}", data.name);
     assert_eq!(data.classes, ["a cat", "bird", "dog"]);
     assert_eq!((&data.train.labels[..], &data.test.labels[..]), (&[0, 1, 2, 0, 1, 2][..], &[0, 1, 2][..]));
@@ -32,18 +32,18 @@ fn a_folder_is_indexed_and_loaded() {
     for (images, i) in [(&data.train, 3), (&data.test, 0)] {
         assert_eq!(images.resized([3, 2, 2]).image(i).unwrap()[..4], [5; 4], "a cat has 5 letters");
     }
-    fetch(cache.path(), None).unwrap();
-    // Again, from another folder: its list takes the place of the first.
+    Imagenet {}.fetch(cache.path(), None).unwrap();
+    // Again, from another folder: its list replaces the first.
     let other = tempfile::tempdir().unwrap();
     tree(other.path(), &["x"]);
-    fetch(cache.path(), Some(other.path())).unwrap();
-    assert_eq!(load(&installed(cache.path())).unwrap().classes, ["x"]);
+    Imagenet {}.fetch(cache.path(), Some(other.path())).unwrap();
+    assert_eq!(Imagenet {}.load(&installed(cache.path())).unwrap().classes, ["x"]);
 }
 
 #[test]
 fn without_a_folder_it_says_why_and_how() {
     let cache = tempfile::tempdir().unwrap();
-    let message = fetch(cache.path(), None).unwrap_err().to_string();
+    let message = Imagenet {}.fetch(cache.path(), None).unwrap_err().to_string();
     for part in ["cannot be downloaded", "licence", "FOLDER/val/<class>/*.JPEG", "strata fetch imagenet --from FOLDER"]
     {
         assert!(message.contains(part), "{message}");
@@ -55,7 +55,7 @@ fn splits_must_have_the_same_classes() {
     let (folder, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     tree(folder.path(), &["a", "b", "c"]);
     fs::remove_dir_all(folder.path().join("val/b")).unwrap();
-    let refuse = || fetch(cache.path(), Some(folder.path())).unwrap_err().to_string();
+    let refuse = || Imagenet {}.fetch(cache.path(), Some(folder.path())).unwrap_err().to_string();
     assert!(refuse().contains("train/ has the class b, val/ has not"), "{}", refuse());
     tree(folder.path(), &["b"]);
     fs::remove_dir_all(folder.path().join("train/a")).unwrap();
@@ -63,7 +63,7 @@ fn splits_must_have_the_same_classes() {
     assert!(refuse().contains("val/ has the class a and 1 more, train/ has not"), "{}", refuse());
     fs::remove_dir_all(folder.path().join("val")).unwrap();
     assert!(refuse().contains("val: there is no such folder"), "{}", refuse());
-    assert!(!present(&installed(cache.path())), "nothing was written");
+    assert!(!Imagenet {}.present(&installed(cache.path())), "nothing was written");
 }
 
 #[test]
@@ -71,11 +71,11 @@ fn damage_and_moves_are_noticed() {
     let (folder, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let images = folder.path().join("images");
     tree(&images, &["a", "b"]);
-    fetch(cache.path(), Some(&images)).unwrap();
+    Imagenet {}.fetch(cache.path(), Some(&images)).unwrap();
     let (path, again) = (installed(cache.path()).join(INDEX), "strata fetch imagenet --from FOLDER");
     let text = fs::read_to_string(&path).unwrap();
     let refuse = |problem: &str| {
-        let message = load(&installed(cache.path())).unwrap_err().to_string();
+        let message = Imagenet {}.load(&installed(cache.path())).unwrap_err().to_string();
         assert!(message.contains(problem) && message.contains(again), "{message}");
     };
     for (damaged, problem) in [
@@ -94,7 +94,7 @@ fn damage_and_moves_are_noticed() {
     fs::write(&path, b"\xff\xfe").unwrap();
     refuse("not text");
     fs::write(&path, text).unwrap();
-    assert_eq!(load(&installed(cache.path())).unwrap().train.len(), 4);
+    assert_eq!(Imagenet {}.load(&installed(cache.path())).unwrap().train.len(), 4);
     fs::rename(&images, folder.path().join("elsewhere")).unwrap();
     refuse("images/train: the images were in this folder, which is gone");
 }

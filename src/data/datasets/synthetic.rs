@@ -2,20 +2,67 @@
 //! their frequency, with jittered phase and contrast under noise. Mirroring an image keeps its class, so every
 //! augmentation may be used on it.
 
-use super::{Dataset, Images, registry};
+use super::{Info, Source};
+use crate::data::{DataError, Dataset, Depth, Images};
 use crate::random;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
 
-pub(super) const NAME: &str = "synthetic";
+const NAME: &str = "synthetic";
 const SIDE: usize = 28;
 const CLASSES: usize = 10;
 
 /// Cycles over the width of the image, by class / 2.
 const FREQUENCIES: [f64; CLASSES / 2] = [1.0, 2.0, 3.5, 5.5, 8.0];
 
-pub(super) fn make() -> Dataset {
-    let count = registry::info(NAME).map_or([0, 0], |info| [info.train, info.test]);
-    let classes = (0..CLASSES).map(|c| format!("{}-{}", ["across", "down"][c % 2], FREQUENCIES[c / 2])).collect();
-    Dataset { name: NAME.into(), classes, train: split(0, count[0]), test: split(1, count[1]) }
+/// Gratings made by formula.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Synthetic {}
+
+static INFO: Info = Info {
+    name: NAME,
+    description: "gratings made by formula: needs no files, for tests and smoke runs",
+    classes: 10,
+    class_names: &[],
+    shape: [1, 28, 28],
+    train: 2_000,
+    test: 500,
+    open: false,
+    mean: &[0.5],
+    std: &[0.5],
+};
+
+impl Source for Synthetic {
+    fn info(&self) -> &'static Info {
+        &INFO
+    }
+
+    fn present(&self, _: &Path) -> bool {
+        true
+    }
+
+    fn check(&self, _: &Path, _: Depth) -> Result<(), DataError> {
+        Ok(())
+    }
+
+    fn load(&self, _: &Path) -> Result<Dataset, DataError> {
+        let (train, test) = (split(0, INFO.train), split(1, INFO.test));
+        Ok(Dataset { name: NAME.into(), classes: classes(), train, validation: None, test })
+    }
+
+    fn fetch(&self, _: &Path, _: Option<&Path>) -> Result<(), DataError> {
+        tracing::info!("{NAME} is made by formula: nothing to fetch");
+        Ok(())
+    }
+
+    fn class_names(&self, _: &Path) -> Vec<String> {
+        classes()
+    }
+}
+
+fn classes() -> Vec<String> {
+    (0..CLASSES).map(|c| format!("{}-{}", ["across", "down"][c % 2], FREQUENCIES[c / 2])).collect()
 }
 
 fn split(split: u64, count: usize) -> Images {
@@ -44,7 +91,7 @@ mod tests {
     /// The nearest class mean, the simplest of classifiers, must do well, or a smoke run could not show learning.
     #[test]
     fn it_can_be_learnt() {
-        let data = make();
+        let data = Synthetic {}.load(Path::new("")).unwrap();
         let mut means = vec![vec![0f64; SIDE * SIDE]; CLASSES];
         for i in 0..data.train.len() {
             let mean = &mut means[data.train.labels[i] as usize];

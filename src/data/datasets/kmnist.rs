@@ -1,0 +1,79 @@
+//! Kuzushiji-MNIST: cursive Japanese characters in MNIST's form. Its published checksums are those of the .gz files.
+
+use super::idx_set::IdxSet;
+use super::{Info, Source};
+use crate::data::fetch::{Checksum::Packed, Expected};
+use crate::data::{DataError, Dataset, Depth};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// The modern hiragana, transliterated.
+const CLASSES: [&str; 10] = ["o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"];
+
+static INFO: Info = Info {
+    name: "kmnist",
+    description: "Kuzushiji-MNIST (Clanuwat et al. 2018): grey 28x28 cursive Japanese",
+    classes: 10,
+    class_names: &CLASSES,
+    shape: [1, 28, 28],
+    train: 60_000,
+    test: 10_000,
+    open: false,
+    mean: &[0.1918],
+    std: &[0.3483],
+};
+
+pub(super) const SET: IdxSet = IdxSet {
+    info: &INFO,
+    files: &[
+        Expected {
+            name: "train-images-idx3-ubyte",
+            bytes: 47_040_016,
+            sha256: Packed("51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4"),
+        },
+        Expected {
+            name: "train-labels-idx1-ubyte",
+            bytes: 60_008,
+            sha256: Packed("e38f9ebcd0f3ebcdec7fc8eabdcdaef93bb0df8ea12bee65224341c8183d8e17"),
+        },
+        Expected {
+            name: "t10k-images-idx3-ubyte",
+            bytes: 7_840_016,
+            sha256: Packed("edd7a857845ad6bb1d0ba43fe7e794d164fe2dce499a1694695a792adfac43c5"),
+        },
+        Expected {
+            name: "t10k-labels-idx1-ubyte",
+            bytes: 10_008,
+            sha256: Packed("20bb9a0ef54c7db3efc55a92eef5582c109615df22683c380526788f98e42a1c"),
+        },
+    ],
+    addresses: &["http://codh.rois.ac.jp/kmnist/dataset/kmnist"],
+    package: None,
+};
+
+/// The dataset of Clanuwat et al. (2018).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kmnist {}
+
+impl Source for Kmnist {
+    fn info(&self) -> &'static Info {
+        &INFO
+    }
+
+    fn present(&self, folder: &Path) -> bool {
+        SET.present(folder)
+    }
+
+    fn check(&self, folder: &Path, depth: Depth) -> Result<(), DataError> {
+        SET.check(folder, depth)
+    }
+
+    fn load(&self, folder: &Path) -> Result<Dataset, DataError> {
+        SET.load(folder)
+    }
+
+    fn fetch(&self, cache: &Path, from: Option<&Path>) -> Result<(), DataError> {
+        SET.fetch(cache, from)
+    }
+}
