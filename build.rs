@@ -51,9 +51,11 @@ fn main() {
     for functions in ["GOMP_*", "omp_*"] {
         println!("cargo:rustc-link-arg=-Wl,--export-dynamic-symbol={functions}");
     }
-    // A sanitizer's runtime is linked too.
-    for sanitizer in extra_flags().iter().filter(|flag| flag.starts_with("-fsanitize=")) {
-        println!("cargo:rustc-link-arg={sanitizer}");
+    // By name, because rustc links without the compiler's default libraries.
+    for (sanitizer, runtime) in [("-fsanitize=address", "-lasan"), ("-fsanitize=undefined", "-lubsan")] {
+        if extra_flags().iter().any(|flag| flag == sanitizer) {
+            println!("cargo:rustc-link-arg={runtime}");
+        }
     }
     println!("cargo:rerun-if-env-changed=STRATA_CXXFLAGS");
     println!("cargo:rerun-if-changed={CPP}");

@@ -6,7 +6,7 @@
 //! `oom` (libtorch cannot get memory), `nan` (a gradient becomes NaN), `leak` (a tensor of one number is never freed).
 //! Without the variable a point costs one atomic load.
 
-use crate::say;
+use crate::emit;
 use std::io;
 use std::path::Path;
 use std::sync::OnceLock;
@@ -78,7 +78,7 @@ pub fn hit(point: &str, action: &str) -> Option<FaultKind> {
     if visit != fault.at && !(fault.onwards && visit > fault.at) {
         return None;
     }
-    say(format_args!("fault injected at {point} {visit}: {:?}, {action}", fault.what));
+    emit(format_args!("fault injected at {point} {visit}: {:?}, {action}", fault.what));
     Some(fault.what)
 }
 

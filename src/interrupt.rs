@@ -1,7 +1,7 @@
 //! Ctrl-C and SIGTERM. While there is something to save, the first signal requests a clean stop and the second exits at once;
 //! otherwise, such as while data is loaded or fetched, the first one exits at once.
 
-use crate::say;
+use crate::emit;
 use crate::torch;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -20,7 +20,7 @@ pub fn install() -> Result<(), ctrlc::Error> {
         if again {
             torch::exit_at_once(EXIT_CODE);
         }
-        say("\nstopping after this step; the run can be resumed (press again to stop at once)");
+        emit("\nstopping after this step; the run can be resumed (press again to stop at once)");
     })
 }
 

@@ -8,6 +8,7 @@ pub mod analysis;
 pub mod arch;
 pub mod config;
 pub mod data;
+mod emit;
 pub mod export;
 pub mod fault;
 pub mod figures;
@@ -20,14 +21,13 @@ pub mod random;
 pub mod recipe;
 pub mod report;
 pub mod runs;
-mod say;
 pub mod sweep;
 pub mod torch;
 pub mod train;
 pub mod watchdog;
 
+pub use emit::emit;
 pub use input_error::IsInputError;
-pub use say::say;
 
 use std::error::Error;
 

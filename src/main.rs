@@ -4,7 +4,7 @@ mod cli;
 
 use cli::{Arguments, Command};
 use std::process::ExitCode;
-use strata::say;
+use strata::emit;
 
 fn main() -> ExitCode {
     let arguments = match Arguments::read() {
@@ -19,7 +19,7 @@ fn main() -> ExitCode {
     arguments.shared.start_logging();
     let shared = &arguments.shared;
     if let Err(error) = strata::fault::arm() {
-        say(format_args!("error: {error}"));
+        emit(format_args!("error: {error}"));
         return ExitCode::from(cli::BAD_INPUT);
     }
     if let Err(error) = arguments.check() {

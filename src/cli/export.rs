@@ -4,9 +4,9 @@ use super::{Done, Shared, Usage, machine, print};
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
+use strata::emit;
 use strata::export::{ExportedRun, Tracker};
 use strata::runs::{Found, Store, Table};
-use strata::say;
 
 /// Runs for other trackers: TensorBoard, MLflow, Weights & Biases
 ///
@@ -79,7 +79,7 @@ fn folders(words: &[String], store: &Store) -> Result<Vec<PathBuf>> {
     let (mut runs, without): (Vec<_>, Vec<_>) =
         folders.into_iter().partition(|folder| folder.join("experiment.toml").is_file());
     for folder in &without {
-        say(format_args!("note: {} is skipped: it has no experiment.toml", folder.display()));
+        emit(format_args!("note: {} is skipped: it has no experiment.toml", folder.display()));
     }
     runs.sort();
     runs.dedup();

@@ -27,10 +27,10 @@ use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use strata::config::{ConfigError, Description, Experiment, Machine, nearest};
+use strata::emit;
 use strata::figures::picture::PictureFile;
 use strata::interrupt;
 use strata::runs::Store;
-use strata::say;
 use strata::torch::{MAX_GPU, MAX_THREADS, cuda, start_threads};
 use tch::Device;
 
@@ -356,8 +356,8 @@ pub fn exit_code(result: Result<Done>) -> ExitCode {
         Ok(Done::Held) => ExitCode::from(strata::sweep::HELD),
         Err(error) => {
             match error.downcast_ref::<ConfigError>() {
-                Some(error) => say(error),
-                None => say(format_args!("error: {error:#}")),
+                Some(error) => emit(error),
+                None => emit(format_args!("error: {error:#}")),
             }
             ExitCode::from(if is_bad_input(&error) { BAD_INPUT } else { FAILED })
         }

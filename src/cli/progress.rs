@@ -10,10 +10,10 @@ use std::io::{IsTerminal, Write as _};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use strata::emit;
 use strata::figures::curves;
 use strata::files::open_without_links;
 use strata::runs::{EpochRow, Epochs, significant};
-use strata::say;
 use strata::train::{Observer, Started, StepReport};
 
 /// Least time between drawings of the curves, since a picture takes longer than a short epoch.
@@ -64,7 +64,7 @@ impl Progress {
         self.drawn = Instant::now();
         self.undrawn = false;
         if let Err(error) = drawn {
-            self.say(&format!("note: the curves could not be drawn: {error}"));
+            self.emit(&format!("note: the curves could not be drawn: {error}"));
         }
     }
 
@@ -96,7 +96,7 @@ impl Progress {
         let Some(bar) = self.bar.take() else { return };
         bar.finish_and_clear();
         if let (true, Some(plot)) = (self.plotted_at.is_some(), self.plot.fitted()) {
-            say(plot);
+            emit(plot);
         }
     }
 
@@ -122,7 +122,7 @@ impl Progress {
         )
     }
 
-    fn say(&mut self, text: &str) {
+    fn emit(&mut self, text: &str) {
         self.log(text);
         self.show(text);
     }
@@ -137,8 +137,8 @@ impl Progress {
     fn show(&self, text: &str) {
         match &self.bar {
             _ if self.quiet => {}
-            Some(bar) => bar.suspend(|| say(text)),
-            None => say(text),
+            Some(bar) => bar.suspend(|| emit(text)),
+            None => emit(text),
         }
     }
 }
@@ -221,7 +221,7 @@ impl Observer for Progress {
     }
 
     fn note(&mut self, text: &str) {
-        self.say(&format!("note: {text}"));
+        self.emit(&format!("note: {text}"));
     }
 }
 

@@ -4,9 +4,9 @@ use super::{Done, Shared, Usage};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use std::path::{Path, PathBuf};
+use strata::emit;
 use strata::files::write_output;
 use strata::report;
-use strata::say;
 
 /// One self-contained HTML page of all results: tables, curves, network diagrams, commands
 ///
@@ -33,7 +33,7 @@ pub fn run(command: &Report, shared: &Shared) -> Result<Done> {
     write_output(&path, html.as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
     if !shared.quiet {
         for note in &notes {
-            say(format_args!("note: {note}"));
+            emit(format_args!("note: {note}"));
         }
     }
     super::print(&format!("{}\n", path.display()))?;

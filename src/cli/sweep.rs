@@ -12,7 +12,7 @@ use strata::analysis::Spread;
 use strata::config::Sweep as Points;
 use strata::runs::{Column, counted};
 use strata::sweep::{Estimates, Failure, Finished, Options, Report, SweepTables, duration};
-use strata::{data, say};
+use strata::{data, emit};
 
 /// Run every point of a file's [sweep]: skip finished ones, continue past failures, write one table
 ///
@@ -95,14 +95,14 @@ fn finish(sweep: &Points, report: &Report) -> Result<Done> {
     for (point, failure) in &report.failed {
         let label = sweep.label(*point);
         match failure {
-            Failure::Diverged => say(format_args!("diverged: {label}")),
+            Failure::Diverged => emit(format_args!("diverged: {label}")),
             Failure::Failed(reason) => {
-                say(format_args!("failed: {label}: {}", reason.split("; its last output").next().unwrap_or_default()))
+                emit(format_args!("failed: {label}: {}", reason.split("; its last output").next().unwrap_or_default()))
             }
         }
     }
     if report.interrupted {
-        say("the sweep was stopped; the same command resumes it");
+        emit("the sweep was stopped; the same command resumes it");
         return Ok(Done::Interrupted);
     }
     Ok(if report.failed.is_empty() { Done::Well } else { Done::WithFailures })

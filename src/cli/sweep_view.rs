@@ -6,8 +6,8 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 use std::time::Duration;
 use strata::config::Sweep;
+use strata::emit;
 use strata::runs::{Column, counted};
-use strata::say;
 use strata::sweep::event::Event;
 use strata::sweep::{Counts, Ended, PointOutcome, Watcher, duration};
 
@@ -54,8 +54,8 @@ impl<'a> SweepView<'a> {
     /// Prints a message that `--quiet` does not suppress.
     fn warn(&self, text: &str) {
         match &self.live {
-            Some(live) => live.all.suspend(|| say(text)),
-            None => say(text),
+            Some(live) => live.all.suspend(|| emit(text)),
+            None => emit(text),
         }
     }
 

@@ -8,8 +8,8 @@ use clap::Args;
 use console::Term;
 use std::path::PathBuf;
 use strata::config::Experiment;
+use strata::emit;
 use strata::runs::{Column, RunError, Status};
-use strata::say;
 use strata::sweep::event::{Event, Reporter, stop_with_stdin};
 use strata::train::{Outcome, RunOptions, TrainError};
 use strata::{data, interrupt, train, watchdog};
@@ -66,7 +66,7 @@ pub fn run(command: &Train, shared: &Shared) -> Result<Done> {
                     // Standard output may be closed or its disk full; the result is in results/ all the same.
                     false => {
                         if let Err(error) = print(&line(experiment, &outcome)) {
-                            say(format_args!("error: {error:#}"));
+                            emit(format_args!("error: {error:#}"));
                             failed = true;
                         }
                     }
@@ -84,7 +84,7 @@ pub fn run(command: &Train, shared: &Shared) -> Result<Done> {
             // Bad input of one experiment is likely bad for all of them.
             Err(error @ (TrainError::Data(_) | TrainError::Folder(_))) => return Err(error.into()),
             Err(error) if several => {
-                say(format_args!("error: {}: {error}", experiment.name));
+                emit(format_args!("error: {}: {error}", experiment.name));
                 failed = true;
             }
             Err(error) => return Err(error.into()),

@@ -67,6 +67,7 @@ impl Data {
             }
             other => (other, DeTable::new()),
         };
+        check_foreign(&common)?;
         let keys = Keys::deserialize(ValueDeserializer::from(Spanned::new(span.clone(), common)));
         let keys = keys.map_err(|error| from_serde(&error, "", &[]))?;
         let place = || Place::Key("data.dataset".to_owned());
@@ -127,6 +128,18 @@ impl Data {
     pub(super) fn check_augment(&self, size: [usize; 2]) -> Result<(), Problem> {
         self.augment.check(size).map_err(|error| Problem::at(format!("data.augment.{}", error.key), error.message))
     }
+}
+
+/// Refuses a key that only other datasets have.
+fn check_foreign(table: &DeValue) -> Result<(), Problem> {
+    let named = table.get("dataset").and_then(|name| name.get_ref().as_str()).unwrap_or_default();
+    for other in DATASETS {
+        if let Some(key) = DataSource::keys(other).iter().find(|key| table.get(key).is_some()) {
+            let message = format!("`{key}` is not a key of dataset = \"{named}\"");
+            return Err(Problem::word(format!("data.{key}"), message).help(format!("dataset = \"{other}\" has it")));
+        }
+    }
+    Ok(())
 }
 
 /// Follows `limit`, so that a run on few images does not spend its time on validation. 0 where the images are counted when

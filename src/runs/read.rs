@@ -90,7 +90,7 @@ fn parse(path: &Path, text: &str) -> Result<toml::Table, TableError> {
         TableError::Broken { path: path.to_owned(), line, problem }
     };
     if let Some(deep) = too_deep(text) {
-        let problem = format!("tables and lists lie in one another at most {MAX_LEVELS} levels deep");
+        let problem = format!("tables and lists are nested at most {MAX_LEVELS} levels deep");
         return Err(broken(deep.start, problem));
     }
     text.parse()

@@ -2,8 +2,8 @@
 
 use super::error::MEMORY_HINT;
 use crate::config::{Experiment, Machine};
+use crate::emit;
 use crate::runs::{Environment, Epochs, Record, RunFolder, RunResult, Status, utc_now};
-use crate::say;
 use std::path::Path;
 
 /// Records that the run in `folder` failed, unless another process has resumed it or its own recorded an end.
@@ -14,7 +14,7 @@ pub fn record(folder: &Path) {
     let name = &experiment.name;
     info.finished = utc_now();
     info.outcome = format!("failed: the process ended without recording why: it was killed or it crashed{MEMORY_HINT}");
-    say(format_args!("error: {name}: {}; `strata train` resumes from the last checkpoint", info.outcome));
+    emit(format_args!("error: {name}: {}; `strata train` resumes from the last checkpoint", info.outcome));
     let epochs = Epochs::read(folder).unwrap_or_default();
     let best = epochs.best();
     let result = RunResult {

@@ -402,7 +402,7 @@ fn eval_of_a_run_that_was_never_trained_is_refused() {
         .refused(&["there is no key `wdith`", "did you mean `width`"]);
     let run = place.run("tiny");
     let folder = run.folder.to_str().unwrap();
-    place.strata(&["eval", folder, "--set", "seed=0"]).refused(&["is one run: --set chooses"]);
+    place.strata(&["eval", folder, "--set", "seed=0"]).refused(&["is a single run: --set selects"]);
     fs::remove_file(run.path("experiment.toml")).unwrap();
     place.strata(&["eval", "tiny"]).refused(&["no run in results/runs/tiny has an experiment.toml"]);
     place.strata(&["train", "tiny.toml"]).good();

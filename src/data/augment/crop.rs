@@ -30,7 +30,7 @@ impl Augmentation for Crop {
             return Ok(());
         }
         let message = format!(
-            "a crop of an image of {height}x{width} that is padded by {crop} can miss all of it: crop takes 0 to {most}"
+            "a random crop after padding by {crop} can miss a {height}x{width} image entirely: `crop` is at most {most}"
         );
         Err(KeyError::new("crop", message))
     }

@@ -13,7 +13,7 @@ mod mnist;
 mod synthetic;
 
 use super::{DataError, Dataset, Depth};
-use crate::named::KeyError;
+use crate::named::{KeyError, keys_of};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt::Debug;
 use std::ops::{Deref, DerefMut};
@@ -67,7 +67,7 @@ pub trait Source: Debug {
 }
 
 macro_rules! datasets {
-    ($($name:literal => $variant:ident($source:ty) [$($key:literal),*],)*) => {
+    ($($name:literal => $variant:ident($source:ty),)*) => {
         /// One of the datasets, with its own keys.
         #[derive(Clone, Debug, PartialEq, Serialize)]
         #[serde(untagged)]
@@ -80,7 +80,7 @@ macro_rules! datasets {
             /// The own keys of the dataset `name`.
             pub fn keys(name: &str) -> &'static [&'static str] {
                 match name {
-                    $($name => &[$($key),*],)*
+                    $($name => keys_of::<$source>(),)*
                     _ => &[],
                 }
             }
@@ -119,16 +119,16 @@ macro_rules! datasets {
     };
 }
 
-// name => variant(struct) [its own keys],
+// name => variant(struct),
 datasets! {
-    "fashion-mnist" => FashionMnist(fashion_mnist::FashionMnist) [],
-    "mnist" => Mnist(mnist::Mnist) [],
-    "kmnist" => Kmnist(kmnist::Kmnist) [],
-    "cifar10" => Cifar10(cifar10::Cifar10) [],
-    "cifar100" => Cifar100(cifar100::Cifar100) ["labels"],
-    "imagenet" => Imagenet(imagenet::Imagenet) [],
-    "folder" => Folder(folder::Folder) ["path", "split", "split_seed", "fingerprint"],
-    "synthetic" => Synthetic(synthetic::Synthetic) [],
+    "fashion-mnist" => FashionMnist(fashion_mnist::FashionMnist),
+    "mnist" => Mnist(mnist::Mnist),
+    "kmnist" => Kmnist(kmnist::Kmnist),
+    "cifar10" => Cifar10(cifar10::Cifar10),
+    "cifar100" => Cifar100(cifar100::Cifar100),
+    "imagenet" => Imagenet(imagenet::Imagenet),
+    "folder" => Folder(folder::Folder),
+    "synthetic" => Synthetic(synthetic::Synthetic),
 }
 
 /// The dataset `name` with its keys at their defaults.

@@ -44,7 +44,7 @@ fn a_run_does_not_go_on_with_other_data() {
     set_pixel(9);
     let run = place.run("sgd");
     let before = fs::read(run.path("epochs.csv")).unwrap();
-    place.strata(&["train", "sgd.toml"]).refused(&["was trained on other data than imagenet has now", "--force"]);
+    place.strata(&["train", "sgd.toml"]).refused(&["was trained on other data than imagenet", "has now", "--force"]);
     assert_eq!(fs::read(run.path("epochs.csv")).unwrap(), before);
     // The former data brings the run to its end; other data begins another.
     set_pixel(0);

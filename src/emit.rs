@@ -6,7 +6,7 @@ use std::fmt::Display;
 use std::io::{Write, stderr};
 
 /// Prints a line.
-pub fn say(line: impl Display) {
+pub fn emit(line: impl Display) {
     let _ = writeln!(stderr().lock(), "{}", printable(&line.to_string()));
 }
 
