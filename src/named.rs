@@ -182,6 +182,7 @@ macro_rules! named {
 pub(crate) use named;
 
 #[cfg(test)]
+#[allow(unreachable_pub)] // the macro's types are public
 mod tests {
     use super::*;
     use serde::Serialize;

@@ -49,7 +49,7 @@ const REMARKABLE: f64 = 0.005;
 
 /// Ours beside the paper's, line by line. The paper's ops are multiply-adds in units of 10⁶; its params are weights without
 /// biases in units of 1024.
-pub fn layers() -> Result<Table> {
+pub(crate) fn layers() -> Result<Table> {
     let PresetRows { rows, style, .. } = Googlenet::default().expand(1000)?;
     let network = network(rows, style, [3, 224, 224], 1000)?;
     let counts = |names: &[&str]| {

@@ -31,7 +31,7 @@ const REDUCED: Deck = Deck {
 };
 
 /// Every convolution of the naive and of the reduced module, and their sums; the deck's own figures stand beside them.
-pub fn cost() -> Result<Table> {
+pub(crate) fn cost() -> Result<Table> {
     let row = |reduce3, reduce5, pool| InceptionRow {
         b1: 128,
         b3: Branch { reduce: reduce3, width: 192 },

@@ -39,12 +39,12 @@ lr = 0.1
 ema = 0.9
 "#;
 
-pub fn read(data: &[u8]) {
+pub(crate) fn read(data: &[u8]) {
     taken_up(data);
 }
 
 /// As [`read`]; whether the input was a checkpoint that a run goes on from.
-pub fn taken_up(data: &[u8]) -> bool {
+pub(crate) fn taken_up(data: &[u8]) -> bool {
     let mut files = parts(data);
     files[1..4].iter_mut().for_each(headed);
     files[1..4].iter().for_each(|file| tensors(file));

@@ -3,7 +3,7 @@
 use strata::config::{ConfigError, Experiment, Machine, Sweep};
 use toml::{Table, Value};
 
-pub fn read(data: &[u8]) {
+pub(crate) fn read(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let overrides = overrides(text);
     match Experiment::parse("x.toml", text, "x", &overrides, Machine::default()) {

@@ -3,7 +3,7 @@
 use std::path::Path;
 use strata::data::{DataError, read_idx};
 
-pub fn read(data: &[u8]) {
+pub(crate) fn read(data: &[u8]) {
     labels_and_images::<1>(data);
     labels_and_images::<2>(data);
     labels_and_images::<3>(data);

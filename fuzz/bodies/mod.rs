@@ -3,7 +3,7 @@
 //!
 //! Each `read` panics where a reader does, and where what a reader took in does not come back equal from its own writer.
 
-pub mod checkpoint;
-pub mod experiment;
-pub mod idx;
-pub mod tables;
+pub(crate) mod checkpoint;
+pub(crate) mod experiment;
+pub(crate) mod idx;
+pub(crate) mod tables;

@@ -10,7 +10,7 @@ use strata::figures::curves::{CurveGroup, chart, cost_picture, sweep_pictures};
 use strata::runs::{EpochRow, Epochs, Record, Records, Store, Table};
 use tempfile::TempDir;
 
-pub fn read(data: &[u8]) {
+pub(crate) fn read(data: &[u8]) {
     let table = table(data);
     if let Some(table) = &table {
         pictures(table);

@@ -23,7 +23,7 @@ const COLUMNS: &str = "\
 /// Time training steps and evaluation: milliseconds, share of the machine's peak, memory
 #[derive(Args)]
 #[command(after_help = COLUMNS)]
-pub struct Bench {
+pub(crate) struct Bench {
     /// Experiment files, or their names
     #[arg(required = true, value_name = "FILE")]
     files: Vec<String>,
@@ -76,7 +76,7 @@ const HEADER: [&str; 15] = [
     "memory_mib",
 ];
 
-pub fn run(command: &Bench, shared: &Shared) -> Result<Done> {
+pub(crate) fn run(command: &Bench, shared: &Shared) -> Result<Done> {
     let mut overrides = shared.set.clone();
     overrides.extend(command.batch.map(|batch| format!("train.batch={batch}")));
     let read = |file: &String| super::experiment(file, &overrides);

@@ -29,7 +29,7 @@ use strata::runs::{Column, Epochs, Records, Table};
   strata compare resnet20 plain20 --plot curves.svg
 
 docs/compare.md explains the columns and the statistics.")]
-pub struct Compare {
+pub(crate) struct Compare {
     /// Run folders, sweep folders, folders of them, CSV files, patterns, names
     #[arg(value_name = "PATH")]
     paths: Vec<String>,
@@ -78,7 +78,7 @@ pub struct Compare {
     transparent: bool,
 }
 
-pub fn run(command: &Compare, shared: &Shared) -> Result<Done> {
+pub(crate) fn run(command: &Compare, shared: &Shared) -> Result<Done> {
     let request = request(command)?;
     let mut records = collect(&command.paths, &shared.store())?;
     if records.rows.is_empty() {
@@ -229,6 +229,6 @@ fn escaped(table: &Table) -> Table {
 }
 
 /// Replaces control characters, which could command the terminal.
-pub fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

@@ -11,12 +11,12 @@ use clap_complete::Shell;
   strata completions bash > ~/.local/share/bash-completion/completions/strata
   strata completions zsh > ~/.zfunc/_strata
   strata completions fish > ~/.config/fish/completions/strata.fish")]
-pub struct Completions {
+pub(crate) struct Completions {
     #[arg(value_name = "SHELL")]
     shell: Shell,
 }
 
-pub fn run(command: &Completions) -> Result<Done> {
+pub(crate) fn run(command: &Completions) -> Result<Done> {
     let mut script = Vec::new();
     clap_complete::generate(command.shell, &mut Arguments::command(), "strata", &mut script);
     print(&String::from_utf8_lossy(&script))?;

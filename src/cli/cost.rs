@@ -13,7 +13,7 @@ use strata::runs::{csv_cell, markdown_cell};
 /// for a product and its sum: bias, normalisation, pooling and sums are not counted (torchvision's convention). Papers that
 /// count both have twice as many FLOPs. Activations are the outputs of those layers.
 #[derive(Args)]
-pub struct Cost {
+pub(crate) struct Cost {
     /// Experiment files, or their names
     #[arg(required = true, value_name = "FILE")]
     files: Vec<String>,
@@ -32,13 +32,13 @@ pub struct Cost {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-pub enum Format {
+pub(crate) enum Format {
     Table,
     Csv,
     Markdown,
 }
 
-pub fn run(command: &Cost, shared: &Shared) -> Result<Done> {
+pub(crate) fn run(command: &Cost, shared: &Shared) -> Result<Done> {
     let mut overrides = shared.set.clone();
     let input = command.input.as_deref().map(sides).transpose()?;
     if let Some(classes) = command.classes {
@@ -103,7 +103,7 @@ fn layer_lines(name: &str, network: &Network) -> Vec<Vec<String>> {
 }
 
 /// A table for people, for programs or for a page.
-pub fn render(format: Format, header: &[&str], lines: &[Vec<String>]) -> Result<String> {
+pub(crate) fn render(format: Format, header: &[&str], lines: &[Vec<String>]) -> Result<String> {
     if let Format::Csv = format {
         let mut writer = csv::Writer::from_writer(Vec::new());
         writer.write_record(header)?;
@@ -139,7 +139,7 @@ pub fn render(format: Format, header: &[&str], lines: &[Vec<String>]) -> Result<
 }
 
 /// A count with its digits in groups of three; any other text as it is.
-pub fn grouped(text: &str) -> String {
+pub(crate) fn grouped(text: &str) -> String {
     strata::runs::grouped(text, ' ')
 }
 

@@ -22,7 +22,7 @@ use strata::runs::Record;
   strata diff resnet20 plain20
   strata diff results/runs/resnet20/0123456789 resnet20/9876543210
   strata diff experiments/resnet20.toml experiments/plain20.toml   before anything runs")]
-pub struct Diff {
+pub(crate) struct Diff {
     /// A run or an experiment
     #[arg(value_name = "A")]
     a: String,
@@ -31,7 +31,7 @@ pub struct Diff {
     b: String,
 }
 
-pub fn run(command: &Diff, shared: &Shared) -> Result<Done> {
+pub(crate) fn run(command: &Diff, shared: &Shared) -> Result<Done> {
     let (a, b) = (side(&command.a, shared)?, side(&command.b, shared)?);
     let sections = diff(&a, &b);
     let mut text = format!("A  {}\nB  {}\n", heading(&a), heading(&b));

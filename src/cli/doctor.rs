@@ -5,7 +5,7 @@ use anyhow::Result;
 use strata::data::{self, Depth};
 use strata::torch::{self, cuda};
 
-pub fn run(shared: &Shared) -> Result<Done> {
+pub(crate) fn run(shared: &Shared) -> Result<Done> {
     let cuda = cuda::load_if_present();
     let device = shared.device()?;
     let cache = data::cache_dir()?;

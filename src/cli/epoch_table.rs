@@ -28,17 +28,17 @@ const GAP: usize = 2;
 const BEST: &str = "best";
 
 /// Columns of text that a terminal has; `None` for a stream that is not one.
-pub fn width_of(terminal: &Term) -> Option<usize> {
+pub(super) fn width_of(terminal: &Term) -> Option<usize> {
     terminal.size_checked().map(|(_, columns)| usize::from(columns))
 }
 
 /// Columns of text that the terminal of standard error has; `None` without a terminal.
-pub fn terminal_width() -> Option<usize> {
+pub(super) fn terminal_width() -> Option<usize> {
     width_of(&Term::stderr())
 }
 
 /// A fraction as percent, as people read accuracies.
-pub fn percent(fraction: f64) -> String {
+pub(super) fn percent(fraction: f64) -> String {
     format!("{:.2} %", 100.0 * fraction)
 }
 
@@ -57,19 +57,19 @@ fn seconds(value: f64) -> String {
 
 /// Lines of the table for a run of so many epochs.
 #[derive(Default)]
-pub struct EpochTable {
+pub(super) struct EpochTable {
     epochs: usize,
     /// Width that the header was last printed for.
     printed: Option<usize>,
 }
 
 impl EpochTable {
-    pub fn new(epochs: usize) -> EpochTable {
+    pub(super) fn new(epochs: usize) -> EpochTable {
         EpochTable { epochs, printed: None }
     }
 
     /// The line of an epoch for a terminal of this width. The header comes first, and again after the terminal was resized.
-    pub fn lines(&mut self, row: &EpochRow, is_best: bool, width: usize) -> String {
+    pub(super) fn lines(&mut self, row: &EpochRow, is_best: bool, width: usize) -> String {
         let columns = self.columns(width);
         let epoch = format!("{}/{}", row.epoch, self.epochs);
         let mut line = self.line(&epoch, columns.iter().map(|column| (column.width, (column.cell)(row))));
@@ -109,7 +109,7 @@ impl EpochTable {
 }
 
 /// Parts of a message in as few lines as a terminal of this width needs: broken between parts, continued with an indent.
-pub fn folded(parts: &[String], separator: &str, width: Option<usize>) -> String {
+pub(super) fn folded(parts: &[String], separator: &str, width: Option<usize>) -> String {
     let room = width.unwrap_or(usize::MAX);
     let mut text = String::new();
     let mut used = 0;

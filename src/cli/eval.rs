@@ -23,7 +23,7 @@ use tch::{Device, Kind, Tensor};
   strata eval resnet20 --set seed=1
   strata eval resnet20@best plain20@latest --split validation
   strata eval resnet20 --confusion confusion.svg --confusion confusion.csv")]
-pub struct Eval {
+pub(crate) struct Eval {
     /// Run folders, or names of runs (NAME, NAME/KEY, NAME@latest, NAME@best)
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<String>,
@@ -57,7 +57,7 @@ impl Split {
     }
 }
 
-pub fn run(command: &Eval, shared: &Shared) -> Result<Done> {
+pub(crate) fn run(command: &Eval, shared: &Shared) -> Result<Done> {
     for path in &command.confusion {
         Drawing::of(path)?;
     }

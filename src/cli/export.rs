@@ -16,7 +16,7 @@ use strata::runs::{Found, Store, Table};
   strata export tensorboard resnet20 plain20     tensorboard --logdir tensorboard
   strata export mlflow degradation               every run of a sweep
   strata export wandb results/runs               wandb sync wandb/offline-run-*")]
-pub struct Export {
+pub(crate) struct Export {
     /// The program to export to
     #[arg(value_name = "TRACKER")]
     tracker: Name,
@@ -39,7 +39,7 @@ enum Name {
     Wandb,
 }
 
-pub fn run(command: &Export, shared: &Shared) -> Result<Done> {
+pub(crate) fn run(command: &Export, shared: &Shared) -> Result<Done> {
     let (tracker, usual) = match command.tracker {
         Name::TensorBoard => (Tracker::TensorBoard, "tensorboard"),
         Name::Mlflow => (Tracker::Mlflow, "mlruns"),

@@ -8,7 +8,7 @@ use strata::data;
 
 /// Fetch a dataset into the cache and verify its checksums
 #[derive(Args)]
-pub struct Fetch {
+pub(crate) struct Fetch {
     /// A name that `strata doctor` lists; imagenet with --from, a folder of train/CLASS/*.jpg and val/CLASS/*.jpg
     #[arg(value_name = "DATASET")]
     dataset: String,
@@ -17,7 +17,7 @@ pub struct Fetch {
     from: Option<PathBuf>,
 }
 
-pub fn run(command: &Fetch) -> Result<Done> {
+pub(crate) fn run(command: &Fetch) -> Result<Done> {
     let cache = data::cache_dir()?;
     data::source(&command.dataset)?.fetch(&cache, command.from.as_deref())?;
     tracing::info!("{} is in {}", command.dataset, data::folder(&command.dataset, &cache).display());

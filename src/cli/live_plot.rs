@@ -18,7 +18,7 @@ const POINTS: usize = 400;
 
 /// What is plotted; x is in epochs.
 #[derive(Default)]
-pub struct LivePlot {
+pub(super) struct LivePlot {
     epochs: usize,
     loss: Vec<[f64; 2]>,
     top1: Vec<[f64; 2]>,
@@ -29,7 +29,7 @@ pub struct LivePlot {
 
 impl LivePlot {
     /// A run of so many epochs; `rows` are those of an earlier process.
-    pub fn new(epochs: usize, rows: &[EpochRow]) -> LivePlot {
+    pub(super) fn new(epochs: usize, rows: &[EpochRow]) -> LivePlot {
         let mut plot = LivePlot { epochs, ..LivePlot::default() };
         for row in rows {
             plot.loss.push([row.epoch as f64, row.train_loss]);
@@ -39,7 +39,7 @@ impl LivePlot {
     }
 
     /// Adds the mean loss since the last point; a report has the mean over the epoch so far.
-    pub fn step(&mut self, step: &StepReport) {
+    pub(super) fn step(&mut self, step: &StepReport) {
         let every = (self.epochs * step.batches / POINTS).max(1);
         if self.last.0 != step.epoch {
             self.last = (step.epoch, 0, 0.0);
@@ -54,7 +54,7 @@ impl LivePlot {
         self.last = (step.epoch, step.batch, so_far);
     }
 
-    pub fn epoch(&mut self, row: &EpochRow) {
+    pub(super) fn epoch(&mut self, row: &EpochRow) {
         self.top1.push([row.epoch as f64, row.val_top1]);
         if self.best.is_none_or(|(_, best)| row.val_top1 > best) {
             self.best = Some((row.epoch, row.val_top1));
@@ -62,7 +62,7 @@ impl LivePlot {
     }
 
     /// The plot for standard error's terminal as it is now; `None` where there is no room for it.
-    pub fn fitted(&self) -> Option<String> {
+    pub(super) fn fitted(&self) -> Option<String> {
         let (lines, columns) = Term::stderr().size_checked()?;
         let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
         let room = usize::from(columns) >= LEAST_COLUMNS && usize::from(lines) >= LEAST_LINES;

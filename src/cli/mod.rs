@@ -1,26 +1,26 @@
 //! The command line: one file per command, and here what they share.
 
-pub mod bench;
-pub mod compare;
-pub mod completions;
-pub mod cost;
-pub mod diff;
-pub mod doctor;
+pub(crate) mod bench;
+pub(crate) mod compare;
+pub(crate) mod completions;
+pub(crate) mod cost;
+pub(crate) mod diff;
+pub(crate) mod doctor;
 mod epoch_table;
-pub mod eval;
-pub mod export;
-pub mod fetch;
+pub(crate) mod eval;
+pub(crate) mod export;
+pub(crate) mod fetch;
 mod live_plot;
 mod precision;
-pub mod predict;
+pub(crate) mod predict;
 mod progress;
-pub mod report;
+pub(crate) mod report;
 mod runs;
-pub mod show;
-pub mod sweep;
+pub(crate) mod show;
+pub(crate) mod sweep;
 mod sweep_view;
-pub mod tables;
-pub mod train;
+pub(crate) mod tables;
+pub(crate) mod train;
 
 use anyhow::{Context, Result, bail};
 use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -35,16 +35,16 @@ use strata::torch::{MAX_GPU, MAX_THREADS, cuda, start_threads};
 use tch::Device;
 
 /// A run failed.
-pub const FAILED: u8 = 1;
+pub(crate) const FAILED: u8 = 1;
 /// Bad usage or bad input: nothing ran.
-pub const BAD_INPUT: u8 = 2;
+pub(crate) const BAD_INPUT: u8 = 2;
 
 /// Experiments on deep convolutional architectures: describe a network in TOML, count it, train it, compare the tables.
 #[derive(Parser)]
 #[command(version, propagate_version = true, max_term_width = 100)]
 #[command(after_help = "FILE is a path or the name of a file in experiments/: `resnet50`, `imagenet/resnet50`.\n\
                         Exit codes: 0 done, 1 a run failed, 2 bad usage or bad input, 130 stopped and resumable.")]
-pub struct Arguments {
+pub(crate) struct Arguments {
     #[command(subcommand)]
     pub command: Command,
     #[command(flatten)]
@@ -53,7 +53,7 @@ pub struct Arguments {
 
 /// Each command's help is the doc comment of its arguments: one here would hide it.
 #[derive(Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     Train(train::Train),
     Sweep(sweep::Sweep),
     Compare(compare::Compare),
@@ -91,7 +91,7 @@ impl Arguments {
     ///
     /// # Errors
     /// For what clap refuses; help and version come as errors, too.
-    pub fn read() -> Result<Arguments, clap::Error> {
+    pub(crate) fn read() -> Result<Arguments, clap::Error> {
         let mut command = Arguments::command();
         let shared: Vec<Arg> = command.get_arguments().cloned().collect();
         for (name, unused) in UNUSED {
@@ -104,7 +104,7 @@ impl Arguments {
     }
 
     /// Refuses `--set` where there is no experiment to set a key of: a table that looks chosen by it would not be.
-    pub fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         let (command, hint) = match &self.command {
             _ if self.shared.set.is_empty() => return Ok(()),
             Command::Compare(_) => ("compare", "; --where COLUMN=VALUE chooses rows"),
@@ -121,7 +121,7 @@ impl Arguments {
 
 /// Options of every command.
 #[derive(Args)]
-pub struct Shared {
+pub(crate) struct Shared {
     /// Set a key of the experiment, repeatably: --set train.epochs=3
     #[arg(long = "set", value_name = "KEY=VALUE", global = true)]
     pub set: Vec<String>,
@@ -144,7 +144,7 @@ pub struct Shared {
 
 impl Shared {
     /// Messages of the library go to standard error, as plain lines.
-    pub fn start_logging(&self) {
+    pub(crate) fn start_logging(&self) {
         use tracing_subscriber::filter::LevelFilter;
         let level = match (self.quiet, self.verbose) {
             (true, _) => LevelFilter::ERROR,
@@ -163,12 +163,12 @@ impl Shared {
     }
 
     /// The folder that `--results` names.
-    pub fn store(&self) -> Store {
+    pub(crate) fn store(&self) -> Store {
         Store::new(&self.results)
     }
 
     /// The device that `--device` names; starts the threads too.
-    pub fn device(&self) -> Result<Device> {
+    pub(crate) fn device(&self) -> Result<Device> {
         if let Some(threads) = self.threads.filter(|threads| !(1..=MAX_THREADS).contains(threads)) {
             bail!(Usage(format!("--threads takes 1 to {MAX_THREADS}, not {threads}")));
         }
@@ -195,7 +195,7 @@ impl Shared {
     }
 
     /// The devices that the points of a sweep take in turn: with `auto` and `cuda` every GPU there is.
-    pub fn job_devices(&self) -> Result<Vec<String>> {
+    pub(crate) fn job_devices(&self) -> Result<Vec<String>> {
         // What is wrong with --device or --threads is said before anything runs.
         let device = self.device()?;
         let all = match (self.device.as_str(), cuda::load_if_present()) {
@@ -206,12 +206,12 @@ impl Shared {
     }
 
     /// `--threads`, where it was given.
-    pub fn threads_of_jobs(&self) -> Option<usize> {
+    pub(crate) fn threads_of_jobs(&self) -> Option<usize> {
         self.threads
     }
 
     /// Reads the experiment that a path or a name stands for.
-    pub fn experiment(&self, file: impl AsRef<Path>) -> Result<Experiment> {
+    pub(crate) fn experiment(&self, file: impl AsRef<Path>) -> Result<Experiment> {
         experiment(file, &self.set)
     }
 }
@@ -224,7 +224,7 @@ fn on_gpu(number: usize) -> Result<Device> {
 }
 
 /// Reads the experiment that a path or a name stands for, with overrides.
-pub fn experiment(file: impl AsRef<Path>, overrides: &[String]) -> Result<Experiment> {
+pub(crate) fn experiment(file: impl AsRef<Path>, overrides: &[String]) -> Result<Experiment> {
     let file = file.as_ref();
     let path = locate(file)?;
     let experiment = Experiment::load(&path, overrides, machine())?;
@@ -235,7 +235,7 @@ pub fn experiment(file: impl AsRef<Path>, overrides: &[String]) -> Result<Experi
 }
 
 /// Reads the network of the file that a path or a name stands for; see [`Description::load`].
-pub fn description(file: &str, overrides: &[String], input: Option<[usize; 3]>) -> Result<Description> {
+pub(crate) fn description(file: &str, overrides: &[String], input: Option<[usize; 3]>) -> Result<Description> {
     let path = locate(file)?;
     let description = Description::load(&path, overrides, machine(), input)?;
     if description.swept {
@@ -251,10 +251,10 @@ fn warn_of_sweep(path: &Path, file: &Path) {
 /// Wrong words on the command line.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct Usage(pub String);
+pub(crate) struct Usage(pub String);
 
 /// What `auto` in an experiment means here.
-pub fn machine() -> Machine {
+pub(crate) fn machine() -> Machine {
     Machine { native_bf16: native_bf16() }
 }
 
@@ -272,7 +272,7 @@ fn native_bf16() -> bool {
 const LISTED: usize = 8;
 
 /// The experiment file that a path or a name stands for.
-pub fn locate(file: impl AsRef<Path>) -> Result<PathBuf> {
+pub(crate) fn locate(file: impl AsRef<Path>) -> Result<PathBuf> {
     let path = file.as_ref();
     if path.is_file() {
         return Ok(path.to_owned());
@@ -317,7 +317,7 @@ fn list_experiments(folder: &Path, prefix: &str, names: &mut Vec<String>) {
 }
 
 /// Prints a table or a text to standard output.
-pub fn print(text: &str) -> Result<()> {
+pub(crate) fn print(text: &str) -> Result<()> {
     use std::io::Write;
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -328,7 +328,7 @@ pub fn print(text: &str) -> Result<()> {
 }
 
 /// Writes a picture where a user asked for it, and says so.
-pub fn write_picture(file: &PictureFile, svg: &str, transparent: bool) -> Result<()> {
+pub(crate) fn write_picture(file: &PictureFile, svg: &str, transparent: bool) -> Result<()> {
     file.write(svg, transparent)?;
     if !file.is_stdout() {
         tracing::info!("wrote {}", file.path().display());
@@ -337,7 +337,7 @@ pub fn write_picture(file: &PictureFile, svg: &str, transparent: bool) -> Result
 }
 
 /// What a command came to.
-pub enum Done {
+pub(crate) enum Done {
     Well,
     /// A run diverged or failed; it was said where it happened.
     WithFailures,
@@ -348,7 +348,7 @@ pub enum Done {
 }
 
 /// Says what went wrong and finds the exit code for it.
-pub fn exit_code(result: Result<Done>) -> ExitCode {
+pub(crate) fn exit_code(result: Result<Done>) -> ExitCode {
     match result {
         Ok(Done::Well) => ExitCode::SUCCESS,
         Ok(Done::WithFailures) => ExitCode::from(FAILED),

@@ -5,7 +5,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use strata::config::{Precision, Train};
 
 /// `fp32` or `bf16` on the command line.
-pub fn precision() -> impl TypedValueParser<Value = Precision> {
+pub(super) fn precision() -> impl TypedValueParser<Value = Precision> {
     PossibleValuesParser::new(["fp32", "bf16"]).map(|name| match name.as_str() {
         "bf16" => Precision::Bf16,
         _ => Precision::Fp32,
@@ -14,7 +14,7 @@ pub fn precision() -> impl TypedValueParser<Value = Precision> {
 
 /// Options that change how a network computes, but not its weights.
 #[derive(Args, Clone, Copy, Debug, Default)]
-pub struct PrecisionArgs {
+pub(super) struct PrecisionArgs {
     /// Evaluate in this precision instead of the run's
     #[arg(long, value_parser = precision())]
     precision: Option<Precision>,
@@ -24,7 +24,7 @@ pub struct PrecisionArgs {
 }
 
 impl PrecisionArgs {
-    pub fn apply(self, train: &mut Train) {
+    pub(super) fn apply(self, train: &mut Train) {
         train.precision = self.precision.unwrap_or(train.precision);
         train.rewrites &= !self.no_rewrites;
     }

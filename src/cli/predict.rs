@@ -19,7 +19,7 @@ use tch::{Device, Kind, Tensor};
 ///
 /// Prints the most probable classes of images; or, with --input and --output, writes the logits of a tensor.
 #[derive(Args)]
-pub struct Predict {
+pub(crate) struct Predict {
     /// A run (a folder, NAME, NAME/KEY, NAME@latest or NAME@best), or an experiment file together with --weights
     #[arg(value_name = "RUN_OR_FILE")]
     network: String,
@@ -42,7 +42,7 @@ pub struct Predict {
     precision: Precision,
 }
 
-pub fn run(command: &Predict, shared: &Shared) -> Result<Done> {
+pub(crate) fn run(command: &Predict, shared: &Shared) -> Result<Done> {
     let device = shared.device()?;
     let bf16 = command.precision == Precision::Bf16;
     match (&command.input, &command.output) {

@@ -22,7 +22,7 @@ const DRAWN_EVERY: Duration = Duration::from_secs(10);
 const PLOTTED_EVERY: Duration = Duration::from_millis(250);
 const BAR: &str = "{prefix} {wide_bar:.cyan/blue} {msg} · {elapsed} elapsed, {eta} left";
 
-pub struct Progress {
+pub(super) struct Progress {
     quiet: bool,
     bar: Option<ProgressBar>,
     log: Option<File>,
@@ -40,7 +40,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    pub fn new(quiet: bool) -> Progress {
+    pub(super) fn new(quiet: bool) -> Progress {
         Progress {
             quiet,
             bar: None,
@@ -58,7 +58,7 @@ impl Progress {
     }
 
     /// Draws the curves of the run so far into its folder. A failure is a note only, since they are not part of the result.
-    pub fn draw_curves(&mut self) {
+    pub(super) fn draw_curves(&mut self) {
         let Some(folder) = self.folder.as_ref().filter(|_| self.undrawn) else { return };
         let drawn = curves::write_run_picture(folder);
         self.drawn = Instant::now();

@@ -13,13 +13,13 @@ use strata::report;
 /// One HTML file of everything in the results folder: runs, sweeps, archived results, tables, network diagrams, and the
 /// commands that reproduce them. It needs neither a network nor other files.
 #[derive(Args)]
-pub struct Report {
+pub(crate) struct Report {
     /// The page to write; report.html in the results folder by default
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
 
-pub fn run(command: &Report, shared: &Shared) -> Result<Done> {
+pub(crate) fn run(command: &Report, shared: &Shared) -> Result<Done> {
     let results = &shared.results;
     if !results.is_dir() {
         let hint = "`strata train` makes it, --results DIR takes another";

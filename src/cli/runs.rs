@@ -13,7 +13,7 @@ use strata::train::best_weights;
 use tch::Device;
 
 /// A run with its best weights loaded.
-pub struct TrainedRun {
+pub(super) struct TrainedRun {
     pub folder: PathBuf,
     pub experiment: Experiment,
     pub model: Model,
@@ -21,7 +21,7 @@ pub struct TrainedRun {
 
 impl TrainedRun {
     /// Loads a run by folder or by name.
-    pub fn load(run: &str, precision: PrecisionArgs, shared: &Shared, device: Device) -> Result<TrainedRun> {
+    pub(super) fn load(run: &str, precision: PrecisionArgs, shared: &Shared, device: Device) -> Result<TrainedRun> {
         let folder = find(run, shared)?;
         let mut experiment = Experiment::load(&folder.join("experiment.toml"), &[], machine())?;
         let weights = best_weights(&folder, &experiment.key())?;
@@ -33,14 +33,14 @@ impl TrainedRun {
 }
 
 /// Builds the network of an experiment on a device, in channels-last format as for training.
-pub fn build(experiment: &Experiment, device: Device) -> Result<Model> {
+pub(super) fn build(experiment: &Experiment, device: Device) -> Result<Model> {
     let mut model = Model::build(&experiment.network, device, experiment.seed, experiment.train.rewrites)?;
     model.use_channels_last()?;
     Ok(model)
 }
 
 /// Whether a word names a run rather than an experiment file.
-pub fn is_run(run: &str, results: &Path) -> bool {
+pub(super) fn is_run(run: &str, results: &Path) -> bool {
     Path::new(run).join("experiment.toml").is_file()
         || results.join("runs").join(run).is_dir()
         || Choice::split(run).is_some()
@@ -51,7 +51,7 @@ pub fn is_run(run: &str, results: &Path) -> bool {
 ///
 /// # Errors
 /// When no run has these keys.
-pub fn resolve_run<'a>(name: &str, folders: &'a [PathBuf], shared: &Shared) -> Result<Option<&'a Path>> {
+pub(super) fn resolve_run<'a>(name: &str, folders: &'a [PathBuf], shared: &Shared) -> Result<Option<&'a Path>> {
     let matching = with_keys(name, folders, shared)?;
     if let [one] = &matching[..] {
         return Ok(Some(one));
@@ -95,7 +95,7 @@ const LISTED: usize = 20;
 const KEYS: usize = 5;
 
 /// The error for a name that several runs have: a table of what tells them apart.
-pub fn several_runs(name: &str, folders: &[PathBuf], shared: &Shared) -> Result<Usage> {
+pub(super) fn several_runs(name: &str, folders: &[PathBuf], shared: &Shared) -> Result<Usage> {
     let mut table = shared.store().differences(folders);
     let (fixed, keys) = (["run", "started", "status", "val_top1"].len(), table.columns.len());
     let hidden = keys.saturating_sub(fixed + KEYS);

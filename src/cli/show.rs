@@ -16,7 +16,7 @@ use strata::figures::picture::PictureFile;
   strata show resnet50 --diagram resnet50.pdf                   the network on a slide
   strata show resnet50 --block layer2 --diagram layer2.png      the blocks of one row
   strata show --block mbconv --diagram mbconv.svg               a kind of block by itself")]
-pub struct Show {
+pub(crate) struct Show {
     /// Experiment file, or its name
     #[arg(value_name = "FILE", required_unless_present = "block")]
     file: Option<String>,
@@ -34,7 +34,7 @@ pub struct Show {
     transparent: bool,
 }
 
-pub fn run(command: &Show, shared: &Shared) -> Result<Done> {
+pub(crate) fn run(command: &Show, shared: &Shared) -> Result<Done> {
     let read = |file: &str| description(file, &shared.set, None);
     let Some(path) = &command.diagram else {
         let file = read(command.file.as_deref().unwrap_or_default())?;

@@ -20,7 +20,7 @@ use strata::{data, emit};
 /// ones resumed. Ctrl-C stops cleanly; the same command resumes. Sweeps on one results folder share the work. Tables and
 /// figures are written to results/sweeps/NAME/; docs/sweeps.md describes [sweep].
 #[derive(Args)]
-pub struct Sweep {
+pub(crate) struct Sweep {
     /// Experiment file with a [sweep] table, or its name
     #[arg(value_name = "FILE")]
     file: String,
@@ -38,7 +38,7 @@ pub struct Sweep {
     fail_fast: bool,
 }
 
-pub fn run(command: &Sweep, shared: &Shared) -> Result<Done> {
+pub(crate) fn run(command: &Sweep, shared: &Shared) -> Result<Done> {
     if !(1..=1024).contains(&command.jobs) {
         bail!(Usage(format!("--jobs takes 1 to 1024, not {}", command.jobs)));
     }

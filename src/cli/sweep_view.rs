@@ -11,7 +11,7 @@ use strata::runs::{Column, counted};
 use strata::sweep::event::Event;
 use strata::sweep::{Counts, Ended, PointOutcome, Watcher, duration};
 
-pub struct SweepView<'a> {
+pub(super) struct SweepView<'a> {
     sweep: &'a Sweep,
     quiet: bool,
     settled: usize,
@@ -27,18 +27,18 @@ struct Live {
 }
 
 impl<'a> SweepView<'a> {
-    pub fn new(sweep: &'a Sweep, jobs: usize, quiet: bool) -> SweepView<'a> {
+    pub(super) fn new(sweep: &'a Sweep, jobs: usize, quiet: bool) -> SweepView<'a> {
         let live = (!quiet && std::io::stderr().is_terminal()).then(|| Live::new(sweep.points.len(), jobs));
         SweepView { sweep, quiet, settled: 0, live }
     }
 
-    pub fn begin(&self, excluded: Option<&str>) {
+    pub(super) fn begin(&self, excluded: Option<&str>) {
         let excluded = excluded.map_or_else(String::new, |text| format!("; {text}"));
         self.print(&format!("{}: {}{excluded}", self.sweep.name, counted(self.sweep.points.len(), "point")));
     }
 
     /// Removes the progress bars.
-    pub fn clear(&self) {
+    pub(super) fn clear(&self) {
         if let Some(live) = &self.live {
             live.jobs.iter().for_each(ProgressBar::finish_and_clear);
             live.whole.finish_and_clear();

@@ -14,7 +14,7 @@ use strata::files::write_output;
 /// Writes architectures.csv and accuracy-vs-operations.svg. Nothing is trained: costs are counted, accuracies are those that
 /// the experiments' [expect] tables quote.
 #[derive(Args)]
-pub struct Tables {
+pub(crate) struct Tables {
     /// The folder of experiment files
     #[arg(long, value_name = "FOLDER", default_value = "experiments/imagenet")]
     experiments: PathBuf,
@@ -23,7 +23,7 @@ pub struct Tables {
     out: Option<PathBuf>,
 }
 
-pub fn run(command: &Tables, shared: &Shared) -> Result<Done> {
+pub(crate) fn run(command: &Tables, shared: &Shared) -> Result<Done> {
     let experiments = load(&command.experiments, &shared.set)?;
     let out = command.out.clone().unwrap_or_else(|| shared.results.join("tables"));
     std::fs::create_dir_all(&out).with_context(|| format!("cannot make the folder {}", out.display()))?;

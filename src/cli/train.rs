@@ -16,7 +16,7 @@ use strata::{data, interrupt, train, watchdog};
 
 /// Run experiments: train, validate every epoch, test at the end; resume what was interrupted, skip what is finished
 #[derive(Args)]
-pub struct Train {
+pub(crate) struct Train {
     /// Experiment files, or their names
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
@@ -31,7 +31,7 @@ pub struct Train {
     events: bool,
 }
 
-pub fn run(command: &Train, shared: &Shared) -> Result<Done> {
+pub(crate) fn run(command: &Train, shared: &Shared) -> Result<Done> {
     // All files are read before the first of them runs: a typo in the last should not show up hours later.
     let experiments = command.files.iter().map(|file| shared.experiment(file)).collect::<Result<Vec<_>>>()?;
     let options = RunOptions {
@@ -94,7 +94,7 @@ pub fn run(command: &Train, shared: &Shared) -> Result<Done> {
 }
 
 /// Forks the process that records the end of a run that is killed or crashes.
-pub fn start_watchdog() {
+pub(crate) fn start_watchdog() {
     if let Err(error) = watchdog::start(train::record_lost_run) {
         tracing::debug!("a run that is killed will not be recorded as failed: {error}");
     }

@@ -15,7 +15,7 @@ const MAX_PARAMS: u64 = 100_000_000_000;
 
 /// A `[model]` with its `[scaling]`, built.
 #[derive(Clone)]
-pub struct Architecture {
+pub(super) struct Architecture {
     pub origin: Origin,
     /// Scaled, with every shape resolved.
     pub network: Arc<Network>,
@@ -27,14 +27,14 @@ pub struct Architecture {
 
 /// Networks by what they were written as: most points of a sweep have the network of another.
 #[derive(Default)]
-pub struct Architectures {
+pub(super) struct Architectures {
     known: HashMap<String, Architecture>,
     /// Input that the networks are built for, whatever is written; `[scaling]` does not multiply it.
     input: Option<[usize; 3]>,
 }
 
 impl Architectures {
-    pub fn new(input: Option<[usize; 3]>) -> Architectures {
+    pub(super) fn new(input: Option<[usize; 3]>) -> Architectures {
         Architectures { input, known: HashMap::new() }
     }
 
@@ -42,7 +42,7 @@ impl Architectures {
     ///
     /// # Errors
     /// For keys, rows and shapes that cannot be, and for a network with fewer outputs than the dataset has classes.
-    pub fn get(
+    pub(super) fn get(
         &mut self,
         model: &Spanned<DeValue>,
         scaling: &Scaling,

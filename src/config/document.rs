@@ -9,7 +9,7 @@ use toml::de::{DeTable, DeValue};
 
 /// A parsed text; the places in it are those of the source.
 #[derive(Clone, Debug)]
-pub struct Document<'a> {
+pub(super) struct Document<'a> {
     pub source: &'a Source,
     pub root: DeTable<'a>,
 }
@@ -19,7 +19,7 @@ impl<'a> Document<'a> {
     ///
     /// # Errors
     /// For TOML that cannot be read or is nested too deep, and for an override that does not fit what is there.
-    pub fn parse(source: &'a Source) -> Result<Document<'a>, ConfigError> {
+    pub(super) fn parse(source: &'a Source) -> Result<Document<'a>, ConfigError> {
         let parse = |text: &'a str, offset: usize| {
             if let Some(deep) = too_deep(text) {
                 let message = format!("tables and lists are nested at most {MAX_LEVELS} levels deep");
@@ -47,7 +47,7 @@ impl<'a> Document<'a> {
     }
 
     /// The error that shows a problem in this document.
-    pub fn error(&self, problem: &Problem) -> ConfigError {
+    pub(super) fn error(&self, problem: &Problem) -> ConfigError {
         let span = match &problem.place {
             Place::Span(span) => Some(span.clone()),
             Place::Key(key) => self.find(key).map(|(word, value)| value.unwrap_or(word)),
@@ -121,7 +121,7 @@ fn span(problem: &Problem) -> Option<Range<usize>> {
 ///
 /// # Errors
 /// For an override without `=`.
-pub fn overridden(file: &str, text: &str, overrides: &[String]) -> Result<Source, ConfigError> {
+pub(super) fn overridden(file: &str, text: &str, overrides: &[String]) -> Result<Source, ConfigError> {
     let mut source = Source::new(file, text);
     for text in overrides {
         source.push_override(&override_line(text)?);

@@ -136,14 +136,14 @@ fn elsewhere(found: &str) -> Option<&'static str> {
 }
 
 /// The one of `allowed` that another library calls `found`.
-pub fn translated<'a>(found: &str, allowed: &[&'a str]) -> Option<&'a str> {
+pub(super) fn translated<'a>(found: &str, allowed: &[&'a str]) -> Option<&'a str> {
     let ours = elsewhere(found)?;
     allowed.iter().copied().find(|name| *name == ours || Some(*name) == ours.rsplit('.').next())
 }
 
 /// The key that a person has most likely meant by one that is none of `allowed`: one of these, or the dotted key of
 /// another table.
-pub fn meant(found: &str, allowed: &[&str]) -> Option<String> {
+pub(super) fn meant(found: &str, allowed: &[&str]) -> Option<String> {
     let here = || translated(found, allowed).map(str::to_owned);
     // `depth` and `width` are keys of presets and rows, too.
     let other_table =

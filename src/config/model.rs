@@ -15,7 +15,7 @@ use toml::de::{DeTable, DeValue, Deserializer, ValueDeserializer};
 /// Keys that every network has, written or not.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Shared {
+pub(super) struct Shared {
     /// `[channels, height, width]`; the dataset's where it is missing.
     pub input: Option<[usize; 3]>,
     pub classes: Option<usize>,
@@ -36,7 +36,7 @@ pub(super) const SHARED: &[&str] =
 /// [`Init`] as written: what is missing is the preset's.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct InitKeys {
+pub(super) struct InitKeys {
     pub conv: Option<Scheme>,
     pub linear: Option<Scheme>,
     pub conv_std: Option<f64>,
@@ -47,7 +47,7 @@ pub struct InitKeys {
 /// [`StochasticDepth`] as written.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct StochasticDepthKeys {
+pub(super) struct StochasticDepthKeys {
     pub survival: Option<f64>,
     pub decay: Option<Decay>,
     pub gate: Option<SurvivalGate>,
@@ -62,7 +62,7 @@ pub enum Origin {
 }
 
 /// The `[model]` table, read.
-pub struct Model {
+pub(super) struct Model {
     pub origin: Origin,
     /// Before scaling.
     pub plan: Plan,
@@ -71,7 +71,7 @@ pub struct Model {
 }
 
 /// Reads `[model]`. `input` and `classes` are those of the dataset, used where the table does not set them.
-pub fn read(table: Spanned<DeTable>, input: [usize; 3], classes: usize) -> Result<Model, Problem> {
+pub(super) fn read(table: Spanned<DeTable>, input: [usize; 3], classes: usize) -> Result<Model, Problem> {
     let span = table.span();
     let mut table = table.into_inner();
     let preset = table.remove_entry("preset");
@@ -120,7 +120,7 @@ pub fn read(table: Spanned<DeTable>, input: [usize; 3], classes: usize) -> Resul
 }
 
 /// Whether a network can take such images; `key` is what an error points at.
-pub fn check_sides(key: &str, [c, h, w]: [usize; 3]) -> Result<(), Problem> {
+pub(super) fn check_sides(key: &str, [c, h, w]: [usize; 3]) -> Result<(), Problem> {
     if !(1..=1024).contains(&c) || ![h, w].iter().all(|side| (1..=8192).contains(side)) {
         let message = format!("input is [channels, height, width] within 1024, 8192, 8192, not [{c}, {h}, {w}]");
         return Err(Problem::at(key, message));
@@ -297,7 +297,7 @@ impl Shared {
     }
 
     /// The keys of a plan, all of them.
-    pub fn of(plan: &Plan) -> Shared {
+    pub(super) fn of(plan: &Plan) -> Shared {
         let Style { norm, act, bn_eps, bn_momentum, bn_scale, init } = plan.style.clone();
         let Init { conv, linear, conv_std, linear_std, bias } = init;
         let StochasticDepth { survival, decay, gate } = plan.stochastic_depth.clone();
@@ -332,7 +332,7 @@ fn set<T: Copy>(place: &mut T, value: Option<T>) {
 }
 
 /// The help of a row error: where rows come from when they are not written in the file.
-pub fn row_help(origin: &Origin, label: &str) -> Option<String> {
+pub(super) fn row_help(origin: &Origin, label: &str) -> Option<String> {
     match origin {
         Origin::Rows(_) => None,
         Origin::Preset(_) => Some(format!(

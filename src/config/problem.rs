@@ -9,7 +9,7 @@ use std::ops::Range;
 
 /// What is wrong, and where; rendered with the text by [`Source::error`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
+pub(super) struct Problem {
     pub place: Place,
     pub message: String,
     pub help: Option<String>,
@@ -17,7 +17,7 @@ pub struct Problem {
 
 /// Where a problem is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub(super) enum Place {
     /// Bytes of the text.
     Span(Range<usize>),
     /// The value of a dotted key such as `train.lr` or `model.rows.3`; the longest part of it that is written is shown.
@@ -28,7 +28,7 @@ pub enum Place {
 
 /// A key that a file lacks.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Missing {
+pub(super) struct Missing {
     /// Dotted.
     pub key: String,
     /// What needs it, where that is not plain.
@@ -36,32 +36,32 @@ pub struct Missing {
 }
 
 impl Missing {
-    pub fn new(key: impl Into<String>) -> Missing {
+    pub(super) fn new(key: impl Into<String>) -> Missing {
         Missing { key: key.into(), reason: None }
     }
 }
 
 impl Problem {
-    pub fn at(key: impl Into<String>, message: impl Into<String>) -> Problem {
+    pub(super) fn at(key: impl Into<String>, message: impl Into<String>) -> Problem {
         Problem { place: Place::Key(key.into()), message: message.into(), help: None }
     }
 
     /// What is wrong with a key of `table`.
-    pub fn of_key(table: &str, error: KeyError) -> Problem {
+    pub(super) fn of_key(table: &str, error: KeyError) -> Problem {
         Problem::at(format!("{table}.{}", error.key), error.message)
     }
 
-    pub fn span(span: Range<usize>, message: impl Into<String>) -> Problem {
+    pub(super) fn span(span: Range<usize>, message: impl Into<String>) -> Problem {
         Problem { place: Place::Span(span), message: message.into(), help: None }
     }
 
     /// A key that is itself what is wrong, and not its value.
-    pub fn word(key: impl Into<String>, message: impl Into<String>) -> Problem {
+    pub(super) fn word(key: impl Into<String>, message: impl Into<String>) -> Problem {
         Problem { place: Place::Word(key.into()), message: message.into(), help: None }
     }
 
     /// Required keys that are missing, shown at the table that lacks all of them, if it is one.
-    pub fn missing(keys: &[Missing]) -> Problem {
+    pub(super) fn missing(keys: &[Missing]) -> Problem {
         let quoted: Vec<String> = keys.iter().map(|missing| format!("`{}`", missing.key)).collect();
         let message = match quoted.as_slice() {
             [key] => format!("the key {key} is missing"),
@@ -76,23 +76,23 @@ impl Problem {
         Problem { place: Place::Key(place.to_owned()), message, help }
     }
 
-    pub fn help(mut self, help: impl Into<String>) -> Problem {
+    pub(super) fn help(mut self, help: impl Into<String>) -> Problem {
         self.help = Some(help.into());
         self
     }
 
     /// A name that is not one of a list.
-    pub fn unknown(place: Place, what: &str, found: &str, allowed: &[&str]) -> Problem {
+    pub(super) fn unknown(place: Place, what: &str, found: &str, allowed: &[&str]) -> Problem {
         Problem::not_one_of(place, format!("there is no {what} `{found}`"), found, allowed)
     }
 
     /// A name that is not one of a list, with a message that says so.
-    pub fn not_one_of(place: Place, message: String, found: &str, allowed: &[&str]) -> Problem {
+    pub(super) fn not_one_of(place: Place, message: String, found: &str, allowed: &[&str]) -> Problem {
         Problem::instead_of(place, message, nearest(found, allowed), allowed)
     }
 
     /// A key that a table does not have. It may be one of another table, or another library's name for one of ours.
-    pub fn unknown_key(place: Place, message: String, found: &str, allowed: &[&str]) -> Problem {
+    pub(super) fn unknown_key(place: Place, message: String, found: &str, allowed: &[&str]) -> Problem {
         Problem::instead_of(place, message, known_keys::meant(found, allowed).as_deref(), allowed)
     }
 
@@ -120,7 +120,7 @@ pub fn nearest<'a>(found: &str, allowed: &[&'a str]) -> Option<&'a str> {
 }
 
 /// Turns serde's error into a problem in the words of a file, with the nearest name for an unknown one.
-pub fn from_serde(error: &toml::de::Error, context: &str, more_keys: &[&str]) -> Problem {
+pub(super) fn from_serde(error: &toml::de::Error, context: &str, more_keys: &[&str]) -> Problem {
     let message = error.message();
     // What is missing in the file as a whole has an empty span: there is nothing to point at.
     let span = error.span().filter(|span| !(span.is_empty() && message.starts_with("missing field")));
@@ -189,7 +189,7 @@ fn in_words(message: &str) -> String {
 
 /// A text and what it is called: an experiment file with the `--set` overrides behind it, one a line.
 #[derive(Clone, Debug)]
-pub struct Source {
+pub(super) struct Source {
     name: String,
     text: String,
     /// Where the file's own text ends.
@@ -198,23 +198,23 @@ pub struct Source {
 }
 
 impl Source {
-    pub fn new(name: impl Into<String>, text: impl Into<String>) -> Source {
+    pub(super) fn new(name: impl Into<String>, text: impl Into<String>) -> Source {
         let text = text.into();
         Source { name: name.into(), file_end: text.len(), text, overrides: Vec::new() }
     }
 
     /// What errors call the file: its path.
-    pub fn name(&self) -> &str {
+    pub(super) fn name(&self) -> &str {
         &self.name
     }
 
     /// The file's own text.
-    pub fn file_text(&self) -> &str {
+    pub(super) fn file_text(&self) -> &str {
         &self.text[..self.file_end]
     }
 
     /// Adds a line behind the file's text.
-    pub fn push_override(&mut self, line: &str) {
+    pub(super) fn push_override(&mut self, line: &str) {
         self.text.push('\n');
         let start = self.text.len();
         self.text.push_str(line);
@@ -222,12 +222,12 @@ impl Source {
     }
 
     /// The lines behind the file's text, each with where it starts.
-    pub fn overrides(&self) -> impl Iterator<Item = (usize, &str)> {
+    pub(super) fn overrides(&self) -> impl Iterator<Item = (usize, &str)> {
         self.overrides.iter().map(|range| (range.start, &self.text[range.clone()]))
     }
 
     /// The error that shows a problem in this text.
-    pub fn error(&self, problem: &Problem, span: Option<Range<usize>>) -> ConfigError {
+    pub(super) fn error(&self, problem: &Problem, span: Option<Range<usize>>) -> ConfigError {
         let title = Level::ERROR.primary_title(problem.message.as_str());
         let (name, text, span) = self.part(span);
         let mut snippet = Snippet::source(text).path(name);

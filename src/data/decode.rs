@@ -58,13 +58,13 @@ pub(super) struct Picture {
 
 impl Picture {
     /// `remedy` is what the error message asks for where the file is no good.
-    pub fn read(path: &Path, remedy: &str) -> Result<Picture, DataError> {
+    pub(super) fn read(path: &Path, remedy: &str) -> Result<Picture, DataError> {
         let (bytes, _) = read_file(path, remedy)?;
         Picture::decode(&bytes, path, remedy)
     }
 
     /// The picture in the content of a file; `path` is what errors call it.
-    pub fn decode(bytes: &[u8], path: &Path, remedy: &str) -> Result<Picture, DataError> {
+    pub(super) fn decode(bytes: &[u8], path: &Path, remedy: &str) -> Result<Picture, DataError> {
         let bad = |problem: String| DataError::corrupt(path.display(), problem, remedy);
         // The content decides, not the name: users' files are often misnamed, and one of ImageNet's is.
         let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format();
@@ -90,14 +90,14 @@ impl Picture {
     }
 
     /// The centre, as [`decode`] describes it.
-    pub fn centre(&self, [channels, height, width]: [usize; 3]) -> Vec<u8> {
+    pub(super) fn centre(&self, [channels, height, width]: [usize; 3]) -> Vec<u8> {
         let keep = if height >= 64 { 0.875 } else { 1.0 };
         self.resampled(channels, &Resampler::centre(self.size, [height, width], keep))
     }
 
     /// The planes of the picture under `map`: luma for one channel; channel c is that of red, green and blue at c mod 3
     /// for other counts.
-    pub fn resampled(&self, channels: usize, map: &Resampler) -> Vec<u8> {
+    pub(super) fn resampled(&self, channels: usize, map: &Resampler) -> Vec<u8> {
         let (mut out, mut scratch) = (Vec::new(), Vec::new());
         if channels == 1 {
             let grey: Vec<u8> = self.rgb.chunks_exact(3).map(|p| luma(p[0], p[1], p[2])).collect();
@@ -112,7 +112,7 @@ impl Picture {
     }
 
     /// All of it, plane after plane.
-    pub fn planes(&self) -> impl Iterator<Item = u8> {
+    pub(super) fn planes(&self) -> impl Iterator<Item = u8> {
         (0..3).flat_map(|c| self.rgb.iter().skip(c).step_by(3).copied())
     }
 }

@@ -55,18 +55,18 @@ impl Sum {
     }
 
     /// Whether the file still has this size and time.
-    pub fn is_of(&self, file: &Metadata) -> bool {
+    pub(super) fn is_of(&self, file: &Metadata) -> bool {
         (self.bytes, self.modified) == (file.len(), modified(file))
     }
 
     /// Whether the file was written so long ago that a further change would change its time.
-    pub fn is_settled(&self) -> bool {
+    pub(super) fn is_settled(&self) -> bool {
         let modified = UNIX_EPOCH + Duration::from_nanos(self.modified.max(0).unsigned_abs());
         modified.elapsed().is_ok_and(|age| age > SETTLED)
     }
 
     /// The bytes that decide what an image shows: not the time.
-    pub fn content(&self) -> [u8; 16] {
+    pub(super) fn content(&self) -> [u8; 16] {
         self.sha256
     }
 }
@@ -103,7 +103,7 @@ impl FromStr for Sum {
 }
 
 impl Files {
-    pub fn path(&self, index: usize) -> PathBuf {
+    pub(super) fn path(&self, index: usize) -> PathBuf {
         self.folder.join(&*self.files[index].path)
     }
 
@@ -111,7 +111,7 @@ impl Files {
     ///
     /// # Errors
     /// A file that cannot be read, or has another content than was listed.
-    pub fn read(&self, index: usize) -> Result<Vec<u8>, DataError> {
+    pub(super) fn read(&self, index: usize) -> Result<Vec<u8>, DataError> {
         let (path, listed) = (self.path(index), &self.files[index].sum);
         let (content, file) = read_file(&path, self.remedies.changed)?;
         if (content.len() as u64, modified(&file)) != (listed.bytes, listed.modified) {
@@ -124,7 +124,7 @@ impl Files {
     ///
     /// # Errors
     /// As [`Files::read`].
-    pub fn check_all(&self) -> Result<(), DataError> {
+    pub(super) fn check_all(&self) -> Result<(), DataError> {
         let progress = Progress::new("checked", self.files.len());
         share(threads(), 0..self.files.len(), |index| {
             let path = self.path(index);

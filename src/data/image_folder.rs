@@ -17,13 +17,13 @@ pub(super) struct Split {
 }
 
 impl Split {
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.images.iter().map(Vec::len).sum()
     }
 
     /// (label, name) of each image. The classes take turns, so that a validation set cut off the front has the same
     /// number of each.
-    pub fn in_turns(&self) -> Vec<(usize, &str)> {
+    pub(super) fn in_turns(&self) -> Vec<(usize, &str)> {
         let mut order = Vec::with_capacity(self.len());
         let mut classes: Vec<_> = self.images.iter().map(|names| names.iter()).enumerate().collect();
         while !classes.is_empty() {

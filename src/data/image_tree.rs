@@ -74,7 +74,7 @@ pub(super) mod tests {
     use super::*;
 
     /// A split with `count` plain images a class whose red is 10 * class + rank.
-    pub fn make(split: &Path, classes: &[&str], count: usize) {
+    pub(crate) fn make(split: &Path, classes: &[&str], count: usize) {
         for (c, class) in classes.iter().enumerate() {
             fs::create_dir_all(split.join(class)).unwrap();
             for rank in 0..count {

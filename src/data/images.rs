@@ -200,7 +200,7 @@ pub(super) mod tests {
     }
 
     /// PNG files of the given [width, height], in a ramp of greens and blues; the red of image i is i.
-    pub fn files(folder: &std::path::Path, shape: [usize; 3], sizes: &[[u32; 2]]) -> Images {
+    pub(crate) fn files(folder: &std::path::Path, shape: [usize; 3], sizes: &[[u32; 2]]) -> Images {
         for (i, &[width, height]) in sizes.iter().enumerate() {
             let pixel = |x, y| image::Rgb([i as u8, (x * 255 / width) as u8, (y * 255 / height) as u8]);
             image::RgbImage::from_fn(width, height, pixel).save(folder.join(format!("{i}.png"))).unwrap();
@@ -209,7 +209,7 @@ pub(super) mod tests {
     }
 
     /// The files `0.png` and on of a folder as they are now.
-    pub fn listed(folder: &std::path::Path, shape: [usize; 3], count: usize) -> Images {
+    pub(crate) fn listed(folder: &std::path::Path, shape: [usize; 3], count: usize) -> Images {
         let names: Vec<String> = (0..count).map(|i| format!("{i}.png")).collect();
         let sums = sums(&names.iter().map(|name| folder.join(name)).collect::<Vec<_>>()).unwrap();
         let files = names.into_iter().zip(sums).map(|(name, sum)| ImageFile { path: name.into(), sum }).collect();

@@ -76,19 +76,19 @@ const LANES: usize = 4;
 
 impl Resampler {
     /// The whole image, stretched. Sizes are [height, width].
-    pub fn stretch(from: [usize; 2], to: [usize; 2]) -> Resampler {
+    pub(super) fn stretch(from: [usize; 2], to: [usize; 2]) -> Resampler {
         Resampler::window(from, Window { top: 0, left: 0, height: from[0], width: from[1] }, to)
     }
 
     /// The part `window` of an image of size `from`, stretched to size `to`.
-    pub fn window(from: [usize; 2], window: Window, to: [usize; 2]) -> Resampler {
+    pub(super) fn window(from: [usize; 2], window: Window, to: [usize; 2]) -> Resampler {
         let rows = Taps::windowed(window.height, window.top, to[0]);
         Resampler { width: from[1], rows, columns: Taps::windowed(window.width, window.left, to[1]) }
     }
 
     /// A centre crop of size `to` of the image resized, aspect kept, until the crop takes `keep` of its shorter side:
     /// torchvision's `Resize(224 / keep)` and `CenterCrop(224)`, its rounding included, in one pass.
-    pub fn centre(from: [usize; 2], to: [usize; 2], keep: f64) -> Resampler {
+    pub(super) fn centre(from: [usize; 2], to: [usize; 2], keep: f64) -> Resampler {
         let wanted = |i: usize| (to[i] as f64 / keep).round();
         let grow = f64::max(wanted(0) / from[0] as f64, wanted(1) / from[1] as f64);
         let axis = |i: usize| {
@@ -102,7 +102,7 @@ impl Resampler {
 
     /// Resamples an image whose pixels are `N` interleaved bytes (1 to 4: a plane, or RGB), adding its `N` planes to
     /// `output`. `scratch` is reused between calls.
-    pub fn apply<const N: usize>(&self, source: &[u8], output: &mut Vec<u8>, scratch: &mut Vec<f32>) {
+    pub(super) fn apply<const N: usize>(&self, source: &[u8], output: &mut Vec<u8>, scratch: &mut Vec<f32>) {
         let (wide, tall) = (self.columns.first.len(), self.rows.first.len());
         // Only what an output pixel uses: a crop skips the rest.
         let (top, bottom) = self.rows.start_and_end();

@@ -9,7 +9,7 @@ use tch::{Device, Kind, Tensor};
 
 /// Chains on the same input, joined.
 #[derive(Debug)]
-pub struct Branches {
+pub(super) struct Branches {
     pub join: Join,
     pub branches: Vec<SequentialT>,
     /// Concatenate by [`fused::concat`] where it supports the maps.
@@ -35,7 +35,7 @@ impl ModuleT for Branches {
 
 /// x · gate(x)
 #[derive(Debug)]
-pub struct Excite {
+pub(super) struct Excite {
     pub gate: SequentialT,
     /// The mean over the map with which the gate begins is left out of `gate`: [`fused::squeeze`] computes it.
     pub squeeze: bool,
@@ -56,7 +56,7 @@ impl ModuleT for Excite {
 
 /// How the two paths of a block meet; see [`crate::arch::node::Merge`].
 #[derive(Debug)]
-pub enum Merge {
+pub(super) enum Merge {
     Sum(f64),
     /// The last module of the body, left out of `body`, adds the shortcut and applies what follows the sum.
     Joined(Box<ConvNormAct>),
@@ -66,7 +66,7 @@ pub enum Merge {
 }
 
 #[derive(Debug)]
-pub struct Residual {
+pub(super) struct Residual {
     pub pre: SequentialT,
     pub body: SequentialT,
     pub shortcut: SequentialT,

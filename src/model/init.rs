@@ -6,7 +6,7 @@ use crate::arch::style::{Init, Scheme};
 use crate::random;
 use tch::Tensor;
 
-pub fn initialise(params: &[(Param, Tensor)], init: &Init, seed: u64) {
+pub(super) fn initialise(params: &[(Param, Tensor)], init: &Init, seed: u64) {
     let _no_grad = tch::no_grad_guard();
     for (param, tensor) in params {
         let mut tensor = tensor.shallow_clone();

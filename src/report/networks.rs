@@ -9,19 +9,19 @@ use std::collections::HashSet;
 const MOST: usize = 16;
 
 /// Distinct networks in the order given.
-pub struct Networks {
+pub(super) struct Networks {
     pub drawn: Vec<Network>,
     pub hidden: usize,
 }
 
-pub struct Network {
+pub(super) struct Network {
     pub name: String,
     pub facts: String,
     pub svg: String,
 }
 
 impl Networks {
-    pub fn of<'r>(runs: impl Iterator<Item = &'r StoredRun>, notes: &mut Vec<String>) -> Networks {
+    pub(super) fn of<'r>(runs: impl Iterator<Item = &'r StoredRun>, notes: &mut Vec<String>) -> Networks {
         let mut seen: HashSet<String> = HashSet::new();
         let mut networks = Networks { drawn: Vec::new(), hidden: 0 };
         for run in runs {

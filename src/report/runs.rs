@@ -14,10 +14,10 @@ const SEEDS: usize = 10;
 const MOST_KEYS: usize = 8;
 
 /// The keys in which the runs of an experiment differ, by its name.
-pub struct Differences<'r>(HashMap<&'r str, Vec<&'r str>>);
+pub(super) struct Differences<'r>(HashMap<&'r str, Vec<&'r str>>);
 
 impl<'r> Differences<'r> {
-    pub fn of(runs: &'r [StoredRun]) -> Differences<'r> {
+    pub(super) fn of(runs: &'r [StoredRun]) -> Differences<'r> {
         let mut first: HashMap<&str, BTreeMap<&str, &str>> = HashMap::new();
         let mut differing: HashMap<&str, HashSet<&str>> = HashMap::new();
         for run in runs {
@@ -37,7 +37,7 @@ impl<'r> Differences<'r> {
     }
 
     /// What distinguishes a run from others of its name, but for the seed: `model.depth=20 train.lr=0.1`.
-    pub fn setting(&self, run: &StoredRun) -> String {
+    pub(super) fn setting(&self, run: &StoredRun) -> String {
         let keys = self.0.get(run.text(Column::Name)).map(Vec::as_slice).unwrap_or_default();
         let known: Vec<&&str> = keys.iter().filter(|key| run.get(key).is_some()).collect();
         let mut parts: Vec<String> =
@@ -53,7 +53,7 @@ impl<'r> Differences<'r> {
 type RunColumn<'a> = (&'static str, &'static str, &'a dyn Fn(&StoredRun) -> String);
 
 /// One row for each run.
-pub fn table(runs: &[StoredRun], differences: &Differences, store: &Store, caption: &str) -> TableView {
+pub(super) fn table(runs: &[StoredRun], differences: &Differences, store: &Store, caption: &str) -> TableView {
     let columns: [RunColumn; 14] = [
         ("run", "tight", &|run| run.text(Column::Name).to_owned()),
         ("setting", "long", &|run| differences.setting(run)),
@@ -84,12 +84,12 @@ pub fn table(runs: &[StoredRun], differences: &Differences, store: &Store, capti
 }
 
 /// Device and precision of a run.
-pub fn device(run: &StoredRun) -> String {
+pub(super) fn device(run: &StoredRun) -> String {
     format!("{} {}", run.text(Column::Device), run.text(Column::Precision)).trim().to_owned()
 }
 
 /// The CSS class of a status.
-pub fn status_class(status: Option<Status>) -> &'static str {
+pub(super) fn status_class(status: Option<Status>) -> &'static str {
     match status {
         Some(Status::Done) => "status done",
         Some(Status::Running) => "status running",
@@ -99,14 +99,14 @@ pub fn status_class(status: Option<Status>) -> &'static str {
 }
 
 /// The command that reproduces a run. Without `--force` a run in the results folder would be skipped as finished.
-pub fn reproduce(run: &StoredRun, store: &Store) -> String {
+pub(super) fn reproduce(run: &StoredRun, store: &Store) -> String {
     let file = run.folder.join("experiment.toml");
     let forced = if store.is_archived(&run.folder) { "" } else { " --force" };
     format!("strata train {}{forced}", shell(&file.display().to_string()))
 }
 
 /// Quotes a word for a shell, where necessary.
-pub fn shell(word: &str) -> String {
+pub(super) fn shell(word: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "-_./=:,+@%".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()
@@ -116,7 +116,11 @@ pub fn shell(word: &str) -> String {
 }
 
 /// Curves of the newest experiments, one figure for each name, and the number of names. Runs of sweeps are excluded.
-pub fn newest(runs: &[StoredRun], differences: &Differences, in_sweeps: &HashSet<&str>) -> (Vec<FigureView>, usize) {
+pub(super) fn newest(
+    runs: &[StoredRun],
+    differences: &Differences,
+    in_sweeps: &HashSet<&str>,
+) -> (Vec<FigureView>, usize) {
     let outside = runs.iter().filter(|run| !in_sweeps.contains(run.text(Column::Key)));
     // Runs are sorted, the newest first.
     let by_name = group_by(outside, |run| run.text(Column::Name));

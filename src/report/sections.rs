@@ -15,7 +15,7 @@ use std::path::Path;
 const LARGEST: u64 = 2 << 20;
 
 /// An archived run.
-pub struct ArchivedSection {
+pub(super) struct ArchivedSection {
     pub name: String,
     pub status: String,
     pub status_class: &'static str,
@@ -25,7 +25,7 @@ pub struct ArchivedSection {
     pub curves: Option<FigureView>,
 }
 
-pub struct SweepSection {
+pub(super) struct SweepSection {
     pub name: String,
     pub command: String,
     pub state: String,
@@ -36,7 +36,7 @@ pub struct SweepSection {
 }
 
 /// A folder of tables and pictures.
-pub struct FilesSection {
+pub(super) struct FilesSection {
     pub name: String,
     /// The command that writes these files; may be empty.
     pub command: String,
@@ -45,7 +45,7 @@ pub struct FilesSection {
 }
 
 impl ArchivedSection {
-    pub fn of(run: &StoredRun, store: &Store, notes: &mut Vec<String>) -> ArchivedSection {
+    pub(super) fn of(run: &StoredRun, store: &Store, notes: &mut Vec<String>) -> ArchivedSection {
         let name = run.folder.strip_prefix(store.root()).unwrap_or(&run.folder).display().to_string();
         let epochs = Epochs::read(&run.folder).unwrap_or_else(|error| {
             notes.push(error.to_string());
@@ -87,7 +87,7 @@ impl StoredSweep {
 }
 
 impl SweepSection {
-    pub fn of(sweep: &StoredSweep, store: &Store, experiments: &Path, notes: &mut Vec<String>) -> SweepSection {
+    pub(super) fn of(sweep: &StoredSweep, store: &Store, experiments: &Path, notes: &mut Vec<String>) -> SweepSection {
         let StoredSweep { name, folder, points } = sweep;
         let drawn = sweep_pictures(points, name, store);
         // Git ignores runs, but not the picture of their curves.
@@ -125,7 +125,7 @@ fn sweep_command(sweep: &StoredSweep, results: &Path, experiments: &Path) -> Str
 }
 
 /// The option `--results DIR`, unless this is the default.
-pub fn option(results: &Path) -> String {
+pub(super) fn option(results: &Path) -> String {
     if results == Path::new("results") {
         String::new()
     } else {
@@ -187,7 +187,7 @@ const MOST_SETTINGS: usize = 500;
 const COMMANDS: [(&str, &str); 2] = [("tables", "make tables"), ("bench", "make bench")];
 
 impl FilesSection {
-    pub fn of(files: &LooseFiles, results: &Path, notes: &mut Vec<String>) -> FilesSection {
+    pub(super) fn of(files: &LooseFiles, results: &Path, notes: &mut Vec<String>) -> FilesSection {
         let name = files.folder.strip_prefix(results).unwrap_or(&files.folder).display().to_string();
         let command = COMMANDS.iter().find(|(folder, _)| *folder == name);
         let table = |(path, table): &(std::path::PathBuf, Table)| {
@@ -220,7 +220,7 @@ fn picture(path: &Path, results: &Path, notes: &mut Vec<String>) -> Option<Pictu
 }
 
 /// The overview: name, number, CSS class.
-pub fn counts(contents: &Contents) -> Vec<(String, usize, &'static str)> {
+pub(super) fn counts(contents: &Contents) -> Vec<(String, usize, &'static str)> {
     let ending = |count: usize| if count == 1 { "" } else { "s" };
     let mut counts = Vec::new();
     for status in Status::ALL {

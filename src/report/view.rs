@@ -5,7 +5,7 @@ use crate::runs::Table;
 use crate::runs::format;
 
 /// A table, which readers can sort by every column.
-pub struct TableView {
+pub(super) struct TableView {
     pub caption: String,
     pub columns: Vec<Heading>,
     pub rows: Vec<Vec<Cell>>,
@@ -15,18 +15,18 @@ pub struct TableView {
     pub note: String,
 }
 
-pub struct Heading {
+pub(super) struct Heading {
     pub name: String,
     pub class: &'static str,
 }
 
-pub struct Cell {
+pub(super) struct Cell {
     pub text: String,
     pub class: &'static str,
 }
 
 /// Charts with their legend, as SVG that this program wrote.
-pub struct FigureView {
+pub(super) struct FigureView {
     pub title: String,
     pub note: String,
     pub panels: Vec<String>,
@@ -34,14 +34,14 @@ pub struct FigureView {
 }
 
 /// A picture from a file. It is shown as an image, so that scripts in it do not run.
-pub struct PictureView {
+pub(super) struct PictureView {
     pub title: String,
     /// `data:` address.
     pub source: String,
 }
 
 impl FigureView {
-    pub fn of(figure: &Figure) -> FigureView {
+    pub(super) fn of(figure: &Figure) -> FigureView {
         FigureView {
             title: figure.title.clone(),
             note: figure.note.clone(),
@@ -56,7 +56,7 @@ const MOST_ROWS: usize = 500;
 
 impl TableView {
     /// A table of texts. Columns of numbers are aligned as such.
-    pub fn new(caption: &str, columns: Vec<String>, rows: Vec<Vec<String>>) -> TableView {
+    pub(super) fn new(caption: &str, columns: Vec<String>, rows: Vec<Vec<String>>) -> TableView {
         let cells = |index: usize| rows.iter().filter_map(move |row| row.get(index));
         let class = |index: usize| match cells(index).map(|text| text.chars().count()).max() {
             _ if cells(index).all(|text| is_number(text)) => "n",
@@ -78,7 +78,7 @@ impl TableView {
     }
 
     /// The content of a CSV file.
-    pub fn of(table: &Table, caption: &str) -> TableView {
+    pub(super) fn of(table: &Table, caption: &str) -> TableView {
         let rows: Vec<Vec<String>> = table.rows.iter().take(MOST_ROWS).cloned().collect();
         let mut view = TableView::new(caption, table.columns.clone(), rows);
         if table.rows.len() > MOST_ROWS {
@@ -101,12 +101,12 @@ fn is_number(text: &str) -> bool {
 const GROUP: char = '\u{202f}';
 
 /// A count in groups of three digits.
-pub fn grouped(digits: &str) -> String {
+pub(super) fn grouped(digits: &str) -> String {
     format::grouped(digits, GROUP)
 }
 
 /// A fraction in per cent, with two digits.
-pub fn percent(fraction: Option<f64>) -> String {
+pub(super) fn percent(fraction: Option<f64>) -> String {
     fraction.map_or_else(String::new, |value| format!("{:.2}", 100.0 * value))
 }
 

@@ -50,7 +50,7 @@ pub fn csv_cell(cell: &str) -> Cow<'_, str> {
 }
 
 /// Reverses [`csv_cell`].
-pub fn from_csv_cell(written: &str) -> &str {
+pub(crate) fn from_csv_cell(written: &str) -> &str {
     written.strip_prefix('\'').filter(|cell| is_formula(cell)).unwrap_or(written)
 }
 
@@ -76,7 +76,7 @@ pub fn counted(count: usize, what: &str) -> String {
 }
 
 /// Truncates a text to `longest` characters, the last one an ellipsis.
-pub fn cut(text: &str, longest: usize) -> String {
+pub(crate) fn cut(text: &str, longest: usize) -> String {
     if text.chars().count() <= longest {
         return text.to_owned();
     }

@@ -5,7 +5,7 @@ use std::process::Command;
 
 /// A commit, and whether tracked files differ from it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Commit {
+pub(super) struct Commit {
     /// Twelve digits; empty outside a repository.
     pub hash: String,
     pub dirty: bool,
@@ -16,7 +16,7 @@ impl Commit {
     ///
     /// The configuration of a repository can name programs that git runs (`core.fsmonitor`, filters, hooks, remotes). They are
     /// disabled, for the repository may have been downloaded.
-    pub fn of(folder: &Path) -> Commit {
+    pub(super) fn of(folder: &Path) -> Commit {
         let Some(hash) = git(folder, &[], &["rev-parse", "--short=12", "HEAD"]) else { return Commit::default() };
         let drivers = git(folder, &[], &["config", "--name-only", "--get-regexp", r"^filter\."]).unwrap_or_default();
         let off = |key: &str| format!("{key}={}", if key.ends_with(".required") { "false" } else { "" });

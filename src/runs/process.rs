@@ -65,7 +65,7 @@ fn processor() -> Option<String> {
 
 /// The differences between two processes that can change a result, such as `4 threads after 2`. Properties that were not
 /// recorded are ignored, and so is the host.
-pub fn changes(before: &Process, now: &Process) -> Vec<String> {
+pub(super) fn changes(before: &Process, now: &Process) -> Vec<String> {
     let mut changes = Vec::new();
     let mut compare = |what: &str, before: &str, now: &str| {
         if before != now {

@@ -60,10 +60,10 @@ const LOWER: [&str; 14] = [
 ];
 
 /// Functions over epochs, which are the first words of the columns they produce.
-pub const FUNCTIONS: [&str; 6] = ["max", "min", "final", "first", "mean", "epoch of"];
+pub(crate) const FUNCTIONS: [&str; 6] = ["max", "min", "final", "first", "mean", "epoch of"];
 
 /// The role of a column of this name; `cells` are its texts.
-pub fn role_of<'a>(name: &str, mut cells: impl Iterator<Item = &'a str>) -> ColumnRole {
+pub(crate) fn role_of<'a>(name: &str, mut cells: impl Iterator<Item = &'a str>) -> ColumnRole {
     if let Some(role) = Column::named(name).map(Column::role).filter(|role| *role != ColumnRole::Result) {
         return role;
     }
@@ -101,12 +101,12 @@ fn words(name: &str) -> impl Iterator<Item = String> + '_ {
     name.split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase)
 }
 
-pub fn lower_is_better(column: &str) -> bool {
+pub(crate) fn lower_is_better(column: &str) -> bool {
     words(column).any(|word| LOWER.contains(&word.as_str()))
 }
 
 /// Whether the column holds accuracies as fractions, which are written with four digits at least.
-pub fn is_accuracy(column: &str) -> bool {
+pub(crate) fn is_accuracy(column: &str) -> bool {
     (column.ends_with("top1") || column.ends_with("top5")) && !column.starts_with("epoch of ")
 }
 

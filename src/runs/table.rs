@@ -12,10 +12,10 @@ use std::path::Path;
 const MAX_BYTES: u64 = 256 << 20;
 
 /// A run has some hundred keys. The limit bounds the time of looking columns up by name.
-pub const MAX_COLUMNS: usize = 10_000;
+pub(crate) const MAX_COLUMNS: usize = 10_000;
 
 /// The limit bounds the memory: a cell takes 24 bytes even if it is empty.
-pub const MAX_CELLS: usize = 20_000_000;
+pub(crate) const MAX_CELLS: usize = 20_000_000;
 
 /// Columns and rows; every row has a cell for every column.
 #[derive(Clone, Debug, Default, PartialEq)]

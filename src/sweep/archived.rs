@@ -15,7 +15,7 @@ const ARCHIVED: &str = "archived.csv";
 const FORMER: &str = "former.csv";
 
 /// The finished points in the tables of a sweep.
-pub struct Archived {
+pub(super) struct Archived {
     /// By the longest form of their key, without empty cells.
     rows: BTreeMap<String, Record>,
     /// The columns of all tables, in their order.
@@ -29,7 +29,7 @@ impl Archived {
     ///
     /// # Errors
     /// When a table cannot be read or renamed.
-    pub fn read(folder: &Path) -> Result<Archived, RunError> {
+    pub(super) fn read(folder: &Path) -> Result<Archived, RunError> {
         let mut archived = Archived { rows: BTreeMap::new(), columns: Vec::new(), written: HashMap::new() };
         // The newest results first.
         for file in ["table.csv", ARCHIVED, FORMER] {
@@ -52,13 +52,13 @@ impl Archived {
     }
 
     /// The result with this key.
-    pub fn get(&self, key: &Key) -> Option<&Record> {
+    pub(super) fn get(&self, key: &Key) -> Option<&Record> {
         forms(key).into_iter().find_map(|form| self.rows.get(form))
     }
 
     /// Writes the results of points that are not among `points` and have no run here into [`ARCHIVED`], and logs a warning. What
     /// the file has already is kept, so that a kill at any moment loses nothing.
-    pub fn write<'a>(
+    pub(super) fn write<'a>(
         &self,
         points: impl Iterator<Item = &'a Key>,
         folder: &Path,

@@ -12,7 +12,7 @@ use std::sync::mpsc::Sender;
 use std::time::Instant;
 
 /// A running point.
-pub struct Job {
+pub(super) struct Job {
     pub point: usize,
     /// The index of the job, below `--jobs`.
     pub slot: usize,
@@ -27,7 +27,7 @@ pub struct Job {
 
 impl Job {
     /// Starts `program train FILE --events …`; its events go to `events` with the point's index.
-    pub fn start(
+    pub(super) fn start(
         program: &Path,
         file: &Path,
         arguments: &[OsString],
@@ -60,17 +60,17 @@ impl Job {
     }
 
     /// Asks the process to finish its step, save and end.
-    pub fn stop(&mut self) {
+    pub(super) fn stop(&mut self) {
         self.stdin = None;
     }
 
     /// How the process ended; `None` while it runs.
-    pub fn ended(&mut self) -> io::Result<Option<Exit>> {
+    pub(super) fn ended(&mut self) -> io::Result<Option<Exit>> {
         Ok(self.child.try_wait()?.map(|status| Exit { code: status.code(), words: signal(status) }))
     }
 
     /// The last lines that this attempt wrote to standard error.
-    pub fn last_output(&self) -> String {
+    pub(super) fn last_output(&self) -> String {
         let mut text = Vec::new();
         let read = File::open(&self.log).and_then(|mut file| {
             let start = self.log_start.max(file.metadata()?.len().saturating_sub(10_000));

@@ -15,7 +15,7 @@ use tch::Tensor;
 
 /// What was not finite, when, and where that began.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Divergence {
+pub(super) struct Divergence {
     /// Counted from 1 over the run.
     pub step: u64,
     /// In words: `the loss is NaN`.
@@ -27,14 +27,14 @@ pub struct Divergence {
 impl Divergence {
     /// The loss of a step, counted from 1, is not finite. Looks into the parameters first, for they were whole when the
     /// forward pass of the step before ended, then through the rows.
-    pub fn of_loss(loss: f64, step: u64, experiment: &Experiment, model: &Model, batch: &Batch) -> Divergence {
+    pub(super) fn of_loss(loss: f64, step: u64, experiment: &Experiment, model: &Model, batch: &Batch) -> Divergence {
         let what = format!("the loss is {loss}");
         let place = in_parameters(model, step).or_else(|| in_rows(experiment, model, batch, step));
         Divergence { step, what, place }
     }
 
     /// The gradients of a step, counted from 1, are not finite.
-    pub fn of_gradients(step: u64, params: &[(Param, Tensor)]) -> Divergence {
+    pub(super) fn of_gradients(step: u64, params: &[(Param, Tensor)]) -> Divergence {
         let what = "the gradients are not finite".to_owned();
         let gradients = params.iter().map(|(param, tensor)| (param, tensor.grad()));
         let place = last_not_finite(gradients).map(|name| format!("first in that of `{name}`"));
@@ -42,12 +42,12 @@ impl Divergence {
     }
 
     /// The validation loss after `step` steps is not finite.
-    pub fn of_validation(step: u64, model: &Model) -> Divergence {
+    pub(super) fn of_validation(step: u64, model: &Model) -> Divergence {
         Divergence { step, what: "the validation loss is not finite".to_owned(), place: in_parameters(model, step + 1) }
     }
 
     /// In one line, without advice.
-    pub fn said(&self, epoch: usize, batch: usize) -> String {
+    pub(super) fn said(&self, epoch: usize, batch: usize) -> String {
         let Divergence { step, what, place } = self;
         let place = place.as_ref().map_or_else(String::new, |place| format!(", {place}"));
         format!("{what} in step {step} (epoch {epoch}, batch {batch}){place}")

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use tch::Tensor;
 
 /// What the steps of a run work on.
-pub struct Trainer<'a> {
+pub(super) struct Trainer<'a> {
     pub experiment: &'a Experiment,
     pub images: &'a Images,
     pub normalise: &'a Normalise,
@@ -36,7 +36,7 @@ pub struct Trainer<'a> {
 }
 
 /// How an epoch ended.
-pub enum EpochEnd {
+pub(super) enum EpochEnd {
     Whole {
         seconds: f64,
         images: usize,
@@ -47,12 +47,16 @@ pub enum EpochEnd {
 }
 
 impl Trainer<'_> {
-    pub fn batches(&self) -> usize {
+    pub(super) fn batches(&self) -> usize {
         self.images.len().div_ceil(self.experiment.train.batch)
     }
 
     /// Trains the rest of the epoch that `state` is in, from its next batch on; `state` is kept up to date.
-    pub fn epoch(&mut self, state: &mut TrainState, observer: &mut dyn Observer) -> Result<EpochEnd, TrainError> {
+    pub(super) fn epoch(
+        &mut self,
+        state: &mut TrainState,
+        observer: &mut dyn Observer,
+    ) -> Result<EpochEnd, TrainError> {
         let Trainer { experiment, images, normalise, .. } = *self;
         let (augment, seed, epoch) = (&experiment.data.augment, experiment.seed, state.epoch as u64);
         let order = data::order(images.len(), seed, epoch);
@@ -95,7 +99,7 @@ impl Trainer<'_> {
     }
 
     /// The learning rate of a step, counted from 0 over the run.
-    pub fn rate(&self, step: u64) -> f64 {
+    pub(super) fn rate(&self, step: u64) -> f64 {
         learning_rate(&self.experiment.train, step, self.batches() as u64)
     }
 

@@ -55,7 +55,7 @@ impl From<TorchError> for TrainError {
 }
 
 /// The remedy for exhausted memory.
-pub const MEMORY_HINT: &str = "; a smaller train.batch, model.input or width needs less memory";
+pub(super) const MEMORY_HINT: &str = "; a smaller train.batch, model.input or width needs less memory";
 
 /// The remedy for an allocation that failed; empty for other errors.
 fn memory_hint(error: &TorchError) -> &'static str {

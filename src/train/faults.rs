@@ -9,7 +9,7 @@ use tch::{Device, Kind, Tensor};
 ///
 /// # Errors
 /// libtorch's out-of-memory error, if that is the fault.
-pub fn step(done: u64) -> Result<Option<FaultKind>, TorchError> {
+pub(super) fn step(done: u64) -> Result<Option<FaultKind>, TorchError> {
     let what = fault::hit("step", "a training step");
     match what {
         Some(FaultKind::Kill) => std::process::abort(),
@@ -27,7 +27,7 @@ pub fn step(done: u64) -> Result<Option<FaultKind>, TorchError> {
 }
 
 /// Fills the gradient of one parameter, in the middle of the network, with NaN if that is the fault.
-pub fn poison(what: Option<FaultKind>, model: &Model) {
+pub(super) fn poison(what: Option<FaultKind>, model: &Model) {
     if what == Some(FaultKind::NotANumber) {
         let params = model.trainable();
         if let Some((_, tensor)) = params.get(params.len() / 2) {

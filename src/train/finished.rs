@@ -11,7 +11,7 @@ use std::path::Path;
 ///
 /// # Errors
 /// [`TrainError::OtherRun`] when the folder has the result of another experiment, as a copied folder would.
-pub fn finished(folder: &Path, experiment: &Experiment) -> Result<Option<Outcome>, TrainError> {
+pub(super) fn finished(folder: &Path, experiment: &Experiment) -> Result<Option<Outcome>, TrainError> {
     let Some(record) = Record::read(folder) else { return Ok(None) };
     let key = experiment.key();
     if !record.is_of(&key) {
@@ -24,7 +24,7 @@ pub fn finished(folder: &Path, experiment: &Experiment) -> Result<Option<Outcome
 
 /// Rewrites a finished run's `experiment.toml` if it is missing, damaged or that of another experiment. Published results
 /// (`[expect]`) do not change a run, so those added to the experiment later are written without running it again.
-pub fn keep_experiment(experiment: &Experiment, folder: &Path) -> Result<(), TrainError> {
+pub(super) fn keep_experiment(experiment: &Experiment, folder: &Path) -> Result<(), TrainError> {
     let path = folder.join("experiment.toml");
     let text = experiment.to_toml().to_string();
     let same = |known: &str| {

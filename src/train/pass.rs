@@ -7,7 +7,7 @@ use tch::Tensor;
 
 /// What a step computes before the optimizer: `main` is the loss of the network's own head, `loss` that with the auxiliary
 /// heads'.
-pub struct Pass {
+pub(super) struct Pass {
     pub loss: Tensor,
     pub main: Tensor,
     pub logits: Tensor,
@@ -16,7 +16,7 @@ pub struct Pass {
 }
 
 /// The forward pass and the losses.
-pub fn pass(experiment: &Experiment, model: &Model, pixels: &Tensor, labels: &Tensor) -> Pass {
+pub(super) fn pass(experiment: &Experiment, model: &Model, pixels: &Tensor, labels: &Tensor) -> Pass {
     let train = &experiment.train;
     let outputs = {
         let _autocast = Autocast::bf16_if(train.precision == Precision::Bf16, model.device());

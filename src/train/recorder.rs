@@ -14,7 +14,7 @@ const WARM_UP: usize = 3;
 /// Records at the fourth full batch. A batch of another size drops the recording, because running it eagerly replaces the
 /// gradient tensors that the graph writes to.
 #[derive(Debug, Default)]
-pub struct Recorder {
+pub(super) struct Recorder {
     seen: usize,
     recording: Option<Recording>,
 }
@@ -33,7 +33,7 @@ struct Recording {
 impl Recorder {
     /// A recorder; `None` for networks with stochastic depth, whose blocks are drawn on the CPU, so that steps launch different
     /// kernels.
-    pub fn new(experiment: &Experiment) -> Option<Recorder> {
+    pub(super) fn new(experiment: &Experiment) -> Option<Recorder> {
         let steady = experiment.network.plan.stochastic_depth == Default::default();
         steady.then(Recorder::default)
     }
@@ -42,7 +42,7 @@ impl Recorder {
     ///
     /// # Errors
     /// When the device cannot record or replay the graph.
-    pub fn pass(
+    pub(super) fn pass(
         &mut self,
         experiment: &Experiment,
         model: &Model,

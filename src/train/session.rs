@@ -20,7 +20,7 @@ use std::ops::ControlFlow;
 use std::time::Instant;
 
 /// A run whose folder is open and whose images are loaded.
-pub struct Session<'a> {
+pub(super) struct Session<'a> {
     pub experiment: &'a Experiment,
     pub options: &'a RunOptions,
     pub splits: &'a Splits,
@@ -32,7 +32,7 @@ pub struct Session<'a> {
 impl Session<'_> {
     /// Resumes the run from its last checkpoint and trains to the last epoch. `state` is kept up to date, so that the caller
     /// can record how far the run came when this fails.
-    pub fn run(
+    pub(super) fn run(
         &self,
         info: &Environment,
         state: &mut TrainState,
@@ -195,7 +195,7 @@ impl Session<'_> {
     }
 
     /// The record of the run so far.
-    pub fn record(&self, info: &Environment, status: Status, state: &TrainState, test: Option<Sums>) -> Record {
+    pub(super) fn record(&self, info: &Environment, status: Status, state: &TrainState, test: Option<Sums>) -> Record {
         let result = RunResult {
             status,
             epochs: state.epoch,

@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::io::Write;
 
 /// Adds a row to the table in the file that `STRATA_TALLY` names; without the variable there is no table.
-pub fn tally(what: &str, how_often: u64, lost: &str) {
+pub(super) fn tally(what: &str, how_often: u64, lost: &str) {
     let Some(path) = std::env::var_os("STRATA_TALLY") else { return };
     let mut table = OpenOptions::new().create(true).append(true).open(path).unwrap();
     writeln!(table, "| {what} | {how_often} | {lost} |").unwrap();

@@ -127,7 +127,7 @@ fn images() -> Vec<Case> {
 }
 
 #[test]
-pub fn broken_images_get_their_message() {
+pub(crate) fn broken_images_get_their_message() {
     check("images", "png", images(), |path| decode(path, [3, 16, 16]).map(drop).map_err(|error| error.to_string()));
 }
 
@@ -300,7 +300,7 @@ fn model() -> Model {
 }
 
 #[test]
-pub fn broken_weights_get_their_message() {
+pub(crate) fn broken_weights_get_their_message() {
     let load = |path: &Path| {
         model().load_weights(path).map_err(|error| error.to_string().replace('\u{1b}', "ESC").replace('\n', "\\n"))
     };
@@ -354,7 +354,7 @@ fn tables() -> Vec<Case> {
 }
 
 #[test]
-pub fn broken_tables_get_their_message() {
+pub(crate) fn broken_tables_get_their_message() {
     let results = tempfile::tempdir().unwrap();
     let read = |path: &Path| {
         collect(&[path.to_str().unwrap().to_owned()], &strata::runs::Store::new(results.path()))

@@ -29,7 +29,7 @@ fn broken() -> Vec<(String, String)> {
 }
 
 #[test]
-pub fn every_broken_file_gets_its_message() {
+pub(crate) fn every_broken_file_gets_its_message() {
     let bless = std::env::var_os("STRATA_BLESS").is_some();
     let files = broken();
     assert!(files.len() >= 200, "only {} files", files.len());

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// A residual net that trains in a fraction of a second; `[train]` comes last, so that a test can add its keys.
-pub const TINY: &str = r#"
+pub(crate) const TINY: &str = r#"
 [data]
 dataset = "synthetic"
 validation = 100
@@ -28,31 +28,31 @@ batch = 64
 lr = 0.05
 "#;
 
-pub struct Place {
+pub(crate) struct Place {
     folder: TempDir,
 }
 
 /// What the program said and how it ended.
-pub struct Ran {
+pub(crate) struct Ran {
     pub code: Option<i32>,
     pub out: String,
     pub err: String,
 }
 
 impl Place {
-    pub fn new() -> Place {
+    pub(crate) fn new() -> Place {
         Place { folder: tempfile::tempdir().unwrap() }
     }
 
     /// A place with `tiny.toml` in it.
-    pub fn with_tiny() -> Place {
+    pub(crate) fn with_tiny() -> Place {
         let place = Place::new();
         place.file("tiny.toml", TINY);
         place
     }
 
     /// A place in which `strata train` of this experiment, called `name`, went well.
-    pub fn trained(name: &str, experiment: &str) -> Place {
+    pub(crate) fn trained(name: &str, experiment: &str) -> Place {
         let place = Place::new();
         let file = format!("{name}.toml");
         place.file(&file, experiment);
@@ -60,11 +60,11 @@ impl Place {
         place
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    pub fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+    pub(crate) fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, content).unwrap();
@@ -72,19 +72,19 @@ impl Place {
     }
 
     /// The program in this place. One thread: tests run side by side, and results depend on the number of threads.
-    pub fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_strata"));
         command.current_dir(self.folder.path()).env("XDG_CACHE_HOME", self.path("cache")).stdin(Stdio::null());
         command.args(["--threads", "1"]).args(arguments);
         command
     }
 
-    pub fn strata(&self, arguments: &[&str]) -> Ran {
+    pub(crate) fn strata(&self, arguments: &[&str]) -> Ran {
         Ran::from(self.command(arguments).output().unwrap())
     }
 
     /// Runs the program; gives what it said, the seconds it took and the most memory that it had, in bytes.
-    pub fn measured(&self, arguments: &[&str]) -> (Ran, f64, u64) {
+    pub(crate) fn measured(&self, arguments: &[&str]) -> (Ran, f64, u64) {
         let [out, said] = ["out.txt", "err.txt"].map(|name| self.path(name));
         let mut command = self.command(arguments);
         let start = Instant::now();
@@ -105,19 +105,19 @@ impl Place {
     }
 
     /// Starts `strata train` of a file.
-    pub fn start(&self, file: &str) -> Running {
+    pub(crate) fn start(&self, file: &str) -> Running {
         Running::spawn(self.command(&["train", file]))
     }
 
     /// The one run of the experiment called `name`.
-    pub fn run(&self, name: &str) -> Run {
+    pub(crate) fn run(&self, name: &str) -> Run {
         let runs = self.runs(name);
         assert_eq!(runs.len(), 1, "{runs:?}");
         Run { folder: runs.into_iter().next().unwrap() }
     }
 
     /// Folders of all runs of the experiment called `name`.
-    pub fn runs(&self, name: &str) -> Vec<PathBuf> {
+    pub(crate) fn runs(&self, name: &str) -> Vec<PathBuf> {
         let folder = self.path("results/runs").join(name);
         fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
     }
@@ -133,14 +133,14 @@ impl From<Output> for Ran {
 impl Ran {
     /// The run went well; gives standard output.
     #[track_caller]
-    pub fn good(self) -> String {
+    pub(crate) fn good(self) -> String {
         assert_eq!(self.code, Some(0), "{}\n{}", self.out, self.err);
         self.out
     }
 
     /// The input was refused in words for a person, each of `parts` among them.
     #[track_caller]
-    pub fn refused(self, parts: &[&str]) {
+    pub(crate) fn refused(self, parts: &[&str]) {
         let err = &self.err;
         assert_eq!(self.code, Some(2), "{}\n{err}", self.out);
         assert!(err.lines().any(|line| line.starts_with("error: ")), "{err}");
@@ -154,7 +154,7 @@ impl Ran {
 }
 
 /// A `strata train` that goes on beside the test.
-pub struct Running {
+pub(crate) struct Running {
     child: Child,
     reader: std::thread::JoinHandle<()>,
     /// Standard error up to the line that begins the run.
@@ -163,7 +163,7 @@ pub struct Running {
 
 impl Running {
     /// Starts a training and waits until its first line says that the steps begin.
-    pub fn spawn(mut command: Command) -> Running {
+    pub(crate) fn spawn(mut command: Command) -> Running {
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
         let mut said = String::new();
@@ -174,52 +174,52 @@ impl Running {
     }
 
     /// Bytes of memory that the process has now; nothing once it is gone.
-    pub fn resident(&self) -> Option<u64> {
+    pub(crate) fn resident(&self) -> Option<u64> {
         memory(self.child.id(), "VmRSS:")
     }
 
     /// Sends a signal such as `INT`.
-    pub fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let kill = format!("kill -{name} {}", self.child.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
     }
 
-    pub fn ended(&mut self) -> bool {
+    pub(crate) fn ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()
     }
 
-    pub fn wait(mut self) -> ExitStatus {
+    pub(crate) fn wait(mut self) -> ExitStatus {
         let status = self.child.wait().unwrap();
         self.reader.join().unwrap();
         status
     }
 
-    pub fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.wait();
     }
 }
 
 /// The folder of a run.
-pub struct Run {
+pub(crate) struct Run {
     pub folder: PathBuf,
 }
 
 impl Run {
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 
-    pub fn read(&self, name: &str) -> String {
+    pub(crate) fn read(&self, name: &str) -> String {
         fs::read_to_string(self.path(name)).unwrap()
     }
 
-    pub fn key(&self) -> &str {
+    pub(crate) fn key(&self) -> &str {
         self.folder.file_name().unwrap().to_str().unwrap()
     }
 
     /// The columns of `summary.csv` by name.
-    pub fn summary(&self) -> BTreeMap<String, String> {
+    pub(crate) fn summary(&self) -> BTreeMap<String, String> {
         strata::runs::Record::read(&self.folder)
             .unwrap()
             .iter()
@@ -228,17 +228,17 @@ impl Run {
     }
 
     /// `epochs.csv` without the three columns that tell time and memory.
-    pub fn epochs(&self) -> Vec<String> {
+    pub(crate) fn epochs(&self) -> Vec<String> {
         let row = |line: &str| line.split(',').take(9).collect::<Vec<_>>().join(",");
         self.read("epochs.csv").lines().map(row).collect()
     }
 
-    pub fn weights(&self, link: &str) -> Vec<u8> {
+    pub(crate) fn weights(&self, link: &str) -> Vec<u8> {
         fs::read(self.path("checkpoint").join(link).join("weights.safetensors")).unwrap()
     }
 
     /// Everything in which a resumed run must equal one that was never stopped.
-    pub fn result(&self) -> (Vec<String>, BTreeMap<String, String>, Vec<u8>, Vec<u8>) {
+    pub(crate) fn result(&self) -> (Vec<String>, BTreeMap<String, String>, Vec<u8>, Vec<u8>) {
         let mut summary = self.summary();
         for circumstance in ["seconds", "started", "git", "device"] {
             summary.remove(circumstance);
@@ -255,7 +255,7 @@ fn memory(process: u32, figure: &str) -> Option<u64> {
 }
 
 /// Names of what lies in a folder, sorted.
-pub fn names(folder: &Path) -> Vec<String> {
+pub(crate) fn names(folder: &Path) -> Vec<String> {
     let mut names: Vec<String> =
         fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();

@@ -31,7 +31,7 @@ impl ComparisonView<'_> {
     }
 
     /// The settings that differ; of many, those that do not follow from the name.
-    pub fn settings(&mut self) -> Vec<usize> {
+    pub(super) fn settings(&mut self) -> Vec<usize> {
         let all = 0..self.records.columns.len();
         let differing: Vec<usize> =
             all.filter(|&column| self.records.role(column) == ColumnRole::Setting && self.differs(column)).collect();
@@ -70,7 +70,7 @@ impl ComparisonView<'_> {
     }
 
     /// The columns that are shown, in their order.
-    pub fn columns(&self, settings: &[usize], metric: Option<usize>) -> Vec<usize> {
+    pub(super) fn columns(&self, settings: &[usize], metric: Option<usize>) -> Vec<usize> {
         let table = self.records;
         if let Some(columns) = &self.request.columns {
             let asked: Vec<usize> = columns.iter().filter_map(|column| table.column(column)).collect();

@@ -9,7 +9,7 @@ use crate::runs::{Column, ColumnRole, Records};
 
 /// What a group is compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Against {
+pub(super) enum Against {
     /// The group is the baseline.
     Itself,
     /// The index of another group.
@@ -19,7 +19,7 @@ pub enum Against {
 }
 
 /// The mean of the differences at equal seeds; `None` without a common seed.
-pub fn difference(records: &Records, group: &[usize], baseline: &[usize], metric: usize) -> Option<Spread> {
+pub(super) fn difference(records: &Records, group: &[usize], baseline: &[usize], metric: usize) -> Option<Spread> {
     let base = by_seed(records, baseline, metric);
     let pairs = by_seed(records, group, metric);
     // Rounding errors of the subtraction: two equal differences of 1e-17 would exclude zero.
@@ -34,7 +34,11 @@ pub fn difference(records: &Records, group: &[usize], baseline: &[usize], metric
 ///
 /// # Errors
 /// When no group is the baseline, or several are and their other settings do not distinguish them.
-pub fn against(records: &Records, groups: &[Vec<usize>], baseline: &[String]) -> Result<Vec<Against>, CompareError> {
+pub(super) fn against(
+    records: &Records,
+    groups: &[Vec<usize>],
+    baseline: &[String],
+) -> Result<Vec<Against>, CompareError> {
     let conditions = conditions(records, baseline)?;
     let mut columns = Vec::new();
     for condition in &conditions {

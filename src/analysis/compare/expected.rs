@@ -5,11 +5,11 @@ use crate::analysis::statistics::Spread;
 use crate::runs::{Column, Records};
 
 /// How far below a published value a result may be, unless the experiment says.
-pub const TOLERANCE: f64 = 0.005;
+pub(super) const TOLERANCE: f64 = 0.005;
 
 /// The published result of an experiment, and whether ours reaches it.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Expected {
+pub(super) struct Expected {
     /// `0.8774`, or `0.8774 / 0.9900` for Top-1 and Top-5; empty where nothing is published.
     pub value: String,
     /// `yes`, `yes, above`, `no`, or `–` without a result.
@@ -20,7 +20,7 @@ pub struct Expected {
 }
 
 /// The published result that rows quote, if any, compared with the mean over these rows.
-pub fn expected(records: &Records, rows: &[usize]) -> Option<Expected> {
+pub(super) fn expected(records: &Records, rows: &[usize]) -> Option<Expected> {
     let text = |column: &str| {
         let column = records.column(column)?;
         rows.iter().map(|&row| records.cell(row, column)).find(|cell| !cell.is_empty())

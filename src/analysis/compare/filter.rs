@@ -81,7 +81,7 @@ impl Where {
 ///
 /// # Errors
 /// When a column does not exist, or no row is left; the message lists existing values.
-pub fn select(table: &Table, conditions: &[Where]) -> Result<Vec<usize>, CompareError> {
+pub(super) fn select(table: &Table, conditions: &[Where]) -> Result<Vec<usize>, CompareError> {
     let mut rows: Vec<usize> = (0..table.rows.len()).collect();
     for condition in conditions {
         let column = table.column(&condition.column).ok_or_else(|| unknown_column(table, &condition.column))?;

@@ -61,7 +61,7 @@ fn is_epoch_column(name: &str) -> bool {
 ///
 /// # Errors
 /// When a name is neither a column nor a function, or the `epochs.csv` of a run cannot be read.
-pub fn add_columns<'a>(records: &mut Records, names: impl Iterator<Item = &'a str>) -> Result<(), CompareError> {
+pub(super) fn add_columns<'a>(records: &mut Records, names: impl Iterator<Item = &'a str>) -> Result<(), CompareError> {
     let mut functions: Vec<(&str, Function)> = Vec::new();
     for name in names {
         if records.column(name).is_some() || functions.iter().any(|(known, _)| *known == name) {

@@ -6,7 +6,7 @@ use crate::runs::{Column, ColumnRole, Records, accuracy, group_by, significant};
 use std::collections::BTreeMap;
 
 /// Groups rows that differ in nothing but seed and results, or that agree in the columns `by`, in the order of their first row.
-pub fn groups(records: &Records, rows: &[usize], by: Option<&[usize]>) -> Vec<Vec<usize>> {
+pub(super) fn groups(records: &Records, rows: &[usize], by: Option<&[usize]>) -> Vec<Vec<usize>> {
     let key = |&row: &usize| -> Vec<&str> {
         match by {
             Some(columns) => columns.iter().map(|&column| records.cell(row, column)).collect(),
@@ -23,7 +23,7 @@ pub fn groups(records: &Records, rows: &[usize], by: Option<&[usize]>) -> Vec<Ve
 /// A run's summary has every key of its experiment, so that the columns of other tables do not apply to it. What follows from
 /// the keys, such as the cost, may not be known yet and is not compared. A row of another program may differ from others in
 /// nothing but its file.
-pub fn setting(records: &Records, row: usize, column: usize) -> Option<&str> {
+pub(super) fn setting(records: &Records, row: usize, column: usize) -> Option<&str> {
     let origin = records.origin(row);
     let identifies = match records.role(column) {
         ColumnRole::Name => true,
@@ -35,12 +35,12 @@ pub fn setting(records: &Records, row: usize, column: usize) -> Option<&str> {
 }
 
 /// The numbers in a column, of finished rows where there are any.
-pub fn values(records: &Records, rows: &[usize], column: usize) -> Vec<f64> {
+pub(super) fn values(records: &Records, rows: &[usize], column: usize) -> Vec<f64> {
     records.numbers(column, &counted(records, rows))
 }
 
 /// The mean in a column for each seed.
-pub fn by_seed(records: &Records, rows: &[usize], column: usize) -> BTreeMap<String, f64> {
+pub(super) fn by_seed(records: &Records, rows: &[usize], column: usize) -> BTreeMap<String, f64> {
     let mut seeds: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
     for row in counted(records, rows) {
         seeds.entry(records.text(row, Column::Seed)).or_default().extend(records.numbers(column, &[row]));
@@ -49,13 +49,13 @@ pub fn by_seed(records: &Records, rows: &[usize], column: usize) -> BTreeMap<Str
 }
 
 /// The rows that means are over: the finished ones, or all where none has finished.
-pub fn counted(records: &Records, rows: &[usize]) -> Vec<usize> {
+pub(super) fn counted(records: &Records, rows: &[usize]) -> Vec<usize> {
     let finished: Vec<usize> = rows.iter().copied().filter(|&row| records.counts(row)).collect();
     if finished.is_empty() { rows.to_vec() } else { finished }
 }
 
 /// The distinct texts in a column, joined; long lists are cut.
-pub fn texts(records: &Records, rows: &[usize], column: usize) -> String {
+pub(super) fn texts(records: &Records, rows: &[usize], column: usize) -> String {
     let mut texts: Vec<&str> = Vec::new();
     for &row in rows {
         let text = records.cell(row, column);
@@ -70,7 +70,7 @@ pub fn texts(records: &Records, rows: &[usize], column: usize) -> String {
 }
 
 /// The statuses of rows: `done`, or `2 done, 1 failed`.
-pub fn status(records: &Records, rows: &[usize], column: usize) -> String {
+pub(super) fn status(records: &Records, rows: &[usize], column: usize) -> String {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for &row in rows {
         *counts.entry(Some(records.cell(row, column)).filter(|text| !text.is_empty()).unwrap_or("–")).or_default() += 1;
@@ -82,7 +82,7 @@ pub fn status(records: &Records, rows: &[usize], column: usize) -> String {
 }
 
 /// A mean for people: `0.9123 ± 0.0042 (3)`, without a deviation for a single run.
-pub fn written(spread: &Spread, column: &str) -> String {
+pub(super) fn written(spread: &Spread, column: &str) -> String {
     if spread.n < 2 {
         return format!("{} (1)", number(spread.mean, column));
     }
@@ -94,12 +94,12 @@ pub fn written(spread: &Spread, column: &str) -> String {
 }
 
 /// A number as written in the tables of runs.
-pub fn number(value: f64, column: &str) -> String {
+pub(super) fn number(value: f64, column: &str) -> String {
     if is_accuracy(column) { accuracy(value) } else { significant(value) }
 }
 
 /// The number of decimals that shows two significant digits of a deviation; at least four for accuracies.
-pub fn decimals(deviation: f64, column: &str) -> usize {
+pub(super) fn decimals(deviation: f64, column: &str) -> usize {
     let least = if is_accuracy(column) { 4 } else { 0 };
     // Smaller deviations are rounding errors.
     if !(deviation > 1e-9 && deviation.is_finite()) {

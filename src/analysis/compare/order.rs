@@ -9,7 +9,7 @@ use crate::runs::{ColumnRole, Records};
 use std::cmp::Ordering;
 
 /// The difference against the baseline, as a column to sort by.
-pub const DELTA: &str = "delta";
+pub(super) const DELTA: &str = "delta";
 
 /// The sort key of a line. Lines without a value come last in either direction.
 enum Key {
@@ -22,7 +22,7 @@ enum Key {
 ///
 /// # Errors
 /// When the column does not exist.
-pub fn sort(
+pub(super) fn sort(
     records: &Records,
     lines: &mut Vec<ComparedLine>,
     request: &Request,

@@ -10,7 +10,7 @@ use crate::runs::{Column, ColumnFormat, ColumnRole, Records, Table};
 use std::collections::{HashMap, HashSet};
 
 /// One line of the comparison.
-pub struct ComparedLine {
+pub(super) struct ComparedLine {
     /// Its rows of the records.
     pub rows: Vec<usize>,
     pub against: Option<Against>,
@@ -20,7 +20,7 @@ pub struct ComparedLine {
 }
 
 /// A line for each group, not yet compared with a baseline.
-pub fn lines(records: &Records, groups: &[Vec<usize>]) -> Vec<ComparedLine> {
+pub(super) fn lines(records: &Records, groups: &[Vec<usize>]) -> Vec<ComparedLine> {
     let published = records.columns.iter().any(|column| column.starts_with("expect."));
     let line = |rows: &Vec<usize>| {
         let expected = published.then(|| expected(records, rows)).flatten();
@@ -33,7 +33,7 @@ pub fn lines(records: &Records, groups: &[Vec<usize>]) -> Vec<ComparedLine> {
 const LONGEST: usize = 40;
 
 /// The table, its labels and its notes. Columns are selected by whether they differ among the `judged` rows.
-pub fn view(
+pub(super) fn view(
     records: &Records,
     lines: Vec<ComparedLine>,
     judged: &[usize],
@@ -59,7 +59,7 @@ pub fn view(
     Comparison { table: out, labels, notes, groups: lines.into_iter().map(|line| line.rows).collect() }
 }
 
-pub struct ComparisonView<'a> {
+pub(super) struct ComparisonView<'a> {
     pub records: &'a Records,
     pub lines: &'a [ComparedLine],
     /// The rows among which a column differs or does not, including those that `--top` hides.

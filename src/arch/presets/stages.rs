@@ -44,7 +44,7 @@ fn small(width: usize) -> ConvRow {
 }
 
 /// Rows after the last stage; a pre-activation network activates its last sum first.
-pub fn head(order: Order) -> Vec<Row> {
+pub(super) fn head(order: Order) -> Vec<Row> {
     let mut rows: Vec<Row> = match order {
         Order::Preact => vec![NormRow { act: None, name: Name::new("bn_last") }.into()],
         Order::ReluOnlyPreact => vec![ActRow::default().into()],
@@ -56,7 +56,7 @@ pub fn head(order: Order) -> Vec<Row> {
 }
 
 /// Blocks of the four ImageNet stages and whether they are bottlenecks (He et al. 2015, table 1; 200: identity mappings).
-pub fn imagenet(depth: usize) -> Result<([usize; 4], bool), KeyError> {
+pub(super) fn imagenet(depth: usize) -> Result<([usize; 4], bool), KeyError> {
     Ok(match depth {
         18 => ([2, 2, 2, 2], false),
         34 => ([3, 4, 6, 3], false),
@@ -72,7 +72,7 @@ pub fn imagenet(depth: usize) -> Result<([usize; 4], bool), KeyError> {
 }
 
 /// Blocks of each of the three CIFAR stages: depth = 2 + stages · layers of a block · n.
-pub fn cifar(depth: usize, layers: usize) -> Result<usize, KeyError> {
+pub(super) fn cifar(depth: usize, layers: usize) -> Result<usize, KeyError> {
     let step = 3 * layers;
     match depth.checked_sub(2) {
         Some(rest) if rest > 0 && rest.is_multiple_of(step) => Ok(rest / step),

@@ -8,50 +8,50 @@ use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 
-pub const MAX_REPEAT: usize = 10_000;
+pub(super) const MAX_REPEAT: usize = 10_000;
 
-pub fn one() -> usize {
+pub(super) fn one() -> usize {
     1
 }
 
-pub fn is_one(n: &usize) -> bool {
+pub(super) fn is_one(n: &usize) -> bool {
     *n == 1
 }
 
-pub fn one_f64() -> f64 {
+pub(super) fn one_f64() -> f64 {
     1.0
 }
 
-pub fn is_one_f64(x: &f64) -> bool {
+pub(super) fn is_one_f64(x: &f64) -> bool {
     *x == 1.0
 }
 
-pub fn default_true() -> bool {
+pub(super) fn default_true() -> bool {
     true
 }
 
-pub fn is_true(flag: &bool) -> bool {
+pub(super) fn is_true(flag: &bool) -> bool {
     *flag
 }
 
-pub fn half() -> Padding {
+pub(super) fn half() -> Padding {
     Padding::Half
 }
 
-pub fn is_half(padding: &Padding) -> bool {
+pub(super) fn is_half(padding: &Padding) -> bool {
     *padding == Padding::Half
 }
 
-pub fn square_one() -> Pair {
+pub(super) fn square_one() -> Pair {
     Pair::square(1)
 }
 
-pub fn is_square_one(pair: &Pair) -> bool {
+pub(super) fn is_square_one(pair: &Pair) -> bool {
     *pair == Pair::square(1)
 }
 
 /// For columns that are written only where they are not 0, `false` or the default variant.
-pub fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
@@ -59,7 +59,7 @@ pub fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 ///
 /// # Errors
 /// When `repeat` is out of range.
-pub fn repeats(repeat: usize) -> Result<std::ops::Range<usize>, ShapeError> {
+pub(super) fn repeats(repeat: usize) -> Result<std::ops::Range<usize>, ShapeError> {
     if (1..=MAX_REPEAT).contains(&repeat) {
         return Ok(0..repeat);
     }
@@ -67,7 +67,7 @@ pub fn repeats(repeat: usize) -> Result<std::ops::Range<usize>, ShapeError> {
 }
 
 /// Checks columns that are factors or biases: below a million in magnitude, and not NaN.
-pub fn finite(columns: &[(&str, f64)]) -> Result<(), ShapeError> {
+pub(super) fn finite(columns: &[(&str, f64)]) -> Result<(), ShapeError> {
     match columns.iter().find(|(_, value)| value.abs() >= 1e6 || value.is_nan()) {
         Some((column, value)) => Err(ShapeError::new(format!("`{column}` is a number below a million, not {value}"))),
         None => Ok(()),

@@ -4,17 +4,17 @@ use crate::config::problem::Problem;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-pub type Value<'a> = Spanned<DeValue<'a>>;
+pub(super) type Value<'a> = Spanned<DeValue<'a>>;
 
 /// Keys that vary together: each step sets all of them.
-pub struct Axis<'a> {
+pub(super) struct Axis<'a> {
     pub keys: Vec<String>,
     pub steps: Vec<Vec<Value<'a>>>,
 }
 
 impl Axis<'_> {
     /// Refuses a value that is listed twice, which would only repeat points.
-    pub fn check(&self) -> Result<(), Problem> {
+    pub(super) fn check(&self) -> Result<(), Problem> {
         let texts: Vec<Vec<String>> =
             self.steps.iter().map(|step| step.iter().map(|value| text_of(value.get_ref())).collect()).collect();
         let mut seen = std::collections::HashSet::new();
@@ -30,12 +30,12 @@ impl Axis<'_> {
 }
 
 /// `model` and `depth` as `model.depth`.
-pub fn dotted(prefix: &str, key: &str) -> String {
+pub(super) fn dotted(prefix: &str, key: &str) -> String {
     if prefix.is_empty() { key.to_owned() } else { format!("{prefix}.{key}") }
 }
 
 /// Finds the axes in a table of lists: tables are entered, a list is an axis.
-pub fn collect<'a>(table: DeTable<'a>, prefix: &str, axes: &mut Vec<Axis<'a>>) -> Result<(), Problem> {
+pub(super) fn collect<'a>(table: DeTable<'a>, prefix: &str, axes: &mut Vec<Axis<'a>>) -> Result<(), Problem> {
     for (key, value) in table {
         let dotted = dotted(prefix, key.get_ref());
         let span = value.span();
@@ -86,7 +86,7 @@ fn zipped(group: Value) -> Result<Axis, Problem> {
 }
 
 /// Sets a dotted key, making the tables on the way.
-pub fn set<'a>(table: &mut DeTable<'a>, key: &str, value: Value<'a>) -> Result<(), Problem> {
+pub(super) fn set<'a>(table: &mut DeTable<'a>, key: &str, value: Value<'a>) -> Result<(), Problem> {
     let Some((first, rest)) = key.split_once('.') else {
         let span = value.span();
         table.insert(Spanned::new(span, key.to_owned().into()), value);
@@ -105,7 +105,7 @@ pub fn set<'a>(table: &mut DeTable<'a>, key: &str, value: Value<'a>) -> Result<(
 }
 
 /// A value as a cell of a table.
-pub fn text_of(value: &DeValue) -> String {
+pub(super) fn text_of(value: &DeValue) -> String {
     match value {
         DeValue::String(text) => text.to_string(),
         DeValue::Integer(number) => number.to_string(),

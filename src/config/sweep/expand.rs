@@ -29,7 +29,7 @@ struct Spec<'a> {
     axes: Vec<Axis<'a>>,
 }
 
-pub fn expand(root: &DeTable, name: &str, machine: Machine) -> Result<Sweep, Problem> {
+pub(super) fn expand(root: &DeTable, name: &str, machine: Machine) -> Result<Sweep, Problem> {
     let mut base = root.clone();
     let spec = Spec::take(&mut base)?;
     let mut expander = Expander {

@@ -7,21 +7,21 @@ use toml::de::{DeTable, ValueDeserializer};
 
 /// `macs = [low, high]` and `params = [low, high]`, both ends included.
 #[derive(Clone, Debug, Default)]
-pub struct Limits {
+pub(super) struct Limits {
     macs: Option<[f64; 2]>,
     params: Option<[f64; 2]>,
 }
 
 /// The range of costs of all points, inside the limits or not.
 #[derive(Clone, Debug)]
-pub struct Met {
+pub(super) struct Met {
     macs: [u64; 2],
     params: [u64; 2],
 }
 
 impl Limits {
     /// Takes the limits out of a `[sweep]` table.
-    pub fn take(sweep: &mut DeTable) -> Result<Limits, Problem> {
+    pub(super) fn take(sweep: &mut DeTable) -> Result<Limits, Problem> {
         let mut limit = |key: &str| {
             let Some(value) = sweep.remove(key) else { return Ok(None) };
             let span = value.span();
@@ -35,7 +35,7 @@ impl Limits {
         Ok(Limits { macs: limit("macs")?, params: limit("params")? })
     }
 
-    pub fn hold(&self, cost: Cost) -> bool {
+    pub(super) fn hold(&self, cost: Cost) -> bool {
         let inside = |limit: Option<[f64; 2]>, value: u64| {
             limit.is_none_or(|[low, high]| (low..=high).contains(&(value as f64)))
         };
@@ -45,7 +45,7 @@ impl Limits {
 
 impl Met {
     /// Extends the ranges by a cost.
-    pub fn add(met: &mut Option<Met>, cost: Cost) {
+    pub(super) fn add(met: &mut Option<Met>, cost: Cost) {
         let met = met.get_or_insert(Met { macs: [cost.macs; 2], params: [cost.params; 2] });
         for (range, value) in [(&mut met.macs, cost.macs), (&mut met.params, cost.params)] {
             *range = [range[0].min(value), range[1].max(value)];

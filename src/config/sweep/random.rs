@@ -10,7 +10,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, Deserializer, ValueDeserializer};
 
-pub struct Random<'a> {
+pub(super) struct Random<'a> {
     pub count: usize,
     seed: u64,
     pub span: Range<usize>,
@@ -52,7 +52,7 @@ const DIGITS: usize = 3;
 
 impl<'a> Random<'a> {
     /// Takes `[sweep.random]` out of a `[sweep]` table.
-    pub fn take(sweep: &mut DeTable<'a>) -> Result<Option<Random<'a>>, Problem> {
+    pub(super) fn take(sweep: &mut DeTable<'a>) -> Result<Option<Random<'a>>, Problem> {
         let Some(value) = sweep.remove("random") else { return Ok(None) };
         let span = value.span();
         let DeValue::Table(mut table) = value.into_inner() else {
@@ -78,23 +78,23 @@ impl<'a> Random<'a> {
         Ok(Some(Random { count, seed, span, ranges }))
     }
 
-    pub fn keys(&self) -> impl Iterator<Item = String> {
+    pub(super) fn keys(&self) -> impl Iterator<Item = String> {
         self.ranges.iter().map(|(key, _)| key.clone())
     }
 
     /// Keys that whole numbers are drawn for because the ends of their range are whole, and for no other reason.
-    pub fn whole(&self) -> impl Iterator<Item = &str> {
+    pub(super) fn whole(&self) -> impl Iterator<Item = &str> {
         let whole = |source: &Source| matches!(source, Source::Range(Numbers { whole: true, step: None, .. }));
         self.ranges.iter().filter(move |(_, source)| whole(source)).map(|(key, _)| key.as_str())
     }
 
     /// So many draws are made before giving up.
-    pub fn tries(&self) -> usize {
+    pub(super) fn tries(&self) -> usize {
         (50 * self.count).clamp(1000, 20_000)
     }
 
     /// The values of a draw as TOML texts; `None` for a value that is picked from a list.
-    pub fn draw(&self, number: usize) -> Vec<Option<String>> {
+    pub(super) fn draw(&self, number: usize) -> Vec<Option<String>> {
         let text = |(key, source): &(String, Source)| match source {
             Source::List(_) => None,
             Source::Range(numbers) => Some(numbers.text(random::uniform(self.key(key), number as u64))),
@@ -103,7 +103,7 @@ impl<'a> Random<'a> {
     }
 
     /// The values of a sample, each with the key that it is set on.
-    pub fn sample<'b>(&'b self, number: usize, texts: &'b [Option<String>]) -> Vec<(&'b str, Value<'b>)> {
+    pub(super) fn sample<'b>(&'b self, number: usize, texts: &'b [Option<String>]) -> Vec<(&'b str, Value<'b>)> {
         let value = |((key, source), text): (&'b (String, Source<'a>), &'b Option<String>)| {
             let value = match (source, text) {
                 (Source::List(values), _) => {
@@ -214,11 +214,11 @@ impl Numbers {
 }
 
 /// Rounds to a number of significant digits.
-pub fn rounded(value: f64, digits: usize) -> f64 {
+pub(super) fn rounded(value: f64, digits: usize) -> f64 {
     format!("{value:.*e}", digits.saturating_sub(1)).parse().unwrap_or(value)
 }
 
 /// A number as TOML writes it: with a point or an exponent, so that it stays one that is not whole.
-pub fn float(value: f64) -> String {
+pub(super) fn float(value: f64) -> String {
     toml::Value::Float(value).to_string()
 }

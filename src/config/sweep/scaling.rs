@@ -9,7 +9,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, Deserializer};
 
 /// What the points are to cost, and by which axes they get there.
-pub struct Target {
+pub(super) struct Target {
     pub span: Range<usize>,
     pub axes: Vec<By>,
     goal: Goal,
@@ -25,7 +25,7 @@ enum Goal {
 /// An axis of scaling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum By {
+pub(super) enum By {
     Depth,
     Width,
     Resolution,
@@ -51,7 +51,7 @@ const KEYS: [&str; 4] = ["macs", "times", "axes", "tolerance"];
 
 impl Target {
     /// Takes the target out of `[sweep.scaling]`; lists on other keys stay there, they are grid axes.
-    pub fn take(sweep: &mut DeTable) -> Result<Option<Target>, Problem> {
+    pub(super) fn take(sweep: &mut DeTable) -> Result<Option<Target>, Problem> {
         let Some(scaling) = sweep.get_mut("scaling") else { return Ok(None) };
         let span = scaling.span();
         let DeValue::Table(table) = scaling.get_mut() else { return Ok(None) };
@@ -99,7 +99,7 @@ impl Target {
     }
 
     /// The columns that [`Solved::values`] fills.
-    pub fn columns(&self) -> Vec<String> {
+    pub(super) fn columns(&self) -> Vec<String> {
         let mut columns = vec!["axis", "target_macs", "depth", "width", "resolution"];
         if self.axes.contains(&By::Compound) {
             columns.push("phi");
@@ -110,7 +110,7 @@ impl Target {
     /// Finds the multiplier along an axis with which a network comes nearest to the target. `cost` counts the multiply-adds of
     /// a table. Cost never falls by more than rounding when a multiplier grows, so halving an interval finds the place; where
     /// it goes in steps, as with depth, the nearer step counts.
-    pub fn solve(
+    pub(super) fn solve(
         &self,
         by: By,
         table: &DeTable,
@@ -154,7 +154,7 @@ impl Target {
 
 /// A multiplier that meets the target.
 #[derive(Clone, Copy, Debug)]
-pub struct Solved {
+pub(super) struct Solved {
     by: By,
     goal: f64,
     value: f64,
@@ -162,12 +162,12 @@ pub struct Solved {
 
 impl Solved {
     /// The key that is set, and its value as TOML.
-    pub fn setting(&self) -> (&'static str, String) {
+    pub(super) fn setting(&self) -> (&'static str, String) {
         (self.by.key(), float(self.value))
     }
 
     /// The cells of [`Target::columns`]; `total` has the multipliers of depth, width and resolution that come out.
-    pub fn values(&self, total: (f64, f64, f64), columns: usize) -> Vec<String> {
+    pub(super) fn values(&self, total: (f64, f64, f64), columns: usize) -> Vec<String> {
         let short = |value: f64| rounded(value, 5).to_string();
         let phi = if self.by == By::Compound { self.value } else { 0.0 };
         let mut cells = vec![self.by.name().to_owned(), format!("{:.0}", self.goal)];
@@ -178,7 +178,7 @@ impl Solved {
 }
 
 impl By {
-    pub fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             By::Depth => "depth",
             By::Width => "width",

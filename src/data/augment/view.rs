@@ -12,10 +12,10 @@ pub(in crate::data) struct View {
 }
 
 impl View {
-    pub const WHOLE: View = View { down: 0, right: 0, flip: false, resized_crop: None };
+    pub(crate) const WHOLE: View = View { down: 0, right: 0, flip: false, resized_crop: None };
 
     /// Writes the view of one plane, rows of `width` bytes, through the table; outside of the plane lies the pixel 0.
-    pub fn copy(self, source: &[u8], out: &mut [f32], width: usize, table: &[f32; 256]) {
+    pub(crate) fn copy(self, source: &[u8], out: &mut [f32], width: usize, table: &[f32; 256]) {
         let height = source.len() / width;
         // Output columns left..right show source columns from..from + right - left.
         let left = (-self.right).clamp(0, width as isize) as usize;

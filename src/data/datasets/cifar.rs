@@ -57,13 +57,13 @@ impl CifarSet {
         (part.records * self.record()) as u64
     }
 
-    pub fn present(&self, folder: &Path) -> bool {
+    pub(super) fn present(&self, folder: &Path) -> bool {
         let full = |part: &Part| fs::metadata(folder.join(part.name)).is_ok_and(|m| m.len() == self.bytes(part));
         folder.join(NOTE).is_file() && self.parts().all(full)
     }
 
     /// Checks that the files are those whose sums were noted when they were fetched.
-    pub fn check(&self, folder: &Path, depth: Depth) -> Result<(), DataError> {
+    pub(super) fn check(&self, folder: &Path, depth: Depth) -> Result<(), DataError> {
         let note = sums_note::read(folder, self.name())?;
         for part in self.parts() {
             let path = folder.join(part.name);
@@ -79,7 +79,7 @@ impl CifarSet {
         verify(self.name(), folder, known.into_iter(), depth)
     }
 
-    pub fn load(&self, folder: &Path) -> Result<Dataset, DataError> {
+    pub(super) fn load(&self, folder: &Path) -> Result<Dataset, DataError> {
         self.check(folder, Depth::Changed)?;
         let note = sums_note::read(folder, self.name())?;
         Ok(Dataset {
@@ -116,7 +116,7 @@ impl CifarSet {
         Ok(Images::new([3, 32, 32], pixels, labels))
     }
 
-    pub fn fetch(&self, cache: &Path, from: Option<&Path>) -> Result<(), DataError> {
+    pub(super) fn fetch(&self, cache: &Path, from: Option<&Path>) -> Result<(), DataError> {
         fetch::install(
             self.name(),
             cache,

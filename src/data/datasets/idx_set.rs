@@ -26,13 +26,13 @@ impl IdxSet {
         self.info.name
     }
 
-    pub fn present(&self, folder: &Path) -> bool {
+    pub(super) fn present(&self, folder: &Path) -> bool {
         let full = |f: &Expected| fs::metadata(folder.join(f.name)).is_ok_and(|m| m.is_file() && m.len() == f.bytes);
         self.files.iter().all(full)
     }
 
     /// Checks that the files are the published ones.
-    pub fn check(&self, folder: &Path, depth: Depth) -> Result<(), DataError> {
+    pub(super) fn check(&self, folder: &Path, depth: Depth) -> Result<(), DataError> {
         for file in self.files {
             let path = folder.join(file.name);
             let Ok(found) = fs::metadata(&path) else {
@@ -57,7 +57,7 @@ impl IdxSet {
         verify(self.name(), folder, known.collect::<Result<Vec<_>, _>>()?.into_iter(), depth)
     }
 
-    pub fn load(&self, folder: &Path) -> Result<Dataset, DataError> {
+    pub(super) fn load(&self, folder: &Path) -> Result<Dataset, DataError> {
         self.check(folder, Depth::Changed)?;
         let path = |i: usize| folder.join(self.files[i].name);
         Ok(Dataset {
@@ -84,7 +84,7 @@ impl IdxSet {
         Ok(Images::new([1, 28, 28], pixels, label_bytes.into_iter().map(u16::from).collect()))
     }
 
-    pub fn fetch(&self, cache: &Path, from: Option<&Path>) -> Result<(), DataError> {
+    pub(super) fn fetch(&self, cache: &Path, from: Option<&Path>) -> Result<(), DataError> {
         let intact = |folder: &Path| from.is_none() && self.check(folder, Depth::Whole).is_ok();
         fetch::install(self.name(), cache, intact, |new, temporary| {
             match from {

@@ -9,7 +9,7 @@ use std::fmt::Write;
 const LABEL: f64 = 13.5;
 
 /// A chart as a picture of its own: heading, data, legend on the right.
-pub fn chart(chart: &Chart) -> String {
+pub(super) fn chart(chart: &Chart) -> String {
     let top = if chart.subtitle.is_empty() { 74.0 } else { 98.0 };
     let mut svg = card(&chart.title, [WIDTH, HEIGHT]);
     text(&mut svg, [30.0, 38.0], &chart.title, Font::new(23.0).bold(), false);
@@ -22,7 +22,7 @@ pub fn chart(chart: &Chart) -> String {
 }
 
 /// Axes and data.
-pub fn panel(svg: &mut String, chart: &Chart, frame: &Frame) {
+pub(super) fn panel(svg: &mut String, chart: &Chart, frame: &Frame) {
     frame.write(svg, chart);
     let bands =
         chart.series.iter().filter(|series| matches!(&series.marks, Marks::Line { band, .. } if !band.is_empty()));
@@ -97,7 +97,7 @@ fn draw_lone(svg: &mut String, frame: &Frame, series: &Series) {
 }
 
 /// The dot that stands for a line of one point: hollow for a pale line, so that two at one place can be told apart.
-pub fn dot(svg: &mut String, [x, y]: [f64; 2], colour: &str, stroke: Stroke) {
+pub(super) fn dot(svg: &mut String, [x, y]: [f64; 2], colour: &str, stroke: Stroke) {
     let (radius, fill) = if stroke == Stroke::Pale { (6.5, CARD) } else { (4.5, colour) };
     let _ = writeln!(
         svg,

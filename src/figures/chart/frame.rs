@@ -5,14 +5,14 @@ use super::axis::{Axis, Span};
 use crate::figures::svg::{Anchor, FAINT, Font, GRID, INK, line, n, text, width};
 use std::fmt::Write;
 
-pub const WIDTH: f64 = 1200.0;
-pub const HEIGHT: f64 = 720.0;
+pub(super) const WIDTH: f64 = 1200.0;
+pub(super) const HEIGHT: f64 = 720.0;
 const BOTTOM: f64 = 78.0;
 /// Size of the numbers at the ticks.
 const TICK: f64 = 14.0;
 
 /// Where the axes stand on the card.
-pub struct Frame {
+pub(super) struct Frame {
     pub left: f64,
     pub top: f64,
     pub right: f64,
@@ -25,12 +25,12 @@ pub struct Frame {
 
 impl Frame {
     /// `room` is left, top, right and bottom of what the axes take, numbers and titles on the left and below included.
-    pub fn new(chart: &Chart, room: [f64; 4]) -> Frame {
+    pub(super) fn new(chart: &Chart, room: [f64; 4]) -> Frame {
         Frame::beside(chart, &[], room)
     }
 
     /// A frame whose axes have the scale that like axes of the charts beside it have.
-    pub fn beside(chart: &Chart, others: &[Chart], [left, top, right, bottom]: [f64; 4]) -> Frame {
+    pub(super) fn beside(chart: &Chart, others: &[Chart], [left, top, right, bottom]: [f64; 4]) -> Frame {
         let values = |own: &Axis, axis: fn(&Chart) -> &Axis, side: usize| -> Vec<f64> {
             let like = others.iter().filter(|other| own.is_like(axis(other)));
             std::iter::once(chart).chain(like).flat_map(Chart::extent).map(|point| point[side]).collect()
@@ -43,13 +43,13 @@ impl Frame {
     }
 
     /// The place of a point on the card, wherever it is on the axes; `None` where it has none.
-    pub fn place(&self, x: f64, y: f64) -> Option<[f64; 2]> {
+    pub(super) fn place(&self, x: f64, y: f64) -> Option<[f64; 2]> {
         let (x, y) = (self.x.place(x)?, self.y.place(y)?);
         Some([self.left + x * (self.right - self.left), self.bottom - y * (self.bottom - self.top)])
     }
 
     /// Writes all that is behind the data.
-    pub fn write(&self, svg: &mut String, chart: &Chart) {
+    pub(super) fn write(&self, svg: &mut String, chart: &Chart) {
         self.ticks(svg);
         let (middle_x, middle_y) = ((self.left + self.right) / 2.0, (self.top + self.bottom) / 2.0);
         let title = Font::new(15.5).anchor(Anchor::Middle);
@@ -93,7 +93,7 @@ impl Frame {
 
     /// Writes what is drawn no further than the axes go. An inner picture clips without an id, which could be another's
     /// where several pictures stand in one page.
-    pub fn clipped(&self, svg: &mut String, draw: impl FnOnce(&mut String)) {
+    pub(super) fn clipped(&self, svg: &mut String, draw: impl FnOnce(&mut String)) {
         let [x, y, w, h] = [self.left, self.top, self.right - self.left, self.bottom - self.top].map(n);
         let _ = writeln!(
             svg,

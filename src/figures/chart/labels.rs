@@ -2,7 +2,7 @@
 
 /// A circle on the card that labels should keep off.
 #[derive(Clone, Copy, Debug)]
-pub struct Circle {
+pub(super) struct Circle {
     pub x: f64,
     pub y: f64,
     pub r: f64,
@@ -10,7 +10,7 @@ pub struct Circle {
 
 /// The box of a label, from its middle.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Label {
+pub(super) struct Label {
     pub x: f64,
     pub y: f64,
     pub w: f64,
@@ -27,7 +27,7 @@ const SWEEPS: usize = 12;
 
 /// One place a label, in order: `marks[i]` is that of `sizes[i]` (width, height). `others` are further things to keep off,
 /// `area` is left, top, right, bottom of what labels stay inside. The same input gives the same places.
-pub fn place(marks: &[Circle], sizes: &[[f64; 2]], others: &[Circle], area: [f64; 4]) -> Vec<Label> {
+pub(super) fn place(marks: &[Circle], sizes: &[[f64; 2]], others: &[Circle], area: [f64; 4]) -> Vec<Label> {
     let candidates: Vec<Vec<(Label, f64)>> = marks
         .iter()
         .enumerate()

@@ -12,7 +12,7 @@ const GAP: f64 = 30.0;
 const NAME: f64 = 26.0;
 
 /// Room that the legend takes on the right, margins included.
-pub fn room(chart: &Chart) -> f64 {
+pub(super) fn room(chart: &Chart) -> f64 {
     let names = chart.series.iter().map(|series| series.name.as_str()).filter(|name| !name.is_empty());
     let widest = names.map(|name| width(name, SIZE, false)).fold(0.0, f64::max);
     let areas = chart.areas.as_ref().map_or(0.0, |areas| {
@@ -30,7 +30,7 @@ fn largest(chart: &Chart) -> f64 {
     shown.map(|&(area, _)| chart.radius(area)).fold(0.0, f64::max)
 }
 
-pub fn write(svg: &mut String, chart: &Chart, frame: &Frame) {
+pub(super) fn write(svg: &mut String, chart: &Chart, frame: &Frame) {
     let left = frame.right + GAP;
     let mut y = frame.top + 14.0;
     for series in chart.series.iter().filter(|series| !series.name.is_empty()) {

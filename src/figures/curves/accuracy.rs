@@ -30,7 +30,7 @@ const SEEDS: &str =
     "Dots are single runs, lines join means over seeds, bands reach from the lowest to the highest seed.";
 
 /// Validation and test Top-1 by the first number that varies.
-pub fn by_number(
+pub(super) fn by_number(
     key: &str,
     settings: &Settings,
     measured: &[Measured],
@@ -101,7 +101,7 @@ fn number_series(
 }
 
 /// Settings without a number, as a list with the best on top.
-pub fn by_name(mut measured: Vec<&Measured>, name: &str, note: impl Fn(&str) -> String) -> Figure {
+pub(super) fn by_name(mut measured: Vec<&Measured>, name: &str, note: impl Fn(&str) -> String) -> Figure {
     let count = measured.len();
     let splits = splits(&measured);
     let mean =
@@ -139,7 +139,7 @@ pub fn by_name(mut measured: Vec<&Measured>, name: &str, note: impl Fn(&str) -> 
 }
 
 /// Test Top-1, or validation where not all were tested, against multiply-adds and parameters. `None` where all cost the same.
-pub fn by_cost(
+pub(super) fn by_cost(
     settings: &Settings,
     measured: &[Measured],
     name: &str,

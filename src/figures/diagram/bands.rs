@@ -18,7 +18,7 @@ const FLAT: f64 = 23.0;
 const WIDEST: f64 = 300.0;
 
 /// One or more rows, drawn as one box.
-pub struct Band {
+pub(super) struct Band {
     /// Not placed yet.
     pub block: Block,
     /// The shape behind it.
@@ -27,7 +27,7 @@ pub struct Band {
     pub aside: bool,
 }
 
-pub fn bands(network: &Network, kinds: &Kinds) -> Vec<Band> {
+pub(super) fn bands(network: &Network, kinds: &Kinds) -> Vec<Band> {
     let tables: Vec<Option<toml::Table>> =
         network.plan.rows.iter().map(|row| toml::Table::try_from(row).ok()).collect();
     let mut bands = Vec::new();
@@ -187,7 +187,7 @@ fn extras(groups: usize, se: usize) -> Vec<String> {
 }
 
 /// What papers call the row's blocks.
-pub fn block_name(plan: &Row) -> String {
+pub(super) fn block_name(plan: &Row) -> String {
     match plan {
         Row::InceptionResnet(columns) => format!("Inception-ResNet-{:?}", columns.kind),
         Row::Reduction(columns) => format!("reduction-{:?}", columns.kind),

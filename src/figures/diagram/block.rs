@@ -17,7 +17,7 @@ const NARROW: f64 = 90.0;
 
 /// How a panel draws its nodes.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Look<'a> {
+pub(super) struct Look<'a> {
     /// Survival under stochastic depth; nothing where every block always takes part.
     pub drop: Option<&'a str>,
     /// Normalisation beside its non-linearity instead of above it, to save height.
@@ -25,7 +25,7 @@ pub struct Look<'a> {
 }
 
 /// Draws nodes one below the other.
-pub fn chain(nodes: &[Node], look: Look) -> Piece {
+pub(super) fn chain(nodes: &[Node], look: Look) -> Piece {
     stack(elements(nodes, look, NARROW))
 }
 

@@ -6,7 +6,7 @@ use super::scene::{Anchor, Block, Item, NOTE, Piece, STACK};
 use crate::figures::svg as text;
 
 /// The least space between bands.
-pub const GAP: f64 = 16.0;
+pub(super) const GAP: f64 = 16.0;
 /// Space between columns, for the line from the foot of one to the head of the next.
 const GUTTER: f64 = 40.0;
 /// Room above a column for that line.
@@ -15,7 +15,7 @@ const HEAD: f64 = 16.0;
 const ASIDE: f64 = 24.0;
 
 /// Cuts bands into at most `columns` runs of about the same height; gives where each ends.
-pub fn wrap(bands: &[Band], columns: usize) -> Vec<usize> {
+pub(super) fn wrap(bands: &[Band], columns: usize) -> Vec<usize> {
     let heights: Vec<f64> = bands.iter().map(|band| band.block.h + GAP).collect();
     let total: f64 = heights.iter().sum();
     // A side head stays in the column of its neighbours: the line to the next column must not cut it off.
@@ -41,7 +41,7 @@ pub fn wrap(bands: &[Band], columns: usize) -> Vec<usize> {
 }
 
 /// Draws the main path with `gap` between bands. The piece's left edge is x = 0.
-pub fn flow(bands: &[Band], columns: usize, gap: f64, input: &str) -> Piece {
+pub(super) fn flow(bands: &[Band], columns: usize, gap: f64, input: &str) -> Piece {
     let ends = wrap(bands, columns);
     let mut piece = Piece::default();
     let mut left = 0.0;

@@ -13,7 +13,7 @@ use crate::figures::svg as text;
 /// A slide's shape. What does not fit makes the page higher, so that the print stays legible at a slide's width.
 const RATIO: f64 = 16.0 / 9.0;
 /// A page of this width, shown on 1920 pixels, has its smallest print at 14.
-pub const WIDEST: f64 = NOTE * 1920.0 / 14.0;
+pub(super) const WIDEST: f64 = NOTE * 1920.0 / 14.0;
 const MARGIN: f64 = 26.0;
 const HEADING: f64 = 62.0;
 /// Between the main path and the panels.
@@ -32,7 +32,7 @@ const FACTS: f64 = 12.0;
 const LINE: f64 = 17.0;
 
 /// Lays a network out.
-pub fn scene(network: &Network, title: &str) -> Scene {
+pub(super) fn scene(network: &Network, title: &str) -> Scene {
     let found = kinds(network);
     let bands = bands(network, &found);
     let panels = panels(&found);
@@ -50,7 +50,7 @@ pub fn scene(network: &Network, title: &str) -> Scene {
 }
 
 /// Lays out the blocks of one row, side by side, as large as they are.
-pub fn row_scene(network: &Network, row: usize, title: Option<&str>) -> Scene {
+pub(super) fn row_scene(network: &Network, row: usize, title: Option<&str>) -> Scene {
     let found = kinds_in_row(network, row);
     let mut panels = panels(&found);
     if panels.is_empty() {

@@ -5,7 +5,7 @@ use crate::figures::svg::{CARD, FAINT, INK, ON_DARK, ON_LIGHT};
 
 /// How a box is coloured: by what it stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum BoxStyle {
+pub(super) enum BoxStyle {
     Conv,
     Grouped,
     Linear,
@@ -22,7 +22,7 @@ pub enum BoxStyle {
 }
 
 /// All of them, in the order of the legend.
-pub const BOX_STYLES: [BoxStyle; 12] = [
+pub(super) const BOX_STYLES: [BoxStyle; 12] = [
     BoxStyle::Conv,
     BoxStyle::Grouped,
     BoxStyle::Linear,
@@ -37,11 +37,11 @@ pub const BOX_STYLES: [BoxStyle; 12] = [
     BoxStyle::Input,
 ];
 
-pub const ARROW: &str = "#3c4654";
-pub const PANEL: &str = "#f5f7fa";
+pub(super) const ARROW: &str = "#3c4654";
+pub(super) const PANEL: &str = "#f5f7fa";
 
 impl BoxStyle {
-    pub fn of(op: &Op) -> BoxStyle {
+    pub(super) fn of(op: &Op) -> BoxStyle {
         match op.style() {
             LayerStyle::Conv => BoxStyle::Conv,
             LayerStyle::GroupedConv => BoxStyle::Grouped,
@@ -55,7 +55,7 @@ impl BoxStyle {
     }
 
     /// Fill, outline, text.
-    pub fn colours(self) -> [&'static str; 3] {
+    pub(super) fn colours(self) -> [&'static str; 3] {
         match self {
             BoxStyle::Conv => ["#0072b2", "#00507d", ON_DARK],
             BoxStyle::Grouped => ["#56b4e9", "#2d86b8", ON_LIGHT],
@@ -73,7 +73,7 @@ impl BoxStyle {
     }
 
     /// Its line in the legend; joins and the input explain themselves.
-    pub fn legend(self) -> Option<&'static str> {
+    pub(super) fn legend(self) -> Option<&'static str> {
         Some(match self {
             BoxStyle::Conv => "convolution",
             BoxStyle::Grouped => "grouped or depthwise convolution",

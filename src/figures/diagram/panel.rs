@@ -19,7 +19,7 @@ const HEADER: f64 = 46.0;
 const STUB: f64 = 18.0;
 
 /// A panel that can still be made larger.
-pub struct Panel {
+pub(super) struct Panel {
     /// Empty where there is nothing to tell it from.
     pub numeral: String,
     title: String,
@@ -29,12 +29,12 @@ pub struct Panel {
     pub height: f64,
 }
 
-pub fn panels(kinds: &Kinds) -> Vec<Panel> {
+pub(super) fn panels(kinds: &Kinds) -> Vec<Panel> {
     kinds.kinds.iter().map(panel).collect()
 }
 
 /// A row of single layers, which has no kind of block.
-pub fn row_panel(network: &Network, row: usize) -> Option<Panel> {
+pub(super) fn row_panel(network: &Network, row: usize) -> Option<Panel> {
     let (nodes, plan) = (network.rows.get(row)?, network.plan.rows.get(row)?);
     Some(panel(&BlockKind::new(String::new(), &nodes.nodes, plan, [nodes.input, nodes.output])))
 }
@@ -145,7 +145,7 @@ fn notes(kind: &BlockKind, room: f64) -> Vec<String> {
 
 impl Panel {
     /// Items of the panel with its corner at (0, 0), made as large as its neighbours.
-    pub fn draw(&self, width: f64, height: f64) -> Vec<Item> {
+    pub(super) fn draw(&self, width: f64, height: f64) -> Vec<Item> {
         let mut piece = Piece::default();
         piece.push(Item::Frame(Area { left: 0.0, top: 0.0, right: width, bottom: height }));
         if !self.numeral.is_empty() {

@@ -4,18 +4,18 @@ use super::palette::BoxStyle;
 use crate::figures::svg as text;
 
 /// Font sizes of boxes: title and note.
-pub const TITLE: f64 = 12.5;
-pub const NOTE: f64 = 11.5;
+pub(super) const TITLE: f64 = 12.5;
+pub(super) const NOTE: f64 = 11.5;
 /// How far the sheets behind a repeated box stand out.
-pub const STACK: f64 = 5.0;
+pub(super) const STACK: f64 = 5.0;
 /// Radius of ⊕ and ⊗.
-pub const DOT: f64 = 10.0;
+pub(super) const DOT: f64 = 10.0;
 /// Height of the letters that lead to a panel.
-pub const CHIP: f64 = 16.0;
+pub(super) const CHIP: f64 = 16.0;
 
 /// Corners of a rectangle: left, top, right, bottom.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Area {
+pub(super) struct Area {
     pub left: f64,
     pub top: f64,
     pub right: f64,
@@ -23,7 +23,7 @@ pub struct Area {
 }
 
 impl Area {
-    pub fn join(self, other: Area) -> Area {
+    pub(super) fn join(self, other: Area) -> Area {
         Area {
             left: self.left.min(other.left),
             top: self.top.min(other.top),
@@ -35,7 +35,7 @@ impl Area {
 
 /// A labelled box.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Block {
+pub(super) struct Block {
     pub x: f64,
     pub y: f64,
     pub w: f64,
@@ -54,35 +54,35 @@ pub struct Block {
 
 impl Block {
     /// A box with one line of text, as wide as the text needs.
-    pub fn plain(style: BoxStyle, title: String, h: f64) -> Block {
+    pub(super) fn plain(style: BoxStyle, title: String, h: f64) -> Block {
         let w = text::width(&title, size(h), false) + 18.0;
         let (note, chips, hint) = (String::new(), Vec::new(), String::new());
         Block { x: 0.0, y: 0.0, w, h, style, title, note, chips, stacked: false, hint }
     }
 
-    pub fn centred(&self) -> bool {
+    pub(super) fn centred(&self) -> bool {
         self.note.is_empty() && self.chips.is_empty()
     }
 }
 
 /// Font size of a box's title: flat strips have small print.
-pub fn size(h: f64) -> f64 {
+pub(super) fn size(h: f64) -> f64 {
     if h < 20.0 { NOTE } else { TITLE }
 }
 
-pub fn chip_width(chip: &str) -> f64 {
+pub(super) fn chip_width(chip: &str) -> f64 {
     text::width(chip, NOTE, true) + 9.0
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Anchor {
+pub(super) enum Anchor {
     Start,
     Middle,
 }
 
 /// Something to draw.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Item {
+pub(super) enum Item {
     Block(Block),
     /// ⊕ or ⊗ in a circle.
     Dot {
@@ -115,16 +115,16 @@ pub enum Item {
 }
 
 impl Item {
-    pub fn arrow(points: &[(f64, f64)]) -> Item {
+    pub(super) fn arrow(points: &[(f64, f64)]) -> Item {
         Item::Line { points: points.to_vec(), arrow: true }
     }
 
     /// Small grey text, in the middle of `y`.
-    pub fn note(x: f64, y: f64, text: impl Into<String>, anchor: Anchor) -> Item {
+    pub(super) fn note(x: f64, y: f64, text: impl Into<String>, anchor: Anchor) -> Item {
         Item::Text { x, y, text: text.into(), size: NOTE, bold: false, faint: true, anchor }
     }
 
-    pub fn shift(&mut self, dx: f64, dy: f64) {
+    pub(super) fn shift(&mut self, dx: f64, dy: f64) {
         match self {
             Item::Block(Block { x, y, .. })
             | Item::Dot { x, y, .. }
@@ -149,7 +149,7 @@ impl Item {
     }
 
     /// What it covers.
-    pub fn area(&self) -> Area {
+    pub(super) fn area(&self) -> Area {
         let sized = |left, top, w: f64, h: f64| Area { left, top, right: left + w, bottom: top + h };
         match self {
             Item::Block(block) => {
@@ -177,7 +177,7 @@ impl Item {
 
 /// A part of a diagram: it is entered at (0, 0) and left at (0, `height`).
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Piece {
+pub(super) struct Piece {
     pub items: Vec<Item>,
     /// How far it reaches to each side of that axis.
     pub left: f64,
@@ -188,7 +188,7 @@ pub struct Piece {
 }
 
 impl Piece {
-    pub fn push(&mut self, item: Item) {
+    pub(super) fn push(&mut self, item: Item) {
         let area = item.area();
         self.left = self.left.max(-area.left);
         self.right = self.right.max(area.right);
@@ -196,7 +196,7 @@ impl Piece {
     }
 
     /// Puts another piece with its entry at (dx, dy).
-    pub fn place(&mut self, other: Piece, dx: f64, dy: f64) {
+    pub(super) fn place(&mut self, other: Piece, dx: f64, dy: f64) {
         for mut item in other.items {
             item.shift(dx, dy);
             self.items.push(item);
@@ -205,14 +205,14 @@ impl Piece {
         self.right = self.right.max(other.right + dx);
     }
 
-    pub fn width(&self) -> f64 {
+    pub(super) fn width(&self) -> f64 {
         self.left + self.right
     }
 }
 
 /// A finished drawing.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Scene {
+pub(super) struct Scene {
     pub width: f64,
     pub height: f64,
     pub items: Vec<Item>,

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 /// A kind of block and where it stands.
 #[derive(Clone, Debug, PartialEq)]
-pub struct BlockKind<'n> {
+pub(super) struct BlockKind<'n> {
     /// Leads from a row to the panel: I, II, … (papers call blocks A and B, and counts are figures).
     pub numeral: String,
     /// The first block of this kind.
@@ -25,17 +25,17 @@ pub struct BlockKind<'n> {
 }
 
 /// The kinds of blocks in order of appearance, and for each row how many of which it has.
-pub struct Kinds<'n> {
+pub(super) struct Kinds<'n> {
     pub kinds: Vec<BlockKind<'n>>,
     pub rows: Vec<Vec<(usize, usize)>>,
 }
 
-pub fn kinds(network: &Network) -> Kinds<'_> {
+pub(super) fn kinds(network: &Network) -> Kinds<'_> {
     kinds_of(network.rows.iter().zip(&network.plan.rows))
 }
 
 /// The kinds of blocks in a single row.
-pub fn kinds_in_row(network: &Network, row: usize) -> Kinds<'_> {
+pub(super) fn kinds_in_row(network: &Network, row: usize) -> Kinds<'_> {
     let mut found = kinds_of(network.rows.iter().zip(&network.plan.rows).skip(row).take(1));
     // Where they stand need not be said.
     found.kinds.iter_mut().for_each(|kind| kind.places.clear());
@@ -73,7 +73,7 @@ fn kinds_of<'n>(rows: impl Iterator<Item = (&'n RowNodes, &'n Row)>) -> Kinds<'n
 }
 
 impl<'n> BlockKind<'n> {
-    pub fn new(numeral: String, nodes: &'n [Node], plan: &'n Row, [input, output]: [Shape; 2]) -> BlockKind<'n> {
+    pub(super) fn new(numeral: String, nodes: &'n [Node], plan: &'n Row, [input, output]: [Shape; 2]) -> BlockKind<'n> {
         let (places, survival) = (Vec::new(), (1.0, 0.0));
         BlockKind { numeral, nodes, plan, input, output, places, count: 0, survival }
     }
@@ -129,7 +129,7 @@ fn input(nodes: &[Node]) -> Option<Shape> {
 
 /// What a row's nodes are called: its label, with the number that a counter in it gave the first of them; what has no
 /// parameters to name is called after its operation.
-pub fn name_in(row: &RowNodes, nodes: &[Node]) -> String {
+pub(super) fn name_in(row: &RowNodes, nodes: &[Node]) -> String {
     let parts = row.label.split('.').count();
     if !row.label.contains('{') {
         return row.label.clone();
@@ -144,7 +144,7 @@ pub fn name_in(row: &RowNodes, nodes: &[Node]) -> String {
 }
 
 /// By how much the map shrinks.
-pub fn stride(input: Shape, output: Shape) -> usize {
+pub(super) fn stride(input: Shape, output: Shape) -> usize {
     match (input, output) {
         (Shape::Map { h, .. }, Shape::Map { h: after, .. }) if after > 0 => (h as f64 / after as f64).round() as usize,
         _ => 1,

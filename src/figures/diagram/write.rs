@@ -12,7 +12,7 @@ const SHOWN: f64 = 4.0 / 3.0;
 const CORNER: f64 = 7.0;
 
 /// The scene on a white card, so that it reads on dark pages and in print alike.
-pub fn write(scene: &Scene, title: &str) -> String {
+pub(super) fn write(scene: &Scene, title: &str) -> String {
     let head = format!(
         "<defs><marker id=\"head\" viewBox=\"0 0 8 8\" refX=\"7.4\" refY=\"4\" markerWidth=\"6\" markerHeight=\"6\" \
          orient=\"auto\"><path d=\"M0.5 0.8L7.5 4L0.5 7.2Z\" fill=\"{ARROW}\"/></marker></defs>\n"

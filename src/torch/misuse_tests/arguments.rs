@@ -9,7 +9,7 @@ use tch::{Device, Kind, Tensor};
 
 /// How the elements lie in memory.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Form {
+pub(super) enum Form {
     RowMajor,
     ChannelsLast,
     Turned,
@@ -22,7 +22,7 @@ pub enum Form {
 }
 
 #[derive(Clone, Debug)]
-pub struct Any {
+pub(super) struct Any {
     pub shape: Vec<i64>,
     pub kind: Kind,
     pub form: Form,
@@ -36,7 +36,7 @@ impl Any {
         values.view(shape).to_kind(self.kind)
     }
 
-    pub fn tensor(&self) -> Tensor {
+    pub(super) fn tensor(&self) -> Tensor {
         match self.form {
             Form::RowMajor => self.values(&self.shape),
             Form::ChannelsLast if self.shape.len() == 4 => {
@@ -66,7 +66,7 @@ impl Any {
 }
 
 /// A tensor of that shape and kind, one in ten of another, in any form.
-pub fn near(shape: Vec<i64>, kind: Kind) -> impl Strategy<Value = Any> {
+pub(super) fn near(shape: Vec<i64>, kind: Kind) -> impl Strategy<Value = Any> {
     let shape = prop_oneof![15 => Just(shape), 1 => vec(0..4i64, 0..6)];
     let other = [Kind::Float, Kind::Double, Kind::BFloat16, Kind::Half, Kind::Int64, Kind::Bool, Kind::ComplexFloat];
     let kind = prop_oneof![15 => Just(kind), 1 => select(other.to_vec())];
@@ -78,30 +78,30 @@ pub fn near(shape: Vec<i64>, kind: Kind) -> impl Strategy<Value = Any> {
     (shape, kind, form, 0.0..9.0f64).prop_map(|(shape, kind, form, salt)| Any { shape, kind, form, salt })
 }
 
-pub fn maybe(of: impl Strategy<Value = Any>) -> impl Strategy<Value = Option<Any>> {
+pub(super) fn maybe(of: impl Strategy<Value = Any>) -> impl Strategy<Value = Option<Any>> {
     proptest::option::of(of)
 }
 
-pub fn kind() -> impl Strategy<Value = Kind> {
+pub(super) fn kind() -> impl Strategy<Value = Kind> {
     prop_oneof![5 => Just(Kind::Double), 2 => Just(Kind::Float), 1 => Just(Kind::BFloat16)]
 }
 
 /// The kind of parameters beside activations of that kind.
-pub fn of_sums(kind: Kind) -> Kind {
+pub(super) fn of_sums(kind: Kind) -> Kind {
     if kind == Kind::Double { Kind::Double } else { Kind::Float }
 }
 
 /// A number that some C++ would multiply, narrow or divide by.
-pub fn extreme() -> impl Strategy<Value = i64> {
+pub(super) fn extreme() -> impl Strategy<Value = i64> {
     select(vec![-1, 0, i64::MIN, i64::MAX, 1 << 31, 1 << 32, (1 << 32) + 1, 1 << 62, -(1 << 62), 255, 257, 65536])
 }
 
-pub fn number(usual: std::ops::Range<i64>) -> impl Strategy<Value = i64> {
+pub(super) fn number(usual: std::ops::Range<i64>) -> impl Strategy<Value = i64> {
     prop_oneof![30 => usual, 1 => extreme()]
 }
 
 /// Along one side of a map: kernel, stride, padding before, outputs.
-pub fn moves_of_a_side(size: i64) -> impl Strategy<Value = [i64; 4]> {
+pub(super) fn moves_of_a_side(size: i64) -> impl Strategy<Value = [i64; 4]> {
     (1..4i64, number(1..4), number(0..3), 0..3i64, number(1..6), 0..3).prop_map(
         move |(kernel, stride, before, after, out, exact)| {
             let steps = (size + before.clamp(0, 9) + after - kernel).max(0) / stride.clamp(1, 9);
@@ -111,7 +111,7 @@ pub fn moves_of_a_side(size: i64) -> impl Strategy<Value = [i64; 4]> {
 }
 
 #[derive(Clone, Debug)]
-pub struct Case {
+pub(super) struct Case {
     pub kernel: [i64; 2],
     pub moves: WindowGeometry,
     /// The map, the weight, the bias, gamma, beta, the mean, the variance, the shortcut.
@@ -119,7 +119,7 @@ pub struct Case {
 }
 
 /// A convolution, or a depthwise one, with what may follow it.
-pub fn case(depthwise: bool) -> impl Strategy<Value = Case> {
+pub(super) fn case(depthwise: bool) -> impl Strategy<Value = Case> {
     let sizes = (1..4i64, 1..8i64, 1..7i64, 1..7i64, 1..5i64, kind());
     let windows = sizes.prop_flat_map(|sizes| (Just(sizes), moves_of_a_side(sizes.2), moves_of_a_side(sizes.3)));
     windows.prop_flat_map(move |((n, c, h, w, k, kind), [kh, sh, top, oh], [kw, sw, left, ow])| {
@@ -143,20 +143,20 @@ pub fn case(depthwise: bool) -> impl Strategy<Value = Case> {
     })
 }
 
-pub type List = Vec<Option<Tensor>>;
+pub(super) type List = Vec<Option<Tensor>>;
 
-pub fn some(list: &List, index: usize) -> &Tensor {
+pub(super) fn some(list: &List, index: usize) -> &Tensor {
     list[index].as_ref().unwrap()
 }
 
-pub fn far(a: &Tensor, b: &Tensor) -> f64 {
+pub(super) fn far(a: &Tensor, b: &Tensor) -> f64 {
     let (a, b) = (a.to_kind(Kind::Double), b.to_kind(Kind::Double));
     if a.numel() == 0 { 0.0 } else { ((&a - &b).abs().max() / (b.abs().max() + 1.0)).double_value(&[]) }
 }
 
 /// Runs ours on the tensors and libtorch's on the same numbers in double: an error of ours, or equal results and, for the
 /// first `learned`, equal gradients.
-pub fn check(
+pub(super) fn check(
     tensors: &[Option<Any>],
     learned: usize,
     ours: impl Fn(&List) -> Result<Tensor>,
@@ -215,14 +215,14 @@ pub fn check(
 }
 
 /// The map with the padding that the window asks for, or without what it does not reach.
-pub fn padded(x: &Tensor, kernel: &[i64], moves: &WindowGeometry, fill: f64) -> Tensor {
+pub(super) fn padded(x: &Tensor, kernel: &[i64], moves: &WindowGeometry, fill: f64) -> Tensor {
     let size = x.size();
     let after =
         |axis: usize| (moves.out[axis] - 1) * moves.stride[axis] + kernel[axis] - moves.before[axis] - size[axis + 2];
     x.pad([moves.before[1], after(1), moves.before[0], after(0)], "constant", fill)
 }
 
-pub fn plain_conv(l: &List, moves: &WindowGeometry, groups: i64) -> Tensor {
+pub(super) fn plain_conv(l: &List, moves: &WindowGeometry, groups: i64) -> Tensor {
     let x = padded(some(l, 0), &some(l, 1).size()[2..], moves, 0.0);
     x.conv2d(some(l, 1), l[2].as_ref(), moves.stride, [0, 0], [1, 1], groups)
 }

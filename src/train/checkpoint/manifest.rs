@@ -25,7 +25,12 @@ struct Manifest {
 }
 
 /// Writes the manifest of a checkpoint whose tensor `files` are written; `rows` is the digest of the rows of `epochs.csv`.
-pub fn write(folder: &Path, state: &TrainState, files: &[&str], rows: Option<String>) -> Result<(), CheckpointError> {
+pub(super) fn write(
+    folder: &Path,
+    state: &TrainState,
+    files: &[&str],
+    rows: Option<String>,
+) -> Result<(), CheckpointError> {
     let digests = files.iter().map(|file| Ok(((*file).to_owned(), file_digest(&folder.join(file))?)));
     let mut sha256 = digests.collect::<Result<BTreeMap<_, _>, CheckpointError>>()?;
     sha256.insert(MANIFEST.to_owned(), state_digest(state));
@@ -39,7 +44,7 @@ pub fn write(folder: &Path, state: &TrainState, files: &[&str], rows: Option<Str
 
 /// A checkpoint all of whose files have the SHA-256 that its manifest records. Files that the manifest does not cover cannot
 /// be read through it.
-pub struct VerifiedCheckpoint {
+pub(super) struct VerifiedCheckpoint {
     folder: PathBuf,
     pub state: TrainState,
     sha256: BTreeMap<String, String>,
@@ -50,7 +55,7 @@ impl VerifiedCheckpoint {
     ///
     /// # Errors
     /// When a file cannot be read, or its digest differs from the recorded one.
-    pub fn read(folder: &Path) -> Result<VerifiedCheckpoint, CheckpointError> {
+    pub(super) fn read(folder: &Path) -> Result<VerifiedCheckpoint, CheckpointError> {
         let path = folder.join(MANIFEST);
         let text = fs::read_to_string(&path).map_err(CheckpointError::io("read", &path))?;
         let manifest: Manifest = serde_json::from_str(&text)
@@ -80,7 +85,7 @@ impl VerifiedCheckpoint {
     ///
     /// # Errors
     /// [`CheckpointError::Damaged`] when the manifest has none.
-    pub fn digest(&self, file: &str) -> Result<&str, CheckpointError> {
+    pub(super) fn digest(&self, file: &str) -> Result<&str, CheckpointError> {
         let digest = self.sha256.get(file).map(String::as_str);
         digest.ok_or_else(|| self.damaged(format!("it has no SHA-256 of {file}")))
     }
@@ -90,7 +95,7 @@ impl VerifiedCheckpoint {
     ///
     /// # Errors
     /// [`CheckpointError::OfAnother`] with `hint` as its remedy.
-    pub fn check_key(&self, key: &Key, hint: &'static str) -> Result<(), CheckpointError> {
+    pub(super) fn check_key(&self, key: &Key, hint: &'static str) -> Result<(), CheckpointError> {
         let found = &self.state.key;
         if found.is_empty() || key.is_written(found.sha256()) {
             return Ok(());
@@ -102,7 +107,7 @@ impl VerifiedCheckpoint {
     ///
     /// # Errors
     /// [`CheckpointError::Damaged`] when the manifest has no digest of it.
-    pub fn file(&self, name: &str) -> Result<PathBuf, CheckpointError> {
+    pub(super) fn file(&self, name: &str) -> Result<PathBuf, CheckpointError> {
         self.digest(name).map(|_| self.folder.join(name))
     }
 
@@ -118,7 +123,7 @@ fn state_digest(state: &TrainState) -> String {
 
 /// SHA-256 of the first `count` lines of a file, read line by line so that a long table is never in memory as one; `None` where
 /// there are fewer lines.
-pub fn line_digest(path: &Path, count: usize) -> Option<String> {
+pub(super) fn line_digest(path: &Path, count: usize) -> Option<String> {
     let mut file = BufReader::new(fs::File::open(path).ok()?);
     let (mut hasher, mut line) = (Sha256::new(), Vec::new());
     for _ in 0..count {

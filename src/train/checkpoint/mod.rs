@@ -23,7 +23,7 @@ mod step;
 mod tests;
 
 pub use state::{Best, TrainState};
-pub use step::StepFolder;
+pub(super) use step::StepFolder;
 
 use super::average::Average;
 use super::optimizer::Optimizer;

@@ -59,11 +59,11 @@ mod any_float {
         Text(String),
     }
 
-    pub fn serialize<S: Serializer>(value: &f64, s: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer>(value: &f64, s: S) -> Result<S::Ok, S::Error> {
         if value.is_finite() { s.serialize_f64(*value) } else { s.serialize_str(&value.to_string()) }
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<f64, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<f64, D::Error> {
         match Written::deserialize(d)? {
             Written::Number(value) => Ok(value),
             Written::Text(text) => text.parse().map_err(D::Error::custom),

@@ -1,7 +1,7 @@
 //! Small experiments that between them use everything that has a state: each must come back to the bit.
 
 /// Name, and what is in it, for the table.
-pub struct Recipe {
+pub(super) struct Recipe {
     pub name: &'static str,
     pub holds: &'static str,
     rows: &'static str,
@@ -16,7 +16,7 @@ const DROPOUT: &str = r#"{ op = "conv", kernel = 3, width = 8 }, { op = "basic",
 const AUX: &str = r#"{ op = "conv", kernel = 3, width = 8 }, { op = "aux", pool = "adaptive", width = 8, hidden = 16 },
   { op = "conv", kernel = 3, width = 8 },"#;
 
-pub const RECIPES: &[Recipe] = &[
+pub(super) const RECIPES: &[Recipe] = &[
     Recipe {
         name: "sgd",
         holds: "SGD, Nesterov momentum, steps",
@@ -77,12 +77,12 @@ pub const RECIPES: &[Recipe] = &[
 ];
 
 impl Recipe {
-    pub fn named(name: &str) -> &'static Recipe {
+    pub(super) fn named(name: &str) -> &'static Recipe {
         RECIPES.iter().find(|recipe| recipe.name == name).expect("a recipe of the table")
     }
 
     /// The experiment of so many epochs.
-    pub fn experiment(&self, epochs: usize) -> String {
+    pub(super) fn experiment(&self, epochs: usize) -> String {
         let Recipe { rows, data, model, train, .. } = self;
         format!(
             r#"

@@ -16,7 +16,7 @@ impl Default for Fractions {
 }
 
 impl Fractions {
-    pub fn check(&self) -> Result<(), String> {
+    pub(super) fn check(&self) -> Result<(), String> {
         let sum: f64 = self.0.iter().sum();
         match self.0 {
             parts

@@ -71,7 +71,7 @@ impl Listing {
     ///
     /// # Errors
     /// A path that is not there, holds no images, or names files that cannot be read.
-    pub fn read(path: &Path, cache: Option<&Path>) -> Result<Listing, DataError> {
+    pub(super) fn read(path: &Path, cache: Option<&Path>) -> Result<Listing, DataError> {
         let found = match path {
             path if path.is_dir() => tree::scan(path)?,
             path if path.is_file() => labels::scan(path)?,
