@@ -6,7 +6,7 @@
 //! `oom` (libtorch cannot get memory), `nan` (a gradient becomes NaN), `leak` (a tensor of one number is never freed).
 //! Without the variable a point costs one atomic load.
 
-use crate::emit;
+use crate::emit::emit;
 use std::io;
 use std::path::Path;
 use std::sync::OnceLock;

@@ -1,7 +1,7 @@
 //! Ctrl-C and SIGTERM. While there is something to save, the first signal requests a clean stop and the second exits at once;
 //! otherwise, such as while data is loaded or fetched, the first one exits at once.
 
-use crate::emit;
+use crate::emit::emit;
 use crate::torch;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 

@@ -1,5 +1,6 @@
 //! An experiment file as TOML with the place of every value, and overrides merged into it.
 
+use super::known_keys;
 use super::nesting::{MAX_LEVELS, too_deep};
 use super::problem::{ConfigError, Place, Problem, Source, from_serde};
 use std::ops::Range;
@@ -53,7 +54,10 @@ impl<'a> Document<'a> {
             Place::Key(key) => self.find(key).map(|(word, value)| value.unwrap_or(word)),
             Place::Word(key) => self.find(key).map(|(word, _)| word),
         };
-        self.source.error(problem, span)
+        match &problem.unknown_key {
+            Some(unknown) => self.source.error(&problem.clone().help(known_keys::help(unknown)), span),
+            None => self.source.error(problem, span),
+        }
     }
 
     /// Where a dotted key is written, or the longest part of it that is, and where its value is. The value of a table with

@@ -1,149 +1,23 @@
-//! Keys that a person has most likely meant: ours in another table, and the names that other libraries have for them.
+//! The key that an unknown one was meant to be, in its own table or in another.
 
 use super::data::Data;
 use super::model::SHARED;
-use super::problem::nearest;
+use super::nearest::{elsewhere, nearest, translated};
+use super::problem::{UnknownKey, did_you_mean};
 use super::train;
 use crate::arch::Scaling;
 use crate::data::Augment;
 use crate::named::keys_of;
 
-/// Names of PyTorch, torchvision, timm, Lightning and Keras, with our key or column.
-const ELSEWHERE: &[(&str, &str)] = &[
-    // [train]
-    ("adam_beta1", "train.beta1"),
-    ("adam_beta2", "train.beta2"),
-    ("amp", "train.precision"),
-    ("base_lr", "train.lr"),
-    ("batch_size", "train.batch"),
-    ("batchsize", "train.batch"),
-    ("beta_1", "train.beta1"),
-    ("beta_2", "train.beta2"),
-    ("betas", "train.beta1"),
-    ("clip_grad", "train.clip_norm"),
-    ("clip_grad_norm", "train.clip_norm"),
-    ("clipnorm", "train.clip_norm"),
-    ("criterion", "train.loss"),
-    ("decay_epochs", "train.every"),
-    ("decay_milestones", "train.milestones"),
-    ("decay_rate", "train.gamma"),
-    ("dtype", "train.precision"),
-    ("early_stopping", "train.patience"),
-    ("early_stopping_patience", "train.patience"),
-    ("ema_decay", "train.ema"),
-    ("epsilon", "train.eps"),
-    ("eta_min", "train.final_lr"),
-    ("global_clipnorm", "train.clip_norm"),
-    ("grad_clip", "train.clip_norm"),
-    ("gradient_clip_val", "train.clip_norm"),
-    ("initial_lr", "train.lr"),
-    ("learning_rate", "train.lr"),
-    ("log_every_n_steps", "train.log_every"),
-    ("log_interval", "train.log_every"),
-    ("loss_fn", "train.loss"),
-    ("lr_gamma", "train.gamma"),
-    ("lr_schedule", "train.schedule"),
-    ("lr_scheduler", "train.schedule"),
-    ("lr_step_size", "train.every"),
-    ("lr_steps", "train.milestones"),
-    ("lr_warmup_epochs", "train.warmup"),
-    ("max_epochs", "train.epochs"),
-    ("max_grad_norm", "train.clip_norm"),
-    ("min_lr", "train.final_lr"),
-    ("mixed_precision", "train.precision"),
-    ("model_ema", "train.ema"),
-    ("model_ema_decay", "train.ema"),
-    ("n_epochs", "train.epochs"),
-    ("norm_weight_decay", "train.decay_all"),
-    ("num_epochs", "train.epochs"),
-    ("opt", "train.optimizer"),
-    ("opt_eps", "train.eps"),
-    ("optim", "train.optimizer"),
-    ("patience_epochs", "train.patience"),
-    ("pct_start", "train.peak_at"),
-    ("rho", "train.alpha"),
-    ("sched", "train.schedule"),
-    ("scheduler", "train.schedule"),
-    ("smoothing", "train.label_smoothing"),
-    ("step_size", "train.every"),
-    ("steps_per_log", "train.log_every"),
-    ("train_batch_size", "train.batch"),
-    ("warmup_epochs", "train.warmup"),
-    ("wd", "train.weight_decay"),
-    // [data]
-    ("augmentation", "data.augment"),
-    ("hflip", "data.augment.flip"),
-    ("max_samples", "data.limit"),
-    ("normalize", "data.normalise"),
-    ("random_crop", "data.augment.crop"),
-    ("random_horizontal_flip", "data.augment.flip"),
-    ("random_resized_crop", "data.augment.resized_crop"),
-    ("subset", "data.limit"),
-    ("transforms", "data.augment"),
-    ("val_size", "data.validation"),
-    ("val_split", "data.validation"),
-    ("validation_split", "data.validation"),
-    ("manual_seed", "seed"),
-    ("random_seed", "seed"),
-    ("random_state", "seed"),
-    // [model] and [scaling]
-    ("activation", "model.act"),
-    ("arch", "model.preset"),
-    ("architecture", "model.preset"),
-    ("backbone", "model.preset"),
-    ("drop_path", "model.stochastic_depth"),
-    ("drop_path_rate", "model.stochastic_depth"),
-    ("image_size", "model.input"),
-    ("img_size", "model.input"),
-    ("input_shape", "model.input"),
-    ("input_size", "model.input"),
-    ("model_name", "model.preset"),
-    ("n_classes", "model.classes"),
-    ("norm_layer", "model.norm"),
-    ("num_classes", "model.classes"),
-    ("stochastic_depth_prob", "model.stochastic_depth"),
-    ("width_mult", "scaling.width"),
-    ("width_multiplier", "scaling.width"),
-    // Columns of rows
-    ("expand_ratio", "expand"),
-    ("filters", "width"),
-    ("kernel_size", "kernel"),
-    ("num_filters", "width"),
-    ("out_channels", "width"),
-    ("pool_size", "kernel"),
-    ("strides", "stride"),
-    ("units", "width"),
-    // Columns of results
-    ("acc1", "val_top1"),
-    ("acc5", "val_top5"),
-    ("accuracy", "test_top1"),
-    ("flops", "macs"),
-    ("num_params", "params"),
-    ("test_acc", "test_top1"),
-    ("test_accuracy", "test_top1"),
-    ("train_acc", "train_top1"),
-    ("train_accuracy", "train_top1"),
-    ("val_acc", "val_top1"),
-    ("val_acc1", "val_top1"),
-    ("val_accuracy", "val_top1"),
-    ("valid_acc", "val_top1"),
-];
-
-/// Our name for what another library calls `found`.
-fn elsewhere(found: &str) -> Option<&'static str> {
-    let found = found.to_lowercase().replace('-', "_");
-    ELSEWHERE.iter().find(|(theirs, _)| *theirs == found).map(|&(_, ours)| ours)
-}
-
-/// The one of `allowed` that another library calls `found`.
-pub(super) fn translated<'a>(found: &str, allowed: &[&'a str]) -> Option<&'a str> {
-    let ours = elsewhere(found)?;
-    allowed.iter().copied().find(|name| *name == ours || Some(*name) == ours.rsplit('.').next())
+/// The help for a key that its table does not have.
+pub(super) fn help(UnknownKey { found, allowed }: &UnknownKey) -> String {
+    let allowed: Vec<&str> = allowed.iter().map(String::as_str).collect();
+    did_you_mean(meant(found, &allowed).as_deref(), &allowed)
 }
 
 /// The key that a person has most likely meant by one that is none of `allowed`: one of these, or the dotted key of
 /// another table.
-pub(super) fn meant(found: &str, allowed: &[&str]) -> Option<String> {
+fn meant(found: &str, allowed: &[&str]) -> Option<String> {
     let here = || translated(found, allowed).map(str::to_owned);
     // `depth` and `width` are keys of presets and rows, too.
     let other_table =
@@ -168,6 +42,7 @@ fn all() -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::nearest::ELSEWHERE;
     use super::*;
 
     #[test]

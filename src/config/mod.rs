@@ -8,6 +8,7 @@ mod experiment;
 mod key;
 mod known_keys;
 mod model;
+mod nearest;
 mod nesting;
 mod problem;
 mod sweep;
@@ -18,8 +19,9 @@ pub use expect::Expect;
 pub use experiment::{Description, Experiment, Machine};
 pub use key::Key;
 pub use model::Origin;
+pub use nearest::nearest;
 pub use nesting::{MAX_LEVELS, too_deep};
-pub use problem::{ConfigError, nearest};
+pub use problem::ConfigError;
 pub use sweep::{Point, Sweep};
 #[cfg(test)]
 pub(crate) use train::tests::train;

@@ -1,7 +1,7 @@
 //! Errors in experiment files, rendered as a compiler does: file, line, the text, what is allowed, the nearest name.
 
-use super::known_keys;
-use crate::IsInputError;
+use super::nearest::nearest;
+use crate::input_error::IsInputError;
 use crate::named::KeyError;
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use std::fmt;
@@ -13,6 +13,16 @@ pub(super) struct Problem {
     pub place: Place,
     pub message: String,
     pub help: Option<String>,
+    /// For a key that its table does not have; [`Document::error`](super::document::Document::error) adds the help, because the key
+    /// may be that of another table.
+    pub unknown_key: Option<UnknownKey>,
+}
+
+/// A key that was found, and those that are allowed in its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct UnknownKey {
+    pub found: String,
+    pub allowed: Vec<String>,
 }
 
 /// Where a problem is.
@@ -43,7 +53,7 @@ impl Missing {
 
 impl Problem {
     pub(super) fn at(key: impl Into<String>, message: impl Into<String>) -> Problem {
-        Problem { place: Place::Key(key.into()), message: message.into(), help: None }
+        Problem { place: Place::Key(key.into()), message: message.into(), help: None, unknown_key: None }
     }
 
     /// What is wrong with a key of `table`.
@@ -52,12 +62,12 @@ impl Problem {
     }
 
     pub(super) fn span(span: Range<usize>, message: impl Into<String>) -> Problem {
-        Problem { place: Place::Span(span), message: message.into(), help: None }
+        Problem { place: Place::Span(span), message: message.into(), help: None, unknown_key: None }
     }
 
     /// A key that is itself what is wrong, and not its value.
     pub(super) fn word(key: impl Into<String>, message: impl Into<String>) -> Problem {
-        Problem { place: Place::Word(key.into()), message: message.into(), help: None }
+        Problem { place: Place::Word(key.into()), message: message.into(), help: None, unknown_key: None }
     }
 
     /// Required keys that are missing, shown at the table that lacks all of them, if it is one.
@@ -73,7 +83,7 @@ impl Problem {
         let place = if tables.all(|other| other == table) { table } else { "" };
         let help: Vec<&str> = keys.iter().filter_map(|missing| missing.reason.as_deref()).collect();
         let help = (!help.is_empty()).then(|| help.join("; "));
-        Problem { place: Place::Key(place.to_owned()), message, help }
+        Problem { place: Place::Key(place.to_owned()), message, help, unknown_key: None }
     }
 
     pub(super) fn help(mut self, help: impl Into<String>) -> Problem {
@@ -88,35 +98,24 @@ impl Problem {
 
     /// A name that is not one of a list, with a message that says so.
     pub(super) fn not_one_of(place: Place, message: String, found: &str, allowed: &[&str]) -> Problem {
-        Problem::instead_of(place, message, nearest(found, allowed), allowed)
+        let help = Some(did_you_mean(nearest(found, allowed), allowed));
+        Problem { place, message, help, unknown_key: None }
     }
 
     /// A key that a table does not have. It may be one of another table, or another library's name for one of ours.
     pub(super) fn unknown_key(place: Place, message: String, found: &str, allowed: &[&str]) -> Problem {
-        Problem::instead_of(place, message, known_keys::meant(found, allowed).as_deref(), allowed)
-    }
-
-    fn instead_of(place: Place, message: String, near: Option<&str>, allowed: &[&str]) -> Problem {
-        let list = allowed.join(", ");
-        let help = match near {
-            Some(near) => format!("did you mean `{near}`? Allowed: {list}"),
-            None => format!("allowed: {list}"),
-        };
-        Problem { place, message, help: Some(help) }
+        let allowed = allowed.iter().map(|&name| name.to_owned()).collect();
+        Problem { place, message, help: None, unknown_key: Some(UnknownKey { found: found.to_owned(), allowed }) }
     }
 }
 
-/// The name that a person most likely meant: what another library calls it, or the nearest in spelling.
-pub fn nearest<'a>(found: &str, allowed: &[&'a str]) -> Option<&'a str> {
-    if let Some(translated) = known_keys::translated(found, allowed) {
-        return Some(translated);
+/// The help for a name that is not one of `allowed`.
+pub(super) fn did_you_mean(near: Option<&str>, allowed: &[&str]) -> String {
+    let list = allowed.join(", ");
+    match near {
+        Some(near) => format!("did you mean `{near}`? Allowed: {list}"),
+        None => format!("allowed: {list}"),
     }
-    let found = found.to_lowercase();
-    let (distance, near) = allowed
-        .iter()
-        .map(|&name| (strsim::damerau_levenshtein(&found, &name.to_lowercase()), name))
-        .min_by_key(|&(distance, _)| distance)?;
-    (distance <= 1 + near.chars().count() / 3).then_some(near)
 }
 
 /// Turns serde's error into a problem in the words of a file, with the nearest name for an unknown one.
@@ -143,7 +142,7 @@ pub(super) fn from_serde(error: &toml::de::Error, context: &str, more_keys: &[&s
             false => Problem::not_one_of(place, message, found, &allowed),
         };
     }
-    Problem { place, message: in_words(message), help: None }
+    Problem { place, message: in_words(message), help: None, unknown_key: None }
 }
 
 /// serde's wording, which speaks of Rust's types, in the words of a file.

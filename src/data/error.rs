@@ -1,6 +1,6 @@
 //! Errors of datasets: each message names the file and the remedy.
 
-use crate::IsInputError;
+use crate::input_error::IsInputError;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 

@@ -1,8 +1,8 @@
 //! Weights in safetensors files, under the parameter names.
 
 use super::Model;
-use crate::IsInputError;
 use crate::files;
+use crate::input_error::IsInputError;
 use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

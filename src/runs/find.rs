@@ -4,8 +4,8 @@ use super::choice::Choice;
 use super::error::TableError;
 use super::store::{Found, Store, folders, walk};
 use super::table::Table;
-use crate::IsInputError;
 use crate::config::nearest;
+use crate::input_error::IsInputError;
 use std::path::{Path, PathBuf};
 
 /// Why nothing was found.

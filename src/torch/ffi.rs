@@ -8,9 +8,8 @@ use std::ptr;
 use tch::{Device, Tensor};
 use torch_sys::C_tensor;
 
+use super::abi::{StepNumbers, WindowGeometry};
 use super::error::{Result, TorchError};
-use super::fused::WindowGeometry;
-use super::optim::StepNumbers;
 
 /// A borrowed list of tensors: the handles in order.
 pub(super) type Handles = *const *const C_tensor;

@@ -8,6 +8,7 @@ use std::marker::PhantomData;
 
 use tch::{Device, Kind, Tensor};
 
+pub use super::abi::WindowGeometry;
 use super::error::{Result, TorchError};
 use super::ffi;
 
@@ -44,18 +45,6 @@ pub fn has_products(x: &Tensor) -> bool {
     let mut has: c_int = 0;
     // SAFETY: the handle is valid while borrowed, `has` is a valid place; the text is taken over by `check`.
     unsafe { ffi::check(ffi::strata_has_products(x.as_ptr(), &mut has)) }.is_ok() && has != 0
-}
-
-/// How a window moves over a map, height then width: `StrataWindow` in `cpp/abi.h`. Every window must reach the map or the
-/// pixel beside it: `before` is at most the kernel, and the last window begins at most one pixel behind the map.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(C)]
-pub struct WindowGeometry {
-    pub stride: [i64; 2],
-    /// Padding above and to the left; below and to the right it follows from the output.
-    pub before: [i64; 2],
-    /// Size of the output map.
-    pub out: [i64; 2],
 }
 
 /// The convolution `[N, C, H, W]` → `[N, K, H', W']` with a weight `[K, C, h, w]`, a bias `[K]` and, where asked for, relu behind

@@ -21,6 +21,7 @@
 
 #![allow(unsafe_code)]
 
+mod abi;
 mod autocast;
 pub mod context;
 pub mod cuda;

@@ -10,6 +10,7 @@ use std::ffi::c_int;
 
 use tch::Tensor;
 
+pub use super::abi::StepNumbers;
 use super::error::{Result, TorchError};
 use super::ffi;
 
@@ -31,25 +32,6 @@ pub enum StepKind {
     /// under the root), and `param -= lr * d`, or with momentum `buffer = momentum * buffer + d`, `param -= lr * buffer`.
     /// States: `s`, and with momentum `buffer`.
     Rmsprop = 3,
-}
-
-/// Numbers of a step, of which each kind reads its own: `StrataStep` in `cpp/abi.h`.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-#[repr(C)]
-pub struct StepNumbers {
-    pub lr: f64,
-    pub weight_decay: f64,
-    pub momentum: f64,
-    pub beta1: f64,
-    pub beta2: f64,
-    pub alpha: f64,
-    pub eps: f64,
-    /// Counted from 1; for Adam's kinds.
-    pub step: i64,
-    /// 1 for Nesterov's form of momentum, else 0.
-    pub nesterov: i32,
-    /// 1 at the first step, else 0; for SGD.
-    pub first: i32,
 }
 
 impl StepKind {

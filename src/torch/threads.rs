@@ -3,7 +3,7 @@
 //! The threads themselves are those of `cpp/threads.cpp`, which stands in for libgomp. On the CPU the number is part of what
 //! decides a result's last digits, since sums are divided by it.
 
-use crate::IsInputError;
+use crate::input_error::IsInputError;
 use std::num::NonZero;
 use std::thread::available_parallelism;
 

@@ -1,8 +1,8 @@
 //! Why a run could not be carried out.
 
 use super::checkpoint::CheckpointError;
-use crate::IsInputError;
 use crate::data::DataError;
+use crate::input_error::IsInputError;
 use crate::model::WeightsError;
 use crate::runs::RunError;
 use crate::torch::TorchError;

@@ -2,7 +2,7 @@
 
 use super::error::MEMORY_HINT;
 use crate::config::{Experiment, Machine};
-use crate::emit;
+use crate::emit::emit;
 use crate::runs::{Environment, Epochs, Record, RunFolder, RunResult, Status, utc_now};
 use std::path::Path;
 

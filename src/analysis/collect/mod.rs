@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use crate::IsInputError;
+use crate::input_error::IsInputError;
 use crate::runs::read::unfinished_status;
 use crate::runs::table::{MAX_CELLS, MAX_COLUMNS};
 use crate::runs::{Column, FindError, Found, NO_RUN, Origin, Record, Records, RunError, Store, Table, TableError};

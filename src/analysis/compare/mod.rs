@@ -18,8 +18,8 @@ mod tests;
 
 pub use filter::Where;
 
-use crate::IsInputError;
 use crate::config::nearest;
+use crate::input_error::IsInputError;
 use crate::runs::{Column, ColumnRole, Records, RunError, Table};
 use difference::against;
 

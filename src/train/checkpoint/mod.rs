@@ -27,9 +27,9 @@ pub(super) use step::StepFolder;
 
 use super::average::Average;
 use super::optimizer::Optimizer;
-use crate::IsInputError;
 use crate::config::Key;
 use crate::files::{make_folder, point_link, remove_folder};
+use crate::input_error::IsInputError;
 use crate::model::{Model, WeightsError, read_tensors, write_tensors};
 use manifest::VerifiedCheckpoint;
 use std::fs;

@@ -1,6 +1,7 @@
 //! Which images are for training, validation and test.
 
-use super::listing::{Entry, Listing, Part};
+use super::listing::{Entry, Listing};
+use super::scanned::Part;
 use crate::random;
 use serde::{Deserialize, Serialize};
 

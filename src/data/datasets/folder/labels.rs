@@ -1,6 +1,6 @@
 //! A CSV file of image files and labels.
 
-use super::listing::{Found, Part};
+use super::scanned::{Part, Scanned};
 use crate::data::{DataError, image_folder};
 use csv::StringRecord;
 use std::path::Path;
@@ -33,7 +33,7 @@ impl Columns {
 ///
 /// # Errors
 /// Names the line that cannot be used.
-pub(super) fn scan(path: &Path) -> Result<Found, DataError> {
+pub(super) fn scan(path: &Path) -> Result<Scanned, DataError> {
     let bad = |problem: String| DataError::corrupt(path.display(), problem, FORM);
     let mut reader = csv::Reader::from_path(path).map_err(|error| bad(error.to_string()))?;
     let header = reader.headers().map_err(|error| bad(error.to_string()))?;
@@ -72,5 +72,5 @@ pub(super) fn scan(path: &Path) -> Result<Found, DataError> {
     let files = rows.iter().map(|(part, class, file)| (*part, label_of[class.as_str()], file.clone())).collect();
     let root = path.parent().unwrap_or(Path::new("")).to_owned();
     image_folder::line(path, path.as_os_str())?;
-    Ok(Found { root, files, classes })
+    Ok(Scanned { root, files, classes })
 }

@@ -1,5 +1,6 @@
 //! All images of a tree or a CSV file, with their labels and checksums.
 
+use super::scanned::{Part, Scanned};
 use super::{labels, sums, tree};
 use crate::data::DataError;
 use crate::data::image_files::Sum;
@@ -7,14 +8,6 @@ use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
-
-/// A part that folders or a column assign images to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Part {
-    Train,
-    Validation,
-    Test,
-}
 
 /// One image.
 #[derive(Clone, Debug)]
@@ -24,13 +17,6 @@ pub(super) struct Entry {
     /// From the root on.
     pub path: String,
     pub sum: Sum,
-}
-
-/// What a tree or a CSV file names, before any file is read: parts, labels and paths from `root` on.
-pub(super) struct Found {
-    pub root: PathBuf,
-    pub classes: Vec<String>,
-    pub files: Vec<(Option<Part>, usize, String)>,
 }
 
 /// All images.
@@ -80,7 +66,7 @@ impl Listing {
                 return Err(DataError::corrupt(path.display(), "there is no such folder or file", remedy));
             }
         };
-        let Found { root, classes, files } = found;
+        let Scanned { root, classes, files } = found;
         if !(2..=65_536).contains(&classes.len()) {
             let problem = format!("there are {} classes in it", classes.len());
             return Err(DataError::corrupt(path.display(), problem, "a network needs 2 to 65536 of them"));

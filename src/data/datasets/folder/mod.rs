@@ -6,6 +6,7 @@
 mod divide;
 mod labels;
 mod listing;
+mod scanned;
 mod sums;
 mod tree;
 

@@ -1,6 +1,6 @@
 //! A tree of images: `<class>/*`, or `train/<class>/*` with `val/` and `test/` beside it.
 
-use super::listing::{Found, Part};
+use super::scanned::{Part, Scanned};
 use crate::data::DataError;
 use crate::data::image_folder::{self, Split};
 use std::path::{Path, PathBuf};
@@ -43,8 +43,8 @@ pub(super) fn class_names(root: &Path) -> Result<Vec<String>, DataError> {
 ///
 /// # Errors
 /// No class, a class without images, or a class that the training images do not have.
-pub(super) fn scan(root: &Path) -> Result<Found, DataError> {
-    let mut found = Found { root: root.to_owned(), classes: Vec::new(), files: Vec::new() };
+pub(super) fn scan(root: &Path) -> Result<Scanned, DataError> {
+    let mut found = Scanned { root: root.to_owned(), classes: Vec::new(), files: Vec::new() };
     let mut ignored = 0;
     for (part, folder) in parts(root) {
         let Split { classes, images, ignored: others } = image_folder::scan(&folder, LAYOUT)?;
