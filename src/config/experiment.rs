@@ -7,6 +7,7 @@ use super::expect::Expect;
 use super::key::Key;
 use super::model::{Origin, Shared};
 use super::problem::{ConfigError, Missing, Problem, from_serde};
+use super::serialize::to_table;
 use super::train::{self, Train};
 use crate::arch::presets::Preset;
 use crate::arch::rows::Row;
@@ -72,20 +73,20 @@ impl Experiment {
     /// The experiment with the rows as they were written: a preset stays a preset. Reading it gives the same key.
     pub fn to_toml(&self) -> toml::Table {
         let mut model = match &self.origin {
-            Origin::Preset(preset) => table(preset),
+            Origin::Preset(preset) => to_table(preset),
             Origin::Rows(rows) => rows_table(rows),
         };
         let mut shared = Shared { input: Some(self.base_input), ..Shared::of(&self.network.plan) };
         if let Origin::Preset(preset) = &self.origin {
             shared.bn_scale = self.bn_scale_beside(preset);
         }
-        model.extend(table(&shared));
+        model.extend(to_table(&shared));
         if !self.overrides.is_empty() {
             model.insert("override".to_owned(), toml::Value::Table(self.overrides.clone()));
         }
         let mut root = self.frame(model);
         if !self.scaling.is_identity() {
-            root.insert("scaling".to_owned(), toml::Value::Table(table(&self.scaling)));
+            root.insert("scaling".to_owned(), toml::Value::Table(to_table(&self.scaling)));
         }
         root
     }
@@ -107,11 +108,11 @@ impl Experiment {
         root.insert("name".to_owned(), self.name.clone().into());
         // TOML's integers are signed; seeds above that are refused when the file is read.
         root.insert("seed".to_owned(), toml::Value::Integer(self.seed as i64));
-        root.insert("data".to_owned(), toml::Value::Table(table(&self.data)));
+        root.insert("data".to_owned(), toml::Value::Table(to_table(&self.data)));
         root.insert("model".to_owned(), toml::Value::Table(model));
         root.insert("train".to_owned(), toml::Value::Table(self.train.table()));
         if let Some(expect) = &self.expect {
-            root.insert("expect".to_owned(), toml::Value::Table(table(expect)));
+            root.insert("expect".to_owned(), toml::Value::Table(to_table(expect)));
         }
         root
     }
@@ -301,7 +302,7 @@ pub(super) fn build_shared(
 
 /// `[model]` of a network, with every row written out.
 fn model_rows(network: &Network) -> toml::Table {
-    let mut model = table(&Shared::of(&network.plan));
+    let mut model = to_table(&Shared::of(&network.plan));
     model.extend(rows_table(&network.plan.rows));
     model
 }
@@ -321,13 +322,8 @@ pub(super) fn check_name(name: &str) -> Result<(), Problem> {
 }
 
 fn rows_table(rows: &[Row]) -> toml::Table {
-    let rows = rows.iter().map(|row| toml::Value::Table(table(row))).collect();
+    let rows = rows.iter().map(|row| toml::Value::Table(to_table(row))).collect();
     toml::Table::from_iter([("rows".to_owned(), toml::Value::Array(rows))])
-}
-
-/// Any of our values as a table; all of them serialise into one.
-pub(super) fn table<T: serde::Serialize>(value: &T) -> toml::Table {
-    toml::Table::try_from(value).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod model;
 mod nearest;
 mod nesting;
 mod problem;
+mod serialize;
 mod sweep;
 mod train;
 

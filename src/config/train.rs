@@ -1,7 +1,7 @@
 //! The `[train]` table: how long, with what optimizer, along what schedule, on what loss.
 
-use super::experiment::table as written_out;
 use super::problem::{Missing, Place, Problem, from_serde};
+use super::serialize::to_table;
 use crate::named::{KeyError, Named, check_range, keys_of};
 use crate::recipe::losses::LossName;
 use crate::recipe::optimizers::OptimizerName;
@@ -265,7 +265,7 @@ impl Train {
             ]
             .map(owned),
         );
-        table.extend(written_out(&self.optimizer));
+        table.extend(to_table(&self.optimizer));
         table.extend(
             [
                 ("weight_decay", self.weight_decay.into()),
@@ -274,13 +274,13 @@ impl Train {
             ]
             .map(owned),
         );
-        table.extend(written_out(&self.schedule));
+        table.extend(to_table(&self.schedule));
         table.insert("warmup".to_owned(), self.warmup.into());
         // What is off is not written: a key that a new version adds must not change the hash of existing experiments.
         if self.loss.kind() != LossName::CrossEntropy {
             table.insert("loss".to_owned(), self.loss.kind().text().into());
         }
-        table.extend(written_out(&self.loss));
+        table.extend(to_table(&self.loss));
         table.extend(
             [
                 ("clip_norm", self.clip_norm.into()),
