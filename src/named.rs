@@ -65,8 +65,8 @@ pub(crate) fn keys_of<'de, T: Deserialize<'de>>() -> &'static [&'static str] {
     fields
 }
 
-/// Several lists of keys as one without repeats. A key that is new stands before the key that follows it in its own list,
-/// else behind the one before it, else last.
+/// Several lists of keys as one without repeats. A new key is inserted before the key that follows it in its own list,
+/// else after the one before it, else last.
 fn merged(lists: impl IntoIterator<Item = &'static [&'static str]>) -> Vec<&'static str> {
     let mut all: Vec<&'static str> = Vec::new();
     for list in lists {

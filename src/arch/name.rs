@@ -156,7 +156,7 @@ mod tests {
         assert_eq!(namer.layer(&flat, 1, "bn"), "features.1");
         assert_eq!(namer.layer(&Name::new("classifier.{}"), 0, ""), "classifier.0");
         assert_eq!(namer.block(&flat, 7), "features.2");
-        // An activation behind a list of two takes no number.
+        // An activation after a list of two has no number.
         let pair = Name::list(&["features.{}.0", "features.{=}.1"]);
         assert_eq!([namer.layer(&pair, 0, "conv"), namer.layer(&pair, 1, "bn")], ["features.3.0", "features.3.1"]);
         namer.layer(&pair, 2, "act");

@@ -53,7 +53,7 @@ pub enum Step<'n> {
     ConvNormAct(ConvNormActLayers<'n>),
 }
 
-/// Layers that run as one module: a convolution, the normalisation behind it, and the non-linearity behind that.
+/// Layers that run as one module: a convolution, its normalisation and its activation.
 /// At least one of convolution and normalisation is there.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ConvNormActLayers<'n> {

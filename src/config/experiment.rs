@@ -144,7 +144,7 @@ pub struct Description {
 impl Description {
     /// Reads a file with overrides. One that could not be trained for want of keys is read for its network alone; without a
     /// dataset its input and classes are keys of `[model]`. The network is built for `input`, `[channels, height, width]`,
-    /// where it is given: in the place of the input that the file has, scaled or not.
+    /// if given, instead of the file's input, scaled or not.
     ///
     /// # Errors
     /// As [`Experiment::load`], except for keys that only training needs.

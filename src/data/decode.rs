@@ -24,7 +24,7 @@ const MAX_ASIDE: u64 = 1 << 26;
 ///
 /// # Errors
 /// A file that cannot be read, is of another format, is broken, is 16-bit grey (which Pillow reads as white), has more than 100 megapixels (seen in its header,
-/// before memory is taken) or more than 64 MiB of texts. A larger colour profile is passed over, as all of them are.
+/// before memory is taken) or more than 64 MiB of texts. Colour profiles are ignored, whatever their size.
 pub fn decode(path: &Path, shape: [usize; 3]) -> Result<Vec<u8>, DataError> {
     Ok(Picture::read(path, "give a JPEG, PNG, WebP or BMP image")?.centre(shape))
 }

@@ -4,7 +4,7 @@ use super::Images;
 use sha2::{Digest, Sha256};
 
 /// The first half of a SHA-256 over shapes, labels and pixels of some splits, in hex. For image files, their names
-/// and the checksums of their content stand for the pixels.
+/// and the checksums of their content represent the pixels.
 pub fn fingerprint(splits: &[&Images]) -> String {
     let mut hasher = Sha256::new();
     splits.iter().for_each(|images| images.digest(|bytes| hasher.update(bytes)));

@@ -20,7 +20,7 @@ pub(super) struct Tree<'a> {
     pub classes: &'a [&'a str],
     /// Images of each.
     pub per_class: usize,
-    /// What a folder may hold in the place of a tree, for messages.
+    /// Alternatives to a tree, for error messages.
     pub archive: &'a str,
     /// The label bytes that a record of this class starts with.
     pub labels: fn(u8) -> Vec<u8>,

@@ -49,7 +49,7 @@ pub fn cache_dir() -> Result<PathBuf, DataError> {
     Ok(cache.ok_or(DataError::NoCacheFolder)?.join("strata"))
 }
 
-/// Where the dataset's files lie: `<cache>/datasets/<name>`.
+/// The folder of the dataset's files: `<cache>/datasets/<name>`.
 pub fn folder(name: &str, cache: &Path) -> PathBuf {
     cache.join("datasets").join(name)
 }

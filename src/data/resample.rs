@@ -19,7 +19,7 @@ struct Taps {
 }
 
 impl Taps {
-    /// Output coordinate `i` lies at source position `start + (i + 0.5) * scale` of `source` pixels.
+    /// Output coordinate `i` is at source position `start + (i + 0.5) * scale` of `source` pixels.
     fn new(source: usize, output: usize, start: f64, scale: f64) -> Taps {
         let radius = scale.max(1.0);
         let last = source.saturating_sub(1);

@@ -128,7 +128,7 @@ mod tests {
         let path = folder.path().join("a");
         fs::write(&path, "hallo").unwrap();
         age(&path);
-        // As it would stand there if `hallo` had been verified.
+        // The record as if `hallo` had been verified.
         let record = |file: &Verified| {
             let record = BTreeMap::from([("a", file)]);
             fs::write(folder.path().join(RECORD), serde_json::to_vec(&record).unwrap()).unwrap();

@@ -32,7 +32,7 @@ pub(super) fn share<J: Send, E: Send>(
         let mine = worker();
         others.into_iter().map(join).chain([mine]).collect()
     });
-    // Jobs are handed out in order and each is carried out, so no job before the first error was passed over.
+    // Jobs are handed out in order and all of them run, so every job before the first error has finished.
     match results.into_iter().filter_map(Result::err).min_by_key(|(index, _)| *index) {
         Some((_, error)) => Err(error),
         None => Ok(()),

@@ -35,7 +35,7 @@ pub(super) fn write(run: &ExportedRun, folder: &Path) -> Result<PathBuf, ExportE
     Ok(run_folder)
 }
 
-/// Lines `milliseconds value step`; results stand beside the epochs' columns as `result_*`.
+/// Lines `milliseconds value step`; results are metrics named `result_*`.
 fn metrics(run: &ExportedRun) -> BTreeMap<String, String> {
     let mut files: BTreeMap<String, String> = BTreeMap::new();
     let mut push = |name: String, time: i64, value: f64, step: i64| {

@@ -1,4 +1,4 @@
-//! What every tracker is told of a run.
+//! A run in the terms of experiment trackers.
 
 use super::error::ExportError;
 use crate::config::{Experiment, Machine};

@@ -74,7 +74,7 @@ impl PictureFile {
         self.format == Format::Stdout
     }
 
-    /// Writes an SVG of this room in the file's format. `transparent` leaves out the card that it stands on.
+    /// Writes an SVG in the file's format. `transparent` leaves out the card behind it.
     ///
     /// # Errors
     /// When the picture cannot be converted, which takes a size beyond reason, or the file cannot be written.

@@ -1,6 +1,6 @@
 //! What charts and diagrams write SVG with: colours, numbers, texts and how wide they are.
 //!
-//! Presentation attributes only, so that several pictures can stand in one page. The one style sheet, [`DARK_MODE`], changes
+//! Presentation attributes only, so that several pictures can share a page. The one style sheet, [`DARK_MODE`], changes
 //! colours where a page is dark, and says the same in every picture.
 
 use std::fmt::Write;
@@ -115,7 +115,7 @@ pub fn card(title: &str, size: [f64; 2]) -> String {
 
 const CARD_START: &str = "<rect class=\"card\"";
 
-/// The picture without the card behind it, to be laid on a slide or a page of any colour.
+/// The picture without its card, for slides and pages of any colour.
 pub fn without_card(svg: &str) -> String {
     svg.lines().filter(|line| !line.starts_with(CARD_START)).flat_map(|line| [line, "\n"]).collect()
 }

@@ -1,4 +1,4 @@
-//! Batch normalisation as it runs, with the sum and the non-linearity behind it.
+//! Batch normalisation as it runs, fused with the residual sum and the activation that follow.
 
 use super::activations;
 use super::tensors::{Tensors, or_panic};

@@ -68,7 +68,7 @@ impl<'a> Builder<'a> {
             Node::Residual(residual) => chain.add(self.residual(residual)?),
             Node::Aux { .. } => {
                 return Err(TorchError(
-                    "an auxiliary head stands inside a block, where nothing reads its loss".to_owned(),
+                    "an auxiliary head inside a block has no use: nothing reads its loss".to_owned(),
                 ));
             }
         })

@@ -1,4 +1,4 @@
-//! A convolution, the normalisation and the non-linearity behind it, and the sum with a shortcut: one module, so that one
+//! A convolution followed by normalisation, activation and the sum with a shortcut: one module, so that one
 //! kernel can compute them.
 
 use super::activations;

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// Which run of a name is meant.
+/// The choice among the runs of a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Choice {
     /// The one that was started or resumed last.
@@ -29,7 +29,7 @@ impl Choice {
         }
     }
 
-    /// The run folder that is meant; `None` if there is none, for the best one also if no run has ended an epoch.
+    /// The chosen run folder; `None` if there is none, for the best one also if no run has ended an epoch.
     pub fn of(self, folders: &[PathBuf]) -> Option<&Path> {
         let folder = match self {
             Choice::Latest => folders.iter().max_by_key(|folder| started(folder))?,
@@ -46,7 +46,7 @@ impl Choice {
     }
 }
 
-/// When a run was last started, in UTC to the second; runs of the same second are told apart by their `run.json`.
+/// When a run was last started, in UTC to the second; ties are broken by the time of their `run.json`.
 fn started(folder: &Path) -> (String, Option<SystemTime>) {
     let written = std::fs::metadata(folder.join("run.json")).and_then(|file| file.modified()).ok();
     (Environment::read(folder).map(|info| info.process.started).unwrap_or_default(), written)

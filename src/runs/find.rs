@@ -64,10 +64,10 @@ impl Store {
         }
     }
 
-    /// The folders of all runs that a word of the command line stands for; for a sweep those of its points.
+    /// The folders of all runs that a word of the command line refers to; for a sweep, those of its points.
     ///
     /// # Errors
-    /// When the word stands for nothing, or a sweep's table cannot be read.
+    /// When the word refers to nothing, or a sweep's table cannot be read.
     pub fn run_folders(&self, word: &str) -> Result<Vec<PathBuf>, FindError> {
         let mut folders = Vec::new();
         for found in self.find(word)? {

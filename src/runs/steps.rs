@@ -38,7 +38,7 @@ pub struct StepRow {
 }
 
 impl StepLog<'_> {
-    /// Opens the table of a run that goes on after `steps` steps; the rows behind them are of steps that are done again, and
+    /// Opens the table of a run that resumes after `steps` steps; later rows are of steps that will be repeated, and
     /// are removed. `None` where `every` is 0.
     ///
     /// # Errors

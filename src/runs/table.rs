@@ -8,7 +8,7 @@ use std::fs;
 use std::iter;
 use std::path::Path;
 
-/// Larger files are refused: somebody gave weights in the place of a table, perhaps, which would fill the memory.
+/// Larger files are refused: they are probably not tables, and would exhaust memory.
 const MAX_BYTES: u64 = 256 << 20;
 
 /// A run has some hundred keys. The limit bounds the time of looking columns up by name.

@@ -11,7 +11,7 @@ use super::ffi;
 /// float32.
 ///
 /// A cast weight is kept until the outermost guard goes, so that each is cast once a pass. Hence one guard a forward
-/// pass: a guard held over an optimizer step would go on using the weights of before it, and one shared by a `no_grad`
+/// pass: a guard held over an optimizer step would keep using the weights from before it, and one shared by a `no_grad`
 /// pass and a training pass could hand the latter a cast that carries no gradient. The backward pass needs no guard.
 ///
 /// Dropping it, also by a panic, restores what was there before. A device that libtorch has no autocast for is left as

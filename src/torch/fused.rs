@@ -1,5 +1,5 @@
 //! Operations that libtorch has in parts only: convolutions as matrix products over the batch or over rows of an image, batch
-//! normalisation with the sum and the non-linearity behind it, maximum pooling that stores its taps in bytes, local response
+//! normalisation fused with the sum and activation that follow, maximum pooling that stores its taps in bytes, local response
 //! normalisation in one pass, weights that evaluation lays out once. Forward and backward for bfloat16, float and double on
 //! the CPU, channels last; results do not depend on the number of threads.
 
@@ -40,15 +40,15 @@ pub fn supports(x: &Tensor) -> bool {
     x.device() == Device::Cpu && x.dim() == 4 && matches!(x.kind(), Kind::BFloat16 | Kind::Float | Kind::Double)
 }
 
-/// Whether [`conv`] has its matrix products for this processor and the kind of number that `x` would be carried out in.
+/// Whether [`conv`] has its matrix products for this processor and the kind of number that `x` would be computed in.
 pub fn has_products(x: &Tensor) -> bool {
     let mut has: c_int = 0;
     // SAFETY: the handle is valid while borrowed, `has` is a valid place; the text is taken over by `check`.
     unsafe { ffi::check(ffi::strata_has_products(x.as_ptr(), &mut has)) }.is_ok() && has != 0
 }
 
-/// The convolution `[N, C, H, W]` → `[N, K, H', W']` with a weight `[K, C, h, w]`, a bias `[K]` and, where asked for, relu behind
-/// it. Under autocast it is carried out in bfloat16, with sums in float; K must then be even.
+/// The convolution `[N, C, H, W]` → `[N, K, H', W']` with a weight `[K, C, h, w]`, a bias `[K]` and, if requested, ReLU
+/// after it. Under autocast it is computed in bfloat16, with sums in float; K must then be even.
 ///
 /// # Errors
 /// Tensors that do not fit together, and those of libtorch.
@@ -95,8 +95,8 @@ pub fn norm_act(x: &Tensor, add: Option<&Tensor>, norm: &Norm, act: Activation, 
     }
 }
 
-/// The maximum over windows of `kernel` rows and columns, 256 taps at most; what lies outside the map does not count, and
-/// no window may lie outside it altogether.
+/// The maximum over windows of `kernel` rows and columns, 256 taps at most; pixels outside the map do not count, and
+/// no window may be entirely outside it.
 ///
 /// # Errors
 /// Tensors that do not fit together, and those of libtorch.
@@ -150,7 +150,7 @@ pub fn records() -> bool {
     unsafe { ffi::strata_grad_enabled() != 0 }
 }
 
-/// While it lives, a trainable parameter that lies channels last is laid out for matrix products once, not in every batch.
+/// While it exists, a trainable channels-last parameter is packed for matrix products once, not in every batch.
 /// For evaluation on this thread; a parameter that changes, by libtorch or by an optimizer's step, is laid out again.
 #[derive(Debug)]
 #[must_use = "weights are kept while it lives"]

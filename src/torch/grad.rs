@@ -28,7 +28,7 @@ pub fn zero_grad(params: &[Tensor]) -> Result<()> {
 /// out.
 ///
 /// # Errors
-/// If the gradients lie on several devices.
+/// If the gradients are on several devices.
 pub fn clip_grad_norm(grads: &[Tensor], max_norm: f64) -> Result<f64> {
     let g = ffi::handles(grads);
     let mut norm = 0.0;

@@ -1,6 +1,6 @@
-//! Memory formats: the order in which the elements of an image tensor [N, C, H, W] lie in memory.
+//! Memory formats: the order of the elements of an image tensor [N, C, H, W] in memory.
 //!
-//! In channels_last (NHWC) order the channels of a pixel lie side by side, which convolution kernels read faster on most
+//! In channels_last (NHWC) order the channels of a pixel are contiguous, which convolution kernels read faster on most
 //! hardware. The shape and the values of a tensor do not change with it.
 
 use std::ffi::c_int;

@@ -3,7 +3,7 @@
 //!
 //! The caller owns the state: tensors made with [`tch::Tensor::zeros_like`] of the parameters, in the same order. They
 //! must have the parameters' shape, kind (float or double), device and memory format, and no part of their memory. A
-//! parameter whose gradient is undefined is left alone together with its state, as in `torch.optim`. Parameters with
+//! parameter whose gradient is undefined is not updated, nor is its state, as in `torch.optim`. Parameters with
 //! other hyperparameters, such as those without weight decay, take a call of their own. No step records a graph.
 
 use std::ffi::c_int;

@@ -1,6 +1,6 @@
 //! The number of threads that libtorch, oneDNN and our kernels divide their work among.
 //!
-//! The threads themselves are those of `cpp/threads.cpp`, which stands in for libgomp. On the CPU the number is part of what
+//! The threads themselves are those of `cpp/threads.cpp`, which replaces libgomp. On the CPU the number is part of what
 //! decides a result's last digits, since sums are divided by it.
 
 use crate::input_error::IsInputError;
@@ -50,7 +50,7 @@ pub fn start_threads(count: Option<usize>) -> Result<usize, ThreadsError> {
     Ok(count)
 }
 
-/// The first of a list such as `4,2`, which OpenMP's variables may hold. 0 and what is no number count as unset, as there.
+/// The first of a list such as `4,2`, which OpenMP's variables may hold. 0 and anything but a number count as unset, as in libgomp.
 fn leading_number(text: &str) -> Option<usize> {
     text.split(',').next()?.trim().parse().ok().filter(|&number| number > 0)
 }

@@ -1,4 +1,4 @@
-//! Why a run could not be carried out.
+//! Errors of training.
 
 use super::checkpoint::CheckpointError;
 use crate::data::DataError;
@@ -8,7 +8,7 @@ use crate::runs::RunError;
 use crate::torch::TorchError;
 use std::path::PathBuf;
 
-/// Why a run could not be carried out.
+/// The reason that a run did not start or failed.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
     #[error(transparent)]

@@ -80,7 +80,7 @@ pub trait Operation: Debug {
         Self: Sized;
 }
 
-/// Kinds of layers that diagrams tell apart.
+/// Kinds of layers that diagrams distinguish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LayerStyle {
     Conv,

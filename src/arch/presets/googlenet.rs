@@ -16,7 +16,7 @@ pub enum GooglenetVariant {
     /// As the paper and its Caffe model have it: biases and no batch normalisation, LRN, 5x5 branches, pools that round up.
     #[default]
     Paper,
-    /// Batch normalisation everywhere, 3x3 in the place of 5x5, torchvision's names.
+    /// Batch normalisation everywhere, 3x3 instead of 5x5, torchvision's names.
     Torchvision,
     /// The deck's Keras network for 28x28 images: batch normalisation in the stem alone, "same" padding, no auxiliary heads.
     Keras,

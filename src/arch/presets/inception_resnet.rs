@@ -1,4 +1,4 @@
-//! Inception-ResNet v1 (Szegedy et al. 2016), as facenet has it, with a classifier in the place of the embedding.
+//! Inception-ResNet v1 (Szegedy et al. 2016), as facenet has it, with a classifier instead of the embedding.
 
 use super::{ExpandPreset, KeyError, PresetRows};
 use crate::arch::activations::Act;

@@ -37,7 +37,7 @@ pub struct Resnet {
     pub shortcut: Shortcut,
     pub stride_in: StrideIn,
     pub order: Order,
-    /// Where the first activation of a pre-activation network with a small stem stands. `false`: right behind the first
+    /// The position of the first activation of a pre-activation network with a small stem. `false`: right after the first
     /// convolution, before the paths split (identity mappings, appendix). `true`: in the first block, like every other
     /// (resnet-1k-layers). Without this key `false` for basic blocks and `true` for bottlenecks.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -8,7 +8,7 @@ use crate::arch::style::Norm;
 use crate::arch::window::{Padding, Pair};
 use serde::{Deserialize, Serialize};
 
-/// What stands before the first stage.
+/// The layers before the first stage.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Stem {

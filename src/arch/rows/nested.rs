@@ -1,4 +1,4 @@
-//! Rows inside rows: what is needed for a block that nobody has named.
+//! Rows inside rows, for blocks without a name of their own.
 
 use super::columns::{finite, is_one_f64, one_f64};
 use super::{Context, Expand, Row};
@@ -100,7 +100,7 @@ fn expand_all<'a>(
 ) -> Result<Chain<'a>, ShapeError> {
     for (index, row) in rows.iter().enumerate() {
         if let Row::Aux(_) = row {
-            return Err(ShapeError::new("an auxiliary head stands between rows of the network, not inside one"));
+            return Err(ShapeError::new("an auxiliary head is a row of the network, not part of another row"));
         }
         let before = context.namer.set_default(format!("{prefix}.{index}"));
         let expanded = row.expand(context, &mut chain);

@@ -193,7 +193,7 @@ impl Expand for LinearRow {
 pub struct ClassifierRow {
     #[serde(default = "default_true", skip_serializing_if = "is_true")]
     pub bias: bool,
-    /// A 1x1 convolution with a map a class, and the network's non-linearity, for a global average pool behind it (Network
+    /// A 1x1 convolution with a map a class, and the network's non-linearity, followed by a global average pool (Network
     /// in Network).
     #[serde(default, skip_serializing_if = "is_default")]
     pub conv: bool,

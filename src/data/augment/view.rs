@@ -14,7 +14,7 @@ pub(in crate::data) struct View {
 impl View {
     pub(crate) const WHOLE: View = View { down: 0, right: 0, flip: false, resized_crop: None };
 
-    /// Writes the view of one plane, rows of `width` bytes, through the table; outside of the plane lies the pixel 0.
+    /// Writes the view of one plane, rows of `width` bytes, through the table; pixels outside the plane are 0.
     pub(crate) fn copy(self, source: &[u8], out: &mut [f32], width: usize, table: &[f32; 256]) {
         let height = source.len() / width;
         // Output columns left..right show source columns from..from + right - left.

@@ -17,7 +17,7 @@ use crate::data::{DataError, Dataset, Images};
 use serde::{Deserialize, Serialize};
 
 const NAME: &str = "imagenet";
-const LAYOUT: &str = "the images must lie as train/<class>/*.JPEG and val/<class>/*.JPEG (.jpg, .jpeg or .png too)";
+const LAYOUT: &str = "expected train/<class>/*.JPEG and val/<class>/*.JPEG (or .jpg, .jpeg, .png)";
 const INDEX: &str = "index.txt";
 const FORMAT: &str = "# strata image folder 2";
 const REINDEX: &str = "run `strata fetch imagenet --from FOLDER` to list the images again";
@@ -75,7 +75,7 @@ impl Source for Imagenet {
             if !there.is_dir() {
                 return Err(DataError::corrupt(
                     there.display(),
-                    "the images were in this folder, which is gone",
+                    "the images were in this folder, which no longer exists",
                     REINDEX,
                 ));
             }

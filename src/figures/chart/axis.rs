@@ -1,4 +1,4 @@
-//! An axis: its range, its ticks, and where a value stands on it.
+//! An axis: its range, its ticks, and the position of a value.
 
 use crate::runs::format::significant;
 
@@ -13,9 +13,9 @@ pub struct Axis {
     /// Room at both ends beyond the data, as a part of what they span: large marks need it. 0 ends at round values.
     pub padding: f64,
     pub unit: Unit,
-    /// Names of things that stand at 0, 1, 2, … instead of numbers; empty for an axis of numbers.
+    /// Names at 0, 1, 2, … instead of numbers; empty for a numeric axis.
     pub names: Vec<String>,
-    /// Numbers that the ticks stand at, where only a few values occur; empty for ticks at round numbers.
+    /// Positions of the ticks if only a few values occur; empty for ticks at round numbers.
     pub at: Vec<f64>,
 }
 
@@ -30,7 +30,7 @@ pub enum Scale {
 const FURTHEST: f64 = 1e150;
 
 impl Scale {
-    /// Whether a value can stand on such an axis.
+    /// Whether the axis can show a value.
     fn bears(self, value: f64) -> bool {
         match self {
             Scale::Linear => value.abs() <= FURTHEST,
@@ -45,7 +45,7 @@ pub enum Unit {
     Plain,
     /// A fraction, written in per cent.
     Percent,
-    /// Epochs or steps: no tick stands between two of them.
+    /// Epochs or steps: there are no ticks between them.
     Count,
 }
 
@@ -119,7 +119,7 @@ impl Axis {
         of_same && self.unit == other.unit && self.scale == other.scale && self.names.is_empty()
     }
 
-    /// Fits the axis to values; those that cannot stand on it are left out.
+    /// Fits the axis to values; those that it cannot show are left out.
     pub fn span(&self, values: impl Iterator<Item = f64>) -> Span {
         if !self.names.is_empty() {
             let ticks = self.names.iter().enumerate();
@@ -175,14 +175,14 @@ impl Axis {
     fn log_span(&self, low: f64, high: f64) -> Span {
         let (low, high) = match self.range {
             Some(_) => (low, high),
-            // A little room, so that no point stands on the frame.
+            // A little room, so that no point is on the frame.
             None => {
                 let room = (high / low).powf(self.padding).max(1.25);
                 (low / room, high * room)
             }
         };
         let decades = (high / low).log10();
-        // Labels of many decades would stand on one another.
+        // Labels of many decades would overlap.
         let every = (decades / 8.0).ceil().max(1.0) as i32;
         let numbered = |digit: u32| digit == 1 || decades < 4.0 && matches!(digit, 2 | 5);
         let mut ticks = Vec::new();
@@ -216,7 +216,7 @@ impl Axis {
 }
 
 impl Span {
-    /// Where a value stands: 0 at the low end, 1 at the high one. `None` for what has no place on the axis.
+    /// The position of a value: 0 at the low end, 1 at the high one. `None` if the axis cannot show it.
     pub fn place(&self, value: f64) -> Option<f64> {
         let part = match self.scale {
             _ if !self.scale.bears(value) => return None,

@@ -96,7 +96,7 @@ fn draw_lone(svg: &mut String, frame: &Frame, series: &Series) {
     }
 }
 
-/// The dot that stands for a line of one point: hollow for a pale line, so that two at one place can be told apart.
+/// The dot that replaces a line of one point: hollow for a pale line, to distinguish two at the same position.
 pub(super) fn dot(svg: &mut String, [x, y]: [f64; 2], colour: &str, stroke: Stroke) {
     let (radius, fill) = if stroke == Stroke::Pale { (6.5, CARD) } else { (4.5, colour) };
     let _ = writeln!(

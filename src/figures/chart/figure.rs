@@ -8,12 +8,12 @@ use std::fmt::Write;
 
 const WIDTH: f64 = 1200.0;
 const MARGIN: f64 = 30.0;
-/// Height of a panel, titles of its axes included, and width and height of one that stands alone.
+/// Height of a panel, titles of its axes included, and width and height of a single one.
 const PANEL: f64 = 470.0;
 const ALONE: [f64; 2] = [520.0, 380.0];
 /// Height of a thing with a name on an axis.
 const ROW: f64 = 24.0;
-/// Legend: size of its text, height of its lines, room for the sign before a name, space behind it.
+/// Legend: size of its text, height of its lines, room for the sign before a name, space after it.
 const SIZE: f64 = 14.5;
 const LINE: f64 = 24.0;
 const SIGN: f64 = 34.0;
@@ -23,7 +23,7 @@ const SPACE: f64 = 26.0;
 #[derive(Clone, Debug)]
 pub struct Figure {
     pub title: String,
-    /// What lines and bands stand for, and what is left out.
+    /// The meaning of lines and bands, and what is left out.
     pub note: String,
     pub panels: Vec<Chart>,
     /// Further lines of the legend, for signs that belong to no series with a name.

@@ -11,7 +11,7 @@ const BOTTOM: f64 = 78.0;
 /// Size of the numbers at the ticks.
 const TICK: f64 = 14.0;
 
-/// Where the axes stand on the card.
+/// The position of the axes on the card.
 pub(super) struct Frame {
     pub left: f64,
     pub top: f64,
@@ -92,7 +92,7 @@ impl Frame {
     }
 
     /// Writes what is drawn no further than the axes go. An inner picture clips without an id, which could be another's
-    /// where several pictures stand in one page.
+    /// if several pictures share a page.
     pub(super) fn clipped(&self, svg: &mut String, draw: impl FnOnce(&mut String)) {
         let [x, y, w, h] = [self.left, self.top, self.right - self.left, self.bottom - self.top].map(n);
         let _ = writeln!(

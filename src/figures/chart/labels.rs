@@ -1,4 +1,4 @@
-//! Places labels beside their marks so that they do not lie on one another.
+//! Places labels next to their marks without overlaps.
 
 /// A circle on the card that labels should keep off.
 #[derive(Clone, Copy, Debug)]
@@ -15,7 +15,7 @@ pub(super) struct Label {
     pub y: f64,
     pub w: f64,
     pub h: f64,
-    /// The label stands so far off its mark that a line must lead to it.
+    /// The label is so far from its mark that a line must connect them.
     pub led: bool,
 }
 
@@ -106,7 +106,7 @@ fn around(mark: &Circle, [w, h]: [f64; 2]) -> Vec<(Label, f64)> {
     places
 }
 
-/// Whether the line from a mark to its label runs over another mark; one that the mark itself lies on does not count.
+/// Whether the line from a mark to its label crosses another mark, except one that overlaps the mark itself.
 fn crosses(mark: &Circle, label: &Label, circle: &Circle) -> bool {
     let inside = |part: f64| {
         let (x, y) = (mark.x + (label.x - mark.x) * part, mark.y + (label.y - mark.y) * part);
@@ -115,7 +115,7 @@ fn crosses(mark: &Circle, label: &Label, circle: &Circle) -> bool {
     !inside(0.0) && (1..20).any(|step| inside(f64::from(step) / 20.0))
 }
 
-/// What it costs that a label lies on a mark: more than a place far off, most where it hides a small one.
+/// The cost of a label that covers a mark: more than that of a distant position, and highest for a small mark.
 fn covers(label: &Label, circle: &Circle) -> f64 {
     let depth = 1.0 - gap(label, circle);
     if depth <= 0.0 {
@@ -131,7 +131,7 @@ fn gap(label: &Label, circle: &Circle) -> f64 {
     x.hypot(y) - circle.r
 }
 
-/// The circle's middle lies under the label.
+/// The centre of the circle is under the label.
 fn swallows(label: &Label, circle: &Circle) -> bool {
     circle.r < 20.0 && (label.x - circle.x).abs() < label.w / 2.0 && (label.y - circle.y).abs() < label.h / 2.0
 }

@@ -54,7 +54,7 @@ pub(super) fn write(svg: &mut String, chart: &Chart, frame: &Frame) {
     let Some(areas) = &chart.areas else { return };
     y += 22.0;
     text(svg, [left, y], &areas.label, Font::new(SIZE).colour(FAINT), false);
-    // The circles stand in one another, on one ground, each with a line to its text.
+    // The circles are nested, with a common base, each with a line to its text.
     let ground = y + 18.0 + 2.0 * largest(chart);
     let centre = left + largest(chart);
     for (area, label) in &areas.shown {

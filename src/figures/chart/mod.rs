@@ -56,7 +56,7 @@ pub struct Series {
 /// What a series is drawn as.
 #[derive(Clone, Debug)]
 pub enum Marks {
-    /// A line through (x, y); it breaks where a value is not finite. `band` holds (x, low, high), drawn pale behind it.
+    /// A line through (x, y); it breaks where a value is not finite. `band` holds (x, low, high), drawn pale in the background.
     Line { points: Vec<[f64; 2]>, band: Vec<[f64; 3]>, stroke: Stroke },
     /// Points, each with a label of its own or none. `linked` joins them, in order, by a thin line.
     Points { points: Vec<ChartPoint>, linked: bool },
@@ -70,7 +70,7 @@ pub enum Stroke {
     Dotted,
     /// For the range of a few values.
     Thin,
-    /// Thin, pale and in short dashes: for what stands behind the lines that count.
+    /// Thin, pale, short dashes: for lines in the background.
     Pale,
 }
 
@@ -120,11 +120,11 @@ impl Chart {
         draw::chart(self)
     }
 
-    /// Radius of a mark whose area stands for a quantity; that of a plain dot for none.
+    /// Radius of a mark whose area represents a quantity; that of a plain dot without one.
     fn radius(&self, area: f64) -> f64 {
         /// Radius of the mark with the largest area.
         const LARGEST: f64 = 36.0;
-        /// Radius of a mark that stands for no quantity.
+        /// Radius of a mark that represents no quantity.
         const DOT: f64 = 5.0;
         let drawn = self.series.iter().flat_map(|series| match &series.marks {
             Marks::Points { points, .. } => points.as_slice(),

@@ -1,4 +1,4 @@
-//! How several lines are told apart: by colour and, beyond eight or along a second axis, by the pattern of the stroke.
+//! Styles that distinguish several lines: by colour and, beyond eight or along a second axis, by the pattern of the stroke.
 
 use super::{COLOURS, Marks, Series, Stroke};
 
@@ -10,15 +10,15 @@ const FEW: usize = 4;
 #[derive(Clone, Debug)]
 pub struct LineStyles {
     pub lines: Vec<(&'static str, Stroke)>,
-    /// An entry a value, where colours and strokes stand for the values of two keys: lines then need no entry of their own.
+    /// One entry per value if colours and strokes encode the values of two keys; lines then need no entry of their own.
     pub legend: Vec<Series>,
-    /// Which key is told by what; empty where each line has a name.
+    /// Which key is encoded by what; empty if each line has a name.
     pub note: String,
 }
 
 impl LineStyles {
     /// Styles of lines with names such as `depth=20 shortcut=A`. Where all of them are values of the same two keys, colours
-    /// stand for one key and strokes for the other; else each line has a colour, in a new stroke after every eight.
+    /// encode one key and strokes the other; else each line has a colour, in a new stroke after every eight.
     pub fn new(names: &[&str]) -> LineStyles {
         let pairs: Option<Vec<[&str; 2]>> = names.iter().map(|name| two(name)).collect();
         let axes = pairs.filter(|_| names.len() >= FEW).and_then(|pairs| by_two_keys(&pairs));

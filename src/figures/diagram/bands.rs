@@ -21,9 +21,9 @@ const WIDEST: f64 = 300.0;
 pub(super) struct Band {
     /// Not placed yet.
     pub block: Block,
-    /// The shape behind it.
+    /// The output shape.
     pub shape: String,
-    /// Leaves the main path instead of standing in it.
+    /// Branches off the main path instead of being part of it.
     pub aside: bool,
 }
 
@@ -49,7 +49,7 @@ fn repeat_of(table: Option<&toml::Table>) -> u64 {
     repeat.and_then(|n| u64::try_from(n).ok()).unwrap_or(1)
 }
 
-/// Whether a row is the one before once more: the same columns, but for its name and how often it stands there.
+/// Whether a row repeats the one before: equal columns except for its name and `repeat`.
 fn repeats(first: Option<&Option<toml::Table>>, next: Option<&Option<toml::Table>>) -> bool {
     let (Some(Some(first)), Some(Some(next))) = (first, next) else { return false };
     let op = first.get("op").and_then(toml::Value::as_str).unwrap_or_default();

@@ -203,6 +203,40 @@ fn residual(block: &Residual, look: Look) -> Vec<Piece> {
     pieces
 }
 
+/// The lane of a shortcut beside the body.
+struct Lane {
+    x: f64,
+    /// Where it leaves the main path.
+    split: f64,
+    /// Where its first box begins.
+    top: f64,
+    /// Where it joins the main path.
+    merge: f64,
+    /// The lower end of the gate's product on the lane, if there is one.
+    gate: Option<f64>,
+}
+
+/// The arrows of a shortcut: to its boxes, if any, from there to the gate's product, if any, and on to the sum.
+fn shortcut_arrows(shortcut: &Piece, lane: &Lane) -> Vec<Item> {
+    let &Lane { x, split, top, merge, gate } = lane;
+    let end = match gate {
+        Some(bottom) => vec![(x, bottom - 2.0 * DOT)],
+        None => vec![(x, merge), (DOT, merge)],
+    };
+    let mut items = Vec::new();
+    if shortcut.items.is_empty() {
+        items.push(Item::arrow(&[&[(0.0, split), (x, split)], &end[..]].concat()));
+        if gate.is_none() {
+            items.push(Item::note(x + 5.0, (split + merge) / 2.0, "identity", Anchor::Start));
+        }
+    } else {
+        items.push(Item::arrow(&[(0.0, split), (x, split), (x, top)]));
+        items.push(Item::arrow(&[&[(x, top + shortcut.height)], &end[..]].concat()));
+    }
+    items.extend(gate.map(|bottom| Item::arrow(&[(x, bottom), (x, merge), (DOT, merge)])));
+    items
+}
+
 /// The body with its shortcut on the right, and a gate in between where there is one.
 fn around(body: Piece, block: &Residual, look: Look) -> Piece {
     let shortcut = chain(&block.shortcut, look);
@@ -243,22 +277,9 @@ fn around(body: Piece, block: &Residual, look: Look) -> Piece {
     let merge = bottom + GAP + DOT;
     let gated = bottom > top + tallest;
     whole.push(wire(0.0, start, merge - DOT, true));
-    let out = if gated { bottom - 2.0 * DOT } else { merge };
-    if shortcut.items.is_empty() {
-        let end: &[(f64, f64)] = if gated { &[(lane, out)] } else { &[(lane, merge), (DOT, merge)] };
-        whole.push(Item::arrow(&[&[(0.0, split), (lane, split)], end].concat()));
-        if !gated {
-            whole.push(Item::note(lane + 5.0, (split + merge) / 2.0, "identity", Anchor::Start));
-        }
-    } else {
-        let lane_bottom = lane_top + shortcut.height;
-        whole.push(Item::arrow(&[(0.0, split), (lane, split), (lane, lane_top)]));
-        let end: &[(f64, f64)] = if gated { &[(lane, out)] } else { &[(lane, merge), (DOT, merge)] };
-        whole.push(Item::arrow(&[&[(lane, lane_bottom)], end].concat()));
-    }
-    if gated {
-        whole.push(Item::arrow(&[(lane, bottom), (lane, merge), (DOT, merge)]));
-    }
+    let gate = gated.then_some(bottom);
+    let arrows = shortcut_arrows(&shortcut, &Lane { x: lane, split, top: lane_top, merge, gate });
+    arrows.into_iter().for_each(|arrow| whole.push(arrow));
     whole.push(Item::Dot { x: 0.0, y: merge, sign: '+' });
     whole.place(shortcut, lane, lane_top);
     whole.place(body, 0.0, top);

@@ -1,7 +1,7 @@
 //! A network as an SVG diagram for a slide.
 //!
 //! A diagram is laid out first, as a scene of boxes and arrows with their places, and then written. The main path runs
-//! from top to bottom, a band for each row of the table; the kinds of blocks it refers to stand beside it, each in a
+//! from top to bottom, a band for each row of the table; the kinds of blocks it refers to are next to it, each in a
 //! panel of its own.
 
 mod bands;

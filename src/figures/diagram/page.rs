@@ -180,7 +180,7 @@ fn compose(network: &Network, title: &str, path: Piece, grid: impl Fn((f64, f64)
     let grid_top = down(grid.height);
     whole.place(grid, grid_left, grid_top);
     whole.place(legend, MARGIN, foot);
-    // Frames lie under everything else.
+    // Frames are below everything else.
     whole.items.sort_by_key(|item| !matches!(item, Item::Frame(_)));
     Scene { width, height, items: whole.items }
 }

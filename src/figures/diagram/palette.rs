@@ -3,7 +3,7 @@
 use crate::arch::ops::{LayerStyle, Op};
 use crate::figures::svg::{CARD, FAINT, INK, ON_DARK, ON_LIGHT};
 
-/// How a box is coloured: by what it stands for.
+/// The colour of a box, by what the box represents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum BoxStyle {
     Conv,

@@ -20,7 +20,7 @@ const STUB: f64 = 18.0;
 
 /// A panel that can still be made larger.
 pub(super) struct Panel {
-    /// Empty where there is nothing to tell it from.
+    /// Empty if there is only one.
     pub numeral: String,
     title: String,
     notes: Vec<String>,
@@ -117,7 +117,7 @@ fn is_grouped(node: &Node) -> bool {
     matches!(node, Node::Layer(layer) if BoxStyle::of(&layer.op) == BoxStyle::Grouped)
 }
 
-/// Where the block stands, in lines that fit the panel.
+/// The rows of the block, in lines that fit the panel.
 fn notes(kind: &BlockKind, room: f64) -> Vec<String> {
     let fitted = |notes: Vec<String>| -> Vec<String> {
         let notes = notes.iter().filter(|note| !note.is_empty());

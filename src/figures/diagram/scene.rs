@@ -6,7 +6,7 @@ use crate::figures::svg as text;
 /// Font sizes of boxes: title and note.
 pub(super) const TITLE: f64 = 12.5;
 pub(super) const NOTE: f64 = 11.5;
-/// How far the sheets behind a repeated box stand out.
+/// The offset of the sheets behind a repeated box.
 pub(super) const STACK: f64 = 5.0;
 /// Radius of ⊕ and ⊗.
 pub(super) const DOT: f64 = 10.0;
@@ -42,11 +42,11 @@ pub(super) struct Block {
     pub h: f64,
     pub style: BoxStyle,
     pub title: String,
-    /// A second line; with it, or with chips, text starts at the left instead of standing in the middle.
+    /// A second line; with it, or with chips, text is left-aligned instead of centred.
     pub note: String,
     /// Letters of the panels that show what is inside.
     pub chips: Vec<String>,
-    /// More sheets behind it: the box stands for several in a row.
+    /// Draws sheets behind the box, which then represents several blocks in sequence.
     pub stacked: bool,
     /// Shown when the pointer rests on the box.
     pub hint: String,
@@ -183,7 +183,7 @@ pub(super) struct Piece {
     pub left: f64,
     pub right: f64,
     pub height: f64,
-    /// What stands at the entry is a box, so that the line into it ends in an arrowhead.
+    /// Whether the entry is a box, so that the line into it ends in an arrowhead.
     pub boxed: bool,
 }
 

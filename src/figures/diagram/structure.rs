@@ -7,7 +7,7 @@ use crate::arch::rows::Row;
 use crate::arch::shape::Shape;
 use std::collections::HashMap;
 
-/// A kind of block and where it stands.
+/// A kind of block and its rows.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct BlockKind<'n> {
     /// Leads from a row to the panel: I, II, … (papers call blocks A and B, and counts are figures).
@@ -17,7 +17,7 @@ pub(super) struct BlockKind<'n> {
     pub plan: &'n Row,
     pub input: Shape,
     pub output: Shape,
-    /// The rows it stands in, each with the stride of such blocks there.
+    /// The rows that contain it, each with the stride of the blocks in that row.
     pub places: Vec<(String, usize)>,
     pub count: usize,
     /// The smallest and the largest probability of taking part in a training step.
@@ -37,7 +37,7 @@ pub(super) fn kinds(network: &Network) -> Kinds<'_> {
 /// The kinds of blocks in a single row.
 pub(super) fn kinds_in_row(network: &Network, row: usize) -> Kinds<'_> {
     let mut found = kinds_of(network.rows.iter().zip(&network.plan.rows).skip(row).take(1));
-    // Where they stand need not be said.
+    // Their rows need not be listed.
     found.kinds.iter_mut().for_each(|kind| kind.places.clear());
     found
 }

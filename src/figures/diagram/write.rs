@@ -1,4 +1,4 @@
-//! Writes a scene as SVG. Presentation attributes only, no style sheet: several diagrams can stand in one page.
+//! Writes a scene as SVG. Presentation attributes only, no style sheet: several diagrams can share a page.
 
 use super::palette::{ARROW, PANEL};
 use super::scene::{Anchor, Area, Block, CHIP, DOT, Item, NOTE, STACK, Scene, chip_width, size};
@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 /// From the middle of a line of text to its baseline, in units of its size.
 const BASELINE: f64 = 0.35;
-/// Pixels of a unit where nobody says otherwise: the smallest print has 14.
+/// Default pixels per unit, at which the smallest text has 14 pixels.
 const SHOWN: f64 = 4.0 / 3.0;
 const CORNER: f64 = 7.0;
 
@@ -27,7 +27,7 @@ pub(super) fn write(scene: &Scene, title: &str) -> String {
     svg
 }
 
-// Writing to a string cannot fail, so the results of `write!` are let go.
+// Writing to a string cannot fail, so the results of `write!` are ignored.
 fn draw(svg: &mut String, item: &Item) {
     match item {
         Item::Frame(Area { left, top, right, bottom }) => {

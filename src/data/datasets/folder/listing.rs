@@ -84,7 +84,7 @@ impl Listing {
     }
 }
 
-/// The first half of a SHA-256 over classes, parts, labels, names and content; of where the images lie and of their times
+/// The first half of a SHA-256 over classes, parts, labels, names and content; the location of the images and their times
 /// nothing is in it.
 fn fingerprint(classes: &[String], entries: &[Entry]) -> String {
     let mut hash = Sha256::new();

@@ -5,7 +5,7 @@ use crate::data::DataError;
 use crate::data::image_folder::{self, Split};
 use std::path::{Path, PathBuf};
 
-const LAYOUT: &str = "the images must lie as <class>/* or as train/<class>/*, val/<class>/* and test/<class>/* (JPEG, PNG, \
+const LAYOUT: &str = "expected <class>/*, or train/<class>/*, val/<class>/* and test/<class>/* (JPEG, PNG, \
                       WebP or BMP)";
 
 /// What a validation folder may be called.
