@@ -96,5 +96,5 @@ fn damage_and_moves_are_noticed() {
     fs::write(&path, text).unwrap();
     assert_eq!(Imagenet {}.load(&installed(cache.path())).unwrap().train.len(), 4);
     fs::rename(&images, folder.path().join("elsewhere")).unwrap();
-    refuse("images/train: the images were in this folder, which is gone");
+    refuse("images/train: the images were in this folder, which no longer exists");
 }
