@@ -6,6 +6,7 @@ use super::group::{counted, decimals, is_fraction, number, status, texts, values
 use super::{Comparison, Request};
 use crate::analysis::statistics::Spread;
 use crate::runs::format::cut;
+use crate::runs::roles::lower_is_better;
 use crate::runs::{Column, ColumnFormat, ColumnRole, Records, Table};
 use std::collections::{HashMap, HashSet};
 
@@ -52,10 +53,21 @@ pub(super) fn view(
     if request.columns.is_none() && lines.iter().any(|line| line.expected.is_some()) {
         view.expected();
     }
+    if let (Some(metric), None) = (&request.metric, &request.sort) {
+        let first = if lower_is_better(metric) { "lowest" } else { "highest" };
+        view.notes.push(format!("sorted by {metric}, the {first} first"));
+    }
     view.doubts();
     let labels = view.labels(&settings);
     let ComparisonView { out, notes, .. } = view;
-    Comparison { table: out, labels, notes, groups: lines.into_iter().map(|line| line.rows).collect() }
+    Comparison {
+        table: out,
+        labels,
+        settings,
+        metric,
+        notes,
+        groups: lines.into_iter().map(|line| line.rows).collect(),
+    }
 }
 
 pub(super) struct ComparisonView<'a> {
@@ -230,7 +242,10 @@ impl ComparisonView<'_> {
             }
         }
         if lines.iter().any(|line| line.expected.as_ref().is_some_and(|expected| expected.by_default)) {
-            self.notes.push(format!("met: at most {} points below, where [expect] has no tolerance of its own", 100.0 * TOLERANCE));
+            self.notes.push(format!(
+                "met: at most {} points below, where [expect] has no tolerance of its own",
+                100.0 * TOLERANCE
+            ));
         }
     }
 
@@ -271,19 +286,24 @@ impl ComparisonView<'_> {
     /// Names, with the settings that differ where several lines share a name.
     fn labels(&self, settings: &[usize]) -> Vec<String> {
         let names = self.names();
-        let mut counts = HashMap::new();
-        names.iter().for_each(|name| *counts.entry(name.as_str()).or_insert(0) += 1);
+        let mut alike: HashMap<&str, Vec<&ComparedLine>> = HashMap::new();
+        names.iter().zip(self.lines).for_each(|(name, line)| alike.entry(name.as_str()).or_default().push(line));
+        let text = |line: &ComparedLine, column: usize| texts(self.records, &line.rows, column);
+        let seed = self.records.column(Column::Seed.name()).filter(|_| self.request.runs);
+        // The settings that differ among the lines of a name.
+        let telling = |lines: &Vec<&ComparedLine>| -> Vec<usize> {
+            let differs = |&column: &usize| lines.iter().any(|line| text(line, column) != text(lines[0], column));
+            settings.iter().copied().filter(differs).take(4).chain(seed).collect()
+        };
+        let telling: HashMap<&str, Vec<usize>> =
+            alike.iter().filter(|(_, lines)| lines.len() > 1).map(|(&name, lines)| (name, telling(lines))).collect();
         let label = |(name, line): (&String, &ComparedLine)| {
-            if counts.get(name.as_str()) == Some(&1) {
-                return name.clone();
-            }
-            let records = self.records;
             let setting = |&column: &usize| {
-                let short = records.columns[column].rsplit('.').next().unwrap_or_default();
-                format!(" {short}={}", shortened(texts(records, &line.rows, column)))
+                let short = self.records.columns[column].rsplit('.').next().unwrap_or_default();
+                let value = text(line, column);
+                if value.is_empty() { String::new() } else { format!(" {short}={}", shortened(value)) }
             };
-            let seed = records.column(Column::Seed.name()).filter(|_| self.request.runs);
-            let settings: String = settings.iter().take(4).chain(&seed).map(setting).collect();
+            let settings: String = telling.get(name.as_str()).into_iter().flatten().map(setting).collect();
             format!("{name}{settings}")
         };
         names.iter().zip(self.lines).map(label).collect()
