@@ -3,7 +3,7 @@
 use crate::config::Experiment;
 use crate::runs::record::flatten;
 use crate::runs::roles::lower_is_better;
-use crate::runs::{Column, ColumnRole, Record, significant};
+use crate::runs::{Column, ColumnFormat, ColumnRole, Record, significant};
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 
 /// One of the two runs or experiments.
@@ -174,12 +174,19 @@ fn results(a: &Side, b: &Side) -> Vec<DiffLine> {
         return Vec::new();
     }
     let values = |side: &Side| -> Vec<(String, String)> {
-        let value = |column: Column| side.record.get(column).filter(|value| !value.is_empty()).unwrap_or("–");
+        let text = |column: Column| side.record.get(column).filter(|value| !value.is_empty()).unwrap_or("–");
+        let value = |column: Column| match (column.format(), text(column).parse::<f64>()) {
+            (ColumnFormat::Accuracy, Ok(fraction)) => format!("{:.2} %", 100.0 * fraction),
+            _ => text(column).to_owned(),
+        };
         let columns = Column::ALL.iter().copied().filter(is_shown);
-        columns.map(|column| (column.name().to_owned(), value(column).to_owned())).collect()
+        columns.map(|column| (column.name().to_owned(), value(column))).collect()
     };
     let change = |column: &str, a: &str, b: &str| {
-        let (Ok(a), Ok(b)) = (a.parse::<f64>(), b.parse::<f64>()) else { return String::new() };
+        let number = |text: &str| text.trim_end_matches(" %").parse::<f64>();
+        let (Ok(a), Ok(b), unit) = (number(a), number(b), if a.ends_with('%') { " points" } else { "" }) else {
+            return String::new();
+        };
         let is_result = Column::named(column).is_some_and(|column| column.role() == ColumnRole::Result);
         let word = match (is_result, (b < a) == lower_is_better(column)) {
             (false, _) => "",
@@ -187,7 +194,7 @@ fn results(a: &Side, b: &Side) -> Vec<DiffLine> {
             (_, false) => ", worse",
         };
         let sign = if b > a { "+" } else { "" };
-        format!("{sign}{}{word}", significant(((b - a) * 1e9).round() / 1e9))
+        format!("{sign}{}{unit}{word}", significant(((b - a) * 1e9).round() / 1e9))
     };
     differing(&values(a), &values(b), change)
 }
@@ -221,7 +228,7 @@ mod tests {
         };
         assert_eq!(values(0), ["model.depth 8 14", "train.lr 0.1 0.05"]);
         assert_eq!(values(3), ["threads 8 14"]);
-        assert_eq!(values(4), ["val_top1 0.5 0.75 +0.25, better"]);
+        assert_eq!(values(4), ["val_top1 50.00 % 75.00 % +25 points, better"]);
         assert!(values(2)[0].starts_with("depth 8 14 +75.0 %"), "{:?}", values(2));
         let network = &sections[1].lines;
         assert!(

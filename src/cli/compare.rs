@@ -1,16 +1,19 @@
 //! `strata compare PATH…`
 
+mod table;
+
 use super::cost::Format;
 use super::{Done, Shared, Usage, print, write_picture};
 use anyhow::{Result, bail};
 use clap::Args;
-use comfy_table::{CellAlignment, Table as Printed, TableStyle, presets};
+use comfy_table::presets;
 use std::io::IsTerminal;
 use strata::analysis::collect::collect;
-use strata::analysis::compare::{Comparison, Request, Where, compare};
+use strata::analysis::compare::{Comparison, Request, Where, compare, epochs};
 use strata::figures::curves::{self, CurveGroup};
 use strata::figures::picture::PictureFile;
-use strata::runs::{Column, Epochs, Records, Table};
+use strata::runs::{Epochs, Records, Table, counted};
+use table::{fitted, rendered, whole};
 
 /// One table from runs, sweeps and CSV files: what differs, seeds as mean ± standard deviation, differences and noise
 ///
@@ -27,6 +30,7 @@ use strata::runs::{Column, Epochs, Records, Table};
   strata compare --columns 'train.lr, max val_top1, epoch of max val_top1, final train_loss' --sort -train.lr
   strata compare old.csv new.csv --format markdown      tables of other programs, joined on equal column names
   strata compare resnet20 plain20 --plot curves.svg
+  strata compare degradation --epochs --format csv      every epoch of every run, for pandas and polars
 
 docs/compare.md explains the columns and the statistics.")]
 pub(crate) struct Compare {
@@ -40,12 +44,15 @@ pub(crate) struct Compare {
     /// first, mean, `epoch of max`, `epoch of min` of a column of epochs.csv
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     columns: Vec<String>,
-    /// Show all columns, including those that do not differ
+    /// Show all columns, including those that do not differ, however wide the table is
     #[arg(long, conflicts_with = "columns")]
     all: bool,
     /// One line for each run, instead of one for all seeds
     #[arg(long, conflicts_with_all = ["by", "baseline"])]
     runs: bool,
+    /// Show a line for each epoch of each run: name, key, seed, what differs, and the columns of epochs.csv
+    #[arg(long, conflicts_with_all = ["columns", "by", "baseline", "all"])]
+    epochs: bool,
     /// Group by these columns only, separated by commas
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     by: Vec<String>,
@@ -89,31 +96,59 @@ pub(crate) fn run(command: &Compare, shared: &Shared) -> Result<Done> {
         plot(command, &records, &comparison, path)?;
     }
     if let Some(path) = &command.plot_cost {
-        plot_cost(command, &records, &comparison, path)?;
+        plot_cost(command, &records, &mut comparison, path)?;
     }
     if [&command.plot, &command.plot_cost].into_iter().flatten().any(PictureFile::is_stdout) {
         return Ok(Done::Well);
     }
-    let mut text = match command.format {
-        Format::Csv => comparison.table.to_csv(),
-        Format::Table => {
-            // A file or a pipe gets all columns.
-            if std::io::stdout().is_terminal() && !command.all && command.columns.is_empty() {
-                narrow(&mut comparison);
-            }
-            rendered(&comparison.table, presets::NOTHING)
+    if command.epochs {
+        comparison.table = epochs(&records, &comparison, request.plain)?;
+        if comparison.table.rows.is_empty() {
+            bail!(Usage("--epochs shows the epochs.csv of runs; none of these has one".to_owned()));
         }
+        // They explain the columns of the other table.
+        comparison.notes.clear();
+    }
+    print(&text(command, &records, &mut comparison))?;
+    Ok(Done::Well)
+}
+
+/// The table in its format, and the notes below it.
+fn text(command: &Compare, records: &Records, comparison: &mut Comparison) -> String {
+    let mut text = match command.format {
+        Format::Csv => return comparison.table.to_csv(),
+        Format::Table => fit(command, records, comparison),
         Format::Markdown => rendered(&escaped(&comparison.table), presets::ASCII_MARKDOWN),
     };
-    if !matches!(command.format, Format::Csv) {
-        let markdown = matches!(command.format, Format::Markdown);
-        for (index, note) in comparison.notes.iter().enumerate() {
-            let gap = if index == 0 || markdown { "\n" } else { "" };
-            text.push_str(&format!("{gap}{}\n", printable(note)));
-        }
+    let markdown = matches!(command.format, Format::Markdown);
+    for (index, note) in comparison.notes.iter().enumerate() {
+        let gap = if index == 0 || markdown { "\n" } else { "" };
+        text.push_str(&format!("{gap}{}\n", printable(note)));
     }
-    print(&text)?;
-    Ok(Done::Well)
+    text
+}
+
+/// The width of a table that no terminal shows.
+const WIDTH: usize = 100;
+
+fn fit(command: &Compare, records: &Records, comparison: &mut Comparison) -> String {
+    let terminal = console::Term::stdout().size_checked().filter(|_| std::io::stdout().is_terminal());
+    let room = terminal.map(|(_, columns)| usize::from(columns));
+    if command.all {
+        let fitting = room.and_then(|room| whole(&comparison.table, room));
+        return fitting.unwrap_or_else(|| rendered(&comparison.table, presets::NOTHING));
+    }
+    let asked = command.columns.iter().chain(&command.by).chain(&command.metric);
+    let sorted = command.sort.iter().map(|text| text.trim_start_matches('-'));
+    let metric = comparison.metric.map(|metric| records.columns[metric].as_str());
+    let kept: Vec<String> = asked.map(String::as_str).chain(sorted).chain(metric).map(words).collect();
+    let (text, hidden) = fitted(comparison, records, &kept, room.unwrap_or(WIDTH));
+    if hidden > 0 {
+        let what = counted(hidden, "column");
+        let why = if room.is_some() { "the terminal".to_owned() } else { format!("a width of {WIDTH}") };
+        comparison.notes.push(format!("{what} hidden to fit {why} (use --all)"));
+    }
+    text
 }
 
 fn request(command: &Compare) -> Result<Request> {
@@ -160,66 +195,23 @@ fn plot(command: &Compare, records: &Records, comparison: &Comparison, file: &Pi
     write_picture(file, &curves::chart(&groups, &title(command)), command.transparent)
 }
 
-fn plot_cost(command: &Compare, records: &Records, comparison: &Comparison, file: &PictureFile) -> Result<()> {
+fn plot_cost(command: &Compare, records: &Records, comparison: &mut Comparison, file: &PictureFile) -> Result<()> {
     let rows = comparison.groups.iter().flatten().map(|&row| records.rows[row].clone()).collect();
     let shown = Records::from(Table { columns: records.columns.clone(), rows });
     let Some(figure) = curves::cost_picture(&shown, &title(command)) else {
-        bail!(Usage("--plot-cost needs finished runs that differ in `macs` or `params`".to_owned()));
+        let problem = "--plot-cost needs finished runs that differ in `macs` or `params`";
+        if file.is_stdout() {
+            bail!(Usage(problem.to_owned()));
+        }
+        // The table is wanted all the same.
+        comparison.notes.push(format!("no picture of the cost: {problem}"));
+        return Ok(());
     };
     write_picture(file, &figure.svg(), command.transparent)
 }
 
 fn title(command: &Compare) -> String {
     if command.paths.is_empty() { "Runs".to_owned() } else { command.paths.join(", ") }
-}
-
-/// Columns that are hidden where the terminal is too narrow, in this order.
-const EXPENDABLE: [Column; 7] = {
-    use Column::{Epochs, Key, Params, TestLoss, TestTop5, ValLoss, ValTop5};
-    [TestLoss, ValTop5, TestTop5, ValLoss, Key, Params, Epochs]
-};
-
-/// Hides columns until the lines fit the terminal.
-fn narrow(comparison: &mut Comparison) {
-    let (_, room) = console::Term::stdout().size();
-    let mut hidden = Vec::new();
-    for column in EXPENDABLE.map(Column::name) {
-        let lines = rendered(&comparison.table, presets::NOTHING);
-        if lines.lines().map(|line| line.trim_end().chars().count()).max().unwrap_or(0) <= usize::from(room) {
-            break;
-        }
-        if let Some(index) = comparison.table.column(column) {
-            comparison.table.columns.remove(index);
-            comparison.table.rows.iter_mut().for_each(|row| drop(row.remove(index)));
-            hidden.push(column);
-        }
-    }
-    if !hidden.is_empty() {
-        comparison.notes.push(format!("hidden to fit the terminal (use --all): {}", hidden.join(", ")));
-    }
-}
-
-fn rendered(table: &Table, style: TableStyle) -> String {
-    let mut printed = Printed::new();
-    printed.load_style(style);
-    printed.set_header(table.columns.iter().map(|column| printable(column)).collect::<Vec<_>>());
-    let grouped = |(column, text): (&String, &String)| match column.as_str() {
-        "params" | "macs" | "activations" => super::cost::grouped(text),
-        _ => printable(text),
-    };
-    for row in &table.rows {
-        printed.add_row(table.columns.iter().zip(row).map(grouped).collect::<Vec<_>>());
-    }
-    for index in 0..table.columns.len() {
-        let number = |text: &str| {
-            text.is_empty() || text.split([' ', ',']).next().is_some_and(|word| word.parse::<f64>().is_ok())
-        };
-        let numbers = table.rows.iter().filter_map(|row| row.get(index)).all(|text| number(text));
-        if let (true, Some(column)) = (numbers, printed.column_mut(index)) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    format!("{}\n", printed.trim_fmt())
 }
 
 /// A bar would end the cell of a Markdown table.

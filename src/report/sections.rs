@@ -6,7 +6,7 @@ use super::view::{FigureView, PictureView, TableView, grouped, percent};
 use crate::analysis::Spread;
 use crate::analysis::settings::{Setting, Settings};
 use crate::figures::curves::{CurveGroup, figure, sweep_pictures};
-use crate::runs::{Column, Epochs, Records, Status, Store, SweepSource, Table, counted, group_by};
+use crate::runs::{Column, ColumnFormat, Epochs, Records, Status, Store, SweepSource, Table, counted, group_by};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::path::Path;
@@ -102,11 +102,25 @@ impl SweepSection {
             command: sweep_command(sweep, store.root(), experiments),
             state: state(points),
             summary: summary(points, name),
-            points: TableView::of(points, &format!("{name}: every point")),
+            points: TableView::of(&in_percent(points), &format!("{name}: every point")),
             figures: figures.map(|figure| FigureView::of(&figure)).collect(),
             pictures,
         }
     }
+}
+
+/// The table with Strata's accuracies in percent.
+fn in_percent(points: &Table) -> Table {
+    let mut table = points.clone();
+    for (index, name) in table.columns.iter_mut().enumerate() {
+        if Column::named(name).is_some_and(|column| column.format() == ColumnFormat::Accuracy) {
+            name.push_str(", %");
+            for row in &mut table.rows {
+                row[index] = percent(row[index].parse().ok());
+            }
+        }
+    }
+    table
 }
 
 /// The command that runs the sweep or resumes it.

@@ -94,6 +94,12 @@ impl Store {
         if word.contains('@') {
             return format!("there is nothing called `{word}`: one run of a name is NAME@latest or NAME@best");
         }
+        // Experiments of the repository that have not run.
+        for (folder, command) in [("", "train"), ("sweeps/", "sweep")] {
+            if !word.is_empty() && Path::new("experiments").join(format!("{folder}{word}.toml")).is_file() {
+                return format!("`{word}` has not run yet: `strata {command} {folder}{word}` runs it");
+            }
+        }
         let root = self.root();
         let known: Vec<_> =
             [root.join("runs"), self.sweeps(), root.to_owned()].iter().flat_map(|path| folders(path)).collect();

@@ -42,9 +42,7 @@ impl Deref for Records {
 
 impl From<Table> for Records {
     fn from(table: Table) -> Records {
-        // A table that Strata wrote, wherever it was copied.
-        let ours = [Column::Name, Column::Key, Column::Status, Column::Seed];
-        let ours = ours.iter().all(|column| table.column(column.name()).is_some());
+        let ours = table.is_of_runs();
         let origins = vec![Origin { ours, ..Origin::default() }; table.rows.len()];
         Records::new(table, origins)
     }

@@ -1,5 +1,6 @@
 //! A CSV file in memory: named columns of text cells.
 
+use super::columns::Column;
 use super::error::{RunError, TableError};
 use super::format::{csv_cell, from_csv_cell};
 use crate::files::write_atomic;
@@ -107,6 +108,12 @@ impl Table {
     /// The index of a column.
     pub fn column(&self, name: &str) -> Option<usize> {
         self.columns.iter().position(|column| column == name)
+    }
+
+    /// Whether Strata wrote it of runs, wherever it was copied.
+    pub(crate) fn is_of_runs(&self) -> bool {
+        let columns = [Column::Name, Column::Key, Column::Status, Column::Seed];
+        columns.iter().all(|column| self.column(column.name()).is_some())
     }
 
     /// The finite numbers in a column of some rows; other cells are skipped.

@@ -38,9 +38,9 @@ fn compare_without_a_path_shows_all_runs() {
     let out = place().strata(&["compare"]).good();
     let lines: Vec<&str> = out.lines().collect();
     assert!(lines[1].contains("net14") && lines[2].contains("net8"), "the best first: {out}");
-    assert!(lines[2].contains("0.5167 ± 0.0208 (3)") && lines[2].contains("10 008"), "{out}");
-    assert!(lines[1].contains("0.7050 ± 0.0071 (2)") && lines[1].contains("2 done, 1 interrupted"), "{out}");
-    assert!(!lines[0].contains("macs") && !lines[0].contains("git"), "{out}");
+    assert!(lines[2].contains("51.67 ± 2.08 (3)") && lines[2].contains("10 008"), "{out}");
+    assert!(lines[1].contains("70.50 ± 0.71 (2)") && lines[1].contains("2 done, 1 interrupted"), "{out}");
+    assert!(!["macs", "git", "val_loss"].iter().any(|column| lines[0].contains(column)), "{out}");
     assert!(out.contains("means are those of finished runs"), "{out}");
 }
 
@@ -64,6 +64,32 @@ fn columns_of_epochs_and_differences_in_every_format() {
 }
 
 #[test]
+fn epochs_are_a_long_table() {
+    let place = place();
+    let csv = place.strata(&["compare", "net14", "--epochs", "--format", "csv"]).good();
+    let lines: Vec<&str> = csv.lines().collect();
+    assert_eq!(lines[0], format!("name,key,seed,{}", strata::runs::Epochs::header()));
+    assert_eq!(lines.len(), 7, "two epochs of each of three runs: {csv}");
+    assert!(lines[1].starts_with("net14,140,0,1,1,0.05,2,0.100000,") && lines[1].contains(",0.700000,"), "{csv}");
+    let table = place.strata(&["compare", "--epochs", "--format", "markdown"]).good();
+    assert!(table.contains("val_top1 (%)") && table.contains(" 70.00 |") && table.lines().count() == 14, "{table}");
+    assert!(place.strata(&["compare", "--epochs"]).good().lines().all(|line| line.chars().count() <= 100));
+    place.file("foreign.csv", "net,acc\nx,0.5\n");
+    place.strata(&["compare", "foreign.csv", "--epochs"]).refused(&["--epochs shows the epochs.csv"]);
+}
+
+#[test]
+fn other_tables_are_not_among_runs() {
+    let place = place();
+    place.file("results/bench/table.csv", "network,ms\nresnet50,3\nvgg11,4\n");
+    let ran = place.strata(&["compare"]);
+    assert!(ran.err.contains("results/bench/table.csv is left out") && !ran.out.contains("resnet50"), "{}", ran.err);
+    assert!(place.strata(&["compare", "results/bench"]).good().contains("resnet50"));
+    place.file("experiments/resnet20.toml", TINY);
+    place.strata(&["compare", "resnet20"]).refused(&["`resnet20` has not run yet: `strata train resnet20` runs it"]);
+}
+
+#[test]
 fn curves_are_drawn() {
     let place = place();
     place.strata(&["compare", "net8", "net14", "--plot", "curves.svg"]).good();
@@ -76,7 +102,9 @@ fn curves_are_drawn() {
         svg.contains("parameters") && svg.contains("depth=14: 70.50 %") && !svg.contains("multiply-adds ("),
         "{svg}"
     );
-    place.strata(&["compare", "net8", "--plot-cost", "x.svg"]).refused(&["differ in `macs` or `params`"]);
+    let out = place.strata(&["compare", "net8", "--plot-cost", "x.svg"]).good();
+    assert!(out.contains("net8") && out.contains("no picture of the cost") && !place.path("x.svg").exists(), "{out}");
+    place.strata(&["compare", "net8", "--plot-cost", "-"]).refused(&["differ in `macs` or `params`"]);
     place.file("foreign.csv", "net,acc\nx,0.5\n");
     place.strata(&["compare", "foreign.csv", "--plot", "x.svg"]).refused(&["epochs.csv"]);
     place.strata(&["compare", "--plot", "nowhere/x.svg"]).refused(&["cannot write nowhere/x.svg: there is no folder"]);
@@ -92,8 +120,8 @@ fn a_published_result_is_met_or_not() {
     let text = fs::read_to_string(place.path(path)).unwrap();
     place.file(path, format!("{text}[expect]\ntest_top1 = 0.6\nsource = \"Nobody, table 1\"\n"));
     let out = place.strata(&["compare", "net8"]).good();
-    assert!(out.contains("0.6000") && out.lines().nth(1).unwrap().trim_end().ends_with("no"), "{out}");
-    assert!(out.contains("Nobody, table 1") && out.contains("at most 0.005 below"), "{out}");
+    assert!(out.contains("60.00") && out.lines().nth(1).unwrap().trim_end().ends_with("no"), "{out}");
+    assert!(out.contains("Nobody, table 1") && out.contains("at most 0.5 points below"), "{out}");
 }
 
 #[test]
@@ -102,12 +130,12 @@ fn a_published_result_that_is_written_down_after_the_run_is_taken_up() {
     place.file("tiny.toml", format!("{TINY}[expect]\ntest_top1 = 0.999\nsource = 'Nobody'\n"));
     assert!(place.strata(&["train", "tiny.toml"]).good().contains("finished before"));
     let out = place.strata(&["compare", "tiny"]).good();
-    assert!(out.contains("0.9990") && out.contains("Nobody"), "{out}");
+    assert!(out.contains("99.90") && out.contains("Nobody"), "{out}");
     // Another takes its place whole.
     place.file("tiny.toml", format!("{TINY}[expect]\ntest_top5 = 0.888\nsource = 'Somebody'\n"));
     place.strata(&["train", "tiny.toml"]).good();
     let out = place.strata(&["compare", "tiny"]).good();
-    assert!(out.contains("0.8880") && out.contains("Somebody") && !out.contains("0.9990"), "{out}");
+    assert!(out.contains("88.80") && out.contains("Somebody") && !out.contains("99.90"), "{out}");
     // A file without one forgets nothing.
     place.file("tiny.toml", TINY);
     place.strata(&["train", "tiny.toml"]).good();
@@ -143,7 +171,8 @@ fn control_characters_do_not_reach_the_terminal() {
 fn diff_tells_what_differs() {
     let place = place();
     let out = place.strata(&["diff", "net8/80", "results/runs/net14/140"]).good();
-    for part in ["model.depth", "  + basic", "multiply-adds", "val_top1", "+0.2, better", "results/runs/net8/80"] {
+    for part in ["model.depth", "  + basic", "multiply-adds", "val_top1", "+20 points, better", "results/runs/net8/80"]
+    {
         assert!(out.contains(part), "`{part}` is missing:\n{out}");
     }
     assert!(!out.contains("train.lr") && out.contains("not known of both: environment"), "{out}");

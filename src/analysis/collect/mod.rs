@@ -43,6 +43,7 @@ pub fn collect(paths: &[String], store: &Store) -> Result<Records, CollectError>
     // A path and a pattern may lead to the same folder.
     let mut seen = HashSet::new();
     found.retain(|found| seen.insert(std::fs::canonicalize(found.path()).unwrap_or_else(|_| found.path().to_owned())));
+    leave_out_other_tables(&mut found, paths)?;
     // Among several tables a column says which one each row is from; runs have names.
     let tables = found.iter().filter(|found| !matches!(found, Found::Run(_))).count();
     let with_source = tables > 1 && !paths.is_empty();
@@ -63,6 +64,25 @@ pub fn collect(paths: &[String], store: &Store) -> Result<Records, CollectError>
         joined.check_size()?;
     }
     Ok(joined.finish())
+}
+
+/// Drops tables below a folder that are not of runs, such as a benchmark's: their columns would be those of every run, and empty.
+/// A table that a path names stays.
+fn leave_out_other_tables(found: &mut Vec<Found>, paths: &[String]) -> Result<(), CollectError> {
+    let mut kept = Vec::new();
+    for table in found.drain(..) {
+        let is_named = paths.iter().any(|path| Path::new(path) == table.path());
+        if let (Found::Sweep(folder), false) = (&table, is_named) {
+            let path = folder.join("table.csv");
+            if !Table::read(&path)?.is_of_runs() {
+                tracing::info!("{} is left out: it is not a table of runs (name the file to see it)", path.display());
+                continue;
+            }
+        }
+        kept.push(table);
+    }
+    *found = kept;
+    Ok(())
 }
 
 /// A table that grows by rows with columns of their own.

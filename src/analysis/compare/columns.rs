@@ -95,7 +95,11 @@ impl ComparisonView<'_> {
             (_, ColumnRole::Source) => self.differs(column),
         };
         let mut columns: Vec<usize> = (0..table.columns.len()).filter(|&column| shown(column)).collect();
-        columns.sort_by_key(|&column| (self.records.role(column), table.columns[column] == Column::Key.name()));
+        // The metric that was asked for precedes other results; programs get the columns in one order.
+        let asked = metric.filter(|_| self.request.metric.is_some() && !self.request.plain);
+        columns.sort_by_key(|&column| {
+            (self.records.role(column), Some(column) != asked, table.columns[column] == Column::Key.name())
+        });
         columns
     }
 }

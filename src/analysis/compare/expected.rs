@@ -12,6 +12,8 @@ pub(super) const TOLERANCE: f64 = 0.005;
 pub(super) struct Expected {
     /// `0.8774`, or `0.8774 / 0.9900` for Top-1 and Top-5; empty where nothing is published.
     pub value: String,
+    /// `value` in percent.
+    pub percent: String,
     /// `yes`, `yes, above`, `no`, or `–` without a result.
     pub met: String,
     pub source: String,
@@ -31,7 +33,7 @@ pub(super) fn expected(records: &Records, rows: &[usize]) -> Option<Expected> {
     let mut met = Vec::new();
     for column in [Column::TestTop1, Column::TestTop5] {
         let Some(theirs) = number(&format!("expect.{}", column.name())) else { continue };
-        published.push(format!("{theirs:.4}"));
+        published.push(theirs);
         let ours = records.column(column.name()).and_then(|ours| Spread::of(&values(records, rows, ours)));
         met.push(ours.map(|ours| judge(ours.mean - theirs, tolerance.unwrap_or(TOLERANCE))));
     }
@@ -46,7 +48,10 @@ pub(super) fn expected(records: &Records, rows: &[usize]) -> Option<Expected> {
         Some(_) => "yes, above",
     };
     let by_default = tolerance.is_none() && !published.is_empty();
-    Some(Expected { value: published.join(" / "), met: met.to_owned(), source, by_default })
+    let written = |scale: f64, digits: usize| -> String {
+        published.iter().map(|value| format!("{:.digits$}", scale * value)).collect::<Vec<_>>().join(" / ")
+    };
+    Some(Expected { value: written(1.0, 4), percent: written(100.0, 2), met: met.to_owned(), source, by_default })
 }
 
 /// `above` is the difference from the published value. A better result meets the expectation, and is worth a look.
@@ -82,6 +87,7 @@ mod tests {
         assert_eq!(met(["0.95", "0.9", "0.9", "0.99", ""]), "no", "one of two is not enough");
         assert_eq!(met(["", "", "0.9", "", ""]), "–");
         assert_eq!(judged(["", "", "0.9", "0.99", ""]).value, "0.9000 / 0.9900");
+        assert_eq!(judged(["", "", "0.9", "0.99", ""]).percent, "90.00 / 99.00");
         assert!(judged(["", "", "0.9", "", ""]).by_default && !judged(["", "", "0.9", "", "0.1"]).by_default);
     }
 }

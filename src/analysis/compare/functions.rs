@@ -1,6 +1,6 @@
 //! Functions over a run's epochs as columns: `max val_top1`, `final train_loss`, `epoch of max val_top1`.
 
-use super::{CompareError, unknown_column};
+use super::{CompareError, suggested, unknown_column};
 use crate::config::nearest;
 use crate::runs::roles::{FUNCTIONS, is_accuracy};
 use crate::runs::{EpochRow, Epochs, Records, accuracy, significant};
@@ -44,7 +44,7 @@ fn parse(text: &str) -> Result<Option<Function>, CompareError> {
         _ => return Ok(None),
     };
     if !is_epoch_column(column) {
-        let hint = match nearest(column, EpochRow::COLUMNS) {
+        let hint = match suggested(column, EpochRow::COLUMNS) {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("epochs.csv has {}", EpochRow::COLUMNS.join(", ")),
         };

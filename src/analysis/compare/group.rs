@@ -81,7 +81,7 @@ pub(super) fn status(records: &Records, rows: &[usize], column: usize) -> String
     }
 }
 
-/// A mean for people: `0.9123 ± 0.0042 (3)`, without a deviation for a single run.
+/// A mean for people: `0.405 ± 0.017 (3)`, without a deviation for a single run.
 pub(super) fn written(spread: &Spread, column: &str) -> String {
     if spread.n < 2 {
         return format!("{} (1)", number(spread.mean, column));
@@ -91,6 +91,18 @@ pub(super) fn written(spread: &Spread, column: &str) -> String {
         return format!("{} ± 0 ({})", spread.mean, spread.n);
     }
     format!("{} ({})", spread.plus_minus(1.0, decimals(spread.std, column)), spread.n)
+}
+
+/// A mean of fractions for people: `91.23 ± 0.42 (3)`.
+pub(super) fn written_percent(spread: &Spread) -> String {
+    format!("{} ({})", spread.plus_minus(100.0, 2), spread.n)
+}
+
+/// Whether a column holds accuracies as fractions, which are written in percent for people. Other programs may have written
+/// them in percent already.
+pub(super) fn is_fraction(records: &Records, column: usize) -> bool {
+    let fits = |cell: &String| cell.is_empty() || cell.parse::<f64>().is_ok_and(|value| (0.0..=1.0).contains(&value));
+    is_accuracy(&records.columns[column]) && records.rows.iter().all(|row| fits(&row[column]))
 }
 
 /// A number as written in the tables of runs.

@@ -6,6 +6,7 @@
 
 mod columns;
 mod difference;
+mod epochs;
 mod expected;
 mod filter;
 mod functions;
@@ -16,6 +17,7 @@ mod view;
 #[cfg(test)]
 mod tests;
 
+pub use epochs::epochs;
 pub use filter::Where;
 
 use crate::config::nearest;
@@ -83,6 +85,10 @@ pub struct Comparison {
     pub groups: Vec<Vec<usize>>,
     /// A label for each line: its name and what distinguishes it from other lines of that name.
     pub labels: Vec<String>,
+    /// The columns of the records that tell lines apart.
+    pub settings: Vec<usize>,
+    /// The column of the records that is the result to compare.
+    pub metric: Option<usize>,
     /// Notes for the reader.
     pub notes: Vec<String>,
 }
@@ -138,15 +144,41 @@ fn metric(records: &Records, request: &Request) -> Option<usize> {
     })
 }
 
+/// Longer lists of columns are cut.
+const LISTED: usize = 12;
+
 /// The error for a column that does not exist, with the nearest name.
 fn unknown_column(table: &Table, column: &str) -> CompareError {
     let columns: Vec<&str> = table.columns.iter().map(String::as_str).collect();
     let ends: Vec<&str> = columns.iter().copied().filter(|known| known.rsplit('.').next() == Some(column)).collect();
-    let hint = match (nearest(column, &columns), ends.as_slice()) {
+    let hint = match (suggested(column, &columns), ends.as_slice()) {
         (_, [end]) => format!("did you mean `{end}`?"),
         (Some(near), _) => format!("did you mean `{near}`?"),
-        _ if columns.len() > 40 => format!("there are {}, …; --all shows them", columns[..40].join(", ")),
+        _ if columns.len() > LISTED => {
+            // Keys of experiments are many, and known from their files.
+            let plain: Vec<&str> = columns.iter().copied().filter(|name| !name.contains('.')).take(LISTED).collect();
+            format!("there are {}, …; --all shows them", plain.join(", "))
+        }
         _ => format!("there are {}", columns.join(", ")),
     };
     CompareError::Column { column: column.to_owned(), hint }
+}
+
+/// The column that is meant: by the name that PyTorch, timm or Keras give an accuracy, such as `val_acc`, or the nearest.
+fn suggested<'a>(column: &str, columns: &[&'a str]) -> Option<&'a str> {
+    let word = column.to_lowercase().replace(['/', '-', ' ', '@'], "_");
+    let (split, rest) = match word.split_once('_') {
+        Some(("train" | "test", rest)) => (&word[..word.len() - rest.len() - 1], rest),
+        Some(("val" | "valid" | "validation" | "eval", rest)) => ("val", rest),
+        _ => ("val", word.as_str()),
+    };
+    let result = match rest {
+        "acc" | "accuracy" | "acc1" | "acc_1" | "top1" | "top_1" | "top1_acc" | "acc_top1" => "top1",
+        "categorical_accuracy" | "sparse_categorical_accuracy" | "top1_accuracy" => "top1",
+        "acc5" | "acc_5" | "top5" | "top_5" | "top5_acc" | "acc_top5" | "top5_accuracy" => "top5",
+        "loss" => "loss",
+        _ => return nearest(column, columns),
+    };
+    let meant = format!("{split}_{result}");
+    columns.iter().copied().find(|known| *known == meant).or_else(|| nearest(column, columns))
 }

@@ -35,10 +35,10 @@ const RUNS: &str = "
 fn seeds_are_one_line_and_only_what_differs_is_shown() {
     let lines = lines(RUNS, Request::default());
     let expected = [
-        "name|train.lr|val_top1",
-        "resnet|0.1|0.8100 ± 0.1054 (3)",
-        "plain|0.1|0.6000 ± 0.1000 (3)",
-        "resnet|0.5|0.400000 (1)",
+        "name|train.lr|val_top1 (%)",
+        "resnet|0.1|81.00 ± 10.54 (3)",
+        "plain|0.1|60.00 ± 10.00 (3)",
+        "resnet|0.5|40.00 (1)",
     ];
     assert_eq!(lines, expected);
 }
@@ -74,7 +74,7 @@ fn every_run_can_have_its_line() {
     let request = Request { runs: true, sort: Some(("seed".to_owned(), true)), top: Some(2), ..Request::default() };
     assert_eq!(
         lines(RUNS, request),
-        ["name|train.lr|seed|val_top1|key", "plain|0.1|2|0.70|a2", "resnet|0.1|2|0.92|b2"]
+        ["name|train.lr|seed|val_top1 (%)|key", "plain|0.1|2|70.00|a2", "resnet|0.1|2|92.00|b2"]
     );
 }
 
@@ -91,8 +91,8 @@ fn differences_are_paired_at_equal_seeds() {
     let noise = RUNS.replace("0.92", "0.20");
     assert!(lines(&noise, request.clone()).iter().any(|line| line.ends_with("|3|noise")));
     let people = lines(RUNS, Request { plain: false, sort: Some(("delta".to_owned(), false)), ..request });
-    assert_eq!(people[0], "name|train.lr|val_top1|Δ val_top1|95 % interval|differs");
-    assert_eq!(people[2], "resnet|0.1|0.8100 ± 0.1054 (3)|+0.2100 (3)|[+0.1852, +0.2348]|yes");
+    assert_eq!(people[0], "name|train.lr|val_top1 (%)|Δ val_top1 (%)|95 % interval|differs");
+    assert_eq!(people[2], "resnet|0.1|81.00 ± 10.54 (3)|+21.00 (3)|[+18.52, +23.48]|yes");
     assert!(people[3].contains("|baseline|"), "without a difference last: {people:?}");
 }
 
@@ -151,7 +151,7 @@ fn an_order_by_differences_needs_a_baseline() {
     assert!(lines(foreign, Request { sort, ..Request::default() })[1].starts_with('b'));
 }
 
-/// The interval [-0.00002, 0.38...] holds zero, which four digits do not show.
+/// The interval [-0.00002, 0.38...] holds zero, which two decimals do not show.
 #[test]
 fn zero_has_no_minus_and_an_end_near_it_has_digits() {
     let text = |b: [f64; 2]| format!("net,seed,val_top1\na,0,0.1\na,1,0.1\nb,0,{}\nb,1,{}", 0.1 + b[0], 0.1 + b[1]);
@@ -165,10 +165,10 @@ fn zero_has_no_minus_and_an_end_near_it_has_digits() {
         let deviation = half * 2f64.sqrt() / 12.706_204_736;
         [mean - deviation / 2f64.sqrt(), mean + deviation / 2f64.sqrt()]
     };
-    assert!(row(end(-0.000_02)).ends_with("|[-0.00002, +0.40002]|noise"), "{}", row(end(-0.000_02)));
-    assert!(row(end(0.000_02)).ends_with("|[+0.00002, +0.39998]|yes"), "{}", row(end(0.000_02)));
-    assert!(row(end(0.01)).ends_with("|[+0.0100, +0.3900]|yes"), "{}", row(end(0.01)));
-    assert!(row([-0.08, 0.079_99]).contains("|+0.0000"), "{}", row([-0.08, 0.079_99]));
+    assert!(row(end(-0.000_02)).ends_with("|[-0.002, +40.002]|noise"), "{}", row(end(-0.000_02)));
+    assert!(row(end(0.000_02)).ends_with("|[+0.002, +39.998]|yes"), "{}", row(end(0.000_02)));
+    assert!(row(end(0.01)).ends_with("|[+1.00, +39.00]|yes"), "{}", row(end(0.01)));
+    assert!(row([-0.08, 0.079_99]).contains("|+0.00 "), "{}", row([-0.08, 0.079_99]));
 }
 
 #[test]
@@ -242,15 +242,15 @@ fn points_that_have_not_run_belong_to_their_group() {
         14,net,c,diverged,0,0.1,fp32
         14,net,d,done,1,0.9,fp32";
     let lines = lines(text, Request::default());
-    assert_eq!(lines[1], "net|1 diverged, 1 done|14|0.900000 (1)", "means are those of finished runs");
-    assert_eq!(lines[2], "net|1 done, 1 –|8|0.500000 (1)");
+    assert_eq!(lines[1], "net|1 diverged, 1 done|14|90.00 (1)", "means are those of finished runs");
+    assert_eq!(lines[2], "net|1 done, 1 –|8|50.00 (1)");
 }
 
 #[test]
 fn groups_can_be_chosen() {
     let by = Some(vec!["train.lr".to_owned()]);
     let lines = lines(RUNS, Request { by, ..Request::default() });
-    assert_eq!(lines[1], "plain, resnet|0.1|0.7050 ± 0.1472 (6)");
+    assert_eq!(lines[1], "plain, resnet|0.1|70.50 ± 14.72 (6)");
 }
 
 #[test]
@@ -262,11 +262,11 @@ fn published_results_stand_beside_ours() {
         b,3,0,0.8,0.80,,";
     let comparison = compare(&mut records(text), &Request::default()).unwrap();
     let row = &comparison.table.rows[0];
-    assert_eq!(comparison.table.columns[3..], ["expected", "met"]);
-    assert_eq!(row[3..], ["0.9020", "no"], "the mean over seeds counts");
+    assert_eq!(comparison.table.columns[3..], ["expected (%)", "met"]);
+    assert_eq!(row[3..], ["90.20", "no"], "the mean over seeds counts");
     assert_eq!(comparison.table.rows[1][3..], ["", ""]);
     assert!(comparison.notes.iter().any(|note| note.contains("a paper")), "{:?}", comparison.notes);
-    assert!(comparison.notes.iter().any(|note| note.contains("at most 0.005 below")), "{:?}", comparison.notes);
+    assert!(comparison.notes.iter().any(|note| note.contains("at most 0.5 points below")), "{:?}", comparison.notes);
 }
 
 #[test]
@@ -280,6 +280,39 @@ fn what_makes_a_mean_doubtful_is_told() {
     let text = RUNS.replace("a1,done,1", "a1,done,0");
     let notes = compare(&mut records(&text), &Request::default()).unwrap().notes;
     assert!(notes[0].contains("plain has several runs of one seed"), "{notes:?}");
+}
+
+/// The interval of two differences of fractions used to reach beyond one.
+#[test]
+fn an_interval_of_fractions_ends_at_a_hundred_percent() {
+    let text = "net,seed,val_top1\na,0,0.1\na,1,0.1\nb,0,0.2\nb,1,0.9";
+    let request = Request { baseline: vec!["net=a".to_owned()], ..Request::default() };
+    assert!(lines(text, request)[1].ends_with("|+45.00 (2)|[-100.00, +100.00]|noise"));
+    let foreign = "net,top1\na,76.1\nb,0.5";
+    assert_eq!(lines(foreign, Request::default())[..2], ["net|top1", "a|76.1"], "percent as written elsewhere");
+}
+
+#[test]
+fn the_metric_leads_the_results_and_the_order_is_told() {
+    let text = "name,key,val_top1,val_loss\na,1,0.5,2\nb,2,0.4,1";
+    let comparison = |metric: &str| {
+        compare(&mut records(text), &Request { metric: Some(metric.to_owned()), ..Request::default() }).unwrap()
+    };
+    let found = comparison("val_loss");
+    assert_eq!(found.table.columns, ["name", "val_loss", "val_top1 (%)"]);
+    assert_eq!(found.table.rows[0][0], "b");
+    assert_eq!(found.notes, ["sorted by val_loss, the lowest first"]);
+    assert_eq!(comparison("val_top1").notes, ["sorted by val_top1, the highest first"]);
+}
+
+#[test]
+fn names_of_other_programs_get_ours() {
+    let sort = |column: &str| error(RUNS, Request { sort: Some((column.to_owned(), false)), ..Request::default() });
+    for column in ["val_acc", "accuracy", "valid/acc", "val_acc1", "acc@1", "val_sparse_categorical_accuracy"] {
+        assert!(sort(column).ends_with("did you mean `val_top1`?"), "{}", sort(column));
+    }
+    let columns = Some(vec!["max train_acc".to_owned()]);
+    assert!(error(RUNS, Request { columns, ..Request::default() }).ends_with("did you mean `train_top1`?"));
 }
 
 /// 5,000 rows in under a second, this machine's slowest moments allowed for.

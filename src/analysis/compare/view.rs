@@ -2,10 +2,11 @@
 
 use super::difference::Against;
 use super::expected::{Expected, TOLERANCE, expected};
-use super::group::{counted, decimals, number, status, texts, values, written};
+use super::group::{counted, decimals, is_fraction, number, status, texts, values, written, written_percent};
 use super::{Comparison, Request};
 use crate::analysis::statistics::Spread;
 use crate::runs::format::cut;
+use crate::runs::roles::lower_is_better;
 use crate::runs::{Column, ColumnFormat, ColumnRole, Records, Table};
 use std::collections::{HashMap, HashSet};
 
@@ -46,17 +47,27 @@ pub(super) fn view(
     for column in view.columns(&settings, metric) {
         view.column(column);
     }
-    let name = metric.and_then(|metric| records.columns.get(metric));
-    if let (false, Some(name)) = (request.baseline.is_empty(), name) {
-        view.differences(name);
+    if let (false, Some(metric)) = (request.baseline.is_empty(), metric) {
+        view.differences(metric);
     }
     if request.columns.is_none() && lines.iter().any(|line| line.expected.is_some()) {
         view.expected();
     }
+    if let (Some(metric), None) = (&request.metric, &request.sort) {
+        let first = if lower_is_better(metric) { "lowest" } else { "highest" };
+        view.notes.push(format!("sorted by {metric}, the {first} first"));
+    }
     view.doubts();
     let labels = view.labels(&settings);
     let ComparisonView { out, notes, .. } = view;
-    Comparison { table: out, labels, notes, groups: lines.into_iter().map(|line| line.rows).collect() }
+    Comparison {
+        table: out,
+        labels,
+        settings,
+        metric,
+        notes,
+        groups: lines.into_iter().map(|line| line.rows).collect(),
+    }
 }
 
 pub(super) struct ComparisonView<'a> {
@@ -101,13 +112,20 @@ impl ComparisonView<'_> {
             }
             return self.means(&header, column);
         }
+        let in_percent = self.in_percent(column);
         let cell = |line: &ComparedLine| match records.role(column) {
             ColumnRole::Status => status(records, &line.rows, column),
+            _ if in_percent => percent(texts(records, &line.rows, column)),
             _ => texts(records, &line.rows, column),
         };
         let cells =
             lines.iter().map(cell).map(|text| if self.request.plain { text } else { shortened(text) }).collect();
-        self.push(header, cells);
+        self.push(if in_percent { format!("{header} (%)") } else { header }, cells);
+    }
+
+    /// Whether a column is written in percent, for people.
+    fn in_percent(&self, column: usize) -> bool {
+        !self.request.plain && is_fraction(self.records, column)
     }
 
     /// Appends `mean ± std (n)`, or separate columns for programs.
@@ -117,6 +135,9 @@ impl ComparisonView<'_> {
         let cells = |text: &dyn Fn(&Spread) -> String| -> Vec<String> {
             spreads.iter().map(|spread| spread.as_ref().map(text).unwrap_or_default()).collect()
         };
+        if self.in_percent(column) {
+            return self.push(format!("{header} (%)"), cells(&written_percent));
+        }
         if !self.request.plain {
             return self.push(header.to_owned(), cells(&|spread| written(spread, header)));
         }
@@ -136,7 +157,8 @@ impl ComparisonView<'_> {
     }
 
     /// Appends the difference from the baseline, its interval, and whether it is more than noise.
-    fn differences(&mut self, metric: &str) {
+    fn differences(&mut self, metric_column: usize) {
+        let metric = self.records.columns[metric_column].as_str();
         let text = |line: &ComparedLine, write: &dyn Fn(&Spread) -> String| {
             line.difference.as_ref().map(write).unwrap_or_default()
         };
@@ -158,17 +180,21 @@ impl ComparisonView<'_> {
             self.push("differs".to_owned(), column(&|spread| verdict(spread).to_owned()));
             return;
         }
-        let digits = |spread: &Spread| decimals(spread.std, metric);
-        let mut means = column(&|spread| format!("{} ({})", signed(spread.mean, digits(spread)), spread.n));
+        let in_percent = self.in_percent(metric_column);
+        let scale = if in_percent { 100.0 } else { 1.0 };
+        let digits = |spread: &Spread| if in_percent { 2 } else { decimals(spread.std, metric) };
+        let mut means = column(&|spread| format!("{} ({})", signed(scale * spread.mean, digits(spread)), spread.n));
         for (cell, line) in means.iter_mut().zip(lines) {
             if line.against == Some(Against::Itself) {
                 *cell = "baseline".to_owned();
             }
         }
-        self.push(format!("Δ {metric}"), means);
+        self.push(format!("Δ {metric}{}", if in_percent { " (%)" } else { "" }), means);
         let interval = |spread: &Spread| match (spread.n, spread.interval()) {
             (..2, _) => "–".to_owned(),
-            (_, [low, high]) => {
+            (_, ends) => {
+                // Two fractions differ by at most one.
+                let [low, high] = ends.map(|end| if in_percent { 100.0 * end.clamp(-1.0, 1.0) } else { end });
                 // Enough digits to see the sign of an end near zero.
                 let digits = nonzero_digits(low, digits(spread)).max(nonzero_digits(high, digits(spread)));
                 format!("[{}, {}]", signed(low, digits), signed(high, digits))
@@ -180,34 +206,35 @@ impl ComparisonView<'_> {
             self.notes.push("no seed is common to the baseline and the others".to_owned());
             return;
         }
-        self.notes.push(
-            "Δ: mean of the differences at equal seeds (number of pairs), with Student's 95 % interval; \
-             noise: the interval holds zero"
-                .to_owned(),
-        );
+        self.notes.push(format!(
+            "Δ: mean of the differences at equal seeds{} (number of pairs), with Student's 95 % interval; \
+             noise: the interval holds zero",
+            if in_percent { ", in percentage points" } else { "" }
+        ));
         if lines.iter().any(|line| line.difference.is_some_and(|spread| spread.n < 2)) {
             self.notes.push("a single pair has no interval: run more seeds".to_owned());
         }
     }
 
     fn expected(&mut self) {
-        let lines = self.lines;
+        let (lines, plain) = (self.lines, self.request.plain);
         let column = |cell: &dyn Fn(&Expected) -> &str| -> Vec<String> {
             lines
                 .iter()
                 .map(|line| line.expected.as_ref().map_or_else(String::new, |found| cell(found).to_owned()))
                 .collect()
         };
-        self.push("expected".to_owned(), column(&|expected| &expected.value));
+        let header = if self.request.plain { "expected" } else { "expected (%)" };
+        self.push(header.to_owned(), column(&|expected| if plain { &expected.value } else { &expected.percent }));
         self.push("met".to_owned(), column(&|expected| &expected.met));
         let mut seen = HashSet::new();
         let names = self.names();
         for (name, expected) in names.iter().zip(lines).filter_map(|(name, line)| Some((name, line.expected.as_ref()?)))
         {
             let note = format!(
-                "expected of {name}: test Top-1{} {} ({})",
+                "expected of {name}: test Top-1{} {} % ({})",
                 if expected.value.contains('/') { " / Top-5" } else { "" },
-                expected.value,
+                expected.percent,
                 expected.source
             );
             if seen.insert(note.clone()) {
@@ -215,7 +242,10 @@ impl ComparisonView<'_> {
             }
         }
         if lines.iter().any(|line| line.expected.as_ref().is_some_and(|expected| expected.by_default)) {
-            self.notes.push(format!("met: at most {TOLERANCE} below, where [expect] has no tolerance of its own"));
+            self.notes.push(format!(
+                "met: at most {} points below, where [expect] has no tolerance of its own",
+                100.0 * TOLERANCE
+            ));
         }
     }
 
@@ -256,19 +286,24 @@ impl ComparisonView<'_> {
     /// Names, with the settings that differ where several lines share a name.
     fn labels(&self, settings: &[usize]) -> Vec<String> {
         let names = self.names();
-        let mut counts = HashMap::new();
-        names.iter().for_each(|name| *counts.entry(name.as_str()).or_insert(0) += 1);
+        let mut alike: HashMap<&str, Vec<&ComparedLine>> = HashMap::new();
+        names.iter().zip(self.lines).for_each(|(name, line)| alike.entry(name.as_str()).or_default().push(line));
+        let text = |line: &ComparedLine, column: usize| texts(self.records, &line.rows, column);
+        let seed = self.records.column(Column::Seed.name()).filter(|_| self.request.runs);
+        // The settings that differ among the lines of a name.
+        let telling = |lines: &Vec<&ComparedLine>| -> Vec<usize> {
+            let differs = |&column: &usize| lines.iter().any(|line| text(line, column) != text(lines[0], column));
+            settings.iter().copied().filter(differs).take(4).chain(seed).collect()
+        };
+        let telling: HashMap<&str, Vec<usize>> =
+            alike.iter().filter(|(_, lines)| lines.len() > 1).map(|(&name, lines)| (name, telling(lines))).collect();
         let label = |(name, line): (&String, &ComparedLine)| {
-            if counts.get(name.as_str()) == Some(&1) {
-                return name.clone();
-            }
-            let records = self.records;
             let setting = |&column: &usize| {
-                let short = records.columns[column].rsplit('.').next().unwrap_or_default();
-                format!(" {short}={}", shortened(texts(records, &line.rows, column)))
+                let short = self.records.columns[column].rsplit('.').next().unwrap_or_default();
+                let value = text(line, column);
+                if value.is_empty() { String::new() } else { format!(" {short}={}", shortened(value)) }
             };
-            let seed = records.column(Column::Seed.name()).filter(|_| self.request.runs);
-            let settings: String = settings.iter().take(4).chain(&seed).map(setting).collect();
+            let settings: String = telling.get(name.as_str()).into_iter().flatten().map(setting).collect();
             format!("{name}{settings}")
         };
         names.iter().zip(self.lines).map(label).collect()
@@ -288,6 +323,12 @@ fn signed(value: f64, digits: usize) -> String {
 /// rounding error.
 fn nonzero_digits(value: f64, digits: usize) -> usize {
     (digits..=9).find(|&digits| value.abs() >= 0.5 * 10f64.powi(-(digits as i32))).unwrap_or(digits)
+}
+
+/// Fractions in percent: `0.9, 0.8` as `90.00, 80.00`.
+fn percent(texts: String) -> String {
+    let percent = |text: &str| text.parse::<f64>().map_or(text.to_owned(), |value| format!("{:.2}", 100.0 * value));
+    texts.split(", ").map(percent).collect::<Vec<_>>().join(", ")
 }
 
 fn shortened(text: String) -> String {
