@@ -11,6 +11,7 @@ pub(crate) mod eval;
 pub(crate) mod export;
 pub(crate) mod fetch;
 mod live_plot;
+mod locate;
 mod precision;
 pub(crate) mod predict;
 mod progress;
@@ -22,11 +23,12 @@ mod sweep_view;
 pub(crate) mod tables;
 pub(crate) mod train;
 
+use self::locate::locate;
 use anyhow::{Context, Result, bail};
 use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use strata::config::{ConfigError, Description, Experiment, Machine, nearest};
+use strata::config::{ConfigError, Description, Experiment, Machine};
 use strata::emit;
 use strata::figures::picture::PictureFile;
 use strata::interrupt;
@@ -266,54 +268,6 @@ fn native_bf16() -> bool {
 #[cfg(not(target_arch = "x86_64"))]
 fn native_bf16() -> bool {
     false
-}
-
-/// So many names of files are told where one is not found.
-const LISTED: usize = 8;
-
-/// The experiment file that a path or a name stands for.
-pub(crate) fn locate(file: impl AsRef<Path>) -> Result<PathBuf> {
-    let path = file.as_ref();
-    if path.is_file() {
-        return Ok(path.to_owned());
-    }
-    let file = &*path.to_string_lossy();
-    let named = Path::new("experiments").join(format!("{file}.toml"));
-    if named.is_file() {
-        return Ok(named);
-    }
-    let mut known = Vec::new();
-    list_experiments(Path::new("experiments"), "", &mut known);
-    let known: Vec<&str> = known.iter().map(String::as_str).collect();
-    let meant = file.strip_prefix("experiments/").unwrap_or(file);
-    // The ending too may be misspelt.
-    let meant = Path::new(meant).with_extension("").display().to_string();
-    // Folders below experiments/ are easily forgotten.
-    let last = |name: &&str| name.rsplit('/').next().unwrap_or_default().to_owned();
-    let lasts: Vec<String> = known.iter().map(last).collect();
-    let below = |word: &str| lasts.iter().position(|last| last == word).map(|place| known[place]);
-    let lasts: Vec<&str> = lasts.iter().map(String::as_str).collect();
-    let near = below(&meant).or_else(|| nearest(&meant, &known)).or_else(|| below(nearest(&meant, &lasts)?));
-    let hint = match near {
-        Some(near) => format!("; did you mean `{near}`?"),
-        None if known.is_empty() => "; there is no folder experiments/ here".to_owned(),
-        None if known.len() > LISTED => format!("; experiments/ has {}, …", known[..LISTED].join(", ")),
-        None => format!("; experiments/ has {}", known.join(", ")),
-    };
-    bail!(Usage(format!("there is no experiment file `{file}`{hint}")))
-}
-
-fn list_experiments(folder: &Path, prefix: &str, names: &mut Vec<String>) {
-    let mut entries: Vec<_> = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.path()).collect();
-    entries.sort();
-    for path in entries {
-        let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        if path.is_dir() {
-            list_experiments(&path, &format!("{prefix}{stem}/"), names);
-        } else if path.extension().is_some_and(|extension| extension == "toml") {
-            names.push(format!("{prefix}{stem}"));
-        }
-    }
 }
 
 /// Prints a table or a text to standard output.

@@ -2,8 +2,8 @@
 
 use super::cost::{Format, render};
 use super::precision::{PrecisionArgs, precision};
-use super::runs::{TrainedRun, build, is_run};
-use super::{Done, Shared, Usage, print};
+use super::runs::{TrainedRun, build, find, is_run};
+use super::{Done, Shared, Usage, locate, print};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use std::path::PathBuf;
@@ -43,21 +43,35 @@ pub(crate) struct Predict {
 }
 
 pub(crate) fn run(command: &Predict, shared: &Shared) -> Result<Done> {
+    check_network(command, shared)?;
+    if command.images.is_empty() && command.input.is_none() {
+        bail!(Usage("predict needs images, or --input and --output".to_owned()));
+    }
     let device = shared.device()?;
     let bf16 = command.precision == Precision::Bf16;
     match (&command.input, &command.output) {
         (Some(input), Some(output)) => logits(command, shared, device, bf16, input, output),
-        _ if command.images.is_empty() => {
-            bail!(Usage("predict needs images, or --input and --output".to_owned()))
-        }
         _ => classes(command, shared, device, bf16),
     }
+}
+
+/// Whether there is such a run, or such a file with --weights: said before what is wrong with the images.
+fn check_network(command: &Predict, shared: &Shared) -> Result<()> {
+    let name = &command.network;
+    match &command.weights {
+        Some(_) => drop(locate(name)?),
+        None if !is_run(name, &shared.results) && locate(name).is_ok() => bail!(Usage(format!(
+            "`{name}` is not a run; `strata train {name}` makes one, or --weights W.safetensors gives the file's network weights"
+        ))),
+        None => drop(find(name, shared)?),
+    }
+    Ok(())
 }
 
 /// The network with its weights, built for an input of `[C, H, W]` if that differs from the experiment's.
 fn network(command: &Predict, shared: &Shared, device: Device, input: Option<[i64; 3]>) -> Result<(Experiment, Model)> {
     let (mut experiment, weights) = match &command.weights {
-        None if is_run(&command.network, &shared.results) => {
+        None => {
             let TrainedRun { experiment, model, .. } =
                 TrainedRun::load(&command.network, PrecisionArgs::default(), shared, device)?;
             let tensors = model.named_tensors();
@@ -66,10 +80,6 @@ fn network(command: &Predict, shared: &Shared, device: Device, input: Option<[i6
             }
             (experiment, Some(tensors))
         }
-        None => bail!(Usage(format!(
-            "`{}` is not a run; an experiment file needs --weights W.safetensors",
-            command.network
-        ))),
         Some(_) => (shared.experiment(&command.network)?, None),
     };
     let mut plan = experiment.network.plan.clone();
