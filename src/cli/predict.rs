@@ -17,7 +17,7 @@ use tch::{Device, Kind, Tensor};
 
 /// The top classes of images, or the logits of a tensor
 ///
-/// Prints the most probable classes of images; or, with --input and --output, writes the logits of a tensor.
+/// Prints the most probable classes of image files, or with --input and --output writes the logits of a tensor.
 #[derive(Args)]
 pub(crate) struct Predict {
     /// A run (a folder, NAME, NAME/KEY, NAME@latest or NAME@best), or an experiment file together with --weights
@@ -26,18 +26,19 @@ pub(crate) struct Predict {
     /// JPEG, PNG, WebP or BMP images
     #[arg(value_name = "IMAGE")]
     images: Vec<PathBuf>,
-    /// Weights under the network's parameter names
+    /// Load these weights, stored under the network's parameter names
     #[arg(long, value_name = "W.safetensors")]
     weights: Option<PathBuf>,
-    /// A tensor `input` [N, C, H, W], normalised already, of any size that the network can take
+    /// Read the images from a tensor `input` [N, C, H, W], already normalised, of any size that the network accepts
     #[arg(long, value_name = "X.safetensors", requires = "output", conflicts_with = "images")]
     input: Option<PathBuf>,
-    /// File for the tensor `logits` [N, classes]
+    /// Write the tensor `logits` [N, classes] to this file
     #[arg(long, value_name = "Y.safetensors", requires = "input")]
     output: Option<PathBuf>,
     /// Number of classes to print per image
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, value_name = "N", default_value_t = 5)]
     top: usize,
+    /// Precision to compute in
     #[arg(long, value_parser = precision(), default_value = "fp32")]
     precision: Precision,
 }
@@ -61,7 +62,7 @@ fn check_network(command: &Predict, shared: &Shared) -> Result<()> {
     match &command.weights {
         Some(_) => drop(locate(name)?),
         None if !is_run(name, &shared.results) && locate(name).is_ok() => bail!(Usage(format!(
-            "`{name}` is not a run; `strata train {name}` makes one, or --weights W.safetensors gives the file's network weights"
+            "there is no run of `{name}`; train it with `strata train {name}`, or give --weights W.safetensors"
         ))),
         None => drop(find(name, shared)?),
     }

@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 use std::path::{Path, PathBuf};
 use strata::config::{Experiment, nearest};
 use strata::model::Model;
-use strata::runs::{Choice, counted};
+use strata::runs::{Choice, Record, counted};
 use strata::train::{CheckpointError, best_weights};
 use tch::Device;
 
@@ -25,7 +25,7 @@ impl TrainedRun {
         let folder = find(run, shared)?;
         let mut experiment = Experiment::load(&folder.join("experiment.toml"), &[], machine())?;
         let weights = best_weights(&folder, &experiment.key()).map_err(|error| match error {
-            CheckpointError::Untrained { .. } if shared.store().is_archived(&folder) => {
+            CheckpointError::Untrained { .. } if is_kept(&folder, shared) => {
                 without_weights(&folder, &experiment).into()
             }
             error => anyhow::Error::from(error),
@@ -158,6 +158,11 @@ pub(super) fn find(run: &str, shared: &Shared) -> Result<PathBuf> {
         true => bail!(Usage(unknown(run, &shared.results))),
         false => bail!(several_runs(run, &folders, shared)?),
     }
+}
+
+/// Whether a folder is a finished run outside of those that `train` writes: its tables were copied there to be kept.
+fn is_kept(folder: &Path, shared: &Shared) -> bool {
+    shared.store().is_archived(folder) && Record::read(folder).is_some_and(|record| record.is_final())
 }
 
 /// The error for a result that is kept in git, which has tables but no weights.

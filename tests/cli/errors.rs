@@ -101,7 +101,7 @@ fn wrong_words_on_the_command_line_are_refused() {
     place.strata(&["cost", tiny, "--input", "3xfoox32x32"]).refused(&["not `3xfoox32x32`"]);
     place.strata(&["cost", tiny, "--input", "1x0x0"]).refused(&["input is [channels, height, width]"]);
     place.strata(&["cost", tiny, "--classes", "1"]).refused(&["classes is between 2 and 100000, not 1"]);
-    place.strata(&["predict", tiny]).refused(&["`tiny.toml` is not a run", "--weights"]);
+    place.strata(&["predict", tiny]).refused(&["there is no run of `tiny.toml`", "--weights"]);
     place.strata(&["predict", tiny, "--weights", "w"]).refused(&["predict needs images, or --input and --output"]);
     place.strata(&["predict", "resnet20"]).refused(&["there is no run `resnet20`"]);
     place.strata(&["predict", tiny, "--input", "x"]).refused(&["--output"]);
@@ -119,12 +119,27 @@ fn a_number_of_threads_that_cannot_be_is_refused() {
 }
 
 #[test]
+fn more_threads_than_cores_are_noted() {
+    let place = Place::with_tiny();
+    let run = |arguments: &[&str]| {
+        let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_strata"));
+        let ran = command.current_dir(place.path("")).args(arguments).args(["doctor", "--threads", "1000"]).unwrap();
+        String::from_utf8_lossy(&ran.stderr).into_owned()
+    };
+    assert!(run(&[]).contains("--threads 1000 is more than the "));
+    assert_eq!(run(&["-q"]), "");
+}
+
+#[test]
 fn cuda_where_there_is_none_is_refused() {
     if tch::Cuda::is_available() {
         return;
     }
     let place = Place::with_tiny();
-    place.strata(&["train", "tiny.toml", "--device", "cuda"]).refused(&["--device cuda: ", "strata doctor"]);
+    place.strata(&["train", "tiny.toml", "--device", "cuda"]).refused(&["--device cuda: "]);
+    let doctor = place.strata(&["doctor"]).good();
+    let reason = doctor.lines().find_map(|line| line.strip_prefix("cuda")).unwrap().trim();
+    place.strata(&["doctor", "--device", "cuda"]).refused(&[&format!("--device cuda: {reason}")]);
     assert!(!place.path("results").exists());
 }
 
