@@ -15,7 +15,7 @@ use strata::model::{Model, WeightsError, read_tensors, tensor_bytes};
 use strata::torch::{Autocast, catch};
 use tch::{Device, Kind, Tensor};
 
-/// The top classes of images, or the logits of a tensor
+/// Predict the classes of images with a trained network, or write its logits for a tensor
 ///
 /// Prints the most probable classes of image files, or with --input and --output writes the logits of a tensor.
 #[derive(Args)]
