@@ -14,11 +14,16 @@ use tch::Device;
 
 const COLUMNS: &str = "\
     Steps are timed as in a training run, on random images in memory: gathering, augmentation,\n\
-    forward, loss, backward, optimizer, accuracies. `ms` is the median step, `waited` the share of it\n\
-    spent waiting for a batch, `data_ms` the time one thread takes to prepare a batch meanwhile.\n\
-    `gflops` counts convolutions and linear layers; `peak` is its share of the machine's peak, measured\n\
-    with a product of large matrices. The bounds are the milliseconds that the arithmetic takes at that\n\
-    peak, and the bytes at the measured memory bandwidth. See docs/speed.md.";
+    forward, loss, backward, optimizer, accuracies. Columns:\n  \
+      ms                      median time of a step; ms_min and ms_max are the fastest and the slowest\n  \
+      gflops                  10^9 operations per second in convolutions and linear layers\n  \
+      peak                    share of the machine's peak, which is measured with a large matrix product\n  \
+      arithmetic_bound_ms     time that the operations would take at that peak\n  \
+      memory_bound_ms         time that the bytes would take at the measured memory bandwidth\n  \
+      waited                  share of a step spent waiting for its batch\n  \
+      data_ms                 time in which one thread prepares a batch\n  \
+      memory_mib              peak memory\n\
+    docs/speed.md explains them.";
 
 /// Time training steps and evaluation: milliseconds, share of the machine's peak, memory
 #[derive(Args)]
@@ -33,16 +38,17 @@ pub(crate) struct Bench {
     /// Steps to time, after a warm-up
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
     steps: u16,
-    /// Only training or only evaluation
+    /// Time only training or only evaluation
     #[arg(long, value_enum)]
     phase: Option<PhaseName>,
+    /// Output format
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
-    /// Profile instead: time of each operation of libtorch and ours, without the operations that it calls
+    /// Profile instead: calls and time per step of each operation, excluding the operations that it calls
     #[arg(long, conflicts_with = "worker")]
     ops: bool,
-    /// For scripts such as `make bench`: print a line of JSON about the network, then a line of JSON with times for each line
-    /// `train N`, `eval N` or `limits` on standard input
+    /// For scripts such as `make bench`: describe the network in a line of JSON, then answer each line `train N`, `eval N` or
+    /// `limits` on standard input with a line of JSON
     #[arg(long)]
     worker: bool,
 }
@@ -114,15 +120,30 @@ fn operations(command: &Bench, experiment: &Experiment, device: Device) -> Resul
     let profile = torch::Profile::start()?;
     round(steps)?;
     // A round is one step longer than what is timed of it.
-    let per_step = |value: f64| format!("{:.3}", value / (steps + 1) as f64);
+    let per_step = |value: f64| value / (steps + 1) as f64;
     let times = profile.finish()?;
     let total: f64 = times.iter().map(|op| op.seconds).sum();
     let line = |op: &torch::OpTime| {
         let share = format!("{:.1} %", 100.0 * op.seconds / total);
-        vec![op.name.clone(), per_step(op.calls as f64), per_step(1000.0 * op.seconds), share]
+        let (calls, ms) = (per_step(op.calls as f64), per_step(1000.0 * op.seconds));
+        vec![readable(&op.name), significant((100.0 * calls).round() / 100.0), format!("{ms:.3}"), share]
     };
     let lines: Vec<Vec<String>> = times.iter().take(SHOWN_OPERATIONS).map(line).collect();
     render(command.format, &["operation", "calls", "ms", "share"], &lines)
+}
+
+/// The name of an operation without the C++ around it.
+fn readable(name: &str) -> String {
+    if let Some(of) = name.strip_prefix("autograd::engine::evaluate_function: ") {
+        return format!("autograd engine: {}", readable(of));
+    }
+    let class = name.strip_prefix("torch::autograd::CppNode<").and_then(|rest| rest.strip_suffix('>'));
+    match class.map(|class| class.rsplit("::").next().unwrap_or(class)) {
+        // All kernels of ours are one class to autograd.
+        Some("Operation") => "backward of fused kernels".to_owned(),
+        Some(class) => format!("backward of {}", class.trim_end_matches("Function")),
+        None => name.trim_start_matches("torch::autograd::").to_owned(),
+    }
 }
 
 /// A line for each phase.
@@ -258,4 +279,21 @@ fn worker(experiment: &Experiment, device: Device, steps: usize) -> Result<Done>
 
 fn send(value: &impl Serialize) -> Result<()> {
     print(&format!("{}\n", serde_json::to_string(value)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::readable;
+
+    #[test]
+    fn operations_have_no_names_of_cpp() {
+        let names = [
+            "autograd::engine::evaluate_function: torch::autograd::CppNode<strata::Operation>",
+            "torch::autograd::CppNode<(anonymous namespace)::ConvFunction>",
+            "torch::autograd::AccumulateGrad",
+            "aten::mm",
+        ];
+        let expected = ["autograd engine: backward of fused kernels", "backward of Conv", "AccumulateGrad", "aten::mm"];
+        assert_eq!(names.map(readable), expected);
+    }
 }

@@ -5,13 +5,14 @@ use anyhow::Result;
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 
-/// Tab completion for a shell: bash, zsh, fish, elvish, powershell
+/// Print the tab completion script of a shell
 #[derive(Args)]
 #[command(after_help = "Examples:
   strata completions bash > ~/.local/share/bash-completion/completions/strata
   strata completions zsh > ~/.zfunc/_strata
   strata completions fish > ~/.config/fish/completions/strata.fish")]
 pub(crate) struct Completions {
+    /// Shell to complete for
     #[arg(value_name = "SHELL")]
     shell: Shell,
 }

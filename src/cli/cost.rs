@@ -7,26 +7,27 @@ use comfy_table::{CellAlignment, Table, presets};
 use strata::arch::{Cost as Counts, Network};
 use strata::runs::{csv_cell, markdown_cell};
 
-/// Parameters, multiply-adds and activations of networks, before anything runs
+/// Count the parameters, multiply-adds and activations of networks
 ///
-/// Counts are for one image, without auxiliary heads. Multiply-adds (macs) are those of convolutions and linear layers, one
-/// for a product and its sum: bias, normalisation, pooling and sums are not counted (torchvision's convention). Papers that
-/// count both have twice as many FLOPs. Activations are the outputs of those layers.
+/// Nothing is trained. Counts are for one image, without auxiliary heads. Multiply-adds (macs) are those of convolutions and
+/// linear layers; bias, normalisation, pooling and additions are not counted (torchvision's convention). A paper that counts
+/// multiplications and additions separately has twice as many FLOPs. Activations are the outputs of the same layers.
 #[derive(Args)]
 pub(crate) struct Cost {
     /// Experiment files, or their names
     #[arg(required = true, value_name = "FILE")]
     files: Vec<String>,
-    /// A line a layer
+    /// Print one line per layer
     #[arg(long)]
     layers: bool,
-    /// Another input: channels x height x width, for example 3x224x224. The network gets it as it is, also where the
-    /// experiment scales its resolution
+    /// Size of the input instead of the experiment's: channels x height x width, for example 3x224x224. It is not scaled, even
+    /// if the experiment scales the resolution
     #[arg(long, value_name = "CxHxW")]
     input: Option<String>,
-    /// Another number of classes
+    /// Number of classes instead of the experiment's
     #[arg(long, value_name = "N")]
     classes: Option<usize>,
+    /// Output format
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
 }

@@ -4,20 +4,22 @@ use super::cost::{Format, render};
 use super::epoch_table::percent;
 use super::precision::PrecisionArgs;
 use super::runs::TrainedRun;
-use super::{Done, Shared, Usage, print};
+use super::{Done, Shared, Usage, print, write_picture};
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use strata::analysis::Confusion;
+use strata::figures::picture::{PictureError, PictureFile};
 use strata::files::write_output;
 use strata::runs::{accuracy, significant};
 use strata::train::{Splits, Sums, check_data, cross_entropy, for_each_batch};
 use strata::{data, figures};
 use tch::{Device, Kind, Tensor};
 
-/// Top-1 and Top-5 of trained runs on a split; several runs: also their ensemble
+/// Evaluate trained runs on a split: loss, Top-1 and Top-5; for several runs also their ensemble
 ///
-/// Of several runs of one name, that of the experiment file of this name is taken, with its --set.
+/// If a name has several runs, the one that the experiment file of this name describes is evaluated; --set selects another.
 #[derive(Args)]
 #[command(after_help = "Examples:
   strata eval resnet20 --set seed=1
@@ -27,14 +29,16 @@ pub(crate) struct Eval {
     /// Run folders, or names of runs (NAME, NAME/KEY, NAME@latest, NAME@best)
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<String>,
+    /// Images to evaluate on
     #[arg(long, value_enum, default_value_t = Split::Test)]
     split: Split,
+    /// Output format
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
-    /// Write the confusion matrix and the accuracy of each class, as a table (.csv) or a picture (.svg); repeatable. Of several
-    /// runs: those of their ensemble
+    /// Write the confusion matrix and the accuracy of each class: a table (.csv) or a picture (.svg, .png, .pdf; - is SVG on
+    /// standard output, in the place of the table). Repeatable; for several runs, the matrix of their ensemble
     #[arg(long, value_name = "FILE")]
-    confusion: Vec<PathBuf>,
+    confusion: Vec<ConfusionFile>,
     #[command(flatten)]
     precision: PrecisionArgs,
 }
@@ -43,7 +47,9 @@ pub(crate) struct Eval {
 enum Split {
     /// The training images, without augmentation
     Train,
+    /// The images held out of the training split
     Validation,
+    /// The images read only after training
     Test,
 }
 
@@ -58,9 +64,6 @@ impl Split {
 }
 
 pub(crate) fn run(command: &Eval, shared: &Shared) -> Result<Done> {
-    for path in &command.confusion {
-        Drawing::of(path)?;
-    }
     let device = shared.device()?;
     let mut lines = Vec::new();
     let mut ensemble: Option<Evaluation> = None;
@@ -80,6 +83,9 @@ pub(crate) fn run(command: &Eval, shared: &Shared) -> Result<Done> {
             of.insert_str(0, "the ensemble of ");
         }
         write_confusion(command, &result, &format!("Confusion matrix of {of}"))?;
+    }
+    if command.confusion.iter().any(|file| matches!(file, ConfusionFile::Picture(picture) if picture.is_stdout())) {
+        return Ok(Done::Well);
     }
     print(&render(command.format, &["run", "loss", "top1", "top5", "correct", "total"], &lines)?)?;
     Ok(Done::Well)
@@ -151,19 +157,28 @@ fn evaluate(
     Ok(Evaluation { dataset, classes: splits.classes, sums, log_probabilities, labels })
 }
 
-/// How a confusion matrix is written.
-enum Drawing {
-    Table,
-    Picture,
+/// A file for a confusion matrix.
+#[derive(Clone)]
+enum ConfusionFile {
+    Table(PathBuf),
+    Picture(PictureFile),
 }
 
-impl Drawing {
-    fn of(path: &Path) -> Result<Drawing> {
-        match path.extension().and_then(|extension| extension.to_str()) {
-            Some("csv") => Ok(Drawing::Table),
-            Some("svg") => Ok(Drawing::Picture),
-            _ => bail!(Usage(format!("--confusion takes FILE.csv or FILE.svg, not {}", path.display()))),
+impl FromStr for ConfusionFile {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<ConfusionFile, String> {
+        let path = Path::new(text);
+        if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv")) {
+            return Ok(ConfusionFile::Table(path.to_owned()));
         }
+        text.parse().map(ConfusionFile::Picture).map_err(|error| match error {
+            PictureError::Ending(_) => {
+                "a confusion matrix is .csv, .svg, .png or .pdf by its ending, or - for SVG on standard output"
+                    .to_owned()
+            }
+            error => error.to_string(),
+        })
     }
 }
 
@@ -177,13 +192,18 @@ fn write_confusion(command: &Eval, evaluation: &Evaluation, title: &str) -> Resu
     let [truths, predictions] = [labels.shallow_clone(), log_probabilities.argmax(1, false)]
         .map(|labels| Vec::<i64>::try_from(labels.to_device(Device::Cpu)));
     confusion.add(&truths?, &predictions?);
-    for path in &command.confusion {
-        let text = match Drawing::of(path)? {
-            Drawing::Table => confusion.table().to_csv(),
-            Drawing::Picture => figures::confusion(&confusion, title, command.split.name()),
-        };
-        write_output(path, text.as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
-        tracing::info!("wrote {}", path.display());
+    for file in &command.confusion {
+        match file {
+            ConfusionFile::Table(path) => {
+                let text = confusion.table().to_csv();
+                write_output(path, text.as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
+                tracing::info!("wrote {}", path.display());
+            }
+            ConfusionFile::Picture(picture) => {
+                let svg = figures::confusion(&confusion, title, command.split.name());
+                write_picture(picture, &svg, false)?;
+            }
+        }
     }
     Ok(())
 }

@@ -8,22 +8,22 @@ use strata::emit;
 use strata::export::{ExportedRun, Tracker};
 use strata::runs::{Found, Store, Table};
 
-/// Runs for other trackers: TensorBoard, MLflow, Weights & Biases
+/// Export runs to TensorBoard, MLflow or Weights & Biases
 ///
-/// Settings, epochs and results come from the files of the runs. Exporting a run again replaces what was written before.
+/// Settings, epochs and results are read from the files of the runs. Exporting a run again replaces what was written before.
 #[derive(Args)]
 #[command(after_help = "Examples:
   strata export tensorboard resnet20 plain20     tensorboard --logdir tensorboard
   strata export mlflow degradation               every run of a sweep
   strata export wandb results/runs               wandb sync wandb/offline-run-*")]
 pub(crate) struct Export {
-    /// The program to export to
+    /// Program to export to
     #[arg(value_name = "TRACKER")]
     tracker: Name,
-    /// Run folders, sweeps, or names of either; all runs of the results folder without any
+    /// Run folders, sweeps, or names of either [default: all runs of the results folder]
     #[arg(value_name = "RUN")]
     runs: Vec<String>,
-    /// The folder to write to; `tensorboard`, `mlruns` or `wandb` without this option
+    /// Folder to write to [default: tensorboard, mlruns or wandb]
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
 }

@@ -9,10 +9,10 @@ use strata::data;
 /// Fetch a dataset into the cache and verify its checksums
 #[derive(Args)]
 pub(crate) struct Fetch {
-    /// A name that `strata doctor` lists; imagenet with --from, a folder of train/CLASS/*.jpg and val/CLASS/*.jpg
+    /// Name of a dataset; `strata doctor` lists them. imagenet needs --from, a folder with train/CLASS/*.jpg and val/CLASS/*.jpg
     #[arg(value_name = "DATASET")]
     dataset: String,
-    /// Take the files from this folder instead of the network
+    /// Take the files from this folder instead of downloading them
     #[arg(long, value_name = "FOLDER")]
     from: Option<PathBuf>,
 }

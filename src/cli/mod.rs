@@ -11,6 +11,7 @@ pub(crate) mod eval;
 pub(crate) mod export;
 pub(crate) mod fetch;
 mod live_plot;
+mod locate;
 mod precision;
 pub(crate) mod predict;
 mod progress;
@@ -22,15 +23,18 @@ mod sweep_view;
 pub(crate) mod tables;
 pub(crate) mod train;
 
+use self::locate::locate;
 use anyhow::{Context, Result, bail};
 use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use strata::config::{ConfigError, Description, Experiment, Machine, nearest};
+use std::thread::available_parallelism;
+use strata::config::{ConfigError, Description, Experiment, Machine};
 use strata::emit;
 use strata::figures::picture::PictureFile;
 use strata::interrupt;
-use strata::runs::Store;
+use strata::runs::{Store, counted};
 use strata::torch::{MAX_GPU, MAX_THREADS, cuda, start_threads};
 use tch::Device;
 
@@ -67,14 +71,14 @@ pub(crate) enum Command {
     Report(report::Report),
     Export(export::Export),
     Fetch(fetch::Fetch),
-    /// What was found here: libtorch, device, threads, precision, datasets
+    /// Report what was found on this machine: libtorch, device, threads, precision, datasets
     Doctor,
     Completions(completions::Completions),
 }
 
 /// Options of [`Shared`] that a command makes no use of. They are accepted, so that one set of options fits every command of
 /// a script, but its help is silent about them.
-const UNUSED: [(&str, &[&str]); 9] = [
+const UNUSED: [(&str, &[&str]); 11] = [
     ("compare", &["set", "device", "threads"]),
     ("diff", &["device", "threads"]),
     ("cost", &["device", "results", "threads"]),
@@ -84,6 +88,8 @@ const UNUSED: [(&str, &[&str]); 9] = [
     ("report", &["set", "device", "threads"]),
     ("fetch", &["set", "device", "results", "threads"]),
     ("doctor", &["set", "results"]),
+    ("export", &["set", "device", "threads"]),
+    ("completions", &["set", "device", "results", "threads"]),
 ];
 
 impl Arguments {
@@ -122,19 +128,19 @@ impl Arguments {
 /// Options of every command.
 #[derive(Args)]
 pub(crate) struct Shared {
-    /// Set a key of the experiment, repeatably: --set train.epochs=3
+    /// Override a key of the experiment, for example --set train.epochs=3; can be given more than once
     #[arg(long = "set", value_name = "KEY=VALUE", global = true)]
     pub set: Vec<String>,
-    /// auto, cpu, cuda or cuda:N
+    /// Device to run on: auto, cpu, cuda or cuda:N
     #[arg(long, value_name = "DEVICE", default_value = "auto", global = true)]
     device: String,
-    /// The folder that runs are written to
+    /// Folder that runs are written to and read from
     #[arg(long, value_name = "DIR", default_value = "results", global = true)]
     pub results: PathBuf,
-    /// Threads for the arithmetic; the machine's cores without this option
+    /// Number of CPU threads [default: the number of cores]
     #[arg(long, value_name = "N", global = true)]
     threads: Option<usize>,
-    /// Print errors only; results still go to standard output
+    /// Print only errors and results
     #[arg(short, long, global = true)]
     pub quiet: bool,
     /// Print debug messages too
@@ -173,6 +179,10 @@ impl Shared {
             bail!(Usage(format!("--threads takes 1 to {MAX_THREADS}, not {threads}")));
         }
         start_threads(self.threads)?;
+        let cores = available_parallelism().map_or(1, NonZero::get);
+        if let Some(threads) = self.threads.filter(|&threads| threads > cores) {
+            tracing::warn!("note: --threads {threads} is more than the {} here, which is slow", counted(cores, "core"));
+        }
         let number = match self.device.as_str() {
             "cpu" => return Ok(Device::Cpu),
             "auto" => {
@@ -190,7 +200,12 @@ impl Shared {
             cuda::CudaStatus::Available { devices } if i64::try_from(number).is_ok_and(|number| number < devices) => {
                 on_gpu(number)
             }
-            found => bail!(Usage(format!("--device {}: {found}; `strata doctor` tells more", self.device))),
+            found => {
+                // Without a driver that is the reason, as in `doctor`, and not a library of NVIDIA's that is missing too.
+                let driver = cuda::load_if_present();
+                let reason = if driver == cuda::CudaStatus::NoDriver { driver } else { found };
+                bail!(Usage(format!("--device {}: {reason}", self.device)))
+            }
         }
     }
 
@@ -266,54 +281,6 @@ fn native_bf16() -> bool {
 #[cfg(not(target_arch = "x86_64"))]
 fn native_bf16() -> bool {
     false
-}
-
-/// So many names of files are told where one is not found.
-const LISTED: usize = 8;
-
-/// The experiment file that a path or a name stands for.
-pub(crate) fn locate(file: impl AsRef<Path>) -> Result<PathBuf> {
-    let path = file.as_ref();
-    if path.is_file() {
-        return Ok(path.to_owned());
-    }
-    let file = &*path.to_string_lossy();
-    let named = Path::new("experiments").join(format!("{file}.toml"));
-    if named.is_file() {
-        return Ok(named);
-    }
-    let mut known = Vec::new();
-    list_experiments(Path::new("experiments"), "", &mut known);
-    let known: Vec<&str> = known.iter().map(String::as_str).collect();
-    let meant = file.strip_prefix("experiments/").unwrap_or(file);
-    // The ending too may be misspelt.
-    let meant = Path::new(meant).with_extension("").display().to_string();
-    // Folders below experiments/ are easily forgotten.
-    let last = |name: &&str| name.rsplit('/').next().unwrap_or_default().to_owned();
-    let lasts: Vec<String> = known.iter().map(last).collect();
-    let below = |word: &str| lasts.iter().position(|last| last == word).map(|place| known[place]);
-    let lasts: Vec<&str> = lasts.iter().map(String::as_str).collect();
-    let near = below(&meant).or_else(|| nearest(&meant, &known)).or_else(|| below(nearest(&meant, &lasts)?));
-    let hint = match near {
-        Some(near) => format!("; did you mean `{near}`?"),
-        None if known.is_empty() => "; there is no folder experiments/ here".to_owned(),
-        None if known.len() > LISTED => format!("; experiments/ has {}, …", known[..LISTED].join(", ")),
-        None => format!("; experiments/ has {}", known.join(", ")),
-    };
-    bail!(Usage(format!("there is no experiment file `{file}`{hint}")))
-}
-
-fn list_experiments(folder: &Path, prefix: &str, names: &mut Vec<String>) {
-    let mut entries: Vec<_> = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.path()).collect();
-    entries.sort();
-    for path in entries {
-        let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        if path.is_dir() {
-            list_experiments(&path, &format!("{prefix}{stem}/"), names);
-        } else if path.extension().is_some_and(|extension| extension == "toml") {
-            names.push(format!("{prefix}{stem}"));
-        }
-    }
 }
 
 /// Prints a table or a text to standard output.

@@ -18,7 +18,7 @@ pub(super) struct PrecisionArgs {
     /// Evaluate in this precision instead of the run's
     #[arg(long, value_parser = precision())]
     precision: Option<Precision>,
-    /// Use libtorch's own operations instead of fused kernels, as train.rewrites = false does
+    /// Use libtorch's operations instead of fused kernels, as train.rewrites = false does
     #[arg(long)]
     no_rewrites: bool,
 }

@@ -2,8 +2,8 @@
 
 use super::cost::{Format, render};
 use super::precision::{PrecisionArgs, precision};
-use super::runs::{TrainedRun, build, is_run};
-use super::{Done, Shared, Usage, print};
+use super::runs::{TrainedRun, build, find, is_run};
+use super::{Done, Shared, Usage, locate, print};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use std::path::PathBuf;
@@ -15,9 +15,9 @@ use strata::model::{Model, WeightsError, read_tensors, tensor_bytes};
 use strata::torch::{Autocast, catch};
 use tch::{Device, Kind, Tensor};
 
-/// The top classes of images, or the logits of a tensor
+/// Predict the classes of images with a trained network, or write its logits for a tensor
 ///
-/// Prints the most probable classes of images; or, with --input and --output, writes the logits of a tensor.
+/// Prints the most probable classes of image files, or with --input and --output writes the logits of a tensor.
 #[derive(Args)]
 pub(crate) struct Predict {
     /// A run (a folder, NAME, NAME/KEY, NAME@latest or NAME@best), or an experiment file together with --weights
@@ -26,38 +26,53 @@ pub(crate) struct Predict {
     /// JPEG, PNG, WebP or BMP images
     #[arg(value_name = "IMAGE")]
     images: Vec<PathBuf>,
-    /// Weights under the network's parameter names
+    /// Load these weights, stored under the network's parameter names
     #[arg(long, value_name = "W.safetensors")]
     weights: Option<PathBuf>,
-    /// A tensor `input` [N, C, H, W], normalised already, of any size that the network can take
+    /// Read the images from a tensor `input` [N, C, H, W], already normalised, of any size that the network accepts
     #[arg(long, value_name = "X.safetensors", requires = "output", conflicts_with = "images")]
     input: Option<PathBuf>,
-    /// File for the tensor `logits` [N, classes]
+    /// Write the tensor `logits` [N, classes] to this file
     #[arg(long, value_name = "Y.safetensors", requires = "input")]
     output: Option<PathBuf>,
     /// Number of classes to print per image
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, value_name = "N", default_value_t = 5)]
     top: usize,
+    /// Precision to compute in
     #[arg(long, value_parser = precision(), default_value = "fp32")]
     precision: Precision,
 }
 
 pub(crate) fn run(command: &Predict, shared: &Shared) -> Result<Done> {
+    check_network(command, shared)?;
+    if command.images.is_empty() && command.input.is_none() {
+        bail!(Usage("predict needs images, or --input and --output".to_owned()));
+    }
     let device = shared.device()?;
     let bf16 = command.precision == Precision::Bf16;
     match (&command.input, &command.output) {
         (Some(input), Some(output)) => logits(command, shared, device, bf16, input, output),
-        _ if command.images.is_empty() => {
-            bail!(Usage("predict needs images, or --input and --output".to_owned()))
-        }
         _ => classes(command, shared, device, bf16),
     }
+}
+
+/// Whether there is such a run, or such a file with --weights: said before what is wrong with the images.
+fn check_network(command: &Predict, shared: &Shared) -> Result<()> {
+    let name = &command.network;
+    match &command.weights {
+        Some(_) => drop(locate(name)?),
+        None if !is_run(name, &shared.results) && locate(name).is_ok() => bail!(Usage(format!(
+            "there is no run of `{name}`; train it with `strata train {name}`, or give --weights W.safetensors"
+        ))),
+        None => drop(find(name, shared)?),
+    }
+    Ok(())
 }
 
 /// The network with its weights, built for an input of `[C, H, W]` if that differs from the experiment's.
 fn network(command: &Predict, shared: &Shared, device: Device, input: Option<[i64; 3]>) -> Result<(Experiment, Model)> {
     let (mut experiment, weights) = match &command.weights {
-        None if is_run(&command.network, &shared.results) => {
+        None => {
             let TrainedRun { experiment, model, .. } =
                 TrainedRun::load(&command.network, PrecisionArgs::default(), shared, device)?;
             let tensors = model.named_tensors();
@@ -66,10 +81,6 @@ fn network(command: &Predict, shared: &Shared, device: Device, input: Option<[i6
             }
             (experiment, Some(tensors))
         }
-        None => bail!(Usage(format!(
-            "`{}` is not a run; an experiment file needs --weights W.safetensors",
-            command.network
-        ))),
         Some(_) => (shared.experiment(&command.network)?, None),
     };
     let mut plan = experiment.network.plan.clone();

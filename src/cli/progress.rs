@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use strata::emit;
 use strata::figures::curves;
 use strata::files::open_without_links;
-use strata::runs::{EpochRow, Epochs, significant};
+use strata::runs::{EpochRow, Epochs, counted, significant};
 use strata::train::{Observer, Started, StepReport};
 
 /// Least time between drawings of the curves, since a picture takes longer than a short epoch.
@@ -163,7 +163,12 @@ impl Observer for Progress {
                 grouped(&run.params.to_string()),
                 run.macs as f64 / 1e6
             ),
-            format!("{} images, {} batches an epoch", run.train_images, run.batches),
+            format!(
+                "{}, {} {} an epoch",
+                counted(run.train_images, "image"),
+                run.batches,
+                if run.batches == 1 { "batch" } else { "batches" }
+            ),
             format!("{} {}{resumed}", run.device, run.precision),
         ];
         self.log(&folded(&parts, "; ", None));

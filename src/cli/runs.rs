@@ -8,8 +8,8 @@ use anyhow::{Result, bail};
 use std::path::{Path, PathBuf};
 use strata::config::{Experiment, nearest};
 use strata::model::Model;
-use strata::runs::{Choice, counted};
-use strata::train::best_weights;
+use strata::runs::{Choice, Record, counted};
+use strata::train::{CheckpointError, best_weights};
 use tch::Device;
 
 /// A run with its best weights loaded.
@@ -24,7 +24,12 @@ impl TrainedRun {
     pub(super) fn load(run: &str, precision: PrecisionArgs, shared: &Shared, device: Device) -> Result<TrainedRun> {
         let folder = find(run, shared)?;
         let mut experiment = Experiment::load(&folder.join("experiment.toml"), &[], machine())?;
-        let weights = best_weights(&folder, &experiment.key())?;
+        let weights = best_weights(&folder, &experiment.key()).map_err(|error| match error {
+            CheckpointError::Untrained { .. } if is_kept(&folder, shared) => {
+                without_weights(&folder, &experiment).into()
+            }
+            error => anyhow::Error::from(error),
+        })?;
         precision.apply(&mut experiment.train);
         let mut model = build(&experiment, device)?;
         model.load_weights(&weights)?;
@@ -41,8 +46,9 @@ pub(super) fn build(experiment: &Experiment, device: Device) -> Result<Model> {
 
 /// Whether a word names a run rather than an experiment file.
 pub(super) fn is_run(run: &str, results: &Path) -> bool {
-    Path::new(run).join("experiment.toml").is_file()
+    has_experiment(Path::new(run))
         || results.join("runs").join(run).is_dir()
+        || has_experiment(&results.join(run))
         || Choice::split(run).is_some()
 }
 
@@ -120,7 +126,7 @@ pub(super) fn several_runs(name: &str, folders: &[PathBuf], shared: &Shared) -> 
 }
 
 /// The folder of a run: a path, NAME/KEY, NAME@latest, NAME@best, or the name of one run.
-fn find(run: &str, shared: &Shared) -> Result<PathBuf> {
+pub(super) fn find(run: &str, shared: &Shared) -> Result<PathBuf> {
     let store = shared.store();
     let named = store.root().join("runs").join(run);
     for path in [PathBuf::from(run), named.clone()] {
@@ -148,9 +154,26 @@ fn find(run: &str, shared: &Shared) -> Result<PathBuf> {
         true if named.is_dir() => {
             bail!(Usage(format!("no run in {} has an experiment.toml: `strata train` writes it anew", named.display())))
         }
+        true if has_experiment(&store.root().join(run)) => Ok(store.root().join(run)),
         true => bail!(Usage(unknown(run, &shared.results))),
         false => bail!(several_runs(run, &folders, shared)?),
     }
+}
+
+/// Whether a folder is a finished run outside of those that `train` writes: its tables were copied there to be kept.
+fn is_kept(folder: &Path, shared: &Shared) -> bool {
+    shared.store().is_archived(folder) && Record::read(folder).is_some_and(|record| record.is_final())
+}
+
+/// The error for a result that is kept in git, which has tables but no weights.
+fn without_weights(folder: &Path, experiment: &Experiment) -> Usage {
+    let path = folder.join("experiment.toml").display().to_string();
+    let named = super::experiment(&experiment.name, &[]).is_ok_and(|named| named.key() == experiment.key());
+    let file = if named { &experiment.name } else { &path };
+    let folder = folder.display();
+    Usage(format!(
+        "{folder} has no weights: results in git are kept without them; `strata train {file}` trains it again"
+    ))
 }
 
 fn has_experiment(folder: &Path) -> bool {

@@ -9,7 +9,7 @@ use strata::config::{Description, Experiment, nearest};
 use strata::figures::diagram::{block_diagram, diagram, example, row_name};
 use strata::figures::picture::PictureFile;
 
-/// The experiment with every row of the network written out, ready to edit; or its diagram
+/// Print an experiment with every row of the network written out, ready to edit; or draw its diagram
 #[derive(Args)]
 #[command(after_help = "Examples:
   strata show resnet50                                          every row, to be edited
@@ -20,13 +20,13 @@ pub(crate) struct Show {
     /// Experiment file, or its name
     #[arg(value_name = "FILE", required_unless_present = "block")]
     file: Option<String>,
-    /// Draw the network instead; the format is the ending, .svg, .png or .pdf; - is SVG on standard output
+    /// Draw the network instead, to a .svg, .png or .pdf file; - is SVG on standard output
     #[arg(long, value_name = "PICTURE")]
     diagram: Option<PictureFile>,
-    /// Draw one row by itself: its name or its number, counted from 1; without FILE an example of a block: mbconv
+    /// Draw one row only, given by its name or its number from 1; without FILE, an example of a block such as mbconv
     #[arg(long, value_name = "ROW", requires = "diagram")]
     block: Option<String>,
-    /// The heading of the diagram; the name of the experiment without this option
+    /// Title of the diagram [default: the name of the experiment]
     #[arg(long, value_name = "TEXT", requires = "diagram")]
     title: Option<String>,
     /// Leave out the frame and the background of the diagram
@@ -96,7 +96,7 @@ fn written_out(experiment: &Experiment) -> String {
     let mut text = format!(
         "# {}: {} parameters, {} multiply-adds, key {}\n\
          # Every row of the network is written out; this file runs to the same key as the one it came from.\n\
-         # To vary it, change `name` and edit the rows; what each row gives stands behind it.\n\n",
+         # To vary it, change `name` and edit the rows; the output of each row is in the comment after it.\n\n",
         experiment.name,
         cost.params,
         cost.macs,
@@ -104,12 +104,16 @@ fn written_out(experiment: &Experiment) -> String {
     );
     text.push_str(&root.to_string());
     text.push_str(&model_table(model, &experiment.network));
-    if let Some(train) = train {
-        let table = toml::Table::from_iter([("train".to_owned(), train)]);
-        text.push_str(&format!("\n{table}"));
+    text.push_str("\n[train]\n");
+    for (key, value) in train.iter().filter_map(toml::Value::as_table).flatten() {
+        let comment = if key == "precision" { PRECISION } else { "" };
+        text.push_str(&format!("{key} = {}{comment}\n", inline(value)));
     }
     text
 }
+
+/// The key decides the result, so that it is written as what `auto` came to.
+const PRECISION: &str = "  # \"auto\" is bf16 on processors that compute it natively, fp32 on others";
 
 /// The network of a file that lacks what training needs.
 fn network_alone(file: &Description) -> String {
@@ -148,6 +152,7 @@ fn inline(value: &toml::Value) -> String {
             if pairs.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", pairs.join(", ")) }
         }
         toml::Value::Array(items) => format!("[{}]", items.iter().map(inline).collect::<Vec<_>>().join(", ")),
+        toml::Value::Float(number) if *number != 0.0 && number.abs() < 1e-4 => format!("{number:e}"),
         other => other.to_string(),
     }
 }

@@ -10,30 +10,30 @@ use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 use strata::analysis::Spread;
 use strata::config::Sweep as Points;
-use strata::runs::{Column, counted};
+use strata::runs::{Column, counted, cut};
 use strata::sweep::{Estimates, Failure, Finished, Options, Report, SweepTables, duration};
 use strata::{data, emit};
 
-/// Run every point of a file's [sweep]: skip finished ones, continue past failures, write one table
+/// Run every point of a file's [sweep] and write one table
 ///
-/// Every point is a process of its own, so that a crash affects one point only. Finished points are skipped, interrupted
-/// ones resumed. Ctrl-C stops cleanly; the same command resumes. Sweeps on one results folder share the work. Tables and
-/// figures are written to results/sweeps/NAME/; docs/sweeps.md describes [sweep].
+/// Every point runs in a process of its own, so that a crash affects one point only. Finished points are skipped, interrupted
+/// ones resumed, failed ones retried. Ctrl-C saves and stops; the same command resumes. Several `strata sweep` on one results
+/// folder share the work. Tables and figures are written to results/sweeps/NAME/; docs/sweeps.md describes [sweep].
 #[derive(Args)]
 pub(crate) struct Sweep {
     /// Experiment file with a [sweep] table, or its name
     #[arg(value_name = "FILE")]
     file: String,
-    /// List the points with cost, status and estimated time; run nothing
+    /// List the points with cost, status and estimated time without running them
     #[arg(long)]
     dry_run: bool,
-    /// Run N points at once; the cores are divided among them, GPUs taken in turn
+    /// Run N points at once; CPU cores are divided among them, GPUs are assigned in turn
     #[arg(long, value_name = "N", default_value_t = 1)]
     jobs: usize,
-    /// Retry a failed point N times
+    /// Retry a failed point up to N times
     #[arg(long, value_name = "N", default_value_t = 1)]
     retries: usize,
-    /// Stop at the first failure
+    /// Stop at the first point that fails
     #[arg(long)]
     fail_fast: bool,
 }
@@ -138,6 +138,9 @@ fn excluded(sweep: &Points) -> Option<String> {
     (!parts.is_empty()).then(|| format!("excluded: {}", parts.join(", ")))
 }
 
+/// Longest value of a key in the table of points; a whole [model] is longer.
+const LONGEST_VALUE: usize = 40;
+
 fn dry_run(sweep: &Points, shared: &Shared, device: &str, jobs: usize) -> Result<String> {
     let mut header: Vec<&str> = sweep.columns.iter().map(String::as_str).collect();
     header.extend(["key", "params", "macs", "epochs", "time", "status"]);
@@ -152,13 +155,13 @@ fn dry_run(sweep: &Points, shared: &Shared, device: &str, jobs: usize) -> Result
         let done = finished.record(point).and_then(|record| record.status());
         let status = match store.record_of(point).and_then(|record| record.status()) {
             Some(status) if status.is_final() && done.is_none() => "other data".to_owned(),
-            status => status.map(|status| status.to_string()).unwrap_or_default(),
+            status => status.map_or_else(|| "to run".to_owned(), |status| status.to_string()),
         };
         if done.is_none() {
             left += 1;
             total = total.zip(seconds).map(|(total, seconds)| total + seconds);
         }
-        let mut line = point.values.clone();
+        let mut line: Vec<String> = point.values.iter().map(|value| cut(value, LONGEST_VALUE)).collect();
         line.extend([
             point.key.short().to_owned(),
             point.cost.params.to_string(),
@@ -172,9 +175,9 @@ fn dry_run(sweep: &Points, shared: &Shared, device: &str, jobs: usize) -> Result
     let mut text = render(Format::Table, &header, &lines)?;
     let time = match total {
         Some(total) => {
-            format!("about {}, estimated from finished runs and their number of threads", duration(total / jobs as f64))
+            format!("about {}, {}", duration(total / jobs as f64), estimates.basis())
         }
-        None => format!("the time is not known until a run in {} has finished", shared.results.display()),
+        None => "estimate unavailable: no finished run to measure the rate from".to_owned(),
     };
     text.push_str(&format!("\n{}, {left} to run; {time}\n", counted(sweep.points.len(), "point")));
     text.extend(excluded(sweep).map(|out| format!("{out}\n")));

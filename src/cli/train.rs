@@ -14,7 +14,10 @@ use strata::sweep::event::{Event, Reporter, stop_with_stdin};
 use strata::train::{Outcome, RunOptions, TrainError};
 use strata::{data, interrupt, train, watchdog};
 
-/// Run experiments: train, validate every epoch, test at the end; resume what was interrupted, skip what is finished
+/// Run experiments: train, validate every epoch, test at the end
+///
+/// An interrupted run is resumed from its last checkpoint; a finished one is skipped. Ctrl-C finishes the step, saves and exits with
+/// code 130; pressed again, it stops at once.
 #[derive(Args)]
 pub(crate) struct Train {
     /// Experiment files, or their names
@@ -23,7 +26,7 @@ pub(crate) struct Train {
     /// Run finished experiments again, from the start
     #[arg(long)]
     force: bool,
-    /// On a GPU, run each step as a CUDA graph, which is faster for small networks. Never run on a GPU yet
+    /// On a GPU, run each step as a CUDA graph, which is faster for small networks (not tested on a GPU yet)
     #[arg(long)]
     cuda_graphs: bool,
     /// For `strata sweep`: events on standard output; stop when standard input closes
@@ -65,7 +68,7 @@ pub(crate) fn run(command: &Train, shared: &Shared) -> Result<Done> {
                     true => Event::Ended { status: outcome.status }.emit(),
                     // Standard output may be closed or its disk full; the result is in results/ all the same.
                     false => {
-                        if let Err(error) = print(&line(experiment, &outcome)) {
+                        if let Err(error) = print(&line(experiment, &outcome, shared.quiet)) {
                             emit(format_args!("error: {error:#}"));
                             failed = true;
                         }
@@ -101,9 +104,9 @@ pub(crate) fn start_watchdog() {
 }
 
 /// The result, in one line where the terminal has room for it.
-fn line(experiment: &Experiment, outcome: &Outcome) -> String {
+fn line(experiment: &Experiment, outcome: &Outcome, quiet: bool) -> String {
     let number = |column| outcome.record.number(column);
-    let skipped = if outcome.skipped { " (finished before; --force runs it again)" } else { "" };
+    let skipped = if outcome.skipped && !quiet { " (finished before; --force runs it again)" } else { "" };
     let mut parts = vec![format!("{}: {}{skipped}", experiment.name, outcome.status.name())];
     if let (Some(epoch), Some(top1)) = (number(Column::BestEpoch), number(Column::ValTop1)) {
         parts.push(format!("validation Top-1 {} in epoch {epoch}", percent(top1)));

@@ -3,7 +3,7 @@
 use super::nearest::nearest;
 use crate::input_error::IsInputError;
 use crate::named::KeyError;
-use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Level, Origin, Renderer, Snippet};
 use std::fmt;
 use std::ops::Range;
 
@@ -228,12 +228,12 @@ impl Source {
     /// The error that shows a problem in this text.
     pub(super) fn error(&self, problem: &Problem, span: Option<Range<usize>>) -> ConfigError {
         let title = Level::ERROR.primary_title(problem.message.as_str());
-        let (name, text, span) = self.part(span);
-        let mut snippet = Snippet::source(text).path(name);
-        if let Some(span) = span {
-            snippet = snippet.annotation(AnnotationKind::Primary.span(span));
-        }
-        let mut group = title.element(snippet);
+        let mut group = match self.part(span) {
+            (name, text, Some(span)) => {
+                title.element(Snippet::source(text).path(name).annotation(AnnotationKind::Primary.span(span)))
+            }
+            (name, _, None) => title.element(Origin::path(name)),
+        };
         if let Some(help) = &problem.help {
             group = group.element(Level::HELP.message(help.as_str()));
         }

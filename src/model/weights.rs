@@ -13,6 +13,13 @@ use tch::{Kind, Tensor};
 pub enum WeightsError {
     #[error("cannot read {path}: {reason}")]
     Read { path: PathBuf, reason: String },
+    #[error(
+        "cannot read {path}: it was written by torch.save, and only safetensors can be read; in Python:\n  \
+         import torch, safetensors.torch\n  \
+         safetensors.torch.save_file(torch.load({path:?}, map_location=\"cpu\", weights_only=True), {converted:?})",
+        converted = .path.with_extension("safetensors")
+    )]
+    PyTorch { path: PathBuf },
     #[error("cannot write {path}: {reason}")]
     Write { path: PathBuf, reason: String },
     #[error("{path} has no tensor `{name}`; the file is not one of this network")]
@@ -92,7 +99,10 @@ pub fn read_tensors(path: &Path) -> Result<BTreeMap<String, Tensor>, WeightsErro
 /// When it is not safetensors, or holds values that are not floats.
 pub fn parse_tensors(bytes: &[u8], path: &Path) -> Result<BTreeMap<String, Tensor>, WeightsError> {
     let fail = |reason: String| WeightsError::Read { path: path.to_owned(), reason };
-    let file = SafeTensors::deserialize(bytes).map_err(|error| fail(format!("not a safetensors file ({error})")))?;
+    let file = SafeTensors::deserialize(bytes).map_err(|error| match is_from_torch(bytes) {
+        true => WeightsError::PyTorch { path: path.to_owned() },
+        false => fail(format!("not a safetensors file ({error})")),
+    })?;
     let mut tensors = BTreeMap::new();
     for (name, view) in file.tensors() {
         let kind = match view.dtype() {
@@ -109,6 +119,11 @@ pub fn parse_tensors(bytes: &[u8], path: &Path) -> Result<BTreeMap<String, Tenso
         tensors.insert(name, tensor);
     }
     Ok(tensors)
+}
+
+/// Whether a file begins as those of `torch.save` do: a zip archive, or before PyTorch 1.6 a pickle.
+fn is_from_torch(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"PK\x03\x04") || matches!(bytes, [0x80, 2..=5, ..])
 }
 
 impl Model {

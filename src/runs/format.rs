@@ -76,7 +76,7 @@ pub fn counted(count: usize, what: &str) -> String {
 }
 
 /// Truncates a text to `longest` characters, the last one an ellipsis.
-pub(crate) fn cut(text: &str, longest: usize) -> String {
+pub fn cut(text: &str, longest: usize) -> String {
     if text.chars().count() <= longest {
         return text.to_owned();
     }

@@ -72,6 +72,14 @@ impl Estimates {
         }
     }
 
+    /// Which runs the rates come from, for people.
+    pub fn basis(&self) -> &'static str {
+        match self.samples.iter().any(|sample| sample.same_sweep) {
+            true => "estimated from finished points of this sweep",
+            false => "estimated from the finished runs nearest in multiply-adds",
+        }
+    }
+
     /// The time of a point in seconds; `None` where no comparable run is known.
     pub fn seconds(&self, point: &Point) -> Option<f64> {
         let precision = if point.experiment.train.precision == Precision::Bf16 { "bf16" } else { "fp32" };

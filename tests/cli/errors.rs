@@ -17,8 +17,23 @@ fn a_missing_file_gets_the_nearest_name() {
         place.strata(&["train", typo]).refused(&["did you mean `resnet18`?"]);
     }
     place.strata(&["cost", "lenet"]).refused(&["experiments/ has resnet18"]);
+    place.file("experiments/sweeps/grid.toml", TINY);
+    for command in ["show", "cost"] {
+        place.strata(&[command, "nothing"]).refused(&["experiments/ has resnet18, sweeps/\n"]);
+    }
     Place::new().strata(&["cost", "lenet"]).refused(&["there is no folder experiments/ here"]);
     assert!(!place.path("results").exists());
+}
+
+#[test]
+fn a_folder_in_place_of_a_file_is_called_one() {
+    let place = Place::new();
+    place.file("experiments/resnet18.toml", TINY);
+    place.file("results/kept/experiment.toml", TINY);
+    place
+        .strata(&["train", "experiments"])
+        .refused(&["`experiments` is a folder", "such as experiments/resnet18.toml"]);
+    place.strata(&["train", "results/kept"]).refused(&["is a folder; its experiment is results/kept/experiment.toml"]);
 }
 
 #[test]
@@ -86,7 +101,9 @@ fn wrong_words_on_the_command_line_are_refused() {
     place.strata(&["cost", tiny, "--input", "3xfoox32x32"]).refused(&["not `3xfoox32x32`"]);
     place.strata(&["cost", tiny, "--input", "1x0x0"]).refused(&["input is [channels, height, width]"]);
     place.strata(&["cost", tiny, "--classes", "1"]).refused(&["classes is between 2 and 100000, not 1"]);
-    place.strata(&["predict", tiny]).refused(&["predict needs images, or --input and --output"]);
+    place.strata(&["predict", tiny]).refused(&["there is no run of `tiny.toml`", "--weights"]);
+    place.strata(&["predict", tiny, "--weights", "w"]).refused(&["predict needs images, or --input and --output"]);
+    place.strata(&["predict", "resnet20"]).refused(&["there is no run `resnet20`"]);
     place.strata(&["predict", tiny, "--input", "x"]).refused(&["--output"]);
     assert!(!place.path("results").exists());
 }
@@ -102,12 +119,27 @@ fn a_number_of_threads_that_cannot_be_is_refused() {
 }
 
 #[test]
+fn more_threads_than_cores_are_noted() {
+    let place = Place::with_tiny();
+    let run = |arguments: &[&str]| {
+        let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_strata"));
+        let ran = command.current_dir(place.path("")).args(arguments).args(["doctor", "--threads", "1000"]).unwrap();
+        String::from_utf8_lossy(&ran.stderr).into_owned()
+    };
+    assert!(run(&[]).contains("--threads 1000 is more than the "));
+    assert_eq!(run(&["-q"]), "");
+}
+
+#[test]
 fn cuda_where_there_is_none_is_refused() {
     if tch::Cuda::is_available() {
         return;
     }
     let place = Place::with_tiny();
-    place.strata(&["train", "tiny.toml", "--device", "cuda"]).refused(&["--device cuda: ", "strata doctor"]);
+    place.strata(&["train", "tiny.toml", "--device", "cuda"]).refused(&["--device cuda: "]);
+    let doctor = place.strata(&["doctor"]).good();
+    let reason = doctor.lines().find_map(|line| line.strip_prefix("cuda")).unwrap().trim();
+    place.strata(&["doctor", "--device", "cuda"]).refused(&[&format!("--device cuda: {reason}")]);
     assert!(!place.path("results").exists());
 }
 
@@ -154,7 +186,7 @@ fn a_run_that_is_not_there_gets_the_nearest_name() {
     fs::create_dir_all(place.path("results/runs/resnet18")).unwrap();
     place.strata(&["eval", "resnt18"]).refused(&["there is no run `resnt18`: did you mean `resnet18`?"]);
     place.strata(&["eval", "googlenet"]).refused(&["no run `googlenet`", "results/runs/NAME/KEY"]);
-    place.strata(&["predict", "googlenet", "x.png"]).refused(&["`googlenet` is not a run", "--weights"]);
+    place.strata(&["predict", "googlenet", "x.png"]).refused(&["no run `googlenet`", "results/runs/NAME/KEY"]);
 }
 
 #[test]
@@ -162,6 +194,20 @@ fn a_run_without_weights_says_so() {
     let place = Place::new();
     place.file("results/runs/tiny/0123456789/experiment.toml", TINY);
     place.strata(&["eval", "tiny"]).refused(&["results/runs/tiny/0123456789 has no trained weights"]);
+}
+
+/// Results in git have tables only; it was said that no epoch of them had ended.
+#[test]
+fn a_result_in_git_without_weights_says_how_to_train_it_again() {
+    let place = Place::new();
+    place.file("results/kept/experiment.toml", format!("name = \"kept\"\n{TINY}"));
+    place.file("results/kept/summary.csv", "name,status\nkept,done\n");
+    for command in [&["eval", "results/kept"][..], &["eval", "kept"], &["predict", "kept", "x.png"]] {
+        let parts = ["results/kept has no weights", "`strata train results/kept/experiment.toml`"];
+        place.strata(command).refused(&parts);
+    }
+    place.file("experiments/kept.toml", TINY);
+    place.strata(&["eval", "kept"]).refused(&["`strata train kept` trains it again"]);
 }
 
 /// `predict` of one image with weights that are `change`d ones of a trained run.
@@ -202,6 +248,10 @@ fn weights_that_are_no_weights_are_refused() {
     predict().refused(&["cannot read w.safetensors", "No such file"]);
     place.file("w.safetensors", "hello");
     predict().refused(&["w.safetensors", "not a safetensors file"]);
+    for torch in [&b"PK\x03\x04archive/data.pkl"[..], b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j"] {
+        place.file("w.safetensors", torch);
+        predict().refused(&["written by torch.save", "torch.load(\"w.safetensors\"", "weights_only=True", "save_file"]);
+    }
     // A header that says it is eight exabytes long must neither be believed nor paid for.
     place.file("w.safetensors", [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f, b'{', b'}']);
     predict().refused(&["not a safetensors file"]);

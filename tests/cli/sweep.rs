@@ -226,13 +226,14 @@ fn a_dry_run_lists_points_and_runs_none() {
                  model.depth = [8, 14, 50]\ntrain.lr = { log_uniform = [0.01, 0.1] }\n";
     let place = place(sweep);
     let out = place.strata(&["sweep", "grid.toml", "--dry-run"]).good();
-    assert!(out.contains("6 points, 6 to run; the time is not known"), "{out}");
+    assert!(out.contains("6 points, 6 to run; estimate unavailable: no finished run"), "{out}");
     assert!(!place.path("results").exists());
+    assert_eq!(out.matches(" to run \n").count(), 6, "{out}");
     // A finished run of any experiment gives the time.
     place.file("tiny.toml", TINY);
     place.strata(&["train", "tiny.toml"]).good();
     let out = place.strata(&["sweep", "grid.toml", "--dry-run"]).good();
-    assert!(out.contains("estimated from finished runs"), "{out}");
+    assert!(out.contains("estimated from the finished runs nearest in multiply-adds"), "{out}");
     assert_eq!(names(&place.path("results")), ["runs"]);
 
     let scaling = self::place(

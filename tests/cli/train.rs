@@ -103,6 +103,9 @@ fn a_finished_run_is_skipped_unless_forced() {
     let (before, result) = (run.read("run.json"), run.result());
     let out = place.strata(&["train", "tiny.toml"]).good();
     assert!(out.contains("finished before; --force runs it again"), "{out}");
+    let quiet = place.strata(&["train", "tiny.toml", "-q"]);
+    assert_eq!(quiet.err, "");
+    assert!(quiet.good().starts_with("tiny: done, validation Top-1 "), "the result alone");
     assert_eq!(run.read("run.json"), before);
     let out = place.strata(&["train", "tiny.toml", "--force"]).good();
     assert!(!out.contains("finished before"), "{out}");
@@ -290,7 +293,12 @@ fn eval_writes_a_confusion_matrix() {
         svg.contains("Confusion matrix of tiny") && svg.contains("500 test images") && svg.contains("down-"),
         "{svg}"
     );
-    place.strata(&["eval", "tiny", "--confusion", "c.png"]).refused(&["FILE.csv or FILE.svg, not c.png"]);
+    place.strata(&["eval", "tiny", "--confusion", "c.png", "--confusion", "c.pdf"]).good();
+    assert!(fs::read(place.path("c.png")).unwrap().starts_with(b"\x89PNG"));
+    assert!(fs::read(place.path("c.pdf")).unwrap().starts_with(b"%PDF-"));
+    let svg = place.strata(&["eval", "tiny", "--confusion", "-"]).good();
+    assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"), "{svg}");
+    place.strata(&["eval", "tiny", "--confusion", "c.gif"]).refused(&["c.gif", ".csv, .svg, .png or .pdf"]);
     assert!(place.strata(&["eval", "tiny"]).good().contains(" %"), "people read percent");
 }
 
@@ -407,4 +415,11 @@ fn eval_of_a_run_that_was_never_trained_is_refused() {
     place.strata(&["eval", "tiny"]).refused(&["no run in results/runs/tiny has an experiment.toml"]);
     place.strata(&["train", "tiny.toml"]).good();
     place.strata(&["eval", "tiny"]).good();
+}
+
+#[test]
+fn one_batch_is_not_called_batches() {
+    let place = Place::with_tiny();
+    let ran = place.strata(&["train", "tiny.toml", "--set", "train.batch=128", "--set", "train.epochs=1"]);
+    assert!(ran.err.contains("128 images, 1 batch an epoch"), "{}", ran.err);
 }

@@ -64,12 +64,16 @@ pub(super) fn expand(root: &DeTable, name: &str, machine: Machine) -> Result<Swe
     }
 }
 
+const EXAMPLE: &str = "[sweep] lists the values of keys, and every combination is run:\n\
+                       [sweep]\n\
+                       model.depth = [20, 32, 44]\n\
+                       seed = [0, 1, 2]\n\
+                       `strata train` runs the file as a single experiment";
+
 impl<'a> Spec<'a> {
     fn take(base: &mut DeTable<'a>) -> Result<Spec<'a>, Problem> {
         let Some(sweep) = base.remove("sweep") else {
-            return Err(
-                Problem::at("", "this file has no [sweep] table").help("`strata train` runs a single experiment")
-            );
+            return Err(Problem::at("", "this file has no [sweep] table").help(EXAMPLE));
         };
         let span = sweep.span();
         let DeValue::Table(mut sweep) = sweep.into_inner() else {

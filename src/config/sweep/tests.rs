@@ -30,6 +30,16 @@ fn zip_varies_together_and_whole_models_can_vary() {
 }
 
 #[test]
+fn a_file_without_a_sweep_is_told_what_one_looks_like() {
+    let error = Sweep::parse("x.toml", BASE, "x", &[], Machine::default()).unwrap_err().rendered;
+    assert!(
+        error.contains("x.toml\n") && error.contains("[sweep]\n") && error.contains("seed = [0, 1, 2]\n"),
+        "{error}"
+    );
+    assert!(!error.lines().any(|line| line.trim() == "|"), "no empty frame of code: {error}");
+}
+
+#[test]
 fn what_cannot_be_swept_is_said() {
     assert_eq!(sweep("").unwrap_err(), "this file has no [sweep] table");
     assert_eq!(sweep("[sweep]\nseed = 3").unwrap_err(), "`seed` is swept, so it is a list of values");
