@@ -15,7 +15,7 @@ pub(super) struct Problem {
     pub help: Option<String>,
     /// For a key that its table does not have; [`Document::error`](super::document::Document::error) adds the help, because the key
     /// may be that of another table.
-    pub unknown_key: Option<UnknownKey>,
+    pub unknown_key: Option<Box<UnknownKey>>,
 }
 
 /// A key that was found, and those that are allowed in its place.
@@ -105,7 +105,12 @@ impl Problem {
     /// A key that a table does not have. It may be one of another table, or another library's name for one of ours.
     pub(super) fn unknown_key(place: Place, message: String, found: &str, allowed: &[&str]) -> Problem {
         let allowed = allowed.iter().map(|&name| name.to_owned()).collect();
-        Problem { place, message, help: None, unknown_key: Some(UnknownKey { found: found.to_owned(), allowed }) }
+        Problem {
+            place,
+            message,
+            help: None,
+            unknown_key: Some(Box::new(UnknownKey { found: found.to_owned(), allowed })),
+        }
     }
 }
 
