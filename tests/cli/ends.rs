@@ -132,6 +132,13 @@ fn a_signal_stops_validation_and_test() {
     }
 }
 
+/// Whether a process has installed its handler of SIGTERM, which takes longer on a busy machine.
+fn handles_term(process: u32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask >> 14 & 1 == 1)
+}
+
 /// The first signal only told a process that it would stop "after this step", and it waited on.
 #[test]
 fn a_signal_ends_a_process_that_has_nothing_to_save() {
@@ -142,7 +149,8 @@ fn a_signal_ends_a_process_that_has_nothing_to_save() {
     place.file("c.toml", TINY.replace("synthetic", "cifar10").replace("[1, 14, 14]", "[3, 14, 14]"));
     for arguments in [&["fetch", "cifar10"][..], &["train", "c.toml"]] {
         let mut child = place.command(arguments).stderr(std::process::Stdio::null()).spawn().unwrap();
-        std::thread::sleep(Duration::from_millis(700));
+        wait_for(|| handles_term(child.id()).then_some(()));
+        std::thread::sleep(Duration::from_millis(300));
         assert!(child.try_wait().unwrap().is_none(), "it waits for the lock");
         let kill = format!("kill -TERM {}", child.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
