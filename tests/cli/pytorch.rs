@@ -77,7 +77,7 @@ fn weights_go_to_pytorch_and_back() {
         let _ = writeln!(
             std::io::stderr(),
             "SKIPPED weights_go_to_pytorch_and_back: no Python with torch, torchvision, timm and safetensors; `make bench-peers`, \
-             then ~/.cache/strata/peers/bin/pip install torchvision timm safetensors"
+             then ~/.cache/strata/peers/bin/pip install 'torchvision==0.28.*' timm safetensors"
         );
         return;
     };
