@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 use strata::emit;
 use strata::export::{ExportedRun, Tracker};
-use strata::runs::{Found, Store, Table};
+use strata::runs::{Found, Store};
 
 /// Export runs to TensorBoard, MLflow or Weights & Biases
 ///
@@ -71,7 +71,7 @@ fn folders(words: &[String], store: &Store) -> Result<Vec<PathBuf>> {
     for found in found {
         match found {
             Found::Run(folder) => folders.push(folder),
-            Found::Sweep(folder) => folders.extend(points(&Table::read(&folder.join("table.csv"))?, store)),
+            Found::Sweep(folder) => folders.extend(store.sweep_runs(&folder)?),
             Found::File(path) => bail!(Usage(format!("{} is a table; export takes runs and sweeps", path.display()))),
             Found::Loose { .. } => {}
         }
@@ -84,10 +84,4 @@ fn folders(words: &[String], store: &Store) -> Result<Vec<PathBuf>> {
     runs.sort();
     runs.dedup();
     Ok(runs)
-}
-
-/// The run folders of the points of a sweep; a point that has not run has none.
-fn points(table: &Table, store: &Store) -> Vec<PathBuf> {
-    let folders = (0..table.rows.len()).filter_map(|row| store.run_folder_of(&table.record(row)));
-    folders.filter(|folder| folder.is_dir()).collect()
 }

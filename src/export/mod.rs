@@ -36,3 +36,8 @@ impl Tracker {
         }
     }
 }
+
+/// Masks a CRC-32C so that it may itself be part of checksummed data, as LevelDB and TFRecord define it.
+fn masked(crc32c: u32) -> u32 {
+    crc32c.rotate_right(15).wrapping_add(0xa282_ead8)
+}

@@ -3,6 +3,7 @@
 //! A frame is the length (u64), the masked CRC-32C of those eight bytes, the message, and its masked CRC-32C, all little-endian.
 
 use super::error::ExportError;
+use super::masked;
 use super::run::ExportedRun;
 use crate::files::{make_folder, write_atomic};
 use jiff::Timestamp;
@@ -83,14 +84,9 @@ fn frame(event: &Event, bytes: &mut Vec<u8>) {
     let message = event.encode_to_vec();
     let length = (message.len() as u64).to_le_bytes();
     bytes.extend(length);
-    bytes.extend(masked(&length).to_le_bytes());
+    bytes.extend(masked(crc32c::crc32c(&length)).to_le_bytes());
     bytes.extend(&message);
-    bytes.extend(masked(&message).to_le_bytes());
-}
-
-/// A checksum that may itself be part of checksummed data, as TFRecord defines it.
-fn masked(bytes: &[u8]) -> u32 {
-    crc32c::crc32c(bytes).rotate_right(15).wrapping_add(0xa282_ead8)
+    bytes.extend(masked(crc32c::crc32c(&message)).to_le_bytes());
 }
 
 #[cfg(test)]
@@ -105,7 +101,7 @@ mod tests {
         frame(&Event { file_version: Some("brain.Event:2".to_owned()), ..Event::default() }, &mut bytes);
         assert_eq!(bytes.len(), 8 + 4 + 15 + 4);
         assert_eq!(&bytes[12..27], b"\x1a\x0dbrain.Event:2");
-        assert_eq!(masked(b"123456789"), 0xe306_9283_u32.rotate_right(15).wrapping_add(0xa282_ead8));
+        assert_eq!(masked(crc32c::crc32c(b"123456789")), 0xe306_9283_u32.rotate_right(15).wrapping_add(0xa282_ead8));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! a LevelDB log. `wandb sync FOLDER` uploads it.
 
 use super::error::ExportError;
+use super::masked;
 use super::run::ExportedRun;
 use crate::files::{make_folder, write_atomic};
 use crate::runs::Status;
@@ -200,7 +201,7 @@ fn append(mut record: &[u8], bytes: &mut Vec<u8>) {
             (false, true) => 4,
         };
         let checksum = crc32c::crc32c_append(crc32c::crc32c(&[kind]), part);
-        bytes.extend(checksum.rotate_right(15).wrapping_add(0xa282_ead8).to_le_bytes());
+        bytes.extend(masked(checksum).to_le_bytes());
         bytes.extend((part.len() as u16).to_le_bytes());
         bytes.push(kind);
         bytes.extend(part);
@@ -227,7 +228,7 @@ mod tests {
             }
             let length = usize::from(u16::from_le_bytes([bytes[at + 4], bytes[at + 5]]));
             let (kind, data) = (bytes[at + 6], &bytes[at + 7..at + 7 + length]);
-            let checksum = crc32c::crc32c(&bytes[at + 6..at + 7 + length]).rotate_right(15).wrapping_add(0xa282_ead8);
+            let checksum = masked(crc32c::crc32c(&bytes[at + 6..at + 7 + length]));
             assert_eq!(bytes[at..at + 4], checksum.to_le_bytes());
             open.extend(data);
             if kind == 1 || kind == 4 {

@@ -74,14 +74,22 @@ impl Store {
             match found {
                 Found::Run(folder) => folders.push(folder),
                 Found::Sweep(folder) => {
-                    let table = Table::read(&folder.join("table.csv"))?;
-                    let points = (0..table.rows.len()).filter_map(|row| self.run_folder_of(&table.record(row)));
-                    folders.extend(points.filter(|point| point.is_dir()));
+                    folders.extend(self.sweep_runs(&folder)?);
                 }
                 Found::File(_) | Found::Loose { .. } => {}
             }
         }
         Ok(folders)
+    }
+
+    /// The run folders of the points of a sweep; a point that has not run has none.
+    ///
+    /// # Errors
+    /// When the sweep's table cannot be read.
+    pub fn sweep_runs(&self, sweep: &Path) -> Result<Vec<PathBuf>, TableError> {
+        let table = Table::read(&sweep.join("table.csv"))?;
+        let points = (0..table.rows.len()).filter_map(|row| self.run_folder_of(&table.record(row)));
+        Ok(points.filter(|point| point.is_dir()).collect())
     }
 
     fn chosen(&self, name: &str, choice: Choice) -> Result<PathBuf, FindError> {

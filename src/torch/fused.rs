@@ -23,9 +23,10 @@ pub enum Activation {
     Silu = 3,
 }
 
+#[cfg(test)]
 impl Activation {
-    /// The operation of its own in libtorch.
-    pub fn apply(self, x: Tensor) -> Tensor {
+    /// The operation in libtorch, to compare with.
+    pub(super) fn apply(self, x: Tensor) -> Tensor {
         match self {
             Activation::None => x,
             Activation::Relu => x.relu(),

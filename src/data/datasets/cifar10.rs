@@ -1,10 +1,8 @@
 //! CIFAR-10: its binary form, or a tree of images that is packed once into that form.
 
 use super::cifar::{CifarSet, Part};
-use super::{Info, Source};
-use crate::data::{DataError, Dataset, Depth};
+use super::{Info, source_of_set};
 use serde::{Deserialize, Serialize};
-use std::path::Path;
 
 const CLASSES: [&str; 10] = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
 
@@ -49,24 +47,4 @@ pub(super) static SET: CifarSet = CifarSet {
 #[serde(deny_unknown_fields)]
 pub struct Cifar10 {}
 
-impl Source for Cifar10 {
-    fn info(&self) -> &'static Info {
-        &INFO
-    }
-
-    fn present(&self, folder: &Path) -> bool {
-        SET.present(folder)
-    }
-
-    fn check(&self, folder: &Path, depth: Depth) -> Result<(), DataError> {
-        SET.check(folder, depth)
-    }
-
-    fn load(&self, folder: &Path) -> Result<Dataset, DataError> {
-        SET.load(folder)
-    }
-
-    fn fetch(&self, cache: &Path, from: Option<&Path>) -> Result<(), DataError> {
-        SET.fetch(cache, from)
-    }
-}
+source_of_set!(Cifar10, SET);

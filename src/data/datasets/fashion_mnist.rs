@@ -2,11 +2,9 @@
 //! files, which Debian packed anew.
 
 use super::idx_set::IdxSet;
-use super::{Info, Source};
+use super::{Info, source_of_set};
 use crate::data::fetch::{Checksum::Content, Expected};
-use crate::data::{DataError, Dataset, Depth};
 use serde::{Deserialize, Serialize};
-use std::path::Path;
 
 const CLASSES: [&str; 10] =
     ["t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle-boot"];
@@ -60,24 +58,4 @@ pub(super) const SET: IdxSet = IdxSet {
 #[serde(deny_unknown_fields)]
 pub struct FashionMnist {}
 
-impl Source for FashionMnist {
-    fn info(&self) -> &'static Info {
-        &INFO
-    }
-
-    fn present(&self, folder: &Path) -> bool {
-        SET.present(folder)
-    }
-
-    fn check(&self, folder: &Path, depth: Depth) -> Result<(), DataError> {
-        SET.check(folder, depth)
-    }
-
-    fn load(&self, folder: &Path) -> Result<Dataset, DataError> {
-        SET.load(folder)
-    }
-
-    fn fetch(&self, cache: &Path, from: Option<&Path>) -> Result<(), DataError> {
-        SET.fetch(cache, from)
-    }
-}
+source_of_set!(FashionMnist, SET);

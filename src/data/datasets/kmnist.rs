@@ -1,11 +1,9 @@
 //! Kuzushiji-MNIST: cursive Japanese characters in MNIST's form. Its published checksums are those of the .gz files.
 
 use super::idx_set::IdxSet;
-use super::{Info, Source};
+use super::{Info, source_of_set};
 use crate::data::fetch::{Checksum::Packed, Expected};
-use crate::data::{DataError, Dataset, Depth};
 use serde::{Deserialize, Serialize};
-use std::path::Path;
 
 /// The modern hiragana, transliterated.
 const CLASSES: [&str; 10] = ["o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"];
@@ -56,24 +54,4 @@ pub(super) const SET: IdxSet = IdxSet {
 #[serde(deny_unknown_fields)]
 pub struct Kmnist {}
 
-impl Source for Kmnist {
-    fn info(&self) -> &'static Info {
-        &INFO
-    }
-
-    fn present(&self, folder: &Path) -> bool {
-        SET.present(folder)
-    }
-
-    fn check(&self, folder: &Path, depth: Depth) -> Result<(), DataError> {
-        SET.check(folder, depth)
-    }
-
-    fn load(&self, folder: &Path) -> Result<Dataset, DataError> {
-        SET.load(folder)
-    }
-
-    fn fetch(&self, cache: &Path, from: Option<&Path>) -> Result<(), DataError> {
-        SET.fetch(cache, from)
-    }
-}
+source_of_set!(Kmnist, SET);

@@ -1,11 +1,9 @@
 //! MNIST: handwritten digits.
 
 use super::idx_set::IdxSet;
-use super::{Info, Source};
+use super::{Info, source_of_set};
 use crate::data::fetch::{Checksum::Content, Expected};
-use crate::data::{DataError, Dataset, Depth};
 use serde::{Deserialize, Serialize};
-use std::path::Path;
 
 const CLASSES: [&str; 10] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
 
@@ -55,24 +53,4 @@ const SET: IdxSet = IdxSet {
 #[serde(deny_unknown_fields)]
 pub struct Mnist {}
 
-impl Source for Mnist {
-    fn info(&self) -> &'static Info {
-        &INFO
-    }
-
-    fn present(&self, folder: &Path) -> bool {
-        SET.present(folder)
-    }
-
-    fn check(&self, folder: &Path, depth: Depth) -> Result<(), DataError> {
-        SET.check(folder, depth)
-    }
-
-    fn load(&self, folder: &Path) -> Result<Dataset, DataError> {
-        SET.load(folder)
-    }
-
-    fn fetch(&self, cache: &Path, from: Option<&Path>) -> Result<(), DataError> {
-        SET.fetch(cache, from)
-    }
-}
+source_of_set!(Mnist, SET);

@@ -66,6 +66,42 @@ pub trait Source: Debug {
     }
 }
 
+/// Implements [`Source`] for a dataset that is one published set of files.
+macro_rules! source_of_set {
+    ($source:ty, $set:expr) => {
+        impl $crate::data::datasets::Source for $source {
+            fn info(&self) -> &'static $crate::data::datasets::Info {
+                $set.info
+            }
+
+            fn present(&self, folder: &std::path::Path) -> bool {
+                $set.present(folder)
+            }
+
+            fn check(
+                &self,
+                folder: &std::path::Path,
+                depth: $crate::data::Depth,
+            ) -> Result<(), $crate::data::DataError> {
+                $set.check(folder, depth)
+            }
+
+            fn load(&self, folder: &std::path::Path) -> Result<$crate::data::Dataset, $crate::data::DataError> {
+                $set.load(folder)
+            }
+
+            fn fetch(
+                &self,
+                cache: &std::path::Path,
+                from: Option<&std::path::Path>,
+            ) -> Result<(), $crate::data::DataError> {
+                $set.fetch(cache, from)
+            }
+        }
+    };
+}
+use source_of_set;
+
 macro_rules! datasets {
     ($($name:literal => $variant:ident($source:ty),)*) => {
         /// One of the datasets, with its own keys.
