@@ -13,6 +13,7 @@ pub mod export;
 pub mod fault;
 pub mod figures;
 pub mod files;
+mod hex;
 mod input_error;
 pub mod interrupt;
 pub mod model;

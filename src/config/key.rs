@@ -1,5 +1,6 @@
 //! The hash that identifies an experiment.
 
+use crate::hex::hex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt;
@@ -17,7 +18,7 @@ pub struct Key(String);
 
 impl Key {
     pub(super) fn of(text: &str) -> Key {
-        Key(Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect())
+        Key(hex(&Sha256::digest(text.as_bytes())))
     }
 
     /// The first ten digits.

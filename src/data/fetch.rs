@@ -1,5 +1,6 @@
 //! Downloads and copies files into the cache: verified, and moved into place atomically.
 
+use crate::hex::hex;
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Write};
 use std::path::Path;
@@ -181,10 +182,6 @@ pub(super) fn sha256(path: &Path) -> Option<String> {
             count => hash.update(&buffer[..count]),
         }
     }
-}
-
-fn hex(digest: &[u8]) -> String {
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Downloads over HTTP, with timeouts for a server that stalls; the caller limits the size.

@@ -1,6 +1,7 @@
 //! A checksum of the images that a run uses, to notice that they changed.
 
 use super::Images;
+use crate::hex::hex;
 use sha2::{Digest, Sha256};
 
 /// The first half of a SHA-256 over shapes, labels and pixels of some splits, in hex. For image files, their names
@@ -8,7 +9,7 @@ use sha2::{Digest, Sha256};
 pub fn fingerprint(splits: &[&Images]) -> String {
     let mut hasher = Sha256::new();
     splits.iter().for_each(|images| images.digest(|bytes| hasher.update(bytes)));
-    hasher.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    hex(&hasher.finalize()[..16])
 }
 
 #[cfg(test)]

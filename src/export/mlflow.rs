@@ -5,6 +5,7 @@
 use super::error::ExportError;
 use super::run::ExportedRun;
 use crate::files::{make_folder, write_atomic};
+use crate::hex::hex;
 use crate::runs::Status;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -96,8 +97,7 @@ fn experiment_id(name: &str) -> String {
 
 /// 32 hex digits, the same whenever the run is exported.
 fn run_id(run: &ExportedRun) -> String {
-    let digest = Sha256::digest(run.label());
-    digest[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(run.label())[..16])
 }
 
 #[cfg(test)]

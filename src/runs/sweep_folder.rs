@@ -4,6 +4,7 @@ use super::error::RunError;
 use super::store::Store;
 use crate::config::Sweep;
 use crate::files::{make_folder, write_atomic};
+use crate::hex::hex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -52,8 +53,7 @@ pub fn sweep_folder(store: &Store, sweep: &Sweep) -> PathBuf {
         set if set.len() <= 60 && set.chars().all(plain) => format!("{}+{set}", sweep.name),
         set => {
             let digest = Sha256::digest(set.as_bytes());
-            let short: String = digest.iter().take(5).map(|byte| format!("{byte:02x}")).collect();
-            format!("{}+{short}", sweep.name)
+            format!("{}+{}", sweep.name, hex(&digest[..5]))
         }
     };
     store.sweeps().join(folder)

@@ -4,7 +4,7 @@ use super::printable;
 use comfy_table::{CellAlignment, Table as Printed, TableStyle, presets};
 use std::collections::HashSet;
 use strata::analysis::compare::Comparison;
-use strata::runs::{Column, Records, Table};
+use strata::runs::{Column, Records, Table, cut};
 
 /// Up to this number of lines a table that is too wide is transposed.
 const FEW: usize = 6;
@@ -112,13 +112,6 @@ fn label(table: &mut Table, comparison: &Comparison, is_setting: impl Fn(&str) -
     }
     while let Some(index) = table.columns.iter().position(|name| is_setting(name)) {
         remove(table, index);
-    }
-}
-
-fn cut(label: &str, longest: usize) -> String {
-    match label.chars().count() {
-        count if count > longest => label.chars().take(longest - 1).chain(['…']).collect(),
-        _ => label.to_owned(),
     }
 }
 

@@ -7,6 +7,7 @@ use super::state::TrainState;
 use super::{AVERAGES, CheckpointError, EPOCHS, MANIFEST, OPTIMIZER, WEIGHTS};
 use crate::config::Key;
 use crate::files::write_atomic;
+use crate::hex::hex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -139,10 +140,6 @@ fn file_digest(path: &Path) -> Result<String, CheckpointError> {
     let mut hasher = Sha256::new();
     io::copy(&mut file, &mut HashWriter(&mut hasher)).map_err(CheckpointError::io("read", path))?;
     Ok(hex(&hasher.finalize()))
-}
-
-fn hex(digest: &[u8]) -> String {
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 struct HashWriter<'a>(&'a mut Sha256);

@@ -4,6 +4,7 @@ use super::scanned::{Part, Scanned};
 use super::{labels, sums, tree};
 use crate::data::DataError;
 use crate::data::image_files::Sum;
+use crate::hex::hex;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -93,5 +94,5 @@ fn fingerprint(classes: &[String], entries: &[Entry]) -> String {
         hash.update(format!("{part:?} {label} {path}\n"));
         hash.update(sum.content());
     }
-    hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    hex(&hash.finalize()[..16])
 }
