@@ -237,7 +237,7 @@ impl Runner<'_> {
             PointOutcome::Done => self.done += 1,
             PointOutcome::Diverged => self.failed.push((point, Failure::Diverged)),
             PointOutcome::Failed(reason) => self.failed.push((point, Failure::Failed(reason.clone()))),
-            // Retried after all others, when the cause may have gone.
+            // Retried after all others: the cause may have disappeared by then.
             PointOutcome::Retry(_) => self.queue.push_back(point),
             PointOutcome::Held => {
                 self.attempts[point] = self.attempts[point].saturating_sub(1);

@@ -4,7 +4,7 @@ use super::view::ComparisonView;
 use crate::runs::{Column, ColumnRole, Status};
 use std::collections::HashMap;
 
-/// Of more settings than this, those that follow from the name are hidden.
+/// With more settings than this, those that follow from the name are hidden.
 const MANY: usize = 12;
 
 impl ComparisonView<'_> {
