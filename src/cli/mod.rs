@@ -18,6 +18,7 @@ mod progress;
 pub(crate) mod report;
 mod runs;
 pub(crate) mod show;
+pub(crate) mod study;
 pub(crate) mod sweep;
 mod sweep_view;
 pub(crate) mod tables;
@@ -66,6 +67,7 @@ pub(crate) enum Command {
     Show(show::Show),
     Eval(eval::Eval),
     Predict(predict::Predict),
+    Study(study::StudyArgs),
     Tables(tables::Tables),
     Bench(bench::Bench),
     Report(report::Report),

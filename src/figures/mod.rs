@@ -5,8 +5,10 @@ pub mod chart;
 mod confusion;
 pub mod curves;
 pub mod diagram;
+pub mod heatmap;
 pub mod picture;
 pub mod svg;
+pub mod thumbnails;
 
 pub use bubbles::accuracy_against_operations;
 pub use confusion::confusion;

@@ -18,6 +18,7 @@ mod pytorch;
 mod recipe;
 mod report;
 mod resume;
+mod study;
 mod sweep;
 mod torture;
 mod train;
