@@ -24,6 +24,11 @@ pub trait UpdateRule {
     /// Names of the tensors that are kept for each parameter, as in checkpoints: `conv1.weight:momentum`. They start at zero.
     fn buffers(&self) -> &'static [&'static str];
 
+    /// The optimizer, with its `lr`, of all parameters but the weights of hidden layers, where this one is not meant for them.
+    fn companion(&self) -> Option<(OptimizerSpec, f64)> {
+        None
+    }
+
     /// Updates the parameters of a group, and its buffers, in place.
     ///
     /// # Errors
@@ -31,7 +36,7 @@ pub trait UpdateRule {
     fn step(&self, group: &Group, step: Step) -> Result<(), TorchError>;
 }
 
-/// Parameters that share a weight decay.
+/// Parameters that are updated with the same numbers.
 pub struct Group<'a> {
     pub params: &'a [Tensor],
     /// A gradient for each parameter; undefined where it got none.
