@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::super::images::tests::{files, listed};
 use super::*;
-use crate::data::{Crop, Flip};
+use crate::data::{Crop, Flip, Mixup};
 
 /// Pixels equal 1 + their position, so that a window's position can be read off.
 fn ramp(count: usize, shape: [usize; 3]) -> Images {
@@ -101,7 +101,7 @@ fn order_is_a_permutation_for_each_epoch() {
 }
 
 fn augmented() -> Augment {
-    Augment { crop: Crop(2), flip: Flip(true), resized_crop: ResizedCrop(true) }
+    Augment { crop: Crop(2), flip: Flip(true), resized_crop: ResizedCrop(true), ..Augment::default() }
 }
 
 #[test]
@@ -139,6 +139,28 @@ fn threads_do_not_change_a_batch() {
         let next = train_batch(images, &order[6..], &bytes(), &augmented(), 3, 5).unwrap();
         assert_ne!(half.pixels, next.pixels);
     }
+}
+
+/// The labels are those with the larger share, the partners run backwards, and an unmixed batch has targets of the same form.
+#[test]
+fn mixed_batches_have_two_labels() {
+    let images = ramp(6, [1, 2, 2]);
+    let mut shares = Vec::new();
+    for p in [0.0, 1.0] {
+        let mixup = Some(Mixup { alpha: 1.0, p });
+        let augment = Augment { mixup, ..Augment::default() };
+        for epoch in 0..20 {
+            let batch = train_batch(&images, &[4, 2, 5], &bytes(), &augment, 0, epoch).unwrap();
+            let mixed = batch.mixed.unwrap();
+            let mut labels = [batch.labels, mixed.labels];
+            labels.sort();
+            assert_eq!(labels, [vec![4, 2, 5], vec![5, 2, 4]]);
+            assert!((0.5..=1.0).contains(&mixed.share));
+            shares.push(mixed.share);
+        }
+    }
+    assert!(shares[..20].iter().all(|&share| share == 1.0) && shares[20..].iter().all(|&share| share < 1.0));
+    assert_eq!(train_batch(&images, &[4, 2], &bytes(), &Augment::default(), 0, 0).unwrap().mixed, None);
 }
 
 #[test]

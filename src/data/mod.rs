@@ -24,10 +24,10 @@ mod workers;
 
 use std::path::{Path, PathBuf};
 
-pub use augment::{Augment, Crop, Flip, ResizedCrop};
+pub use augment::{Augment, Crop, CutMix, Flip, Mixup, ResizedCrop};
 #[cfg(test)]
 pub(crate) use batch::train_batch;
-pub use batch::{Batch, eval_batch, order};
+pub use batch::{Batch, Mixed, eval_batch, order};
 pub use dataset::Dataset;
 pub use datasets::{DATASETS, DataSource, Info, Source, info, source};
 pub use decode::decode;

@@ -1,9 +1,13 @@
 //! What is done at random to training images, each draw a function of (seed, epoch, index of the image).
 //!
-//! An augmentation is a key of `[data.augment]` with a file of its own and a line in the list below.
+//! An augmentation is a key of `[data.augment]` with a file of its own and a line in the list below. Those of pairs of images,
+//! mixup and CutMix, are in `pairs.rs`.
 
 mod crop;
+mod cutmix;
 mod flip;
+mod mixup;
+mod pairs;
 mod resized_crop;
 mod view;
 
@@ -12,7 +16,10 @@ use crate::random;
 use serde::{Deserialize, Serialize};
 
 pub use crop::Crop;
+pub use cutmix::CutMix;
 pub use flip::Flip;
+pub use mixup::Mixup;
+pub(super) use pairs::Pairing;
 pub use resized_crop::ResizedCrop;
 pub(super) use view::View;
 
@@ -47,6 +54,10 @@ macro_rules! augmentations {
         pub struct Augment {
             $(pub $written: $written_keys,)*
             $(#[serde(skip_serializing_if = "Augmentation::is_off")] pub $key: $keys,)*
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pub mixup: Option<Mixup>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pub cutmix: Option<CutMix>,
         }
 
         impl Augment {
@@ -69,7 +80,8 @@ macro_rules! augmentations {
             pub(crate) fn check(&self, size: [usize; 2]) -> Result<(), KeyError> {
                 $(self.$written.check(size)?;)*
                 $(self.$key.check(size)?;)*
-                Ok(())
+                self.mixup.map_or(Ok(()), |mixup| mixup.check())?;
+                self.cutmix.map_or(Ok(()), |cutmix| cutmix.check())
             }
         }
     };
@@ -109,7 +121,7 @@ mod tests {
     /// Results that were published depend on these draws.
     #[test]
     fn the_draws_are_those_of_earlier_versions() {
-        let all = Augment { crop: Crop(4), flip: Flip(true), resized_crop: ResizedCrop(true) };
+        let all = Augment { crop: Crop(4), flip: Flip(true), resized_crop: ResizedCrop(true), ..Augment::default() };
         let key = random::key(3, "augment", &[5, 7]);
         let view = all.view(3, 5, 7);
         let offset = |word| random::below(key, word, 9) as isize - 4;
