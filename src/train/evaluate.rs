@@ -1,12 +1,13 @@
 //! Evaluation: every image exactly once, without padding or repeats.
 
 use super::metrics::{Sums, cross_entropy};
+use super::pass::autocast;
 use crate::config::Precision;
 use crate::data::{Batch, DataError, Images, Normalise, prefetch};
 use crate::interrupt;
 use crate::model::Model;
+use crate::torch;
 use crate::torch::fused::KeptWeights;
-use crate::torch::{self, Autocast};
 use std::ops::ControlFlow;
 use tch::{Device, Kind, Tensor};
 
@@ -54,7 +55,7 @@ pub fn for_each_batch(
     let forward = |_, batch: &Batch| -> Result<ControlFlow<()>, DataError> {
         let (pixels, labels) = tensors(batch, model.device());
         let outputs = {
-            let _autocast = Autocast::bf16_if(precision == Precision::Bf16, model.device());
+            let _autocast = autocast(precision, model.device());
             model.forward(&pixels, false)
         };
         f(&outputs.logits, &labels);

@@ -16,9 +16,12 @@ mod optimizer;
 mod pass;
 mod recorder;
 mod run;
+mod sam;
+mod scaler;
 mod schedule;
 mod session;
 mod splits;
+mod step;
 
 #[cfg(test)]
 mod properties;
@@ -34,6 +37,7 @@ pub use lost::record as record_lost_run;
 pub use metrics::{Sums, cross_entropy};
 pub use optimizer::Optimizer;
 pub use run::{check_data, run};
+pub use scaler::GradScaler;
 pub use schedule::learning_rate;
 pub use splits::{Fingerprints, Splits};
 
