@@ -55,7 +55,7 @@ impl Fixture {
     /// Loss and gradients of one pass over the batch.
     fn plain(&self) -> (f64, Vec<Tensor>) {
         self.trainer().optimizer.drop_gradients().unwrap();
-        let loss = self.model.forward(&self.pixels, true).logits.cross_entropy_for_logits(&self.targets);
+        let loss = self.experiment.train.loss.mean(&self.model.forward(&self.pixels, true).logits, &self.targets);
         loss.backward();
         (loss.double_value(&[]), self.grads())
     }
