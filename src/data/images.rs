@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::DataError;
-use super::decode::{Picture, luma};
+use super::decode::{centre, luma, resampled};
 use super::image_files::Files;
 use super::resample::{Resampler, Window};
 use super::workers::{share, threads};
@@ -67,7 +67,7 @@ impl Images {
     pub fn image(&self, i: usize) -> Result<Cow<'_, [u8]>, DataError> {
         match &self.store {
             Store::Memory(pixels) => Ok(Cow::Borrowed(self.in_memory(pixels, i))),
-            Store::Files(files) => Ok(Cow::Owned(self.picture(files, i)?.centre(self.shape))),
+            Store::Files(files) => Ok(Cow::Owned(self.decoded(files, i, |size| centre(size, self.shape))?)),
         }
     }
 
@@ -77,10 +77,7 @@ impl Images {
         let [channels, height, width] = self.shape;
         let map = |size| Resampler::window(size, choose(size), [height, width]);
         match &self.store {
-            Store::Files(files) => {
-                let picture = self.picture(files, i)?;
-                Ok(picture.resampled(channels, &map(picture.size)))
-            }
+            Store::Files(files) => self.decoded(files, i, map),
             Store::Memory(pixels) => {
                 let (map, mut out) = (map([height, width]), Vec::with_capacity(channels * height * width));
                 resample_planes(self.in_memory(pixels, i), channels, channels, &map, &mut out, &mut Vec::new());
@@ -94,9 +91,14 @@ impl Images {
         &pixels[(self.first + i) * size..(self.first + i + 1) * size]
     }
 
-    fn picture(&self, files: &Files, i: usize) -> Result<Picture, DataError> {
+    fn decoded(
+        &self,
+        files: &Files,
+        i: usize,
+        map: impl FnOnce([usize; 2]) -> Resampler,
+    ) -> Result<Vec<u8>, DataError> {
         let content = files.read(self.first + i)?;
-        Picture::decode(&content, &files.path(self.first + i), files.remedies.broken)
+        resampled(&content, &files.path(self.first + i), files.remedies.broken, self.shape[0], map)
     }
 
     /// Feeds a hash with the shape, the labels and the pixels; for files, with their names and the checksums of their content.
@@ -177,11 +179,11 @@ fn resample_planes(source: &[u8], from: usize, to: usize, map: &Resampler, out: 
     let planes: Vec<&[u8]> = source.chunks_exact((source.len() / from.max(1)).max(1)).collect();
     if let ([r, g, b], 1) = (&planes[..], to) {
         let grey: Vec<u8> = r.iter().zip(*g).zip(*b).map(|((&r, &g), &b)| luma(r, g, b)).collect();
-        return map.apply::<1>(&grey, out, scratch);
+        return map.apply(&grey, out, scratch);
     }
     for c in 0..to {
         match c.checked_sub(planes.len()) {
-            None => map.apply::<1>(planes[c], out, scratch),
+            None => map.apply(planes[c], out, scratch),
             // Repeated: copy what was already made.
             Some(earlier) => out.extend_from_within(earlier * out.len() / c..(earlier + 1) * out.len() / c),
         }

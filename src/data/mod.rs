@@ -15,6 +15,7 @@ mod image_files;
 mod image_folder;
 mod image_tree;
 mod images;
+mod jpeg;
 mod normalise;
 mod prefetch;
 mod resample;

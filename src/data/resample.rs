@@ -112,13 +112,8 @@ impl Resampler {
         self.apply_rows(plane.get(top * self.width + left..).unwrap_or_default(), self.width, output, room);
     }
 
-    /// Resamples a plane that has been cut to [`Resampler::source`], adding it to `output`.
-    pub(super) fn apply_cut(&self, plane: &[u8], output: &mut Vec<u8>, room: &mut Vec<f32>) {
-        self.apply_rows(plane, self.columns.length(), output, room);
-    }
-
-    /// The rows of `plane` lie `distance` apart.
-    fn apply_rows(&self, plane: &[u8], distance: usize, output: &mut Vec<u8>, room: &mut Vec<f32>) {
+    /// Resamples a plane that begins with [`Resampler::source`], its rows `distance` apart, adding it to `output`.
+    pub(super) fn apply_rows(&self, plane: &[u8], distance: usize, output: &mut Vec<u8>, room: &mut Vec<f32>) {
         let start = output.len();
         output.resize(start + self.rows.first.len() * self.columns.first.len(), 0);
         let (width, height) = (self.columns.length(), self.rows.length());
@@ -172,7 +167,9 @@ mod tests {
     /// Runs that were trained on resized images depend on every bit of this.
     #[test]
     fn the_bits_are_those_of_plain_loops() {
-        for (from, to) in [([9, 11], [4, 5]), ([37, 300], [30, 41]), ([20, 16], [33, 50]), ([1, 3], [1, 1]), ([100, 8], [8, 8])] {
+        for (from, to) in
+            [([9, 11], [4, 5]), ([37, 300], [30, 41]), ([20, 16], [33, 50]), ([1, 3], [1, 1]), ([100, 8], [8, 8])]
+        {
             let source: Vec<u8> = (0..from[0] * from[1]).map(|i| (i * i * 31 + i * 7) as u8).collect();
             for map in [Resampler::stretch(from, to), Resampler::centre(from, to, 0.875)] {
                 let mean = |taps: &Taps, i: usize, zero: f32, at: &dyn Fn(usize) -> f32| {
@@ -181,7 +178,8 @@ mod tests {
                 };
                 let line = |y: usize, x: usize| mean(&map.columns, x, 0.0, &|p| f32::from(source[y * from[1] + p]));
                 let pixel = |y: usize, x: usize| mean(&map.rows, y, 0.5, &|p| line(p, x)) as u8;
-                let plain: Vec<u8> = (0..to[0]).flat_map(|y| (0..to[1]).map(move |x| (y, x))).map(|(y, x)| pixel(y, x)).collect();
+                let plain: Vec<u8> =
+                    (0..to[0]).flat_map(|y| (0..to[1]).map(move |x| (y, x))).map(|(y, x)| pixel(y, x)).collect();
                 assert_eq!(resample(&map, &source), plain, "{from:?} {to:?}");
             }
         }

@@ -13,7 +13,10 @@ pub const BLOCK: usize = 64;
 /// # Panics
 /// When there are not [`BLOCK`] coefficients for each block, or `out` has no room for them.
 pub fn inverse_dct(coefficients: &[i16], last: &[u8], quantizer: &[i16; BLOCK], out: &mut [u8], ld: usize) {
-    assert!(coefficients.len() == BLOCK * last.len() && 8 * last.len() <= ld && 8 * ld <= out.len(), "blocks do not fit");
+    assert!(
+        coefficients.len() == BLOCK * last.len() && 8 * last.len() <= ld && 8 * ld <= out.len(),
+        "blocks do not fit"
+    );
     let (count, out) = (last.len() as i64, out.as_mut_ptr());
     // SAFETY: the lengths are checked above.
     unsafe { ffi::strata_blocks(coefficients.as_ptr(), last.as_ptr(), quantizer.as_ptr(), count, out, ld as i64) }

@@ -9,7 +9,8 @@ pub(super) const LOOK: u32 = 11;
 /// A code and, where they fit into [`LOOK`] bits together, the number after it.
 pub(super) struct Table {
     /// Indexed by the next bits: the number in the upper 16 bits, then 8 bits of how many coefficients it takes the place
-    /// forward (for AC), then the number of bits of code and number. 0 where code and number are longer.
+    /// forward (for AC), then the number of bits of code and number. Where those are more than [`LOOK`], [`LONG`] is set and
+    /// the upper 16 bits are the length of the number; 0 where already the code is longer.
     pub fast: Box<[u32; 1 << LOOK]>,
     /// By length of the code: the first code after those of this length, its bits moved to the top of 16; the symbols' position
     /// less the first code.
@@ -20,6 +21,9 @@ pub(super) struct Table {
     is_ac: bool,
 }
 
+/// Marks an entry whose number is not in it.
+pub(super) const LONG: u32 = 0x80 << 8;
+
 /// The place after the last coefficient: where an end of block leads from every place.
 pub(super) const END: u32 = 64;
 
@@ -28,9 +32,7 @@ impl Table {
     pub(super) fn known(is_ac: bool, counts: &[u8; 16], symbols: &[u8]) -> Option<Arc<Table>> {
         thread_local!(static KNOWN: RefCell<Vec<Arc<Table>>> = const { RefCell::new(Vec::new()) });
         KNOWN.with_borrow_mut(|known| {
-            let same = |table: &&Arc<Table>| {
-                (table.is_ac, &table.counts, &*table.symbols) == (is_ac, counts, symbols)
-            };
+            let same = |table: &&Arc<Table>| (table.is_ac, &table.counts, &*table.symbols) == (is_ac, counts, symbols);
             if let Some(table) = known.iter().find(same) {
                 return Some(Arc::clone(table));
             }
@@ -72,8 +74,7 @@ impl Table {
     }
 
     /// The symbol at the start of 16 bits, and the length of its code.
-    #[cold]
-    pub(super) fn symbol(&self, bits: u32) -> Option<(u8, u32)> {
+    fn symbol(&self, bits: u32) -> Option<(u8, u32)> {
         let length = (1..=16).find(|&length| bits < self.ends[length])?;
         let position = (bits >> (16 - length)) as i32 + self.offsets[length];
         Some((*self.symbols.get(position as usize)?, length as u32))
@@ -82,11 +83,11 @@ impl Table {
 
 /// The entry for a code of `length` bits with the `rest` bits after it.
 fn fast_entry(is_ac: bool, symbol: u8, length: u32, rest: u32, bits: u32) -> u32 {
-    let (run, size) = if is_ac { (u32::from(symbol >> 4), u32::from(symbol & 15)) } else { (0, u32::from(symbol)) };
+    let (run, size) = (if is_ac { u32::from(symbol >> 4) } else { 0 }, u32::from(symbol & 15));
     // No bits after anything but a run of 16 zeros: the end of the block.
     let forward = if is_ac && size == 0 && run != 15 { END } else { run };
     if size > rest {
-        return 0;
+        return size << 16 | LONG | forward << 8 | (length + size);
     }
     let value = extend(bits >> (rest - size), size);
     (value as u32) << 16 | forward << 8 | (length + size)
@@ -132,7 +133,8 @@ pub(super) fn unstuffed(data: &[u8]) -> (Vec<u8>, Vec<usize>) {
 /// Zeros after an interval, so that bits can be loaded eight bytes at a time.
 pub(super) const PAD: usize = 16;
 
-/// Reads bits, the first one highest.
+/// Reads bits, the first one highest. Loops work on a copy of it, which the compiler keeps in registers.
+#[derive(Clone, Copy)]
 pub(super) struct Bits<'a> {
     data: &'a [u8],
     at: usize,
@@ -170,15 +172,25 @@ impl<'a> Bits<'a> {
         self.at.saturating_sub((self.count >> 3) as usize)
     }
 
-    /// Takes a symbol and the number after it, slowly. The bits are filled before and not after.
+    /// Takes what the entry with [`LONG`] says, and gives its number.
+    #[inline(always)]
+    pub(super) fn long(&mut self, entry: u32) -> i32 {
+        self.fill();
+        let (size, total) = (entry >> 16, entry & 0xff);
+        let number = extend((self.next << (total - size) >> (64 - size)) as u32, size);
+        self.skip(total);
+        number
+    }
+
+    /// Takes a symbol whose code is longer than [`LOOK`], and the number after it.
     #[cold]
-    pub(super) fn slow(&mut self, table: &Table) -> Option<(u8, i32)> {
+    pub(super) fn slow(mut self, table: &Table) -> Option<(Bits<'a>, u8, i32)> {
         self.fill();
         let (symbol, length) = table.symbol((self.next >> 48) as u32)?;
         self.skip(length);
         let size = u32::from(symbol & 15);
         let value = if size == 0 { 0 } else { extend((self.next >> (64 - size)) as u32, size) };
         self.skip(size);
-        Some((symbol, value))
+        Some((self, symbol, value))
     }
 }

@@ -28,11 +28,6 @@ impl Jpeg<'_> {
         self.frame.size
     }
 
-    /// Whether it has only luma.
-    pub(super) fn is_grey(&self) -> bool {
-        self.frame.components.len() == 1
-    }
-
     /// The pixels of a window within the image: a plane of luma, or three of red, green and blue. `None` where the data is
     /// broken.
     pub(super) fn window(&self, window: Window) -> Option<Vec<u8>> {

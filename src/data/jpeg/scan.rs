@@ -1,7 +1,7 @@
 //! The entropy-coded data of a window, as planes of samples.
 
 use super::header::{Component, Frame, ZIGZAG};
-use super::huffman::{Bits, END, LOOK, Table, unstuffed};
+use super::huffman::{Bits, END, LONG, LOOK, Table, unstuffed};
 use crate::data::resample::Window;
 use crate::torch::pictures::{self, BLOCK};
 use std::ops::Range;
@@ -135,7 +135,12 @@ fn difference(bits: &mut Bits, table: &Table) -> Option<i32> {
     bits.fill();
     let entry = table.fast[(bits.next >> (64 - LOOK)) as usize];
     if entry == 0 {
-        return bits.slow(table).map(|(_, value)| value);
+        let (after, _, value) = bits.slow(table)?;
+        *bits = after;
+        return Some(value);
+    }
+    if entry & LONG != 0 {
+        return Some(bits.long(entry));
     }
     bits.skip(entry & 0xff);
     Some((entry as i32) >> 16)
@@ -143,46 +148,52 @@ fn difference(bits: &mut Bits, table: &Table) -> Option<i32> {
 
 /// Reads the AC coefficients of a block; gives the place of the last one.
 #[inline(always)]
-fn block<const STORED: bool>(bits: &mut Bits, table: &Table, out: &mut [i16; BLOCK]) -> Option<u8> {
-    let (mut place, mut last) = (1u32, 0u32);
-    'block: loop {
+fn block<const STORED: bool>(shared: &mut Bits, table: &Table, out: &mut [i16; BLOCK]) -> Option<u8> {
+    let (mut bits, mut place, mut last) = (*shared, 1u32, 0u32);
+    let mut store = |place: u32, value: i16| {
+        if STORED {
+            out[usize::from(ZIGZAG[place as usize % BLOCK]) % BLOCK] = value;
+        }
+    };
+    'block: while place < END {
         bits.fill();
         // 56 bits are enough for five entries.
         for _ in 0..5 {
             let entry = table.fast[(bits.next >> (64 - LOOK)) as usize];
-            if entry == 0 {
-                let (symbol, value) = bits.slow(table)?;
-                if symbol & 15 == 0 && symbol >> 4 != 15 {
+            let value = if entry & LONG != 0 {
+                place += (entry >> 8) & 0x7f;
+                bits.long(entry) as i16
+            } else if entry != 0 {
+                bits.skip(entry & 0xff);
+                place += (entry >> 8) & 0xff;
+                if place >= END {
                     break 'block;
                 }
-                place += u32::from(symbol >> 4);
-                if place >= END {
-                    return None;
-                }
-                if STORED {
-                    out[usize::from(ZIGZAG[place as usize])] = value as i16;
-                }
+                store(place, (entry >> 16) as i16);
                 last = place;
                 place += 1;
                 if place >= END {
                     break 'block;
                 }
-                continue 'block;
-            }
-            bits.skip(entry & 0xff);
-            place += (entry >> 8) & 0xff;
+                continue;
+            } else {
+                let (after, symbol, value) = bits.slow(table)?;
+                bits = after;
+                if symbol & 15 == 0 && symbol >> 4 != 15 {
+                    break 'block;
+                }
+                place += u32::from(symbol >> 4);
+                value as i16
+            };
             if place >= END {
-                break 'block;
+                return None;
             }
-            if STORED {
-                out[usize::from(ZIGZAG[place as usize])] = (entry >> 16) as i16;
-            }
+            store(place, value);
             last = place;
             place += 1;
-            if place >= END {
-                break 'block;
-            }
+            continue 'block;
         }
     }
+    *shared = bits;
     Some(last as u8)
 }
