@@ -1,6 +1,7 @@
 //! The command line: one file per command, and here what they share.
 
 pub(crate) mod bench;
+mod bench_data;
 pub(crate) mod compare;
 pub(crate) mod completions;
 pub(crate) mod cost;

@@ -1,7 +1,7 @@
 //! The `[data]` table.
 
 use super::problem::{Place, Problem, from_serde};
-use crate::data::{Augment, DATASETS, DataSource, Normalise};
+use crate::data::{Augment, DATASETS, DataSource, Normalise, Prepared};
 use crate::named::keys_of;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
@@ -18,6 +18,9 @@ pub struct Data {
     pub limit: usize,
     pub normalise: Scale,
     pub augment: Augment,
+    /// Smaller copies of image files, where they are to be used. Without it nothing is written: keys of experiments stay.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prepared: Option<Prepared>,
     /// The dataset with the keys that it adds.
     #[serde(flatten)]
     pub source: DataSource,
@@ -35,6 +38,7 @@ struct Keys {
     normalise: Scale,
     #[serde(default)]
     augment: Augment,
+    prepared: Option<Prepared>,
 }
 
 /// How pixels become numbers.
@@ -76,9 +80,9 @@ impl Data {
             DataSource::read(&keys.dataset, Deserializer::from(Spanned::new(span, own))).ok_or_else(unknown)?;
         let mut source = source.map_err(|error| from_serde(&error, "", &[]))?;
         source.complete().map_err(|error| Problem::at(format!("data.{}", error.key), error.message))?;
-        let Keys { dataset, validation, limit, normalise, augment } = keys;
+        let Keys { dataset, validation, limit, normalise, augment, prepared } = keys;
         let validation = validation.unwrap_or_else(|| default_validation(source.info().train, limit));
-        let data = Data { dataset, validation, limit, normalise, augment, source };
+        let data = Data { dataset, validation, limit, normalise, augment, prepared, source };
         data.check()?;
         Ok(data)
     }
@@ -106,6 +110,9 @@ impl Data {
     }
 
     fn check(&self) -> Result<(), Problem> {
+        if let Some(Err(error)) = self.prepared.map(Prepared::check) {
+            return Err(Problem::at(format!("data.prepared.{}", error.key), error.message));
+        }
         let info = self.source.info();
         if info.train == 0 {
             return Ok(()); // the images are counted when they are loaded
