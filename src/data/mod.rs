@@ -24,7 +24,10 @@ mod workers;
 
 use std::path::{Path, PathBuf};
 
-pub use augment::{Augment, Crop, CutMix, Flip, Mixup, ResizedCrop};
+pub use augment::{
+    Augment, AutoAugment, ColorJitter, Crop, CutMix, Cutout, Erasing, Flip, Lighting, Mixup, RandAugment, ResizedCrop,
+    TrivialAugment,
+};
 #[cfg(test)]
 pub(crate) use batch::train_batch;
 pub use batch::{Batch, Mixed, eval_batch, order};
