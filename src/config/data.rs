@@ -131,9 +131,9 @@ impl Data {
     }
 
     /// # Errors
-    /// For an augmentation that makes no sense for images of this height and width.
-    pub(super) fn check_augment(&self, size: [usize; 2]) -> Result<(), Problem> {
-        self.augment.check(size).map_err(|error| Problem::at(format!("data.augment.{}", error.key), error.message))
+    /// For an augmentation that makes no sense for images of these channels, height and width.
+    pub(super) fn check_augment(&self, shape: [usize; 3]) -> Result<(), Problem> {
+        self.augment.check(shape).map_err(|error| Problem::at(format!("data.augment.{}", error.key), error.message))
     }
 }
 

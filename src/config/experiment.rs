@@ -282,8 +282,7 @@ pub(super) fn build_shared(
     };
     let data = Data::read(data)?;
     let architecture = known.get(model, &keys.scaling, Some(&data.source))?;
-    let [_, height, width] = architecture.network.plan.input;
-    data.check_augment([height, width])?;
+    data.check_augment(architecture.network.plan.input)?;
     let train = Train::read(root.get("train"), machine.native_bf16)?;
     Ok(Experiment {
         name: keys.name(name),
