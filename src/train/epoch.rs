@@ -8,7 +8,7 @@ use super::evaluate::{targets, tensors};
 use super::optimizer::Optimizer;
 use super::pass::{Pass, pass};
 use super::recorder::Recorder;
-use super::schedule::learning_rate;
+use super::schedule::{learning_rate, rate_factor};
 use super::{Observer, StepReport, faults};
 use crate::config::Experiment;
 use crate::data::{self, Batch, Images, Normalise};
@@ -124,8 +124,7 @@ impl Trainer<'_> {
         if train.clip_norm > 0.0 && !self.optimizer.clip(train.clip_norm)?.is_finite() {
             return Ok(Some(Divergence::of_gradients(number, &self.model.trainable())));
         }
-        let rate = self.rate(state.step);
-        self.optimizer.step(rate)?;
+        self.optimizer.step(rate_factor(train, state.step, self.batches() as u64))?;
         if !pass.has_gradients {
             self.optimizer.drop_gradients()?;
         }
@@ -134,8 +133,9 @@ impl Trainer<'_> {
         }
         let loss = pass.main.double_value(&[]);
         state.sums.add(loss, &pass.logits, &labels);
+        let lr = self.rate(state.step);
         if let Some(log) = &mut self.log {
-            log.add(StepRow { step: number, epoch: state.epoch + 1, lr: rate, loss })?;
+            log.add(StepRow { step: number, epoch: state.epoch + 1, lr, loss })?;
         }
         Ok(None)
     }
