@@ -18,6 +18,7 @@ mod run;
 mod schedule;
 mod session;
 mod splits;
+mod start;
 
 #[cfg(test)]
 mod properties;
