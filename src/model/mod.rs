@@ -11,6 +11,7 @@ mod init;
 mod layers;
 mod pool;
 mod tensors;
+mod torch_file;
 mod weights;
 mod window;
 
