@@ -30,6 +30,7 @@ use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::OnceLock;
 use std::thread::available_parallelism;
 use strata::config::{ConfigError, Description, Experiment, Machine};
 use strata::emit;
@@ -77,6 +78,9 @@ pub(crate) enum Command {
     Completions(completions::Completions),
 }
 
+/// The folder that `--results` names, for [`machine`].
+static RESULTS: OnceLock<PathBuf> = OnceLock::new();
+
 /// Options of [`Shared`] that a command makes no use of. They are accepted, so that one set of options fits every command of
 /// a script, but its help is silent about them.
 const UNUSED: [(&str, &[&str]); 11] = [
@@ -107,7 +111,9 @@ impl Arguments {
             let hidden: Vec<Arg> = hidden.map(|arg| arg.clone().hide(true)).collect();
             command = command.mut_subcommand(name, |command| command.args(hidden));
         }
-        Arguments::from_arg_matches(&command.try_get_matches()?)
+        let arguments = Arguments::from_arg_matches(&command.try_get_matches()?)?;
+        let _ = RESULTS.set(arguments.shared.results.clone());
+        Ok(arguments)
     }
 
     /// Refuses `--set` where there is no experiment to set a key of: a table that looks chosen by it would not be.
@@ -271,7 +277,7 @@ pub(crate) struct Usage(pub String);
 
 /// What `auto` in an experiment means here.
 pub(crate) fn machine() -> Machine {
-    Machine { native_bf16: native_bf16() }
+    Machine { native_bf16: native_bf16(), find_run: Some(runs::weights_of) }
 }
 
 #[cfg(target_arch = "x86_64")]

@@ -10,6 +10,7 @@ mod known_keys;
 mod model;
 mod nearest;
 mod nesting;
+mod pretrained;
 mod problem;
 mod serialize;
 mod sweep;
@@ -17,11 +18,12 @@ mod train;
 
 pub use data::Data;
 pub use expect::Expect;
-pub use experiment::{Description, Experiment, Machine};
+pub use experiment::{Description, Experiment, FindRun, Machine};
 pub use key::Key;
 pub use model::Origin;
 pub use nearest::nearest;
 pub use nesting::{MAX_LEVELS, too_deep};
+pub use pretrained::Pretrained;
 pub use problem::ConfigError;
 pub use sweep::{Point, Sweep};
 #[cfg(test)]

@@ -11,11 +11,14 @@ mod init;
 mod layers;
 mod pool;
 mod tensors;
+mod torch_file;
 mod weights;
 mod window;
 
 #[cfg(test)]
 mod equivalence_tests;
+#[cfg(test)]
+mod frozen_tests;
 #[cfg(test)]
 mod lists_tests;
 #[cfg(test)]
@@ -28,10 +31,12 @@ mod reference_tests;
 pub use weights::{WeightsError, parse_tensors, read_tensors, tensor_bytes, write_tensors};
 
 use crate::arch::Network;
+use crate::arch::network::RowNodes;
 use crate::arch::node::Node;
 use crate::arch::params::Param;
 use crate::torch::{TorchError, catch};
 use builder::Builder;
+use std::collections::BTreeSet;
 use tch::nn::{self, ModuleT, SequentialT};
 use tch::{Device, Kind, Tensor};
 
@@ -51,6 +56,8 @@ pub struct Model {
 struct Segment {
     trunk: SequentialT,
     head: Option<(SequentialT, f64)>,
+    /// It computes in training what it computes in evaluation.
+    frozen: bool,
 }
 
 /// Logits `[N, classes]` of the network and, in training, of each auxiliary head with the weight of its loss.
@@ -74,22 +81,37 @@ impl Model {
     /// # Errors
     /// When the device does not have enough memory, or an operation and its module disagree about its tensors.
     pub fn build(network: &Network, device: Device, seed: u64, rewrite: bool) -> Result<Model, TorchError> {
+        Model::build_frozen(network, device, seed, rewrite, &BTreeSet::new())
+    }
+
+    /// Builds the graph of a network whose rows `frozen`, counted from 0, are not trained: their parameters get no gradients, and
+    /// in training they compute what they compute in evaluation, with the running statistics of batch normalisation and without
+    /// dropout and stochastic depth. No backward pass goes through those in front of the first row that is trained.
+    ///
+    /// # Errors
+    /// See [`Model::build`].
+    pub fn build_frozen(
+        network: &Network,
+        device: Device,
+        seed: u64,
+        rewrite: bool,
+        frozen: &BTreeSet<usize>,
+    ) -> Result<Model, TorchError> {
         catch(|| {
             let store = nn::VarStore::new(device);
             let mut builder = Builder::new(store.root(), rewrite);
             let mut segments = Vec::new();
-            let nodes: Vec<&Node> = network.rows.iter().flat_map(|row| &row.nodes).collect();
-            for stretch in nodes.split_inclusive(|node| matches!(node, Node::Aux { .. })) {
-                let (trunk, head) = match stretch.split_last() {
-                    Some((Node::Aux { head, weight }, trunk)) => (trunk, Some((head, *weight))),
-                    _ => (stretch, None),
-                };
-                let trunk = builder.chain_of(trunk)?;
-                let head = match head {
-                    Some((head, weight)) => Some((builder.chain(head)?, weight)),
-                    None => None,
-                };
-                segments.push(Segment { trunk, head });
+            let rows: Vec<(bool, &RowNodes)> =
+                network.rows.iter().enumerate().map(|(index, row)| (frozen.contains(&index), row)).collect();
+            for rows in rows.chunk_by(|(a, _), (b, _)| a == b) {
+                let (frozen, first) = (rows[0].0, builder.params.len());
+                let nodes: Vec<&Node> = rows.iter().flat_map(|(_, row)| &row.nodes).collect();
+                for stretch in nodes.split_inclusive(|node| matches!(node, Node::Aux { .. })) {
+                    segments.push(builder.segment(stretch, frozen)?);
+                }
+                if frozen {
+                    builder.params[first..].iter().for_each(|(_, tensor)| drop(tensor.set_requires_grad(false)));
+                }
             }
             let params = builder.params;
             init::initialise(&params, &network.plan.style.init, seed);
@@ -123,6 +145,9 @@ impl Model {
         }
         let mut aux = Vec::new();
         for segment in &self.segments {
+            let train = train && !segment.frozen;
+            // In front of the first parameter that learns there is nothing to record, and kernels of evaluation can be used.
+            let _no_grad = (segment.frozen && !x.requires_grad()).then(tch::no_grad_guard);
             x = segment.trunk.forward_t(&x, train);
             if let (Some((head, weight)), true) = (&segment.head, train) {
                 aux.push((head.forward_t(&x, train).to_kind(Kind::Float), *weight));
@@ -140,11 +165,11 @@ impl Model {
         &self.params
     }
 
-    /// The tensors that are learned.
+    /// The tensors that are learned: those of frozen rows are not.
     pub fn trainable(&self) -> Vec<(Param, Tensor)> {
         self.params
             .iter()
-            .filter(|(param, _)| param.role.trainable())
+            .filter(|(param, tensor)| param.role.trainable() && tensor.requires_grad())
             .map(|(param, tensor)| (param.clone(), tensor.shallow_clone()))
             .collect()
     }

@@ -19,6 +19,7 @@ mod run;
 mod schedule;
 mod session;
 mod splits;
+mod start;
 
 #[cfg(test)]
 mod properties;
