@@ -1,6 +1,7 @@
 //! The command line: one file per command, and here what they share.
 
 pub(crate) mod bench;
+pub(crate) mod claims;
 pub(crate) mod compare;
 pub(crate) mod completions;
 pub(crate) mod cost;
@@ -66,6 +67,7 @@ pub(crate) enum Command {
     Show(show::Show),
     Eval(eval::Eval),
     Predict(predict::Predict),
+    Claims(claims::Claims),
     Tables(tables::Tables),
     Bench(bench::Bench),
     Report(report::Report),
@@ -78,11 +80,12 @@ pub(crate) enum Command {
 
 /// Options of [`Shared`] that a command makes no use of. They are accepted, so that one set of options fits every command of
 /// a script, but its help is silent about them.
-const UNUSED: [(&str, &[&str]); 11] = [
+const UNUSED: [(&str, &[&str]); 12] = [
     ("compare", &["set", "device", "threads"]),
     ("diff", &["device", "threads"]),
     ("cost", &["device", "results", "threads"]),
     ("show", &["device", "results", "threads"]),
+    ("claims", &["set"]),
     ("tables", &["device", "threads"]),
     ("bench", &["results"]),
     ("report", &["set", "device", "threads"]),
@@ -114,6 +117,7 @@ impl Arguments {
         let (command, hint) = match &self.command {
             _ if self.shared.set.is_empty() => return Ok(()),
             Command::Compare(_) => ("compare", "; --where COLUMN=VALUE chooses rows"),
+            Command::Claims(_) => ("claims", ""),
             Command::Report(_) => ("report", ""),
             Command::Export(_) => ("export", ""),
             Command::Completions(_) => ("completions", ""),

@@ -202,6 +202,28 @@ fn flat(table: &toml::Table) -> Vec<Condition> {
 }
 
 impl ClaimFile {
+    /// Reads every TOML file of a folder, sorted by number.
+    ///
+    /// # Errors
+    /// When the folder or one of its files cannot be read, or two claims have one number.
+    pub fn all(folder: &Path, machine: Machine) -> Result<Vec<ClaimFile>, ConfigError> {
+        let entries = std::fs::read_dir(folder)
+            .map_err(|error| ConfigError::file(format!("cannot read {}: {error}", folder.display())))?;
+        let paths = entries.flatten().map(|entry| entry.path());
+        let paths = paths.filter(|path| path.extension().is_some_and(|extension| extension == "toml"));
+        let mut files = paths.map(|path| ClaimFile::load(&path, machine)).collect::<Result<Vec<_>, _>>()?;
+        files.sort_by_key(|file| file.claim.number);
+        match files.windows(2).find(|pair| pair[0].claim.number == pair[1].claim.number) {
+            Some([one, other]) => Err(ConfigError::file(format!(
+                "{} and {} are both claim {}",
+                one.file.display(),
+                other.file.display(),
+                one.claim.number
+            ))),
+            _ => Ok(files),
+        }
+    }
+
     /// Reads the claim of a file and the points of its sweep.
     ///
     /// # Errors

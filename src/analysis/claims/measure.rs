@@ -48,7 +48,10 @@ impl Source {
                 // Rounding errors of the subtraction: two equal differences of 1e-17 would exclude zero.
                 let round = |x: f64| (x * 1e10).round() / 1e10;
                 let effect = |y: f64, x: f64| round(if test.ratio { 100.0 * (y / x - 1.0) } else { y - x });
-                own.iter().filter_map(|(key, &y)| Some(effect(y, *base.get(key).or(base.get(""))?))).filter(|x| x.is_finite()).collect()
+                own.iter()
+                    .filter_map(|(key, &y)| Some(effect(y, *base.get(key).or(base.get(""))?)))
+                    .filter(|x| x.is_finite())
+                    .collect()
             }
         };
         match Spread::of(&effects) {

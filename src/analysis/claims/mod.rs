@@ -3,6 +3,7 @@
 mod measure;
 #[cfg(test)]
 mod tests;
+mod text;
 mod verdict;
 #[cfg(test)]
 mod verdict_tests;
@@ -90,9 +91,10 @@ impl Judged {
         self.tests().find(|(_, finding)| finding.verdict == self.verdict)
     }
 
-    /// Whether every run and every table that the claim needs is there.
-    pub fn is_complete(&self) -> bool {
-        self.ended >= self.points && self.missing.is_empty()
+    /// Whether a point of the sweep has no result, or the sweep's epochs are not in a table of their own yet.
+    pub fn lacks_runs(&self, store: &Store) -> bool {
+        let table = |sweep| sweep_folder(store, sweep).join("epochs.csv").is_file();
+        self.file.sweep.as_ref().is_some_and(|sweep| self.ended < self.points || !table(sweep))
     }
 
     /// The unit of a test's effect: points, percent or none.

@@ -54,7 +54,7 @@ fn differences_are_taken_at_equal_seeds() {
     let effect = judged.findings[0].estimate.effect().unwrap();
     assert!((effect + 1.1).abs() < 1e-9, "{effect}");
     assert_eq!((judged.verdict, judged.findings[0].estimate.n()), (Verdict::Supported, 3));
-    assert_eq!((judged.points, judged.ended, judged.seconds, judged.is_complete()), (6, 6, 12.0, true));
+    assert_eq!((judged.points, judged.ended, judged.seconds), (6, 6, 12.0));
     assert_eq!(Judged::unit(&judged.claim().tests[0]), "points");
 }
 
@@ -68,7 +68,7 @@ fn seeds_without_a_partner_or_a_number_are_left_out() {
     assert_eq!((judged.findings[0].estimate.n(), judged.verdict, judged.diverged), (1, Verdict::Undecided, 1));
     table[0].2 = "failed";
     let judged = Fixture::new(&table).judge(LESS);
-    assert_eq!((judged.verdict, judged.is_complete()), (Verdict::NotRun, false));
+    assert_eq!((judged.verdict, judged.ended), (Verdict::NotRun, 5));
     let empty = Fixture(tempfile::tempdir().unwrap()).judge(LESS);
     assert_eq!((empty.verdict, empty.ended, empty.deciding().is_some()), (Verdict::NotRun, 0, true));
 }
@@ -117,7 +117,7 @@ fn other_tables_are_read_by_name() {
     let fixture = Fixture::new(&rows(["0.5"; 3], ["0.6"; 3]));
     let test = "table = 'bench/t.csv'\nmeasure = 'ms'\nwith = 'ops'\nvalue = 0.5\nis = 'greater'";
     let judged = fixture.judge(test);
-    assert_eq!((judged.verdict, judged.missing.len(), judged.is_complete()), (Verdict::NotRun, 1, false));
+    assert_eq!((judged.verdict, judged.missing.len()), (Verdict::NotRun, 1));
     let row = |n: i32| format!("net{n},train,{n},{}\n", 2 * n + n % 2);
     fixture.write("bench/t.csv", &format!("network,phase,ops,ms\n{}", (1..9).map(row).collect::<String>()));
     let judged = fixture.judge(test);
