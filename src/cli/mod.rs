@@ -2,6 +2,7 @@
 
 pub(crate) mod bench;
 mod bench_data;
+pub(crate) mod claims;
 pub(crate) mod compare;
 pub(crate) mod completions;
 pub(crate) mod cost;
@@ -68,6 +69,7 @@ pub(crate) enum Command {
     Show(show::Show),
     Eval(eval::Eval),
     Predict(predict::Predict),
+    Claims(claims::Claims),
     Tables(tables::Tables),
     Bench(bench::Bench),
     Report(report::Report),
@@ -83,11 +85,12 @@ static RESULTS: OnceLock<PathBuf> = OnceLock::new();
 
 /// Options of [`Shared`] that a command makes no use of. They are accepted, so that one set of options fits every command of
 /// a script, but its help is silent about them.
-const UNUSED: [(&str, &[&str]); 11] = [
+const UNUSED: [(&str, &[&str]); 12] = [
     ("compare", &["set", "device", "threads"]),
     ("diff", &["device", "threads"]),
     ("cost", &["device", "results", "threads"]),
     ("show", &["device", "results", "threads"]),
+    ("claims", &["set"]),
     ("tables", &["device", "threads"]),
     ("bench", &["results"]),
     ("report", &["set", "device", "threads"]),
@@ -121,6 +124,7 @@ impl Arguments {
         let (command, hint) = match &self.command {
             _ if self.shared.set.is_empty() => return Ok(()),
             Command::Compare(_) => ("compare", "; --where COLUMN=VALUE chooses rows"),
+            Command::Claims(_) => ("claims", ""),
             Command::Report(_) => ("report", ""),
             Command::Export(_) => ("export", ""),
             Command::Completions(_) => ("completions", ""),

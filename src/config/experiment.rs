@@ -248,6 +248,9 @@ struct Keys {
     expect: Option<Expect>,
     // What `strata sweep` varies; a single run passes it over.
     sweep: Option<IgnoredAny>,
+    // What `strata claims` decides by the sweep.
+    #[allow(dead_code)]
+    claim: Option<IgnoredAny>,
 }
 
 impl Keys {
