@@ -25,7 +25,7 @@ mod workers;
 use std::path::{Path, PathBuf};
 
 pub use augment::{
-    Augment, AutoAugment, ColorJitter, Crop, CutMix, Cutout, Erasing, Flip, Lighting, Mixup, RandAugment, ResizedCrop,
+    Augment, AutoAugment, ColorJitter, Crop, CutMix, Cutout, Erasing, Flip, Lighting, Mixup, RandAugment, Repeats, ResizedCrop,
     TrivialAugment,
 };
 #[cfg(test)]

@@ -32,6 +32,7 @@ use crate::arch::node::Node;
 use crate::arch::params::Param;
 use crate::torch::{TorchError, catch};
 use builder::Builder;
+use std::collections::HashMap;
 use tch::nn::{self, ModuleT, SequentialT};
 use tch::{Device, Kind, Tensor};
 
@@ -74,9 +75,33 @@ impl Model {
     /// # Errors
     /// When the device does not have enough memory, or an operation and its module disagree about its tensors.
     pub fn build(network: &Network, device: Device, seed: u64, rewrite: bool) -> Result<Model, TorchError> {
+        let model = Model::assemble(network, device, rewrite, HashMap::new())?;
+        catch(|| init::initialise(&model.params, &network.plan.style.init, seed))?;
+        Ok(model)
+    }
+
+    /// The graph of the same network for another input size, on the tensors of this one.
+    ///
+    /// # Errors
+    /// When a parameter depends on the input size.
+    pub fn for_input(&self, network: &Network, rewrite: bool) -> Result<Model, TorchError> {
+        let shared = self.named_tensors().into_iter().collect();
+        let model = Model::assemble(network, self.device(), rewrite, shared)?;
+        match model.params.iter().find(|(param, tensor)| tensor.size() != param.shape) {
+            Some((param, _)) => Err(TorchError(format!("{} depends on the size of the input", param.name))),
+            None => Ok(Model { channels_last: self.channels_last, ..model }),
+        }
+    }
+
+    fn assemble(
+        network: &Network,
+        device: Device,
+        rewrite: bool,
+        shared: HashMap<String, Tensor>,
+    ) -> Result<Model, TorchError> {
         catch(|| {
             let store = nn::VarStore::new(device);
-            let mut builder = Builder::new(store.root(), rewrite);
+            let mut builder = Builder::new(store.root(), rewrite, shared);
             let mut segments = Vec::new();
             let nodes: Vec<&Node> = network.rows.iter().flat_map(|row| &row.nodes).collect();
             for stretch in nodes.split_inclusive(|node| matches!(node, Node::Aux { .. })) {
@@ -92,7 +117,6 @@ impl Model {
                 segments.push(Segment { trunk, head });
             }
             let params = builder.params;
-            init::initialise(&params, &network.plan.style.init, seed);
             let absent_heads = network.absent_heads.clone();
             Ok(Model { store, segments, params, absent_heads, channels_last: false })
         })?

@@ -3,7 +3,7 @@
 //! yet.**
 
 use super::pass::{Pass, pass};
-use crate::config::Experiment;
+use crate::config::{Experiment, Train};
 use crate::model::Model;
 use crate::torch::{Graph, TorchError};
 use tch::Tensor;
@@ -32,9 +32,11 @@ struct Recording {
 
 impl Recorder {
     /// A recorder; `None` for networks with stochastic depth, whose blocks are drawn on the CPU, so that steps launch different
-    /// kernels.
+    /// kernels, and where the size of images or batches changes.
     pub(super) fn new(experiment: &Experiment) -> Option<Recorder> {
-        let steady = experiment.network.plan.stochastic_depth == Default::default();
+        let Train { size, stages, .. } = &experiment.train;
+        let one_size = *size == 0 && stages.is_empty();
+        let steady = one_size && experiment.network.plan.stochastic_depth == Default::default();
         steady.then(Recorder::default)
     }
 

@@ -7,6 +7,7 @@ use super::session::Session;
 use super::splits::{Fingerprints, Splits};
 use super::{Observer, Outcome, RunOptions};
 use crate::config::{Experiment, Precision};
+use crate::data::DataError;
 use crate::interrupt;
 use crate::runs::{Environment, Status, utc_now};
 use crate::torch;
@@ -33,7 +34,7 @@ pub fn run(experiment: &Experiment, options: &RunOptions, observer: &mut dyn Obs
     }
     // Data before the run folder: a dataset that cannot be read should not leave an empty run behind.
     let normalise = experiment.data.normalisation(experiment.network.plan.input[0]);
-    let splits = Splits::load(experiment, &options.cache)?.resized(experiment.network.plan.input)?;
+    let splits = sized_splits(experiment, &options.cache)?;
     let folder = options.store.open(experiment).map_err(TrainError::Folder)?;
     // From here on there is something to save: a signal waits for the current step.
     let deferred = interrupt::defer();
@@ -74,6 +75,17 @@ pub fn run(experiment: &Experiment, options: &RunOptions, observer: &mut dyn Obs
     }
     written?;
     result
+}
+
+/// The images at the network's input; those of training as they are where they are resized from epoch to epoch.
+fn sized_splits(experiment: &Experiment, cache: &Path) -> Result<Splits, DataError> {
+    let (mut splits, input) = (Splits::load(experiment, cache)?, experiment.network.plan.input);
+    if experiment.train.sizes().next().is_none() {
+        return splits.resized(input);
+    }
+    let none = splits.train.take(0);
+    let train = std::mem::replace(&mut splits.train, none);
+    Ok(Splits { train, ..splits.resized(input)? })
 }
 
 fn device_name(device: Device) -> String {
