@@ -188,3 +188,29 @@ impl Model {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Experiment, Machine};
+
+    #[test]
+    fn a_graph_for_another_input_has_the_same_tensors() {
+        let text = "[data]\ndataset = 'synthetic'\n[model]\ninput = [1, 16, 16]\nrows = [\
+                    { op = 'conv', kernel = 3, width = 4 }, { op = 'global_avg_pool' }, { op = 'classifier' }]\n\
+                    [train]\nepochs = 1\nsize = 8";
+        let experiment = Experiment::parse("x", text, "x", &[], Machine::default()).unwrap();
+        let model = Model::new(&experiment.network, Device::Cpu, 1).unwrap();
+        let small = model.for_input(&experiment.network_at(8).unwrap(), true).unwrap();
+        assert_eq!(small.params().len(), model.params().len());
+        for ((param, own), (_, shared)) in model.params().iter().zip(small.params()) {
+            assert!(own.data_ptr() == shared.data_ptr(), "{}", param.name);
+        }
+        let loss = small.forward(&Tensor::ones([2, 1, 8, 8], (Kind::Float, Device::Cpu)), true).logits.square().sum(Kind::Float);
+        loss.backward();
+        assert!(model.trainable().iter().all(|(_, tensor)| tensor.grad().defined()));
+        let flat = text.replace("{ op = 'global_avg_pool' }, ", "");
+        let message = Experiment::parse("x", &flat, "x", &[], Machine::default()).unwrap_err().to_string();
+        assert!(message.contains("needs a global pooling"), "{message}");
+    }
+}

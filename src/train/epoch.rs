@@ -4,22 +4,18 @@ use super::average::Average;
 use super::checkpoint::TrainState;
 use super::divergence::Divergence;
 use super::error::TrainError;
-use super::evaluate::{targets, tensors};
 use super::optimizer::Optimizer;
-use super::pass::{Pass, pass};
 use super::recorder::Recorder;
 use super::schedule::learning_rate;
-use super::{Observer, StepReport, faults};
+use super::{Observer, StepReport};
 use crate::config::Experiment;
 use crate::data::{self, Batch, Images, Normalise};
 use crate::interrupt;
 use crate::model::Model;
-use crate::random;
-use crate::runs::{StepLog, StepRow};
+use crate::runs::StepLog;
 use crate::torch::{TorchError, catch};
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
-use tch::Tensor;
 
 /// What the steps of a run work on.
 pub(super) struct Trainer<'a> {
@@ -74,7 +70,7 @@ impl Trainer<'_> {
     }
 
     /// The network at the size that is trained at.
-    fn sized_model(&self) -> &Model {
+    pub(super) fn sized_model(&self) -> &Model {
         self.resized.as_ref().map_or(self.model, |resized| &resized.model)
     }
 
@@ -134,7 +130,7 @@ impl Trainer<'_> {
     }
 
     /// A step of the run, counted in steps of the first epoch: where batches grow, later epochs have fewer.
-    fn position(&self, step: u64) -> f64 {
+    pub(super) fn position(&self, step: u64) -> f64 {
         let train = &self.experiment.train;
         if train.stages.is_empty() {
             return step as f64;
@@ -148,57 +144,5 @@ impl Trainer<'_> {
             left -= batches;
         }
         (train.epochs * self.batches(0)) as f64
-    }
-
-    fn step(&mut self, state: &mut TrainState, batch: &Batch) -> Result<Option<Divergence>, TrainError> {
-        let fault = faults::step(state.step)?;
-        let Experiment { seed, train, .. } = self.experiment;
-        let (pixels, labels) = tensors(batch, self.model.device());
-        let targets = targets(batch, &labels, self.experiment.network.plan.classes as i64);
-        // Dropout and stochastic depth draw from libtorch's generator. Seeding it from the step number gives a resumed run the
-        // same draws, with no generator state to save.
-        tch::manual_seed(random::key(*seed, "step", &[state.step]) as i64);
-        let pass = self.pass(&pixels, &targets)?;
-        let value = pass.loss.double_value(&[]);
-        let number = state.step + 1;
-        if !value.is_finite() {
-            return Ok(Some(Divergence::of_loss(value, number, self.experiment, self.model, batch)));
-        }
-        if !pass.has_gradients {
-            pass.loss.backward();
-        }
-        faults::poison(fault, self.model);
-        if train.clip_norm > 0.0 && !self.optimizer.clip(train.clip_norm)?.is_finite() {
-            return Ok(Some(Divergence::of_gradients(number, &self.model.trainable())));
-        }
-        let rate = self.rate(state.step);
-        self.optimizer.step(rate)?;
-        if !pass.has_gradients {
-            self.optimizer.drop_gradients()?;
-        }
-        if let Some(average) = &self.average {
-            average.update(state.step)?;
-        }
-        let loss = pass.main.double_value(&[]);
-        state.sums.add(loss, &pass.logits, &labels);
-        if let Some(log) = &mut self.log {
-            log.add(StepRow { step: number, epoch: state.epoch + 1, lr: rate, loss })?;
-        }
-        Ok(None)
-    }
-
-    /// Forward pass and losses. A CUDA graph, where one is recorded, runs the backward pass as well.
-    fn pass(&mut self, pixels: &Tensor, targets: &Tensor) -> Result<Pass, TorchError> {
-        let Some(recorder) = &mut self.recorder else {
-            return Ok(pass(self.experiment, self.sized_model(), pixels, targets));
-        };
-        let recorded = recorder.pass(self.experiment, self.model, pixels, targets)?;
-        match recorded {
-            Some(pass) => Ok(pass),
-            None => {
-                self.optimizer.drop_gradients()?;
-                Ok(pass(self.experiment, self.model, pixels, targets))
-            }
-        }
     }
 }

@@ -1,12 +1,13 @@
 //! Evaluation: every image exactly once, without padding or repeats.
 
 use super::metrics::{Sums, cross_entropy};
+use super::pass::autocast;
 use crate::config::{Experiment, Precision};
 use crate::data::{Batch, DataError, Images, Normalise, prefetch};
 use crate::interrupt;
 use crate::model::Model;
+use crate::torch;
 use crate::torch::fused::KeptWeights;
-use crate::torch::{self, Autocast};
 use std::ops::ControlFlow;
 use tch::{Device, Kind, Tensor};
 
@@ -52,7 +53,7 @@ impl Inference {
 
     /// Logits of images `[N, C, H, W]`.
     fn logits(self, model: &Model, pixels: &Tensor) -> Tensor {
-        let _autocast = Autocast::bf16_if(self.precision == Precision::Bf16, model.device());
+        let _autocast = autocast(self.precision, model.device());
         let logits = model.forward(pixels, false).logits;
         if !self.flip {
             return logits;

@@ -9,15 +9,19 @@ mod error;
 mod evaluate;
 mod faults;
 mod finished;
+mod groups;
 mod lost;
 mod metrics;
 mod optimizer;
 mod pass;
 mod recorder;
 mod run;
+mod sam;
+mod scaler;
 mod schedule;
 mod session;
 mod splits;
+mod step;
 
 #[cfg(test)]
 mod properties;
@@ -33,6 +37,7 @@ pub use lost::record as record_lost_run;
 pub use metrics::{Sums, cross_entropy};
 pub use optimizer::Optimizer;
 pub use run::{check_data, run};
+pub use scaler::GradScaler;
 pub use schedule::learning_rate;
 pub use splits::{Fingerprints, Splits};
 

@@ -32,6 +32,7 @@ pub fn run(experiment: &Experiment, options: &RunOptions, observer: &mut dyn Obs
         keep_experiment(experiment, &path)?;
         return Ok(outcome);
     }
+    check_precision(experiment, options.device)?;
     // Data before the run folder: a dataset that cannot be read should not leave an empty run behind.
     let normalise = experiment.data.normalisation(experiment.network.plan.input[0]);
     let splits = sized_splits(experiment, &options.cache)?;
@@ -46,8 +47,12 @@ pub fn run(experiment: &Experiment, options: &RunOptions, observer: &mut dyn Obs
         return Ok(outcome);
     }
     let begun = Checkpoints::new(folder.path(), experiment.key()).begun();
-    let mut info =
-        Environment::new(&device_name(options.device), precision(experiment), &splits.name, &splits.fingerprint);
+    let mut info = Environment::new(
+        &device_name(options.device),
+        experiment.train.precision.name(),
+        &splits.name,
+        &splits.fingerprint,
+    );
     if begun {
         check_data(folder.path(), &splits.name, &splits.fingerprint)?;
         Environment::read(folder.path()).into_iter().for_each(|earlier| info.resume(earlier));
@@ -88,12 +93,17 @@ fn sized_splits(experiment: &Experiment, cache: &Path) -> Result<Splits, DataErr
     Ok(Splits { train, ..splits.resized(input)? })
 }
 
-fn device_name(device: Device) -> String {
-    format!("{device:?}").to_lowercase()
+/// Checks that the device can train in the experiment's precision.
+///
+/// # Errors
+/// [`TrainError::Fp16OnCpu`].
+pub(super) fn check_precision(experiment: &Experiment, device: Device) -> Result<(), TrainError> {
+    let fits = experiment.train.precision != Precision::Fp16 || device.is_cuda();
+    fits.then_some(()).ok_or(TrainError::Fp16OnCpu)
 }
 
-fn precision(experiment: &Experiment) -> &'static str {
-    if experiment.train.precision == Precision::Bf16 { "bf16" } else { "fp32" }
+fn device_name(device: Device) -> String {
+    format!("{device:?}").to_lowercase()
 }
 
 /// Checks that a run was trained on the images that are in the cache now. Runs without a recorded fingerprint pass.

@@ -42,7 +42,7 @@ impl Session<'_> {
         let mut model =
             Model::build(&experiment.network, self.options.device, experiment.seed, experiment.train.rewrites)?;
         model.use_channels_last()?;
-        let mut optimizer = Optimizer::new(&experiment.train, model.trainable());
+        let mut optimizer = Optimizer::new(experiment, model.trainable());
         let average = (experiment.train.ema > 0.0).then(|| Average::new(&model, experiment.train.ema));
         let checkpoints = Checkpoints::new(folder.path(), experiment.key());
         let (resumed, skipped) = checkpoints.resume(&mut model, &mut optimizer, average.as_ref())?;

@@ -13,6 +13,7 @@ use super::error::TrainError;
 use super::evaluate::{Inference, for_each_batch};
 use super::metrics::{Sums, cross_entropy};
 use super::optimizer::Optimizer;
+use super::run::check_precision;
 use super::{Observer, StepReport};
 use crate::config::Experiment;
 use crate::data::{self, Batch, Images, Normalise};
@@ -77,6 +78,7 @@ impl Workload {
     /// # Errors
     /// When memory is exhausted.
     pub fn new(experiment: &Experiment, device: Device, steps: usize) -> Result<Workload, TrainError> {
+        check_precision(experiment, device)?;
         let mut experiment = experiment.clone();
         experiment.train.lr = HARMLESS_RATE;
         experiment.train.schedule = Constant {}.into();
@@ -94,7 +96,7 @@ impl Workload {
 
     pub fn bench(&self) -> Bench<'_> {
         let Workload { experiment, images, normalise, model, .. } = self;
-        let optimizer = Optimizer::new(&experiment.train, model.trainable());
+        let optimizer = Optimizer::new(experiment, model.trainable());
         let average = (experiment.train.ema > 0.0).then(|| Average::new(model, experiment.train.ema));
         let (resized, recorder, log) = (None, None, None);
         let trainer = Trainer { experiment, images, normalise, model, resized, optimizer, average, recorder, log };
