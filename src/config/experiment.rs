@@ -311,10 +311,12 @@ pub(super) fn build_shared(
 /// Checks that the network takes training images of other sizes with the same parameters.
 fn check_sizes(network: &Network, train: &Train, data: &Data) -> Result<(), Problem> {
     for size in train.sizes() {
-        let refused = |message: String| Problem::at("train.size", format!("training images of {size} pixels: {message}"));
+        let refused =
+            |message: String| Problem::at("train.size", format!("training images of {size} pixels: {message}"));
         let sized = network_at(network, size).map_err(|error| refused(error.to_string()))?;
         if sized.cost().params != network.cost().params {
-            let message = "the network's parameters depend on the size of its input; it needs a global pooling".to_owned();
+            let message =
+                "the network's parameters depend on the size of its input; it needs a global pooling".to_owned();
             return Err(refused(message));
         }
         data.check_augment(sized.plan.input)?;

@@ -405,15 +405,12 @@ pub(crate) mod tests {
 
     #[test]
     fn stages_follow_each_other() {
-        let train = train("epochs = 9\nbatch = 64\nsize = 16\nstages = [{ from = 2, size = 24 }, { from = 5, batch = 32 }]");
-        assert_eq!([0, 1, 2, 4, 5, 8].map(|epoch| train.stage(epoch)), [
-            (16, 64),
-            (16, 64),
-            (24, 64),
-            (24, 64),
-            (24, 32),
-            (24, 32)
-        ]);
+        let train =
+            train("epochs = 9\nbatch = 64\nsize = 16\nstages = [{ from = 2, size = 24 }, { from = 5, batch = 32 }]");
+        assert_eq!(
+            [0, 1, 2, 4, 5, 8].map(|epoch| train.stage(epoch)),
+            [(16, 64), (16, 64), (24, 64), (24, 64), (24, 32), (24, 32)]
+        );
         assert_eq!(train.table()["stages"].to_string(), "[{ from = 2, size = 24 }, { from = 5, batch = 32 }]");
         let bad = Train { stages: vec![Stage { from: 9, size: 8, batch: 0 }], ..train };
         assert!(bad.check().is_err());

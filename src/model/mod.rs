@@ -206,7 +206,11 @@ mod tests {
         for ((param, own), (_, shared)) in model.params().iter().zip(small.params()) {
             assert!(own.data_ptr() == shared.data_ptr(), "{}", param.name);
         }
-        let loss = small.forward(&Tensor::ones([2, 1, 8, 8], (Kind::Float, Device::Cpu)), true).logits.square().sum(Kind::Float);
+        let loss = small
+            .forward(&Tensor::ones([2, 1, 8, 8], (Kind::Float, Device::Cpu)), true)
+            .logits
+            .square()
+            .sum(Kind::Float);
         loss.backward();
         assert!(model.trainable().iter().all(|(_, tensor)| tensor.grad().defined()));
         let flat = text.replace("{ op = 'global_avg_pool' }, ", "");

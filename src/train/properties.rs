@@ -290,8 +290,17 @@ impl Trial {
         let Trial { images, normalise, model, .. } = self;
         let optimizer = Optimizer::new(experiment, model.trainable());
         let average = (experiment.train.ema > 0.0).then(|| Average::new(model, experiment.train.ema));
-        let mut trainer =
-            Trainer { experiment, images, normalise, model, resized: None, optimizer, average, recorder: None, log: None };
+        let mut trainer = Trainer {
+            experiment,
+            images,
+            normalise,
+            model,
+            resized: None,
+            optimizer,
+            average,
+            recorder: None,
+            log: None,
+        };
         let mut state = TrainState::default();
         let end = trainer.epoch(&mut state, &mut Quiet).unwrap();
         if let EpochEnd::Whole { .. } = end {

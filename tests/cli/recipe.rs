@@ -105,7 +105,13 @@ fn augmentation_and_stages_resume_exactly() {
     let train = "epochs = 3\nsize = 10\nloss = \"bce\"\nstages = [{ from = 1, size = 12, batch = 32 }]";
     let file = TINY.replace("limit = 128", augment).replace("epochs = 2", train);
     let whole = Place::trained("tiny", &file);
-    let steps: Vec<String> = whole.run("tiny").read("epochs.csv").lines().skip(1).map(|row| row.split(',').nth(1).unwrap().to_owned()).collect();
+    let steps: Vec<String> = whole
+        .run("tiny")
+        .read("epochs.csv")
+        .lines()
+        .skip(1)
+        .map(|row| row.split(',').nth(1).unwrap().to_owned())
+        .collect();
     assert_eq!(steps, ["2", "6", "10"]);
     let place = Place::new();
     place.file("tiny.toml", &file);
