@@ -1,6 +1,8 @@
 //! The command line: one file per command, and here what they share.
 
 pub(crate) mod bench;
+mod bench_data;
+pub(crate) mod claims;
 pub(crate) mod compare;
 pub(crate) mod completions;
 pub(crate) mod cost;
@@ -29,6 +31,7 @@ use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::OnceLock;
 use std::thread::available_parallelism;
 use strata::config::{ConfigError, Description, Experiment, Machine};
 use strata::emit;
@@ -66,6 +69,7 @@ pub(crate) enum Command {
     Show(show::Show),
     Eval(eval::Eval),
     Predict(predict::Predict),
+    Claims(claims::Claims),
     Tables(tables::Tables),
     Bench(bench::Bench),
     Report(report::Report),
@@ -76,13 +80,17 @@ pub(crate) enum Command {
     Completions(completions::Completions),
 }
 
+/// The folder that `--results` names, for [`machine`].
+static RESULTS: OnceLock<PathBuf> = OnceLock::new();
+
 /// Options of [`Shared`] that a command makes no use of. They are accepted, so that one set of options fits every command of
 /// a script, but its help is silent about them.
-const UNUSED: [(&str, &[&str]); 11] = [
+const UNUSED: [(&str, &[&str]); 12] = [
     ("compare", &["set", "device", "threads"]),
     ("diff", &["device", "threads"]),
     ("cost", &["device", "results", "threads"]),
     ("show", &["device", "results", "threads"]),
+    ("claims", &["set"]),
     ("tables", &["device", "threads"]),
     ("bench", &["results"]),
     ("report", &["set", "device", "threads"]),
@@ -106,7 +114,9 @@ impl Arguments {
             let hidden: Vec<Arg> = hidden.map(|arg| arg.clone().hide(true)).collect();
             command = command.mut_subcommand(name, |command| command.args(hidden));
         }
-        Arguments::from_arg_matches(&command.try_get_matches()?)
+        let arguments = Arguments::from_arg_matches(&command.try_get_matches()?)?;
+        let _ = RESULTS.set(arguments.shared.results.clone());
+        Ok(arguments)
     }
 
     /// Refuses `--set` where there is no experiment to set a key of: a table that looks chosen by it would not be.
@@ -114,6 +124,7 @@ impl Arguments {
         let (command, hint) = match &self.command {
             _ if self.shared.set.is_empty() => return Ok(()),
             Command::Compare(_) => ("compare", "; --where COLUMN=VALUE chooses rows"),
+            Command::Claims(_) => ("claims", ""),
             Command::Report(_) => ("report", ""),
             Command::Export(_) => ("export", ""),
             Command::Completions(_) => ("completions", ""),
@@ -270,7 +281,7 @@ pub(crate) struct Usage(pub String);
 
 /// What `auto` in an experiment means here.
 pub(crate) fn machine() -> Machine {
-    Machine { native_bf16: native_bf16() }
+    Machine { native_bf16: native_bf16(), find_run: Some(runs::weights_of) }
 }
 
 #[cfg(target_arch = "x86_64")]

@@ -1,7 +1,7 @@
 //! The `[data]` table.
 
 use super::problem::{Place, Problem, from_serde};
-use crate::data::{Augment, DATASETS, DataSource, Normalise};
+use crate::data::{Augment, DATASETS, DataSource, Normalise, Prepared};
 use crate::named::keys_of;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
@@ -21,6 +21,9 @@ pub struct Data {
     /// Validation and test images are seen mirrored, too: the mean of both probabilities counts.
     #[serde(skip_serializing_if = "is_false")]
     pub test_flip: bool,
+    /// Smaller copies of image files, where they are to be used. Without it nothing is written: keys of experiments stay.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prepared: Option<Prepared>,
     /// The dataset with the keys that it adds.
     #[serde(flatten)]
     pub source: DataSource,
@@ -40,6 +43,7 @@ struct Keys {
     augment: Augment,
     #[serde(default)]
     test_flip: bool,
+    prepared: Option<Prepared>,
 }
 
 fn is_false(value: &bool) -> bool {
@@ -85,9 +89,9 @@ impl Data {
             DataSource::read(&keys.dataset, Deserializer::from(Spanned::new(span, own))).ok_or_else(unknown)?;
         let mut source = source.map_err(|error| from_serde(&error, "", &[]))?;
         source.complete().map_err(|error| Problem::at(format!("data.{}", error.key), error.message))?;
-        let Keys { dataset, validation, limit, normalise, augment, test_flip } = keys;
+        let Keys { dataset, validation, limit, normalise, augment, test_flip, prepared } = keys;
         let validation = validation.unwrap_or_else(|| default_validation(source.info().train, limit));
-        let data = Data { dataset, validation, limit, normalise, augment, test_flip, source };
+        let data = Data { dataset, validation, limit, normalise, augment, test_flip, prepared, source };
         data.check()?;
         Ok(data)
     }
@@ -115,6 +119,9 @@ impl Data {
     }
 
     fn check(&self) -> Result<(), Problem> {
+        if let Some(Err(error)) = self.prepared.map(Prepared::check) {
+            return Err(Problem::at(format!("data.prepared.{}", error.key), error.message));
+        }
         let info = self.source.info();
         if info.train == 0 {
             return Ok(()); // the images are counted when they are loaded

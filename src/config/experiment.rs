@@ -6,6 +6,7 @@ use super::document::{Document, overridden};
 use super::expect::Expect;
 use super::key::Key;
 use super::model::{Origin, Shared};
+use super::pretrained::Pretrained;
 use super::problem::{ConfigError, Missing, Problem, from_serde};
 use super::serialize::to_table;
 use super::train::{self, Train};
@@ -14,7 +15,7 @@ use crate::arch::rows::Row;
 use crate::arch::{Network, NetworkError, Scaling};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, Deserializer};
@@ -29,6 +30,7 @@ pub struct Experiment {
     /// Scaled and with every shape known; the points of a sweep that have the same network share it.
     pub network: Arc<Network>,
     pub train: Train,
+    pub init: Pretrained,
     pub expect: Option<Expect>,
     /// The file has a `[sweep]`, which is no part of this experiment.
     pub swept: bool,
@@ -38,12 +40,17 @@ pub struct Experiment {
     overrides: toml::Table,
 }
 
-/// Properties of the machine that `auto` in a file depends on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Properties of the machine that `auto` in a file depends on, and the runs that it has.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Machine {
     /// bf16 is computed by the processor itself.
     pub native_bf16: bool,
+    /// Finds the weights of a run that `init.from` names; the error says why there are none. Without it no run is found.
+    pub find_run: Option<FindRun>,
 }
+
+/// From a run as it is written on the command line to the file of its best weights.
+pub type FindRun = fn(&str) -> Result<PathBuf, String>;
 
 impl Experiment {
     /// Reads an experiment file with overrides such as `train.epochs=3`.
@@ -111,6 +118,10 @@ impl Experiment {
         root.insert("data".to_owned(), toml::Value::Table(to_table(&self.data)));
         root.insert("model".to_owned(), toml::Value::Table(model));
         root.insert("train".to_owned(), toml::Value::Table(self.train.table()));
+        let init = to_table(&self.init);
+        if !init.is_empty() {
+            root.insert("init".to_owned(), toml::Value::Table(init));
+        }
         if let Some(expect) = &self.expect {
             root.insert("expect".to_owned(), toml::Value::Table(to_table(expect)));
         }
@@ -130,6 +141,9 @@ impl Experiment {
         let mut root = self.to_toml_rows();
         root.remove("name");
         root.remove("expect");
+        if let Some(init) = root.get_mut("init") {
+            *init = toml::Value::Table(self.init.key_table());
+        }
         // Images that move stay the same: their fingerprint is part of the key.
         for (table, key) in [("train", "log_every"), ("data", "path")] {
             root.get_mut(table).and_then(toml::Value::as_table_mut).map(|table| table.remove(key));
@@ -228,7 +242,7 @@ struct Keys {
     name: Option<String>,
     #[serde(default)]
     seed: u64,
-    // These three are read by hand; they are here so that serde knows and lists them.
+    // These four are read by hand; they are here so that serde knows and lists them.
     #[allow(dead_code)]
     data: Option<IgnoredAny>,
     #[allow(dead_code)]
@@ -237,9 +251,14 @@ struct Keys {
     scaling: Scaling,
     #[allow(dead_code)]
     train: Option<IgnoredAny>,
+    #[allow(dead_code)]
+    init: Option<IgnoredAny>,
     expect: Option<Expect>,
     // What `strata sweep` varies; a single run passes it over.
     sweep: Option<IgnoredAny>,
+    // What `strata claims` decides by the sweep.
+    #[allow(dead_code)]
+    claim: Option<IgnoredAny>,
 }
 
 impl Keys {
@@ -293,6 +312,7 @@ pub(super) fn build_shared(
     data.check_augment(architecture.network.plan.input)?;
     let train = Train::read(root.get("train"), machine.native_bf16)?;
     check_sizes(&architecture.network, &train, &data)?;
+    let init = Pretrained::read(root.get("init"), &architecture.network, machine)?;
     Ok(Experiment {
         name: keys.name(name),
         seed: keys.seed,
@@ -300,6 +320,7 @@ pub(super) fn build_shared(
         origin: architecture.origin,
         network: architecture.network,
         train,
+        init,
         expect: keys.expect,
         swept: keys.sweep.is_some(),
         scaling: keys.scaling,

@@ -119,7 +119,8 @@ impl Batch {
         self.fill(images, norm, range.start.min(end)..end, view, if images.are_files() { threads() } else { 1 })
     }
 
-    fn fill(
+    /// Fills the batch with views of images, on at most `threads` threads.
+    pub(super) fn fill(
         &mut self,
         images: &Images,
         norm: &Normalise,

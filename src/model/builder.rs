@@ -1,5 +1,6 @@
 //! Builds the modules of a network and the tensors that they share with [`Model`](super::Model).
 
+use super::Segment;
 use super::batch_norm::BatchNorm;
 use super::block;
 use super::conv_norm_act::ConvNormAct;
@@ -35,6 +36,21 @@ impl<'a> Builder<'a> {
 
     pub(super) fn chain(&mut self, nodes: &[Node]) -> Result<SequentialT> {
         self.chain_of(&nodes.iter().collect::<Vec<_>>())
+    }
+
+    /// Consecutive nodes, of which the last may be an auxiliary head. A frozen head has no use: it and the rows in front of it
+    /// learn nothing from its loss.
+    pub(super) fn segment(&mut self, nodes: &[&Node], frozen: bool) -> Result<Segment> {
+        let (trunk, head) = match nodes.split_last() {
+            Some((Node::Aux { head, weight }, trunk)) => (trunk, Some((head, *weight))),
+            _ => (nodes, None),
+        };
+        let trunk = self.chain_of(trunk)?;
+        let head = match head {
+            Some((head, weight)) => Some((self.chain(head)?, weight)),
+            None => None,
+        };
+        Ok(Segment { trunk, head, frozen })
     }
 
     pub(super) fn chain_of(&mut self, nodes: &[&Node]) -> Result<SequentialT> {

@@ -64,7 +64,7 @@ impl Trainer<'_> {
             return Ok(());
         }
         let network = self.experiment.network_at(size).map_err(|error| TorchError(error.to_string()))?;
-        let model = self.model.for_input(&network, train.rewrites)?;
+        let model = self.model.for_input(&network, train.rewrites, &self.experiment.init.frozen)?;
         self.resized = Some(Resized { size, model, images: self.images.resized(network.plan.input) });
         Ok(())
     }

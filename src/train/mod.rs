@@ -21,6 +21,7 @@ mod scaler;
 mod schedule;
 mod session;
 mod splits;
+mod start;
 mod step;
 
 #[cfg(test)]

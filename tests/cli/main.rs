@@ -14,6 +14,7 @@ mod golden;
 mod networks;
 mod pictures;
 mod place;
+mod pretrained;
 mod pytorch;
 mod recipe;
 mod report;
