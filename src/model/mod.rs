@@ -106,12 +106,7 @@ impl Model {
     ///
     /// # Errors
     /// When a parameter depends on the input size.
-    pub fn for_input(
-        &self,
-        network: &Network,
-        rewrite: bool,
-        frozen: &BTreeSet<usize>,
-    ) -> Result<Model, TorchError> {
+    pub fn for_input(&self, network: &Network, rewrite: bool, frozen: &BTreeSet<usize>) -> Result<Model, TorchError> {
         let shared = self.named_tensors().into_iter().collect();
         let model = Model::assemble(network, self.device(), rewrite, frozen, shared)?;
         match model.params.iter().find(|(param, tensor)| tensor.size() != param.shape) {
