@@ -12,7 +12,7 @@ use super::serialize::to_table;
 use super::train::{self, Train};
 use crate::arch::presets::Preset;
 use crate::arch::rows::Row;
-use crate::arch::{Network, Scaling};
+use crate::arch::{Network, NetworkError, Scaling};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::path::{Path, PathBuf};
@@ -126,6 +126,14 @@ impl Experiment {
             root.insert("expect".to_owned(), toml::Value::Table(to_table(expect)));
         }
         root
+    }
+
+    /// The network for training images of this height, 0 for its own input; its parameters are the same.
+    ///
+    /// # Errors
+    /// When the network takes no such input.
+    pub fn network_at(&self, size: usize) -> Result<Network, NetworkError> {
+        network_at(&self.network, size)
     }
 
     /// The hash of everything that decides the result. Two files that expand into the same rows have the same key.
@@ -303,6 +311,7 @@ pub(super) fn build_shared(
     let architecture = known.get(model, &keys.scaling, Some(&data.source))?;
     data.check_augment(architecture.network.plan.input)?;
     let train = Train::read(root.get("train"), machine.native_bf16)?;
+    check_sizes(&architecture.network, &train, &data)?;
     let init = Pretrained::read(root.get("init"), &architecture.network, machine)?;
     Ok(Experiment {
         name: keys.name(name),
@@ -318,6 +327,32 @@ pub(super) fn build_shared(
         base_input: architecture.base_input,
         overrides: architecture.overrides,
     })
+}
+
+/// Checks that the network takes training images of other sizes with the same parameters.
+fn check_sizes(network: &Network, train: &Train, data: &Data) -> Result<(), Problem> {
+    for size in train.sizes() {
+        let refused =
+            |message: String| Problem::at("train.size", format!("training images of {size} pixels: {message}"));
+        let sized = network_at(network, size).map_err(|error| refused(error.to_string()))?;
+        if sized.cost().params != network.cost().params {
+            let message =
+                "the network's parameters depend on the size of its input; it needs a global pooling".to_owned();
+            return Err(refused(message));
+        }
+        data.check_augment(sized.plan.input)?;
+    }
+    Ok(())
+}
+
+/// The network for inputs of another height, of the same shape; the network itself for the height 0.
+fn network_at(network: &Network, size: usize) -> Result<Network, NetworkError> {
+    let mut plan = network.plan.clone();
+    let [_, height, width] = plan.input;
+    if size > 0 {
+        plan.input = [plan.input[0], size, (size * width / height).max(1)];
+    }
+    Network::new(plan)
 }
 
 /// `[model]` of a network, with every row written out.

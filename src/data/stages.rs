@@ -35,7 +35,7 @@ pub fn stage_seconds(images: &Images, norm: &Normalise, epoch: u64) -> Result<St
     let augment = Augment { flip: Flip(true), resized_crop: ResizedCrop(true), ..Augment::default() };
     let [channels, height, width] = images.shape;
     let tables: Vec<_> = (0..channels).map(|c| norm.table(c)).collect();
-    let std: Vec<f32> = (0..channels).map(|c| norm.std_of(c)).collect();
+    let std: Vec<_> = (0..channels).map(|c| norm.std_of(c)).collect();
     let (mut seconds, mut out) = (StageSeconds::default(), vec![0f32; channels * height * width]);
     let indices: Vec<u32> = (0..images.len() as u32).collect();
     for &i in &indices {
