@@ -3,12 +3,14 @@
 pub(crate) mod bench;
 pub(crate) mod compare;
 pub(crate) mod completions;
+pub(crate) mod convert;
 pub(crate) mod cost;
 pub(crate) mod diff;
 pub(crate) mod doctor;
 mod epoch_table;
 pub(crate) mod eval;
 pub(crate) mod export;
+mod export_onnx;
 pub(crate) mod fetch;
 mod live_plot;
 mod locate;
@@ -71,6 +73,7 @@ pub(crate) enum Command {
     Bench(bench::Bench),
     Report(report::Report),
     Export(export::Export),
+    Convert(convert::Convert),
     Fetch(fetch::Fetch),
     /// Report what was found on this machine: libtorch, device, threads, precision, datasets
     Doctor,
@@ -82,7 +85,7 @@ static RESULTS: OnceLock<PathBuf> = OnceLock::new();
 
 /// Options of [`Shared`] that a command makes no use of. They are accepted, so that one set of options fits every command of
 /// a script, but its help is silent about them.
-const UNUSED: [(&str, &[&str]); 11] = [
+const UNUSED: [(&str, &[&str]); 12] = [
     ("compare", &["set", "device", "threads"]),
     ("diff", &["device", "threads"]),
     ("cost", &["device", "results", "threads"]),
@@ -93,6 +96,7 @@ const UNUSED: [(&str, &[&str]); 11] = [
     ("fetch", &["set", "device", "results", "threads"]),
     ("doctor", &["set", "results"]),
     ("export", &["set", "device", "threads"]),
+    ("convert", &["device", "results", "threads"]),
     ("completions", &["set", "device", "results", "threads"]),
 ];
 
@@ -121,7 +125,7 @@ impl Arguments {
             _ if self.shared.set.is_empty() => return Ok(()),
             Command::Compare(_) => ("compare", "; --where COLUMN=VALUE chooses rows"),
             Command::Report(_) => ("report", ""),
-            Command::Export(_) => ("export", ""),
+            Command::Export(export) if !export.reads_experiment() => ("export", ""),
             Command::Completions(_) => ("completions", ""),
             Command::Fetch(_) => ("fetch", ""),
             Command::Doctor => ("doctor", ""),

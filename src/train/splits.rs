@@ -26,7 +26,10 @@ impl Splits {
     /// When the dataset cannot be fetched or read, is damaged, or has too few images or too many classes.
     pub fn load(experiment: &Experiment, cache: &Path) -> Result<Splits, DataError> {
         data::ensure(&experiment.data.source, cache)?;
-        let set = data::load(&experiment.data.source, cache)?;
+        let mut set = data::load(&experiment.data.source, cache)?;
+        if !experiment.data.classes.is_empty() {
+            set = set.only(&experiment.data.classes)?;
+        }
         set.check_classes(experiment.network.plan.classes)?;
         let (validation, train) = set.split(experiment.data.validation, experiment.data.limit)?;
         let fingerprint = data::fingerprint(&[&train, &validation, &set.test]);
@@ -72,7 +75,7 @@ impl Fingerprints {
     /// As [`Splits::load`].
     pub fn of(&mut self, experiment: &Experiment, cache: &Path) -> Result<Option<String>, DataError> {
         let data = &experiment.data;
-        let key = format!("{:?} {} {}", data.source, data.validation, data.limit);
+        let key = format!("{:?} {:?} {} {}", data.source, data.classes, data.validation, data.limit);
         if let Some(known) = self.0.get(&key) {
             return Ok(known.clone());
         }
