@@ -98,7 +98,7 @@ fn every_key_is_on_the_page_of_keys() {
         "cutmix",
     ];
     names.extend(augment.map(str::to_owned));
-    names.extend(["from", "replace", "freeze", "sha256"].map(str::to_owned));
+    names.extend(["from", "replace", "freeze", "sha256", "classes"].map(str::to_owned));
     let train = |keys: &str| format!("[train]\nepochs = 1\n{keys}\n");
     let recipes = [
         "optimizer = 'adam'\nschedule = 'cosine'",

@@ -5,12 +5,14 @@ mod bench_data;
 pub(crate) mod claims;
 pub(crate) mod compare;
 pub(crate) mod completions;
+pub(crate) mod convert;
 pub(crate) mod cost;
 pub(crate) mod diff;
 pub(crate) mod doctor;
 mod epoch_table;
 pub(crate) mod eval;
 pub(crate) mod export;
+mod export_onnx;
 pub(crate) mod fetch;
 mod live_plot;
 mod locate;
@@ -74,6 +76,7 @@ pub(crate) enum Command {
     Bench(bench::Bench),
     Report(report::Report),
     Export(export::Export),
+    Convert(convert::Convert),
     Fetch(fetch::Fetch),
     /// Report what was found on this machine: libtorch, device, threads, precision, datasets
     Doctor,
@@ -97,6 +100,7 @@ const UNUSED: [(&str, &[&str]); 12] = [
     ("fetch", &["set", "device", "results", "threads"]),
     ("doctor", &["set", "results"]),
     ("export", &["set", "device", "threads"]),
+    ("convert", &["device", "results", "threads"]),
     ("completions", &["set", "device", "results", "threads"]),
 ];
 
@@ -126,7 +130,7 @@ impl Arguments {
             Command::Compare(_) => ("compare", "; --where COLUMN=VALUE chooses rows"),
             Command::Claims(_) => ("claims", ""),
             Command::Report(_) => ("report", ""),
-            Command::Export(_) => ("export", ""),
+            Command::Export(export) if !export.reads_experiment() => ("export", ""),
             Command::Completions(_) => ("completions", ""),
             Command::Fetch(_) => ("fetch", ""),
             Command::Doctor => ("doctor", ""),

@@ -214,8 +214,7 @@ fn describe(
     if !unsaid.is_empty() {
         return Err(Problem::missing(&unsaid).help("a dataset has both: [data] dataset = \"cifar10\""));
     }
-    let source = data.as_ref().map(|data| &data.source);
-    let network = known.get(model, &keys.scaling, source)?.network;
+    let network = known.get(model, &keys.scaling, data.as_ref())?.network;
     Ok(Description { name: keys.name(name), network, swept: keys.sweep.is_some(), experiment: None })
 }
 
@@ -308,7 +307,7 @@ pub(super) fn build_shared(
         return Err(Problem::missing(&missing));
     };
     let data = Data::read(data)?;
-    let architecture = known.get(model, &keys.scaling, Some(&data.source))?;
+    let architecture = known.get(model, &keys.scaling, Some(&data))?;
     data.check_augment(architecture.network.plan.input)?;
     let train = Train::read(root.get("train"), machine.native_bf16)?;
     check_sizes(&architecture.network, &train, &data)?;

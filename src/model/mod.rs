@@ -28,7 +28,7 @@ mod properties_tests;
 #[cfg(test)]
 mod reference_tests;
 
-pub use weights::{WeightsError, parse_tensors, read_tensors, tensor_bytes, write_tensors};
+pub use weights::{WeightsError, float_bytes, parse_tensors, read_tensors, tensor_bytes, write_tensors};
 
 use crate::arch::Network;
 use crate::arch::network::RowNodes;

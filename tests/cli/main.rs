@@ -12,6 +12,7 @@ mod export;
 mod foreign;
 mod golden;
 mod networks;
+mod onnx;
 mod pictures;
 mod place;
 mod pretrained;
