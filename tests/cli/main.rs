@@ -2,6 +2,7 @@
 
 mod bench;
 mod broken;
+mod claims;
 mod compare;
 mod corpus;
 mod data;
