@@ -68,6 +68,26 @@ struct Frame {
     rewrites: bool,
     patience: usize,
     log_every: usize,
+    size: usize,
+    stages: Vec<Stage>,
+}
+
+/// Another size of the training images or another batch size from an epoch on, the first being 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stage {
+    /// How many epochs come before.
+    pub from: usize,
+    /// Height of the images; 0: as before.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub size: usize,
+    /// Images per step; 0: as before.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub batch: usize,
+}
+
+fn is_zero(value: &usize) -> bool {
+    *value == 0
 }
 
 impl Default for Frame {
@@ -92,6 +112,8 @@ impl Default for Frame {
             rewrites: true,
             patience: 0,
             log_every: 0,
+            size: 0,
+            stages: Vec::new(),
         }
     }
 }
@@ -131,6 +153,10 @@ pub struct Train {
     pub patience: usize,
     /// Interval, in steps, of the rows of `steps.csv`; 0 for none. It does not change the result, so it is not part of the key.
     pub log_every: usize,
+    /// Height of the training images where it is not that of `model.input`; 0 where it is.
+    pub size: usize,
+    /// Sizes and batches from later epochs on.
+    pub stages: Vec<Stage>,
 }
 
 /// Every key that `[train]` can have, in the order in which they are written.
@@ -254,6 +280,8 @@ impl Train {
             rewrites: frame.rewrites,
             patience: frame.patience,
             log_every: frame.log_every,
+            size: frame.size,
+            stages: frame.stages,
         };
         train.check().map_err(|error| Problem::of_key("train", error))?;
         Ok(train)
@@ -277,9 +305,38 @@ impl Train {
         ] {
             check_range(key, value, low, high)?;
         }
+        self.check_stages()?;
         self.loss.check()?;
         self.optimizer.check()?;
         self.schedule.check()
+    }
+
+    fn check_stages(&self) -> Result<(), KeyError> {
+        let mut before = None;
+        check_range("size", self.size as f64, 0.0, 8192.0)?;
+        for stage in &self.stages {
+            if before.is_some_and(|before| stage.from <= before) || stage.from >= self.epochs {
+                let message = format!("`from` of `stages` rises and is below {}, the number of epochs", self.epochs);
+                return Err(KeyError::new("stages", message));
+            }
+            if stage.batch > 65_536 || stage.size > 8192 {
+                return Err(KeyError::new("stages", "a stage has at most the batch 65536 and the size 8192"));
+            }
+            before = Some(stage.from);
+        }
+        Ok(())
+    }
+
+    /// The height of the training images, 0 for the network's input, and the images per step in an epoch, the first being 0.
+    pub fn stage(&self, epoch: usize) -> (usize, usize) {
+        let or = |new: usize, old: usize| if new > 0 { new } else { old };
+        let begun = self.stages.iter().filter(|stage| stage.from <= epoch);
+        begun.fold((self.size, self.batch), |(size, batch), stage| (or(stage.size, size), or(stage.batch, batch)))
+    }
+
+    /// The heights of training images that are not simply the network's input.
+    pub fn sizes(&self) -> impl Iterator<Item = usize> {
+        std::iter::once(self.size).chain(self.stages.iter().map(|stage| stage.size)).filter(|&size| size > 0)
     }
 
     /// The table written out, with the keys of its choices. The order is that in which keys have always been hashed.
@@ -310,8 +367,13 @@ impl Train {
             table.insert("sam_rho".to_owned(), self.sam_rho.into());
         }
         table.extend([("precision", self.precision.name().into()), ("rewrites", self.rewrites.into())].map(owned));
-        let switches = [("patience", self.patience), ("log_every", self.log_every)].into_iter();
+        let switches = [("patience", self.patience), ("log_every", self.log_every), ("size", self.size)].into_iter();
         table.extend(switches.filter(|(_, number)| *number > 0).map(|(key, number)| (key.to_owned(), count(number))));
+        if let Ok(stages) = toml::Value::try_from(&self.stages)
+            && !self.stages.is_empty()
+        {
+            table.insert("stages".to_owned(), stages);
+        }
         table
     }
 }
@@ -339,6 +401,19 @@ pub(crate) mod tests {
             &all[16..24].join(" "),
             "layer_decay bias_lr_factor schedule milestones gamma every final_lr peak_at"
         );
+    }
+
+    #[test]
+    fn stages_follow_each_other() {
+        let train =
+            train("epochs = 9\nbatch = 64\nsize = 16\nstages = [{ from = 2, size = 24 }, { from = 5, batch = 32 }]");
+        assert_eq!(
+            [0, 1, 2, 4, 5, 8].map(|epoch| train.stage(epoch)),
+            [(16, 64), (16, 64), (24, 64), (24, 64), (24, 32), (24, 32)]
+        );
+        assert_eq!(train.table()["stages"].to_string(), "[{ from = 2, size = 24 }, { from = 5, batch = 32 }]");
+        let bad = Train { stages: vec![Stage { from: 9, size: 8, batch: 0 }], ..train };
+        assert!(bad.check().is_err());
     }
 
     #[test]

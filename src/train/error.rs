@@ -22,6 +22,11 @@ pub enum TrainError {
     Checkpoint(#[from] CheckpointError),
     #[error(transparent)]
     Weights(#[from] WeightsError),
+    /// The file of `init.from` was read, but does not fit.
+    #[error("init.from: {0}{hint}", hint = replace_hint(.0))]
+    Start(WeightsError),
+    #[error("{0}")]
+    NoWeights(String),
     #[error("{error}{hint}", error = .0, hint = memory_hint(.0))]
     Torch(TorchError),
     #[error(
@@ -42,6 +47,8 @@ impl IsInputError for TrainError {
     fn is_input_error(&self) -> bool {
         match self {
             TrainError::Data(_)
+            | TrainError::Start(_)
+            | TrainError::NoWeights(_)
             | TrainError::Folder(_)
             | TrainError::DataChanged { .. }
             | TrainError::OtherRun { .. }
@@ -56,6 +63,14 @@ impl IsInputError for TrainError {
 impl From<TorchError> for TrainError {
     fn from(error: TorchError) -> TrainError {
         TrainError::Torch(error)
+    }
+}
+
+/// The remedy for weights of another network; empty for files that cannot be read.
+fn replace_hint(error: &WeightsError) -> &'static str {
+    match error {
+        WeightsError::Missing { .. } | WeightsError::Shape { .. } => "; init.replace draws the weights of a row anew",
+        _ => "",
     }
 }
 

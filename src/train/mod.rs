@@ -21,6 +21,7 @@ mod scaler;
 mod schedule;
 mod session;
 mod splits;
+mod start;
 mod step;
 
 #[cfg(test)]
@@ -32,7 +33,7 @@ mod tally;
 pub use average::Average;
 pub use checkpoint::{Best, CheckpointError, Checkpoints, TrainState, best_weights};
 pub use error::TrainError;
-pub use evaluate::{evaluate, for_each_batch, tensors};
+pub use evaluate::{Inference, evaluate, for_each_batch, tensors};
 pub use lost::record as record_lost_run;
 pub use metrics::{Sums, cross_entropy};
 pub use optimizer::Optimizer;

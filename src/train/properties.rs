@@ -5,7 +5,7 @@ use super::Quiet;
 use super::average::Average;
 use super::checkpoint::TrainState;
 use super::epoch::{EpochEnd, Trainer};
-use super::evaluate::evaluate;
+use super::evaluate::{Inference, evaluate};
 use super::optimizer::Optimizer;
 use super::tally::tally;
 use crate::config::{Experiment, Machine};
@@ -290,12 +290,21 @@ impl Trial {
         let Trial { images, normalise, model, .. } = self;
         let optimizer = Optimizer::new(experiment, model.trainable());
         let average = (experiment.train.ema > 0.0).then(|| Average::new(model, experiment.train.ema));
-        let mut trainer =
-            Trainer { experiment, images, normalise, model, optimizer, average, recorder: None, log: None };
+        let mut trainer = Trainer {
+            experiment,
+            images,
+            normalise,
+            model,
+            resized: None,
+            optimizer,
+            average,
+            recorder: None,
+            log: None,
+        };
         let mut state = TrainState::default();
         let end = trainer.epoch(&mut state, &mut Quiet).unwrap();
         if let EpochEnd::Whole { .. } = end {
-            assert_eq!(state.step, trainer.batches() as u64);
+            assert_eq!(state.step, trainer.batches(0) as u64);
         }
         (end, state, trainer.average)
     }
@@ -332,7 +341,8 @@ fn overflow(experiment: &Experiment, trial: &Trial) -> Option<String> {
             return Some(format!("{} is not finite", param.name));
         }
     }
-    let measure = || evaluate(model, validation, normalise, 2, experiment.train.precision).unwrap().unwrap();
+    let inference = Inference { batch: 2, ..Inference::of(experiment) };
+    let measure = || evaluate(model, validation, normalise, inference).unwrap().unwrap();
     let sums = average.as_ref().map_or_else(measure, |average| average.applied(measure));
     assert_eq!(sums.count, 3);
     (!sums.mean_loss().is_finite()).then(|| format!("the validation loss is {}", sums.mean_loss()))

@@ -32,12 +32,13 @@ struct Recording {
 
 impl Recorder {
     /// A recorder; `None` where steps launch different kernels: for networks with stochastic depth, whose blocks are drawn on
-    /// the CPU, and where a step is more than one pass or scales its loss.
+    /// the CPU, where a step is more than one pass or scales its loss, and where the size of images or batches changes.
     pub(super) fn new(experiment: &Experiment) -> Option<Recorder> {
         let train = &experiment.train;
         let one_pass = train.accumulate == 1 && train.sam_rho == 0.0 && train.precision != Precision::Fp16;
         let steady = experiment.network.plan.stochastic_depth == Default::default();
-        (steady && one_pass).then(Recorder::default)
+        let one_size = train.size == 0 && train.stages.is_empty();
+        (steady && one_pass && one_size).then(Recorder::default)
     }
 
     /// Whether the last pass was a replay, whose gradients must stay where they are.

@@ -93,7 +93,7 @@ impl Trainer<'_> {
         tch::manual_seed(random::key(*seed, "step", &[state.step]) as i64);
         let scale = state.scaler.as_ref().map_or(1.0, GradScaler::scale);
         let images = pixels.size()[0];
-        let part = train.batch.div_ceil(train.accumulate) as i64;
+        let part = train.stage(state.epoch).1.div_ceil(train.accumulate) as i64;
         let (mut loss, mut logits) = (0.0, Vec::new());
         for (pixels, targets) in pixels.split(part, 0).iter().zip(targets.split(part, 0)) {
             let share = pixels.size()[0] as f64 / images as f64;
@@ -127,14 +127,14 @@ impl Trainer<'_> {
         if train.clip_norm > 0.0 && !self.optimizer.clip(train.clip_norm)?.is_finite() {
             return Ok(false);
         }
-        self.optimizer.step(rate_factor(train, state.step, self.batches() as u64))?;
+        self.optimizer.step(rate_factor(train, self.position(state.step), self.batches(0) as u64))?;
         Ok(true)
     }
 
     /// Forward pass and losses. A CUDA graph, where one is recorded, runs the backward pass as well.
     fn pass(&mut self, pixels: &Tensor, targets: &Tensor) -> Result<Pass, TorchError> {
         let Some(recorder) = &mut self.recorder else {
-            return Ok(pass(self.experiment, self.model, pixels, targets));
+            return Ok(pass(self.experiment, self.sized_model(), pixels, targets));
         };
         let recorded = recorder.pass(self.experiment, self.model, pixels, targets)?;
         match recorded {

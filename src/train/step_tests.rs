@@ -40,7 +40,8 @@ impl Fixture {
     fn trainer(&self) -> Trainer<'_> {
         let Fixture { experiment, images, normalise, model, .. } = self;
         let optimizer = Optimizer::new(experiment, model.trainable());
-        Trainer { experiment, images, normalise, model, optimizer, average: None, recorder: None, log: None }
+        let (resized, average, recorder, log) = (None, None, None, None);
+        Trainer { experiment, images, normalise, model, resized, optimizer, average, recorder, log }
     }
 
     /// Loss and gradients by the code of a step.
