@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use std::io::BufRead;
-use strata::config::{Experiment, Precision};
+use strata::config::Experiment;
 use strata::runs::significant;
 use strata::torch;
 use strata::train::bench::{self, Phase, Roofline, StepCost, Timing, Workload};
@@ -192,7 +192,7 @@ fn line(
         experiment.name.clone(),
         timing.phase.name().to_owned(),
         train.batch.to_string(),
-        precision(train.precision).to_owned(),
+        train.precision.name().to_owned(),
         number(ms),
         number(least),
         number(most),
@@ -205,13 +205,6 @@ fn line(
         data_ms.map_or_else(String::new, number),
         torch::peak_memory_mib(device).map_or_else(String::new, number),
     ]
-}
-
-fn precision(precision: Precision) -> &'static str {
-    match precision {
-        Precision::Fp32 => "fp32",
-        Precision::Bf16 => "bf16",
-    }
 }
 
 /// The first line of a worker: what it times.
@@ -252,7 +245,7 @@ fn worker(experiment: &Experiment, device: Device, steps: usize) -> Result<Done>
         batch: experiment.train.batch,
         input: experiment.network.plan.input,
         classes: experiment.network.plan.classes,
-        precision: precision(experiment.train.precision),
+        precision: experiment.train.precision.name(),
         threads: tch::get_num_threads(),
         params: cost.params,
         buffers: cost.buffers,

@@ -27,10 +27,13 @@ mod workers;
 
 use std::path::{Path, PathBuf};
 
-pub use augment::{Augment, Crop, Flip, ResizedCrop};
+pub use augment::{
+    Augment, AutoAugment, ColorJitter, Crop, CutMix, Cutout, Erasing, Flip, Lighting, Mixup, RandAugment, Repeats,
+    ResizedCrop, TrivialAugment,
+};
 #[cfg(test)]
 pub(crate) use batch::train_batch;
-pub use batch::{Batch, eval_batch, order};
+pub use batch::{Batch, Mixed, eval_batch, order};
 pub use dataset::Dataset;
 pub use datasets::{DATASETS, DataSource, Info, Source, folder_at, info, source};
 pub use decode::decode;

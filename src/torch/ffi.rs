@@ -58,7 +58,7 @@ unsafe extern "C" {
     #[cfg(test)]
     pub(super) fn strata_test_threads(count: c_int) -> ErrorText;
 
-    pub(super) fn strata_autocast_enter(device: c_int, former: *mut AutocastState) -> ErrorText;
+    pub(super) fn strata_autocast_enter(device: c_int, half: c_int, former: *mut AutocastState) -> ErrorText;
     pub(super) fn strata_autocast_exit(device: c_int, former: AutocastState) -> ErrorText;
 
     pub(super) fn strata_contiguous(
@@ -326,8 +326,8 @@ mod tests {
         assert_eq!(offset_of!(WindowGeometry, out), 32);
         assert_eq!((size_of::<NormHandles>(), offset_of!(NormHandles, mean)), (48, 16));
         assert_eq!(offset_of!(NormHandles, momentum), 32);
-        assert_eq!((size_of::<StepNumbers>(), offset_of!(StepNumbers, step)), (72, 56));
-        assert_eq!(offset_of!(StepNumbers, first), 68);
+        assert_eq!((size_of::<StepNumbers>(), offset_of!(StepNumbers, step)), (80, 56));
+        assert_eq!(offset_of!(StepNumbers, adapt), 72);
         assert_eq!((size_of::<AutocastState>(), offset_of!(AutocastState, cache)), (12, 8));
     }
 }
