@@ -5,6 +5,7 @@ mod cifar10;
 mod cifar100;
 mod fashion_mnist;
 mod folder;
+mod idx;
 mod idx_set;
 mod imagenet;
 mod info;
@@ -169,6 +170,7 @@ datasets! {
     "cifar100" => Cifar100(cifar100::Cifar100),
     "imagenet" => Imagenet(imagenet::Imagenet),
     "folder" => Folder(folder::Folder),
+    "idx" => Idx(idx::Idx),
     "synthetic" => Synthetic(synthetic::Synthetic),
 }
 
