@@ -26,7 +26,7 @@ pub(crate) struct Show {
     /// Draw one row only, given by its name or its number from 1; without FILE, an example of a block such as mbconv
     #[arg(long, value_name = "ROW", requires = "diagram")]
     block: Option<String>,
-    /// Title of the diagram [default: the name of the experiment]
+    /// Title of the diagram [default: `title` of the file, else its name]
     #[arg(long, value_name = "TEXT", requires = "diagram")]
     title: Option<String>,
     /// Leave out the frame and the background of the diagram
@@ -45,7 +45,7 @@ pub(crate) fn run(command: &Show, shared: &Shared) -> Result<Done> {
     let svg = match (&command.file, &command.block) {
         (Some(file), None) => {
             let file = read(file)?;
-            diagram(&file.network, title.unwrap_or(&file.name))
+            diagram(&file.network, title.unwrap_or(&file.title))
         }
         (Some(file), Some(row)) => draw_row(&read(file)?, row, title)?,
         (None, block) => {
@@ -80,7 +80,7 @@ fn draw_row(file: &Description, row: &str, title: Option<&str>) -> Result<String
         };
         bail!(Usage(format!("{} has no row `{row}`; {hint}", file.name)));
     };
-    let own = format!("{}: {}", file.name, row_name(&rows[index]));
+    let own = format!("{}: {}", file.title, row_name(&rows[index]));
     Ok(block_diagram(&file.network, index, Some(title.unwrap_or(&own))))
 }
 
