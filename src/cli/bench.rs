@@ -1,6 +1,6 @@
 //! `strata bench FILE…`
 
-use super::cost::{Format, render};
+use super::table::{Format, render, show};
 use super::{Done, Shared, Usage, print};
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
@@ -68,6 +68,18 @@ const WARM_UP: usize = 3;
 /// Rows of the table of operations; the rest take next to no time.
 const SHOWN_OPERATIONS: usize = 25;
 
+/// Columns that a narrow terminal does not show, the first ones first.
+const EXPENDABLE: [&str; 9] = [
+    "ms_max",
+    "ms_min",
+    "data_ms",
+    "waited",
+    "memory_bound_ms",
+    "arithmetic_bound_ms",
+    "gflops",
+    "memory_mib",
+    "precision",
+];
 const HEADER: [&str; 15] = [
     "network",
     "phase",
@@ -112,7 +124,7 @@ pub(crate) fn run(command: &Bench, shared: &Shared) -> Result<Done> {
     for experiment in &experiments {
         lines.extend(time(command, experiment, device, &roofline)?);
     }
-    print(&render(command.format, &HEADER, &lines)?)?;
+    print(&show(command.format, &HEADER, lines, &EXPENDABLE)?)?;
     Ok(Done::Well)
 }
 

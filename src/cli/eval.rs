@@ -1,9 +1,9 @@
 //! `strata eval RUN…`
 
-use super::cost::{Format, render};
 use super::epoch_table::percent;
 use super::precision::PrecisionArgs;
 use super::runs::TrainedRun;
+use super::table::{Format, render};
 use super::{Done, Shared, Usage, print, write_picture};
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};

@@ -24,6 +24,7 @@ mod runs;
 pub(crate) mod show;
 pub(crate) mod sweep;
 mod sweep_view;
+mod table;
 pub(crate) mod tables;
 pub(crate) mod train;
 

@@ -22,5 +22,7 @@ mod recipe;
 mod report;
 mod resume;
 mod sweep;
+mod terminal;
 mod torture;
 mod train;
+mod trained;

@@ -182,7 +182,7 @@ pub fn source(name: &str) -> Result<DataSource, DataError> {
     DataSource::named(name).ok_or_else(|| {
         let nearest = DATASETS.iter().map(|known| (strsim::damerau_levenshtein(known, name), known)).min();
         let hint = match nearest {
-            Some((distance, near)) if distance <= near.len() / 2 => format!(", did you mean '{near}'?"),
+            Some((distance, near)) if distance <= near.len() / 2 => format!(" (did you mean '{near}'?)"),
             _ => String::new(),
         };
         DataError::Unknown { name: name.to_owned(), hint, known: DATASETS.join(", ") }
