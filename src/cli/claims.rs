@@ -1,6 +1,6 @@
 //! `strata claims`
 
-use super::cost::{Format, render};
+use super::table::{Format, render};
 use super::sweep;
 use super::{Done, Shared, Usage, machine, print};
 use anyhow::{Context, Result, bail};
