@@ -22,6 +22,7 @@ mod progress;
 pub(crate) mod report;
 mod runs;
 pub(crate) mod show;
+pub(crate) mod study;
 pub(crate) mod sweep;
 mod sweep_view;
 mod table;
@@ -73,6 +74,7 @@ pub(crate) enum Command {
     Eval(eval::Eval),
     Predict(predict::Predict),
     Claims(claims::Claims),
+    Study(study::StudyArgs),
     Tables(tables::Tables),
     Bench(bench::Bench),
     Report(report::Report),

@@ -7,9 +7,11 @@ pub mod chart;
 mod confusion;
 pub mod curves;
 pub mod diagram;
+pub mod heatmap;
 mod interval;
 pub mod picture;
 pub mod svg;
+pub mod thumbnails;
 
 pub use augmentation::AugmentationGrid;
 pub use bubbles::accuracy_against_operations;

@@ -21,6 +21,7 @@ mod pytorch;
 mod recipe;
 mod report;
 mod resume;
+mod study;
 mod sweep;
 mod terminal;
 mod torture;
