@@ -46,6 +46,7 @@ fn main() -> ExitCode {
         Command::Bench(command) => cli::bench::run(command, shared),
         Command::Report(command) => cli::report::run(command, shared),
         Command::Export(command) => cli::export::run(command, shared),
+        Command::Convert(command) => cli::convert::run(command, shared),
         Command::Fetch(command) => cli::fetch::run(command),
         Command::Doctor => cli::doctor::run(shared),
         Command::Completions(command) => cli::completions::run(command),

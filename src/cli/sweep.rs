@@ -71,6 +71,9 @@ pub(crate) fn run(command: &Sweep, shared: &Shared) -> Result<Done> {
         retries: command.retries,
         fail_fast: command.fail_fast,
     };
+    if let Some(problem) = sweep.points.iter().find_map(|point| point.experiment.init.check().err()) {
+        bail!(Usage(problem));
+    }
     let mut view = SweepView::new(&sweep, jobs, shared.quiet);
     view.begin(excluded(&sweep).as_deref());
     let report = strata::sweep::run(&sweep, &options, &mut view);

@@ -1,5 +1,7 @@
-//! Pictures as SVG: charts, curves of runs and sweeps, accuracy against operations, intervals, confusion matrices, network diagrams.
+//! Pictures as SVG: charts, curves of runs and sweeps, accuracy against operations, intervals, confusion matrices, network diagrams,
+//! augmented images.
 
+mod augmentation;
 mod bubbles;
 pub mod chart;
 mod confusion;
@@ -9,6 +11,7 @@ mod interval;
 pub mod picture;
 pub mod svg;
 
+pub use augmentation::AugmentationGrid;
 pub use bubbles::accuracy_against_operations;
 pub use confusion::confusion;
 pub use interval::interval;
