@@ -1,5 +1,5 @@
-//! Pictures as SVG: charts, curves of runs and sweeps, accuracy against operations, intervals, confusion matrices, network
-//! diagrams, augmented images.
+//! Pictures as SVG: charts, curves of runs and sweeps, accuracy against operations, intervals, confusion matrices, network diagrams,
+//! augmented images.
 
 mod augmentation;
 mod bubbles;
