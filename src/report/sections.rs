@@ -60,7 +60,7 @@ impl ArchivedSection {
             Epochs::default()
         });
         let group = CurveGroup { name: name.clone(), runs: vec![epochs] };
-        let curves = (!group.runs[0].is_empty()).then(|| FigureView::of(&figure(&[group], &name)));
+        let curves = (!group.runs[0].is_empty()).then(|| FigureView::of(&figure(&[group], 1, &name)));
         let in_percent =
             |column: Column| run.number(column).map_or_else(String::new, |value| format!("{} %", percent(Some(value))));
         let facts = [
@@ -252,7 +252,7 @@ impl StudySection {
     }
 }
 
-fn picture(path: &Path, results: &Path, notes: &mut Vec<String>) -> Option<PictureView> {
+pub(super) fn picture(path: &Path, results: &Path, notes: &mut Vec<String>) -> Option<PictureView> {
     let title = path.strip_prefix(results).unwrap_or(path).display().to_string();
     if std::fs::metadata(path).is_ok_and(|data| data.len() > LARGEST) {
         notes.push(format!("{} is larger than {} MiB and not shown", path.display(), LARGEST >> 20));

@@ -2,6 +2,7 @@
 
 mod bench;
 mod broken;
+mod claims;
 mod compare;
 mod corpus;
 mod data;
@@ -12,13 +13,17 @@ mod export;
 mod foreign;
 mod golden;
 mod networks;
+mod onnx;
 mod pictures;
 mod place;
+mod pretrained;
 mod pytorch;
 mod recipe;
 mod report;
 mod resume;
 mod study;
 mod sweep;
+mod terminal;
 mod torture;
 mod train;
+mod trained;

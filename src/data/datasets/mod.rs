@@ -5,6 +5,7 @@ mod cifar10;
 mod cifar100;
 mod fashion_mnist;
 mod folder;
+mod idx;
 mod idx_set;
 mod imagenet;
 mod info;
@@ -59,6 +60,11 @@ pub trait Source: Debug {
     /// # Errors
     /// What was tried, why each way failed, and what to do by hand. The cache is then as it was before.
     fn fetch(&self, cache: &Path, from: Option<&Path>) -> Result<(), DataError>;
+
+    /// How the user names it to `strata fetch`.
+    fn fetch_arguments(&self) -> String {
+        self.info().name.to_owned()
+    }
 
     /// Class names by label, as far as they are known; loads no images.
     fn class_names(&self, _folder: &Path) -> Vec<String> {
@@ -164,6 +170,7 @@ datasets! {
     "cifar100" => Cifar100(cifar100::Cifar100),
     "imagenet" => Imagenet(imagenet::Imagenet),
     "folder" => Folder(folder::Folder),
+    "idx" => Idx(idx::Idx),
     "synthetic" => Synthetic(synthetic::Synthetic),
 }
 
@@ -175,11 +182,16 @@ pub fn source(name: &str) -> Result<DataSource, DataError> {
     DataSource::named(name).ok_or_else(|| {
         let nearest = DATASETS.iter().map(|known| (strsim::damerau_levenshtein(known, name), known)).min();
         let hint = match nearest {
-            Some((distance, near)) if distance <= near.len() / 2 => format!(", did you mean '{near}'?"),
+            Some((distance, near)) if distance <= near.len() / 2 => format!(" (did you mean '{near}'?)"),
             _ => String::new(),
         };
         DataError::Unknown { name: name.to_owned(), hint, known: DATASETS.join(", ") }
     })
+}
+
+/// The dataset `folder` of the images at `path`.
+pub fn folder_at(path: &Path) -> DataSource {
+    DataSource::Folder(folder::Folder::at(path))
 }
 
 /// The facts of the dataset `name`.
