@@ -7,7 +7,6 @@ use crate::arch::node::{Merge, Node, Survival, SurvivalGate, walk};
 use crate::arch::ops::{Dropout, Op};
 use crate::arch::params::Param;
 use crate::torch::{TorchError, catch};
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tch::nn::{self, ModuleT, SequentialT};
 use tch::{Device, Kind, Tensor};
