@@ -195,6 +195,7 @@ fn figure(table: &Table) -> Figure {
         title: format!("Ensembles of {}", view.text("run").split('/').next().unwrap_or_default()),
         note: "Probabilities averaged; bands are one standard deviation over the choices of the members.".to_owned(),
         panels: panels.map(panel).into(),
+        parts: 0,
         keys: Vec::new(),
     }
 }

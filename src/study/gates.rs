@@ -126,6 +126,7 @@ impl Protocol for Gates {
             note: "Mean over channels, pixels and test images; bands are one standard deviation to each side."
                 .to_owned(),
             panels: vec![chart],
+            parts: 0,
             keys: Vec::new(),
         };
         Ok(figure.svg())

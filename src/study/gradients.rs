@@ -147,6 +147,7 @@ fn figure(table: &Table) -> Figure {
         note: "Gradients in a training pass, activations in evaluation mode; dashed: the weights at the start."
             .to_owned(),
         panels: panels.into(),
+        parts: 0,
         keys: Vec::new(),
     }
 }

@@ -204,6 +204,7 @@ fn figure(table: &Table) -> Figure {
             notes.join(" ")
         ),
         panels: panels.into(),
+        parts: 0,
         keys: Vec::new(),
     }
 }

@@ -105,6 +105,7 @@ impl Protocol for Sharpness {
             note: "Hessian of the training loss in evaluation mode; the trace is a mean over random directions."
                 .to_owned(),
             panels: panels.map(panel).into(),
+            parts: 0,
             keys: Vec::new(),
         };
         Ok(figure.svg())

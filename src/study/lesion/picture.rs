@@ -51,6 +51,7 @@ pub(super) fn figure(table: &Table) -> Figure {
                bands are quartiles, lines medians over random choices."
             .to_owned(),
         panels,
+        parts: 0,
         keys: Vec::new(),
     }
 }
