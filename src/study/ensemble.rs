@@ -165,7 +165,7 @@ fn figure(table: &Table) -> Figure {
     let view = View::new(table);
     let members = || Axis::new("members, or times the training").count();
     let panels =
-        [("top1", "test Top-1", true), ("nll", "negative log-likelihood", false), ("ece", "calibration error", true)];
+        [("top1", "test Top-1", true), ("nll", "negative log-likelihood", false), ("ece", "calibration error", false)];
     let panel = |(column, label, percent): (&str, &str, bool)| {
         let axis = if percent { Axis::new(label).percent() } else { Axis::new(label) };
         let mut chart = Chart::new(label, members(), axis);
