@@ -70,8 +70,8 @@ pub fn conduct(
             rows.picture = Some(file("svg"));
             catch(|| study.run(subjects, &mut rows))??;
             let table = rows.table();
-            let mut text = identity;
-            text.insert("command".to_owned(), command.into());
+            let mut text = toml::Table::from_iter([("command".to_owned(), command.into())]);
+            text.extend(identity);
             let (note, text) = (file("toml"), text.to_string());
             write_atomic(&note, text.as_bytes()).map_err(RunError::io("write", &note))?;
             table.write(&path)?;

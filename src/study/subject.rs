@@ -59,7 +59,7 @@ impl Subject {
             ("key", experiment.key().sha256().to_owned()),
             ("weights", hex(&Sha256::digest(bytes))),
             ("images", splits.fingerprint.clone()),
-            ("precision", if precision == Precision::Bf16 { "bf16" } else { "fp32" }.to_owned()),
+            ("precision", precision.name().to_owned()),
             ("rewrites", rewrites.to_string()),
             ("device", if device.is_cuda() { "cuda" } else { "cpu" }.to_owned()),
         ];
