@@ -88,7 +88,7 @@ static RESULTS: OnceLock<PathBuf> = OnceLock::new();
 
 /// Options of [`Shared`] that a command makes no use of. They are accepted, so that one set of options fits every command of
 /// a script, but its help is silent about them.
-const UNUSED: [(&str, &[&str]); 12] = [
+const UNUSED: [(&str, &[&str]); 13] = [
     ("compare", &["set", "device", "threads"]),
     ("diff", &["device", "threads"]),
     ("cost", &["device", "results", "threads"]),
