@@ -30,20 +30,24 @@ const COLUMNS: &str = "\
 #[command(after_help = COLUMNS)]
 pub(crate) struct Bench {
     /// Experiment files, or their names
-    #[arg(required = true, value_name = "FILE")]
-    files: Vec<String>,
+    #[arg(required_unless_present = "data", value_name = "FILE")]
+    pub files: Vec<String>,
+    /// Time reading of images instead: images per second of one core for each stage, beside torchvision's loaders where `make
+    /// bench-peers` installed them. FILE is an experiment or a folder of images [default: photographs made by formula]
+    #[arg(long, conflicts_with_all = ["batch", "phase", "ops", "worker"])]
+    data: bool,
     /// Batch size [default: the experiment's]
     #[arg(long, value_name = "N")]
     batch: Option<usize>,
-    /// Steps to time, after a warm-up
+    /// Steps to time, after a warm-up; with --data rounds over all images
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
-    steps: u16,
+    pub steps: u16,
     /// Time only training or only evaluation
     #[arg(long, value_enum)]
     phase: Option<PhaseName>,
     /// Output format
     #[arg(long, value_enum, default_value_t = Format::Table)]
-    format: Format,
+    pub format: Format,
     /// Profile instead: calls and time per step of each operation, excluding the operations that it calls
     #[arg(long, conflicts_with = "worker")]
     ops: bool,
@@ -83,6 +87,9 @@ const HEADER: [&str; 15] = [
 ];
 
 pub(crate) fn run(command: &Bench, shared: &Shared) -> Result<Done> {
+    if command.data {
+        return super::bench_data::run(command, shared);
+    }
     let mut overrides = shared.set.clone();
     overrides.extend(command.batch.map(|batch| format!("train.batch={batch}")));
     let read = |file: &String| super::experiment(file, &overrides);

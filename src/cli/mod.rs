@@ -1,6 +1,8 @@
 //! The command line: one file per command, and here what they share.
 
 pub(crate) mod bench;
+mod bench_data;
+pub(crate) mod claims;
 pub(crate) mod compare;
 pub(crate) mod completions;
 pub(crate) mod convert;
@@ -69,6 +71,7 @@ pub(crate) enum Command {
     Show(show::Show),
     Eval(eval::Eval),
     Predict(predict::Predict),
+    Claims(claims::Claims),
     Tables(tables::Tables),
     Bench(bench::Bench),
     Report(report::Report),
@@ -90,6 +93,7 @@ const UNUSED: [(&str, &[&str]); 12] = [
     ("diff", &["device", "threads"]),
     ("cost", &["device", "results", "threads"]),
     ("show", &["device", "results", "threads"]),
+    ("claims", &["set"]),
     ("tables", &["device", "threads"]),
     ("bench", &["results"]),
     ("report", &["set", "device", "threads"]),
@@ -124,6 +128,7 @@ impl Arguments {
         let (command, hint) = match &self.command {
             _ if self.shared.set.is_empty() => return Ok(()),
             Command::Compare(_) => ("compare", "; --where COLUMN=VALUE chooses rows"),
+            Command::Claims(_) => ("claims", ""),
             Command::Report(_) => ("report", ""),
             Command::Export(export) if !export.reads_experiment() => ("export", ""),
             Command::Completions(_) => ("completions", ""),

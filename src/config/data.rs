@@ -1,7 +1,7 @@
 //! The `[data]` table.
 
 use super::problem::{Place, Problem, from_serde};
-use crate::data::{Augment, DATASETS, DataSource, Normalise};
+use crate::data::{Augment, DATASETS, DataSource, Normalise, Prepared};
 use crate::named::keys_of;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
@@ -21,6 +21,9 @@ pub struct Data {
     pub classes: Vec<String>,
     pub normalise: Scale,
     pub augment: Augment,
+    /// Smaller copies of image files, where they are to be used. Without it nothing is written: keys of experiments stay.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prepared: Option<Prepared>,
     /// The dataset with the keys that it adds.
     #[serde(flatten)]
     pub source: DataSource,
@@ -40,6 +43,7 @@ struct Keys {
     normalise: Scale,
     #[serde(default)]
     augment: Augment,
+    prepared: Option<Prepared>,
 }
 
 /// How pixels become numbers.
@@ -81,7 +85,7 @@ impl Data {
             DataSource::read(&keys.dataset, Deserializer::from(Spanned::new(span, own))).ok_or_else(unknown)?;
         let mut source = source.map_err(|error| from_serde(&error, "", &[]))?;
         source.complete().map_err(|error| Problem::at(format!("data.{}", error.key), error.message))?;
-        let Keys { dataset, validation, limit, classes, normalise, augment } = keys;
+        let Keys { dataset, validation, limit, classes, normalise, augment, prepared } = keys;
         check_classes(&classes, source.info().class_names)?;
         // As many images as there would be if all classes had the same number.
         let images = match classes.len() {
@@ -89,7 +93,7 @@ impl Data {
             chosen => source.info().train * chosen / source.classes().max(chosen),
         };
         let validation = validation.unwrap_or_else(|| default_validation(images, limit));
-        let data = Data { dataset, validation, limit, classes, normalise, augment, source };
+        let data = Data { dataset, validation, limit, classes, normalise, augment, prepared, source };
         data.check()?;
         Ok(data)
     }
@@ -122,6 +126,9 @@ impl Data {
     }
 
     fn check(&self) -> Result<(), Problem> {
+        if let Some(Err(error)) = self.prepared.map(Prepared::check) {
+            return Err(Problem::at(format!("data.prepared.{}", error.key), error.message));
+        }
         let info = self.source.info();
         if info.train == 0 || !self.classes.is_empty() {
             return Ok(()); // the images are counted when they are loaded
@@ -140,9 +147,9 @@ impl Data {
     }
 
     /// # Errors
-    /// For an augmentation that makes no sense for images of this height and width.
-    pub(super) fn check_augment(&self, size: [usize; 2]) -> Result<(), Problem> {
-        self.augment.check(size).map_err(|error| Problem::at(format!("data.augment.{}", error.key), error.message))
+    /// For an augmentation that makes no sense for images of these channels, height and width.
+    pub(super) fn check_augment(&self, shape: [usize; 3]) -> Result<(), Problem> {
+        self.augment.check(shape).map_err(|error| Problem::at(format!("data.augment.{}", error.key), error.message))
     }
 }
 

@@ -247,6 +247,9 @@ struct Keys {
     expect: Option<Expect>,
     // What `strata sweep` varies; a single run passes it over.
     sweep: Option<IgnoredAny>,
+    // What `strata claims` decides by the sweep.
+    #[allow(dead_code)]
+    claim: Option<IgnoredAny>,
 }
 
 impl Keys {
@@ -297,8 +300,7 @@ pub(super) fn build_shared(
     };
     let data = Data::read(data)?;
     let architecture = known.get(model, &keys.scaling, Some(&data))?;
-    let [_, height, width] = architecture.network.plan.input;
-    data.check_augment([height, width])?;
+    data.check_augment(architecture.network.plan.input)?;
     let train = Train::read(root.get("train"), machine.native_bf16)?;
     let init = Pretrained::read(root.get("init"), &architecture.network, machine)?;
     Ok(Experiment {

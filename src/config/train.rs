@@ -50,6 +50,8 @@ struct Frame {
     lr: Option<f64>,
     weight_decay: f64,
     decay_all: bool,
+    layer_decay: f64,
+    bias_lr_factor: f64,
     schedule: ScheduleName,
     warmup: f64,
     loss: LossName,
@@ -70,6 +72,8 @@ impl Default for Frame {
             lr: None,
             weight_decay: 0.0,
             decay_all: false,
+            layer_decay: 1.0,
+            bias_lr_factor: 1.0,
             schedule: ScheduleName::Constant,
             warmup: 0.0,
             loss: LossName::CrossEntropy,
@@ -93,6 +97,10 @@ pub struct Train {
     pub weight_decay: f64,
     /// Weight decay on biases and normalisations too, as in Torch's and Caffe's habit; else on weights alone.
     pub decay_all: bool,
+    /// Factor on the learning rate for each level below the last one; 1 for one rate.
+    pub layer_decay: f64,
+    /// Factor on the learning rate of biases, those of normalisations included.
+    pub bias_lr_factor: f64,
     pub schedule: ScheduleSpec,
     /// Epochs in which the rate rises from 0, in front of the schedule.
     pub warmup: f64,
@@ -213,6 +221,8 @@ impl Train {
             optimizer,
             weight_decay: frame.weight_decay,
             decay_all: frame.decay_all,
+            layer_decay: frame.layer_decay,
+            bias_lr_factor: frame.bias_lr_factor,
             schedule: written.choice("schedule", frame.schedule)?,
             warmup: frame.warmup,
             loss: written.choice("loss", frame.loss)?,
@@ -238,6 +248,8 @@ impl Train {
             ("batch", self.batch as f64, 1.0, 65_536.0),
             ("lr", self.lr, 0.0, 1000.0),
             ("weight_decay", self.weight_decay, 0.0, 10.0),
+            ("layer_decay", self.layer_decay, 1e-3, 1.0),
+            ("bias_lr_factor", self.bias_lr_factor, 0.0, 1000.0),
             ("warmup", self.warmup, 0.0, self.epochs as f64),
             ("clip_norm", self.clip_norm, 0.0, 1e9),
             ("ema", self.ema, 0.0, 0.999_999),
@@ -266,17 +278,13 @@ impl Train {
             .map(owned),
         );
         table.extend(to_table(&self.optimizer));
-        table.extend(
-            [
-                ("weight_decay", self.weight_decay.into()),
-                ("decay_all", self.decay_all.into()),
-                ("schedule", self.schedule.kind().text().into()),
-            ]
-            .map(owned),
-        );
+        table.extend([("weight_decay", self.weight_decay.into()), ("decay_all", self.decay_all.into())].map(owned));
+        // What is off is not written: a key that a new version adds must not change the hash of existing experiments.
+        let factors = [("layer_decay", self.layer_decay), ("bias_lr_factor", self.bias_lr_factor)].into_iter();
+        table.extend(factors.filter(|(_, factor)| *factor != 1.0).map(|(key, factor)| owned((key, factor.into()))));
+        table.insert("schedule".to_owned(), self.schedule.kind().text().into());
         table.extend(to_table(&self.schedule));
         table.insert("warmup".to_owned(), self.warmup.into());
-        // What is off is not written: a key that a new version adds must not change the hash of existing experiments.
         if self.loss.kind() != LossName::CrossEntropy {
             table.insert("loss".to_owned(), self.loss.kind().text().into());
         }
@@ -314,7 +322,10 @@ pub(crate) mod tests {
         let all = allowed();
         assert_eq!(all.iter().collect::<HashSet<_>>().len(), all.len(), "{all:?}");
         assert_eq!(&all[3..10], ["lr", "momentum", "nesterov", "beta1", "beta2", "alpha", "eps"]);
-        assert_eq!(&all[12..18], ["schedule", "milestones", "gamma", "every", "final_lr", "peak_at"]);
+        assert_eq!(
+            &all[12..20],
+            ["layer_decay", "bias_lr_factor", "schedule", "milestones", "gamma", "every", "final_lr", "peak_at"]
+        );
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! A loaded dataset and how it is divided.
 
+use super::prepared::Cache;
 use super::{DataError, Images};
+use std::sync::Arc;
 
 /// A loaded dataset.
 #[derive(Debug, Clone)]
@@ -16,6 +18,21 @@ pub struct Dataset {
 }
 
 impl Dataset {
+    /// The images of all parts.
+    pub(super) fn parts(&self) -> Vec<&Images> {
+        [Some(&self.train), self.validation.as_ref(), Some(&self.test)].into_iter().flatten().collect()
+    }
+
+    /// The dataset with smaller copies of its files.
+    ///
+    /// # Errors
+    /// Images in memory.
+    pub(super) fn prepared(self, cache: Arc<Cache>) -> Result<Dataset, DataError> {
+        let part = |images: &Images| images.prepared(Arc::clone(&cache));
+        let validation = self.validation.as_ref().map(part).transpose()?;
+        Ok(Dataset { train: part(&self.train)?, validation, test: part(&self.test)?, ..self })
+    }
+
     /// The first `validation` of the training images, for validation, and the next `limit` of them (all the rest when
     /// it is 0), to train on. Where `validation` is 0, the validation images are those that the dataset comes with. Folders of
     /// images come in all sizes, so only a loaded dataset knows whether it has so many.

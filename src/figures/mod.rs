@@ -1,5 +1,7 @@
-//! Pictures as SVG: charts, curves of runs and sweeps, accuracy against operations, confusion matrices, network diagrams.
+//! Pictures as SVG: charts, curves of runs and sweeps, accuracy against operations, confusion matrices, network diagrams, augmented
+//! images.
 
+mod augmentation;
 mod bubbles;
 pub mod chart;
 mod confusion;
@@ -8,5 +10,6 @@ pub mod diagram;
 pub mod picture;
 pub mod svg;
 
+pub use augmentation::AugmentationGrid;
 pub use bubbles::accuracy_against_operations;
 pub use confusion::confusion;

@@ -135,12 +135,7 @@ pub(super) fn newest(
         if groups.is_empty() {
             return None;
         }
-        let mut figure = curves::figure(&groups, name);
-        if all > groups.len() {
-            figure.note =
-                format!("{} The {} of {all} settings with the best validation Top-1.", figure.note, groups.len());
-        }
-        Some(FigureView::of(&figure))
+        Some(FigureView::of(&curves::figure(&groups, all, name)))
     });
     (figures.collect(), by_name.len())
 }

@@ -52,7 +52,7 @@ impl ArchivedSection {
             Epochs::default()
         });
         let group = CurveGroup { name: name.clone(), runs: vec![epochs] };
-        let curves = (!group.runs[0].is_empty()).then(|| FigureView::of(&figure(&[group], &name)));
+        let curves = (!group.runs[0].is_empty()).then(|| FigureView::of(&figure(&[group], 1, &name)));
         let in_percent =
             |column: Column| run.number(column).map_or_else(String::new, |value| format!("{} %", percent(Some(value))));
         let facts = [

@@ -30,6 +30,8 @@ pub(super) struct FigureView {
     pub title: String,
     pub note: String,
     pub panels: Vec<String>,
+    /// Whether each of the panels is as wide as the page.
+    pub wide: bool,
     pub legend: Vec<(String, String)>,
 }
 
@@ -46,6 +48,7 @@ impl FigureView {
             title: figure.title.clone(),
             note: figure.note.clone(),
             panels: figure.pieces(),
+            wide: figure.parts > 0,
             legend: figure.legend(),
         }
     }

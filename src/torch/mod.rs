@@ -12,6 +12,7 @@
 //! | [`Graph`] | kernels of a GPU recorded and launched at once |
 //! | [`cuda`] | CUDA found at run time, in a program that starts without it |
 //! | `cpp/threads.cpp`, [`start_threads`] | the threads that operations are divided among |
+//! | [`pictures`] | loops over pixels, for decoding and resampling images |
 //! | `process` | exit without destructors, fork |
 //! | [`context`] | process-wide switches, versions, memory, synchronization |
 //!
@@ -34,6 +35,7 @@ mod memory_format;
 #[cfg(test)]
 mod misuse_tests;
 pub mod optim;
+pub mod pictures;
 mod process;
 mod profile;
 mod threads;

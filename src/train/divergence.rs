@@ -4,7 +4,7 @@
 //! without clipping show one step later, in the parameters that they changed: that costs nothing in a sound run. The place
 //! is looked for only when something is wrong.
 
-use super::evaluate::tensors;
+use super::evaluate::{targets, tensors};
 use crate::arch::{Network, params::Param};
 use crate::config::{Experiment, Precision};
 use crate::data::Batch;
@@ -97,7 +97,8 @@ fn in_rows(experiment: &Experiment, model: &Model, batch: &Batch, step: u64) -> 
             }
             x = outputs.logits;
         }
-        let loss = train.loss.mean(&x, &labels).double_value(&[]);
+        let targets = targets(batch, &labels, network.plan.classes as i64);
+        let loss = train.loss.mean(&x, &targets).double_value(&[]);
         (!loss.is_finite()).then(|| "first in the loss itself: all rows give finite outputs".to_owned())
     };
     catch(search).ok().flatten()

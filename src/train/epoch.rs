@@ -4,11 +4,11 @@ use super::average::Average;
 use super::checkpoint::TrainState;
 use super::divergence::Divergence;
 use super::error::TrainError;
-use super::evaluate::tensors;
+use super::evaluate::{targets, tensors};
 use super::optimizer::Optimizer;
 use super::pass::{Pass, pass};
 use super::recorder::Recorder;
-use super::schedule::learning_rate;
+use super::schedule::{learning_rate, rate_factor};
 use super::{Observer, StepReport, faults};
 use crate::config::Experiment;
 use crate::data::{self, Batch, Images, Normalise};
@@ -107,10 +107,11 @@ impl Trainer<'_> {
         let fault = faults::step(state.step)?;
         let Experiment { seed, train, .. } = self.experiment;
         let (pixels, labels) = tensors(batch, self.model.device());
+        let targets = targets(batch, &labels, self.experiment.network.plan.classes as i64);
         // Dropout and stochastic depth draw from libtorch's generator. Seeding it from the step number gives a resumed run the
         // same draws, with no generator state to save.
         tch::manual_seed(random::key(*seed, "step", &[state.step]) as i64);
-        let pass = self.pass(&pixels, &labels)?;
+        let pass = self.pass(&pixels, &targets)?;
         let value = pass.loss.double_value(&[]);
         let number = state.step + 1;
         if !value.is_finite() {
@@ -123,8 +124,7 @@ impl Trainer<'_> {
         if train.clip_norm > 0.0 && !self.optimizer.clip(train.clip_norm)?.is_finite() {
             return Ok(Some(Divergence::of_gradients(number, &self.model.trainable())));
         }
-        let rate = self.rate(state.step);
-        self.optimizer.step(rate)?;
+        self.optimizer.step(rate_factor(train, state.step, self.batches() as u64))?;
         if !pass.has_gradients {
             self.optimizer.drop_gradients()?;
         }
@@ -133,23 +133,24 @@ impl Trainer<'_> {
         }
         let loss = pass.main.double_value(&[]);
         state.sums.add(loss, &pass.logits, &labels);
+        let lr = self.rate(state.step);
         if let Some(log) = &mut self.log {
-            log.add(StepRow { step: number, epoch: state.epoch + 1, lr: rate, loss })?;
+            log.add(StepRow { step: number, epoch: state.epoch + 1, lr, loss })?;
         }
         Ok(None)
     }
 
     /// Forward pass and losses. A CUDA graph, where one is recorded, runs the backward pass as well.
-    fn pass(&mut self, pixels: &Tensor, labels: &Tensor) -> Result<Pass, TorchError> {
+    fn pass(&mut self, pixels: &Tensor, targets: &Tensor) -> Result<Pass, TorchError> {
         let Some(recorder) = &mut self.recorder else {
-            return Ok(pass(self.experiment, self.model, pixels, labels));
+            return Ok(pass(self.experiment, self.model, pixels, targets));
         };
-        let recorded = recorder.pass(self.experiment, self.model, pixels, labels)?;
+        let recorded = recorder.pass(self.experiment, self.model, pixels, targets)?;
         match recorded {
             Some(pass) => Ok(pass),
             None => {
                 self.optimizer.drop_gradients()?;
-                Ok(pass(self.experiment, self.model, pixels, labels))
+                Ok(pass(self.experiment, self.model, pixels, targets))
             }
         }
     }

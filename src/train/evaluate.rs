@@ -8,13 +8,21 @@ use crate::model::Model;
 use crate::torch::fused::KeptWeights;
 use crate::torch::{self, Autocast};
 use std::ops::ControlFlow;
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 /// A batch's pixels and labels on the model's device: `[N, C, H, W]` floats and `[N]` integers.
 pub fn tensors(batch: &Batch, device: Device) -> (Tensor, Tensor) {
     let images = torch::images(&batch.pixels, batch.shape)
         .unwrap_or_else(|error| panic!("a batch has the values that its shape says: {error}"));
     (on_device(images, device), on_device(Tensor::from_slice(&batch.labels), device))
+}
+
+/// What a batch is trained on: its labels, or for mixed images a row of probabilities `[N, classes]` on the logits' device.
+pub(super) fn targets(batch: &Batch, labels: &Tensor, classes: i64) -> Tensor {
+    let Some(mixed) = &batch.mixed else { return labels.shallow_clone() };
+    let others = on_device(Tensor::from_slice(&mixed.labels), labels.device());
+    let rows = |labels: &Tensor, share| labels.one_hot(classes).to_kind(Kind::Float) * share;
+    rows(labels, mixed.share) + rows(&others, 1.0 - mixed.share)
 }
 
 /// Copies a tensor to the device. On a GPU the copy from pinned memory is asynchronous. Never run on a GPU yet.

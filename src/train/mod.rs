@@ -9,6 +9,7 @@ mod error;
 mod evaluate;
 mod faults;
 mod finished;
+mod groups;
 mod lost;
 mod metrics;
 mod optimizer;

@@ -16,16 +16,16 @@ pub(super) struct Pass {
 }
 
 /// The forward pass and the losses.
-pub(super) fn pass(experiment: &Experiment, model: &Model, pixels: &Tensor, labels: &Tensor) -> Pass {
+pub(super) fn pass(experiment: &Experiment, model: &Model, pixels: &Tensor, targets: &Tensor) -> Pass {
     let train = &experiment.train;
     let outputs = {
         let _autocast = Autocast::bf16_if(train.precision == Precision::Bf16, model.device());
         model.forward(pixels, true)
     };
-    let main = train.loss.mean(&outputs.logits, labels);
+    let main = train.loss.mean(&outputs.logits, targets);
     let loss = outputs
         .aux
         .iter()
-        .fold(main.shallow_clone(), |sum, (logits, weight)| sum + train.loss.mean(logits, labels) * *weight);
+        .fold(main.shallow_clone(), |sum, (logits, weight)| sum + train.loss.mean(logits, targets) * *weight);
     Pass { loss, main, logits: outputs.logits, has_gradients: false }
 }

@@ -277,7 +277,7 @@ impl Trial {
     /// Trains for an epoch.
     fn epoch(&self, experiment: &Experiment) -> (EpochEnd, TrainState, Option<Average>) {
         let Trial { images, normalise, model, .. } = self;
-        let optimizer = Optimizer::new(&experiment.train, model.trainable());
+        let optimizer = Optimizer::new(experiment, model.trainable());
         let average = (experiment.train.ema > 0.0).then(|| Average::new(model, experiment.train.ema));
         let mut trainer =
             Trainer { experiment, images, normalise, model, optimizer, average, recorder: None, log: None };

@@ -46,7 +46,7 @@ impl Session<'_> {
         let mut model = Model::build_frozen(&experiment.network, self.options.device, seed, rewrites, frozen)?;
         model.use_channels_last()?;
         self.weights.apply(&model);
-        let mut optimizer = Optimizer::new(&experiment.train, model.trainable());
+        let mut optimizer = Optimizer::new(experiment, model.trainable());
         let average = (experiment.train.ema > 0.0).then(|| Average::new(&model, experiment.train.ema));
         let checkpoints = Checkpoints::new(folder.path(), experiment.key());
         let (resumed, skipped) = checkpoints.resume(&mut model, &mut optimizer, average.as_ref())?;

@@ -24,6 +24,11 @@ pub(super) fn chart(chart: &Chart) -> String {
 /// Axes and data.
 pub(super) fn panel(svg: &mut String, chart: &Chart, frame: &Frame) {
     frame.write(svg, chart);
+    data(svg, chart, frame);
+}
+
+/// Lines, bands and points.
+pub(super) fn data(svg: &mut String, chart: &Chart, frame: &Frame) {
     let bands =
         chart.series.iter().filter(|series| matches!(&series.marks, Marks::Line { band, .. } if !band.is_empty()));
     // Many bands on one another would hide the lines.

@@ -2,6 +2,7 @@
 
 use super::draw;
 use super::frame::Frame;
+use super::grid::Grid;
 use super::{Chart, Marks, Series};
 use crate::figures::svg::{DARK_MODE, FAINT, Font, card, n, text, width, without_card, wrapped};
 use std::fmt::Write;
@@ -26,6 +27,9 @@ pub struct Figure {
     /// The meaning of lines and bands, and what is left out.
     pub note: String,
     pub panels: Vec<Chart>,
+    /// Number of panels that show parts of one quantity's lines, in a grid: the first of them, the next of them, and so on.
+    /// 0 for panels side by side.
+    pub parts: usize,
     /// Further lines of the legend, for signs that belong to no series with a name.
     pub keys: Vec<Series>,
 }
@@ -36,19 +40,18 @@ impl Figure {
         let note = wrapped(&self.note, SIZE, WIDTH - 2.0 * MARGIN);
         let top = 66.0 + 20.0 * note.len() as f64 + if note.is_empty() { 0.0 } else { 6.0 };
         let (legend, lines) = (self.lines(), self.has_lines());
+        let grids = self.grids();
         let panel = self.panels.iter().map(|chart| height(chart, PANEL)).fold(0.0, f64::max);
-        let foot = top + panel;
+        let foot = top + if grids.is_empty() { panel } else { grids.iter().map(Grid::height).sum() };
         let mut svg = card(&self.title, [WIDTH, foot + LINE * legend.len() as f64 + 10.0]);
         text(&mut svg, [MARGIN, 36.0], &self.title, Font::new(22.0).bold(), false);
         for (index, line) in note.iter().enumerate() {
             text(&mut svg, [MARGIN, 66.0 + 20.0 * index as f64], line, Font::new(SIZE).colour(FAINT), false);
         }
-        let share = WIDTH / self.panels.len().max(1) as f64;
-        for (index, chart) in self.panels.iter().enumerate() {
-            let left = share * index as f64;
-            let frame = Frame::beside(chart, &self.panels, [left, top, left + share - MARGIN, foot]);
-            draw::panel(&mut svg, chart, &frame);
+        if grids.is_empty() {
+            self.write_row(&mut svg, [top, foot]);
         }
+        write_grids(&mut svg, &grids, top);
         for (index, line) in legend.iter().enumerate() {
             let mut x = MARGIN;
             let y = foot + 6.0 + LINE * index as f64;
@@ -62,12 +65,34 @@ impl Figure {
         svg
     }
 
-    /// Each panel as a small picture of its own, without frame and heading.
+    /// The panels side by side.
+    fn write_row(&self, svg: &mut String, [top, foot]: [f64; 2]) {
+        let share = WIDTH / self.panels.len().max(1) as f64;
+        for (index, chart) in self.panels.iter().enumerate() {
+            let left = share * index as f64;
+            let frame = Frame::beside(chart, &self.panels, [left, top, left + share - MARGIN, foot]);
+            draw::panel(svg, chart, &frame);
+        }
+    }
+
+    /// A grid for each quantity whose lines are spread over panels.
+    fn grids(&self) -> Vec<Grid<'_>> {
+        self.panels.chunks(self.parts.max(1)).filter(|_| self.parts > 0).map(|part| Grid::new(part, WIDTH)).collect()
+    }
+
+    /// Each panel, or each grid of panels, as a picture of its own, without frame and heading.
     pub fn pieces(&self) -> Vec<String> {
+        let grid = |grid: &Grid| {
+            let mut svg = piece_start(&self.title, [WIDTH, grid.height()]);
+            write_grids(&mut svg, std::slice::from_ref(grid), 0.0);
+            svg + "</svg>\n"
+        };
+        if self.parts > 0 {
+            return self.grids().iter().map(grid).collect();
+        }
         let piece = |chart: &Chart| {
             let [w, h] = [ALONE[0], height(chart, ALONE[1])];
-            // The page has a card of its own, and its own colours for the dark.
-            let mut svg = without_card(&card(&chart.title, [w, h])).replace(DARK_MODE, "");
+            let mut svg = piece_start(&chart.title, [w, h]);
             draw::panel(&mut svg, chart, &Frame::beside(chart, &self.panels, [-8.0, 14.0, w - 16.0, h + 8.0]));
             svg.push_str("</svg>\n");
             svg
@@ -120,6 +145,18 @@ impl Figure {
         }
         lines
     }
+}
+
+fn write_grids(svg: &mut String, grids: &[Grid], mut top: f64) {
+    for grid in grids {
+        grid.write(svg, top);
+        top += grid.height();
+    }
+}
+
+/// Begins a picture for a page that has a card of its own, and its own colours for the dark.
+fn piece_start(title: &str, size: [f64; 2]) -> String {
+    without_card(&card(title, size)).replace(DARK_MODE, "")
 }
 
 fn key_width(key: &Series) -> f64 {

@@ -30,7 +30,15 @@ impl Frame {
     }
 
     /// A frame whose axes have the scale that like axes of the charts beside it have.
-    pub(super) fn beside(chart: &Chart, others: &[Chart], [left, top, right, bottom]: [f64; 4]) -> Frame {
+    pub(super) fn beside(chart: &Chart, others: &[Chart], room: [f64; 4]) -> Frame {
+        let [left, top, right, bottom] = room;
+        let title = if chart.y.label.is_empty() { 26.0 } else { 58.0 };
+        let inner = Frame::inside(chart, others, [left + title, top, right, bottom - BOTTOM]);
+        Frame { outer: [left, bottom], ..inner }
+    }
+
+    /// A frame like [`Frame::beside`] without room for titles: below the axes only ticks have room, which is not part of `room`.
+    pub(super) fn inside(chart: &Chart, others: &[Chart], [left, top, right, bottom]: [f64; 4]) -> Frame {
         let values = |own: &Axis, axis: fn(&Chart) -> &Axis, side: usize| -> Vec<f64> {
             let like = others.iter().filter(|other| own.is_like(axis(other)));
             std::iter::once(chart).chain(like).flat_map(Chart::extent).map(|point| point[side]).collect()
@@ -38,8 +46,7 @@ impl Frame {
         let x = chart.x.span(values(&chart.x, |chart| &chart.x, 0).into_iter());
         let y = chart.y.span(values(&chart.y, |chart| &chart.y, 1).into_iter());
         let numbers = y.ticks.iter().map(|tick| width(&tick.label, TICK, false)).fold(0.0, f64::max);
-        let title = if chart.y.label.is_empty() { 26.0 } else { 58.0 };
-        Frame { left: left + title + numbers, top, right, bottom: bottom - BOTTOM, x, y, outer: [left, bottom] }
+        Frame { left: left + numbers, top, right, bottom, x, y, outer: [left, bottom] }
     }
 
     /// The place of a point on the card, wherever it is on the axes; `None` where it has none.
@@ -58,7 +65,8 @@ impl Frame {
         text(svg, [left + 28.0, middle_y], &chart.y.label, title, true);
     }
 
-    fn ticks(&self, svg: &mut String) {
+    /// Writes the grid and the numbers of both axes.
+    pub(super) fn ticks(&self, svg: &mut String) {
         let number = Font::new(TICK).colour(FAINT);
         let mut free = f64::NEG_INFINITY;
         for tick in &self.x.ticks {

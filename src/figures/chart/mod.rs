@@ -6,6 +6,7 @@ mod axis;
 mod draw;
 mod figure;
 mod frame;
+mod grid;
 mod labels;
 mod legend;
 mod styles;
@@ -15,7 +16,7 @@ mod tests;
 
 pub use axis::{Axis, Scale, Unit, suits_log};
 pub use figure::Figure;
-pub use styles::LineStyles;
+pub use styles::{LineStyle, LineStyles};
 
 /// Okabe and Ito's colours (grey for their black, their yellow darker): they stay apart for colour-blind readers.
 pub const COLOURS: [&str; 8] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a7a7a", "#c9b800"];

@@ -1,9 +1,11 @@
 //! Accuracy of a sweep's settings by a number that varies, by name, and against the cost of the networks.
 
-use super::{MOST, spans};
+use super::spans;
 use crate::analysis::Spread;
 use crate::analysis::settings::{Measured, Settings};
-use crate::figures::chart::{Axis, COLOURS, Chart, ChartPoint, Figure, LineStyles, Marks, Series, Stroke, suits_log};
+use crate::figures::chart::{
+    Axis, COLOURS, Chart, ChartPoint, Figure, LineStyle, LineStyles, Marks, Series, Stroke, suits_log,
+};
 use crate::runs::group_by;
 use std::collections::HashSet;
 
@@ -11,6 +13,8 @@ use std::collections::HashSet;
 const NAMED: usize = 24;
 /// Settings on an axis of names.
 const LISTED: usize = 40;
+/// Lines of accuracy by cost.
+const JOINED: usize = 16;
 /// Up to this number of values an axis has its ticks at them.
 const FEW: usize = 9;
 
@@ -51,26 +55,30 @@ pub(super) fn by_number(
     let cloud = all.len() > 1 && all.len() * 2 > settings.settings.len();
     let mut groups = if cloud { vec![("", measured.iter().collect())] } else { series(measured) };
     let others = settings.others.join(", ");
-    let text = match groups.len() {
+    let names: Vec<&str> = groups.iter().map(|(series, _)| *series).collect();
+    let (count, most) = (groups.len(), LineStyles::capacity(&names));
+    let text = match count {
         _ if cloud => format!("Each dot is a run; {others} vary too."),
-        count if count > MOST => format!("{SEEDS} The first {MOST} of {count} settings of {others}."),
+        _ if count > most => format!("{SEEDS} The first {most} of {count} settings of {others}."),
         _ => SEEDS.to_owned(),
     };
-    groups.truncate(MOST);
-    let styles = LineStyles::new(&groups.iter().map(|(series, _)| *series).collect::<Vec<_>>());
+    groups.truncate(most);
+    let styles = LineStyles::new(&names[..groups.len()]);
     let text = format!("{text} {}", styles.note).trim().to_owned();
-    let panels = splits(&measured.iter().collect::<Vec<_>>()).into_iter().map(|(split, label)| {
-        let mut chart = Chart::new(&format!("{name}: {label}"), axis.clone(), Axis::new(label).percent());
-        for ((series, points), &style) in groups.iter().zip(&styles.lines) {
-            let name = if styles.legend.is_empty() { series } else { "" };
-            chart.series.extend(number_series(name, style, points, split, !cloud));
+    let panels = splits(&measured.iter().collect::<Vec<_>>()).into_iter().flat_map(|(split, label)| {
+        let chart = Chart::new(&format!("{name}: {label}"), axis.clone(), Axis::new(label).percent());
+        let mut charts = styles.charts(chart);
+        for ((series, points), style) in groups.iter().zip(&styles.lines) {
+            let drawn = number_series(&styles.entry(series), *style, points, split, !cloud);
+            charts[style.panel].series.extend(drawn);
         }
-        chart
+        charts
     });
     Figure {
         title: format!("{name}: accuracy by {key}"),
         note: note(&text),
         panels: panels.collect(),
+        parts: styles.panels.len(),
         keys: styles.legend.clone(),
     }
 }
@@ -78,7 +86,7 @@ pub(super) fn by_number(
 /// One series on an axis of numbers: a dot for each run and, if `joined`, a line of means with its band.
 fn number_series(
     name: &str,
-    (colour, stroke): (&'static str, Stroke),
+    LineStyle { colour, stroke, .. }: LineStyle,
     points: &[&Measured],
     split: usize,
     joined: bool,
@@ -135,7 +143,13 @@ pub(super) fn by_name(mut measured: Vec<&Measured>, name: &str, note: impl Fn(&s
     if count > LISTED {
         text.push_str(&format!("The best {LISTED} of {count} settings."));
     }
-    Figure { title: format!("{name}: accuracy"), note: note(text.trim()), panels: panels.collect(), keys: vec![] }
+    Figure {
+        title: format!("{name}: accuracy"),
+        note: note(text.trim()),
+        panels: panels.collect(),
+        parts: 0,
+        keys: vec![],
+    }
 }
 
 /// Test Top-1, or validation where not all were tested, against multiply-adds and parameters. `None` where all cost the same.
@@ -148,7 +162,7 @@ pub(super) fn by_cost(
     let tested = measured.iter().all(|point| !point.top1[1].is_empty());
     let (split, label) = if tested { (1, "test Top-1") } else { (0, "validation Top-1") };
     let groups = series(measured);
-    let joined = settings.x.is_some() && groups.len() <= MOST && groups.len() < measured.len();
+    let joined = settings.x.is_some() && groups.len() <= JOINED && groups.len() < measured.len();
     let groups = if joined { groups } else { vec![("", measured.iter().collect())] };
     let macs: Cost = |point| point.macs;
     let panels: Vec<Chart> = [("multiply-adds", macs), ("parameters", |point| point.params)]
@@ -176,7 +190,7 @@ pub(super) fn by_cost(
     let several = measured.iter().any(|point| point.top1[split].len() > 1);
     let text = if several { MEANS } else { "" };
     let title = format!("{name}: accuracy against cost");
-    (!panels.is_empty()).then(|| Figure { title, note: note(text), panels, keys: Vec::new() })
+    (!panels.is_empty()).then(|| Figure { title, note: note(text), panels, parts: 0, keys: Vec::new() })
 }
 
 type Cost = fn(&Measured) -> f64;

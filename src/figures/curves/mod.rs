@@ -9,7 +9,7 @@ mod tests;
 pub use sweep::{SweepPictures, cost_picture, sweep_pictures, write_sweep_pictures};
 
 use crate::analysis::Spread;
-use crate::figures::chart::{Axis, COLOURS, Chart, Figure, LineStyles, Marks, Series, Stroke};
+use crate::figures::chart::{Axis, COLOURS, Chart, Figure, LineStyle, LineStyles, Marks, Series, Stroke};
 use crate::files::write_atomic;
 use crate::runs::{EpochRow, Epochs, RunError};
 use std::collections::BTreeMap;
@@ -23,8 +23,8 @@ pub struct CurveGroup {
     pub runs: Vec<Epochs>,
 }
 
-/// More groups cannot be distinguished; the best are drawn.
-pub const MOST: usize = 16;
+/// Of more groups, only the best are read and drawn.
+pub const MOST: usize = 128;
 /// Higher losses are not drawn: those of a run that diverges would squeeze all others onto one line. Guessing among a thousand
 /// classes costs 7 nats.
 const LARGEST_LOSS: f64 = 100.0;
@@ -33,7 +33,7 @@ const BOTH: usize = 6;
 
 /// Loss and Top-1 by epoch as one SVG.
 pub fn chart(groups: &[CurveGroup], title: &str) -> String {
-    figure(groups, title).svg()
+    figure(groups, groups.len(), title).svg()
 }
 
 /// Draws `curves.svg` into the folder of a run, once it has completed an epoch.
@@ -57,9 +57,11 @@ fn write(path: &Path, svg: &str) -> Result<(), RunError> {
     write_atomic(path, svg.as_bytes()).map_err(RunError::io("write", path))
 }
 
-/// Loss and Top-1 by epoch, with a colour for each group; validation is solid, training pale.
-pub fn figure(groups: &[CurveGroup], title: &str) -> Figure {
-    let drawn = best(groups);
+/// Loss and Top-1 by epoch, with a colour for each group; validation is solid, training pale. `groups` are the best of `all`
+/// settings. Many groups are spread over panels.
+pub fn figure(groups: &[CurveGroup], all: usize, title: &str) -> Figure {
+    let names: Vec<&str> = groups.iter().map(|group| group.name.as_str()).collect();
+    let drawn = best(groups, LineStyles::capacity(&names));
     let both = drawn.len() <= BOTH;
     let (losses, larger): (Vec<f64>, Vec<f64>) = drawn
         .iter()
@@ -69,23 +71,26 @@ pub fn figure(groups: &[CurveGroup], title: &str) -> Figure {
         .partition(|loss| *loss <= LARGEST_LOSS);
     let loss =
         if spans(&losses, 20.0) { Axis::new("loss (nats, logarithmic)").log() } else { Axis::new("loss (nats)") };
-    let [mut losses, mut top1s] = [loss, Axis::new("Top-1 accuracy").percent()]
-        .map(|axis| Chart::new(&format!("{title}: {}", axis.label), Axis::new("epoch").count(), axis));
     let styles = LineStyles::new(&drawn.iter().map(|group| group.name.as_str()).collect::<Vec<_>>());
-    for (group, &(colour, stroke)) in drawn.iter().zip(&styles.lines) {
-        let name = match group.runs.len() {
-            _ if !styles.legend.is_empty() => String::new(),
+    let [mut losses, mut top1s] = [loss, Axis::new("Top-1 accuracy").percent()]
+        .map(|axis| styles.charts(Chart::new(&format!("{title}: {}", axis.label), Axis::new("epoch").count(), axis)));
+    if styles.has_panel_each() {
+        add_best(&drawn, &mut losses, |row| drawable(row.val_loss));
+        add_best(&drawn, &mut top1s, |row| row.val_top1);
+    }
+    for (group, &LineStyle { colour, stroke, panel }) in drawn.iter().zip(&styles.lines) {
+        let name = styles.entry(&match group.runs.len() {
             1 => group.name.clone(),
             n => format!("{} ({n} seeds)", group.name),
-        };
-        let draw = |chart: &mut Chart, value: fn(&EpochRow) -> f64, pale: bool| {
+        });
+        let draw = |charts: &mut [Chart], value: fn(&EpochRow) -> f64, pale: bool| {
             let (points, band) = over_seeds(&group.runs, value);
             let marks = if pale {
                 Marks::Line { points, band: Vec::new(), stroke: Stroke::Pale }
             } else {
                 Marks::Line { points, band, stroke }
             };
-            chart.series.push(Series { name: if pale { String::new() } else { name.clone() }, colour, marks });
+            charts[panel].series.push(Series { name: if pale { String::new() } else { name.clone() }, colour, marks });
         };
         if both {
             draw(&mut losses, |row| drawable(row.train_loss), true);
@@ -94,13 +99,14 @@ pub fn figure(groups: &[CurveGroup], title: &str) -> Figure {
         draw(&mut losses, |row| drawable(row.val_loss), false);
         draw(&mut top1s, |row| row.val_top1, false);
     }
-    let mut note = format!("{} {}", note(groups, &drawn, both), styles.note).trim().to_owned();
+    let mut note = format!("{} {}", note(all, &drawn, both), styles.note).trim().to_owned();
     let broken = |series: &Series| match &series.marks {
         Marks::Line { points, .. } => points.iter().any(|[_, y]| !y.is_finite()),
         Marks::Points { .. } => false,
     };
     let several = drawn.iter().any(|group| group.runs.len() > 1);
-    if several && losses.series.iter().chain(&top1s.series).any(broken) {
+    let panels: Vec<Chart> = losses.into_iter().chain(top1s).collect();
+    if several && panels.iter().flat_map(|chart| &chart.series).any(broken) {
         note.push_str(" A line breaks where one of its seeds has no value to draw.");
     }
     if !larger.is_empty() {
@@ -110,8 +116,18 @@ pub fn figure(groups: &[CurveGroup], title: &str) -> Figure {
     Figure {
         title: title.to_owned(),
         note,
-        panels: vec![losses, top1s],
+        panels,
+        parts: styles.panels.len(),
         keys: styles.legend.into_iter().chain(splits.into_iter().flatten()).collect(),
+    }
+}
+
+/// Adds the line of the best group to panels of one line each, as their reference.
+fn add_best(groups: &[&CurveGroup], panels: &mut [Chart], value: fn(&EpochRow) -> f64) {
+    let Some(best) = groups.iter().max_by(|a, b| reached(a).total_cmp(&reached(b))) else { return };
+    for panel in panels {
+        let marks = Marks::Line { points: over_seeds(&best.runs, value).0, band: Vec::new(), stroke: Stroke::Thin };
+        panel.series.push(Series { name: format!("{}, the best", best.name), colour: COLOURS[6], marks });
     }
 }
 
@@ -126,7 +142,7 @@ fn key(name: &str, stroke: Stroke) -> Series {
     Series { name: name.to_owned(), colour: COLOURS[6], marks }
 }
 
-fn note(groups: &[CurveGroup], drawn: &[&CurveGroup], both: bool) -> String {
+fn note(all: usize, drawn: &[&CurveGroup], both: bool) -> String {
     let mut parts = Vec::new();
     if drawn.iter().any(|group| group.runs.len() > 1) {
         parts.push("Lines are means over seeds, bands reach from the lowest to the highest seed.".to_owned());
@@ -134,18 +150,14 @@ fn note(groups: &[CurveGroup], drawn: &[&CurveGroup], both: bool) -> String {
     if !both {
         parts.push("Validation only.".to_owned());
     }
-    if drawn.len() < groups.len() {
-        parts.push(format!("The {} of {} settings with the best validation Top-1.", drawn.len(), groups.len()));
+    if drawn.len() < all {
+        parts.push(format!("The {} of {all} settings with the best validation Top-1.", drawn.len()));
     }
     parts.join(" ")
 }
 
-/// Groups with at least one epoch, in the given order; of too many, those with the best validation Top-1.
-fn best(groups: &[CurveGroup]) -> Vec<&CurveGroup> {
-    let reached = |group: &CurveGroup| {
-        let best = |run: &Epochs| run.iter().map(|row| row.val_top1).fold(f64::NEG_INFINITY, f64::max);
-        group.runs.iter().map(best).sum::<f64>() / group.runs.len() as f64
-    };
+/// Groups with at least one epoch, in the given order; of more than `most`, those with the best validation Top-1.
+fn best(groups: &[CurveGroup], most: usize) -> Vec<&CurveGroup> {
     let mut drawn: Vec<(usize, f64)> = groups
         .iter()
         .enumerate()
@@ -153,9 +165,15 @@ fn best(groups: &[CurveGroup]) -> Vec<&CurveGroup> {
         .map(|(index, group)| (index, reached(group)))
         .collect();
     drawn.sort_by(|a, b| b.1.total_cmp(&a.1));
-    drawn.truncate(MOST);
+    drawn.truncate(most);
     drawn.sort_by_key(|&(index, _)| index);
     drawn.into_iter().map(|(index, _)| &groups[index]).collect()
+}
+
+/// The best validation Top-1, a mean over the seeds.
+fn reached(group: &CurveGroup) -> f64 {
+    let best = |run: &Epochs| run.iter().map(|row| row.val_top1).fold(f64::NEG_INFINITY, f64::max);
+    group.runs.iter().map(best).sum::<f64>() / group.runs.len() as f64
 }
 
 /// The mean of the runs in each epoch, and the lowest and highest of them for several runs. NaN where a run has no value: the

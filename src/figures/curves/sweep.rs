@@ -122,10 +122,6 @@ fn curves(records: &Records, settings: &[Setting], name: &str, store: &Store) ->
     if groups.is_empty() {
         return None;
     }
-    let mut figure = figure(&groups, &format!("{name}: curves"));
-    if settings.len() > MOST {
-        let best = format!("The {} of {} settings with the best validation Top-1.", groups.len(), settings.len());
-        figure.note = format!("{} {best}", figure.note).trim().to_owned();
-    }
-    Some(figure)
+    let all = groups.len() + settings.len() - chosen.len();
+    Some(figure(&groups, all, &format!("{name}: curves")))
 }

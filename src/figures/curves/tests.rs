@@ -46,9 +46,9 @@ fn a_mean_is_of_all_seeds_or_not_drawn() {
     assert_eq!([points[0], points[2]], [[1.0, 2.0], [3.0, 0.5]]);
     assert!(points[1][1].is_nan() && band[1][1].is_nan() && band[1][2].is_nan(), "{points:?} {band:?}");
     let broken = "A line breaks where one of its seeds has no value to draw.";
-    assert!(figure(&[wild.clone()], "s").note.contains(broken));
+    assert!(figure(&[wild.clone()], 1, "s").note.contains(broken));
     wild.runs[0].0[1].val_loss = 1.0;
-    assert!(!figure(&[wild.clone()], "s").note.contains(broken));
+    assert!(!figure(&[wild.clone()], 1, "s").note.contains(broken));
     // One that ended early takes no part in a mean behind its end, and there is none without it.
     wild.runs[1].0.pop();
     assert!(over_seeds(&wild.runs, |row| row.val_top1).0[2][1].is_nan());
@@ -65,9 +65,24 @@ fn of_many_groups_the_best_are_drawn() {
     let groups: Vec<CurveGroup> =
         (0..40).map(|index| group(&format!("g{index}"), &[f64::from(index) / 40.0])).collect();
     let svg = chart(&groups, "many");
-    assert!(svg.contains(">g39<") && svg.contains(">g24<") && !svg.contains(">g23<"));
-    assert!(svg.contains("The 16 of 40 settings with the best validation Top-1."));
+    assert!(svg.contains(">g39<") && svg.contains(">g16<") && !svg.contains(">g15<"));
+    assert!(svg.contains("The 24 of 40 settings with the best validation Top-1."));
     assert!(chart(&[], "none").ends_with("</svg>\n"));
+}
+
+/// A sweep of many settings used to show its best 16.
+#[test]
+fn many_groups_of_common_keys_are_all_drawn() {
+    let groups: Vec<CurveGroup> = (0..40)
+        .map(|index| group(&format!("depth={} lr={}", index / 5, index % 5), &[f64::from(index) / 40.0]))
+        .collect();
+    let figure = figure(&groups, 40, "many");
+    assert_eq!((figure.panels.len(), figure.parts, figure.pieces().len()), (16, 8, 2));
+    assert!(figure.panels.iter().all(|panel| panel.series.len() == 5));
+    assert_eq!(figure.note, "Validation only. One panel for each depth.");
+    let svg = figure.svg();
+    assert!((0..8).all(|depth| svg.matches(&format!(">depth={depth}<")).count() == 2), "{svg}");
+    assert!(svg.matches(">lr=4<").count() == 1 && svg.matches(">epoch<").count() == 8);
 }
 
 /// One run whose loss explodes used to leave the others a flat line, and the axis a pile of numbers.
@@ -76,7 +91,7 @@ fn a_run_that_diverges_does_not_hide_the_others() {
     let mut wild = group("wild", &[0.1, 0.1]);
     wild.runs[0].0[1].val_loss = 1e33;
     wild.runs[0].0[1].train_loss = f64::NAN;
-    let figure = figure(&[group("tame", &[0.4, 0.6]), wild], "both");
+    let figure = figure(&[group("tame", &[0.4, 0.6]), wild], 2, "both");
     assert!(figure.note.ends_with("Losses above 100 are not drawn."), "{}", figure.note);
     assert!(!figure.svg().contains("e33") && !figure.svg().contains("1e"), "{}", figure.svg());
 }

@@ -91,7 +91,7 @@ impl Workload {
 
     pub fn bench(&self) -> Bench<'_> {
         let Workload { experiment, images, normalise, model, .. } = self;
-        let optimizer = Optimizer::new(&experiment.train, model.trainable());
+        let optimizer = Optimizer::new(experiment, model.trainable());
         let average = (experiment.train.ema > 0.0).then(|| Average::new(model, experiment.train.ema));
         let trainer = Trainer { experiment, images, normalise, model, optimizer, average, recorder: None, log: None };
         Bench { trainer, state: TrainState::default(), rounds_of: self.rounds_of }
