@@ -9,6 +9,7 @@ use strata::config::{Experiment, Machine, Sweep};
 use strata::data::{DATASETS, DataSource};
 use strata::named::Named;
 use strata::recipe::{losses::LossName, optimizers::OptimizerName, schedules::ScheduleName};
+use strata::study::StudyName;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -81,7 +82,23 @@ fn every_key_is_on_the_page_of_keys() {
     names.extend(recipe::<OptimizerName>().chain(recipe::<ScheduleName>()).chain(recipe::<LossName>()));
     let datasets = DATASETS.iter().flat_map(|name| DataSource::keys(name).iter().chain([name]));
     names.extend(datasets.map(|&name| name.to_owned()));
-    names.extend(["patience", "log_every", "layer_decay", "bias_lr_factor"].map(str::to_owned)); // written only when they are on
+    // Written only when they are on.
+    names
+        .extend(["patience", "log_every", "layer_decay", "bias_lr_factor", "accumulate", "sam_rho"].map(str::to_owned));
+    names.extend(["size", "stages", "test_flip"].map(str::to_owned));
+    let augment = [
+        "lighting",
+        "repeats",
+        "color_jitter",
+        "auto_augment",
+        "rand_augment",
+        "trivial_augment",
+        "erasing",
+        "cutout",
+        "mixup",
+        "cutmix",
+    ];
+    names.extend(augment.map(str::to_owned));
     names.extend(["from", "replace", "freeze", "sha256", "classes"].map(str::to_owned));
     let train = |keys: &str| format!("[train]\nepochs = 1\n{keys}\n");
     let recipes = [
@@ -107,4 +124,18 @@ fn every_key_is_on_the_page_of_keys() {
         .filter(|name| !page.contains(&format!("`\"{name}\"`")))
         .collect();
     assert!(missing.is_empty(), "docs/keys.md does not have {missing:?}");
+}
+
+/// Every study has a part of the page of studies, with its options.
+#[test]
+fn every_study_is_on_the_page_of_studies() {
+    let page = fs::read_to_string(root().join("docs/studies.md")).unwrap();
+    for study in StudyName::ALL {
+        let (_, part) =
+            page.split_once(&format!("\n## `{}`", study.text())).unwrap_or_else(|| panic!("{}", study.text()));
+        let part = part.split("\n## ").next().unwrap_or_default();
+        let missing: Vec<&str> =
+            study.keys().iter().copied().filter(|key| !part.contains(&format!("`{key}"))).collect();
+        assert!(missing.is_empty(), "{}: {missing:?}", study.text());
+    }
 }

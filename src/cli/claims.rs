@@ -1,6 +1,6 @@
 //! `strata claims`
 
-use super::cost::{Format, render};
+use super::table::{Format, render};
 use super::sweep;
 use super::{Done, Shared, Usage, machine, print};
 use anyhow::{Context, Result, bail};
@@ -162,8 +162,6 @@ fn cost(judged: &Judged) -> String {
 fn card(judged: &Judged) -> Result<String> {
     let claim = judged.claim();
     let line = |(test, finding): (&ClaimTest, &Finding)| {
-        let p =
-            finding.p.map_or_else(String::new, |p| if p < 0.0001 { "< 0.0001".to_owned() } else { format!("{p:.4}") });
         vec![
             test.says.clone(),
             Judged::rule(test),

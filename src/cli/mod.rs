@@ -22,8 +22,10 @@ mod progress;
 pub(crate) mod report;
 mod runs;
 pub(crate) mod show;
+pub(crate) mod study;
 pub(crate) mod sweep;
 mod sweep_view;
+mod table;
 pub(crate) mod tables;
 pub(crate) mod train;
 
@@ -72,6 +74,7 @@ pub(crate) enum Command {
     Eval(eval::Eval),
     Predict(predict::Predict),
     Claims(claims::Claims),
+    Study(study::StudyArgs),
     Tables(tables::Tables),
     Bench(bench::Bench),
     Report(report::Report),
@@ -88,7 +91,7 @@ static RESULTS: OnceLock<PathBuf> = OnceLock::new();
 
 /// Options of [`Shared`] that a command makes no use of. They are accepted, so that one set of options fits every command of
 /// a script, but its help is silent about them.
-const UNUSED: [(&str, &[&str]); 12] = [
+const UNUSED: [(&str, &[&str]); 13] = [
     ("compare", &["set", "device", "threads"]),
     ("diff", &["device", "threads"]),
     ("cost", &["device", "results", "threads"]),

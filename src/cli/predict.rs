@@ -1,8 +1,8 @@
 //! `strata predict RUN_OR_FILE`
 
-use super::cost::{Format, render};
 use super::precision::{PrecisionArgs, precision};
 use super::runs::{TrainedRun, build, find, is_run};
+use super::table::{Format, render};
 use super::{Done, Shared, Usage, locate, print};
 use anyhow::{Context, Result, bail};
 use clap::Args;

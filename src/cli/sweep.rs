@@ -1,16 +1,18 @@
 //! `strata sweep FILE`
 
-use super::cost::{Format, render};
+use super::epoch_table::{width_of, wrapped};
 use super::sweep_view::SweepView;
+use super::table::fitted;
 use super::{Done, Shared, Usage, locate, machine, print};
 use anyhow::{Result, bail};
 use clap::Args;
+use console::Term;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 use strata::analysis::Spread;
 use strata::config::Sweep as Points;
-use strata::runs::{Column, counted, cut};
+use strata::runs::{Column, Table, counted, cut_apart};
 use strata::sweep::{Estimates, Failure, Finished, Options, Report, SweepTables, duration};
 use strata::{data, emit};
 
@@ -135,8 +137,10 @@ fn means(sweep: &Points, tables: &SweepTables) -> Result<String> {
         cells.iter().take(header.len()).cloned().chain(shown.map(Option::unwrap_or_default)).collect()
     };
     let lines: Vec<Vec<String>> = tables.summary.rows.iter().zip(&tables.settings).map(line).collect();
+    let settings = header.len() - 3;
     header.extend(SHOWN.map(|(_, title, ..)| title));
-    render(Format::Table, &header, &lines)
+    let columns = header.into_iter().map(str::to_owned).collect();
+    fitted(Table { columns, rows: lines }, settings, &["params", "seconds", "macs", "n"])
 }
 
 /// Combinations that are not points.
@@ -152,15 +156,25 @@ fn excluded(sweep: &Points) -> Option<String> {
 /// Longest value of a key in the table of points; a whole [model] is longer.
 const LONGEST_VALUE: usize = 40;
 
+/// Values of points, column by column, long ones cut.
+fn shown_values(sweep: &Points) -> Vec<Vec<String>> {
+    let column = |index: usize| {
+        let values: Vec<&str> = sweep.points.iter().map(|point| point.values[index].as_str()).collect();
+        cut_apart(&values, LONGEST_VALUE)
+    };
+    let columns: Vec<Vec<String>> = (0..sweep.columns.len()).map(column).collect();
+    (0..sweep.points.len()).map(|point| columns.iter().map(|column| column[point].clone()).collect()).collect()
+}
+
 fn dry_run(sweep: &Points, shared: &Shared, device: &str, jobs: usize) -> Result<String> {
-    let mut header: Vec<&str> = sweep.columns.iter().map(String::as_str).collect();
-    header.extend(["key", "params", "macs", "epochs", "time", "status"]);
+    let mut columns = sweep.columns.clone();
+    columns.extend(["key", "params", "macs", "epochs", "time", "status"].map(str::to_owned));
     let store = shared.store();
     let estimates = Estimates::read(&store, sweep, device);
     let finished = Finished::new(store.clone(), data::cache_dir()?);
     let (mut total, mut left) = (Some(0.0), 0);
     let mut lines = Vec::with_capacity(sweep.points.len());
-    for point in &sweep.points {
+    for (point, mut line) in sweep.points.iter().zip(shown_values(sweep)) {
         let seconds = estimates.seconds(point);
         // A run on other data than in the cache is neither finished nor resumable.
         let done = finished.record(point).and_then(|record| record.status());
@@ -172,7 +186,6 @@ fn dry_run(sweep: &Points, shared: &Shared, device: &str, jobs: usize) -> Result
             left += 1;
             total = total.zip(seconds).map(|(total, seconds)| total + seconds);
         }
-        let mut line: Vec<String> = point.values.iter().map(|value| cut(value, LONGEST_VALUE)).collect();
         line.extend([
             point.key.short().to_owned(),
             point.cost.params.to_string(),
@@ -183,14 +196,16 @@ fn dry_run(sweep: &Points, shared: &Shared, device: &str, jobs: usize) -> Result
         ]);
         lines.push(line);
     }
-    let mut text = render(Format::Table, &header, &lines)?;
+    let table = Table { columns, rows: lines };
+    let mut text = fitted(table, sweep.columns.len(), &["epochs", "params", "key", "macs"])?;
     let time = match total {
         Some(total) => {
             format!("about {}, {}", duration(total / jobs as f64), estimates.basis())
         }
         None => "estimate unavailable: no finished run to measure the rate from".to_owned(),
     };
-    text.push_str(&format!("\n{}, {left} to run; {time}\n", counted(sweep.points.len(), "point")));
+    let status = format!("{}, {left} to run; {time}", counted(sweep.points.len(), "point"));
+    text.push_str(&format!("\n{}\n", wrapped(&status, width_of(&Term::stdout()))));
     text.extend(excluded(sweep).map(|out| format!("{out}\n")));
     Ok(text)
 }

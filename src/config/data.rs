@@ -21,6 +21,9 @@ pub struct Data {
     pub classes: Vec<String>,
     pub normalise: Scale,
     pub augment: Augment,
+    /// Validation and test images are seen mirrored, too: the mean of both probabilities counts.
+    #[serde(skip_serializing_if = "is_false")]
+    pub test_flip: bool,
     /// Smaller copies of image files, where they are to be used. Without it nothing is written: keys of experiments stay.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prepared: Option<Prepared>,
@@ -43,7 +46,13 @@ struct Keys {
     normalise: Scale,
     #[serde(default)]
     augment: Augment,
+    #[serde(default)]
+    test_flip: bool,
     prepared: Option<Prepared>,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// How pixels become numbers.
@@ -85,7 +94,7 @@ impl Data {
             DataSource::read(&keys.dataset, Deserializer::from(Spanned::new(span, own))).ok_or_else(unknown)?;
         let mut source = source.map_err(|error| from_serde(&error, "", &[]))?;
         source.complete().map_err(|error| Problem::at(format!("data.{}", error.key), error.message))?;
-        let Keys { dataset, validation, limit, classes, normalise, augment, prepared } = keys;
+        let Keys { dataset, validation, limit, classes, normalise, augment, test_flip, prepared } = keys;
         check_classes(&classes, source.info().class_names)?;
         // As many images as there would be if all classes had the same number.
         let images = match classes.len() {
@@ -93,7 +102,7 @@ impl Data {
             chosen => source.info().train * chosen / source.classes().max(chosen),
         };
         let validation = validation.unwrap_or_else(|| default_validation(images, limit));
-        let data = Data { dataset, validation, limit, classes, normalise, augment, prepared, source };
+        let data = Data { dataset, validation, limit, classes, normalise, augment, test_flip, prepared, source };
         data.check()?;
         Ok(data)
     }

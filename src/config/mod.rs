@@ -30,4 +30,4 @@ pub use problem::ConfigError;
 pub use sweep::{Point, Sweep};
 #[cfg(test)]
 pub(crate) use train::tests::train;
-pub use train::{Precision, Train};
+pub use train::{Precision, Stage, Train};

@@ -79,8 +79,7 @@ impl Fingerprints {
     /// As [`Splits::load`].
     pub fn of(&mut self, experiment: &Experiment, cache: &Path) -> Result<Option<String>, DataError> {
         let data = &experiment.data;
-        let part = format!("{:?} {} {}", data.classes, data.validation, data.limit);
-        let key = format!("{:?} {part} {:?}", data.source, data.prepared);
+        let key = format!("{:?} {:?} {} {} {:?}", data.source, data.classes, data.validation, data.limit, data.prepared);
         if let Some(known) = self.0.get(&key) {
             return Ok(known.clone());
         }

@@ -2,6 +2,7 @@
 
 mod bench;
 mod broken;
+mod claims;
 mod compare;
 mod corpus;
 mod data;
@@ -20,6 +21,9 @@ mod pytorch;
 mod recipe;
 mod report;
 mod resume;
+mod study;
 mod sweep;
+mod terminal;
 mod torture;
 mod train;
+mod trained;
