@@ -172,12 +172,12 @@ impl Heatmap {
         };
         for index in ticks(&self.x) {
             let [x, _] = self.place(top, index as f64, 0.0);
-            let label = significant((self.x[index] * 1e6).round() / 1e6);
+            let label = significant((self.x[index] * 100.0).round() / 100.0);
             text(svg, [x, bottom + 18.0], &label, number.anchor(Anchor::Middle), false);
         }
         for index in ticks(&self.y) {
             let [_, y] = self.place(top, 0.0, index as f64);
-            let label = significant((self.y[index] * 1e6).round() / 1e6);
+            let label = significant((self.y[index] * 100.0).round() / 100.0);
             text(svg, [LEFT - 8.0, y], &label, number.anchor(Anchor::End), false);
         }
         let title = Font::new(15.5).anchor(Anchor::Middle);
