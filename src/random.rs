@@ -43,6 +43,38 @@ pub fn below(key: u64, index: u64, n: u64) -> u64 {
     ((u128::from(word(key, index)) * u128::from(n)) >> 64) as u64
 }
 
+/// A number of the standard normal distribution, by Box and Muller from the `index`-th and the next word of the sequence `key`.
+pub fn normal(key: u64, index: u64) -> f64 {
+    let radius = (-2.0 * (1.0 - uniform(key, index)).ln()).sqrt();
+    radius * (2.0 * std::f64::consts::PI * uniform(key, index + 1)).cos()
+}
+
+/// A number of the distribution Beta(alpha, alpha), from the words of the sequence `key`.
+pub fn beta(key: u64, alpha: f64) -> f64 {
+    let [a, b] = [0, 1].map(|which| gamma(self::key(key, "gamma", &[which]), alpha));
+    // For a small alpha both may underflow; the distribution then has all its mass at 0 and 1.
+    if a + b > 0.0 { a / (a + b) } else { (word(key, 0) >> 63) as f64 }
+}
+
+/// A number of the distribution Gamma(shape, 1), by Marsaglia and Tsang (2000).
+fn gamma(key: u64, shape: f64) -> f64 {
+    let (boost, shape) = match shape < 1.0 {
+        true => ((1.0 - uniform(key, 0)).powf(1.0 / shape), shape + 1.0),
+        false => (1.0, shape),
+    };
+    let d = shape - 1.0 / 3.0;
+    let c = (9.0 * d).sqrt().recip();
+    for draw in (1..).step_by(3) {
+        let x = normal(key, draw);
+        let v = (1.0 + c * x).powi(3);
+        // 95 % of the first draws are taken.
+        if v > 0.0 && (1.0 - uniform(key, draw + 2)).ln() < 0.5 * x * x + d * (1.0 - v + v.ln()) {
+            return boost * d * v;
+        }
+    }
+    boost * d
+}
+
 /// A permutation of 0..n (Fisher-Yates).
 pub fn permutation(key: u64, n: usize) -> Vec<u32> {
     let mut order: Vec<u32> = (0..n as u32).collect();
@@ -88,6 +120,22 @@ mod tests {
         (0..9_000).for_each(|i| counts[below(k, i, 9) as usize] += 1);
         assert!(counts.iter().all(|c| (880..1120).contains(c)), "{counts:?}");
         assert_eq!(below(k, 0, 0), 0);
+    }
+
+    /// Beta(a, a) has the mean 1/2 and the variance 1 / (8a + 4).
+    #[test]
+    fn normal_and_beta_have_their_moments() {
+        let moments = |draw: &dyn Fn(u64) -> f64| {
+            let mean = (0..20_000).map(draw).sum::<f64>() / 20_000.0;
+            (mean, (0..20_000).map(|i| (draw(i) - mean).powi(2)).sum::<f64>() / 20_000.0)
+        };
+        let (mean, variance) = moments(&|i| normal(9, 2 * i));
+        assert!(mean.abs() < 0.02 && (variance - 1.0).abs() < 0.03, "{mean} {variance}");
+        for alpha in [0.1, 0.2, 1.0, 4.0] {
+            let (mean, variance) = moments(&|i| beta(key(5, "test", &[i]), alpha));
+            assert!((mean - 0.5).abs() < 0.01, "{alpha}: {mean}");
+            assert!((variance * (8.0 * alpha + 4.0) - 1.0).abs() < 0.03, "{alpha}: {variance}");
+        }
     }
 
     #[test]

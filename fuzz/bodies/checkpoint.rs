@@ -122,7 +122,7 @@ impl Place {
     fn new() -> Place {
         let experiment = Experiment::parse("x.toml", NETWORK, "x", &[], Machine::default()).unwrap();
         let model = Model::new(&experiment.network, tch::Device::Cpu, 0).unwrap();
-        let optimizer = Optimizer::new(&experiment.train, model.trainable());
+        let optimizer = Optimizer::new(&experiment, model.trainable());
         let average = Average::new(&model, experiment.train.ema);
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir_all(folder.path().join("checkpoint").join(STEP)).unwrap();

@@ -13,6 +13,7 @@ pub mod network;
 pub mod node;
 pub mod ops;
 pub mod params;
+mod positions;
 pub mod presets;
 pub mod rewrite;
 pub mod rows;
@@ -23,6 +24,7 @@ pub mod window;
 
 pub use cost::Cost;
 pub use network::{Network, NetworkError, Plan};
+pub use positions::Position;
 pub use scaling::Scaling;
 pub use shape::Shape;
 pub use style::Style;

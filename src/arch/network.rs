@@ -73,6 +73,15 @@ pub struct RowNodes {
     pub output: Shape,
 }
 
+impl RowNodes {
+    /// The row's tensors, learned and kept, in the order of the forward pass.
+    pub fn params(&self) -> Vec<Param> {
+        let mut params = Vec::new();
+        walk(&self.nodes, false, &mut |layer, _| params.extend(layer.params()));
+        params
+    }
+}
+
 /// A network with every layer in place and every shape known.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Network {
@@ -228,7 +237,7 @@ impl Network {
 
     /// Every tensor, learned and kept, in the order of the forward pass.
     pub fn params(&self) -> Vec<Param> {
-        self.layers().into_iter().flat_map(|(layer, _)| layer.params()).collect()
+        self.rows.iter().flat_map(RowNodes::params).collect()
     }
 
     /// Layers with weights on the longest path from input to output: the "depth" of a network's name.

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use std::io::BufRead;
-use strata::config::{Experiment, Precision};
+use strata::config::Experiment;
 use strata::runs::significant;
 use strata::torch;
 use strata::train::bench::{self, Phase, Roofline, StepCost, Timing, Workload};
@@ -30,20 +30,24 @@ const COLUMNS: &str = "\
 #[command(after_help = COLUMNS)]
 pub(crate) struct Bench {
     /// Experiment files, or their names
-    #[arg(required = true, value_name = "FILE")]
-    files: Vec<String>,
+    #[arg(required_unless_present = "data", value_name = "FILE")]
+    pub files: Vec<String>,
+    /// Time reading of images instead: images per second of one core for each stage, beside torchvision's loaders where `make
+    /// bench-peers` installed them. FILE is an experiment or a folder of images [default: photographs made by formula]
+    #[arg(long, conflicts_with_all = ["batch", "phase", "ops", "worker"])]
+    data: bool,
     /// Batch size [default: the experiment's]
     #[arg(long, value_name = "N")]
     batch: Option<usize>,
-    /// Steps to time, after a warm-up
+    /// Steps to time, after a warm-up; with --data rounds over all images
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
-    steps: u16,
+    pub steps: u16,
     /// Time only training or only evaluation
     #[arg(long, value_enum)]
     phase: Option<PhaseName>,
     /// Output format
     #[arg(long, value_enum, default_value_t = Format::Table)]
-    format: Format,
+    pub format: Format,
     /// Profile instead: calls and time per step of each operation, excluding the operations that it calls
     #[arg(long, conflicts_with = "worker")]
     ops: bool,
@@ -95,6 +99,9 @@ const HEADER: [&str; 15] = [
 ];
 
 pub(crate) fn run(command: &Bench, shared: &Shared) -> Result<Done> {
+    if command.data {
+        return super::bench_data::run(command, shared);
+    }
     let mut overrides = shared.set.clone();
     overrides.extend(command.batch.map(|batch| format!("train.batch={batch}")));
     let read = |file: &String| super::experiment(file, &overrides);
@@ -197,7 +204,7 @@ fn line(
         experiment.name.clone(),
         timing.phase.name().to_owned(),
         train.batch.to_string(),
-        precision(train.precision).to_owned(),
+        train.precision.name().to_owned(),
         number(ms),
         number(least),
         number(most),
@@ -210,13 +217,6 @@ fn line(
         data_ms.map_or_else(String::new, number),
         torch::peak_memory_mib(device).map_or_else(String::new, number),
     ]
-}
-
-fn precision(precision: Precision) -> &'static str {
-    match precision {
-        Precision::Fp32 => "fp32",
-        Precision::Bf16 => "bf16",
-    }
 }
 
 /// The first line of a worker: what it times.
@@ -257,7 +257,7 @@ fn worker(experiment: &Experiment, device: Device, steps: usize) -> Result<Done>
         batch: experiment.train.batch,
         input: experiment.network.plan.input,
         classes: experiment.network.plan.classes,
-        precision: precision(experiment.train.precision),
+        precision: experiment.train.precision.name(),
         threads: tch::get_num_threads(),
         params: cost.params,
         buffers: cost.buffers,

@@ -60,7 +60,7 @@ pub(crate) fn run(command: &Cost, shared: &Shared) -> Result<Done> {
 }
 
 /// `3x224x224` as channels, height and width.
-fn sides(input: &str) -> Result<[usize; 3]> {
+pub(super) fn sides(input: &str) -> Result<[usize; 3]> {
     let sides: Option<Vec<usize>> = input.split('x').map(|side| side.parse().ok()).collect();
     match sides.as_deref() {
         Some(&[c, h, w]) => Ok([c, h, w]),

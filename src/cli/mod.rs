@@ -1,14 +1,18 @@
 //! The command line: one file per command, and here what they share.
 
 pub(crate) mod bench;
+mod bench_data;
+pub(crate) mod claims;
 pub(crate) mod compare;
 pub(crate) mod completions;
+pub(crate) mod convert;
 pub(crate) mod cost;
 pub(crate) mod diff;
 pub(crate) mod doctor;
 mod epoch_table;
 pub(crate) mod eval;
 pub(crate) mod export;
+mod export_onnx;
 pub(crate) mod fetch;
 mod live_plot;
 mod locate;
@@ -30,6 +34,7 @@ use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::OnceLock;
 use std::thread::available_parallelism;
 use strata::config::{ConfigError, Description, Experiment, Machine};
 use strata::emit;
@@ -67,29 +72,36 @@ pub(crate) enum Command {
     Show(show::Show),
     Eval(eval::Eval),
     Predict(predict::Predict),
+    Claims(claims::Claims),
     Tables(tables::Tables),
     Bench(bench::Bench),
     Report(report::Report),
     Export(export::Export),
+    Convert(convert::Convert),
     Fetch(fetch::Fetch),
     /// Report what was found on this machine: libtorch, device, threads, precision, datasets
     Doctor,
     Completions(completions::Completions),
 }
 
+/// The folder that `--results` names, for [`machine`].
+static RESULTS: OnceLock<PathBuf> = OnceLock::new();
+
 /// Options of [`Shared`] that a command makes no use of. They are accepted, so that one set of options fits every command of
 /// a script, but its help is silent about them.
-const UNUSED: [(&str, &[&str]); 11] = [
+const UNUSED: [(&str, &[&str]); 13] = [
     ("compare", &["set", "device", "threads"]),
     ("diff", &["device", "threads"]),
     ("cost", &["device", "results", "threads"]),
     ("show", &["device", "results", "threads"]),
+    ("claims", &["set"]),
     ("tables", &["device", "threads"]),
     ("bench", &["results"]),
     ("report", &["set", "device", "threads"]),
     ("fetch", &["set", "device", "results", "threads"]),
     ("doctor", &["set", "results"]),
     ("export", &["set", "device", "threads"]),
+    ("convert", &["device", "results", "threads"]),
     ("completions", &["set", "device", "results", "threads"]),
 ];
 
@@ -107,7 +119,9 @@ impl Arguments {
             let hidden: Vec<Arg> = hidden.map(|arg| arg.clone().hide(true)).collect();
             command = command.mut_subcommand(name, |command| command.args(hidden));
         }
-        Arguments::from_arg_matches(&command.try_get_matches()?)
+        let arguments = Arguments::from_arg_matches(&command.try_get_matches()?)?;
+        let _ = RESULTS.set(arguments.shared.results.clone());
+        Ok(arguments)
     }
 
     /// Refuses `--set` where there is no experiment to set a key of: a table that looks chosen by it would not be.
@@ -115,8 +129,9 @@ impl Arguments {
         let (command, hint) = match &self.command {
             _ if self.shared.set.is_empty() => return Ok(()),
             Command::Compare(_) => ("compare", "; --where COLUMN=VALUE chooses rows"),
+            Command::Claims(_) => ("claims", ""),
             Command::Report(_) => ("report", ""),
-            Command::Export(_) => ("export", ""),
+            Command::Export(export) if !export.reads_experiment() => ("export", ""),
             Command::Completions(_) => ("completions", ""),
             Command::Fetch(_) => ("fetch", ""),
             Command::Doctor => ("doctor", ""),
@@ -271,7 +286,7 @@ pub(crate) struct Usage(pub String);
 
 /// What `auto` in an experiment means here.
 pub(crate) fn machine() -> Machine {
-    Machine { native_bf16: native_bf16() }
+    Machine { native_bf16: native_bf16(), find_run: Some(runs::weights_of) }
 }
 
 #[cfg(target_arch = "x86_64")]

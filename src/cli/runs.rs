@@ -3,12 +3,12 @@
 use super::epoch_table::percent;
 use super::precision::PrecisionArgs;
 use super::table::{Format, render};
-use super::{Shared, Usage, machine};
+use super::{RESULTS, Shared, Usage, machine};
 use anyhow::{Result, bail};
 use std::path::{Path, PathBuf};
 use strata::config::{Experiment, nearest};
 use strata::model::Model;
-use strata::runs::{Choice, Record, counted};
+use strata::runs::{Choice, Record, Store, counted};
 use strata::train::{CheckpointError, best_weights};
 use tch::Device;
 
@@ -35,6 +35,28 @@ impl TrainedRun {
         model.load_weights(&weights)?;
         Ok(TrainedRun { folder, experiment, model })
     }
+}
+
+/// The file of the best weights of the run that `init.from` names: a folder, NAME, NAME/KEY, NAME@latest or NAME@best.
+///
+/// # Errors
+/// Says why there is none, or that there are several.
+pub(super) fn weights_of(word: &str) -> Result<PathBuf, String> {
+    let store = Store::new(RESULTS.get().map_or(Path::new("results"), PathBuf::as_path));
+    let mut folders = store.run_folders(word).map_err(|error| error.to_string())?;
+    folders.retain(|folder| has_experiment(folder));
+    let folder = match folders.as_slice() {
+        [folder] => folder,
+        [] => return Err(format!("there is no run `{word}`: `strata train {word}` makes it")),
+        several => {
+            let count = several.len();
+            return Err(format!("`{word}` has {count} runs; name one as NAME/KEY, {word}@latest or {word}@best"));
+        }
+    };
+    let experiment = Experiment::load(&folder.join("experiment.toml"), &[], machine());
+    let key = experiment.map_err(|error| error.to_string())?.key();
+    let weights = best_weights(folder, &key).map_err(|error| error.to_string())?;
+    std::path::absolute(weights).map_err(|error| error.to_string())
 }
 
 /// Builds the network of an experiment on a device, in channels-last format as for training.

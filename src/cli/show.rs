@@ -1,13 +1,17 @@
 //! `strata show FILE`
 
 use super::{Done, Shared, Usage, description, print, write_picture};
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use strata::arch::Network;
 use strata::arch::node::walk;
 use strata::config::{Description, Experiment, nearest};
+use strata::data::cache_dir;
+use strata::figures::AugmentationGrid;
 use strata::figures::diagram::{block_diagram, diagram, example, row_name};
 use strata::figures::picture::PictureFile;
+use strata::files::write_output;
+use strata::train::Splits;
 
 /// Print an experiment with every row of the network written out, ready to edit; or draw its diagram
 #[derive(Args)]
@@ -15,19 +19,23 @@ use strata::figures::picture::PictureFile;
   strata show resnet50                                          every row, to be edited
   strata show resnet50 --diagram resnet50.pdf                   the network on a slide
   strata show resnet50 --block layer2 --diagram layer2.png      the blocks of one row
-  strata show --block mbconv --diagram mbconv.svg               a kind of block by itself")]
+  strata show --block mbconv --diagram mbconv.svg               a kind of block by itself
+  strata show resnet20 --augment grid.png                       training images as eight epochs see them")]
 pub(crate) struct Show {
     /// Experiment file, or its name
     #[arg(value_name = "FILE", required_unless_present = "block")]
     file: Option<String>,
     /// Draw the network instead, to a .svg, .png or .pdf file; - is SVG on standard output
-    #[arg(long, value_name = "PICTURE")]
+    #[arg(long, value_name = "PICTURE", group = "picture")]
     diagram: Option<PictureFile>,
     /// Draw one row only, given by its name or its number from 1; without FILE, an example of a block such as mbconv
     #[arg(long, value_name = "ROW", requires = "diagram")]
     block: Option<String>,
+    /// Draw eight training images, each as it is and as eight epochs see it, to a .svg or .png file; - is SVG on standard output
+    #[arg(long, value_name = "PICTURE", requires = "file", group = "picture")]
+    augment: Option<PictureFile>,
     /// Title of the diagram [default: `title` of the file, else its name]
-    #[arg(long, value_name = "TEXT", requires = "diagram")]
+    #[arg(long, value_name = "TEXT", requires = "picture")]
     title: Option<String>,
     /// Leave out the frame and the background of the diagram
     #[arg(long, requires = "diagram")]
@@ -36,6 +44,10 @@ pub(crate) struct Show {
 
 pub(crate) fn run(command: &Show, shared: &Shared) -> Result<Done> {
     let read = |file: &str| description(file, &shared.set, None);
+    if let Some(path) = &command.augment {
+        let file = read(command.file.as_deref().unwrap_or_default())?;
+        return draw_augmented(&file, path, command.title.as_deref());
+    }
     let Some(path) = &command.diagram else {
         let file = read(command.file.as_deref().unwrap_or_default())?;
         print(&file.experiment.as_ref().map_or_else(|| network_alone(&file), written_out))?;
@@ -55,6 +67,30 @@ pub(crate) fn run(command: &Show, shared: &Shared) -> Result<Done> {
         }
     };
     write_picture(path, &svg, command.transparent)?;
+    Ok(Done::Well)
+}
+
+/// Draws the first training images of an experiment as they are augmented.
+fn draw_augmented(file: &Description, path: &PictureFile, title: Option<&str>) -> Result<Done> {
+    if path.is_pdf() {
+        bail!(Usage("augmented images are drawn to a .svg or .png file, or - for SVG on standard output".to_owned()));
+    }
+    let Some(experiment) = &file.experiment else {
+        bail!(Usage(format!("{} lacks keys that training needs: there are no images to augment", file.name)));
+    };
+    let splits = Splits::load(experiment, &cache_dir()?)?;
+    let shape = experiment.network.plan.input;
+    let (images, normalise) = (splits.train.take(8).resized(shape), experiment.data.normalisation(shape[0]));
+    let augment = &experiment.data.augment;
+    let grid = AugmentationGrid::new(&images, &normalise, augment, experiment.seed)?;
+    if path.is_png() {
+        write_output(path.path(), &grid.png()).with_context(|| format!("cannot write {}", path.path().display()))?;
+        tracing::info!("wrote {}", path.path().display());
+    } else {
+        let table = toml::Table::try_from(augment).unwrap_or_default();
+        let keys = inline(&toml::Value::Table(table));
+        write_picture(path, &grid.svg(title.unwrap_or(&file.name), &keys), false)?;
+    }
     Ok(Done::Well)
 }
 

@@ -40,6 +40,14 @@ pub(crate) struct Sweep {
     fail_fast: bool,
 }
 
+impl Sweep {
+    /// The command `strata sweep FILE` without options.
+    pub(super) fn of(file: &Path) -> Sweep {
+        let file = file.to_string_lossy().into_owned();
+        Sweep { file, dry_run: false, jobs: 1, retries: 1, fail_fast: false }
+    }
+}
+
 pub(crate) fn run(command: &Sweep, shared: &Shared) -> Result<Done> {
     if !(1..=1024).contains(&command.jobs) {
         bail!(Usage(format!("--jobs takes 1 to 1024, not {}", command.jobs)));
@@ -65,6 +73,9 @@ pub(crate) fn run(command: &Sweep, shared: &Shared) -> Result<Done> {
         retries: command.retries,
         fail_fast: command.fail_fast,
     };
+    if let Some(problem) = sweep.points.iter().find_map(|point| point.experiment.init.check().err()) {
+        bail!(Usage(problem));
+    }
     let mut view = SweepView::new(&sweep, jobs, shared.quiet);
     view.begin(excluded(&sweep).as_deref());
     let report = strata::sweep::run(&sweep, &options, &mut view);

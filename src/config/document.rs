@@ -2,6 +2,7 @@
 
 use super::known_keys;
 use super::nesting::{MAX_LEVELS, too_deep};
+use super::pretrained::is_file_name;
 use super::problem::{ConfigError, Place, Problem, Source, from_serde};
 use std::ops::Range;
 use std::path::Path;
@@ -81,14 +82,17 @@ impl<'a> Document<'a> {
     }
 }
 
-/// Makes each `data.path`, and those that a sweep has, absolute: it is relative to `folder`.
+/// Makes each `data.path` and each file in `init.from` absolute, those that a sweep has too: they are relative to `folder`.
 fn anchor(table: &mut DeTable<'_>, folder: &Path) {
     for (key, value) in table.iter_mut() {
-        let is_data = key.get_ref() == "data";
+        let (is_data, is_init) = (key.get_ref() == "data", key.get_ref() == "init");
         match value.get_mut() {
             DeValue::Table(inner) => {
                 if let Some(path) = inner.get_mut("path").filter(|_| is_data) {
-                    anchor_path(path.get_mut(), folder);
+                    anchor_path(path.get_mut(), folder, |_| true);
+                }
+                if let Some(from) = inner.get_mut("from").filter(|_| is_init) {
+                    anchor_path(from.get_mut(), folder, is_file_name);
                 }
                 anchor(inner, folder);
             }
@@ -102,14 +106,16 @@ fn anchor(table: &mut DeTable<'_>, folder: &Path) {
     }
 }
 
-fn anchor_path(value: &mut DeValue<'_>, folder: &Path) {
+fn anchor_path(value: &mut DeValue<'_>, folder: &Path, is_path: fn(&str) -> bool) {
     match value {
-        DeValue::String(path) => {
+        DeValue::String(path) if is_path(path) => {
             if let Ok(absolute) = std::path::absolute(folder.join(&**path)) {
                 *path = absolute.to_string_lossy().into_owned().into();
             }
         }
-        DeValue::Array(items) => items.iter_mut().for_each(|item| anchor_path(item.get_mut(), folder)),
+        DeValue::Array(items) => {
+            items.iter_mut().for_each(|item| anchor_path(item.get_mut(), folder, is_path));
+        }
         _ => {}
     }
 }

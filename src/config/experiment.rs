@@ -6,15 +6,16 @@ use super::document::{Document, overridden};
 use super::expect::Expect;
 use super::key::Key;
 use super::model::{Origin, Shared};
+use super::pretrained::Pretrained;
 use super::problem::{ConfigError, Missing, Problem, from_serde};
 use super::serialize::to_table;
 use super::train::{self, Train};
 use crate::arch::presets::Preset;
 use crate::arch::rows::Row;
-use crate::arch::{Network, Scaling};
+use crate::arch::{Network, NetworkError, Scaling};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, Deserializer};
@@ -31,6 +32,7 @@ pub struct Experiment {
     /// Scaled and with every shape known; the points of a sweep that have the same network share it.
     pub network: Arc<Network>,
     pub train: Train,
+    pub init: Pretrained,
     pub expect: Option<Expect>,
     /// The file has a `[sweep]`, which is no part of this experiment.
     pub swept: bool,
@@ -40,12 +42,17 @@ pub struct Experiment {
     overrides: toml::Table,
 }
 
-/// Properties of the machine that `auto` in a file depends on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Properties of the machine that `auto` in a file depends on, and the runs that it has.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Machine {
     /// bf16 is computed by the processor itself.
     pub native_bf16: bool,
+    /// Finds the weights of a run that `init.from` names; the error says why there are none. Without it no run is found.
+    pub find_run: Option<FindRun>,
 }
+
+/// From a run as it is written on the command line to the file of its best weights.
+pub type FindRun = fn(&str) -> Result<PathBuf, String>;
 
 impl Experiment {
     /// Reads an experiment file with overrides such as `train.epochs=3`.
@@ -114,16 +121,31 @@ impl Experiment {
         root.insert("data".to_owned(), toml::Value::Table(to_table(&self.data)));
         root.insert("model".to_owned(), toml::Value::Table(model));
         root.insert("train".to_owned(), toml::Value::Table(self.train.table()));
+        let init = to_table(&self.init);
+        if !init.is_empty() {
+            root.insert("init".to_owned(), toml::Value::Table(init));
+        }
         if let Some(expect) = &self.expect {
             root.insert("expect".to_owned(), toml::Value::Table(to_table(expect)));
         }
         root
     }
 
+    /// The network for training images of this height, 0 for its own input; its parameters are the same.
+    ///
+    /// # Errors
+    /// When the network takes no such input.
+    pub fn network_at(&self, size: usize) -> Result<Network, NetworkError> {
+        network_at(&self.network, size)
+    }
+
     /// The hash of everything that decides the result. Two files that expand into the same rows have the same key.
     pub fn key(&self) -> Key {
         let mut root = self.to_toml_rows();
         root.retain(|key, _| !["name", "title", "expect"].contains(&key));
+        if let Some(init) = root.get_mut("init") {
+            *init = toml::Value::Table(self.init.key_table());
+        }
         // Images that move stay the same: their fingerprint is part of the key.
         for (table, key) in [("train", "log_every"), ("data", "path")] {
             root.get_mut(table).and_then(toml::Value::as_table_mut).map(|table| table.remove(key));
@@ -197,8 +219,7 @@ fn describe(
     if !unsaid.is_empty() {
         return Err(Problem::missing(&unsaid).help("a dataset has both: [data] dataset = \"cifar10\""));
     }
-    let source = data.as_ref().map(|data| &data.source);
-    let network = known.get(model, &keys.scaling, source)?.network;
+    let network = known.get(model, &keys.scaling, data.as_ref())?.network;
     let (name, swept) = (keys.name(name), keys.sweep.is_some());
     Ok(Description { title: keys.title.unwrap_or_else(|| name.clone()), name, network, swept, experiment: None })
 }
@@ -227,7 +248,7 @@ struct Keys {
     title: Option<String>,
     #[serde(default)]
     seed: u64,
-    // These three are read by hand; they are here so that serde knows and lists them.
+    // These four are read by hand; they are here so that serde knows and lists them.
     #[allow(dead_code)]
     data: Option<IgnoredAny>,
     #[allow(dead_code)]
@@ -236,9 +257,14 @@ struct Keys {
     scaling: Scaling,
     #[allow(dead_code)]
     train: Option<IgnoredAny>,
+    #[allow(dead_code)]
+    init: Option<IgnoredAny>,
     expect: Option<Expect>,
     // What `strata sweep` varies; a single run passes it over.
     sweep: Option<IgnoredAny>,
+    // What `strata claims` decides by the sweep.
+    #[allow(dead_code)]
+    claim: Option<IgnoredAny>,
 }
 
 impl Keys {
@@ -288,10 +314,11 @@ pub(super) fn build_shared(
         return Err(Problem::missing(&missing));
     };
     let data = Data::read(data)?;
-    let architecture = known.get(model, &keys.scaling, Some(&data.source))?;
-    let [_, height, width] = architecture.network.plan.input;
-    data.check_augment([height, width])?;
+    let architecture = known.get(model, &keys.scaling, Some(&data))?;
+    data.check_augment(architecture.network.plan.input)?;
     let train = Train::read(root.get("train"), machine.native_bf16)?;
+    check_sizes(&architecture.network, &train, &data)?;
+    let init = Pretrained::read(root.get("init"), &architecture.network, machine)?;
     Ok(Experiment {
         name: keys.name(name),
         title: keys.title,
@@ -300,12 +327,39 @@ pub(super) fn build_shared(
         origin: architecture.origin,
         network: architecture.network,
         train,
+        init,
         expect: keys.expect,
         swept: keys.sweep.is_some(),
         scaling: keys.scaling,
         base_input: architecture.base_input,
         overrides: architecture.overrides,
     })
+}
+
+/// Checks that the network takes training images of other sizes with the same parameters.
+fn check_sizes(network: &Network, train: &Train, data: &Data) -> Result<(), Problem> {
+    for size in train.sizes() {
+        let refused =
+            |message: String| Problem::at("train.size", format!("training images of {size} pixels: {message}"));
+        let sized = network_at(network, size).map_err(|error| refused(error.to_string()))?;
+        if sized.cost().params != network.cost().params {
+            let message =
+                "the network's parameters depend on the size of its input; it needs a global pooling".to_owned();
+            return Err(refused(message));
+        }
+        data.check_augment(sized.plan.input)?;
+    }
+    Ok(())
+}
+
+/// The network for inputs of another height, of the same shape; the network itself for the height 0.
+fn network_at(network: &Network, size: usize) -> Result<Network, NetworkError> {
+    let mut plan = network.plan.clone();
+    let [_, height, width] = plan.input;
+    if size > 0 {
+        plan.input = [plan.input[0], size, (size * width / height).max(1)];
+    }
+    Network::new(plan)
 }
 
 /// `[model]` of a network, with every row written out.

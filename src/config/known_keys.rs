@@ -3,6 +3,7 @@
 use super::data::Data;
 use super::model::SHARED;
 use super::nearest::{elsewhere, nearest, translated};
+use super::pretrained::Pretrained;
 use super::problem::{UnknownKey, did_you_mean};
 use super::train;
 use crate::arch::Scaling;
@@ -29,12 +30,13 @@ fn meant(found: &str, allowed: &[&str]) -> Option<String> {
 /// Every key of the tables whose keys are fixed, dotted.
 fn all() -> Vec<String> {
     let (train, data) = (train::allowed(), Data::allowed());
-    let tables: [(&str, &[&str]); 5] = [
+    let tables: [(&str, &[&str]); 6] = [
         ("train", &train),
         ("data", &data),
         ("data.augment", keys_of::<Augment>()),
         ("model", SHARED),
         ("scaling", keys_of::<Scaling>()),
+        ("init", keys_of::<Pretrained>()),
     ];
     let dotted = |(table, keys): (&str, &[&str])| keys.iter().map(|key| format!("{table}.{key}")).collect::<Vec<_>>();
     tables.into_iter().flat_map(dotted).chain([String::from("model.preset"), String::from("model.rows")]).collect()

@@ -1,6 +1,7 @@
 //! Experiment files: TOML as written, with the place of every key, resolved into an [`Experiment`] that leaves nothing open.
 
 mod architecture;
+mod claim;
 mod data;
 mod document;
 mod expect;
@@ -10,20 +11,23 @@ mod known_keys;
 mod model;
 mod nearest;
 mod nesting;
+mod pretrained;
 mod problem;
 mod serialize;
 mod sweep;
 mod train;
 
+pub use claim::{Claim, ClaimFile, ClaimTest, Condition, Relation, meets};
 pub use data::Data;
 pub use expect::Expect;
-pub use experiment::{Description, Experiment, Machine};
+pub use experiment::{Description, Experiment, FindRun, Machine};
 pub use key::Key;
 pub use model::Origin;
 pub use nearest::nearest;
 pub use nesting::{MAX_LEVELS, too_deep};
+pub use pretrained::Pretrained;
 pub use problem::ConfigError;
 pub use sweep::{Point, Sweep};
 #[cfg(test)]
 pub(crate) use train::tests::train;
-pub use train::{Precision, Train};
+pub use train::{Precision, Stage, Train};

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::augment::{Augment, ResizedCrop, View};
+use super::augment::{Augment, Pairing, ResizedCrop, View};
 use super::workers::{share, threads};
 use super::{DataError, Images, Normalise};
 use crate::random;
@@ -15,6 +15,17 @@ pub struct Batch {
     /// N, C, H, W.
     pub shape: [usize; 4],
     pub labels: Vec<i64>,
+    /// Where the images are mixed in pairs: the labels are those with the larger share.
+    pub mixed: Option<Mixed>,
+}
+
+/// What else the images of a batch show, by mixup or CutMix.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mixed {
+    /// The label of each image's partner.
+    pub labels: Vec<i64>,
+    /// The part of the batch's own labels, from 0.5 to 1.
+    pub share: f64,
 }
 
 /// The shuffled order of the `n` images in an epoch.
@@ -55,17 +66,16 @@ impl Batch {
     pub fn clear(&mut self) {
         self.pixels.clear();
         self.labels.clear();
+        self.mixed = None;
         self.shape[0] = 0;
     }
 
-    /// Fills the batch with `images[indices]`, augmented and normalised. What is done to an image depends on (seed,
+    /// Fills the batch with `images[indices]`, augmented and normalised; an index beyond the last image is a further copy
+    /// of one (`repeats`). What is done to an image depends on (seed,
     /// epoch, its index) alone: not on the batch it is in, nor on how many threads there are.
     ///
     /// # Errors
     /// An image file that cannot be decoded; the batch is then of no use.
-    ///
-    /// # Panics
-    /// When an index is not below `images.len()`.
     pub fn fill_train(
         &mut self,
         images: &Images,
@@ -75,9 +85,28 @@ impl Batch {
         seed: u64,
         epoch: u64,
     ) -> Result<(), DataError> {
-        let views = indices.iter().map(|&i| (i as usize, augment.view(seed, epoch, i)));
+        let size = [images.shape[1], images.shape[2]];
+        let view = |i: usize| augment.view(seed, epoch, i as u32, size);
         let threads = if images.are_files() || augment.is_heavy() { threads() } else { 1 };
-        self.fill(images, norm, views, threads)
+        self.fill(images, norm, indices.iter().map(|&i| i as usize), view, threads)?;
+        if augment.mixes() {
+            let [_, channels, height, width] = self.shape;
+            let first = indices.first().copied().unwrap_or_default();
+            let pairing = augment.pairing(seed, epoch, first, [height, width]);
+            self.mix(pairing, channels * height * width);
+        }
+        Ok(())
+    }
+
+    /// Mixes the images in pairs. A batch that is not mixed has the share 1, so that all targets of a run have one shape.
+    fn mix(&mut self, pairing: Option<Pairing>, image: usize) {
+        let [.., height, width] = self.shape;
+        let share = pairing.map_or(1.0, |pairing| pairing.mix(&mut self.pixels, image, [height, width]));
+        let mut partners: Vec<i64> = self.labels.iter().rev().copied().collect();
+        if share < 0.5 {
+            std::mem::swap(&mut self.labels, &mut partners);
+        }
+        self.mixed = Some(Mixed { labels: partners, share: share.max(1.0 - share) });
     }
 
     /// Fills the batch with the images in `range` as far as there are so many, normalised only.
@@ -86,33 +115,37 @@ impl Batch {
     /// An image file that cannot be decoded; the batch is then of no use.
     pub fn fill_eval(&mut self, images: &Images, range: Range<usize>, norm: &Normalise) -> Result<(), DataError> {
         let end = range.end.min(images.len());
-        let views = (range.start.min(end)..end).map(|i| (i, View::WHOLE));
-        self.fill(images, norm, views, if images.are_files() { threads() } else { 1 })
+        let view = |_| View::whole([images.shape[1], images.shape[2]]);
+        self.fill(images, norm, range.start.min(end)..end, view, if images.are_files() { threads() } else { 1 })
     }
 
-    fn fill(
+    /// Fills the batch with views of images, on at most `threads` threads.
+    pub(super) fn fill(
         &mut self,
         images: &Images,
         norm: &Normalise,
-        views: impl ExactSizeIterator<Item = (usize, View)> + Clone + Send,
+        indices: impl ExactSizeIterator<Item = usize> + Clone + Send,
+        view: impl Fn(usize) -> View + Sync,
         threads: usize,
     ) -> Result<(), DataError> {
         let [channels, height, width] = images.shape;
         let tables: Vec<_> = (0..channels).map(|c| norm.table(c)).collect();
-        let (count, plane) = (views.len(), height * width);
+        let std: Vec<f32> = (0..channels).map(|c| norm.std_of(c)).collect();
+        let (count, plane) = (indices.len(), height * width);
         self.shape = [count, channels, height, width];
+        self.mixed = None;
         self.labels.clear();
-        self.labels.extend(views.clone().map(|(i, _)| i64::from(images.labels[i])));
+        self.labels.extend(indices.clone().map(|i| i64::from(images.labels[i % images.len()])));
         self.pixels.resize(count * channels * plane, 0.0);
 
         let outputs = self.pixels.chunks_exact_mut((channels * plane).max(1));
-        share(threads.min(count), views.zip(outputs), |((i, view), out)| {
+        share(threads.min(count), indices.zip(outputs), |(i, out)| {
+            let (view, i) = (view(i), i % images.len());
             let pixels = match view.resized_crop {
                 None => images.image(i)?,
                 Some(key) => images.part(i, |size| ResizedCrop::window(key, size))?.into(),
             };
-            let planes = pixels.chunks_exact(plane).zip(out.chunks_exact_mut(plane));
-            planes.zip(&tables).for_each(|((source, out), table)| view.copy(source, out, width, table));
+            view.draw(&pixels, out, &tables, &std);
             Ok(())
         })
     }

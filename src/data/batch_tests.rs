@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::super::images::tests::{files, listed};
 use super::*;
-use crate::data::{Crop, Flip};
+use crate::data::{Crop, Cutout, Flip, Lighting, Mixup, RandAugment};
 
 /// Pixels equal 1 + their position, so that a window's position can be read off.
 fn ramp(count: usize, shape: [usize; 3]) -> Images {
@@ -101,7 +101,16 @@ fn order_is_a_permutation_for_each_epoch() {
 }
 
 fn augmented() -> Augment {
-    Augment { crop: Crop(2), flip: Flip(true), resized_crop: ResizedCrop(true) }
+    Augment {
+        crop: Crop(2),
+        flip: Flip(true),
+        resized_crop: ResizedCrop(true),
+        lighting: Lighting(0.1),
+        color_jitter: Some(Default::default()),
+        rand_augment: Some(Default::default()),
+        erasing: Some(Default::default()),
+        ..Augment::default()
+    }
 }
 
 #[test]
@@ -124,14 +133,15 @@ fn threads_do_not_change_a_batch() {
     let files = files(folder.path(), [3, 24, 24], &sizes);
     let (memory, order) = (ramp(12, [3, 9, 9]), order(12, 3, 4));
     for images in [&files, &memory] {
-        let views =
-            |indices: &[u32]| -> Vec<_> { indices.iter().map(|&i| (i as usize, augmented().view(3, 4, i))).collect() };
+        let size = [images.shape[1], images.shape[2]];
+        let view = |i: usize| augmented().view(3, 4, i as u32, size);
+        let indices = || order.iter().map(|&i| i as usize);
         let mut alone = Batch::default();
-        alone.fill(images, &bytes(), views(&order).into_iter(), 1).unwrap();
+        alone.fill(images, &bytes(), indices(), view, 1).unwrap();
         for threads in [2, 3, 64] {
             let mut batch = Batch::default();
             batch.fill_eval(images, 0..9, &bytes()).unwrap();
-            batch.fill(images, &bytes(), views(&order).into_iter(), threads).unwrap();
+            batch.fill(images, &bytes(), indices(), view, threads).unwrap();
             assert_eq!(batch, alone);
         }
         let half = train_batch(images, &order[6..], &bytes(), &augmented(), 3, 4).unwrap();
@@ -139,6 +149,66 @@ fn threads_do_not_change_a_batch() {
         let next = train_batch(images, &order[6..], &bytes(), &augmented(), 3, 5).unwrap();
         assert_ne!(half.pixels, next.pixels);
     }
+}
+
+/// The labels are those with the larger share, the partners run backwards, and an unmixed batch has targets of the same form.
+#[test]
+fn mixed_batches_have_two_labels() {
+    let images = ramp(6, [1, 2, 2]);
+    let mut shares = Vec::new();
+    for p in [0.0, 1.0] {
+        let mixup = Some(Mixup { alpha: 1.0, p });
+        let augment = Augment { mixup, ..Augment::default() };
+        for epoch in 0..20 {
+            let batch = train_batch(&images, &[4, 2, 5], &bytes(), &augment, 0, epoch).unwrap();
+            let mixed = batch.mixed.unwrap();
+            let mut labels = [batch.labels, mixed.labels];
+            labels.sort();
+            assert_eq!(labels, [vec![4, 2, 5], vec![5, 2, 4]]);
+            assert!((0.5..=1.0).contains(&mixed.share));
+            shares.push(mixed.share);
+        }
+    }
+    assert!(shares[..20].iter().all(|&share| share == 1.0) && shares[20..].iter().all(|&share| share < 1.0));
+    assert_eq!(train_batch(&images, &[4, 2], &bytes(), &Augment::default(), 0, 0).unwrap().mixed, None);
+}
+
+/// Operations come after crop and flip, the light before normalisation, patches after it.
+#[test]
+fn augmentations_come_in_their_order() {
+    let images = Images::new([3, 1, 1], vec![100, 110, 120], vec![0]);
+    let norm = Normalise { mean: vec![0.5], std: vec![0.25] };
+    let (indices, batch) = ([0], |augment: Augment| train_batch(&images, &[0], &norm, &augment, 1, 2).unwrap().pixels);
+    let value = |byte: f32| (byte / 255.0 - 0.5) / 0.25;
+    let lit = Augment { lighting: Lighting(0.5), ..Augment::default() };
+    let light = lit.view(1, 2, indices[0], [1, 1]).light;
+    for (found, expected) in batch(lit).iter().zip([0, 1, 2].map(|c| value(100.0 + 10.0 * c as f32) + light[c] / 0.25))
+    {
+        assert!((found - expected).abs() < 1e-5 && light[0] != 0.0);
+    }
+    // The strongest posterisation keeps 4 bits; with bins = 2 every magnitude of 1 is the strongest.
+    let posterized = |epoch| {
+        let augment = Augment {
+            rand_augment: Some(RandAugment { ops: 1, magnitude: 1.0, bins: 2, ..RandAugment::default() }),
+            cutout: Some(Cutout { length: 2, holes: 1 }),
+            ..Augment::default()
+        };
+        let view = augment.view(1, epoch, 0, [1, 1]);
+        let pixels = train_batch(&images, &[0], &norm, &augment, 1, epoch).unwrap().pixels;
+        assert_eq!((view.ops.len(), view.patches.len(), pixels), (1, 1, vec![0.0; 3]), "the hole is in front");
+    };
+    (0..20).for_each(posterized);
+}
+
+/// Copies are the same image with its label, augmented differently; the first is augmented as ever.
+#[test]
+fn copies_of_an_image_differ() {
+    let (images, augment) = (ramp(5, [1, 9, 9]), Augment { crop: Crop(4), ..Augment::default() });
+    let batch = train_batch(&images, &[3, 8, 13], &bytes(), &augment, 0, 0).unwrap();
+    assert_eq!(batch.labels, [3, 3, 3]);
+    let views: HashSet<String> = batch.pixels.chunks(81).map(|view| format!("{view:?}")).collect();
+    assert_eq!(views.len(), 3);
+    assert_eq!(batch.pixels[..81], train_batch(&images, &[3], &bytes(), &augment, 0, 0).unwrap().pixels);
 }
 
 #[test]
@@ -161,8 +231,8 @@ fn a_broken_file_is_named() {
     let images = listed(folder.path(), [3, 8, 8], 12);
     std::fs::remove_file(folder.path().join("9.png")).unwrap();
     for threads in [1, 4] {
-        let views = (0..12).map(|i| (i, augmented().view(0, 0, i as u32)));
-        let message = Batch::default().fill(&images, &bytes(), views, threads).unwrap_err().to_string();
+        let view = |i: usize| augmented().view(0, 0, i as u32, [8, 8]);
+        let message = Batch::default().fill(&images, &bytes(), 0..12, view, threads).unwrap_err().to_string();
         assert!(message.contains("5.png: ") && message.contains("replace this file"), "{message}");
     }
     assert!(eval_batch(&images, 6..12, &bytes()).unwrap_err().to_string().contains("9.png"));

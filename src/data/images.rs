@@ -2,12 +2,15 @@
 
 use std::borrow::Cow;
 use std::convert::Infallible;
+use std::fs;
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::DataError;
-use super::decode::{Picture, luma};
+use super::decode::{self, Part, centre, luma};
 use super::image_files::Files;
+use super::prepared::Cache;
 use super::resample::{Resampler, Window};
 use super::workers::{share, threads};
 
@@ -31,6 +34,8 @@ enum Store {
     /// C·H·W bytes an image, planes of rows.
     Memory(Arc<Vec<u8>>),
     Files(Arc<Files>),
+    /// Smaller copies of image files.
+    Prepared(Arc<Files>, Arc<Cache>),
 }
 
 impl Images {
@@ -54,7 +59,42 @@ impl Images {
 
     /// Whether images are files, so that getting at one takes milliseconds and may fail.
     pub fn are_files(&self) -> bool {
-        matches!(self.store, Store::Files(_))
+        self.files().is_some()
+    }
+
+    fn files(&self) -> Option<&Arc<Files>> {
+        match &self.store {
+            Store::Memory(_) => None,
+            Store::Files(files) | Store::Prepared(files, _) => Some(files),
+        }
+    }
+
+    /// The content of the file of image `i`, what errors call it, and their advice.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or images in memory.
+    pub(super) fn file(&self, i: usize) -> Result<(Vec<u8>, PathBuf, &'static str), DataError> {
+        let files = self.files().ok_or_else(no_files)?;
+        Ok((files.read(self.first + i)?, files.path(self.first + i), files.remedies.broken))
+    }
+
+    /// The checksums of the files' content; `None` for images in memory.
+    pub(super) fn contents(&self) -> Option<Vec<[u8; 16]>> {
+        let files = &self.files()?.files[self.first..self.first + self.len()];
+        Some(files.iter().map(|file| file.sum.content()).collect())
+    }
+
+    /// These images from smaller copies of their files.
+    ///
+    /// # Errors
+    /// Images in memory.
+    pub(super) fn prepared(&self, cache: Arc<Cache>) -> Result<Images, DataError> {
+        match self.files() {
+            Some(files) => Ok(Images { store: Store::Prepared(Arc::clone(files), cache), ..self.clone() }),
+            None => {
+                Err(DataError::Unfit { name: "images in memory".to_owned(), problem: "they are not files".to_owned() })
+            }
+        }
     }
 
     /// The C·H·W bytes of image `i`; of a file its centre, as [`decode`](super::decode()) gives it.
@@ -67,7 +107,10 @@ impl Images {
     pub fn image(&self, i: usize) -> Result<Cow<'_, [u8]>, DataError> {
         match &self.store {
             Store::Memory(pixels) => Ok(Cow::Borrowed(self.in_memory(pixels, i))),
-            Store::Files(files) => Ok(Cow::Owned(self.picture(files, i)?.centre(self.shape))),
+            _ => {
+                let (map, part) = self.needed(i, |size| centre(size, self.shape))?;
+                Ok(Cow::Owned(part.resampled(&map, self.shape[0])))
+            }
         }
     }
 
@@ -75,11 +118,11 @@ impl Images {
     /// to C·H·W bytes. Errors and panics as [`Images::image`].
     pub(super) fn part(&self, i: usize, choose: impl FnOnce([usize; 2]) -> Window) -> Result<Vec<u8>, DataError> {
         let [channels, height, width] = self.shape;
-        let map = |size| Resampler::window(size, choose(size), [height, width]);
+        let map = |size| self.map(size, choose(size));
         match &self.store {
-            Store::Files(files) => {
-                let picture = self.picture(files, i)?;
-                Ok(picture.resampled(channels, &map(picture.size)))
+            Store::Files(_) | Store::Prepared(..) => {
+                let (map, part) = self.needed(i, map)?;
+                Ok(part.resampled(&map, channels))
             }
             Store::Memory(pixels) => {
                 let (map, mut out) = (map([height, width]), Vec::with_capacity(channels * height * width));
@@ -94,9 +137,60 @@ impl Images {
         &pixels[(self.first + i) * size..(self.first + i + 1) * size]
     }
 
-    fn picture(&self, files: &Files, i: usize) -> Result<Picture, DataError> {
-        let content = files.read(self.first + i)?;
-        Picture::decode(&content, &files.path(self.first + i), files.remedies.broken)
+    /// Decodes what is needed of the file of image `i` for the map that `choose` gives for its [height, width].
+    pub(super) fn needed(
+        &self,
+        i: usize,
+        choose: impl FnOnce([usize; 2]) -> Resampler,
+    ) -> Result<(Resampler, Part), DataError> {
+        match (self.content(i)?, &self.store) {
+            (Some((content, path, remedy)), _) => decode::part(&content, &path, remedy, choose),
+            (None, Store::Prepared(files, cache)) => cache.part(&files.files[self.first + i].sum.content(), choose),
+            (None, _) => Err(no_files()),
+        }
+    }
+
+    /// The file to decode for image `i`, what errors call it, and their advice; `None` for stored pixels.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or images in memory.
+    pub(super) fn content(&self, i: usize) -> Result<Option<(Vec<u8>, PathBuf, &'static str)>, DataError> {
+        match &self.store {
+            Store::Prepared(files, cache) => cache.content(&files.files[self.first + i].sum.content()),
+            _ => self.file(i).map(Some),
+        }
+    }
+
+    /// Files with the same content as the images, for other programs, and what they are: the originals, or those of prepared
+    /// JPEG copies, which are written to `folder`.
+    ///
+    /// # Errors
+    /// Images in memory, or a file that cannot be written.
+    pub fn as_files(&self, folder: &Path) -> Result<(Vec<PathBuf>, String), DataError> {
+        let mut paths = Vec::with_capacity(self.len());
+        let mut kind = "the originals".to_owned();
+        for i in 0..self.len() {
+            let path = match (&self.store, self.content(i)?) {
+                (Store::Prepared(..), Some((content, ..))) => {
+                    kind = "their prepared JPEG copies on both sides".to_owned();
+                    let path = folder.join(format!("{i}.jpg"));
+                    fs::write(&path, content).map_err(DataError::io("write", &path))?;
+                    path
+                }
+                (Store::Prepared(..), None) => {
+                    kind = "prepared raw copies against the originals".to_owned();
+                    self.file(i)?.1
+                }
+                (_, content) => content.map(|(_, path, _)| path).unwrap_or_default(),
+            };
+            paths.push(path);
+        }
+        Ok((paths, kind))
+    }
+
+    /// The map from a window of an image of `size` = [height, width] to the shape.
+    pub(super) fn map(&self, size: [usize; 2], window: Window) -> Resampler {
+        Resampler::window(size, window, [self.shape[1], self.shape[2]])
     }
 
     /// Feeds a hash with the shape, the labels and the pixels; for files, with their names and the checksums of their content.
@@ -111,11 +205,16 @@ impl Images {
                 let size = self.shape.iter().product::<usize>();
                 feed(pixels.get(range.start * size..range.end * size).unwrap_or_default());
             }
-            Store::Files(files) => files.files.get(range).unwrap_or_default().iter().for_each(|file| {
-                feed(file.path.as_bytes());
-                feed(&[0]);
-                feed(&file.sum.content());
-            }),
+            Store::Files(files) | Store::Prepared(files, _) => {
+                files.files.get(range).unwrap_or_default().iter().for_each(|file| {
+                    feed(file.path.as_bytes());
+                    feed(&[0]);
+                    feed(&file.sum.content());
+                });
+                if let Store::Prepared(_, cache) = &self.store {
+                    cache.digest(feed);
+                }
+            }
         }
     }
 
@@ -126,7 +225,7 @@ impl Images {
     pub(super) fn check_files(&self) -> Result<(), DataError> {
         match &self.store {
             Store::Memory(_) => Ok(()),
-            Store::Files(files) => files.check_all(),
+            Store::Files(files) | Store::Prepared(files, _) => files.check_all(),
         }
     }
 
@@ -141,6 +240,20 @@ impl Images {
     /// The first `n` images, or all when there are fewer.
     pub fn take(&self, n: usize) -> Images {
         self.slice(0..n)
+    }
+
+    /// The images whose label `relabel` gives a new one, in their order. Images in memory are copied.
+    pub(super) fn relabelled(&self, relabel: impl Fn(u16) -> Option<u16>) -> Images {
+        let chosen = self.labels.iter().enumerate().filter_map(|(i, &label)| Some((i, relabel(label)?)));
+        let (indices, labels): (Vec<usize>, Vec<u16>) = chosen.unzip();
+        if let Store::Files(files) = &self.store {
+            let chosen = indices.iter().map(|i| files.files[self.first + i].clone()).collect();
+            let files = Files { folder: files.folder.clone(), files: chosen, remedies: files.remedies };
+            return Images::of_files(self.shape, files, labels);
+        }
+        // Images in memory are read without errors.
+        let pixels = indices.iter().flat_map(|&i| self.image(i).unwrap_or_default().into_owned()).collect();
+        Images::new(self.shape, pixels, labels)
     }
 
     /// The images brought to `shape` = [C, H, W]. Grey becomes RGB by repetition, RGB becomes grey by luma; between
@@ -172,16 +285,20 @@ impl Images {
     }
 }
 
+fn no_files() -> DataError {
+    DataError::Unfit { name: "images in memory".to_owned(), problem: "they are not files".to_owned() }
+}
+
 /// Resamples the planes of one image, changing the channel count.
 fn resample_planes(source: &[u8], from: usize, to: usize, map: &Resampler, out: &mut Vec<u8>, scratch: &mut Vec<f32>) {
     let planes: Vec<&[u8]> = source.chunks_exact((source.len() / from.max(1)).max(1)).collect();
     if let ([r, g, b], 1) = (&planes[..], to) {
         let grey: Vec<u8> = r.iter().zip(*g).zip(*b).map(|((&r, &g), &b)| luma(r, g, b)).collect();
-        return map.apply::<1>(&grey, out, scratch);
+        return map.apply(&grey, out, scratch);
     }
     for c in 0..to {
         match c.checked_sub(planes.len()) {
-            None => map.apply::<1>(planes[c], out, scratch),
+            None => map.apply(planes[c], out, scratch),
             // Repeated: copy what was already made.
             Some(earlier) => out.extend_from_within(earlier * out.len() / c..(earlier + 1) * out.len() / c),
         }

@@ -15,21 +15,27 @@ mod image_files;
 mod image_folder;
 mod image_tree;
 mod images;
+mod jpeg;
 mod normalise;
 mod prefetch;
+mod prepared;
 mod resample;
+mod stages;
 mod sums_note;
 mod verify;
 mod workers;
 
 use std::path::{Path, PathBuf};
 
-pub use augment::{Augment, Crop, Flip, ResizedCrop};
+pub use augment::{
+    Augment, AutoAugment, ColorJitter, Crop, CutMix, Cutout, Erasing, Flip, Lighting, Mixup, RandAugment, Repeats,
+    ResizedCrop, TrivialAugment,
+};
 #[cfg(test)]
 pub(crate) use batch::train_batch;
-pub use batch::{Batch, eval_batch, order};
+pub use batch::{Batch, Mixed, eval_batch, order};
 pub use dataset::Dataset;
-pub use datasets::{DATASETS, DataSource, Info, Source, info, source};
+pub use datasets::{DATASETS, DataSource, Info, Source, folder_at, info, source};
 pub use decode::decode;
 pub use error::DataError;
 pub use fingerprint::fingerprint;
@@ -37,6 +43,8 @@ pub use idx::read_from as read_idx;
 pub use images::Images;
 pub use normalise::Normalise;
 pub use prefetch::prefetch;
+pub use prepared::{Form, Prepared};
+pub use stages::{StageSeconds, image_files, images_of, stage_seconds, write_photographs};
 pub use verify::Depth;
 
 /// `$XDG_CACHE_HOME/strata`, else `~/.cache/strata`. A relative path is ignored, as the XDG specification asks.
@@ -73,6 +81,30 @@ pub fn check(source: &DataSource, cache: &Path, depth: Depth) -> Result<(), Data
 /// Dataset not fetched, or a file that is not what was fetched.
 pub fn load(source: &DataSource, cache: &Path) -> Result<Dataset, DataError> {
     source.load(&folder(source.info().name, cache))
+}
+
+/// Makes smaller copies of the images of a dataset that consists of files, once: those that `data.prepared` names. Without a form
+/// the free disk space decides it.
+///
+/// # Errors
+/// As [`load`]; images in memory; a file that cannot be decoded; a full disk.
+pub fn prepare(source: &DataSource, size: usize, form: Option<Form>, cache: &Path) -> Result<Prepared, DataError> {
+    let set = load(source, cache)?;
+    prepared::build(size, form, &set.parts(), cache, &source.fetch_arguments())
+}
+
+/// The dataset with smaller copies of its files.
+///
+/// # Errors
+/// [`DataError::NotPrepared`] where there are none; copies that are damaged.
+pub fn with_prepared(
+    set: Dataset,
+    source: &DataSource,
+    prepared: Prepared,
+    cache: &Path,
+) -> Result<Dataset, DataError> {
+    let copies = prepared::Cache::open(prepared, &set.parts(), cache, &source.fetch_arguments())?;
+    set.prepared(std::sync::Arc::new(copies))
 }
 
 /// Fetches the dataset unless it is [`present`].

@@ -41,10 +41,15 @@ impl Normalise {
         Ok(norm)
     }
 
+    /// What the values of channel `c` are divided by.
+    pub(super) fn std_of(&self, c: usize) -> f32 {
+        *self.std.get(c).or(self.std.last()).unwrap_or(&1.0)
+    }
+
     /// The normalised value of each byte in channel `c`.
     pub fn table(&self, c: usize) -> [f32; 256] {
-        let entry = |values: &[f32], otherwise| *values.get(c).or(values.last()).unwrap_or(&otherwise);
-        let (mean, std) = (entry(&self.mean, 0.0), entry(&self.std, 1.0));
+        let mean = *self.mean.get(c).or(self.mean.last()).unwrap_or(&0.0);
+        let std = self.std_of(c);
         std::array::from_fn(|p| (p as f32 / 255.0 - mean) / std)
     }
 }

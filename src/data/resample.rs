@@ -1,6 +1,8 @@
 //! Bilinear resampling of 8-bit images. When an image shrinks, the triangle widens with the scale (antialias), as in
 //! Pillow and torchvision, so that a shrunken image is an average and not a sample of its pixels.
 
+use crate::torch::pictures;
+
 /// The pixels top..top + height, left..left + width of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Window {
@@ -11,10 +13,11 @@ pub(super) struct Window {
 }
 
 /// For each output coordinate of an axis the source pixels that it averages: `weights[i * reach..][k]` belongs to pixel
-/// `first[i] + k`. Where an output needs fewer pixels than `reach`, the rest have weight 0.
+/// `start + first[i] + k`. Where an output needs fewer pixels than `reach`, the rest have weight 0.
 struct Taps {
+    start: usize,
+    first: Vec<i64>,
     reach: usize,
-    first: Vec<usize>,
     weights: Vec<f32>,
 }
 
@@ -29,8 +32,8 @@ impl Taps {
             (centre, first, ((centre + radius + 0.5).max(0.0) as usize).clamp(first + 1, last + 1))
         };
         let reach = (0..output).map(ends).map(|(_, first, end)| end - first).max().unwrap_or(1);
-        let mut taps = Taps { reach, first: Vec::with_capacity(output), weights: vec![0.0; output * reach] };
-        for (i, weights) in taps.weights.chunks_exact_mut(reach).enumerate() {
+        let (mut firsts, mut weights) = (Vec::with_capacity(output), vec![0.0; output * reach]);
+        for (i, weights) in weights.chunks_exact_mut(reach).enumerate() {
             let (centre, first, end) = ends(i);
             let weight = |p: usize| (1.0 - ((p as f64 + 0.5 - centre) / radius).abs()).max(0.0);
             let total: f64 = (first..end).map(weight).sum();
@@ -41,26 +44,26 @@ impl Taps {
             } else {
                 weights[first - from] = 1.0;
             }
-            taps.first.push(from);
+            firsts.push(from);
         }
-        taps
+        let start = firsts.iter().copied().min().unwrap_or(0);
+        Taps { start, first: firsts.iter().map(|first| (first - start) as i64).collect(), reach, weights }
     }
 
     /// Resamples a window of the source. Nothing outside of it is read, as if it had been cut out before.
     fn windowed(length: usize, offset: usize, output: usize) -> Taps {
         let mut taps = Taps::new(length, output, 0.0, length as f64 / output as f64);
-        taps.first.iter_mut().for_each(|first| *first += offset);
+        taps.start += offset;
         taps
     }
 
-    fn iter(&self) -> impl Iterator<Item = (usize, &[f32])> {
-        self.first.iter().copied().zip(self.weights.chunks_exact(self.reach))
+    /// How many source pixels, from `start` on, some output needs.
+    fn length(&self) -> usize {
+        self.first.iter().max().map_or(0, |&last| last as usize + self.reach)
     }
 
-    /// The source pixels that some output needs.
-    fn start_and_end(&self) -> (usize, usize) {
-        let (first, last) = (self.first.iter().min(), self.first.iter().max());
-        (first.copied().unwrap_or(0), last.map_or(0, |last| last + self.reach))
+    fn raw(&self) -> pictures::Taps<'_> {
+        pictures::Taps { first: &self.first, weights: &self.weights, reach: self.reach }
     }
 }
 
@@ -70,9 +73,6 @@ pub(super) struct Resampler {
     rows: Taps,
     columns: Taps,
 }
-
-/// Lanes of the inner loop: a power of two, which the compiler turns into one vector register.
-const LANES: usize = 4;
 
 impl Resampler {
     /// The whole image, stretched. Sizes are [height, width].
@@ -100,45 +100,25 @@ impl Resampler {
         Resampler { width: from[1], rows: axis(0), columns: axis(1) }
     }
 
-    /// Resamples an image whose pixels are `N` interleaved bytes (1 to 4: a plane, or RGB), adding its `N` planes to
-    /// `output`. `scratch` is reused between calls.
-    pub(super) fn apply<const N: usize>(&self, source: &[u8], output: &mut Vec<u8>, scratch: &mut Vec<f32>) {
-        let (wide, tall) = (self.columns.first.len(), self.rows.first.len());
-        // Only what an output pixel uses: a crop skips the rest.
-        let (top, bottom) = self.rows.start_and_end();
-        let (left, right) = self.columns.start_and_end();
-        // A row as floats, with room for the last pixel's unused lanes.
-        let mut line = vec![0f32; (right - left) * N + LANES];
-        scratch.clear();
-        scratch.reserve((bottom - top) * wide * N);
-        for row in source.chunks_exact((self.width * N).max(1)).take(bottom).skip(top) {
-            line.iter_mut().zip(&row[left * N..right * N]).for_each(|(f, &p)| *f = f32::from(p));
-            for (first, weights) in self.columns.iter() {
-                let mut sums = [0f32; LANES];
-                let mut pixels = &line[(first - left) * N..];
-                for &w in weights {
-                    let Some((pixel, _)) = pixels.split_first_chunk::<LANES>() else { break };
-                    sums.iter_mut().zip(pixel).for_each(|(sum, p)| *sum += w * p);
-                    pixels = &pixels[N..];
-                }
-                scratch.extend_from_slice(&sums[..N]);
-            }
-        }
+    /// The part of the image that the output depends on.
+    pub(super) fn source(&self) -> Window {
+        let [height, width] = [&self.rows, &self.columns].map(Taps::length);
+        Window { top: self.rows.start, left: self.columns.start, height, width }
+    }
+
+    /// Resamples a plane of the image, adding it to `output`. `room` is reused between calls.
+    pub(super) fn apply(&self, plane: &[u8], output: &mut Vec<u8>, room: &mut Vec<f32>) {
+        let Window { top, left, .. } = self.source();
+        self.apply_rows(plane.get(top * self.width + left..).unwrap_or_default(), self.width, output, room);
+    }
+
+    /// Resamples a plane that begins with [`Resampler::source`], its rows `distance` apart, adding it to `output`.
+    pub(super) fn apply_rows(&self, plane: &[u8], distance: usize, output: &mut Vec<u8>, room: &mut Vec<f32>) {
         let start = output.len();
-        output.resize(start + N * tall * wide, 0);
-        let planes = &mut output[start..];
-        let mut sums = vec![0f32; wide * N];
-        for (y, (first, weights)) in self.rows.iter().enumerate() {
-            sums.fill(0.5);
-            for (w, row) in weights.iter().zip(scratch[(first - top) * wide * N..].chunks_exact((wide * N).max(1))) {
-                sums.iter_mut().zip(row).for_each(|(s, p)| *s += w * p);
-            }
-            for c in 0..N {
-                let out = planes[(c * tall + y) * wide..].iter_mut().take(wide);
-                // 0.5 was added: `as` truncates and saturates.
-                out.zip(sums.iter().skip(c).step_by(N)).for_each(|(out, &sum)| *out = sum as u8);
-            }
-        }
+        output.resize(start + self.rows.first.len() * self.columns.first.len(), 0);
+        let (width, height) = (self.columns.length(), self.rows.length());
+        let plane = &plane[..(height - 1) * distance + width];
+        pictures::resample(plane, width, distance, self.rows.raw(), self.columns.raw(), &mut output[start..], room);
     }
 }
 
@@ -148,7 +128,7 @@ mod tests {
 
     fn resample(map: &Resampler, source: &[u8]) -> Vec<u8> {
         let mut output = Vec::new();
-        map.apply::<1>(source, &mut output, &mut Vec::new());
+        map.apply(source, &mut output, &mut Vec::new());
         output
     }
 
@@ -184,14 +164,24 @@ mod tests {
         }
     }
 
+    /// Runs that were trained on resized images depend on every bit of this.
     #[test]
-    fn interleaved_equals_plane_by_plane() {
-        let planes: Vec<Vec<u8>> = (0..3).map(|c| (0..99).map(|i| (i * 29 + c * 71) as u8).collect()).collect();
-        let rgb: Vec<u8> = (0..99).flat_map(|i| [planes[0][i], planes[1][i], planes[2][i]]).collect();
-        for map in [Resampler::stretch([9, 11], [4, 5]), Resampler::centre([9, 11], [20, 16], 0.875)] {
-            let mut output = Vec::new();
-            map.apply::<3>(&rgb, &mut output, &mut Vec::new());
-            assert_eq!(output, planes.iter().flat_map(|plane| resample(&map, plane)).collect::<Vec<_>>());
+    fn the_bits_are_those_of_plain_loops() {
+        for (from, to) in
+            [([9, 11], [4, 5]), ([37, 300], [30, 41]), ([20, 16], [33, 50]), ([1, 3], [1, 1]), ([100, 8], [8, 8])]
+        {
+            let source: Vec<u8> = (0..from[0] * from[1]).map(|i| (i * i * 31 + i * 7) as u8).collect();
+            for map in [Resampler::stretch(from, to), Resampler::centre(from, to, 0.875)] {
+                let mean = |taps: &Taps, i: usize, zero: f32, at: &dyn Fn(usize) -> f32| {
+                    let weights = taps.weights[i * taps.reach..][..taps.reach].iter();
+                    weights.zip(taps.start + taps.first[i] as usize..).fold(zero, |sum, (w, p)| sum + w * at(p))
+                };
+                let line = |y: usize, x: usize| mean(&map.columns, x, 0.0, &|p| f32::from(source[y * from[1] + p]));
+                let pixel = |y: usize, x: usize| mean(&map.rows, y, 0.5, &|p| line(p, x)) as u8;
+                let plain: Vec<u8> =
+                    (0..to[0]).flat_map(|y| (0..to[1]).map(move |x| (y, x))).map(|(y, x)| pixel(y, x)).collect();
+                assert_eq!(resample(&map, &source), plain, "{from:?} {to:?}");
+            }
         }
     }
 

@@ -1,12 +1,17 @@
-//! Pictures as SVG: charts, curves of runs and sweeps, accuracy against operations, confusion matrices, network diagrams.
+//! Pictures as SVG: charts, curves of runs and sweeps, accuracy against operations, intervals, confusion matrices, network
+//! diagrams, augmented images.
 
+mod augmentation;
 mod bubbles;
 pub mod chart;
 mod confusion;
 pub mod curves;
 pub mod diagram;
+mod interval;
 pub mod picture;
 pub mod svg;
 
+pub use augmentation::AugmentationGrid;
 pub use bubbles::accuracy_against_operations;
 pub use confusion::confusion;
+pub use interval::interval;

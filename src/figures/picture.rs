@@ -74,6 +74,16 @@ impl PictureFile {
         self.format == Format::Stdout
     }
 
+    /// Whether the file is a raster of pixels.
+    pub fn is_png(&self) -> bool {
+        self.format == Format::Png
+    }
+
+    /// Whether the file is a page, for which embedded rasters are not converted.
+    pub fn is_pdf(&self) -> bool {
+        self.format == Format::Pdf
+    }
+
     /// Writes an SVG in the file's format. `transparent` leaves out the card behind it.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! Builds the modules of a network and the tensors that they share with [`Model`](super::Model).
 
+use super::Segment;
 use super::batch_norm::BatchNorm;
 use super::block;
 use super::conv_norm_act::ConvNormAct;
@@ -12,6 +13,7 @@ use crate::arch::ops::{AdaptiveAvgPool, Op};
 use crate::arch::params::{Param, Role};
 use crate::arch::rewrite::{ConvNormActLayers, Step, joins_sum, steps};
 use crate::torch::TorchError;
+use std::collections::HashMap;
 use tch::Tensor;
 use tch::nn::{self, SequentialT};
 
@@ -23,15 +25,32 @@ pub(super) struct Builder<'a> {
     pub(super) params: Vec<(Param, Tensor)>,
     /// Whether the rewrites of [`crate::arch::rewrite`] and the kernels of [`crate::torch::fused`] may be used.
     rewrite: bool,
+    /// Tensors by name that are taken instead of new ones.
+    shared: HashMap<String, Tensor>,
 }
 
 impl<'a> Builder<'a> {
-    pub(super) fn new(root: nn::Path<'a>, rewrite: bool) -> Builder<'a> {
-        Builder { root, params: Vec::new(), rewrite }
+    pub(super) fn new(root: nn::Path<'a>, rewrite: bool, shared: HashMap<String, Tensor>) -> Builder<'a> {
+        Builder { root, params: Vec::new(), rewrite, shared }
     }
 
     pub(super) fn chain(&mut self, nodes: &[Node]) -> Result<SequentialT> {
         self.chain_of(&nodes.iter().collect::<Vec<_>>())
+    }
+
+    /// Consecutive nodes, of which the last may be an auxiliary head. A frozen head has no use: it and the rows in front of it
+    /// learn nothing from its loss.
+    pub(super) fn segment(&mut self, nodes: &[&Node], frozen: bool) -> Result<Segment> {
+        let (trunk, head) = match nodes.split_last() {
+            Some((Node::Aux { head, weight }, trunk)) => (trunk, Some((head, *weight))),
+            _ => (nodes, None),
+        };
+        let trunk = self.chain_of(trunk)?;
+        let head = match head {
+            Some((head, weight)) => Some((self.chain(head)?, weight)),
+            None => None,
+        };
+        Ok(Segment { trunk, head, frozen })
     }
 
     pub(super) fn chain_of(&mut self, nodes: &[&Node]) -> Result<SequentialT> {
@@ -121,6 +140,10 @@ impl<'a> Builder<'a> {
     }
 
     fn tensor(&mut self, param: Param) -> Tensor {
+        if let Some(tensor) = self.shared.remove(&param.name) {
+            self.params.push((param, tensor.shallow_clone()));
+            return tensor;
+        }
         let mut parts: Vec<&str> = param.name.split('.').collect();
         let last = parts.pop().unwrap_or_default();
         let path = parts.into_iter().fold(self.root.clone(), |path, part| path / part);

@@ -18,11 +18,11 @@ use tch::{Device, Kind, Tensor, nn};
 /// A model of one layer, in float64.
 fn model_of(layer: &Layer, rewrite: bool) -> Model {
     let store = nn::VarStore::new(Device::Cpu);
-    let mut builder = Builder::new(store.root(), rewrite);
+    let mut builder = Builder::new(store.root(), rewrite, Default::default());
     let trunk = builder.chain(&[Node::Layer(layer.clone())]).unwrap();
     let params = builder.params;
     super::init::initialise(&params, &Init::default(), 1);
-    let segments = vec![Segment { trunk, head: None }];
+    let segments = vec![Segment { trunk, head: None, frozen: false }];
     let mut model = Model { store, segments, params, absent_heads: Vec::new(), channels_last: false };
     model.to_kind(Kind::Double);
     model

@@ -11,11 +11,14 @@ mod init;
 mod layers;
 mod pool;
 mod tensors;
+mod torch_file;
 mod weights;
 mod window;
 
 #[cfg(test)]
 mod equivalence_tests;
+#[cfg(test)]
+mod frozen_tests;
 #[cfg(test)]
 mod lists_tests;
 #[cfg(test)]
@@ -25,13 +28,15 @@ mod properties_tests;
 #[cfg(test)]
 mod reference_tests;
 
-pub use weights::{WeightsError, parse_tensors, read_tensors, tensor_bytes, write_tensors};
+pub use weights::{WeightsError, float_bytes, parse_tensors, read_tensors, tensor_bytes, write_tensors};
 
 use crate::arch::Network;
+use crate::arch::network::RowNodes;
 use crate::arch::node::Node;
 use crate::arch::params::Param;
 use crate::torch::{TorchError, catch};
 use builder::Builder;
+use std::collections::{BTreeSet, HashMap};
 use tch::nn::{self, ModuleT, SequentialT};
 use tch::{Device, Kind, Tensor};
 
@@ -51,6 +56,8 @@ pub struct Model {
 struct Segment {
     trunk: SequentialT,
     head: Option<(SequentialT, f64)>,
+    /// It computes in training what it computes in evaluation.
+    frozen: bool,
 }
 
 /// Logits `[N, classes]` of the network and, in training, of each auxiliary head with the weight of its loss.
@@ -74,25 +81,64 @@ impl Model {
     /// # Errors
     /// When the device does not have enough memory, or an operation and its module disagree about its tensors.
     pub fn build(network: &Network, device: Device, seed: u64, rewrite: bool) -> Result<Model, TorchError> {
+        Model::build_frozen(network, device, seed, rewrite, &BTreeSet::new())
+    }
+
+    /// Builds the graph of a network whose rows `frozen`, counted from 0, are not trained: their parameters get no gradients, and
+    /// in training they compute what they compute in evaluation, with the running statistics of batch normalisation and without
+    /// dropout and stochastic depth. No backward pass goes through those in front of the first row that is trained.
+    ///
+    /// # Errors
+    /// See [`Model::build`].
+    pub fn build_frozen(
+        network: &Network,
+        device: Device,
+        seed: u64,
+        rewrite: bool,
+        frozen: &BTreeSet<usize>,
+    ) -> Result<Model, TorchError> {
+        let model = Model::assemble(network, device, rewrite, frozen, HashMap::new())?;
+        catch(|| init::initialise(&model.params, &network.plan.style.init, seed))?;
+        Ok(model)
+    }
+
+    /// The graph of the same network for another input size, on the tensors of this one, with the same rows `frozen`.
+    ///
+    /// # Errors
+    /// When a parameter depends on the input size.
+    pub fn for_input(&self, network: &Network, rewrite: bool, frozen: &BTreeSet<usize>) -> Result<Model, TorchError> {
+        let shared = self.named_tensors().into_iter().collect();
+        let model = Model::assemble(network, self.device(), rewrite, frozen, shared)?;
+        match model.params.iter().find(|(param, tensor)| tensor.size() != param.shape) {
+            Some((param, _)) => Err(TorchError(format!("{} depends on the size of the input", param.name))),
+            None => Ok(Model { channels_last: self.channels_last, ..model }),
+        }
+    }
+
+    fn assemble(
+        network: &Network,
+        device: Device,
+        rewrite: bool,
+        frozen: &BTreeSet<usize>,
+        shared: HashMap<String, Tensor>,
+    ) -> Result<Model, TorchError> {
         catch(|| {
             let store = nn::VarStore::new(device);
-            let mut builder = Builder::new(store.root(), rewrite);
+            let mut builder = Builder::new(store.root(), rewrite, shared);
             let mut segments = Vec::new();
-            let nodes: Vec<&Node> = network.rows.iter().flat_map(|row| &row.nodes).collect();
-            for stretch in nodes.split_inclusive(|node| matches!(node, Node::Aux { .. })) {
-                let (trunk, head) = match stretch.split_last() {
-                    Some((Node::Aux { head, weight }, trunk)) => (trunk, Some((head, *weight))),
-                    _ => (stretch, None),
-                };
-                let trunk = builder.chain_of(trunk)?;
-                let head = match head {
-                    Some((head, weight)) => Some((builder.chain(head)?, weight)),
-                    None => None,
-                };
-                segments.push(Segment { trunk, head });
+            let rows: Vec<(bool, &RowNodes)> =
+                network.rows.iter().enumerate().map(|(index, row)| (frozen.contains(&index), row)).collect();
+            for rows in rows.chunk_by(|(a, _), (b, _)| a == b) {
+                let (frozen, first) = (rows[0].0, builder.params.len());
+                let nodes: Vec<&Node> = rows.iter().flat_map(|(_, row)| &row.nodes).collect();
+                for stretch in nodes.split_inclusive(|node| matches!(node, Node::Aux { .. })) {
+                    segments.push(builder.segment(stretch, frozen)?);
+                }
+                if frozen {
+                    builder.params[first..].iter().for_each(|(_, tensor)| drop(tensor.set_requires_grad(false)));
+                }
             }
             let params = builder.params;
-            init::initialise(&params, &network.plan.style.init, seed);
             let absent_heads = network.absent_heads.clone();
             Ok(Model { store, segments, params, absent_heads, channels_last: false })
         })?
@@ -123,6 +169,9 @@ impl Model {
         }
         let mut aux = Vec::new();
         for segment in &self.segments {
+            let train = train && !segment.frozen;
+            // In front of the first parameter that learns there is nothing to record, and kernels of evaluation can be used.
+            let _no_grad = (segment.frozen && !x.requires_grad()).then(tch::no_grad_guard);
             x = segment.trunk.forward_t(&x, train);
             if let (Some((head, weight)), true) = (&segment.head, train) {
                 aux.push((head.forward_t(&x, train).to_kind(Kind::Float), *weight));
@@ -140,11 +189,11 @@ impl Model {
         &self.params
     }
 
-    /// The tensors that are learned.
+    /// The tensors that are learned: those of frozen rows are not.
     pub fn trainable(&self) -> Vec<(Param, Tensor)> {
         self.params
             .iter()
-            .filter(|(param, _)| param.role.trainable())
+            .filter(|(param, tensor)| param.role.trainable() && tensor.requires_grad())
             .map(|(param, tensor)| (param.clone(), tensor.shallow_clone()))
             .collect()
     }
@@ -162,5 +211,35 @@ impl Model {
                 tensor.set_data(&converted);
             }
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Experiment, Machine};
+
+    #[test]
+    fn a_graph_for_another_input_has_the_same_tensors() {
+        let text = "[data]\ndataset = 'synthetic'\n[model]\ninput = [1, 16, 16]\nrows = [\
+                    { op = 'conv', kernel = 3, width = 4 }, { op = 'global_avg_pool' }, { op = 'classifier' }]\n\
+                    [train]\nepochs = 1\nsize = 8";
+        let experiment = Experiment::parse("x", text, "x", &[], Machine::default()).unwrap();
+        let model = Model::new(&experiment.network, Device::Cpu, 1).unwrap();
+        let small = model.for_input(&experiment.network_at(8).unwrap(), true, &BTreeSet::new()).unwrap();
+        assert_eq!(small.params().len(), model.params().len());
+        for ((param, own), (_, shared)) in model.params().iter().zip(small.params()) {
+            assert!(own.data_ptr() == shared.data_ptr(), "{}", param.name);
+        }
+        let loss = small
+            .forward(&Tensor::ones([2, 1, 8, 8], (Kind::Float, Device::Cpu)), true)
+            .logits
+            .square()
+            .sum(Kind::Float);
+        loss.backward();
+        assert!(model.trainable().iter().all(|(_, tensor)| tensor.grad().defined()));
+        let flat = text.replace("{ op = 'global_avg_pool' }, ", "");
+        let message = Experiment::parse("x", &flat, "x", &[], Machine::default()).unwrap_err().to_string();
+        assert!(message.contains("needs a global pooling"), "{message}");
     }
 }

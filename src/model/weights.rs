@@ -1,6 +1,6 @@
-//! Weights in safetensors files, under the parameter names.
+//! Weights in files under the parameter names: safetensors, and `torch.save`'s where they are read.
 
-use super::Model;
+use super::{Model, torch_file};
 use crate::files;
 use crate::input_error::IsInputError;
 use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView};
@@ -14,12 +14,12 @@ pub enum WeightsError {
     #[error("cannot read {path}: {reason}")]
     Read { path: PathBuf, reason: String },
     #[error(
-        "cannot read {path}: it was written by torch.save, and only safetensors can be read; in Python:\n  \
+        "cannot read {path}: {reason}; in Python:\n  \
          import torch, safetensors.torch\n  \
          safetensors.torch.save_file(torch.load({path:?}, map_location=\"cpu\", weights_only=True), {converted:?})",
         converted = .path.with_extension("safetensors")
     )]
-    PyTorch { path: PathBuf },
+    PyTorch { path: PathBuf, reason: String },
     #[error("cannot write {path}: {reason}")]
     Write { path: PathBuf, reason: String },
     #[error("{path} has no tensor `{name}`; the file is not one of this network")]
@@ -76,6 +76,11 @@ pub fn tensor_bytes(tensors: &[(String, Tensor)]) -> Result<Vec<u8>, SafeTensorE
     safetensors::serialize(views, None)
 }
 
+/// The values of a tensor as little-endian floats, the last dimension fastest.
+pub fn float_bytes(tensor: &Tensor) -> Vec<u8> {
+    bytes_of(&tensor.detach().to_device(tch::Device::Cpu).to_kind(Kind::Float).contiguous(), Kind::Float)
+}
+
 fn bytes_of(tensor: &Tensor, kind: Kind) -> Vec<u8> {
     let count = tensor.numel();
     let width = if kind == Kind::Int64 { 8 } else { 4 };
@@ -84,23 +89,30 @@ fn bytes_of(tensor: &Tensor, kind: Kind) -> Vec<u8> {
     bytes
 }
 
-/// Reads every tensor of a file.
+/// Reads every tensor of a file: safetensors, or `torch.save`'s archives of plain tensors.
 ///
 /// # Errors
-/// When the file is missing, is not safetensors, or holds values that are not floats.
+/// When the file is missing or damaged, holds more than tensors, or values that are not floats.
 pub fn read_tensors(path: &Path) -> Result<BTreeMap<String, Tensor>, WeightsError> {
     let fail = |error: std::io::Error| WeightsError::Read { path: path.to_owned(), reason: error.to_string() };
     parse_tensors(&std::fs::read(path).map_err(fail)?, path)
 }
 
-/// Parses a safetensors file in memory; `path` is its name in errors.
+/// Parses a file in memory as [`read_tensors`] does; `path` is its name in errors.
 ///
 /// # Errors
-/// When it is not safetensors, or holds values that are not floats.
+/// See [`read_tensors`].
 pub fn parse_tensors(bytes: &[u8], path: &Path) -> Result<BTreeMap<String, Tensor>, WeightsError> {
     let fail = |reason: String| WeightsError::Read { path: path.to_owned(), reason };
-    let file = SafeTensors::deserialize(bytes).map_err(|error| match is_from_torch(bytes) {
-        true => WeightsError::PyTorch { path: path.to_owned() },
+    let of_torch = |reason: String| WeightsError::PyTorch { path: path.to_owned(), reason };
+    if torch_file::is_archive(bytes) {
+        return torch_file::read(bytes)
+            .map_err(|problem| of_torch(format!("it was written by torch.save, but {problem}")));
+    }
+    let file = SafeTensors::deserialize(bytes).map_err(|error| match is_pickle(bytes) {
+        true => {
+            of_torch("it was written by torch.save in the format before PyTorch 1.6, or is another pickle".to_owned())
+        }
         false => fail(format!("not a safetensors file ({error})")),
     })?;
     let mut tensors = BTreeMap::new();
@@ -121,9 +133,9 @@ pub fn parse_tensors(bytes: &[u8], path: &Path) -> Result<BTreeMap<String, Tenso
     Ok(tensors)
 }
 
-/// Whether a file begins as those of `torch.save` do: a zip archive, or before PyTorch 1.6 a pickle.
-fn is_from_torch(bytes: &[u8]) -> bool {
-    bytes.starts_with(b"PK\x03\x04") || matches!(bytes, [0x80, 2..=5, ..])
+/// Whether a file begins as a pickle does, which is what `torch.save` wrote before PyTorch 1.6.
+fn is_pickle(bytes: &[u8]) -> bool {
+    matches!(bytes, [0x80, 2..=5, ..])
 }
 
 impl Model {

@@ -23,10 +23,12 @@ pub struct StepNumbers {
     pub beta2: f64,
     pub alpha: f64,
     pub eps: f64,
-    /// Counted from 1; for Adam's kinds.
+    /// Counted from 1; for Adam's kinds and LAMB.
     pub step: i64,
     /// 1 for Nesterov's form of momentum, else 0.
     pub nesterov: i32,
     /// 1 at the first step, else 0; for SGD.
     pub first: i32,
+    /// 1 for LAMB's trust ratio, else 0.
+    pub adapt: i32,
 }

@@ -36,6 +36,15 @@ pub(super) struct NormHandles {
     pub eps: f64,
 }
 
+/// Weighted means along an axis: `Taps` in `cpp/kernels/pictures.h`.
+#[repr(C)]
+pub(super) struct Taps {
+    pub first: *const i64,
+    pub weights: *const f32,
+    pub count: i64,
+    pub reach: i64,
+}
+
 /// A recording of `cpp/graph.cpp`, behind a pointer only.
 #[repr(C)]
 pub(super) struct GraphHandle(());
@@ -49,7 +58,7 @@ unsafe extern "C" {
     #[cfg(test)]
     pub(super) fn strata_test_threads(count: c_int) -> ErrorText;
 
-    pub(super) fn strata_autocast_enter(device: c_int, former: *mut AutocastState) -> ErrorText;
+    pub(super) fn strata_autocast_enter(device: c_int, half: c_int, former: *mut AutocastState) -> ErrorText;
     pub(super) fn strata_autocast_exit(device: c_int, former: AutocastState) -> ErrorText;
 
     pub(super) fn strata_contiguous(
@@ -79,6 +88,43 @@ unsafe extern "C" {
     pub(super) fn strata_graph_end(graph: *mut GraphHandle) -> ErrorText;
     pub(super) fn strata_graph_replay(graph: *mut GraphHandle) -> ErrorText;
     pub(super) fn strata_graph_free(graph: *mut GraphHandle);
+
+    pub(super) fn strata_blocks(
+        coefficients: *const i16,
+        last: *const u8,
+        quantizer: *const i16,
+        count: i64,
+        out: *mut u8,
+        ld: i64,
+    );
+    pub(super) fn strata_chroma(
+        near: *const u8,
+        far: *const u8,
+        count: i64,
+        across: c_int,
+        down: c_int,
+        out: *mut u8,
+        room: *mut u16,
+    );
+    pub(super) fn strata_colours(
+        y: *const u8,
+        cb: *const u8,
+        cr: *const u8,
+        count: i64,
+        r: *mut u8,
+        g: *mut u8,
+        b: *mut u8,
+    );
+    pub(super) fn strata_resample(
+        plane: *const u8,
+        rows: i64,
+        width: i64,
+        ld: i64,
+        down: *const Taps,
+        across: *const Taps,
+        out: *mut u8,
+        room: *mut f32,
+    );
 
     /// The C library's.
     pub(super) fn _exit(code: c_int) -> !;
@@ -280,8 +326,8 @@ mod tests {
         assert_eq!(offset_of!(WindowGeometry, out), 32);
         assert_eq!((size_of::<NormHandles>(), offset_of!(NormHandles, mean)), (48, 16));
         assert_eq!(offset_of!(NormHandles, momentum), 32);
-        assert_eq!((size_of::<StepNumbers>(), offset_of!(StepNumbers, step)), (72, 56));
-        assert_eq!(offset_of!(StepNumbers, first), 68);
+        assert_eq!((size_of::<StepNumbers>(), offset_of!(StepNumbers, step)), (80, 56));
+        assert_eq!(offset_of!(StepNumbers, adapt), 72);
         assert_eq!((size_of::<AutocastState>(), offset_of!(AutocastState, cache)), (12, 8));
     }
 }

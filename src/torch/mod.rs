@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `cpp/`, `ffi` | the C++ side, a unit an idea, and its declarations |
 //! | [`error`](TorchError) | C++ errors and tch panics as one-line errors |
-//! | [`Autocast`] | bfloat16 mixed precision as a guard |
+//! | [`Autocast`] | mixed precision as a guard |
 //! | [`memory format`](channels_last) | channels_last tensors and parameters |
 //! | `cpp/kernels/`, [`fused`] | operations fused forward and backward |
 //! | [`optim`] | fused optimizer steps, moving averages |
@@ -12,6 +12,7 @@
 //! | [`Graph`] | kernels of a GPU recorded and launched at once |
 //! | [`cuda`] | CUDA found at run time, in a program that starts without it |
 //! | `cpp/threads.cpp`, [`start_threads`] | the threads that operations are divided among |
+//! | [`pictures`] | loops over pixels, for decoding and resampling images |
 //! | `process` | exit without destructors, fork |
 //! | [`context`] | process-wide switches, versions, memory, synchronization |
 //!
@@ -34,6 +35,7 @@ mod memory_format;
 #[cfg(test)]
 mod misuse_tests;
 pub mod optim;
+pub mod pictures;
 mod process;
 mod profile;
 mod threads;

@@ -14,7 +14,7 @@ pub use super::abi::StepNumbers;
 use super::error::{Result, TorchError};
 use super::ffi;
 
-/// A kind of step. With `g = grad + weight_decay * param`, or `g = grad` for AdamW:
+/// A kind of step. With `g = grad + weight_decay * param`, or `g = grad` for AdamW, LAMB and Lion:
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(i32)]
 pub enum StepKind {
@@ -32,6 +32,14 @@ pub enum StepKind {
     /// under the root), and `param -= lr * d`, or with momentum `buffer = momentum * buffer + d`, `param -= lr * buffer`.
     /// States: `s`, and with momentum `buffer`.
     Rmsprop = 3,
+    /// LAMB (You et al. 2019), as in timm without its clipping. Adam's `m` and `v`; `u = m̂ / (sqrt(v̂) + eps) + weight_decay * param`,
+    /// multiplied with `adapt` by the trust ratio `|param| / |u|` of norms, 1 where one of them is 0; `param -= lr * u`.
+    /// States: `m`, `v`.
+    Lamb = 4,
+    /// Lion (Chen et al. 2023). `param *= 1 - lr * weight_decay`, `param -= lr * sign(beta1 * m + (1 - beta1) * g)`, then
+    /// `m = beta2 * m + (1 - beta2) * g`.
+    /// States: `m`.
+    Lion = 5,
 }
 
 impl StepKind {
@@ -40,7 +48,8 @@ impl StepKind {
         let momentum = usize::from(numbers.momentum != 0.0);
         match self {
             StepKind::Sgd => momentum,
-            StepKind::Adam | StepKind::Adamw => 2,
+            StepKind::Adam | StepKind::Adamw | StepKind::Lamb => 2,
+            StepKind::Lion => 1,
             StepKind::Rmsprop => 1 + momentum,
         }
     }
@@ -61,8 +70,8 @@ pub fn optimizer_step(
     if kind == StepKind::Sgd && numbers.nesterov != 0 && numbers.momentum <= 0.0 {
         return Err(TorchError("Nesterov momentum needs a momentum".into()));
     }
-    if matches!(kind, StepKind::Adam | StepKind::Adamw) && numbers.step < 1 {
-        return Err(TorchError("Adam counts its steps from 1".into()));
+    if matches!(kind, StepKind::Adam | StepKind::Adamw | StepKind::Lamb) && numbers.step < 1 {
+        return Err(TorchError(format!("{kind:?} counts its steps from 1")));
     }
     same_length("gradients", params, grads)?;
     let needed = kind.states(numbers);

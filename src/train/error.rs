@@ -22,6 +22,11 @@ pub enum TrainError {
     Checkpoint(#[from] CheckpointError),
     #[error(transparent)]
     Weights(#[from] WeightsError),
+    /// The file of `init.from` was read, but does not fit.
+    #[error("init.from: {0}{hint}", hint = replace_hint(.0))]
+    Start(WeightsError),
+    #[error("{0}")]
+    NoWeights(String),
     #[error("{error}{hint}", error = .0, hint = memory_hint(.0))]
     Torch(TorchError),
     #[error(
@@ -29,6 +34,10 @@ pub enum TrainError {
          --force`"
     )]
     DataChanged { name: String, run: PathBuf },
+    #[error(
+        "train.precision = \"fp16\" needs a GPU; a CPU trains in \"bf16\" or \"fp32\": `--set train.precision=bf16`"
+    )]
+    Fp16OnCpu,
     #[error("{run} has the result of another experiment (key {found}): move it away, or start over with --force")]
     OtherRun { run: PathBuf, found: String },
 }
@@ -38,9 +47,12 @@ impl IsInputError for TrainError {
     fn is_input_error(&self) -> bool {
         match self {
             TrainError::Data(_)
+            | TrainError::Start(_)
+            | TrainError::NoWeights(_)
             | TrainError::Folder(_)
             | TrainError::DataChanged { .. }
             | TrainError::OtherRun { .. }
+            | TrainError::Fp16OnCpu
             | TrainError::Checkpoint(CheckpointError::OfAnother { .. }) => true,
             TrainError::Run(_) | TrainError::Checkpoint(_) | TrainError::Weights(_) | TrainError::Torch(_) => false,
         }
@@ -51,6 +63,14 @@ impl IsInputError for TrainError {
 impl From<TorchError> for TrainError {
     fn from(error: TorchError) -> TrainError {
         TrainError::Torch(error)
+    }
+}
+
+/// The remedy for weights of another network; empty for files that cannot be read.
+fn replace_hint(error: &WeightsError) -> &'static str {
+    match error {
+        WeightsError::Missing { .. } | WeightsError::Shape { .. } => "; init.replace draws the weights of a row anew",
+        _ => "",
     }
 }
 

@@ -1,49 +1,38 @@
 //! The optimizer of a run: the parameters that it updates, in groups, and its state, which can be saved.
 
+use super::groups::{ParamGroup, param_groups};
 use crate::arch::params::Param;
-use crate::config::Train;
-use crate::recipe::OptimizerSpec;
+use crate::config::Experiment;
 use crate::recipe::optimizers::{self, Step};
 use crate::torch::{self, TorchError};
 use tch::Tensor;
 
-/// An optimizer with its buffers. Weight decay may be left off biases and normalisations, so there are two groups.
+/// An optimizer with its buffers.
 pub struct Optimizer {
     groups: Vec<Group>,
-    spec: OptimizerSpec,
     /// Steps done.
     steps: u64,
 }
 
 struct Group {
-    names: Vec<String>,
-    params: Vec<Tensor>,
-    weight_decay: f64,
+    of: ParamGroup,
     /// For each name of the optimizer's buffers, a tensor for each parameter.
     buffers: Vec<Vec<Tensor>>,
 }
 
 impl Optimizer {
-    /// An optimizer over the learned tensors of a model; its buffers start at zero.
-    pub fn new(train: &Train, params: Vec<(Param, Tensor)>) -> Optimizer {
-        let (decayed, free): (Vec<_>, Vec<_>) =
-            params.into_iter().partition(|(param, _)| train.decay_all || param.role.is_weight());
-        let groups = [(decayed, train.weight_decay), (free, 0.0)]
-            .into_iter()
-            .filter(|(params, _)| !params.is_empty())
-            .map(|(params, weight_decay)| {
-                let (names, params): (Vec<_>, Vec<_>) =
-                    params.into_iter().map(|(param, tensor)| (param.name, tensor)).unzip();
-                let zeros = || params.iter().map(|tensor| tensor.detach().zeros_like()).collect();
-                let buffers = train.optimizer.buffers().iter().map(|_| zeros()).collect();
-                Group { names, params, weight_decay, buffers }
-            })
-            .collect();
-        Optimizer { groups, spec: train.optimizer.clone(), steps: 0 }
+    /// An optimizer over learned tensors of the experiment's network; its buffers start at zero.
+    pub fn new(experiment: &Experiment, params: Vec<(Param, Tensor)>) -> Optimizer {
+        let groups = param_groups(&experiment.train, &experiment.network, params).into_iter().map(|of| {
+            let zeros = || of.params.iter().map(|tensor| tensor.detach().zeros_like()).collect();
+            let buffers = of.optimizer.buffers().iter().map(|_| zeros()).collect();
+            Group { of, buffers }
+        });
+        Optimizer { groups: groups.collect(), steps: 0 }
     }
 
     fn all_params(&self) -> Vec<Tensor> {
-        self.groups.iter().flat_map(|group| &group.params).map(Tensor::shallow_clone).collect()
+        self.groups.iter().flat_map(|group| &group.of.params).map(Tensor::shallow_clone).collect()
     }
 
     /// Scales all gradients so that their common norm is at most `max_norm`.
@@ -51,21 +40,30 @@ impl Optimizer {
         torch::clip_grad_norm(&torch::grads(&self.all_params()), max_norm)
     }
 
-    /// One step with the gradients that the parameters have.
-    pub fn step(&mut self, lr: f64) -> Result<(), TorchError> {
+    /// Divides all gradients by the scale of the loss; `false` if one is NaN or infinite.
+    pub(super) fn unscale(&self, scale: f64) -> Result<bool, TorchError> {
+        let _no_grad = tch::no_grad_guard();
+        let grads = torch::grads(&self.all_params());
+        for grad in grads.iter().filter(|grad| grad.defined()) {
+            let _ = grad.shallow_clone().g_mul_scalar_(scale.recip());
+        }
+        torch::all_finite(&grads)
+    }
+
+    /// One step with the gradients that the parameters have; `factor` multiplies the learning rates.
+    pub fn step(&mut self, factor: f64) -> Result<(), TorchError> {
         self.steps += 1;
-        let step = Step { lr, number: self.steps };
-        for Group { params, weight_decay, buffers, .. } in &self.groups {
-            let grads = torch::grads(params);
-            let group = optimizers::Group { params, grads: &grads, buffers, weight_decay: *weight_decay };
-            self.spec.step(&group, step)?;
+        for Group { of, buffers } in &self.groups {
+            let (params, grads) = (&of.params, torch::grads(&of.params));
+            let group = optimizers::Group { params, grads: &grads, buffers, weight_decay: of.weight_decay };
+            of.optimizer.step(&group, Step { lr: of.lr * factor, number: self.steps })?;
         }
         Ok(())
     }
 
     /// Makes the gradients undefined: the next backward pass stores its own.
     pub fn drop_gradients(&self) -> Result<(), TorchError> {
-        self.groups.iter().try_for_each(|group| torch::zero_grad(&group.params))
+        self.groups.iter().try_for_each(|group| torch::zero_grad(&group.of.params))
     }
 
     /// The buffers under `<parameter>:<buffer>`.
@@ -74,9 +72,9 @@ impl Optimizer {
     }
 
     fn entries(&self) -> impl Iterator<Item = (String, &Tensor)> {
-        self.groups.iter().flat_map(|group| {
-            self.spec.buffers().iter().zip(&group.buffers).flat_map(|(what, tensors)| {
-                group.names.iter().zip(tensors).map(move |(name, tensor)| (format!("{name}:{what}"), tensor))
+        self.groups.iter().flat_map(|Group { of, buffers }| {
+            of.optimizer.buffers().iter().zip(buffers).flat_map(|(what, tensors)| {
+                of.names.iter().zip(tensors).map(move |(name, tensor)| (format!("{name}:{what}"), tensor))
             })
         })
     }

@@ -5,11 +5,12 @@ use super::checkpoint::{Best, Checkpoints, TrainState, best_weights};
 use super::divergence::Divergence;
 use super::epoch::{EpochEnd, Trainer};
 use super::error::TrainError;
-use super::evaluate::evaluate;
+use super::evaluate::{Inference, evaluate};
 use super::metrics::Sums;
 use super::optimizer::Optimizer;
 use super::recorder::Recorder;
 use super::splits::Splits;
+use super::start::{Start, frozen_note};
 use super::{Observer, Outcome, RunOptions, Started};
 use crate::config::Experiment;
 use crate::data::{Images, Normalise};
@@ -26,6 +27,8 @@ pub(super) struct Session<'a> {
     pub splits: &'a Splits,
     pub normalise: Normalise,
     pub folder: &'a RunFolder,
+    /// Where the run starts from; nothing for one that is resumed.
+    pub weights: Start,
     pub start: Instant,
 }
 
@@ -39,10 +42,11 @@ impl Session<'_> {
         observer: &mut dyn Observer,
     ) -> Result<Outcome, TrainError> {
         let Session { experiment, splits, normalise, folder, .. } = self;
-        let mut model =
-            Model::build(&experiment.network, self.options.device, experiment.seed, experiment.train.rewrites)?;
+        let (seed, rewrites, frozen) = (experiment.seed, experiment.train.rewrites, &experiment.init.frozen);
+        let mut model = Model::build_frozen(&experiment.network, self.options.device, seed, rewrites, frozen)?;
         model.use_channels_last()?;
-        let mut optimizer = Optimizer::new(&experiment.train, model.trainable());
+        self.weights.apply(&model);
+        let mut optimizer = Optimizer::new(experiment, model.trainable());
         let average = (experiment.train.ema > 0.0).then(|| Average::new(&model, experiment.train.ema));
         let checkpoints = Checkpoints::new(folder.path(), experiment.key());
         let (resumed, skipped) = checkpoints.resume(&mut model, &mut optimizer, average.as_ref())?;
@@ -57,9 +61,11 @@ impl Session<'_> {
         let recorder = if wanted { Recorder::new(experiment) } else { None };
         let images = &splits.train;
         let log = StepLog::open(folder, experiment.train.log_every, state.step)?;
-        let mut trainer = Trainer { experiment, images, normalise, model: &model, optimizer, average, recorder, log };
-        observer.started(&self.started(info, state, trainer.batches()));
-        if let Some(note) = info.other_process() {
+        let mut trainer =
+            Trainer { experiment, images, normalise, model: &model, resized: None, optimizer, average, recorder, log };
+        observer.started(&self.started(info, state, trainer.batches(state.epoch)));
+        let notes = self.weights.notes().iter().cloned();
+        for note in notes.chain(frozen_note(experiment, &model)).chain(info.other_process()) {
             observer.note(&note);
         }
         while state.epoch < experiment.train.epochs && !self.out_of_patience(state) {
@@ -183,10 +189,9 @@ impl Session<'_> {
 
     /// Evaluates the model, or its moving average where there is one; `None` if a stop was requested meanwhile.
     fn evaluate(&self, model: &Model, average: Option<&Average>, images: &Images) -> Result<Option<Sums>, TrainError> {
-        let train = &self.experiment.train;
-        let batch = train.batch.clamp(1, 500);
+        let inference = Inference::of(self.experiment);
         let measure = || -> Result<Option<Sums>, TrainError> {
-            Ok(torch::catch(|| evaluate(model, images, &self.normalise, batch, train.precision))??)
+            Ok(torch::catch(|| evaluate(model, images, &self.normalise, inference))??)
         };
         match average {
             Some(average) => average.applied(measure),

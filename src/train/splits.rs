@@ -26,7 +26,14 @@ impl Splits {
     /// When the dataset cannot be fetched or read, is damaged, or has too few images or too many classes.
     pub fn load(experiment: &Experiment, cache: &Path) -> Result<Splits, DataError> {
         data::ensure(&experiment.data.source, cache)?;
-        let set = data::load(&experiment.data.source, cache)?;
+        let source = &experiment.data.source;
+        let mut set = data::load(source, cache)?;
+        if let Some(prepared) = experiment.data.prepared {
+            set = data::with_prepared(set, source, prepared, cache)?;
+        }
+        if !experiment.data.classes.is_empty() {
+            set = set.only(&experiment.data.classes)?;
+        }
         set.check_classes(experiment.network.plan.classes)?;
         let (validation, train) = set.split(experiment.data.validation, experiment.data.limit)?;
         let fingerprint = data::fingerprint(&[&train, &validation, &set.test]);
@@ -72,13 +79,13 @@ impl Fingerprints {
     /// As [`Splits::load`].
     pub fn of(&mut self, experiment: &Experiment, cache: &Path) -> Result<Option<String>, DataError> {
         let data = &experiment.data;
-        let key = format!("{:?} {} {}", data.source, data.validation, data.limit);
+        let key = format!("{:?} {:?} {} {} {:?}", data.source, data.classes, data.validation, data.limit, data.prepared);
         if let Some(known) = self.0.get(&key) {
             return Ok(known.clone());
         }
-        let found = match data::present(&data.source, cache) {
-            true => Some(Splits::load(experiment, cache)?.fingerprint),
-            false => None,
+        let found = match data::present(&data.source, cache).then(|| Splits::load(experiment, cache)) {
+            Some(Err(DataError::NotPrepared { .. })) | None => None,
+            Some(splits) => Some(splits?.fingerprint),
         };
         self.0.insert(key, found.clone());
         Ok(found)

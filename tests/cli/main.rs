@@ -2,6 +2,7 @@
 
 mod bench;
 mod broken;
+mod claims;
 mod compare;
 mod corpus;
 mod data;
@@ -12,8 +13,10 @@ mod export;
 mod foreign;
 mod golden;
 mod networks;
+mod onnx;
 mod pictures;
 mod place;
+mod pretrained;
 mod pytorch;
 mod recipe;
 mod report;

@@ -22,6 +22,21 @@ fn the_ending_is_the_format() {
 }
 
 #[test]
+fn augmented_images_are_drawn() {
+    let place = Place::with_tiny();
+    let show = |more: &[&str]| place.strata(&[&["show", "tiny.toml", "--augment"], more].concat());
+    show(&["a.png"]).good();
+    let plain = fs::read(place.path("a.png")).unwrap();
+    assert!(plain.starts_with(b"\x89PNG"));
+    show(&["b.png", "--set", "data.augment.rand_augment={}", "--set", "data.augment.cutmix={}"]).good();
+    assert_ne!(fs::read(place.path("b.png")).unwrap(), plain);
+    let svg = show(&["-", "--title", "Slide <1>", "--set", "data.augment.cutout={ length = 4 }"]).good();
+    assert!(svg.contains(">Slide &lt;1&gt;</text>") && svg.contains("cutout = { length = 4, holes = 1 }"), "{svg}");
+    assert!(svg.contains("data:image/png;base64,iVBOR") && svg.contains(">epoch 8</text>"));
+    show(&["a.pdf"]).refused(&[".svg or .png"]);
+}
+
+#[test]
 fn a_block_is_drawn_by_itself() {
     let place = Place::with_tiny();
     let block = place.strata(&["show", "--block", "mbconv", "--diagram", "-"]).good();

@@ -24,7 +24,7 @@ impl Augmentation for Crop {
 
     /// Every crop shows something of the image. A batch of nothing but padding has no variance, and a deep network's gradients
     /// then overflow in its normalisations.
-    fn check(&self, [height, width]: [usize; 2]) -> Result<(), KeyError> {
+    fn check(&self, [_, height, width]: [usize; 3]) -> Result<(), KeyError> {
         let (crop, most) = (self.0, height.min(width).saturating_sub(1));
         if crop <= most {
             return Ok(());

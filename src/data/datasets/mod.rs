@@ -60,6 +60,11 @@ pub trait Source: Debug {
     /// What was tried, why each way failed, and what to do by hand. The cache is then as it was before.
     fn fetch(&self, cache: &Path, from: Option<&Path>) -> Result<(), DataError>;
 
+    /// How the user names it to `strata fetch`.
+    fn fetch_arguments(&self) -> String {
+        self.info().name.to_owned()
+    }
+
     /// Class names by label, as far as they are known; loads no images.
     fn class_names(&self, _folder: &Path) -> Vec<String> {
         self.info().class_names.iter().map(|&name| name.to_owned()).collect()
@@ -180,6 +185,11 @@ pub fn source(name: &str) -> Result<DataSource, DataError> {
         };
         DataError::Unknown { name: name.to_owned(), hint, known: DATASETS.join(", ") }
     })
+}
+
+/// The dataset `folder` of the images at `path`.
+pub fn folder_at(path: &Path) -> DataSource {
+    DataSource::Folder(folder::Folder::at(path))
 }
 
 /// The facts of the dataset `name`.

@@ -18,7 +18,7 @@ impl Loss for CrossEntropy {
         check_range("label_smoothing", self.label_smoothing, 0.0, 0.999)
     }
 
-    fn mean(&self, logits: &Tensor, labels: &Tensor) -> Tensor {
-        logits.cross_entropy_loss(labels, None::<&Tensor>, Reduction::Mean, -100, self.label_smoothing)
+    fn mean(&self, logits: &Tensor, targets: &Tensor) -> Tensor {
+        logits.cross_entropy_loss(targets, None::<&Tensor>, Reduction::Mean, -100, self.label_smoothing)
     }
 }

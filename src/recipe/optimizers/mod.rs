@@ -1,10 +1,18 @@
 //! Optimizers: what each keeps for a parameter, and its step over all tensors of a group.
 
 mod adam;
+mod lamb;
+mod lion;
+mod muon;
+#[cfg(test)]
+mod reference_tests;
 mod rmsprop;
 mod sgd;
 
 pub use adam::{Adam, Adamw};
+pub use lamb::Lamb;
+pub use lion::Lion;
+pub use muon::Muon;
 pub use rmsprop::Rmsprop;
 pub use sgd::Sgd;
 
@@ -24,6 +32,11 @@ pub trait UpdateRule {
     /// Names of the tensors that are kept for each parameter, as in checkpoints: `conv1.weight:momentum`. They start at zero.
     fn buffers(&self) -> &'static [&'static str];
 
+    /// The optimizer, with its `lr`, of all parameters but the weights of hidden layers, where this one is not meant for them.
+    fn companion(&self) -> Option<(OptimizerSpec, f64)> {
+        None
+    }
+
     /// Updates the parameters of a group, and its buffers, in place.
     ///
     /// # Errors
@@ -31,7 +44,7 @@ pub trait UpdateRule {
     fn step(&self, group: &Group, step: Step) -> Result<(), TorchError>;
 }
 
-/// Parameters that share a weight decay.
+/// Parameters that are updated with the same numbers.
 pub struct Group<'a> {
     pub params: &'a [Tensor],
     /// A gradient for each parameter; undefined where it got none.
@@ -71,6 +84,9 @@ named! {
         "adam" => Adam(Adam),
         "adamw" => Adamw(Adamw),
         "rmsprop" => Rmsprop(Rmsprop),
+        "lamb" => Lamb(Lamb),
+        "lion" => Lion(Lion),
+        "muon" => Muon(Muon),
     }
 }
 
@@ -86,14 +102,14 @@ mod tests {
         for name in OptimizerName::ALL {
             let optimizer = name.read(toml::Table::new()).unwrap();
             optimizer.check().unwrap();
-            let params = [Tensor::ones([3], (Kind::Float, Device::Cpu))];
-            let grads = [Tensor::from_slice(&[1.0f32, -2.0, 0.5])];
+            let params = [Tensor::ones([1, 3], (Kind::Float, Device::Cpu))];
+            let grads = [Tensor::from_slice(&[1.0f32, -2.0, 0.5]).view([1, 3])];
             let buffers: Vec<_> = optimizer.buffers().iter().map(|_| vec![params[0].zeros_like()]).collect();
             for number in 1..=2 {
                 let group = Group { params: &params, grads: &grads, buffers: &buffers, weight_decay: 0.0 };
                 optimizer.step(&group, Step { lr: optimizer.default_lr(), number }).unwrap();
             }
-            let moved = Vec::<f32>::try_from(&params[0] - 1.0).unwrap();
+            let moved = Vec::<f32>::try_from((&params[0] - 1.0).view([3])).unwrap();
             assert!(moved[0] < 0.0 && moved[1] > 0.0 && moved[2] < 0.0, "{}: {moved:?}", name.text());
             assert!(
                 buffers.iter().all(|kept| kept[0].abs().sum(Kind::Float).double_value(&[]) > 0.0),

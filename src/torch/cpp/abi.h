@@ -32,9 +32,9 @@ static_assert(sizeof(StrataNorm) == 48 && offsetof(StrataNorm, mean) == 16 && of
 struct StrataStep {
   double lr, weight_decay, momentum, beta1, beta2, alpha, eps;
   int64_t step;
-  int32_t nesterov, first;
+  int32_t nesterov, first, adapt;
 };
-static_assert(sizeof(StrataStep) == 72 && offsetof(StrataStep, step) == 56 && offsetof(StrataStep, first) == 68);
+static_assert(sizeof(StrataStep) == 80 && offsetof(StrataStep, step) == 56 && offsetof(StrataStep, adapt) == 72);
 
 struct StrataAutocast {
   int32_t enabled, dtype, cache;

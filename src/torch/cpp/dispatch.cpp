@@ -6,6 +6,7 @@
 #include <string>
 
 #include "kernels/kernels.h"
+#include "kernels/pictures.h"
 
 namespace strata {
 
@@ -16,6 +17,7 @@ namespace strata {
   extern template Kernels<bf16> table<bf16>();         \
   extern template Kernels<float> table<float>();       \
   extern template Kernels<double> table<double>();     \
+  PictureKernels picture_table();                      \
   }
 STRATA_DECLARE(baseline)
 STRATA_DECLARE(avx2)
@@ -30,14 +32,19 @@ static bool allowed(const char* set) {
 }
 #endif
 
+// The best set for this processor: 2 for AVX-512, 1 for AVX2, 0.
+static int set() {
+#if defined(__x86_64__)
+  if (allowed("avx512") && __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512vl")) return 2;
+  if (allowed("avx2") && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return 1;
+#endif
+  return 0;
+}
+
 template <class T>
 static Kernels<T> choose() {
-#if defined(__x86_64__)
-  if (allowed("avx512") && __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512vl"))
-    return avx512::table<T>();
-  if (allowed("avx2") && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return avx2::table<T>();
-#endif
-  return baseline::table<T>();
+  const int best = set();
+  return best == 2 ? avx512::table<T>() : best == 1 ? avx2::table<T>() : baseline::table<T>();
 }
 
 template <class T>
@@ -48,6 +55,14 @@ const Kernels<T>& kernels() {
 template const Kernels<bf16>& kernels();
 template const Kernels<float>& kernels();
 template const Kernels<double>& kernels();
+
+const PictureKernels& picture_kernels() {
+  static const int best = set();
+  static const PictureKernels table = best == 2   ? avx512::picture_table()
+                                      : best == 1 ? avx2::picture_table()
+                                                  : baseline::picture_table();
+  return table;
+}
 
 }  // namespace strata
 

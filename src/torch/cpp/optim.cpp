@@ -7,18 +7,24 @@
 #include <ATen/ops/_foreach_add.h>
 #include <ATen/ops/_foreach_addcdiv.h>
 #include <ATen/ops/_foreach_addcmul.h>
+#include <ATen/ops/_foreach_div.h>
 #include <ATen/ops/_foreach_lerp.h>
 #include <ATen/ops/_foreach_mul.h>
+#include <ATen/ops/_foreach_norm.h>
+#include <ATen/ops/_foreach_sign.h>
 #include <ATen/ops/_foreach_sqrt.h>
 #include <ATen/ops/_fused_adam.h>
 #include <ATen/ops/_fused_adamw.h>
 #include <ATen/ops/_fused_sgd.h>
 #include <ATen/ops/add.h>
 #include <ATen/ops/full.h>
+#include <ATen/ops/ones_like.h>
 #include <ATen/ops/sqrt.h>
+#include <ATen/ops/where.h>
 #include <c10/util/Exception.h>
 
 #include <algorithm>
+#include <cmath>
 #include <stdexcept>
 #include <string>
 
@@ -183,7 +189,39 @@ void adam(const Lists& step, const StrataStep& by, bool decoupled) {
                      by.weight_decay, by.eps, /*amsgrad=*/false, /*maximize=*/false);
 }
 
-enum Kind : int { kSgd = 0, kAdam = 1, kAdamw = 2, kRmsprop = 3 };  // StepKind in optim.rs
+void lamb(const Lists& step, const StrataStep& by) {
+  const Tensors &means = step.states[0], &squares = step.states[1];
+  at::_foreach_lerp_(means, step.grads, 1.0 - by.beta1);
+  at::_foreach_mul_(squares, by.beta2);
+  at::_foreach_addcmul_(squares, step.grads, step.grads, 1.0 - by.beta2);
+  const double count = static_cast<double>(by.step);
+  const double mean_bias = 1.0 - std::pow(by.beta1, count), square_bias = 1.0 - std::pow(by.beta2, count);
+  Tensors scales = at::_foreach_sqrt(squares);
+  at::_foreach_div_(scales, std::sqrt(square_bias));
+  at::_foreach_add_(scales, by.eps);
+  Tensors updates = at::_foreach_div(means, mean_bias);
+  at::_foreach_div_(updates, scales);
+  if (by.weight_decay != 0.0) at::_foreach_add_(updates, step.params, by.weight_decay);
+  if (by.adapt != 0) {
+    const Tensors weights = at::_foreach_norm(step.params), sizes = at::_foreach_norm(updates);
+    Tensors ratios = at::_foreach_div(weights, sizes);
+    for (size_t i = 0; i < ratios.size(); ++i)
+      ratios[i] = at::where(weights[i].gt(0).logical_and(sizes[i].gt(0)), ratios[i], at::ones_like(ratios[i]));
+    at::_foreach_mul_(updates, ratios);
+  }
+  at::_foreach_add_(step.params, updates, -by.lr);
+}
+
+void lion(const Lists& step, const StrataStep& by) {
+  const Tensors& means = step.states[0];
+  Tensors updates = at::_foreach_lerp(means, step.grads, 1.0 - by.beta1);
+  at::_foreach_sign_(updates);
+  at::_foreach_mul_(step.params, 1.0 - by.lr * by.weight_decay);
+  at::_foreach_add_(step.params, updates, -by.lr);
+  at::_foreach_lerp_(means, step.grads, 1.0 - by.beta2);
+}
+
+enum Kind : int { kSgd = 0, kAdam = 1, kAdamw = 2, kRmsprop = 3, kLamb = 4, kLion = 5 };  // StepKind in optim.rs
 
 }  // namespace
 }  // namespace strata
@@ -202,6 +240,8 @@ extern "C" char* strata_optimizer_step(int kind, size_t n, Handles params, Handl
       case kAdam: return adam(step, *by, false);
       case kAdamw: return adam(step, *by, true);
       case kRmsprop: return rmsprop(step, *by);
+      case kLamb: return lamb(step, *by);
+      case kLion: return lion(step, *by);
       default: TORCH_CHECK(false, "there is no optimizer ", kind);
     }
   });

@@ -40,7 +40,7 @@ impl Run {
     fn new() -> Run {
         let experiment = Experiment::parse("run.toml", EXPERIMENT, "run", &[], Machine::default()).unwrap();
         let model = Model::build(&experiment.network, Device::Cpu, 0, true).unwrap();
-        let optimizer = Optimizer::new(&experiment.train, model.trainable());
+        let optimizer = Optimizer::new(&experiment, model.trainable());
         let average = Average::new(&model, 0.5);
         Run { folder: tempfile::tempdir().unwrap(), model, optimizer, average }
     }

@@ -57,6 +57,10 @@ pub struct Folder {
 }
 
 impl Folder {
+    pub(super) fn at(path: &Path) -> Folder {
+        Folder { path: path.to_owned(), ..Folder::default() }
+    }
+
     /// The files, with the checksum that the experiment has.
     fn listing(&self) -> Result<Arc<Listing>, DataError> {
         let listing = listed(&self.path, cache_dir().ok().as_deref())?;
@@ -144,6 +148,10 @@ impl Source for Folder {
             return Ok(());
         }
         Err(DataError::corrupt(self.path.display(), "there is no such folder or file", "data.path names the images"))
+    }
+
+    fn fetch_arguments(&self) -> String {
+        format!("{NAME} --from {}", self.path.display())
     }
 
     fn class_names(&self, _: &Path) -> Vec<String> {

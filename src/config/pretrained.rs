@@ -1,0 +1,290 @@
+//! The `[init]` table: the weights that training starts from, and the rows that it leaves as they are.
+
+use super::experiment::Machine;
+use super::problem::{Place, Problem, from_serde};
+use crate::arch::Network;
+use crate::arch::rows::Row;
+use crate::hex::hex;
+use serde::de::{Error, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{LazyLock, Mutex};
+use std::time::SystemTime;
+use toml::Spanned;
+use toml::de::{DeValue, ValueDeserializer};
+
+/// The word of `freeze` for every row but the classifier: a linear probe.
+const BACKBONE: &str = "backbone";
+/// Endings that tell a file of weights from the name of a run.
+const ENDINGS: [&str; 3] = ["safetensors", "pth", "pt"];
+
+/// Where the weights of a network come from, and what training leaves as it is. By default all are drawn and all are learned.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Pretrained {
+    /// The file of weights. A run that was not found keeps its name here; empty for none.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub from: String,
+    /// The SHA-256 of that file. It stands for the file in the experiment's key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    #[serde(skip_serializing_if = "Words::is_empty")]
+    replace: Words,
+    #[serde(skip_serializing_if = "Words::is_empty")]
+    freeze: Words,
+    /// The rows, counted from 0, whose weights are drawn in any case.
+    #[serde(skip)]
+    pub replaced: BTreeSet<usize>,
+    /// The rows, counted from 0, that are not trained. Rows without parameters that lie between them are part of it.
+    #[serde(skip)]
+    pub frozen: BTreeSet<usize>,
+    /// Why there is no file.
+    #[serde(skip)]
+    problem: Option<String>,
+}
+
+/// Names of rows: a list of them, or one alone.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+struct Words(Vec<String>);
+
+impl Words {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Pretrained {
+    /// Reads `[init]` for a network. A run or file that is not there is no error before training: see [`Pretrained::check`].
+    pub(super) fn read(
+        table: Option<&Spanned<DeValue>>,
+        network: &Network,
+        machine: Machine,
+    ) -> Result<Pretrained, Problem> {
+        let Some(table) = table else { return Ok(Pretrained::default()) };
+        let mut init = Pretrained::deserialize(ValueDeserializer::from(table.clone()))
+            .map_err(|error| from_serde(&error, "", &[]))?;
+        init.find(machine);
+        if init.from.is_empty() {
+            init.replace = Words::default();
+        }
+        init.replaced = rows_of(network, &init.replace, "replace")?;
+        init.frozen = with_rows_between(network, rows_of(network, &init.freeze, "freeze")?);
+        let learned = |(index, row): (usize, _)| !init.frozen.contains(&index) && has_params(row);
+        if !network.rows.iter().enumerate().any(learned) {
+            return Err(Problem::at("init.freeze", "every row with parameters is frozen: there is nothing to train"));
+        }
+        Ok(init)
+    }
+
+    /// Finds the file and its hash. Where the hash is written, as in the file of a run, nothing is read.
+    fn find(&mut self, machine: Machine) {
+        if self.from.is_empty() || self.sha256.is_some() {
+            return;
+        }
+        let found = match (is_file_name(&self.from), machine.find_run) {
+            (true, _) => Ok(PathBuf::from(&self.from)),
+            (false, Some(find)) => find(&self.from),
+            (false, None) => Err(format!("there is no run `{}`", self.from)),
+        };
+        let hashed = found.and_then(|path| {
+            let hash = hash_of(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+            Ok((path, hash))
+        });
+        match hashed {
+            Ok((path, hash)) => (self.from, self.sha256) = (path.to_string_lossy().into_owned(), Some(hash)),
+            Err(problem) => self.problem = Some(problem),
+        }
+    }
+
+    /// Whether the weights that training starts from were found.
+    ///
+    /// # Errors
+    /// Says why not.
+    pub fn check(&self) -> Result<(), String> {
+        self.problem.as_ref().map_or(Ok(()), |problem| Err(format!("init.from: {problem}")))
+    }
+
+    /// What decides the result, rows by their numbers: the path does not, and a row can be named in several ways.
+    pub(super) fn key_table(&self) -> toml::Table {
+        let numbers = |rows: &BTreeSet<usize>| rows.iter().map(|row| (row + 1) as i64).collect::<Vec<_>>();
+        let weights = self.sha256.clone().or_else(|| Some(self.from.clone()).filter(|from| !from.is_empty()));
+        let mut table = toml::Table::new();
+        table.extend(weights.map(|weights| ("weights".to_owned(), weights.into())));
+        let lists = [("replace", &self.replaced), ("freeze", &self.frozen)].into_iter();
+        table.extend(
+            lists.filter(|(_, rows)| !rows.is_empty()).map(|(key, rows)| (key.to_owned(), numbers(rows).into())),
+        );
+        table
+    }
+}
+
+/// Whether `init.from` names a file rather than a run.
+pub(super) fn is_file_name(from: &str) -> bool {
+    Path::new(from).extension().is_some_and(|ending| ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known)))
+}
+
+fn has_params(row: &crate::arch::network::RowNodes) -> bool {
+    !row.params().is_empty()
+}
+
+/// The rows that the words of a key name: by `name`, by number (`row3`), as `classifier`, as `backbone`, or by the prefix that
+/// all their parameters have (`features`).
+fn rows_of(network: &Network, words: &Words, key: &str) -> Result<BTreeSet<usize>, Problem> {
+    let is_classifier = |index: usize| matches!(network.plan.rows.get(index), Some(Row::Classifier(_)));
+    let mut found = BTreeSet::new();
+    for word in &words.0 {
+        let prefix = format!("{word}.");
+        let named = |(index, row): (usize, &crate::arch::network::RowNodes)| {
+            let params = row.params();
+            row.label == *word
+                || *word == format!("row{}", index + 1)
+                || word == "classifier" && is_classifier(index)
+                || word == BACKBONE && !params.is_empty() && !is_classifier(index)
+                || !params.is_empty() && params.iter().all(|param| param.name.starts_with(&prefix))
+        };
+        let rows: Vec<usize> =
+            network.rows.iter().enumerate().filter(|&row| named(row)).map(|(index, _)| index).collect();
+        if rows.is_empty() {
+            let mut allowed: Vec<&str> =
+                network.rows.iter().filter(|row| has_params(row)).map(|row| row.label.as_str()).collect();
+            allowed.dedup();
+            allowed.push(if key == "freeze" { BACKBONE } else { "classifier" });
+            return Err(Problem::unknown(Place::Key(format!("init.{key}")), "row", word, &allowed));
+        }
+        found.extend(rows);
+    }
+    Ok(found)
+}
+
+/// Frozen rows with the rows without parameters in front of them, such as poolings: a run of frozen rows is not interrupted by
+/// what has nothing to learn, and the dropout in front of a classifier goes with the classifier.
+fn with_rows_between(network: &Network, mut frozen: BTreeSet<usize>) -> BTreeSet<usize> {
+    for index in (0..network.rows.len()).rev() {
+        if frozen.contains(&(index + 1)) && !has_params(&network.rows[index]) {
+            frozen.insert(index);
+        }
+    }
+    frozen
+}
+
+/// Hashes that are known, by path, length and time of change: the points of a sweep start from one file.
+static HASHES: LazyLock<Mutex<HashMap<FileFacts, String>>> = LazyLock::new(Mutex::default);
+
+type FileFacts = (PathBuf, u64, SystemTime);
+
+fn hash_of(path: &Path) -> io::Result<String> {
+    let facts = std::fs::metadata(path)?;
+    let entry: FileFacts = (path.to_owned(), facts.len(), facts.modified()?);
+    let known = |hashes: &HashMap<_, String>| hashes.get(&entry).cloned();
+    if let Some(hash) = HASHES.lock().ok().and_then(|hashes| known(&hashes)) {
+        return Ok(hash);
+    }
+    let mut digest = Sha256::new();
+    io::copy(&mut std::fs::File::open(path)?, &mut Writer(&mut digest))?;
+    let hash = hex(&digest.finalize());
+    if let Ok(mut hashes) = HASHES.lock() {
+        hashes.insert(entry, hash.clone());
+    }
+    Ok(hash)
+}
+
+/// A digest as a writer.
+struct Writer<'a>(&'a mut Sha256);
+
+impl io::Write for Writer<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'de> Deserialize<'de> for Words {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Words, D::Error> {
+        struct WordsVisitor;
+        impl<'de> Visitor<'de> for WordsVisitor {
+            type Value = Words;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("the name of a row, or a list of names")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Words, E> {
+                Ok(Words(vec![text.to_owned()]))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Words, A::Error> {
+                let mut words = Vec::new();
+                while let Some(word) = seq.next_element()? {
+                    words.push(word);
+                }
+                Ok(Words(words))
+            }
+        }
+        d.deserialize_any(WordsVisitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::experiment::Experiment;
+    use super::*;
+
+    const FILE: &str =
+        "[data]\ndataset = 'synthetic'\n[train]\nepochs = 1\n[model]\npreset = 'resnet'\nlayout = 'cifar'\ndepth = 8\n";
+
+    fn read(init: &str) -> Result<Experiment, String> {
+        let text = format!("{FILE}{init}");
+        let read = Experiment::parse("test.toml", &text, "test", &[], Machine::default());
+        read.map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_hash_and_not_the_path_is_part_of_the_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, bytes: &[u8]| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, bytes).unwrap();
+            read(&format!("[init]\nfrom = '{}'", path.display())).unwrap()
+        };
+        let [a, same, other] = [file("a.safetensors", b"x"), file("b.safetensors", b"x"), file("c.pth", b"y")];
+        assert_eq!(a.key(), same.key());
+        assert!(a.key() != other.key() && a.key() != read("").unwrap().key());
+        let again = Experiment::parse("t", &a.to_toml().to_string(), "t", &[], Machine::default()).unwrap();
+        assert_eq!((again.key(), &again.init), (a.key(), &a.init));
+        assert_eq!(read("[init]\n").unwrap().key(), read("").unwrap().key());
+        assert_eq!(read("[init]\nfrom = ''\nreplace = 'fc'").unwrap().key(), read("").unwrap().key());
+    }
+
+    #[test]
+    fn rows_have_several_names() {
+        let rows = |init: &str| {
+            let init = read(&format!("[init]\nfrom = 'x.pth'\n{init}")).unwrap().init;
+            (init.replaced.into_iter().collect::<Vec<_>>(), init.frozen.into_iter().collect::<Vec<_>>())
+        };
+        // conv1, layer1, layer2, layer3, the pooling, fc
+        assert_eq!(rows("replace = 'classifier'"), (vec![5], vec![]));
+        assert_eq!(rows("replace = ['fc', 'row4']"), (vec![3, 5], vec![]));
+        assert_eq!(rows("freeze = ['conv1', 'layer1']"), (vec![], vec![0, 1]));
+        assert_eq!(rows("freeze = 'backbone'"), (vec![], vec![0, 1, 2, 3]));
+        assert_eq!(rows("freeze = ['layer3', 'fc']"), (vec![], vec![3, 4, 5]));
+        let error = read("[init]\nfreeze = ['layer5']").unwrap_err();
+        assert!(error.contains("there is no row `layer5`") && error.contains("did you mean `layer"), "{error}");
+        assert!(read("[init]\nfreeze = ['backbone', 'fc']").unwrap_err().contains("nothing to train"));
+    }
+
+    #[test]
+    fn weights_that_are_missing_are_said_when_they_are_needed() {
+        let experiment = read("[init]\nfrom = 'pretrained'").unwrap();
+        assert_eq!(experiment.init.check(), Err("init.from: there is no run `pretrained`".to_owned()));
+        assert!(read("[init]\nfrom = 'none.pth'").unwrap().init.check().unwrap_err().contains("cannot read"));
+        assert_eq!(read("").unwrap().init.check(), Ok(()));
+    }
+}
