@@ -1,7 +1,7 @@
 //! `strata claims`
 
-use super::table::{Format, render};
 use super::sweep;
+use super::table::{Format, render};
 use super::{Done, Shared, Usage, machine, print};
 use anyhow::{Context, Result, bail};
 use clap::Args;
