@@ -17,12 +17,13 @@ pub(crate) fn locate(file: impl AsRef<Path>) -> Result<PathBuf> {
     }
     let file = &*path.to_string_lossy();
     let named = Path::new(EXPERIMENTS).join(format!("{file}.toml"));
-    let beside = PathBuf::from(format!("{file}.toml"));
-    if let Some(found) = [named, beside].into_iter().find(|path| path.is_file()) {
-        return Ok(found);
+    if named.is_file() {
+        return Ok(named);
     }
     if let Some(folder) = [path.to_owned(), Path::new(EXPERIMENTS).join(path)].iter().find(|path| path.is_dir()) {
-        bail!(Usage(format!("`{file}` is a folder; {}", in_folder(folder))));
+        let beside = format!("{}.toml", file.trim_end_matches('/'));
+        let meant = if Path::new(&beside).is_file() { format!("did you mean `{beside}`?") } else { in_folder(folder) };
+        bail!(Usage(format!("`{file}` is a folder; {meant}")));
     }
     let mut known = Vec::new();
     list(Path::new(EXPERIMENTS), "", &mut known);

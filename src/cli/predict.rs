@@ -6,7 +6,7 @@ use super::table::{Format, render};
 use super::{Done, Shared, Usage, locate, print};
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use strata::arch::Network;
 use strata::config::{Experiment, Precision};
 use strata::data::{self, Batch, Images};
@@ -61,9 +61,14 @@ fn check_network(command: &Predict, shared: &Shared) -> Result<()> {
     let name = &command.network;
     match &command.weights {
         Some(_) => drop(locate(name)?),
-        None if !is_run(name, &shared.results) && locate(name).is_ok() => bail!(Usage(format!(
-            "there is no run of `{name}`; train it with `strata train {name}`, or give --weights W.safetensors"
-        ))),
+        None if !is_run(name, &shared.results) && locate(name).is_ok() => {
+            let file = shared.experiment(name)?;
+            let is_stem = Path::new(name).file_stem().is_some_and(|stem| *stem == *file.name);
+            let called = if is_stem { String::new() } else { format!(", which has the name `{}`", file.name) };
+            bail!(Usage(format!(
+                "there is no run of `{name}`{called}; train it with `strata train {name}`, or give --weights W.safetensors"
+            )))
+        }
         None => drop(find(name, shared)?),
     }
     Ok(())

@@ -159,7 +159,13 @@ fn from_preset(
     let Some(known) = PresetName::parse(&name) else {
         return Err(Problem::unknown(place, "preset", &name, PresetName::TEXTS));
     };
-    let preset = known.read(keys).map_err(|error| from_serde(&error, &format!("preset {name}"), SHARED))?;
+    let preset = known.read(keys).map_err(|error| {
+        let mut problem = from_serde(&error, &format!("preset {name}"), SHARED);
+        if let Some(key) = problem.message.strip_prefix("duplicate field ") {
+            problem.message = format!("{key} and `variant` are the same key: give one of them");
+        }
+        problem
+    })?;
     let PresetRows { rows, style, stochastic_depth } =
         preset.expand(classes).map_err(|error| Problem::of_key("model", error))?;
     let plan = plain_plan(rows, style, stochastic_depth, input, classes);

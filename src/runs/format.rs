@@ -1,7 +1,7 @@
 //! Formats numbers and texts for tables.
 
 use std::borrow::Cow;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Formats a fraction with six decimals.
 pub fn accuracy(fraction: f64) -> String {
@@ -85,28 +85,29 @@ pub fn cut(text: &str, longest: usize) -> String {
 }
 
 /// Truncates texts as [`cut`] does, but different texts stay different: where their beginnings are equal, the part in which
-/// they differ is kept.
+/// they differ is kept, and where that is equal to another's, they are numbered.
 pub fn cut_apart<S: AsRef<str>>(texts: &[S], longest: usize) -> Vec<String> {
-    let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
-    let mut alike: HashMap<String, BTreeSet<&str>> = HashMap::new();
-    for text in &texts {
-        alike.entry(cut(text, longest)).or_default().insert(text);
+    let mut shown: BTreeMap<&str, String> =
+        texts.iter().map(|text| (text.as_ref(), cut(text.as_ref(), longest))).collect();
+    for alike in collisions(&shown) {
+        let parts = differing_parts(&alike, longest);
+        shown.extend(alike.into_iter().zip(parts));
     }
-    let mut shown: HashMap<&str, String> = HashMap::new();
-    for (beginning, texts) in alike {
-        if texts.len() == 1 {
-            shown.extend(texts.into_iter().map(|text| (text, beginning.clone())));
-            continue;
-        }
-        let apart: Vec<String> = differing_parts(&texts, longest);
-        let are_distinct = apart.iter().collect::<BTreeSet<_>>().len() == texts.len();
-        for (index, (text, apart)) in texts.into_iter().zip(apart).enumerate() {
-            let number = format!("#{}", index + 1);
-            let numbered = || cut(text, longest.saturating_sub(number.len()).max(2)) + &number;
-            shown.insert(text, if are_distinct { apart } else { numbered() });
-        }
+    let still = collisions(&shown);
+    for (index, text) in still.into_iter().flatten().enumerate() {
+        let number = format!("#{}", index + 1);
+        shown.insert(text, cut(text, longest.saturating_sub(number.len()).max(1)) + &number);
     }
-    texts.iter().map(|text| shown.get(text).cloned().unwrap_or_default()).collect()
+    texts.iter().map(|text| shown[text.as_ref()].clone()).collect()
+}
+
+/// Sets of different texts that are shown as the same.
+fn collisions<'t>(shown: &BTreeMap<&'t str, String>) -> Vec<BTreeSet<&'t str>> {
+    let mut alike: BTreeMap<&str, BTreeSet<&'t str>> = BTreeMap::new();
+    for (&text, shown) in shown {
+        alike.entry(shown).or_default().insert(text);
+    }
+    alike.into_values().filter(|texts| texts.len() > 1).collect()
 }
 
 /// The beginning of each text and, after an ellipsis, its part from the word on in which the texts differ.
@@ -140,6 +141,12 @@ mod tests {
         let texts = [format!("net {long}lr=0.1"), format!("net {long}lr=0.25"), "short".to_owned(), "short".to_owned()];
         assert_eq!(cut_apart(&texts, 24), ["net mome…lr=0.1", "net mome…lr=0.25", "short", "short"]);
         assert_eq!(cut_apart(&["abcdefgh", "abcdefgi", "xbcdefgh"], 6), ["ab…fgh", "ab…fgi", "xbcde…"]);
+        // Two pairs that are alike in what is kept of them.
+        let pairs: Vec<String> = ["aa", "ab"]
+            .iter()
+            .flat_map(|a| ["x", "y"].map(|b| format!("{}{a}{}{b}", "-".repeat(20), "+".repeat(20))))
+            .collect();
+        assert_eq!(cut_apart(&pairs, 24).iter().collect::<BTreeSet<_>>().len(), 4, "{:?}", cut_apart(&pairs, 24));
         // They differ in two places.
         let twice = |a, b| format!("{long}{a}{long}{b}");
         let shown = cut_apart(&[twice("a", "c"), twice("a", "d"), twice("b", "c")], 24);
