@@ -31,10 +31,10 @@ fn values(shape: &[i64], seed: usize) -> Tensor {
 
 /// The parameters after four steps.
 fn stepped(optimizer: &OptimizerSpec, shapes: &[&[i64]], lr: f64, weight_decay: f64) -> Vec<Tensor> {
-    let list = |first: usize| -> Vec<Tensor> { shapes.iter().zip(first..).map(|(shape, i)| values(shape, i)).collect() };
+    let list =
+        |first: usize| -> Vec<Tensor> { shapes.iter().zip(first..).map(|(shape, i)| values(shape, i)).collect() };
     let params = list(0);
-    let buffers: Vec<_> =
-        optimizer.buffers().iter().map(|_| params.iter().map(Tensor::zeros_like).collect()).collect();
+    let buffers: Vec<_> = optimizer.buffers().iter().map(|_| params.iter().map(Tensor::zeros_like).collect()).collect();
     for step in 0..4 {
         let grads = list(10 + step);
         let group = Group { params: &params, grads: &grads, buffers: &buffers, weight_decay };
@@ -47,8 +47,7 @@ fn stepped(optimizer: &OptimizerSpec, shapes: &[&[i64]], lr: f64, weight_decay: 
 fn optimizers_step_as_in_pytorch_and_timm() {
     for (case, name, keys, lr, weight_decay) in CASES {
         let optimizer = OptimizerName::parse(name).unwrap().read(toml::from_str::<toml::Table>(keys).unwrap()).unwrap();
-        let rows: Vec<&str> =
-            NUMBERS.lines().filter(|line| line.split(',').next() == Some(case)).collect();
+        let rows: Vec<&str> = NUMBERS.lines().filter(|line| line.split(',').next() == Some(case)).collect();
         assert!(rows.len() >= 3, "{case}");
         for (row, param) in rows.iter().zip(stepped(&optimizer, &SHAPES[..rows.len()], lr, weight_decay)) {
             let numbers = row.split(',').next_back().unwrap().split(' ').map(|number| number.parse().unwrap());
