@@ -2,6 +2,7 @@
 
 mod bench;
 mod broken;
+mod cluster;
 mod compare;
 mod corpus;
 mod data;
