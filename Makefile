@@ -6,7 +6,7 @@ CARGO_FLAGS = --release --locked
 SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build experiment sweep compare report tables test lint bench bench-busy bench-peers bench-parts torture cluster-test fuzz asan ubsan audit clean
+.PHONY: help setup build experiment sweep compare claims report tables test lint bench bench-busy bench-peers bench-parts torture cluster-test fuzz asan ubsan audit clean
 
 help: ## list the targets
 	@echo "Strata: experiments on deep convolutional architectures. Targets:"
@@ -28,6 +28,9 @@ sweep: build ## run experiments/sweeps/NAME.toml (NAME=architectures); run it ag
 
 compare: build ## one table of runs and sweeps: ARGS="resnet20 plain20 --baseline plain20"; default: everything
 	@$(STRATA) compare $(ARGS)
+
+claims: build ## run whatever the deck's claims lack, cheapest first (hours; can be interrupted), and update the README's table; ARGS="5 11" for some
+	@$(STRATA) claims --run $(ARGS) && $(STRATA) claims --write README.md
 
 tables: build ## write results/tables: the cost of every architecture, the chart of accuracy against operations
 	@$(STRATA) tables

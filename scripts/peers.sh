@@ -1,6 +1,7 @@
 #!/bin/sh
-# Installs PyTorch and Keras, which `make bench` compares with, in a Python environment in the user's cache folder (3 GB to
-# download, 6 GB on disk, once). Versions are pinned; PyTorch's is that of the libtorch that Strata uses.
+# Installs PyTorch, Keras and torchvision, which `make bench` and `strata bench --data` compare with, in a Python environment in
+# the user's cache folder (3 GB to download, 6 GB on disk, once). Versions are pinned; PyTorch's is that of the libtorch that
+# Strata uses.
 #
 #   XDG_CACHE_HOME  the environment is $XDG_CACHE_HOME/strata/peers, else ~/.cache/strata/peers
 #   PYTHON          the interpreter that creates it (python3)
@@ -13,7 +14,15 @@ say() { printf 'peers: %s\n' "$*" >&2; }
 mkdir -p "$(dirname "$home")"
 exec 9>"$(dirname "$home")/.peers.lock"
 if command -v flock >/dev/null; then flock 9; fi
+# For `strata bench --data`; without the dependencies, which are there.
+loaders="torchvision==0.28.0 pillow==13.0.0"
+install_loaders() {
+    # shellcheck disable=SC2086
+    "$home/bin/python" -c 'import torchvision' 2>/dev/null ||
+        "$home/bin/python" -m pip install --quiet --no-cache-dir --disable-pip-version-check --no-deps $loaders 9>&- >&2
+}
 if [ -f "$home/complete" ] && [ "$(cat "$home/complete")" = "$wanted" ]; then
+    install_loaders
     exit 0
 fi
 say "installing $wanted from PyPI (3 GB, once) in $home"
@@ -22,3 +31,4 @@ rm -rf "$home"
 # shellcheck disable=SC2086
 "$home/bin/python" -m pip install --quiet --no-cache-dir --disable-pip-version-check $wanted 9>&- >&2
 printf '%s' "$wanted" >"$home/complete"
+install_loaders

@@ -43,6 +43,8 @@ pub fn is_input_error(error: &(dyn Error + 'static)) -> Option<bool> {
         of::<config::ConfigError>,
         of::<data::DataError>,
         of::<model::WeightsError>,
+        of::<export::NamesError>,
+        of::<export::onnx::OnnxError>,
         of::<runs::FindError>,
         of::<torch::ThreadsError>,
         of::<train::CheckpointError>,

@@ -81,8 +81,24 @@ fn every_key_is_on_the_page_of_keys() {
     names.extend(recipe::<OptimizerName>().chain(recipe::<ScheduleName>()).chain(recipe::<LossName>()));
     let datasets = DATASETS.iter().flat_map(|name| DataSource::keys(name).iter().chain([name]));
     names.extend(datasets.map(|&name| name.to_owned()));
-    names.extend(["patience", "log_every", "layer_decay", "bias_lr_factor"].map(str::to_owned)); // written only when they are on
-    names.extend(["from", "replace", "freeze", "sha256"].map(str::to_owned));
+    // Written only when they are on.
+    names
+        .extend(["patience", "log_every", "layer_decay", "bias_lr_factor", "accumulate", "sam_rho"].map(str::to_owned));
+    names.extend(["size", "stages", "test_flip"].map(str::to_owned));
+    let augment = [
+        "lighting",
+        "repeats",
+        "color_jitter",
+        "auto_augment",
+        "rand_augment",
+        "trivial_augment",
+        "erasing",
+        "cutout",
+        "mixup",
+        "cutmix",
+    ];
+    names.extend(augment.map(str::to_owned));
+    names.extend(["from", "replace", "freeze", "sha256", "classes"].map(str::to_owned));
     let train = |keys: &str| format!("[train]\nepochs = 1\n{keys}\n");
     let recipes = [
         "optimizer = 'adam'\nschedule = 'cosine'",

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use strata::arch::Network;
 use strata::arch::rows::Row;
-use strata::config::{Experiment, Machine, Sweep};
+use strata::config::{ClaimFile, Experiment, Machine, Sweep};
 use strata::model::Model;
 use tch::Device;
 
@@ -34,7 +34,9 @@ fn every_file_is_valid_and_says_what_it_is() {
     assert!(found.len() > 60, "only {} files", found.len());
     for path in found {
         let text = std::fs::read_to_string(&path).unwrap();
-        if text.contains("[sweep]") {
+        if text.contains("[claim]") {
+            ClaimFile::load(&path, Machine::default()).unwrap_or_else(|error| panic!("{error}"));
+        } else if text.contains("[sweep]") {
             Sweep::load(&path, &[], Machine::default()).unwrap_or_else(|error| panic!("{error}"));
         } else {
             let experiment = load(&path);

@@ -1,6 +1,7 @@
 //! Analyses of records: joining, comparing, the differences between two runs, statistics over seeds.
 
 mod architectures;
+pub mod claims;
 pub mod collect;
 pub mod compare;
 mod confusion;

@@ -1,6 +1,6 @@
 //! The settings of a sweep, from its table: what varies beside the seed, and the runs of each combination.
 
-use crate::runs::format::cut;
+use crate::runs::format::cut_apart;
 use crate::runs::{Column, ColumnRole, Records};
 use std::collections::{HashMap, HashSet};
 
@@ -34,15 +34,17 @@ impl Settings {
         let keys = varied(records);
         let x = keys.iter().copied().find(|&column| is_number(records, column));
         let others: Vec<usize> = keys.iter().copied().filter(|&column| Some(column) != x).collect();
+        let texts: HashMap<usize, Vec<String>> =
+            keys.iter().map(|&column| (column, cut_cells(records, column))).collect();
         let settings = records
             .groups(&keys)
             .into_iter()
             .map(|rows| {
                 let row = &records.rows[rows[0]];
                 Setting {
-                    label: label(records, row, &keys),
+                    label: label(records, rows[0], &keys, &texts),
                     x: x.and_then(|column| row[column].parse().ok()),
-                    series: label(records, row, &others),
+                    series: label(records, rows[0], &others, &texts),
                     rows,
                 }
             })
@@ -85,19 +87,24 @@ fn is_number(records: &Records, column: usize) -> bool {
     records.rows.iter().all(|row| row[column].parse::<f64>().is_ok_and(f64::is_finite))
 }
 
+fn cut_cells(records: &Records, column: usize) -> Vec<String> {
+    let cells: Vec<&str> = records.rows.iter().map(|row| row[column].as_str()).collect();
+    cut_apart(&cells, LONGEST)
+}
+
 /// `depth=20 shortcut=A`; names and scaling axes are written without their key.
-fn label(records: &Records, row: &[String], keys: &[usize]) -> String {
+fn label(records: &Records, row: usize, keys: &[usize], texts: &HashMap<usize, Vec<String>>) -> String {
     let last = |column: usize| records.columns[column].rsplit('.').next().unwrap_or_default();
     let short = |column: usize| {
         let clash = keys.iter().any(|&other| other != column && last(other) == last(column));
         if clash { records.columns[column].as_str() } else { last(column) }
     };
     let part = |&column: &usize| match records.columns[column].as_str() {
-        "name" | "scaling.axis" => cut(&row[column], LONGEST),
-        _ => format!("{}={}", short(column), cut(&row[column], LONGEST)),
+        "name" | "scaling.axis" => texts[&column][row].clone(),
+        _ => format!("{}={}", short(column), texts[&column][row]),
     };
     // Joined tables have empty cells.
-    keys.iter().filter(|&&column| !row[column].is_empty()).map(part).collect::<Vec<_>>().join(" ")
+    keys.iter().filter(|&&column| !texts[&column][row].is_empty()).map(part).collect::<Vec<_>>().join(" ")
 }
 
 /// The results of the finished runs of a setting.

@@ -1,12 +1,12 @@
 //! `strata bench FILE…`
 
-use super::cost::{Format, render};
+use super::table::{Format, render, show};
 use super::{Done, Shared, Usage, print};
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use std::io::BufRead;
-use strata::config::{Experiment, Precision};
+use strata::config::Experiment;
 use strata::runs::significant;
 use strata::torch;
 use strata::train::bench::{self, Phase, Roofline, StepCost, Timing, Workload};
@@ -68,6 +68,18 @@ const WARM_UP: usize = 3;
 /// Rows of the table of operations; the rest take next to no time.
 const SHOWN_OPERATIONS: usize = 25;
 
+/// Columns that a narrow terminal does not show, the first ones first.
+const EXPENDABLE: [&str; 9] = [
+    "ms_max",
+    "ms_min",
+    "data_ms",
+    "waited",
+    "memory_bound_ms",
+    "arithmetic_bound_ms",
+    "gflops",
+    "memory_mib",
+    "precision",
+];
 const HEADER: [&str; 15] = [
     "network",
     "phase",
@@ -112,7 +124,7 @@ pub(crate) fn run(command: &Bench, shared: &Shared) -> Result<Done> {
     for experiment in &experiments {
         lines.extend(time(command, experiment, device, &roofline)?);
     }
-    print(&render(command.format, &HEADER, &lines)?)?;
+    print(&show(command.format, &HEADER, lines, &EXPENDABLE)?)?;
     Ok(Done::Well)
 }
 
@@ -192,7 +204,7 @@ fn line(
         experiment.name.clone(),
         timing.phase.name().to_owned(),
         train.batch.to_string(),
-        precision(train.precision).to_owned(),
+        train.precision.name().to_owned(),
         number(ms),
         number(least),
         number(most),
@@ -205,13 +217,6 @@ fn line(
         data_ms.map_or_else(String::new, number),
         torch::peak_memory_mib(device).map_or_else(String::new, number),
     ]
-}
-
-fn precision(precision: Precision) -> &'static str {
-    match precision {
-        Precision::Fp32 => "fp32",
-        Precision::Bf16 => "bf16",
-    }
 }
 
 /// The first line of a worker: what it times.
@@ -252,7 +257,7 @@ fn worker(experiment: &Experiment, device: Device, steps: usize) -> Result<Done>
         batch: experiment.train.batch,
         input: experiment.network.plan.input,
         classes: experiment.network.plan.classes,
-        precision: precision(experiment.train.precision),
+        precision: experiment.train.precision.name(),
         threads: tch::get_num_threads(),
         params: cost.params,
         buffers: cost.buffers,

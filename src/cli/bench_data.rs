@@ -1,7 +1,7 @@
 //! `strata bench --data`: images per second of one core, stage by stage, beside torchvision's loaders.
 
 use super::bench::Bench;
-use super::cost::render;
+use super::table::render;
 use super::{Done, Shared, Usage, print};
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;

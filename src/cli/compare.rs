@@ -2,12 +2,13 @@
 
 mod table;
 
-use super::cost::Format;
+use super::epoch_table::{width_of, wrapped};
+use super::table::Format;
 use super::{Done, Shared, Usage, print, write_picture};
 use anyhow::{Result, bail};
 use clap::Args;
 use comfy_table::presets;
-use std::io::IsTerminal;
+use console::Term;
 use strata::analysis::collect::collect;
 use strata::analysis::compare::{Comparison, Request, Where, compare, epochs};
 use strata::figures::curves::{self, CurveGroup};
@@ -123,7 +124,8 @@ fn text(command: &Compare, records: &Records, comparison: &mut Comparison) -> St
     let markdown = matches!(command.format, Format::Markdown);
     for (index, note) in comparison.notes.iter().enumerate() {
         let gap = if index == 0 || markdown { "\n" } else { "" };
-        text.push_str(&format!("{gap}{}\n", printable(note)));
+        let width = width_of(&Term::stdout()).filter(|_| !markdown);
+        text.push_str(&format!("{gap}{}\n", wrapped(&printable(note), width)));
     }
     text
 }
@@ -132,8 +134,7 @@ fn text(command: &Compare, records: &Records, comparison: &mut Comparison) -> St
 const WIDTH: usize = 100;
 
 fn fit(command: &Compare, records: &Records, comparison: &mut Comparison) -> String {
-    let terminal = console::Term::stdout().size_checked().filter(|_| std::io::stdout().is_terminal());
-    let room = terminal.map(|(_, columns)| usize::from(columns));
+    let room = width_of(&Term::stdout());
     if command.all {
         let fitting = room.and_then(|room| whole(&comparison.table, room));
         return fitting.unwrap_or_else(|| rendered(&comparison.table, presets::NOTHING));

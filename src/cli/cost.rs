@@ -1,11 +1,10 @@
 //! `strata cost FILE…`
 
+use super::table::{Format, show};
 use super::{Done, Shared, Usage, description, print};
 use anyhow::{Result, bail};
-use clap::{Args, ValueEnum};
-use comfy_table::{CellAlignment, Table, presets};
+use clap::Args;
 use strata::arch::{Cost as Counts, Network};
-use strata::runs::{csv_cell, markdown_cell};
 
 /// Count the parameters, multiply-adds and activations of networks
 ///
@@ -32,13 +31,6 @@ pub(crate) struct Cost {
     format: Format,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-pub(crate) enum Format {
-    Table,
-    Csv,
-    Markdown,
-}
-
 pub(crate) fn run(command: &Cost, shared: &Shared) -> Result<Done> {
     let mut overrides = shared.set.clone();
     let input = command.input.as_deref().map(sides).transpose()?;
@@ -58,12 +50,17 @@ pub(crate) fn run(command: &Cost, shared: &Shared) -> Result<Done> {
     } else {
         &["network", "input", "classes", "depth", "params", "aux_params", "macs", "activations"]
     };
-    print(&render(command.format, header, &lines)?)?;
+    print(&show(
+        command.format,
+        header,
+        lines,
+        &["aux_params", "buffers", "classes", "input", "depth", "activations"],
+    )?)?;
     Ok(Done::Well)
 }
 
 /// `3x224x224` as channels, height and width.
-fn sides(input: &str) -> Result<[usize; 3]> {
+pub(super) fn sides(input: &str) -> Result<[usize; 3]> {
     let sides: Option<Vec<usize>> = input.split('x').map(|side| side.parse().ok()).collect();
     match sides.as_deref() {
         Some(&[c, h, w]) => Ok([c, h, w]),
@@ -101,49 +98,4 @@ fn layer_lines(name: &str, network: &Network) -> Vec<Vec<String>> {
         .collect();
     lines.push(line("total", "without auxiliary heads".to_owned(), String::new(), String::new(), network.cost()));
     lines
-}
-
-/// A table for people, for programs or for a page.
-pub(crate) fn render(format: Format, header: &[&str], lines: &[Vec<String>]) -> Result<String> {
-    if let Format::Csv = format {
-        let mut writer = csv::Writer::from_writer(Vec::new());
-        writer.write_record(header)?;
-        for line in lines {
-            writer.write_record(line.iter().map(|cell| csv_cell(cell).into_owned()))?;
-        }
-        return Ok(String::from_utf8(writer.into_inner()?)?);
-    }
-    // A key is no number, not even where it happens to have digits alone.
-    let is_number = |index: usize, text: &str| is_count(text) && header.get(index).is_none_or(|name| *name != "key");
-    let written = |(index, text): (usize, &String)| match format {
-        _ if is_number(index, text) => grouped(text),
-        Format::Markdown => markdown_cell(text),
-        _ => text.clone(),
-    };
-    let mut table = Table::new();
-    table.load_style(if let Format::Markdown = format { presets::ASCII_MARKDOWN } else { presets::NOTHING });
-    table.set_header(header.iter().map(|name| match format {
-        Format::Markdown => markdown_cell(name),
-        _ => (*name).to_owned(),
-    }));
-    for line in lines {
-        table.add_row(line.iter().enumerate().map(written).collect::<Vec<_>>());
-    }
-    for index in 0..header.len() {
-        let numbers =
-            lines.iter().filter_map(|line| line.get(index)).all(|text| text.is_empty() || is_number(index, text));
-        if let (true, Some(column)) = (numbers, table.column_mut(index)) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    Ok(format!("{table}\n"))
-}
-
-/// A count with its digits in groups of three; any other text as it is.
-pub(crate) fn grouped(text: &str) -> String {
-    strata::runs::grouped(text, ' ')
-}
-
-fn is_count(text: &str) -> bool {
-    !text.is_empty() && text.chars().all(|c| c.is_ascii_digit())
 }

@@ -1,8 +1,8 @@
 //! `strata diff A B`
 
 use super::compare::printable;
-use super::cost::grouped;
 use super::runs::{resolve_run, several_runs};
+use super::table::grouped;
 use super::{Done, Shared, Usage, experiment, locate, machine, print};
 use anyhow::{Result, bail};
 use clap::Args;

@@ -108,6 +108,11 @@ impl EpochTable {
     }
 }
 
+/// A text in lines of a terminal, broken between words; later lines are indented.
+pub(super) fn wrapped(text: &str, width: Option<usize>) -> String {
+    folded(&text.split(' ').map(str::to_owned).collect::<Vec<_>>(), " ", width)
+}
+
 /// Parts of a message in as few lines as a terminal of this width needs: broken between parts, continued with an indent.
 pub(super) fn folded(parts: &[String], separator: &str, width: Option<usize>) -> String {
     let room = width.unwrap_or(usize::MAX);

@@ -1,9 +1,9 @@
 //! `strata eval RUN…`
 
-use super::cost::{Format, render};
 use super::epoch_table::percent;
 use super::precision::PrecisionArgs;
 use super::runs::TrainedRun;
+use super::table::{Format, render};
 use super::{Done, Shared, Usage, print, write_picture};
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
@@ -13,7 +13,7 @@ use strata::analysis::Confusion;
 use strata::figures::picture::{PictureError, PictureFile};
 use strata::files::write_output;
 use strata::runs::{accuracy, significant};
-use strata::train::{Splits, Sums, check_data, cross_entropy, for_each_batch};
+use strata::train::{Inference, Splits, Sums, check_data, cross_entropy, for_each_batch};
 use strata::{data, figures};
 use tch::{Device, Kind, Tensor};
 
@@ -146,8 +146,7 @@ fn evaluate(
     let mut sums = Sums::default();
     let (mut probabilities, mut labels) = (Vec::new(), Vec::new());
     strata::torch::catch(|| {
-        let batch = experiment.train.batch.clamp(1, 500);
-        for_each_batch(&model, &images, &normalise, batch, experiment.train.precision, |logits, truth| {
+        for_each_batch(&model, &images, &normalise, Inference::of(&experiment), |logits, truth| {
             sums.add(cross_entropy(logits, truth).double_value(&[]), logits, truth);
             probabilities.push(logits.log_softmax(1, Kind::Float));
             labels.push(truth.shallow_clone());

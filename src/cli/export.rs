@@ -1,6 +1,6 @@
 //! `strata export`
 
-use super::{Done, Shared, Usage, machine, print};
+use super::{Done, Shared, Usage, export_onnx, machine, print};
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
@@ -8,28 +8,45 @@ use strata::emit;
 use strata::export::{ExportedRun, Tracker};
 use strata::runs::{Found, Store};
 
-/// Export runs to TensorBoard, MLflow or Weights & Biases
+/// Export networks to ONNX, and runs to TensorBoard, MLflow or Weights & Biases
 ///
-/// Settings, epochs and results are read from the files of the runs. Exporting a run again replaces what was written before.
+/// For trackers, settings, epochs and results are read from the files of the runs. Exporting again replaces what was written
+/// before.
 #[derive(Args)]
 #[command(after_help = "Examples:
   strata export tensorboard resnet20 plain20     tensorboard --logdir tensorboard
   strata export mlflow degradation               every run of a sweep
-  strata export wandb results/runs               wandb sync wandb/offline-run-*")]
+  strata export wandb results/runs               wandb sync wandb/offline-run-*
+  strata export onnx resnet20 -o resnet20.onnx   a trained network; with --weights, that of an experiment file")]
 pub(crate) struct Export {
-    /// Program to export to
-    #[arg(value_name = "TRACKER")]
+    /// Format or program to export to
+    #[arg(value_name = "FORMAT")]
     tracker: Name,
-    /// Run folders, sweeps, or names of either [default: all runs of the results folder]
+    /// Run folders, sweeps, or names of either [default: all runs of the results folder]; for onnx one run, or an experiment file
     #[arg(value_name = "RUN")]
-    runs: Vec<String>,
-    /// Folder to write to [default: tensorboard, mlruns or wandb]
-    #[arg(short, long, value_name = "DIR")]
-    output: Option<PathBuf>,
+    pub(super) runs: Vec<String>,
+    /// Folder to write to [default: tensorboard, mlruns or wandb]; for onnx the file [default: NAME.onnx]
+    #[arg(short, long, value_name = "PATH")]
+    pub(super) output: Option<PathBuf>,
+    /// For onnx: the weights of the experiment file, under the network's parameter names
+    #[arg(long, value_name = "W.safetensors")]
+    pub(super) weights: Option<PathBuf>,
+    /// For onnx: the input's channels, height and width [default: the experiment's]
+    #[arg(long, value_name = "CxHxW")]
+    pub(super) input: Option<String>,
+}
+
+impl Export {
+    /// Whether it reads an experiment, whose keys can be set.
+    pub(super) fn reads_experiment(&self) -> bool {
+        matches!(self.tracker, Name::Onnx)
+    }
 }
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Name {
+    /// The network for ONNX runtimes (opset 17)
+    Onnx,
     /// Event files
     #[value(name = "tensorboard")]
     TensorBoard,
@@ -41,10 +58,14 @@ enum Name {
 
 pub(crate) fn run(command: &Export, shared: &Shared) -> Result<Done> {
     let (tracker, usual) = match command.tracker {
+        Name::Onnx => return export_onnx::run(command, shared),
         Name::TensorBoard => (Tracker::TensorBoard, "tensorboard"),
         Name::Mlflow => (Tracker::Mlflow, "mlruns"),
         Name::Wandb => (Tracker::Wandb, "wandb"),
     };
+    if command.weights.is_some() || command.input.is_some() {
+        bail!(Usage("--weights and --input are options of `strata export onnx`".to_owned()));
+    }
     let output = command.output.clone().unwrap_or_else(|| PathBuf::from(usual));
     let store = shared.store();
     let folders = folders(&command.runs, &store)?;

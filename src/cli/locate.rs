@@ -17,8 +17,9 @@ pub(crate) fn locate(file: impl AsRef<Path>) -> Result<PathBuf> {
     }
     let file = &*path.to_string_lossy();
     let named = Path::new(EXPERIMENTS).join(format!("{file}.toml"));
-    if named.is_file() {
-        return Ok(named);
+    let beside = PathBuf::from(format!("{file}.toml"));
+    if let Some(found) = [named, beside].into_iter().find(|path| path.is_file()) {
+        return Ok(found);
     }
     if let Some(folder) = [path.to_owned(), Path::new(EXPERIMENTS).join(path)].iter().find(|path| path.is_dir()) {
         bail!(Usage(format!("`{file}` is a folder; {}", in_folder(folder))));

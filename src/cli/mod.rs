@@ -2,14 +2,17 @@
 
 pub(crate) mod bench;
 mod bench_data;
+pub(crate) mod claims;
 pub(crate) mod compare;
 pub(crate) mod completions;
+pub(crate) mod convert;
 pub(crate) mod cost;
 pub(crate) mod diff;
 pub(crate) mod doctor;
 mod epoch_table;
 pub(crate) mod eval;
 pub(crate) mod export;
+mod export_onnx;
 pub(crate) mod fetch;
 mod live_plot;
 mod locate;
@@ -23,6 +26,7 @@ pub(crate) mod sweep;
 mod sweep_list;
 mod sweep_slurm;
 mod sweep_view;
+mod table;
 pub(crate) mod tables;
 pub(crate) mod train;
 
@@ -70,10 +74,12 @@ pub(crate) enum Command {
     Show(show::Show),
     Eval(eval::Eval),
     Predict(predict::Predict),
+    Claims(claims::Claims),
     Tables(tables::Tables),
     Bench(bench::Bench),
     Report(report::Report),
     Export(export::Export),
+    Convert(convert::Convert),
     Fetch(fetch::Fetch),
     /// Report what was found on this machine: libtorch, device, threads, precision, datasets
     Doctor,
@@ -85,17 +91,19 @@ static RESULTS: OnceLock<PathBuf> = OnceLock::new();
 
 /// Options of [`Shared`] that a command makes no use of. They are accepted, so that one set of options fits every command of
 /// a script, but its help is silent about them.
-const UNUSED: [(&str, &[&str]); 11] = [
+const UNUSED: [(&str, &[&str]); 13] = [
     ("compare", &["set", "device", "threads"]),
     ("diff", &["device", "threads"]),
     ("cost", &["device", "results", "threads"]),
     ("show", &["device", "results", "threads"]),
+    ("claims", &["set"]),
     ("tables", &["device", "threads"]),
     ("bench", &["results"]),
     ("report", &["set", "device", "threads"]),
     ("fetch", &["set", "device", "results", "threads"]),
     ("doctor", &["set", "results"]),
     ("export", &["set", "device", "threads"]),
+    ("convert", &["device", "results", "threads"]),
     ("completions", &["set", "device", "results", "threads"]),
 ];
 
@@ -123,8 +131,9 @@ impl Arguments {
         let (command, hint) = match &self.command {
             _ if self.shared.set.is_empty() => return Ok(()),
             Command::Compare(_) => ("compare", "; --where COLUMN=VALUE chooses rows"),
+            Command::Claims(_) => ("claims", ""),
             Command::Report(_) => ("report", ""),
-            Command::Export(_) => ("export", ""),
+            Command::Export(export) if !export.reads_experiment() => ("export", ""),
             Command::Completions(_) => ("completions", ""),
             Command::Fetch(_) => ("fetch", ""),
             Command::Doctor => ("doctor", ""),

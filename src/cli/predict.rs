@@ -1,8 +1,8 @@
 //! `strata predict RUN_OR_FILE`
 
-use super::cost::{Format, render};
 use super::precision::{PrecisionArgs, precision};
 use super::runs::{TrainedRun, build, find, is_run};
+use super::table::{Format, render};
 use super::{Done, Shared, Usage, locate, print};
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -143,8 +143,11 @@ fn classes(command: &Predict, shared: &Shared, device: Device, bf16: bool) -> Re
     let shape = experiment.network.plan.input;
     let normalise = experiment.data.normalisation(shape[0]);
     let source = &experiment.data.source;
-    let names = data::cache_dir()
-        .map_or_else(|_| Vec::new(), |cache| source.class_names(&data::folder(source.info().name, &cache)));
+    let names = match experiment.data.classes.is_empty() {
+        true => data::cache_dir()
+            .map_or_else(|_| Vec::new(), |cache| source.class_names(&data::folder(source.info().name, &cache))),
+        false => experiment.data.classes.clone(),
+    };
     let mut lines = Vec::new();
     for path in &command.images {
         let pixels = data::decode(path, shape)?;

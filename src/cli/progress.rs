@@ -1,9 +1,10 @@
 //! Progress of a run: on a terminal a table of epochs above a bar and a plot, elsewhere one plain line an epoch; the plain lines
 //! go to `run.log` too. Draws the run's curves into its folder.
 
-use super::cost::grouped;
 use super::epoch_table::{EpochTable, folded, percent, terminal_width};
 use super::live_plot::LivePlot;
+use super::table::grouped;
+use console::Term;
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use std::fs::{File, OpenOptions};
 use std::io::{IsTerminal, Write as _};
@@ -96,7 +97,8 @@ impl Progress {
         let Some(bar) = self.bar.take() else { return };
         bar.finish_and_clear();
         if let (true, Some(plot)) = (self.plotted_at.is_some(), self.plot.fitted()) {
-            emit(plot);
+            // Not by `emit`, which would escape its colours.
+            let _ = Term::stderr().write_line(&plot);
         }
     }
 

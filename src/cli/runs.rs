@@ -1,8 +1,8 @@
 //! Trained runs by folder or by name.
 
-use super::cost::{Format, render};
 use super::epoch_table::percent;
 use super::precision::PrecisionArgs;
+use super::table::{Format, render};
 use super::{RESULTS, Shared, Usage, machine};
 use anyhow::{Result, bail};
 use std::path::{Path, PathBuf};

@@ -34,7 +34,7 @@ pub(crate) struct Show {
     /// Draw eight training images, each as it is and as eight epochs see it, to a .svg or .png file; - is SVG on standard output
     #[arg(long, value_name = "PICTURE", requires = "file", group = "picture")]
     augment: Option<PictureFile>,
-    /// Title of the diagram [default: the name of the experiment]
+    /// Title of the picture [default: `title` of the file, else its name]
     #[arg(long, value_name = "TEXT", requires = "picture")]
     title: Option<String>,
     /// Leave out the frame and the background of the diagram
@@ -57,7 +57,7 @@ pub(crate) fn run(command: &Show, shared: &Shared) -> Result<Done> {
     let svg = match (&command.file, &command.block) {
         (Some(file), None) => {
             let file = read(file)?;
-            diagram(&file.network, title.unwrap_or(&file.name))
+            diagram(&file.network, title.unwrap_or(&file.title))
         }
         (Some(file), Some(row)) => draw_row(&read(file)?, row, title)?,
         (None, block) => {
@@ -116,7 +116,7 @@ fn draw_row(file: &Description, row: &str, title: Option<&str>) -> Result<String
         };
         bail!(Usage(format!("{} has no row `{row}`; {hint}", file.name)));
     };
-    let own = format!("{}: {}", file.name, row_name(&rows[index]));
+    let own = format!("{}: {}", file.title, row_name(&rows[index]));
     Ok(block_diagram(&file.network, index, Some(title.unwrap_or(&own))))
 }
 

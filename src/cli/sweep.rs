@@ -1,9 +1,9 @@
 //! `strata sweep FILE`
 
-use super::cost::{Format, render};
 use super::sweep_list::{dry_run, list};
 use super::sweep_slurm::SlurmArgs;
 use super::sweep_view::SweepView;
+use super::table::{Format, fitted};
 use super::{Done, Shared, Usage, locate, machine, print};
 use anyhow::{Result, bail};
 use clap::Args;
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 use strata::analysis::Spread;
 use strata::config::Sweep as Points;
-use strata::runs::{Column, counted};
+use strata::runs::{Column, Table, counted};
 use strata::sweep::{Failure, Options, Report, SweepTables};
 use strata::{data, emit};
 
@@ -52,6 +52,14 @@ pub(crate) struct Sweep {
     /// Stop at the first point that fails
     #[arg(long)]
     fail_fast: bool,
+}
+
+impl Sweep {
+    /// The command `strata sweep FILE` without options.
+    pub(super) fn of(file: &Path) -> Sweep {
+        let file = file.to_string_lossy().into_owned();
+        Sweep { file, dry_run: false, jobs: 1, retries: 1, fail_fast: false }
+    }
 }
 
 pub(crate) fn run(command: &Sweep, shared: &Shared) -> Result<Done> {
@@ -192,8 +200,10 @@ fn means(sweep: &Points, tables: &SweepTables) -> Result<String> {
         cells.iter().take(header.len()).cloned().chain(shown.map(Option::unwrap_or_default)).collect()
     };
     let lines: Vec<Vec<String>> = tables.summary.rows.iter().zip(&tables.settings).map(line).collect();
+    let settings = header.len() - 3;
     header.extend(SHOWN.map(|(_, title, ..)| title));
-    render(Format::Table, &header, &lines)
+    let columns = header.into_iter().map(str::to_owned).collect();
+    fitted(Table { columns, rows: lines }, settings, &["params", "seconds", "macs", "n"])
 }
 
 /// Combinations that are not points.

@@ -1,11 +1,13 @@
 //! The points of a sweep without running them: `--dry-run` for people, `--list` for schedulers.
 
 use super::Shared;
-use super::cost::{Format, render};
+use super::epoch_table::{width_of, wrapped};
+use super::table::{Format, fitted, render};
 use anyhow::Result;
+use console::Term;
 use strata::config::{Point, Sweep};
 use strata::data;
-use strata::runs::{Store, counted, cut};
+use strata::runs::{Store, Table, counted, cut_apart};
 use strata::sweep::{Estimates, Finished, duration};
 
 /// Longest value of a key in the table of points; a whole [model] is longer.
@@ -38,6 +40,16 @@ impl Listing {
     }
 }
 
+/// Values of points, column by column, long ones cut.
+fn shown_values(sweep: &Points) -> Vec<Vec<String>> {
+    let column = |index: usize| {
+        let values: Vec<&str> = sweep.points.iter().map(|point| point.values[index].as_str()).collect();
+        cut_apart(&values, LONGEST_VALUE)
+    };
+    let columns: Vec<Vec<String>> = (0..sweep.columns.len()).map(column).collect();
+    (0..sweep.points.len()).map(|point| columns.iter().map(|column| column[point].clone()).collect()).collect()
+}
+
 /// The text of `--dry-run`. `device` is `cpu` or `cuda`, `excluded` counts the combinations that are not points.
 pub(super) fn dry_run(
     sweep: &Sweep,
@@ -46,19 +58,18 @@ pub(super) fn dry_run(
     jobs: usize,
     excluded: Option<String>,
 ) -> Result<String> {
-    let mut header: Vec<&str> = sweep.columns.iter().map(String::as_str).collect();
-    header.extend(["key", "params", "macs", "epochs", "time", "status"]);
+    let mut columns = sweep.columns.clone();
+    columns.extend(["key", "params", "macs", "epochs", "time", "status"].map(str::to_owned));
     let listing = Listing::new(sweep, shared, device)?;
     let (mut total, mut left) = (Some(0.0), 0);
     let mut lines = Vec::with_capacity(sweep.points.len());
-    for point in &sweep.points {
+    for (point, mut line) in sweep.points.iter().zip(shown_values(sweep)) {
         let seconds = listing.estimates.seconds(point);
         let (status, done) = listing.status(point);
         if !done {
             left += 1;
             total = total.zip(seconds).map(|(total, seconds)| total + seconds);
         }
-        let mut line: Vec<String> = point.values.iter().map(|value| cut(value, LONGEST_VALUE)).collect();
         line.extend([
             point.key.short().to_owned(),
             point.cost.params.to_string(),
@@ -69,12 +80,14 @@ pub(super) fn dry_run(
         ]);
         lines.push(line);
     }
-    let mut text = render(Format::Table, &header, &lines)?;
+    let table = Table { columns, rows: lines };
+    let mut text = fitted(table, sweep.columns.len(), &["epochs", "params", "key", "macs"])?;
     let time = match total {
         Some(total) => format!("about {}, {}", duration(total / jobs as f64), listing.estimates.basis()),
         None => "estimate unavailable: no finished run to measure the rate from".to_owned(),
     };
-    text.push_str(&format!("\n{}, {left} to run; {time}\n", counted(sweep.points.len(), "point")));
+    let status = format!("{}, {left} to run; {time}", counted(sweep.points.len(), "point"));
+    text.push_str(&format!("\n{}\n", wrapped(&status, width_of(&Term::stdout()))));
     text.extend(excluded.map(|out| format!("{out}\n")));
     Ok(text)
 }
@@ -87,11 +100,9 @@ pub(super) fn list(sweep: &Sweep, shared: &Shared, device: &str, format: Format,
     header.extend(sweep.columns.iter().map(String::as_str));
     header.extend(["params", "macs", "epochs", "estimated_seconds", "status", "command"]);
     let command = command.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ");
+    let shown = if let Format::Csv = format { None } else { Some(shown_values(sweep)) };
     let line = |(index, point): (usize, &Point)| {
-        let values = point.values.iter().map(|value| match format {
-            Format::Csv => value.clone(),
-            _ => cut(value, LONGEST_VALUE),
-        });
+        let values = shown.as_ref().map_or(&point.values, |shown| &shown[index]).iter().cloned();
         let seconds = listing.estimates.seconds(point).map(|seconds| format!("{seconds:.1}"));
         let rest = [
             point.cost.params.to_string(),

@@ -1,10 +1,10 @@
 //! The network of an experiment file: `[model]` with `[scaling]`.
 
+use super::data::Data;
 use super::model::{self, Origin};
 use super::problem::Problem;
 use crate::arch::rows::Row;
 use crate::arch::{Network, Scaling};
-use crate::data::DataSource;
 use std::collections::HashMap;
 use std::sync::Arc;
 use toml::Spanned;
@@ -46,10 +46,11 @@ impl Architectures {
         &mut self,
         model: &Spanned<DeValue>,
         scaling: &Scaling,
-        dataset: Option<&DataSource>,
+        dataset: Option<&Data>,
     ) -> Result<Architecture, Problem> {
         // Places in the text are part of this, which costs a hit now and then but never mixes two up.
-        let written = format!("{:?} {scaling:?} {model:?}", dataset.map(|set| (set.info().name, set.classes())));
+        let written =
+            format!("{:?} {scaling:?} {model:?}", dataset.map(|set| (set.source.info().name, set.class_count())));
         if let Some(known) = self.known.get(&written) {
             return Ok(known.clone());
         }
@@ -66,18 +67,18 @@ impl Architectures {
 fn architecture(
     model: Spanned<DeValue>,
     scaling: &Scaling,
-    dataset: Option<&DataSource>,
+    dataset: Option<&Data>,
     input: Option<[usize; 3]>,
 ) -> Result<Architecture, Problem> {
     let span = model.span();
     let DeValue::Table(table) = model.into_inner() else {
         return Err(Problem::at("model", "`model` is a table: [model]"));
     };
-    let (shape, classes) = dataset.map_or(([0; 3], 0), |set| (set.info().shape, set.classes()));
+    let (shape, classes) = dataset.map_or(([0; 3], 0), |set| (set.source.info().shape, set.class_count()));
     let model = model::read(Spanned::new(span, table), shape, classes)?;
-    if let Some(set) = dataset.filter(|set| model.plan.classes < set.classes() && !set.info().open) {
-        let name = set.info().name;
-        let message = format!("{name} has {} classes, but model.classes = {}", set.classes(), model.plan.classes);
+    if let Some(set) = dataset.filter(|set| model.plan.classes < set.class_count() && !set.source.info().open) {
+        let name = set.source.info().name;
+        let message = format!("{name} has {} classes, but model.classes = {}", set.class_count(), model.plan.classes);
         return Err(Problem::at("model.classes", message));
     }
     let base_input = model.plan.input;

@@ -16,8 +16,14 @@ pub struct Data {
     pub validation: usize,
     /// Number of training images to use of the rest, the first ones; 0 for all.
     pub limit: usize,
+    /// Names of the classes to use, which get the labels 0, 1, … in this order; empty for all.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<String>,
     pub normalise: Scale,
     pub augment: Augment,
+    /// Validation and test images are seen mirrored, too: the mean of both probabilities counts.
+    #[serde(skip_serializing_if = "is_false")]
+    pub test_flip: bool,
     /// Smaller copies of image files, where they are to be used. Without it nothing is written: keys of experiments stay.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prepared: Option<Prepared>,
@@ -35,10 +41,18 @@ struct Keys {
     #[serde(default)]
     limit: usize,
     #[serde(default)]
+    classes: Vec<String>,
+    #[serde(default)]
     normalise: Scale,
     #[serde(default)]
     augment: Augment,
+    #[serde(default)]
+    test_flip: bool,
     prepared: Option<Prepared>,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// How pixels become numbers.
@@ -80,9 +94,15 @@ impl Data {
             DataSource::read(&keys.dataset, Deserializer::from(Spanned::new(span, own))).ok_or_else(unknown)?;
         let mut source = source.map_err(|error| from_serde(&error, "", &[]))?;
         source.complete().map_err(|error| Problem::at(format!("data.{}", error.key), error.message))?;
-        let Keys { dataset, validation, limit, normalise, augment, prepared } = keys;
-        let validation = validation.unwrap_or_else(|| default_validation(source.info().train, limit));
-        let data = Data { dataset, validation, limit, normalise, augment, prepared, source };
+        let Keys { dataset, validation, limit, classes, normalise, augment, test_flip, prepared } = keys;
+        check_classes(&classes, source.info().class_names)?;
+        // As many images as there would be if all classes had the same number.
+        let images = match classes.len() {
+            0 => source.info().train,
+            chosen => source.info().train * chosen / source.classes().max(chosen),
+        };
+        let validation = validation.unwrap_or_else(|| default_validation(images, limit));
+        let data = Data { dataset, validation, limit, classes, normalise, augment, test_flip, prepared, source };
         data.check()?;
         Ok(data)
     }
@@ -97,6 +117,11 @@ impl Data {
     pub(super) fn lacks_dataset(value: &Spanned<DeValue>) -> bool {
         let DeValue::Table(table) = value.get_ref() else { return false };
         !table.contains_key("dataset") && table.keys().all(|key| keys_of::<Keys>().contains(&&**key.get_ref()))
+    }
+
+    /// Number of classes: those of the dataset, or of the ones chosen.
+    pub fn class_count(&self) -> usize {
+        if self.classes.is_empty() { self.source.classes() } else { self.classes.len() }
     }
 
     /// The normalisation for images with `channels` channels.
@@ -114,7 +139,7 @@ impl Data {
             return Err(Problem::at(format!("data.prepared.{}", error.key), error.message));
         }
         let info = self.source.info();
-        if info.train == 0 {
+        if info.train == 0 || !self.classes.is_empty() {
             return Ok(()); // the images are counted when they are loaded
         }
         if self.validation == 0 || self.validation >= info.train {
@@ -134,6 +159,17 @@ impl Data {
     /// For an augmentation that makes no sense for images of these channels, height and width.
     pub(super) fn check_augment(&self, shape: [usize; 3]) -> Result<(), Problem> {
         self.augment.check(shape).map_err(|error| Problem::at(format!("data.augment.{}", error.key), error.message))
+    }
+}
+
+/// Refuses names that are none of the dataset's classes, as far as these are known, and fewer than two.
+fn check_classes(names: &[String], known: &[&str]) -> Result<(), Problem> {
+    if names.len() == 1 {
+        return Err(Problem::at("data.classes", "a network tells at least two classes apart"));
+    }
+    match names.iter().find(|name| !known.is_empty() && !known.contains(&name.as_str())) {
+        Some(name) => Err(Problem::unknown(Place::Key("data.classes".to_owned()), "class", name, known)),
+        None => Ok(()),
     }
 }
 
@@ -175,5 +211,14 @@ mod tests {
         assert_eq!(all, [5000, 5000, 5000, 200]);
         assert_eq!([1, 1000, 20_000, 55_000].map(|limit| validation("fashion-mnist", limit)), [1, 100, 2000, 5000]);
         assert_eq!(validation("synthetic", 1900), 100, "no more than the limit leaves");
+        let read = |classes: &str| {
+            let text = format!("dataset = 'cifar10'\nclasses = {classes}");
+            let table = DeTable::parse(&text).unwrap();
+            Data::read(&Spanned::new(table.span(), DeValue::Table(table.into_inner())))
+        };
+        let two = read("['ship', 'dog']").unwrap();
+        assert_eq!((two.class_count(), two.validation), (2, 1000));
+        assert!(read("['ship', 'doge']").unwrap_err().help.unwrap().contains("did you mean `dog`?"));
+        assert!(read("['ship']").is_err() && read("[]").unwrap().class_count() == 10);
     }
 }

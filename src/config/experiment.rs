@@ -12,7 +12,7 @@ use super::serialize::to_table;
 use super::train::{self, Train};
 use crate::arch::presets::Preset;
 use crate::arch::rows::Row;
-use crate::arch::{Network, Scaling};
+use crate::arch::{Network, NetworkError, Scaling};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::path::{Path, PathBuf};
@@ -24,6 +24,8 @@ use toml::de::{DeTable, Deserializer};
 #[derive(Clone, Debug)]
 pub struct Experiment {
     pub name: String,
+    /// Title of the network's picture, if it is not the name.
+    pub title: Option<String>,
     pub seed: u64,
     pub data: Data,
     pub origin: Origin,
@@ -113,6 +115,7 @@ impl Experiment {
     fn frame(&self, model: toml::Table) -> toml::Table {
         let mut root = toml::Table::new();
         root.insert("name".to_owned(), self.name.clone().into());
+        root.extend(self.title.iter().map(|title| ("title".to_owned(), title.clone().into())));
         // TOML's integers are signed; seeds above that are refused when the file is read.
         root.insert("seed".to_owned(), toml::Value::Integer(self.seed as i64));
         root.insert("data".to_owned(), toml::Value::Table(to_table(&self.data)));
@@ -128,11 +131,18 @@ impl Experiment {
         root
     }
 
+    /// The network for training images of this height, 0 for its own input; its parameters are the same.
+    ///
+    /// # Errors
+    /// When the network takes no such input.
+    pub fn network_at(&self, size: usize) -> Result<Network, NetworkError> {
+        network_at(&self.network, size)
+    }
+
     /// The hash of everything that decides the result. Two files that expand into the same rows have the same key.
     pub fn key(&self) -> Key {
         let mut root = self.to_toml_rows();
-        root.remove("name");
-        root.remove("expect");
+        root.retain(|key, _| !["name", "title", "expect"].contains(&key));
         if let Some(init) = root.get_mut("init") {
             *init = toml::Value::Table(self.init.key_table());
         }
@@ -148,6 +158,8 @@ impl Experiment {
 #[derive(Clone, Debug)]
 pub struct Description {
     pub name: String,
+    /// Title of the network's picture: that of the file, else its name.
+    pub title: String,
     pub network: Arc<Network>,
     /// The file has a `[sweep]`.
     pub swept: bool,
@@ -175,7 +187,8 @@ impl Description {
             }
             let experiment = build_shared(root, name, machine, known)?;
             let (name, network, swept) = (experiment.name.clone(), experiment.network.clone(), experiment.swept);
-            Ok(Description { name, network, swept, experiment: Some(experiment) })
+            let title = experiment.title.clone().unwrap_or_else(|| name.clone());
+            Ok(Description { name, title, network, swept, experiment: Some(experiment) })
         })
     }
 
@@ -206,9 +219,9 @@ fn describe(
     if !unsaid.is_empty() {
         return Err(Problem::missing(&unsaid).help("a dataset has both: [data] dataset = \"cifar10\""));
     }
-    let source = data.as_ref().map(|data| &data.source);
-    let network = known.get(model, &keys.scaling, source)?.network;
-    Ok(Description { name: keys.name(name), network, swept: keys.sweep.is_some(), experiment: None })
+    let network = known.get(model, &keys.scaling, data.as_ref())?.network;
+    let (name, swept) = (keys.name(name), keys.sweep.is_some());
+    Ok(Description { title: keys.title.unwrap_or_else(|| name.clone()), name, network, swept, experiment: None })
 }
 
 /// Reads a file with overrides, and with another input where one is given.
@@ -232,6 +245,7 @@ fn read<T>(
 #[serde(deny_unknown_fields)]
 struct Keys {
     name: Option<String>,
+    title: Option<String>,
     #[serde(default)]
     seed: u64,
     // These four are read by hand; they are here so that serde knows and lists them.
@@ -248,6 +262,9 @@ struct Keys {
     expect: Option<Expect>,
     // What `strata sweep` varies; a single run passes it over.
     sweep: Option<IgnoredAny>,
+    // What `strata claims` decides by the sweep.
+    #[allow(dead_code)]
+    claim: Option<IgnoredAny>,
 }
 
 impl Keys {
@@ -297,12 +314,14 @@ pub(super) fn build_shared(
         return Err(Problem::missing(&missing));
     };
     let data = Data::read(data)?;
-    let architecture = known.get(model, &keys.scaling, Some(&data.source))?;
+    let architecture = known.get(model, &keys.scaling, Some(&data))?;
     data.check_augment(architecture.network.plan.input)?;
     let train = Train::read(root.get("train"), machine.native_bf16)?;
+    check_sizes(&architecture.network, &train, &data)?;
     let init = Pretrained::read(root.get("init"), &architecture.network, machine)?;
     Ok(Experiment {
         name: keys.name(name),
+        title: keys.title,
         seed: keys.seed,
         data,
         origin: architecture.origin,
@@ -315,6 +334,32 @@ pub(super) fn build_shared(
         base_input: architecture.base_input,
         overrides: architecture.overrides,
     })
+}
+
+/// Checks that the network takes training images of other sizes with the same parameters.
+fn check_sizes(network: &Network, train: &Train, data: &Data) -> Result<(), Problem> {
+    for size in train.sizes() {
+        let refused =
+            |message: String| Problem::at("train.size", format!("training images of {size} pixels: {message}"));
+        let sized = network_at(network, size).map_err(|error| refused(error.to_string()))?;
+        if sized.cost().params != network.cost().params {
+            let message =
+                "the network's parameters depend on the size of its input; it needs a global pooling".to_owned();
+            return Err(refused(message));
+        }
+        data.check_augment(sized.plan.input)?;
+    }
+    Ok(())
+}
+
+/// The network for inputs of another height, of the same shape; the network itself for the height 0.
+fn network_at(network: &Network, size: usize) -> Result<Network, NetworkError> {
+    let mut plan = network.plan.clone();
+    let [_, height, width] = plan.input;
+    if size > 0 {
+        plan.input = [plan.input[0], size, (size * width / height).max(1)];
+    }
+    Network::new(plan)
 }
 
 /// `[model]` of a network, with every row written out.
@@ -360,6 +405,9 @@ mod tests {
         let preset = "[model]\npreset = 'efficientnet'\nstem_stride = 1\n";
         let scaling = "[scaling]\nphi = 1\nwidth = 1.5\nresolution = 0.9\n";
         let expect = "[expect]\ntest_top1 = 0.5\nsource = 'nobody'\n";
+        let untitled = parsed(&format!("{frame}{rows}")).key();
+        let titled = parsed(&format!("title = 'A network'\n{frame}{rows}"));
+        assert_eq!((titled.key(), parsed(&titled.to_toml().to_string()).title), (untitled, titled.title));
         for (model, row) in [(rows, "stem"), (preset, "features.3")] {
             for overrides in ["", "[model.override.ROW]\nwidth = 40\n"] {
                 for more in ["", scaling, expect] {

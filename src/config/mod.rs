@@ -1,6 +1,7 @@
 //! Experiment files: TOML as written, with the place of every key, resolved into an [`Experiment`] that leaves nothing open.
 
 mod architecture;
+mod claim;
 mod data;
 mod document;
 mod expect;
@@ -16,6 +17,7 @@ mod serialize;
 mod sweep;
 mod train;
 
+pub use claim::{Claim, ClaimFile, ClaimTest, Condition, Relation, meets};
 pub use data::Data;
 pub use expect::Expect;
 pub use experiment::{Description, Experiment, FindRun, Machine};
@@ -28,4 +30,4 @@ pub use problem::ConfigError;
 pub use sweep::{Halving, Point, Sweep};
 #[cfg(test)]
 pub(crate) use train::tests::train;
-pub use train::{Precision, Train};
+pub use train::{Precision, Stage, Train};

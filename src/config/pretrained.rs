@@ -172,11 +172,13 @@ fn with_rows_between(network: &Network, mut frozen: BTreeSet<usize>) -> BTreeSet
 }
 
 /// Hashes that are known, by path, length and time of change: the points of a sweep start from one file.
-static HASHES: LazyLock<Mutex<HashMap<(PathBuf, u64, SystemTime), String>>> = LazyLock::new(Mutex::default);
+static HASHES: LazyLock<Mutex<HashMap<FileFacts, String>>> = LazyLock::new(Mutex::default);
+
+type FileFacts = (PathBuf, u64, SystemTime);
 
 fn hash_of(path: &Path) -> io::Result<String> {
     let facts = std::fs::metadata(path)?;
-    let entry = (path.to_owned(), facts.len(), facts.modified()?);
+    let entry: FileFacts = (path.to_owned(), facts.len(), facts.modified()?);
     let known = |hashes: &HashMap<_, String>| hashes.get(&entry).cloned();
     if let Some(hash) = HASHES.lock().ok().and_then(|hashes| known(&hashes)) {
         return Ok(hash);

@@ -19,6 +19,7 @@ enum PrecisionName {
     Auto,
     Fp32,
     Bf16,
+    Fp16,
 }
 
 /// What the arithmetic runs in.
@@ -28,13 +29,17 @@ pub enum Precision {
     Fp32,
     /// Convolutions and matrix products in bf16, the rest and all weights in fp32 (autocast).
     Bf16,
+    /// Convolutions and matrix products in fp16 on a GPU, with a scale on the loss.
+    Fp16,
 }
 
 impl Precision {
-    fn name(self) -> &'static str {
+    /// The name in experiment files and results.
+    pub fn name(self) -> &'static str {
         match self {
             Precision::Fp32 => "fp32",
             Precision::Bf16 => "bf16",
+            Precision::Fp16 => "fp16",
         }
     }
 }
@@ -45,6 +50,7 @@ impl Precision {
 struct Frame {
     epochs: Option<usize>,
     batch: usize,
+    accumulate: usize,
     optimizer: OptimizerName,
     /// The optimizer's where it is missing.
     lr: Option<f64>,
@@ -57,10 +63,31 @@ struct Frame {
     loss: LossName,
     clip_norm: f64,
     ema: f64,
+    sam_rho: f64,
     precision: PrecisionName,
     rewrites: bool,
     patience: usize,
     log_every: usize,
+    size: usize,
+    stages: Vec<Stage>,
+}
+
+/// Another size of the training images or another batch size from an epoch on, the first being 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stage {
+    /// How many epochs come before.
+    pub from: usize,
+    /// Height of the images; 0: as before.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub size: usize,
+    /// Images per step; 0: as before.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub batch: usize,
+}
+
+fn is_zero(value: &usize) -> bool {
+    *value == 0
 }
 
 impl Default for Frame {
@@ -68,6 +95,7 @@ impl Default for Frame {
         Frame {
             epochs: None,
             batch: 128,
+            accumulate: 1,
             optimizer: OptimizerName::Sgd,
             lr: None,
             weight_decay: 0.0,
@@ -79,10 +107,13 @@ impl Default for Frame {
             loss: LossName::CrossEntropy,
             clip_norm: 0.0,
             ema: 0.0,
+            sam_rho: 0.0,
             precision: PrecisionName::Auto,
             rewrites: true,
             patience: 0,
             log_every: 0,
+            size: 0,
+            stages: Vec::new(),
         }
     }
 }
@@ -92,6 +123,9 @@ impl Default for Frame {
 pub struct Train {
     pub epochs: usize,
     pub batch: usize,
+    /// Parts in which a batch is carried out, one after the other, and their gradients added up: less memory, the same step but
+    /// for the statistics of batch normalisation.
+    pub accumulate: usize,
     pub optimizer: OptimizerSpec,
     pub lr: f64,
     pub weight_decay: f64,
@@ -109,6 +143,8 @@ pub struct Train {
     pub clip_norm: f64,
     /// Decay of the moving average of the weights that is evaluated; 0 for none.
     pub ema: f64,
+    /// Radius of sharpness-aware minimisation; 0 for none.
+    pub sam_rho: f64,
     pub precision: Precision,
     /// Carry out convolutions in the cheapest way that computes the same; set false to rule out fused kernels when
     /// debugging.
@@ -117,6 +153,10 @@ pub struct Train {
     pub patience: usize,
     /// Interval, in steps, of the rows of `steps.csv`; 0 for none. It does not change the result, so it is not part of the key.
     pub log_every: usize,
+    /// Height of the training images where it is not that of `model.input`; 0 where it is.
+    pub size: usize,
+    /// Sizes and batches from later epochs on.
+    pub stages: Vec<Stage>,
 }
 
 /// Every key that `[train]` can have, in the order in which they are written.
@@ -217,6 +257,7 @@ impl Train {
         let train = Train {
             epochs: frame.epochs.ok_or_else(|| Problem::missing(&[Missing::new("train.epochs")]))?,
             batch: frame.batch,
+            accumulate: frame.accumulate,
             lr: frame.lr.unwrap_or_else(|| optimizer.default_lr()),
             optimizer,
             weight_decay: frame.weight_decay,
@@ -228,15 +269,19 @@ impl Train {
             loss: written.choice("loss", frame.loss)?,
             clip_norm: frame.clip_norm,
             ema: frame.ema,
+            sam_rho: frame.sam_rho,
             precision: match frame.precision {
                 PrecisionName::Fp32 => Precision::Fp32,
                 PrecisionName::Bf16 => Precision::Bf16,
+                PrecisionName::Fp16 => Precision::Fp16,
                 PrecisionName::Auto if native_bf16 => Precision::Bf16,
                 PrecisionName::Auto => Precision::Fp32,
             },
             rewrites: frame.rewrites,
             patience: frame.patience,
             log_every: frame.log_every,
+            size: frame.size,
+            stages: frame.stages,
         };
         train.check().map_err(|error| Problem::of_key("train", error))?;
         Ok(train)
@@ -246,6 +291,7 @@ impl Train {
         for (key, value, low, high) in [
             ("epochs", self.epochs as f64, 1.0, 100_000.0),
             ("batch", self.batch as f64, 1.0, 65_536.0),
+            ("accumulate", self.accumulate as f64, 1.0, self.batch as f64),
             ("lr", self.lr, 0.0, 1000.0),
             ("weight_decay", self.weight_decay, 0.0, 10.0),
             ("layer_decay", self.layer_decay, 1e-3, 1.0),
@@ -253,14 +299,44 @@ impl Train {
             ("warmup", self.warmup, 0.0, self.epochs as f64),
             ("clip_norm", self.clip_norm, 0.0, 1e9),
             ("ema", self.ema, 0.0, 0.999_999),
+            ("sam_rho", self.sam_rho, 0.0, 100.0),
             ("patience", self.patience as f64, 0.0, 100_000.0),
             ("log_every", self.log_every as f64, 0.0, 1e9),
         ] {
             check_range(key, value, low, high)?;
         }
+        self.check_stages()?;
         self.loss.check()?;
         self.optimizer.check()?;
         self.schedule.check()
+    }
+
+    fn check_stages(&self) -> Result<(), KeyError> {
+        let mut before = None;
+        check_range("size", self.size as f64, 0.0, 8192.0)?;
+        for stage in &self.stages {
+            if before.is_some_and(|before| stage.from <= before) || stage.from >= self.epochs {
+                let message = format!("`from` of `stages` rises and is below {}, the number of epochs", self.epochs);
+                return Err(KeyError::new("stages", message));
+            }
+            if stage.batch > 65_536 || stage.size > 8192 {
+                return Err(KeyError::new("stages", "a stage has at most the batch 65536 and the size 8192"));
+            }
+            before = Some(stage.from);
+        }
+        Ok(())
+    }
+
+    /// The height of the training images, 0 for the network's input, and the images per step in an epoch, the first being 0.
+    pub fn stage(&self, epoch: usize) -> (usize, usize) {
+        let or = |new: usize, old: usize| if new > 0 { new } else { old };
+        let begun = self.stages.iter().filter(|stage| stage.from <= epoch);
+        begun.fold((self.size, self.batch), |(size, batch), stage| (or(stage.size, size), or(stage.batch, batch)))
+    }
+
+    /// The heights of training images that are not simply the network's input.
+    pub fn sizes(&self) -> impl Iterator<Item = usize> {
+        std::iter::once(self.size).chain(self.stages.iter().map(|stage| stage.size)).filter(|&size| size > 0)
     }
 
     /// The table written out, with the keys of its choices. The order is that in which keys have always been hashed.
@@ -268,18 +344,15 @@ impl Train {
         let owned = |(key, value): (&str, toml::Value)| (key.to_owned(), value);
         let count = |count: usize| toml::Value::Integer(count as i64);
         let mut table = toml::Table::new();
-        table.extend(
-            [
-                ("epochs", count(self.epochs)),
-                ("batch", count(self.batch)),
-                ("optimizer", self.optimizer.kind().text().into()),
-                ("lr", self.lr.into()),
-            ]
-            .map(owned),
-        );
+        table.extend([("epochs", count(self.epochs)), ("batch", count(self.batch))].map(owned));
+        // What is off is not written: a key that a new version adds must not change the hash of existing experiments.
+        if self.accumulate > 1 {
+            table.insert("accumulate".to_owned(), count(self.accumulate));
+        }
+        let name = self.optimizer.kind().text();
+        table.extend([("optimizer", name.into()), ("lr", self.lr.into())].map(owned));
         table.extend(to_table(&self.optimizer));
         table.extend([("weight_decay", self.weight_decay.into()), ("decay_all", self.decay_all.into())].map(owned));
-        // What is off is not written: a key that a new version adds must not change the hash of existing experiments.
         let factors = [("layer_decay", self.layer_decay), ("bias_lr_factor", self.bias_lr_factor)].into_iter();
         table.extend(factors.filter(|(_, factor)| *factor != 1.0).map(|(key, factor)| owned((key, factor.into()))));
         table.insert("schedule".to_owned(), self.schedule.kind().text().into());
@@ -289,17 +362,18 @@ impl Train {
             table.insert("loss".to_owned(), self.loss.kind().text().into());
         }
         table.extend(to_table(&self.loss));
-        table.extend(
-            [
-                ("clip_norm", self.clip_norm.into()),
-                ("ema", self.ema.into()),
-                ("precision", self.precision.name().into()),
-                ("rewrites", self.rewrites.into()),
-            ]
-            .map(owned),
-        );
-        let switches = [("patience", self.patience), ("log_every", self.log_every)].into_iter();
+        table.extend([("clip_norm", self.clip_norm.into()), ("ema", self.ema.into())].map(owned));
+        if self.sam_rho > 0.0 {
+            table.insert("sam_rho".to_owned(), self.sam_rho.into());
+        }
+        table.extend([("precision", self.precision.name().into()), ("rewrites", self.rewrites.into())].map(owned));
+        let switches = [("patience", self.patience), ("log_every", self.log_every), ("size", self.size)].into_iter();
         table.extend(switches.filter(|(_, number)| *number > 0).map(|(key, number)| (key.to_owned(), count(number))));
+        if let Ok(stages) = toml::Value::try_from(&self.stages)
+            && !self.stages.is_empty()
+        {
+            table.insert("stages".to_owned(), stages);
+        }
         table
     }
 }
@@ -321,17 +395,32 @@ pub(crate) mod tests {
     fn every_key_has_one_owner() {
         let all = allowed();
         assert_eq!(all.iter().collect::<HashSet<_>>().len(), all.len(), "{all:?}");
-        assert_eq!(&all[3..10], ["lr", "momentum", "nesterov", "beta1", "beta2", "alpha", "eps"]);
+        assert_eq!(&all[4..9], ["lr", "momentum", "nesterov", "ns_steps", "adamw_lr"]);
+        assert_eq!(&all[9..14], ["beta1", "beta2", "alpha", "eps", "always_adapt"]);
         assert_eq!(
-            &all[12..20],
-            ["layer_decay", "bias_lr_factor", "schedule", "milestones", "gamma", "every", "final_lr", "peak_at"]
+            &all[16..24].join(" "),
+            "layer_decay bias_lr_factor schedule milestones gamma every final_lr peak_at"
         );
+    }
+
+    #[test]
+    fn stages_follow_each_other() {
+        let train =
+            train("epochs = 9\nbatch = 64\nsize = 16\nstages = [{ from = 2, size = 24 }, { from = 5, batch = 32 }]");
+        assert_eq!(
+            [0, 1, 2, 4, 5, 8].map(|epoch| train.stage(epoch)),
+            [(16, 64), (16, 64), (24, 64), (24, 64), (24, 32), (24, 32)]
+        );
+        assert_eq!(train.table()["stages"].to_string(), "[{ from = 2, size = 24 }, { from = 5, batch = 32 }]");
+        let bad = Train { stages: vec![Stage { from: 9, size: 8, batch: 0 }], ..train };
+        assert!(bad.check().is_err());
     }
 
     #[test]
     fn switches_that_are_off_are_not_written() {
         let off = train("epochs = 1").table();
-        assert!(["loss", "patience", "log_every"].iter().all(|key| !off.contains_key(*key)), "{off}");
+        let switches = ["loss", "patience", "log_every", "accumulate", "sam_rho", "layer_decay", "bias_lr_factor"];
+        assert!(switches.iter().all(|key| !off.contains_key(*key)), "{off}");
         let on = train("epochs = 1\npatience = 3\nlog_every = 10").table();
         assert_eq!(
             on.iter().skip(off.len()).map(|(key, _)| key.as_str()).collect::<Vec<_>>(),

@@ -70,14 +70,12 @@ impl Batch {
         self.shape[0] = 0;
     }
 
-    /// Fills the batch with `images[indices]`, augmented and normalised. What is done to an image depends on (seed,
+    /// Fills the batch with `images[indices]`, augmented and normalised; an index beyond the last image is a further copy
+    /// of one (`repeats`). What is done to an image depends on (seed,
     /// epoch, its index) alone: not on the batch it is in, nor on how many threads there are.
     ///
     /// # Errors
     /// An image file that cannot be decoded; the batch is then of no use.
-    ///
-    /// # Panics
-    /// When an index is not below `images.len()`.
     pub fn fill_train(
         &mut self,
         images: &Images,
@@ -137,12 +135,12 @@ impl Batch {
         self.shape = [count, channels, height, width];
         self.mixed = None;
         self.labels.clear();
-        self.labels.extend(indices.clone().map(|i| i64::from(images.labels[i])));
+        self.labels.extend(indices.clone().map(|i| i64::from(images.labels[i % images.len()])));
         self.pixels.resize(count * channels * plane, 0.0);
 
         let outputs = self.pixels.chunks_exact_mut((channels * plane).max(1));
         share(threads.min(count), indices.zip(outputs), |(i, out)| {
-            let view = view(i);
+            let (view, i) = (view(i), i % images.len());
             let pixels = match view.resized_crop {
                 None => images.image(i)?,
                 Some(key) => images.part(i, |size| ResizedCrop::window(key, size))?.into(),

@@ -200,6 +200,17 @@ fn augmentations_come_in_their_order() {
     (0..20).for_each(posterized);
 }
 
+/// Copies are the same image with its label, augmented differently; the first is augmented as ever.
+#[test]
+fn copies_of_an_image_differ() {
+    let (images, augment) = (ramp(5, [1, 9, 9]), Augment { crop: Crop(4), ..Augment::default() });
+    let batch = train_batch(&images, &[3, 8, 13], &bytes(), &augment, 0, 0).unwrap();
+    assert_eq!(batch.labels, [3, 3, 3]);
+    let views: HashSet<String> = batch.pixels.chunks(81).map(|view| format!("{view:?}")).collect();
+    assert_eq!(views.len(), 3);
+    assert_eq!(batch.pixels[..81], train_batch(&images, &[3], &bytes(), &augment, 0, 0).unwrap().pixels);
+}
+
 #[test]
 fn files_without_augmentation_train_as_they_are_evaluated() {
     let folder = tempfile::tempdir().unwrap();

@@ -77,6 +77,30 @@ impl Dataset {
         Ok((own.cloned().unwrap_or_else(first), self.train.slice(validation..end)))
     }
 
+    /// The images of the classes with these names, which get the labels 0, 1, … in this order.
+    ///
+    /// # Errors
+    /// A name that is none of the classes', or is there twice.
+    pub fn only(&self, names: &[String]) -> Result<Dataset, DataError> {
+        let unfit = |problem| DataError::Unfit { name: self.name.clone(), problem };
+        let mut labels: Vec<Option<u16>> = vec![None; self.classes.len()];
+        for (new, name) in (0..).zip(names) {
+            let old = self.classes.iter().position(|class| class == name);
+            let old = old.ok_or_else(|| unfit(format!("it has no class `{name}`: {}", self.classes.join(", "))))?;
+            if labels[old].replace(new).is_some() {
+                return Err(unfit(format!("data.classes has `{name}` twice")));
+            }
+        }
+        let chosen = |images: &Images| images.relabelled(|label| labels.get(usize::from(label)).copied().flatten());
+        Ok(Dataset {
+            name: format!("{}, {} of its {} classes", self.name, names.len(), self.classes.len()),
+            classes: names.to_vec(),
+            train: chosen(&self.train),
+            validation: self.validation.as_ref().map(chosen),
+            test: chosen(&self.test),
+        })
+    }
+
     /// # Errors
     /// When there are more classes than the `classes` outputs of a network.
     pub fn check_classes(&self, classes: usize) -> Result<(), DataError> {
@@ -110,6 +134,10 @@ mod tests {
             let message = data.split(validation, limit).unwrap_err().to_string();
             assert!(message.contains(problem), "{message}");
         }
+        let odd = data.only(&["7".to_owned(), "3".to_owned()]).unwrap();
+        assert_eq!((odd.train.labels.as_slice(), odd.name.as_str()), (&[1, 0][..], "ten, 2 of its 10 classes"));
+        assert!(data.only(&["11".to_owned()]).unwrap_err().to_string().contains("it has no class `11`"));
+        assert!(data.only(&["1".to_owned(), "1".to_owned()]).is_err());
         assert!(data.check_classes(10).is_ok());
         let message = data.check_classes(9).unwrap_err().to_string();
         assert!(message.contains("it has 10 classes, but model.classes = 9"), "{message}");

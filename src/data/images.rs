@@ -242,6 +242,20 @@ impl Images {
         self.slice(0..n)
     }
 
+    /// The images whose label `relabel` gives a new one, in their order. Images in memory are copied.
+    pub(super) fn relabelled(&self, relabel: impl Fn(u16) -> Option<u16>) -> Images {
+        let chosen = self.labels.iter().enumerate().filter_map(|(i, &label)| Some((i, relabel(label)?)));
+        let (indices, labels): (Vec<usize>, Vec<u16>) = chosen.unzip();
+        if let Store::Files(files) = &self.store {
+            let chosen = indices.iter().map(|i| files.files[self.first + i].clone()).collect();
+            let files = Files { folder: files.folder.clone(), files: chosen, remedies: files.remedies };
+            return Images::of_files(self.shape, files, labels);
+        }
+        // Images in memory are read without errors.
+        let pixels = indices.iter().flat_map(|&i| self.image(i).unwrap_or_default().into_owned()).collect();
+        Images::new(self.shape, pixels, labels)
+    }
+
     /// The images brought to `shape` = [C, H, W]. Grey becomes RGB by repetition, RGB becomes grey by luma; between
     /// other channel counts, channel c shows channel c mod the old count.
     ///

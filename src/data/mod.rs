@@ -28,8 +28,8 @@ mod workers;
 use std::path::{Path, PathBuf};
 
 pub use augment::{
-    Augment, AutoAugment, ColorJitter, Crop, CutMix, Cutout, Erasing, Flip, Lighting, Mixup, RandAugment, ResizedCrop,
-    TrivialAugment,
+    Augment, AutoAugment, ColorJitter, Crop, CutMix, Cutout, Erasing, Flip, Lighting, Mixup, RandAugment, Repeats,
+    ResizedCrop, TrivialAugment,
 };
 #[cfg(test)]
 pub(crate) use batch::train_batch;

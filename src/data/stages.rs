@@ -35,10 +35,11 @@ pub fn stage_seconds(images: &Images, norm: &Normalise, epoch: u64) -> Result<St
     let augment = Augment { flip: Flip(true), resized_crop: ResizedCrop(true), ..Augment::default() };
     let [channels, height, width] = images.shape;
     let tables: Vec<_> = (0..channels).map(|c| norm.table(c)).collect();
+    let std: Vec<_> = (0..channels).map(|c| norm.std_of(c)).collect();
     let (mut seconds, mut out) = (StageSeconds::default(), vec![0f32; channels * height * width]);
     let indices: Vec<u32> = (0..images.len() as u32).collect();
     for &i in &indices {
-        let view = augment.view(0, epoch, i);
+        let view = augment.view(0, epoch, i, [height, width]);
         let choose = |size| images.map(size, ResizedCrop::window(view.resized_crop.unwrap_or_default(), size));
         let start = now();
         let content = images.content(i as usize)?;
@@ -50,8 +51,7 @@ pub fn stage_seconds(images: &Images, norm: &Normalise, epoch: u64) -> Result<St
         let decoded = now();
         let pixels = part.resampled(&map, channels);
         let resized = now();
-        let planes = pixels.chunks_exact(height * width).zip(out.chunks_exact_mut(height * width));
-        planes.zip(&tables).for_each(|((source, out), table)| view.copy(source, out, width, table));
+        view.draw(&pixels, &mut out, &tables, &std);
         let normalised = now();
         // Stored pixels are read only when the window is known.
         let (reading, decoding) = match content {
@@ -65,8 +65,8 @@ pub fn stage_seconds(images: &Images, norm: &Normalise, epoch: u64) -> Result<St
     }
     let (start, mut batch) = (now(), Batch::default());
     for part in indices.chunks(BATCH) {
-        let views = part.iter().map(|&i| (i as usize, augment.view(0, epoch, i)));
-        batch.fill(images, norm, views, 1)?;
+        let view = |i: usize| augment.view(0, epoch, i as u32, [height, width]);
+        batch.fill(images, norm, part.iter().map(|&i| i as usize), view, 1)?;
     }
     seconds.whole = now() - start;
     Ok(seconds)

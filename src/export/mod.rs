@@ -1,13 +1,16 @@
-//! The table of a run for other trackers: TensorBoard, MLflow, Weights & Biases. Everything comes from the files of the run,
+//! Runs for other programs: networks as ONNX, and tables for TensorBoard, MLflow and Weights & Biases. A table comes from the files of the run,
 //! so a run that is still going can be exported too, and exporting it again replaces what was written before.
 
 mod error;
 mod mlflow;
+mod names;
+pub mod onnx;
 mod run;
 mod tensorboard;
 mod wandb;
 
 pub use error::ExportError;
+pub use names::{Library, NamesError};
 pub use run::ExportedRun;
 
 use std::path::{Path, PathBuf};

@@ -13,6 +13,7 @@ use crate::arch::ops::{AdaptiveAvgPool, Op};
 use crate::arch::params::{Param, Role};
 use crate::arch::rewrite::{ConvNormActLayers, Step, joins_sum, steps};
 use crate::torch::TorchError;
+use std::collections::HashMap;
 use tch::Tensor;
 use tch::nn::{self, SequentialT};
 
@@ -24,11 +25,13 @@ pub(super) struct Builder<'a> {
     pub(super) params: Vec<(Param, Tensor)>,
     /// Whether the rewrites of [`crate::arch::rewrite`] and the kernels of [`crate::torch::fused`] may be used.
     rewrite: bool,
+    /// Tensors by name that are taken instead of new ones.
+    shared: HashMap<String, Tensor>,
 }
 
 impl<'a> Builder<'a> {
-    pub(super) fn new(root: nn::Path<'a>, rewrite: bool) -> Builder<'a> {
-        Builder { root, params: Vec::new(), rewrite }
+    pub(super) fn new(root: nn::Path<'a>, rewrite: bool, shared: HashMap<String, Tensor>) -> Builder<'a> {
+        Builder { root, params: Vec::new(), rewrite, shared }
     }
 
     pub(super) fn chain(&mut self, nodes: &[Node]) -> Result<SequentialT> {
@@ -137,6 +140,10 @@ impl<'a> Builder<'a> {
     }
 
     fn tensor(&mut self, param: Param) -> Tensor {
+        if let Some(tensor) = self.shared.remove(&param.name) {
+            self.params.push((param, tensor.shallow_clone()));
+            return tensor;
+        }
         let mut parts: Vec<&str> = param.name.split('.').collect();
         let last = parts.pop().unwrap_or_default();
         let path = parts.into_iter().fold(self.root.clone(), |path, part| path / part);

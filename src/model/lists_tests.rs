@@ -18,7 +18,7 @@ use tch::{Device, Kind, Tensor, nn};
 /// A model of one layer, in float64.
 fn model_of(layer: &Layer, rewrite: bool) -> Model {
     let store = nn::VarStore::new(Device::Cpu);
-    let mut builder = Builder::new(store.root(), rewrite);
+    let mut builder = Builder::new(store.root(), rewrite, Default::default());
     let trunk = builder.chain(&[Node::Layer(layer.clone())]).unwrap();
     let params = builder.params;
     super::init::initialise(&params, &Init::default(), 1);

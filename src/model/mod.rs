@@ -28,7 +28,7 @@ mod properties_tests;
 #[cfg(test)]
 mod reference_tests;
 
-pub use weights::{WeightsError, parse_tensors, read_tensors, tensor_bytes, write_tensors};
+pub use weights::{WeightsError, float_bytes, parse_tensors, read_tensors, tensor_bytes, write_tensors};
 
 use crate::arch::Network;
 use crate::arch::network::RowNodes;
@@ -36,7 +36,7 @@ use crate::arch::node::Node;
 use crate::arch::params::Param;
 use crate::torch::{TorchError, catch};
 use builder::Builder;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use tch::nn::{self, ModuleT, SequentialT};
 use tch::{Device, Kind, Tensor};
 
@@ -97,9 +97,34 @@ impl Model {
         rewrite: bool,
         frozen: &BTreeSet<usize>,
     ) -> Result<Model, TorchError> {
+        let model = Model::assemble(network, device, rewrite, frozen, HashMap::new())?;
+        catch(|| init::initialise(&model.params, &network.plan.style.init, seed))?;
+        Ok(model)
+    }
+
+    /// The graph of the same network for another input size, on the tensors of this one, with the same rows `frozen`.
+    ///
+    /// # Errors
+    /// When a parameter depends on the input size.
+    pub fn for_input(&self, network: &Network, rewrite: bool, frozen: &BTreeSet<usize>) -> Result<Model, TorchError> {
+        let shared = self.named_tensors().into_iter().collect();
+        let model = Model::assemble(network, self.device(), rewrite, frozen, shared)?;
+        match model.params.iter().find(|(param, tensor)| tensor.size() != param.shape) {
+            Some((param, _)) => Err(TorchError(format!("{} depends on the size of the input", param.name))),
+            None => Ok(Model { channels_last: self.channels_last, ..model }),
+        }
+    }
+
+    fn assemble(
+        network: &Network,
+        device: Device,
+        rewrite: bool,
+        frozen: &BTreeSet<usize>,
+        shared: HashMap<String, Tensor>,
+    ) -> Result<Model, TorchError> {
         catch(|| {
             let store = nn::VarStore::new(device);
-            let mut builder = Builder::new(store.root(), rewrite);
+            let mut builder = Builder::new(store.root(), rewrite, shared);
             let mut segments = Vec::new();
             let rows: Vec<(bool, &RowNodes)> =
                 network.rows.iter().enumerate().map(|(index, row)| (frozen.contains(&index), row)).collect();
@@ -114,7 +139,6 @@ impl Model {
                 }
             }
             let params = builder.params;
-            init::initialise(&params, &network.plan.style.init, seed);
             let absent_heads = network.absent_heads.clone();
             Ok(Model { store, segments, params, absent_heads, channels_last: false })
         })?
@@ -187,5 +211,35 @@ impl Model {
                 tensor.set_data(&converted);
             }
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Experiment, Machine};
+
+    #[test]
+    fn a_graph_for_another_input_has_the_same_tensors() {
+        let text = "[data]\ndataset = 'synthetic'\n[model]\ninput = [1, 16, 16]\nrows = [\
+                    { op = 'conv', kernel = 3, width = 4 }, { op = 'global_avg_pool' }, { op = 'classifier' }]\n\
+                    [train]\nepochs = 1\nsize = 8";
+        let experiment = Experiment::parse("x", text, "x", &[], Machine::default()).unwrap();
+        let model = Model::new(&experiment.network, Device::Cpu, 1).unwrap();
+        let small = model.for_input(&experiment.network_at(8).unwrap(), true, &BTreeSet::new()).unwrap();
+        assert_eq!(small.params().len(), model.params().len());
+        for ((param, own), (_, shared)) in model.params().iter().zip(small.params()) {
+            assert!(own.data_ptr() == shared.data_ptr(), "{}", param.name);
+        }
+        let loss = small
+            .forward(&Tensor::ones([2, 1, 8, 8], (Kind::Float, Device::Cpu)), true)
+            .logits
+            .square()
+            .sum(Kind::Float);
+        loss.backward();
+        assert!(model.trainable().iter().all(|(_, tensor)| tensor.grad().defined()));
+        let flat = text.replace("{ op = 'global_avg_pool' }, ", "");
+        let message = Experiment::parse("x", &flat, "x", &[], Machine::default()).unwrap_err().to_string();
+        assert!(message.contains("needs a global pooling"), "{message}");
     }
 }

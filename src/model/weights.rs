@@ -76,6 +76,11 @@ pub fn tensor_bytes(tensors: &[(String, Tensor)]) -> Result<Vec<u8>, SafeTensorE
     safetensors::serialize(views, None)
 }
 
+/// The values of a tensor as little-endian floats, the last dimension fastest.
+pub fn float_bytes(tensor: &Tensor) -> Vec<u8> {
+    bytes_of(&tensor.detach().to_device(tch::Device::Cpu).to_kind(Kind::Float).contiguous(), Kind::Float)
+}
+
 fn bytes_of(tensor: &Tensor, kind: Kind) -> Vec<u8> {
     let count = tensor.numel();
     let width = if kind == Kind::Int64 { 8 } else { 4 };

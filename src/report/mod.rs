@@ -3,6 +3,7 @@
 //! The page refers to no other file, and its content security policy forbids it to load any. The template escapes all texts;
 //! only SVG that this program draws is inserted verbatim, pictures from files are images.
 
+mod claims;
 mod gather;
 mod networks;
 mod runs;
@@ -32,6 +33,9 @@ struct Page {
     results: String,
     written: String,
     command: String,
+    claims: Vec<claims::ClaimCard>,
+    /// The number of claims by verdict, as the overview has it.
+    verdicts: Vec<(String, usize, &'static str)>,
     /// The overview, as name, number and CSS class: 12 "runs done".
     counts: Vec<(String, usize, &'static str)>,
     archived: Vec<ArchivedSection>,
@@ -44,7 +48,8 @@ struct Page {
     notes: Vec<String>,
 }
 
-/// Renders the page of a results folder, and notes on what could not be read. Files of sweeps are looked up in `experiments`.
+/// Renders the page of a results folder, and notes on what could not be read. Files of sweeps are looked up in `experiments`, and the
+/// claims in its folder `claims`.
 ///
 /// # Errors
 /// When the folder cannot be read.
@@ -56,6 +61,7 @@ pub fn page(store: &Store, experiments: &Path) -> Result<(String, Vec<String>), 
     let sweeps = contents.sweeps.iter().map(|sweep| SweepSection::of(sweep, store, experiments, &mut notes)).collect();
     let files = contents.files.iter().map(|files| FilesSection::of(files, results, &mut notes)).collect();
     let in_sweeps: HashSet<&str> = contents.sweeps.iter().flat_map(gather::StoredSweep::keys).collect();
+    let claims = claims::cards(&experiments.join("claims"), store, &mut notes);
     let (curves, experiments) = runs::newest(&contents.runs, &differences, &in_sweeps);
     let networks = networks::Networks::of(contents.archived.iter().chain(&contents.runs), &mut notes);
     let caption = "Every run, the newest first";
@@ -66,6 +72,8 @@ pub fn page(store: &Store, experiments: &Path) -> Result<(String, Vec<String>), 
         results: results.display().to_string(),
         written: utc_now().trim_end_matches('Z').replacen('T', " ", 1),
         command: format!("strata report{}", sections::option(results)),
+        verdicts: claims::counts(&claims),
+        claims,
         counts: sections::counts(&contents),
         archived,
         sweeps,

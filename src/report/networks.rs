@@ -49,7 +49,7 @@ impl Networks {
 fn draw(experiment: &Experiment, index: usize) -> Network {
     let cost = experiment.network.cost();
     // The id of the arrow head must be unique in the page.
-    let svg = diagram(&experiment.network, &experiment.name)
+    let svg = diagram(&experiment.network, experiment.title.as_ref().unwrap_or(&experiment.name))
         .replace("id=\"head\"", &format!("id=\"head-{index}\""))
         .replace("\"url(#head)\"", &format!("\"url(#head-{index})\""));
     Network {

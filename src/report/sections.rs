@@ -216,7 +216,7 @@ impl FilesSection {
     }
 }
 
-fn picture(path: &Path, results: &Path, notes: &mut Vec<String>) -> Option<PictureView> {
+pub(super) fn picture(path: &Path, results: &Path, notes: &mut Vec<String>) -> Option<PictureView> {
     let title = path.strip_prefix(results).unwrap_or(path).display().to_string();
     if std::fs::metadata(path).is_ok_and(|data| data.len() > LARGEST) {
         notes.push(format!("{} is larger than {} MiB and not shown", path.display(), LARGEST >> 20));

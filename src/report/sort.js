@@ -33,7 +33,7 @@
     status.textContent = wanted.length ? `${shown} of ${table.tBodies[0].rows.length}` : "";
   };
 
-  for (const table of document.querySelectorAll("table")) {
+  for (const table of document.querySelectorAll(".table table")) {
     Array.from(table.tHead.rows[0].cells).forEach((header, index) => {
       header.querySelector("button").addEventListener("click", () => sort(table, header, index));
     });

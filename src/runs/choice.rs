@@ -87,7 +87,7 @@ fn settings(folder: &Path) -> BTreeMap<String, String> {
     let text = std::fs::read_to_string(folder.join("experiment.toml")).unwrap_or_default();
     let mut columns = Vec::new();
     flatten("", &toml::Value::Table(text.parse().unwrap_or_default()), &mut columns);
-    columns.into_iter().filter(|(key, _)| key != "name").collect()
+    columns.into_iter().filter(|(key, _)| key != "name" && key != "title").collect()
 }
 
 #[cfg(test)]

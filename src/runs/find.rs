@@ -104,9 +104,14 @@ impl Store {
         }
         // Experiments of the repository that have not run.
         for (folder, command) in [("", "train"), ("sweeps/", "sweep")] {
-            if !word.is_empty() && Path::new("experiments").join(format!("{folder}{word}.toml")).is_file() {
-                return format!("`{word}` has not run yet: `strata {command} {folder}{word}` runs it");
-            }
+            let file = Path::new("experiments").join(format!("{folder}{word}.toml"));
+            let Ok(text) = std::fs::read_to_string(&file) else { continue };
+            // A file written by `strata show` has the name of the experiment that it came from.
+            let name = text.parse::<toml::Table>().ok().and_then(|table| Some(table.get("name")?.as_str()?.to_owned()));
+            return match name.filter(|name| command == "train" && name != word) {
+                Some(name) => format!("there is no run called `{word}`: {} has `name = \"{name}\"`", file.display()),
+                None => format!("`{word}` has not run yet: `strata {command} {folder}{word}` runs it"),
+            };
         }
         let root = self.root();
         let known: Vec<_> =

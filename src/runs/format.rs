@@ -1,6 +1,7 @@
 //! Formats numbers and texts for tables.
 
 use std::borrow::Cow;
+use std::collections::{BTreeSet, HashMap};
 
 /// Formats a fraction with six decimals.
 pub fn accuracy(fraction: f64) -> String {
@@ -83,9 +84,68 @@ pub fn cut(text: &str, longest: usize) -> String {
     text.chars().take(longest - 1).chain(['…']).collect()
 }
 
+/// Truncates texts as [`cut`] does, but different texts stay different: where their beginnings are equal, the part in which
+/// they differ is kept.
+pub fn cut_apart<S: AsRef<str>>(texts: &[S], longest: usize) -> Vec<String> {
+    let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
+    let mut alike: HashMap<String, BTreeSet<&str>> = HashMap::new();
+    for text in &texts {
+        alike.entry(cut(text, longest)).or_default().insert(text);
+    }
+    let mut shown: HashMap<&str, String> = HashMap::new();
+    for (beginning, texts) in alike {
+        if texts.len() == 1 {
+            shown.extend(texts.into_iter().map(|text| (text, beginning.clone())));
+            continue;
+        }
+        let apart: Vec<String> = differing_parts(&texts, longest);
+        let are_distinct = apart.iter().collect::<BTreeSet<_>>().len() == texts.len();
+        for (index, (text, apart)) in texts.into_iter().zip(apart).enumerate() {
+            let number = format!("#{}", index + 1);
+            let numbered = || cut(text, longest.saturating_sub(number.len()).max(2)) + &number;
+            shown.insert(text, if are_distinct { apart } else { numbered() });
+        }
+    }
+    texts.iter().map(|text| shown.get(text).cloned().unwrap_or_default()).collect()
+}
+
+/// The beginning of each text and, after an ellipsis, its part from the word on in which the texts differ.
+fn differing_parts(texts: &BTreeSet<&str>, longest: usize) -> Vec<String> {
+    // Of sorted texts, the first and the last have the shortest common beginning.
+    let [first, last] = [texts.first(), texts.last()].map(|text| text.copied().unwrap_or_default());
+    let common = first.chars().zip(last.chars()).take_while(|(a, b)| a == b).count();
+    let beginning: Vec<char> = first.chars().take(common).collect();
+    let head = longest / 3;
+    let word = beginning.iter().rposition(|&c| c == ' ').map(|space| space + 1).filter(|&word| word + head > common);
+    let start = word.unwrap_or(common.saturating_sub(2));
+    let part = |text: &&str| {
+        let tail: String = text.chars().skip(start).collect();
+        let head: String = text.chars().take(head).collect();
+        format!(
+            "{}…{}",
+            head.trim_end(),
+            cut(&tail, (longest - head.trim_end().chars().count()).saturating_sub(1).max(1))
+        )
+    };
+    texts.iter().map(part).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn different_texts_are_never_cut_to_the_same() {
+        let long = "momentum=0.9 ".repeat(5);
+        let texts = [format!("net {long}lr=0.1"), format!("net {long}lr=0.25"), "short".to_owned(), "short".to_owned()];
+        assert_eq!(cut_apart(&texts, 24), ["net mome…lr=0.1", "net mome…lr=0.25", "short", "short"]);
+        assert_eq!(cut_apart(&["abcdefgh", "abcdefgi", "xbcdefgh"], 6), ["ab…fgh", "ab…fgi", "xbcde…"]);
+        // They differ in two places.
+        let twice = |a, b| format!("{long}{a}{long}{b}");
+        let shown = cut_apart(&[twice("a", "c"), twice("a", "d"), twice("b", "c")], 24);
+        assert_eq!(shown.iter().collect::<BTreeSet<_>>().len(), 3, "{shown:?}");
+        assert!(shown.iter().all(|text| text.chars().count() <= 24), "{shown:?}");
+    }
 
     #[test]
     fn formulas_are_written_as_text_and_read_back() {

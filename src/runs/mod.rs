@@ -30,7 +30,7 @@ pub use epochs::{EpochRow, Epochs};
 pub use error::{RunError, TableError};
 pub use find::{FindError, NO_RUN};
 pub use folder::{RunFolder, locked_by};
-pub use format::{accuracy, counted, csv_cell, cut, grouped, markdown_cell, significant};
+pub use format::{accuracy, counted, csv_cell, cut, cut_apart, grouped, markdown_cell, significant};
 pub use record::{Record, RunResult};
 pub use records::{Origin, Records, group_by};
 pub use status::Status;

@@ -63,7 +63,7 @@ fn unfinished(run: &Path) -> Result<Record, RunError> {
         Some(toml::Value::String(text)) => text,
         other => other.map(|value| value.to_string()).unwrap_or_default(),
     };
-    let (name, seed) = (take("name"), take("seed"));
+    let [name, seed, _] = ["name", "seed", "title"].map(&mut take);
     let epochs = Epochs::find(run)?.unwrap_or_default();
     let cost = Experiment::load(&path, &[], Machine::default()).map(|experiment| experiment.network.cost()).ok();
     let best = epochs.best();

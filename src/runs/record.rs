@@ -71,8 +71,7 @@ impl Record {
         };
         let mut record: Record = Column::ALL.iter().map(|&column| (column.name().to_owned(), text(column))).collect();
         let mut settings = experiment.to_toml();
-        settings.remove("name");
-        settings.remove("seed");
+        settings.retain(|key, _| !["name", "title", "seed"].contains(&key));
         // A column that does not change the result would keep apart runs that are the same but for their seeds.
         if let Some(train) = settings.get_mut("train").and_then(toml::Value::as_table_mut) {
             train.remove("log_every");

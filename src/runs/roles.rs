@@ -87,7 +87,7 @@ pub(crate) fn role_of<'a>(name: &str, mut cells: impl Iterator<Item = &'a str>) 
 /// Whether this is a key of an experiment file; these are settings, whatever they are called.
 fn is_key(name: &str) -> bool {
     let table = name.split('.').next().unwrap_or_default();
-    name.contains('.') && ["data", "model", "train", "scaling"].contains(&table)
+    name.contains('.') && ["data", "model", "train", "init", "scaling"].contains(&table)
 }
 
 /// Whether the last meaningful word names a measured value: it does in `val_acc`, not in `loss_weight` or `top_k`.

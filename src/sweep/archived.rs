@@ -87,8 +87,8 @@ impl Archived {
     }
 }
 
-/// Reads a table; an empty one where the file does not exist.
-fn read(path: &Path) -> Result<Table, RunError> {
+/// Reads a table; an empty one where the file does not exist. One that cannot be parsed is renamed to `NAME.damaged`.
+pub(super) fn read(path: &Path) -> Result<Table, RunError> {
     match Table::read(path) {
         Ok(table) => Ok(table),
         Err(TableError::Io { reason, .. }) if reason.kind() == io::ErrorKind::NotFound => Ok(Table::default()),

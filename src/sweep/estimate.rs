@@ -4,7 +4,7 @@
 //! multiply-adds in the same precision on the same kind of device: of the same sweep, or else of any run in the results folder.
 //! The number of threads and the load of the machine are not known.
 
-use crate::config::{Data, Point, Precision, Sweep};
+use crate::config::{Data, Point, Sweep};
 use crate::data;
 use crate::runs::{Column, Record, Status, Store};
 
@@ -82,7 +82,7 @@ impl Estimates {
 
     /// The time of a point in seconds; `None` where no comparable run is known.
     pub fn seconds(&self, point: &Point) -> Option<f64> {
-        let precision = if point.experiment.train.precision == Precision::Bf16 { "bf16" } else { "fp32" };
+        let precision = point.experiment.train.precision.name();
         let macs = (point.cost.macs.max(1)) as f64;
         // Runs of the same sweep are preferred, whatever their cost.
         let distance = |sample: &&Sample| (!sample.same_sweep, (sample.macs / macs).ln().abs());

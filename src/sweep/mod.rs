@@ -7,6 +7,7 @@
 
 mod archived;
 mod child;
+mod epochs;
 mod estimate;
 pub mod event;
 mod finished;

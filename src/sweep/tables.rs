@@ -1,7 +1,8 @@
 //! Tables of a sweep, rewritten after every point that ends: `table.csv` with a row for each point, `summary.csv` with a row for
-//! each setting, over its seeds.
+//! each setting, over its seeds, `epochs.csv` with a row for each epoch.
 
 use super::archived::Archived;
+use super::epochs;
 use crate::analysis::Spread;
 use crate::config::{Point, Sweep};
 use crate::figures::curves;
@@ -35,6 +36,7 @@ pub fn write_tables(store: &Store, sweep: &Sweep, failed: &[usize]) -> Result<Sw
     archived.write(sweep.points.iter().map(|point| &point.key), &folder, store)?;
     let points = Records::from(points(store, sweep, failed, &archived));
     points.write(&folder.join("table.csv"))?;
+    epochs::write(sweep.points.iter(), &folder, store)?;
     let varied: Vec<&str> =
         sweep.columns.iter().map(String::as_str).filter(|name| *name != Column::Seed.name()).collect();
     let columns: Vec<usize> = varied.iter().filter_map(|name| points.column(name)).collect();

@@ -1,4 +1,4 @@
-//! Mixed precision: bfloat16 autocast as a guard.
+//! Mixed precision: autocast to bfloat16 or float16 as a guard.
 
 use std::marker::PhantomData;
 
@@ -6,7 +6,7 @@ use tch::Device;
 
 use super::ffi;
 
-/// While it lives, convolutions and matrix products of this thread run in bfloat16 on its device type, and ops that
+/// While it lives, convolutions and matrix products of this thread run in the half precision on its device type, and ops that
 /// need the range of float32 (losses, norms, exponentials) run in float32, by libtorch's own lists. Parameters stay
 /// float32.
 ///
@@ -28,10 +28,19 @@ pub struct Autocast {
 impl Autocast {
     /// Turns on bfloat16 autocast for the type of `device`.
     pub fn bf16(device: Device) -> Autocast {
+        Autocast::enter(device, false)
+    }
+
+    /// Turns on float16 autocast for the type of `device`, for GPUs. Never run on one yet.
+    pub fn fp16(device: Device) -> Autocast {
+        Autocast::enter(device, true)
+    }
+
+    fn enter(device: Device, half: bool) -> Autocast {
         let device = ffi::device_number(device);
         let mut former = ffi::AutocastState::default();
         // SAFETY: `former` is a valid place for the state; the returned text is taken over by `check`.
-        let entered = unsafe { ffi::check(ffi::strata_autocast_enter(device, &mut former)) };
+        let entered = unsafe { ffi::check(ffi::strata_autocast_enter(device, half.into(), &mut former)) };
         Autocast { device, former: entered.is_ok().then_some(former), _this_thread: PhantomData }
     }
 
@@ -74,6 +83,11 @@ mod tests {
                 assert_eq!(product_kind(), Kind::BFloat16);
             }
             assert_eq!(product_kind(), Kind::BFloat16);
+        }
+        assert_eq!(product_kind(), Kind::Float);
+        {
+            let _half = Autocast::fp16(Device::Cpu);
+            assert_eq!(product_kind(), Kind::Half);
         }
         assert_eq!(product_kind(), Kind::Float);
         assert!(Autocast::bf16_if(false, Device::Cpu).is_none());

@@ -58,7 +58,7 @@ unsafe extern "C" {
     #[cfg(test)]
     pub(super) fn strata_test_threads(count: c_int) -> ErrorText;
 
-    pub(super) fn strata_autocast_enter(device: c_int, former: *mut AutocastState) -> ErrorText;
+    pub(super) fn strata_autocast_enter(device: c_int, half: c_int, former: *mut AutocastState) -> ErrorText;
     pub(super) fn strata_autocast_exit(device: c_int, former: AutocastState) -> ErrorText;
 
     pub(super) fn strata_contiguous(

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `cpp/`, `ffi` | the C++ side, a unit an idea, and its declarations |
 //! | [`error`](TorchError) | C++ errors and tch panics as one-line errors |
-//! | [`Autocast`] | bfloat16 mixed precision as a guard |
+//! | [`Autocast`] | mixed precision as a guard |
 //! | [`memory format`](channels_last) | channels_last tensors and parameters |
 //! | `cpp/kernels/`, [`fused`] | operations fused forward and backward |
 //! | [`optim`] | fused optimizer steps, moving averages |

@@ -5,12 +5,13 @@
 //! is looked for only when something is wrong.
 
 use super::evaluate::{targets, tensors};
+use super::pass::autocast;
 use crate::arch::{Network, params::Param};
-use crate::config::{Experiment, Precision};
+use crate::config::Experiment;
 use crate::data::Batch;
 use crate::model::Model;
 use crate::random;
-use crate::torch::{self, Autocast, catch};
+use crate::torch::{self, catch};
 use tch::Tensor;
 
 /// What was not finite, when, and where that began.
@@ -78,7 +79,7 @@ fn in_rows(experiment: &Experiment, model: &Model, batch: &Batch, step: u64) -> 
             return Some("first in the images".to_owned());
         }
         tch::manual_seed(random::key(*seed, "step", &[step - 1]) as i64);
-        let _autocast = Autocast::bf16_if(train.precision == Precision::Bf16, device);
+        let _autocast = autocast(train.precision, device);
         for (index, row) in network.rows.iter().enumerate() {
             let alone = Network { plan: network.plan.clone(), rows: vec![row.clone()], absent_heads: Vec::new() };
             let mut part = Model::build(&alone, device, *seed, train.rewrites).ok()?;

@@ -34,6 +34,10 @@ pub enum TrainError {
          --force`"
     )]
     DataChanged { name: String, run: PathBuf },
+    #[error(
+        "train.precision = \"fp16\" needs a GPU; a CPU trains in \"bf16\" or \"fp32\": `--set train.precision=bf16`"
+    )]
+    Fp16OnCpu,
     #[error("{run} has the result of another experiment (key {found}): move it away, or start over with --force")]
     OtherRun { run: PathBuf, found: String },
     #[error("{run} cannot be trained for more epochs: {reason}")]
@@ -51,6 +55,7 @@ impl IsInputError for TrainError {
             | TrainError::DataChanged { .. }
             | TrainError::OtherRun { .. }
             | TrainError::NotContinued { .. }
+            | TrainError::Fp16OnCpu
             | TrainError::Checkpoint(CheckpointError::OfAnother { .. }) => true,
             TrainError::Run(_) | TrainError::Checkpoint(_) | TrainError::Weights(_) | TrainError::Torch(_) => false,
         }

@@ -1,12 +1,13 @@
 //! Evaluation: every image exactly once, without padding or repeats.
 
 use super::metrics::{Sums, cross_entropy};
-use crate::config::Precision;
+use super::pass::autocast;
+use crate::config::{Experiment, Precision};
 use crate::data::{Batch, DataError, Images, Normalise, prefetch};
 use crate::interrupt;
 use crate::model::Model;
+use crate::torch;
 use crate::torch::fused::KeptWeights;
-use crate::torch::{self, Autocast};
 use std::ops::ControlFlow;
 use tch::{Device, Kind, Tensor};
 
@@ -34,6 +35,35 @@ fn on_device(host: Tensor, device: Device) -> Tensor {
     host.pin_memory(device).to_device_(device, kind, true, false)
 }
 
+/// How images are evaluated.
+#[derive(Clone, Copy, Debug)]
+pub struct Inference {
+    /// Images a batch.
+    pub batch: usize,
+    pub precision: Precision,
+    /// Whether the mirrored images count as well: the probabilities are the mean of both (AlexNet, section 4.1).
+    pub flip: bool,
+}
+
+impl Inference {
+    pub fn of(experiment: &Experiment) -> Inference {
+        let Experiment { data, train, .. } = experiment;
+        Inference { batch: train.batch.clamp(1, 500), precision: train.precision, flip: data.test_flip }
+    }
+
+    /// Logits of images `[N, C, H, W]`.
+    fn logits(self, model: &Model, pixels: &Tensor) -> Tensor {
+        let _autocast = autocast(self.precision, model.device());
+        let logits = model.forward(pixels, false).logits;
+        if !self.flip {
+            return logits;
+        }
+        let mirrored = model.forward(&pixels.flip([3]), false).logits;
+        let [first, second] = [logits, mirrored].map(|logits| logits.log_softmax(1, Kind::Float));
+        first.logaddexp(&second) - 2f64.ln()
+    }
+}
+
 /// Calls `f` with the logits and labels of each batch of `images`, in order. Returns `false` if a stop was requested, which is
 /// checked after every batch.
 ///
@@ -43,21 +73,16 @@ pub fn for_each_batch(
     model: &Model,
     images: &Images,
     normalise: &Normalise,
-    batch_size: usize,
-    precision: Precision,
+    inference: Inference,
     mut f: impl FnMut(&Tensor, &Tensor),
 ) -> Result<bool, DataError> {
     let _no_grad = tch::no_grad_guard();
     let _weights = KeptWeights::keep();
-    let size = batch_size.max(1);
+    let size = inference.batch.max(1);
     let fill = |i, batch: &mut Batch| batch.fill_eval(images, i * size..(i + 1) * size, normalise);
     let forward = |_, batch: &Batch| -> Result<ControlFlow<()>, DataError> {
         let (pixels, labels) = tensors(batch, model.device());
-        let outputs = {
-            let _autocast = Autocast::bf16_if(precision == Precision::Bf16, model.device());
-            model.forward(&pixels, false)
-        };
-        f(&outputs.logits, &labels);
+        f(&inference.logits(model, &pixels), &labels);
         Ok(if interrupt::requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     };
     Ok(prefetch(images.len().div_ceil(size), fill, forward)?.is_continue())
@@ -71,11 +96,10 @@ pub fn evaluate(
     model: &Model,
     images: &Images,
     normalise: &Normalise,
-    batch_size: usize,
-    precision: Precision,
+    inference: Inference,
 ) -> Result<Option<Sums>, DataError> {
     let mut sums = Sums::default();
-    let complete = for_each_batch(model, images, normalise, batch_size, precision, |logits, labels| {
+    let complete = for_each_batch(model, images, normalise, inference, |logits, labels| {
         sums.add(cross_entropy(logits, labels).double_value(&[]), logits, labels);
     })?;
     Ok(complete.then_some(sums))

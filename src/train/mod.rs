@@ -17,10 +17,13 @@ mod optimizer;
 mod pass;
 mod recorder;
 mod run;
+mod sam;
+mod scaler;
 mod schedule;
 mod session;
 mod splits;
 mod start;
+mod step;
 
 #[cfg(test)]
 mod properties;
@@ -32,11 +35,12 @@ pub use average::Average;
 pub use checkpoint::{Best, CheckpointError, Checkpoints, TrainState, best_weights};
 pub use continued::continue_from;
 pub use error::TrainError;
-pub use evaluate::{evaluate, for_each_batch, tensors};
+pub use evaluate::{Inference, evaluate, for_each_batch, tensors};
 pub use lost::record as record_lost_run;
 pub use metrics::{Sums, cross_entropy};
 pub use optimizer::Optimizer;
 pub use run::{check_data, run};
+pub use scaler::GradScaler;
 pub use schedule::learning_rate;
 pub use splits::{Fingerprints, Splits};
 

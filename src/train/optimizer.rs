@@ -40,6 +40,16 @@ impl Optimizer {
         torch::clip_grad_norm(&torch::grads(&self.all_params()), max_norm)
     }
 
+    /// Divides all gradients by the scale of the loss; `false` if one is NaN or infinite.
+    pub(super) fn unscale(&self, scale: f64) -> Result<bool, TorchError> {
+        let _no_grad = tch::no_grad_guard();
+        let grads = torch::grads(&self.all_params());
+        for grad in grads.iter().filter(|grad| grad.defined()) {
+            let _ = grad.shallow_clone().g_mul_scalar_(scale.recip());
+        }
+        torch::all_finite(&grads)
+    }
+
     /// One step with the gradients that the parameters have; `factor` multiplies the learning rates.
     pub fn step(&mut self, factor: f64) -> Result<(), TorchError> {
         self.steps += 1;

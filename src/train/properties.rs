@@ -5,7 +5,7 @@ use super::Quiet;
 use super::average::Average;
 use super::checkpoint::TrainState;
 use super::epoch::{EpochEnd, Trainer};
-use super::evaluate::evaluate;
+use super::evaluate::{Inference, evaluate};
 use super::optimizer::Optimizer;
 use super::tally::tally;
 use crate::config::{Experiment, Machine};
@@ -181,7 +181,12 @@ fn model() -> impl Strategy<Value = String> {
 
 fn training() -> impl Strategy<Value = String> {
     text![
-        one(&["[train]\nepochs = 2\nbatch = 4", "[train]\nepochs = 2\nbatch = 1", "[train]\nepochs = 3\nbatch = 5"]),
+        one(&[
+            "[train]\nepochs = 2\nbatch = 4",
+            "[train]\nepochs = 2\nbatch = 4\naccumulate = 2",
+            "[train]\nepochs = 2\nbatch = 1",
+            "[train]\nepochs = 3\nbatch = 5"
+        ]),
         one(&[
             "lr = 0.01",
             "lr = 0.01\nmomentum = 0.0",
@@ -191,6 +196,9 @@ fn training() -> impl Strategy<Value = String> {
             "optimizer = 'adamw'\nlr = 1e-3\nbeta1 = 0.0",
             "optimizer = 'rmsprop'\nlr = 1e-3",
             "optimizer = 'rmsprop'\nlr = 1e-3\nmomentum = 0.0\nalpha = 0.0",
+            "optimizer = 'lamb'\nlr = 1e-3",
+            "optimizer = 'lion'\nlr = 1e-4",
+            "optimizer = 'muon'\nlr = 0.01",
         ]),
         one(&[
             "",
@@ -205,7 +213,10 @@ fn training() -> impl Strategy<Value = String> {
             "clip_norm = 1.0",
             "ema = 0.9",
             "weight_decay = 0.01",
-            "decay_all = true"
+            "decay_all = true",
+            "layer_decay = 0.8",
+            "bias_lr_factor = 2",
+            "sam_rho = 0.05",
         ]),
         one(&["precision = 'fp32'", "precision = 'bf16'"]),
         one(&["rewrites = true", "rewrites = false"]),
@@ -279,12 +290,21 @@ impl Trial {
         let Trial { images, normalise, model, .. } = self;
         let optimizer = Optimizer::new(experiment, model.trainable());
         let average = (experiment.train.ema > 0.0).then(|| Average::new(model, experiment.train.ema));
-        let mut trainer =
-            Trainer { experiment, images, normalise, model, optimizer, average, recorder: None, log: None };
+        let mut trainer = Trainer {
+            experiment,
+            images,
+            normalise,
+            model,
+            resized: None,
+            optimizer,
+            average,
+            recorder: None,
+            log: None,
+        };
         let mut state = TrainState::default();
         let end = trainer.epoch(&mut state, &mut Quiet).unwrap();
         if let EpochEnd::Whole { .. } = end {
-            assert_eq!(state.step, trainer.batches() as u64);
+            assert_eq!(state.step, trainer.batches(0) as u64);
         }
         (end, state, trainer.average)
     }
@@ -321,7 +341,8 @@ fn overflow(experiment: &Experiment, trial: &Trial) -> Option<String> {
             return Some(format!("{} is not finite", param.name));
         }
     }
-    let measure = || evaluate(model, validation, normalise, 2, experiment.train.precision).unwrap().unwrap();
+    let inference = Inference { batch: 2, ..Inference::of(experiment) };
+    let measure = || evaluate(model, validation, normalise, inference).unwrap().unwrap();
     let sums = average.as_ref().map_or_else(measure, |average| average.applied(measure));
     assert_eq!(sums.count, 3);
     (!sums.mean_loss().is_finite()).then(|| format!("the validation loss is {}", sums.mean_loss()))

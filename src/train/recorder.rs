@@ -3,7 +3,7 @@
 //! yet.**
 
 use super::pass::{Pass, pass};
-use crate::config::Experiment;
+use crate::config::{Experiment, Precision};
 use crate::model::Model;
 use crate::torch::{Graph, TorchError};
 use tch::Tensor;
@@ -31,11 +31,19 @@ struct Recording {
 }
 
 impl Recorder {
-    /// A recorder; `None` for networks with stochastic depth, whose blocks are drawn on the CPU, so that steps launch different
-    /// kernels.
+    /// A recorder; `None` where steps launch different kernels: for networks with stochastic depth, whose blocks are drawn on
+    /// the CPU, where a step is more than one pass or scales its loss, and where the size of images or batches changes.
     pub(super) fn new(experiment: &Experiment) -> Option<Recorder> {
+        let train = &experiment.train;
+        let one_pass = train.accumulate == 1 && train.sam_rho == 0.0 && train.precision != Precision::Fp16;
         let steady = experiment.network.plan.stochastic_depth == Default::default();
-        steady.then(Recorder::default)
+        let one_size = train.size == 0 && train.stages.is_empty();
+        (steady && one_pass && one_size).then(Recorder::default)
+    }
+
+    /// Whether the last pass was a replay, whose gradients must stay where they are.
+    pub(super) fn replays(&self) -> bool {
+        self.recording.is_some()
     }
 
     /// The pass over a batch, gradients included; `None` if it must be run without a graph.

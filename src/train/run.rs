@@ -8,6 +8,7 @@ use super::splits::{Fingerprints, Splits};
 use super::start::Start;
 use super::{Observer, Outcome, RunOptions};
 use crate::config::{Experiment, Precision};
+use crate::data::DataError;
 use crate::interrupt;
 use crate::runs::{Environment, Status, utc_now};
 use crate::torch;
@@ -32,9 +33,10 @@ pub fn run(experiment: &Experiment, options: &RunOptions, observer: &mut dyn Obs
         keep_experiment(experiment, &path)?;
         return Ok(outcome);
     }
+    check_precision(experiment, options.device)?;
     // Data before the run folder: a dataset that cannot be read should not leave an empty run behind.
     let normalise = experiment.data.normalisation(experiment.network.plan.input[0]);
-    let splits = Splits::load(experiment, &options.cache)?.resized(experiment.network.plan.input)?;
+    let splits = sized_splits(experiment, &options.cache)?;
     // A run that goes on has its weights in the checkpoint.
     let resumes = !options.force && Checkpoints::new(&path, experiment.key()).begun();
     let weights = if resumes { Start::default() } else { Start::read(experiment)? };
@@ -49,8 +51,12 @@ pub fn run(experiment: &Experiment, options: &RunOptions, observer: &mut dyn Obs
         return Ok(outcome);
     }
     let begun = Checkpoints::new(folder.path(), experiment.key()).begun();
-    let mut info =
-        Environment::new(&device_name(options.device), precision(experiment), &splits.name, &splits.fingerprint);
+    let mut info = Environment::new(
+        &device_name(options.device),
+        experiment.train.precision.name(),
+        &splits.name,
+        &splits.fingerprint,
+    );
     if begun {
         check_data(folder.path(), &splits.name, &splits.fingerprint)?;
         Environment::read(folder.path()).into_iter().for_each(|earlier| info.resume(earlier));
@@ -81,12 +87,28 @@ pub fn run(experiment: &Experiment, options: &RunOptions, observer: &mut dyn Obs
     result
 }
 
-fn device_name(device: Device) -> String {
-    format!("{device:?}").to_lowercase()
+/// The images at the network's input; those of training as they are where they are resized from epoch to epoch.
+fn sized_splits(experiment: &Experiment, cache: &Path) -> Result<Splits, DataError> {
+    let (mut splits, input) = (Splits::load(experiment, cache)?, experiment.network.plan.input);
+    if experiment.train.sizes().next().is_none() {
+        return splits.resized(input);
+    }
+    let none = splits.train.take(0);
+    let train = std::mem::replace(&mut splits.train, none);
+    Ok(Splits { train, ..splits.resized(input)? })
 }
 
-fn precision(experiment: &Experiment) -> &'static str {
-    if experiment.train.precision == Precision::Bf16 { "bf16" } else { "fp32" }
+/// Checks that the device can train in the experiment's precision.
+///
+/// # Errors
+/// [`TrainError::Fp16OnCpu`].
+pub(super) fn check_precision(experiment: &Experiment, device: Device) -> Result<(), TrainError> {
+    let fits = experiment.train.precision != Precision::Fp16 || device.is_cuda();
+    fits.then_some(()).ok_or(TrainError::Fp16OnCpu)
+}
+
+fn device_name(device: Device) -> String {
+    format!("{device:?}").to_lowercase()
 }
 
 /// Checks that a run was trained on the images that are in the cache now. Runs without a recorded fingerprint pass.

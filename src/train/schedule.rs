@@ -3,17 +3,17 @@
 use crate::config::Train;
 use crate::recipe::schedules::Progress;
 
-/// The learning rate of step `step`, counted from 0 over the whole run.
-pub fn learning_rate(train: &Train, step: u64, steps_per_epoch: u64) -> f64 {
+/// The learning rate of step `step`, counted from 0 over the whole run; where the batch size changes with the epoch, steps
+/// are counted as if all epochs had `steps_per_epoch`.
+pub fn learning_rate(train: &Train, step: f64, steps_per_epoch: u64) -> f64 {
     train.lr * rate_factor(train, step, steps_per_epoch)
 }
 
 /// What warm-up and schedule multiply every learning rate by in step `step`.
-pub(super) fn rate_factor(train: &Train, step: u64, steps_per_epoch: u64) -> f64 {
+pub(super) fn rate_factor(train: &Train, step: f64, steps_per_epoch: u64) -> f64 {
     let per_epoch = steps_per_epoch as f64;
     let total = train.epochs as f64 * per_epoch;
     let warmup = train.warmup * per_epoch;
-    let step = step as f64;
     if step < warmup {
         // The first step already moves: the rate rises to its full value at the end of the warm-up.
         return ((step + 1.0) / warmup.max(1.0)).min(1.0);
@@ -30,7 +30,7 @@ mod tests {
 
     fn rates(keys: &str) -> Vec<f64> {
         let train = train(keys);
-        (0..train.epochs as u64 * 10).map(|step| learning_rate(&train, step, 10)).collect()
+        (0..train.epochs as u64 * 10).map(|step| learning_rate(&train, step as f64, 10)).collect()
     }
 
     #[test]

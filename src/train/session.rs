@@ -5,7 +5,7 @@ use super::checkpoint::{Best, Checkpoints, TrainState, best_weights};
 use super::divergence::Divergence;
 use super::epoch::{EpochEnd, Trainer};
 use super::error::TrainError;
-use super::evaluate::evaluate;
+use super::evaluate::{Inference, evaluate};
 use super::metrics::Sums;
 use super::optimizer::Optimizer;
 use super::recorder::Recorder;
@@ -61,8 +61,9 @@ impl Session<'_> {
         let recorder = if wanted { Recorder::new(experiment) } else { None };
         let images = &splits.train;
         let log = StepLog::open(folder, experiment.train.log_every, state.step)?;
-        let mut trainer = Trainer { experiment, images, normalise, model: &model, optimizer, average, recorder, log };
-        observer.started(&self.started(info, state, trainer.batches()));
+        let mut trainer =
+            Trainer { experiment, images, normalise, model: &model, resized: None, optimizer, average, recorder, log };
+        observer.started(&self.started(info, state, trainer.batches(state.epoch)));
         let notes = self.weights.notes().iter().cloned();
         for note in notes.chain(frozen_note(experiment, &model)).chain(info.other_process()) {
             observer.note(&note);
@@ -192,10 +193,9 @@ impl Session<'_> {
 
     /// Evaluates the model, or its moving average where there is one; `None` if a stop was requested meanwhile.
     fn evaluate(&self, model: &Model, average: Option<&Average>, images: &Images) -> Result<Option<Sums>, TrainError> {
-        let train = &self.experiment.train;
-        let batch = train.batch.clamp(1, 500);
+        let inference = Inference::of(self.experiment);
         let measure = || -> Result<Option<Sums>, TrainError> {
-            Ok(torch::catch(|| evaluate(model, images, &self.normalise, batch, train.precision))??)
+            Ok(torch::catch(|| evaluate(model, images, &self.normalise, inference))??)
         };
         match average {
             Some(average) => average.applied(measure),

@@ -31,6 +31,9 @@ impl Splits {
         if let Some(prepared) = experiment.data.prepared {
             set = data::with_prepared(set, source, prepared, cache)?;
         }
+        if !experiment.data.classes.is_empty() {
+            set = set.only(&experiment.data.classes)?;
+        }
         set.check_classes(experiment.network.plan.classes)?;
         let (validation, train) = set.split(experiment.data.validation, experiment.data.limit)?;
         let fingerprint = data::fingerprint(&[&train, &validation, &set.test]);
@@ -76,7 +79,8 @@ impl Fingerprints {
     /// As [`Splits::load`].
     pub fn of(&mut self, experiment: &Experiment, cache: &Path) -> Result<Option<String>, DataError> {
         let data = &experiment.data;
-        let key = format!("{:?} {} {} {:?}", data.source, data.validation, data.limit, data.prepared);
+        let key =
+            format!("{:?} {:?} {} {} {:?}", data.source, data.classes, data.validation, data.limit, data.prepared);
         if let Some(known) = self.0.get(&key) {
             return Ok(known.clone());
         }

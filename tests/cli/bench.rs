@@ -51,3 +51,14 @@ fn what_cannot_be_timed_is_refused() {
     place.strata(&["bench", "tiny.toml", "--batch", "0"]).refused(&["train.batch"]);
     place.strata(&["bench", "tiny"]).refused(&["there is no experiment file `tiny`"]);
 }
+
+/// Without torchvision, and without a file: photographs made by formula.
+#[test]
+fn reading_images_is_timed_stage_by_stage() {
+    let place = Place::with_tiny();
+    let out = place.strata(&["bench", "--data", "--steps", "1", "--format", "csv"]).good();
+    let stages: Vec<&str> = out.lines().skip(1).filter_map(|line| line.split(',').next()).collect();
+    assert_eq!(stages, ["read", "decode", "crop and resize", "flip and normalise", "whole"]);
+    place.strata(&["bench", "tiny.toml", "--data"]).refused(&["they are not files"]);
+    place.strata(&["bench", "a", "b", "--data"]).refused(&["--data takes one experiment"]);
+}

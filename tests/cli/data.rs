@@ -124,3 +124,35 @@ fn a_folder_is_trained_on_and_known_by_its_images() {
     strata(&moved).good();
     assert_eq!(place.runs("f").len(), 2, "other images are another experiment");
 }
+
+/// Smaller copies of the images are another experiment, which says what is missing, and trains and evaluates on them.
+#[test]
+fn prepared_copies_are_used_where_the_experiment_says_so() {
+    let place = Place::new();
+    experiment(&place);
+    let folder = images(&place, "a", 40);
+    let large = |x: u32, y: u32| image::Rgb([(x * 5) as u8, (y * 3) as u8, 7]);
+    image::RgbImage::from_fn(50, 80, large).save(folder.join("train/dark/0.png")).unwrap();
+    fetch(&place, "a");
+    let prepared = ["train", "i.toml", "--set", "data.prepared={ size = 32, form = \"raw\" }"];
+    place.strata(&prepared).refused(&["the images are not prepared", "strata fetch imagenet --prepare 32 --form raw"]);
+    place.strata(&["train", "i.toml", "--set", "data.prepared.size=7"]).refused(&["data.prepared.size", "32 to 2048"]);
+    place.strata(&["fetch", "imagenet", "--prepare", "32", "--form", "raw"]).good();
+    place.strata(&["train", "i.toml"]).good();
+    place.strata(&prepared).good();
+    assert!(place.strata(&prepared).good().contains("finished before"));
+    assert_eq!(place.runs("i").len(), 2, "other pixels are another experiment");
+    // What is prepared is hashed once and then known by its time.
+    let copies: Vec<_> = fs::read_dir(place.path("cache/strata/prepared")).unwrap().flatten().collect();
+    fs::write(copies[0].path().join("images.bin"), "damaged").unwrap();
+    let forced = [&prepared[..], &["--force"]].concat();
+    place.strata(&forced).refused(&["images.bin: its content has changed"]);
+    // A folder of the user, named by its path; JPEG where the disk is said to be small.
+    let ran = place.strata(&["fetch", "folder", "--from", "a", "--prepare", "32"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert!(
+        ran.err.contains("form raw: raw bytes take about") && ran.err.contains("prepared = { size = 32"),
+        "{}",
+        ran.err
+    );
+}

@@ -126,6 +126,9 @@ fn recipes_keep_their_keys() {
         ("adam", "beta1 = 0.8\nbeta2 = 0.99\neps = 1e-7\n"),
         ("adamw", "beta1 = 0.8\nbeta2 = 0.99\neps = 1e-7\n"),
         ("rmsprop", "alpha = 0.99\nmomentum = 0.5\neps = 1e-8\n"),
+        ("lamb", "beta1 = 0.8\nbeta2 = 0.99\neps = 1e-7\nalways_adapt = true\n"),
+        ("lion", "beta1 = 0.8\nbeta2 = 0.98\n"),
+        ("muon", "momentum = 0.9\nnesterov = false\nns_steps = 3\nadamw_lr = 1e-3\nbeta1 = 0.8\n"),
     ];
     let schedules = [
         ("constant", "", ""),

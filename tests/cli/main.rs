@@ -2,6 +2,7 @@
 
 mod bench;
 mod broken;
+mod claims;
 mod cluster;
 mod compare;
 mod corpus;
@@ -13,6 +14,7 @@ mod export;
 mod foreign;
 mod golden;
 mod networks;
+mod onnx;
 mod pictures;
 mod place;
 mod pretrained;
@@ -21,5 +23,7 @@ mod recipe;
 mod report;
 mod resume;
 mod sweep;
+mod terminal;
 mod torture;
 mod train;
+mod trained;

@@ -102,3 +102,75 @@ fn weights_go_to_pytorch_and_back() {
     carry_out(&python, &place, block(&["torch.load("]));
     assert_eq!(difference(&place, &predict), off, "from r18.pth");
 }
+
+/// Networks whose layers other libraries call differently: the library's name, the experiment file with `--set`, and the model.
+const RENAMED: [(&str, &[&str], &str); 6] = [
+    ("timm", &["imagenet/efficientnet_b0"], "import timm\nmodel = timm.create_model('efficientnet_b0')"),
+    ("timm", &["imagenet/mobilenet_v2"], "import timm\nmodel = timm.create_model('mobilenetv2_100')"),
+    ("timm", &["imagenet/vgg11"], "import timm\nmodel = timm.create_model('vgg11', num_classes=20)"),
+    ("timm", &["imagenet/se_resnet50", "model.stride_in=3x3"], "import timm\nmodel = timm.create_model('seresnet50')"),
+    (
+        "efficientnet-pytorch",
+        &["imagenet/efficientnet_b0", "model.padding=same", "model.bn_eps=1e-3"],
+        "from efficientnet_pytorch import EfficientNet\nmodel = EfficientNet.from_name('efficientnet-b0', image_size=64)",
+    ),
+    (
+        "facenet",
+        &["imagenet/inception_resnet_v1", "model.form=facenet", "model.bn_scale=true"],
+        "from facenet_pytorch import InceptionResnetV1\nmodel = InceptionResnetV1(classify=True, num_classes=30)",
+    ),
+];
+
+/// Numbers in every tensor, and the logits of an input that all networks take.
+const FILL: &str = r#"
+import torch
+from safetensors.torch import save_file
+torch.manual_seed(0)
+for name, tensor in model.state_dict().items():
+    if tensor.dim() == 1:
+        tensor.copy_(torch.rand_like(tensor) * 0.2 + (0.9 if name.endswith(("weight", "running_var")) else -0.1))
+model.eval()
+x = torch.randn(2, 3, 160, 160)
+torch.save(model.state_dict(), "theirs.pth")
+with torch.no_grad():
+    save_file({"input": x}, "x.safetensors")
+    save_file({"logits": model(x)}, "wanted.safetensors")
+"#;
+
+#[test]
+fn weights_change_names_and_stay_the_same() {
+    let Some(python) = python() else {
+        let _ = writeln!(std::io::stderr(), "SKIPPED weights_change_names_and_stay_the_same: no Python with timm");
+        return;
+    };
+    for (library, network, model) in RENAMED {
+        let place = Place::new();
+        let module = model.split_whitespace().nth(1).unwrap();
+        let has = Command::new(&python).args(["-c", &format!("import {module}")]).output().unwrap();
+        if !has.status.success() {
+            let _ = writeln!(std::io::stderr(), "SKIPPED the names of {library}: no package {module}");
+            continue;
+        }
+        let model = format!("{model}\nmodel.requires_grad_(False)\n");
+        carry_out(&python, &place, &format!("{model}{FILL}"));
+        let file = format!("{}/experiments/{}.toml", env!("CARGO_MANIFEST_DIR"), network[0]);
+        let sets: Vec<&str> = network[1..].iter().flat_map(|set| ["--set", set]).collect();
+        let convert = |from: &str, to: &str, side: &str| {
+            let all = ["convert", from, "-o", to, side, library, "--network", &file];
+            place.strata(&[&all[..], &sets].concat()).good();
+        };
+        convert("theirs.pth", "ours.safetensors", "--from");
+        let classes =
+            format!("model.classes={}", read_tensors(&place.path("wanted.safetensors")).unwrap()["logits"].size()[1]);
+        let predict = [&[&file, "--weights", "ours.safetensors", "--set", &classes], &sets[..]].concat();
+        let off = difference(&place, &predict);
+        assert!(off < 1e-3, "{library}, {network:?}: logits differ by {off}");
+        if library != "facenet" {
+            convert("ours.safetensors", "theirs.safetensors", "--to");
+            let load = "from safetensors.torch import load_file\nmodel.load_state_dict(load_file('theirs.safetensors'))\n\
+                        import torch\nfor name, tensor in torch.load('theirs.pth').items():\n    \
+                        assert name.endswith('num_batches_tracked') or torch.equal(tensor, model.state_dict()[name]), name\n";
+            carry_out(&python, &place, &format!("{model}{load}"));
+        }
+    }
+}

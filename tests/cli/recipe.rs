@@ -69,3 +69,56 @@ fn the_loss_of_steps_is_logged_through_a_kill() {
     place.strata(&["train", "tiny.toml"]).good();
     assert_eq!(run.read("steps.csv"), steps);
 }
+
+/// Killed in the second epoch and resumed, with the same results and weights, to the bit.
+#[test]
+fn optimizers_are_resumed_to_the_bit() {
+    for (optimizer, keys) in [
+        ("lamb", "lr = 0.02\nweight_decay = 0.01\naccumulate = 3\nlayer_decay = 0.8"),
+        ("lion", "lr = 1e-3\nsam_rho = 0.05\nbias_lr_factor = 2"),
+        ("muon", "lr = 0.02\nsam_rho = 0.1\naccumulate = 2"),
+    ] {
+        let file = TINY.replace("lr = 0.05", &format!("optimizer = '{optimizer}'\n{keys}"));
+        let whole = Place::trained("tiny", &file);
+        let place = Place::new();
+        place.file("tiny.toml", &file);
+        let killed = place.command(&["train", "tiny.toml"]).env("STRATA_FAULT", "step:4:kill").output().unwrap();
+        assert!(!killed.status.success());
+        place.strata(&["train", "tiny.toml"]).good();
+        assert_eq!(place.run("tiny").result(), whole.run("tiny").result(), "{optimizer}");
+    }
+}
+
+#[test]
+fn fp16_on_a_cpu_is_refused() {
+    let place = Place::with_tiny();
+    let ran = place.strata(&["train", "tiny.toml", "--device", "cpu", "--set", "train.precision=fp16"]);
+    ran.refused(&["train.precision = \"fp16\" needs a GPU", "--set train.precision=bf16"]);
+    assert!(!place.path("results").exists());
+}
+
+/// Everything that is drawn anew, mixed or changed from epoch to epoch, through a kill in the middle of the second one.
+#[test]
+fn augmentation_and_stages_resume_exactly() {
+    let augment = "limit = 128\ntest_flip = true\naugment = { crop = 2, repeats = 2, rand_augment = {}, erasing = {}, \
+                   mixup = {}, cutmix = {} }";
+    let train = "epochs = 3\nsize = 10\nloss = \"bce\"\nstages = [{ from = 1, size = 12, batch = 32 }]";
+    let file = TINY.replace("limit = 128", augment).replace("epochs = 2", train);
+    let whole = Place::trained("tiny", &file);
+    let steps: Vec<String> = whole
+        .run("tiny")
+        .read("epochs.csv")
+        .lines()
+        .skip(1)
+        .map(|row| row.split(',').nth(1).unwrap().to_owned())
+        .collect();
+    assert_eq!(steps, ["2", "6", "10"]);
+    let place = Place::new();
+    place.file("tiny.toml", &file);
+    let killed = place.command(&["train", "tiny.toml"]).env("STRATA_FAULT", "step:5:kill").output().unwrap();
+    assert!(!killed.status.success());
+    place.strata(&["train", "tiny.toml"]).good();
+    assert!(place.run("tiny").result() == whole.run("tiny").result());
+    let plain = Place::trained("tiny", &file.replace("test_flip = true", ""));
+    assert!(plain.run("tiny").result() != whole.run("tiny").result());
+}

@@ -5,7 +5,7 @@ use super::expected::{Expected, TOLERANCE, expected};
 use super::group::{counted, decimals, is_fraction, number, status, texts, values, written, written_percent};
 use super::{Comparison, Request};
 use crate::analysis::statistics::Spread;
-use crate::runs::format::cut;
+use crate::runs::format::cut_apart;
 use crate::runs::roles::lower_is_better;
 use crate::runs::{Column, ColumnFormat, ColumnRole, Records, Table};
 use std::collections::{HashMap, HashSet};
@@ -118,8 +118,10 @@ impl ComparisonView<'_> {
             _ if in_percent => percent(texts(records, &line.rows, column)),
             _ => texts(records, &line.rows, column),
         };
-        let cells =
-            lines.iter().map(cell).map(|text| if self.request.plain { text } else { shortened(text) }).collect();
+        let mut cells: Vec<String> = lines.iter().map(cell).collect();
+        if !self.request.plain {
+            cells = cut_apart(&cells, LONGEST);
+        }
         self.push(if in_percent { format!("{header} (%)") } else { header }, cells);
     }
 
@@ -286,27 +288,44 @@ impl ComparisonView<'_> {
     /// Names, with the settings that differ where several lines share a name.
     fn labels(&self, settings: &[usize]) -> Vec<String> {
         let names = self.names();
-        let mut alike: HashMap<&str, Vec<&ComparedLine>> = HashMap::new();
-        names.iter().zip(self.lines).for_each(|(name, line)| alike.entry(name.as_str()).or_default().push(line));
+        let mut alike: HashMap<&str, Vec<usize>> = HashMap::new();
+        names.iter().enumerate().for_each(|(line, name)| alike.entry(name.as_str()).or_default().push(line));
         let text = |line: &ComparedLine, column: usize| texts(self.records, &line.rows, column);
         let seed = self.records.column(Column::Seed.name()).filter(|_| self.request.runs);
-        // The settings that differ among the lines of a name.
-        let telling = |lines: &Vec<&ComparedLine>| -> Vec<usize> {
-            let differs = |&column: &usize| lines.iter().any(|line| text(line, column) != text(lines[0], column));
-            settings.iter().copied().filter(differs).take(4).chain(seed).collect()
+        let cells: HashMap<usize, Vec<String>> = settings
+            .iter()
+            .chain(&seed)
+            .map(|&column| {
+                let texts: Vec<String> = self.lines.iter().map(|line| text(line, column)).collect();
+                (column, cut_apart(&texts, LONGEST))
+            })
+            .collect();
+        // The settings that differ among the lines of a name: four, or as many as tell them apart.
+        let telling = |lines: &Vec<usize>| -> Vec<usize> {
+            let count = |columns: &[usize]| {
+                let values = |&line: &usize| columns.iter().map(|column| &cells[column][line]).collect::<Vec<_>>();
+                lines.iter().map(values).collect::<HashSet<_>>().len()
+            };
+            let mut chosen: Vec<usize> = Vec::new();
+            for &column in settings.iter().filter(|&&column| count(&[column]) > 1) {
+                if chosen.len() < 4 || count(&[chosen.as_slice(), &[column]].concat()) > count(&chosen) {
+                    chosen.push(column);
+                }
+            }
+            chosen.into_iter().chain(seed).collect()
         };
         let telling: HashMap<&str, Vec<usize>> =
             alike.iter().filter(|(_, lines)| lines.len() > 1).map(|(&name, lines)| (name, telling(lines))).collect();
-        let label = |(name, line): (&String, &ComparedLine)| {
-            let setting = |&column: &usize| {
-                let short = self.records.columns[column].rsplit('.').next().unwrap_or_default();
-                let value = text(line, column);
-                if value.is_empty() { String::new() } else { format!(" {short}={}", shortened(value)) }
+        let label = |(line, name): (usize, &String)| {
+            let setting = |column: &usize| {
+                let short = self.records.columns[*column].rsplit('.').next().unwrap_or_default();
+                let value = &cells[column][line];
+                if value.is_empty() { String::new() } else { format!(" {short}={value}") }
             };
             let settings: String = telling.get(name.as_str()).into_iter().flatten().map(setting).collect();
             format!("{name}{settings}")
         };
-        names.iter().zip(self.lines).map(label).collect()
+        names.iter().enumerate().map(label).collect()
     }
 }
 
@@ -329,8 +348,4 @@ fn nonzero_digits(value: f64, digits: usize) -> usize {
 fn percent(texts: String) -> String {
     let percent = |text: &str| text.parse::<f64>().map_or(text.to_owned(), |value| format!("{:.2}", 100.0 * value));
     texts.split(", ").map(percent).collect::<Vec<_>>().join(", ")
-}
-
-fn shortened(text: String) -> String {
-    cut(&text, LONGEST)
 }

@@ -21,6 +21,7 @@ pub enum AlexnetVariant {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Alexnet {
+    #[serde(alias = "variant")]
     pub form: AlexnetVariant,
     /// Width of the two hidden linear layers.
     pub hidden: usize,

@@ -26,6 +26,7 @@ pub enum GooglenetVariant {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Googlenet {
+    #[serde(alias = "variant")]
     pub form: GooglenetVariant,
     /// Auxiliary heads on 4a and 4d; the Keras form has none.
     pub aux: bool,

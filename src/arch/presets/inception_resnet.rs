@@ -28,6 +28,7 @@ pub enum InceptionResnetVariant {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct InceptionResnet {
+    #[serde(alias = "variant")]
     pub form: InceptionResnetVariant,
     /// Blocks A, B and C; zeros: 5, 10, 5, or 2, 3, 2 in the small form.
     pub blocks: [usize; 3],

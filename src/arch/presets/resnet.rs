@@ -23,6 +23,7 @@ pub enum ResnetVariant {
 #[serde(deny_unknown_fields, default)]
 pub struct Resnet {
     pub depth: usize,
+    #[serde(alias = "variant")]
     pub layout: ResnetVariant,
     /// In front of the stages of an ImageNet layout; a CIFAR layout always has the small one.
     pub stem: Stem,
@@ -199,6 +200,7 @@ impl Resnet {
 pub struct Resnext {
     /// 50 or 101 for ImageNet, 9n+2 (29) for CIFAR.
     pub depth: usize,
+    #[serde(alias = "variant")]
     pub layout: ResnetVariant,
     pub stem: Stem,
     pub cardinality: usize,

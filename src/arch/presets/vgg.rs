@@ -34,6 +34,7 @@ impl VggVariant {
 #[serde(deny_unknown_fields, default)]
 pub struct Vgg {
     /// A: 11 layers, B: 13, C and D: 16, E: 19
+    #[serde(alias = "variant")]
     pub column: VggVariant,
     /// Channels of the first stage; they double up to eightfold.
     pub width: usize,

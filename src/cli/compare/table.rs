@@ -1,10 +1,11 @@
 //! Fits the table of a comparison into the width of a terminal.
 
 use super::printable;
+use crate::cli::table::begins_with_number;
 use comfy_table::{CellAlignment, Table as Printed, TableStyle, presets};
 use std::collections::HashSet;
 use strata::analysis::compare::Comparison;
-use strata::runs::{Column, Records, Table, cut};
+use strata::runs::{Column, Records, Table, cut_apart};
 
 /// Up to this number of lines a table that is too wide is transposed.
 const FEW: usize = 6;
@@ -107,8 +108,8 @@ fn remove(table: &mut Table, index: usize) {
 /// Replaces names by labels, which hold the settings that tell lines apart, and hides the settings.
 fn label(table: &mut Table, comparison: &Comparison, is_setting: impl Fn(&str) -> bool, longest: usize) {
     let Some(name) = table.column("name") else { return };
-    for (row, label) in table.rows.iter_mut().zip(&comparison.labels) {
-        row[name] = cut(label, longest);
+    for (row, label) in table.rows.iter_mut().zip(cut_apart(&comparison.labels, longest)) {
+        row[name] = label;
     }
     while let Some(index) = table.columns.iter().position(|name| is_setting(name)) {
         remove(table, index);
@@ -138,7 +139,7 @@ fn transposed(table: &Table) -> String {
 
 fn cell(column: &str, text: &str) -> String {
     match column {
-        "params" | "macs" | "activations" => crate::cli::cost::grouped(text),
+        "params" | "macs" | "activations" => crate::cli::table::grouped(text),
         _ => printable(text),
     }
 }
@@ -150,12 +151,11 @@ pub(super) fn rendered(table: &Table, style: TableStyle) -> String {
     for row in &table.rows {
         printed.add_row(table.columns.iter().zip(row).map(|(column, text)| cell(column, text)).collect::<Vec<_>>());
     }
-    for index in 0..table.columns.len() {
-        let number = |text: &str| {
-            let word = text.split([' ', ',']).next().unwrap_or_default();
-            text.is_empty() || word == "–" || word.parse::<f64>().is_ok()
-        };
-        let numbers = table.rows.iter().filter_map(|row| row.get(index)).all(|text| number(text));
+    for (index, header) in table.columns.iter().enumerate() {
+        // The baseline's own difference is a word, an interval begins with a bracket.
+        let numbers = header.starts_with('Δ') || header == "95 % interval";
+        let numbers =
+            numbers || table.rows.iter().filter_map(|row| row.get(index)).all(|text| begins_with_number(text));
         if let (true, Some(column)) = (numbers, printed.column_mut(index)) {
             column.set_cell_alignment(CellAlignment::Right);
         }

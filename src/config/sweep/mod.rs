@@ -58,6 +58,9 @@ pub struct Sweep {
     pub repeats: usize,
 }
 
+/// Longer values are not part of a point's label.
+const LONGEST: usize = 40;
+
 /// One experiment of a sweep.
 #[derive(Debug)]
 pub struct Point {
@@ -128,11 +131,18 @@ impl Sweep {
 
     /// A point in words: `model.depth=20 seed=1`.
     pub fn label(&self, index: usize) -> String {
-        self.points.get(index).map_or_else(String::new, |point| self.label_of(&point.values))
+        let Some(point) = self.points.get(index) else { return String::new() };
+        let label = self.label_of(&point.values);
+        // Without their long values, points could have the same label.
+        if point.values.iter().any(|value| value.len() > LONGEST) {
+            format!("{label} (point {})", index + 1)
+        } else {
+            label
+        }
     }
 
     fn label_of(&self, values: &[String]) -> String {
-        let short = |text: &String| if text.len() > 40 { "…".to_owned() } else { text.clone() };
+        let short = |text: &String| if text.len() > LONGEST { "…".to_owned() } else { text.clone() };
         let pairs = self.columns.iter().zip(values).map(|(key, value)| format!("{key}={}", short(value)));
         pairs.collect::<Vec<_>>().join(" ")
     }

@@ -17,6 +17,7 @@ mod pairs;
 mod patch;
 mod policies;
 mod rand_augment;
+mod repeats;
 mod resized_crop;
 mod strength;
 mod trivial_augment;
@@ -37,6 +38,7 @@ pub use lighting::Lighting;
 pub use mixup::Mixup;
 pub(super) use pairs::Pairing;
 pub use rand_augment::RandAugment;
+pub use repeats::Repeats;
 pub use resized_crop::ResizedCrop;
 pub use trivial_augment::TrivialAugment;
 pub(super) use view::View;
@@ -126,6 +128,7 @@ augmentations! {
     written when on {
         resized_crop: ResizedCrop,
         lighting: Lighting,
+        repeats: Repeats,
     }
     tables {
         color_jitter: ColorJitter,

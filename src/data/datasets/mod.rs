@@ -5,6 +5,7 @@ mod cifar10;
 mod cifar100;
 mod fashion_mnist;
 mod folder;
+mod idx;
 mod idx_set;
 mod imagenet;
 mod info;
@@ -169,6 +170,7 @@ datasets! {
     "cifar100" => Cifar100(cifar100::Cifar100),
     "imagenet" => Imagenet(imagenet::Imagenet),
     "folder" => Folder(folder::Folder),
+    "idx" => Idx(idx::Idx),
     "synthetic" => Synthetic(synthetic::Synthetic),
 }
 
@@ -180,7 +182,7 @@ pub fn source(name: &str) -> Result<DataSource, DataError> {
     DataSource::named(name).ok_or_else(|| {
         let nearest = DATASETS.iter().map(|known| (strsim::damerau_levenshtein(known, name), known)).min();
         let hint = match nearest {
-            Some((distance, near)) if distance <= near.len() / 2 => format!(", did you mean '{near}'?"),
+            Some((distance, near)) if distance <= near.len() / 2 => format!(" (did you mean '{near}'?)"),
             _ => String::new(),
         };
         DataError::Unknown { name: name.to_owned(), hint, known: DATASETS.join(", ") }

@@ -1,4 +1,4 @@
-// bfloat16 autocast of this thread. The one unit with its header, which takes ten seconds.
+// Autocast of this thread. The one unit with its header, which takes ten seconds.
 
 #include <ATen/autocast_mode.h>
 
@@ -17,14 +17,14 @@ using namespace strata;
 
 extern "C" {
 
-char* strata_autocast_enter(int device, StrataAutocast* former) {
+char* strata_autocast_enter(int device, int half, StrataAutocast* former) {
   return guarded([&] {
     const auto type = device_of(device).type();
     former->enabled = at::autocast::is_autocast_enabled(type);
     former->dtype = static_cast<int32_t>(at::autocast::get_autocast_dtype(type));
     former->cache = at::autocast::is_autocast_cache_enabled();
     at::autocast::set_autocast_enabled(type, true);
-    at::autocast::set_autocast_dtype(type, at::kBFloat16);
+    at::autocast::set_autocast_dtype(type, half != 0 ? at::kHalf : at::kBFloat16);
     at::autocast::set_autocast_cache_enabled(true);
     at::autocast::increment_nesting();
   });

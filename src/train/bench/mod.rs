@@ -10,9 +10,10 @@ use super::average::Average;
 use super::checkpoint::TrainState;
 use super::epoch::{EpochEnd, Trainer};
 use super::error::TrainError;
-use super::evaluate::for_each_batch;
+use super::evaluate::{Inference, for_each_batch};
 use super::metrics::{Sums, cross_entropy};
 use super::optimizer::Optimizer;
+use super::run::check_precision;
 use super::{Observer, StepReport};
 use crate::config::Experiment;
 use crate::data::{self, Batch, Images, Normalise};
@@ -77,10 +78,14 @@ impl Workload {
     /// # Errors
     /// When memory is exhausted.
     pub fn new(experiment: &Experiment, device: Device, steps: usize) -> Result<Workload, TrainError> {
+        check_precision(experiment, device)?;
         let mut experiment = experiment.clone();
         experiment.train.lr = HARMLESS_RATE;
         experiment.train.schedule = Constant {}.into();
         experiment.train.warmup = 0.0;
+        // The network's own input and one batch size.
+        experiment.train.size = 0;
+        experiment.train.stages.clear();
         let network = &experiment.network;
         let images = noise(network.plan.input, network.plan.classes, (steps + 1) * experiment.train.batch);
         let normalise = experiment.data.normalisation(network.plan.input[0]);
@@ -93,7 +98,8 @@ impl Workload {
         let Workload { experiment, images, normalise, model, .. } = self;
         let optimizer = Optimizer::new(experiment, model.trainable());
         let average = (experiment.train.ema > 0.0).then(|| Average::new(model, experiment.train.ema));
-        let trainer = Trainer { experiment, images, normalise, model, optimizer, average, recorder: None, log: None };
+        let (resized, recorder, log) = (None, None, None);
+        let trainer = Trainer { experiment, images, normalise, model, resized, optimizer, average, recorder, log };
         Bench { trainer, state: TrainState::default(), rounds_of: self.rounds_of }
     }
 }
@@ -113,7 +119,7 @@ impl Bench<'_> {
     pub fn train(&mut self, steps: usize) -> Result<Timing, TrainError> {
         let steps = steps.clamp(1, self.rounds_of);
         self.state.epoch += 1;
-        self.state.batch = self.trainer.batches() - (steps + 1);
+        self.state.batch = self.trainer.batches(self.state.epoch) - (steps + 1);
         self.state.sums = Sums::default();
         let mut clock = Clock::default();
         match self.trainer.epoch(&mut self.state, &mut clock)? {
@@ -133,11 +139,12 @@ impl Bench<'_> {
     /// When memory is exhausted.
     pub fn eval(&self, steps: usize) -> Result<Timing, TrainError> {
         let Trainer { experiment, images, normalise, model, .. } = self.trainer;
-        let (size, precision) = (experiment.train.batch, experiment.train.precision);
+        let size = experiment.train.batch;
+        let inference = Inference { batch: size, ..Inference::of(experiment) };
         let images = images.slice(0..(steps.clamp(1, self.rounds_of) + 1) * size);
         let (mut clock, mut sums) = (Clock::default(), Sums::default());
         torch::catch(|| {
-            for_each_batch(model, &images, normalise, size, precision, |logits, labels| {
+            for_each_batch(model, &images, normalise, inference, |logits, labels| {
                 sums.add(cross_entropy(logits, labels).double_value(&[]), logits, labels);
                 clock.ends.push(Instant::now());
             })

@@ -23,7 +23,7 @@ impl StepCost {
         let batch = train.batch as f64;
         let element = match train.precision {
             Precision::Fp32 => 4.0,
-            Precision::Bf16 => 2.0,
+            Precision::Bf16 | Precision::Fp16 => 2.0,
         };
         match phase {
             Phase::Eval => StepCost {
@@ -48,7 +48,7 @@ impl StepCost {
     pub fn arithmetic_ms(&self, roofline: &Roofline, precision: Precision) -> f64 {
         let gflops = match precision {
             Precision::Fp32 => roofline.fp32_gflops,
-            Precision::Bf16 => roofline.bf16_gflops,
+            Precision::Bf16 | Precision::Fp16 => roofline.bf16_gflops,
         };
         self.flops / (1e6 * gflops)
     }

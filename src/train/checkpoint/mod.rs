@@ -292,7 +292,7 @@ impl Checkpoints {
             move |name| CheckpointError::Damaged { path, problem: format!("`{name}` is missing") }
         };
         optimizer
-            .restore(checkpoint.state.step, |name| state.get(name).map(tch::Tensor::shallow_clone))
+            .restore(checkpoint.state.updates(), |name| state.get(name).map(tch::Tensor::shallow_clone))
             .map_err(missing(&path))?;
         if let Some(average) = average {
             let path = checkpoint.file(AVERAGES)?;

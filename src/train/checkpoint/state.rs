@@ -3,6 +3,7 @@
 use super::step::StepFolder;
 use crate::config::Key;
 use crate::train::metrics::Sums;
+use crate::train::scaler::GradScaler;
 use serde::{Deserialize, Serialize};
 
 /// How far a run has come. With the tensors beside it, and because every random draw is a function of seed, epoch and step, it
@@ -22,6 +23,9 @@ pub struct TrainState {
     /// Loss and hits summed over the batches done of the current epoch.
     pub sums: Sums,
     pub best: Option<Best>,
+    /// Only in fp16.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scaler: Option<GradScaler>,
     /// Seconds that the run has taken, earlier processes included.
     pub seconds: f64,
 }
@@ -30,6 +34,11 @@ impl TrainState {
     /// The folder of a checkpoint that is saved in this state.
     pub fn folder(&self) -> StepFolder {
         StepFolder::new(self.step, self.epoch)
+    }
+
+    /// Steps of the optimizer, those that fp16 skipped left out.
+    pub(in crate::train) fn updates(&self) -> u64 {
+        self.step - self.scaler.as_ref().map_or(0, GradScaler::skipped).min(self.step)
     }
 }
 

@@ -49,6 +49,23 @@ pub(super) const RECIPES: &[Recipe] = &[
         model: "",
         train: "optimizer = \"rmsprop\"\nlr = 1e-3\nema = 0.95\nschedule = \"exponential\"",
     },
+    Recipe {
+        name: "lamb",
+        holds: "LAMB in two parts, layer-wise decay",
+        rows: PLAIN,
+        data: "",
+        model: "",
+        train: "optimizer = \"lamb\"\nlr = 0.02\nweight_decay = 0.01\naccumulate = 2\nlayer_decay = 0.8",
+    },
+    Recipe {
+        name: "lion",
+        holds: "Lion, sharpness-aware, rate of biases",
+        rows: DROPOUT,
+        data: "",
+        model: "",
+        train: "optimizer = \"lion\"\nlr = 1e-3\nsam_rho = 0.05\nbias_lr_factor = 2",
+    },
+    Recipe { name: "muon", holds: "Muon and AdamW", rows: PLAIN, data: "", model: "", train: "optimizer = \"muon\"" },
     Recipe { name: "dropout", holds: "SGD, dropout", rows: DROPOUT, data: "", model: "", train: "lr = 0.05" },
     Recipe {
         name: "stochastic-depth",

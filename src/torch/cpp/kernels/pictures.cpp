@@ -7,6 +7,7 @@
 #include "pictures.h"
 
 #include <cstring>
+#include <type_traits>
 
 namespace strata::STRATA_ISA {
 
@@ -138,50 +139,85 @@ inline void columns_of(const uint8_t* in, int64_t rows, int64_t width, int64_t l
     for (int64_t row = 0; row < 8; ++row) out[8 * x + row] = in[(row < rows ? row : 0) * ld + x];
 }
 
+// Calls f with the reach as a constant where it is small, so that its loops are unrolled.
+template <class F>
+inline void with_reach(int64_t reach, F&& f) {
+  switch (reach) {
+    case 1: return f(std::integral_constant<int64_t, 1>());
+    case 2: return f(std::integral_constant<int64_t, 2>());
+    case 3: return f(std::integral_constant<int64_t, 3>());
+    case 4: return f(std::integral_constant<int64_t, 4>());
+    case 5: return f(std::integral_constant<int64_t, 5>());
+    case 6: return f(std::integral_constant<int64_t, 6>());
+    default: return f(reach);
+  }
+}
+
+// Columns of eight numbers to eight lines of means.
+template <class Reach>
+inline void along(const float* columns, const Taps& taps, Reach reach, float* lines) {
+  const int64_t wide = taps.count;
+  const auto mean = [&](int64_t x) {
+    const float* weights = taps.weights + x * reach;
+    const float* from = columns + 8 * taps.first[x];
+    F8 sum = {};
+    for (int64_t k = 0; k < reach; ++k) sum += weights[k] * get<F8>(from + 8 * k);
+    return sum;
+  };
+  int64_t x = 0;
+  for (; x + 8 <= wide; x += 8) {
+    F8 v[8];
+    for (int i = 0; i < 8; ++i) v[i] = mean(x + i);
+    transpose(v);
+    for (int i = 0; i < 8; ++i) put(lines + i * wide + x, v[i]);
+  }
+  for (; x < wide; ++x) {
+    const F8 sum = mean(x);
+    for (int i = 0; i < 8; ++i) lines[i * wide + x] = sum[i];
+  }
+}
+
+// Lines of numbers to a row of bytes. 0.5 is added first: the conversion truncates.
+template <class Reach>
+inline void across_lines(const float* from, const float* weights, Reach reach, int64_t wide, uint8_t* out) {
+  constexpr int kVectors = 4;
+  int64_t x = 0;
+  const auto vectors = [&](auto count) {
+    F8 sums[count];
+    for (int i = 0; i < count; ++i) sums[i] = F8{} + 0.5f;
+    for (int64_t k = 0; k < reach; ++k)
+      for (int i = 0; i < count; ++i) sums[i] += weights[k] * get<F8>(from + k * wide + x + 8 * i);
+    for (int i = 0; i < count; ++i) {
+      I8 whole = __builtin_convertvector(sums[i], I8);
+      whole = whole > 255 ? I8{} + 255 : whole;
+      put(out + x + 8 * i, __builtin_convertvector(whole, B8));
+    }
+    x += 8 * count;
+  };
+  while (x + 8 * kVectors <= wide) vectors(std::integral_constant<int, kVectors>());
+  while (x + 8 <= wide) vectors(std::integral_constant<int, 1>());
+  for (; x < wide; ++x) {
+    float sum = 0.5f;
+    for (int64_t k = 0; k < reach; ++k) sum += weights[k] * from[k * wide + x];
+    out[x] = static_cast<uint8_t>(clamp(static_cast<int>(sum)));
+  }
+}
+
 void resample(const uint8_t* in, int64_t rows, int64_t width, int64_t ld, const Taps& down, const Taps& across,
               uint8_t* out, float* room) {
   float* columns = room;
   float* lines = room + 8 * width;
-  const int64_t wide = across.count;
-  const auto mean = [&](int64_t x) {
-    const float* weights = across.weights + x * across.reach;
-    const float* from = columns + 8 * across.first[x];
-    F8 sum = {};
-    for (int64_t k = 0; k < across.reach; ++k) sum += weights[k] * get<F8>(from + 8 * k);
-    return sum;
-  };
-  for (int64_t row = 0; row < rows; row += 8) {
-    columns_of(in + row * ld, rows - row, width, ld, columns);
-    int64_t x = 0;
-    for (; x + 8 <= wide; x += 8) {
-      F8 v[8];
-      for (int i = 0; i < 8; ++i) v[i] = mean(x + i);
-      transpose(v);
-      for (int i = 0; i < 8; ++i) put(lines + (row + i) * wide + x, v[i]);
+  with_reach(across.reach, [&](auto reach) {
+    for (int64_t row = 0; row < rows; row += 8) {
+      columns_of(in + row * ld, rows - row, width, ld, columns);
+      along(columns, across, reach, lines + row * across.count);
     }
-    for (; x < wide; ++x) {
-      const F8 sum = mean(x);
-      for (int i = 0; i < 8; ++i) lines[(row + i) * wide + x] = sum[i];
-    }
-  }
-  for (int64_t y = 0; y < down.count; ++y) {
-    const float* weights = down.weights + y * down.reach;
-    const float* from = lines + down.first[y] * wide;
-    // 0.5 is added first: the conversion truncates.
-    const auto pixel = [&](auto at, auto zero) {
-      auto sum = zero + 0.5f;
-      for (int64_t k = 0; k < down.reach; ++k) sum += weights[k] * at(from + k * wide);
-      return sum;
-    };
-    int64_t x = 0;
-    for (; x + 8 <= wide; x += 8) {
-      I8 whole = __builtin_convertvector(pixel([&](const float* p) { return get<F8>(p + x); }, F8{}), I8);
-      whole = whole > 255 ? I8{} + 255 : whole;
-      put(out + y * wide + x, __builtin_convertvector(whole, B8));
-    }
-    for (; x < wide; ++x)
-      out[y * wide + x] = static_cast<uint8_t>(clamp(static_cast<int>(pixel([&](const float* p) { return p[x]; }, 0.0f))));
-  }
+  });
+  with_reach(down.reach, [&](auto reach) {
+    const int64_t wide = across.count;
+    for (int64_t y = 0; y < down.count; ++y)
+      across_lines(lines + down.first[y] * wide, down.weights + y * reach, reach, wide, out + y * wide);
+  });
 }
 
 }  // namespace

@@ -1,0 +1,128 @@
+//! Claims on made tables.
+
+use super::*;
+use crate::config::Machine;
+use std::fs;
+
+const FRAME: &str = "[data]\ndataset = 'synthetic'\nvalidation = 400\n[model]\npreset = 'resnet'\nlayout = 'cifar'\ndepth = 8\n\
+    [train]\nepochs = 2\n[sweep]\nseed = [0, 1, 2]\nmodel.shortcut = ['none', 'A']\n[claim]\nnumber = 1\nslide = 's'\n\
+    sentence = 'x'\npublished = 'p'\nminutes = 1\nneeds = 'n'\n[[claim.test]]\nsays = 't'\n";
+
+/// A results folder with the table of a sweep of plain and residual networks.
+struct Fixture(tempfile::TempDir);
+
+impl Fixture {
+    fn new(rows: &[(u64, &str, &str, &str)]) -> Fixture {
+        let fixture = Fixture(tempfile::tempdir().unwrap());
+        let rows = rows.iter().map(|(seed, shortcut, status, top1)| {
+            format!("{shortcut},{seed},c,{shortcut}{seed},{status},10,{top1},2.0\n")
+        });
+        let text = rows.collect::<String>();
+        fixture.write(
+            "sweeps/c/table.csv",
+            &format!("model.shortcut,seed,name,key,status,macs,test_top1,seconds\n{text}"),
+        );
+        fixture
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        let path = self.0.path().join("results").join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    fn judge(&self, test: &str) -> Judged {
+        let path = self.0.path().join("c.toml");
+        fs::write(&path, format!("{FRAME}{test}\n")).unwrap();
+        let file = ClaimFile::load(&path, Machine::default()).unwrap();
+        Judged::of(file, &Store::new(self.0.path().join("results"))).unwrap()
+    }
+}
+
+const LESS: &str =
+    "measure = 'test_error'\nof = { model.shortcut = 'A' }\nagainst = { model.shortcut = 'none' }\nis = 'less'";
+
+fn rows<'a>(plain: [&'a str; 3], residual: [&'a str; 3]) -> Vec<(u64, &'a str, &'a str, &'a str)> {
+    let of = |shortcut, values: [&'a str; 3]| (0..3).map(move |seed| (seed as u64, shortcut, "done", values[seed]));
+    of("none", plain).chain(of("A", residual)).collect()
+}
+
+#[test]
+fn differences_are_taken_at_equal_seeds() {
+    // The seeds differ by far more than the networks.
+    let judged = Fixture::new(&rows(["0.50", "0.60", "0.70"], ["0.51", "0.612", "0.711"])).judge(LESS);
+    let effect = judged.findings[0].estimate.effect().unwrap();
+    assert!((effect + 1.1).abs() < 1e-9, "{effect}");
+    assert_eq!((judged.verdict, judged.findings[0].estimate.n()), (Verdict::Supported, 3));
+    assert_eq!((judged.points, judged.ended, judged.seconds), (6, 6, 12.0));
+    assert_eq!(Judged::unit(&judged.claim().tests[0]), "points");
+}
+
+#[test]
+fn seeds_without_a_partner_or_a_number_are_left_out() {
+    let mut table = rows(["0.50", "0.60", "0.70"], ["0.51", "NaN", "0.75"]);
+    let judged = Fixture::new(&table).judge(LESS);
+    assert_eq!((judged.findings[0].estimate.n(), judged.verdict), (2, Verdict::Undecided));
+    table[2].2 = "diverged";
+    let judged = Fixture::new(&table).judge(LESS);
+    assert_eq!((judged.findings[0].estimate.n(), judged.verdict, judged.diverged), (1, Verdict::Undecided, 1));
+    table[0].2 = "failed";
+    let judged = Fixture::new(&table).judge(LESS);
+    assert_eq!((judged.verdict, judged.ended), (Verdict::NotRun, 5));
+    let empty = Fixture(tempfile::tempdir().unwrap()).judge(LESS);
+    assert_eq!((empty.verdict, empty.ended, empty.deciding().is_some()), (Verdict::NotRun, 0, true));
+}
+
+#[test]
+fn counts_are_exact_and_ratios_in_percent() {
+    let fixture = Fixture::new(&rows(["", "", ""], ["", "", ""]));
+    let ratio =
+        "measure = 'macs'\nratio = true\nof = { model.shortcut = 'A' }\nagainst = { model.shortcut = 'none' }\n";
+    let judged = fixture.judge(&format!("{ratio}is = 'equal'\nmargin = 1"));
+    assert_eq!(judged.findings[0].estimate, Estimate::Exact(0.0));
+    assert_eq!((judged.verdict, Judged::unit(&judged.claim().tests[0])), (Verdict::Supported, "%"));
+    let value = "measure = 'test_top1'\nof = { model.shortcut = 'A' }\nvalue = 91.25\nmargin = 0.5\nis = 'equal'";
+    let judged = Fixture::new(&rows(["0.5"; 3], ["0.9120", "0.9130", "0.9125"])).judge(value);
+    assert_eq!(judged.verdict, Verdict::Supported);
+}
+
+#[test]
+fn epochs_come_from_the_table_in_git_where_the_runs_are_not_here() {
+    let fixture = Fixture::new(&rows(["0.5"; 3], ["0.6"; 3]));
+    let test = LESS.replace("test_error", "train_error");
+    assert_eq!(fixture.judge(&test).verdict, Verdict::NotRun);
+    let row = |key: String, epoch: usize, top1: f64| {
+        format!("{key},{epoch},{epoch},0.1,1,{top1},1,1,0.5,1,{epoch}.0,100.0,0\n")
+    };
+    let mut text = format!("key,{}\n", crate::runs::Epochs::header());
+    for seed in 0..3 {
+        let noise = seed as f64 / 1000.0;
+        for (shortcut, last) in [("none", 0.6), ("A", 0.7)] {
+            text += &row(format!("{shortcut}{seed}"), 1, 0.3);
+            text += &row(format!("{shortcut}{seed}"), 2, last + if shortcut == "A" { noise } else { 0.0 });
+        }
+    }
+    fixture.write("sweeps/c/epochs.csv", &text);
+    let judged = fixture.judge(&test);
+    assert_eq!(judged.verdict, Verdict::Supported);
+    assert!((judged.findings[0].estimate.effect().unwrap() + 10.1).abs() < 1e-9);
+    // The first epoch is a tie.
+    assert_eq!(fixture.judge(&format!("{test}\nepoch = 1")).verdict, Verdict::Undecided);
+    let seconds = "measure = 'epoch_seconds'\nof = { model.shortcut = 'A' }\nvalue = 1.5\nmargin = 0.1\nis = 'equal'";
+    assert_eq!(fixture.judge(seconds).findings[0].estimate.effect(), Some(1.5), "the median");
+}
+
+#[test]
+fn other_tables_are_read_by_name() {
+    let fixture = Fixture::new(&rows(["0.5"; 3], ["0.6"; 3]));
+    let test = "table = 'bench/t.csv'\nmeasure = 'ms'\nwith = 'ops'\nvalue = 0.5\nis = 'greater'";
+    let judged = fixture.judge(test);
+    assert_eq!((judged.verdict, judged.missing.len()), (Verdict::NotRun, 1));
+    let row = |n: i32| format!("net{n},train,{n},{}\n", 2 * n + n % 2);
+    fixture.write("bench/t.csv", &format!("network,phase,ops,ms\n{}", (1..9).map(row).collect::<String>()));
+    let judged = fixture.judge(test);
+    assert_eq!((judged.verdict, judged.findings[0].estimate.n()), (Verdict::Supported, 8));
+    // Rows of one pair are averaged.
+    let test = "table = 'bench/t.csv'\npair = 'phase'\nmeasure = 'ms'\nvalue = 9.5\nmargin = 1\nis = 'equal'";
+    assert_eq!(fixture.judge(test).findings[0].estimate.effect(), Some(9.5));
+}

@@ -1,0 +1,46 @@
+//! What is shown on a terminal of a certain width, by util-linux's `script`.
+
+use super::place::{Place, TINY};
+use std::collections::HashSet;
+use std::process::{Command, Stdio};
+
+/// What the program writes to a terminal of 30 lines and so many columns; `None` where there is no `script`.
+fn on_terminal(place: &Place, columns: usize, arguments: &str) -> Option<String> {
+    let program = place.command(&[]);
+    let strata = program.get_program().to_string_lossy().into_owned();
+    let mut script = Command::new("script");
+    script.current_dir(place.path("")).env("TERM", "xterm");
+    for (name, value) in program.get_envs().filter_map(|(name, value)| Some((name, value?))) {
+        script.env(name, value);
+    }
+    let line = format!("stty rows 30 cols {columns}; {strata} {arguments}");
+    let output = script.args(["-qec", &line, "/dev/null"]).stdin(Stdio::null()).output().ok()?;
+    Some(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// The plot that stays after a run was shown with its escape sequences as text.
+#[test]
+fn the_plot_of_a_run_is_in_colour() {
+    let place = Place::with_tiny();
+    let Some(shown) = on_terminal(&place, 80, "train tiny.toml") else { return };
+    assert!(shown.contains("validation Top-1") && shown.contains('│'), "{shown}");
+    assert!(!shown.contains("u{1b}"), "{shown}");
+}
+
+#[test]
+fn the_points_of_a_sweep_fit() {
+    let place = Place::new();
+    let model = TINY.replace(
+        "[train]",
+        "[sweep]\ntrain.weight_decay = [0.0001, 0.0002]\ntrain.momentum = [0.9, 0.95]\n\
+                                         train.label_smoothing = [0.0, 0.1]\ntrain.clip_norm = [1, 2]\n\n[train]",
+    );
+    place.file("grid.toml", &model);
+    for columns in [60, 80, 100] {
+        let Some(shown) = on_terminal(&place, columns, "sweep grid.toml --dry-run") else { return };
+        let lines: Vec<&str> = shown.lines().collect();
+        assert!(lines.len() >= 18 && lines.iter().all(|line| line.chars().count() <= columns), "{shown}");
+        let points: HashSet<&&str> = lines[1..17].iter().collect();
+        assert_eq!(points.len(), 16, "{shown}");
+    }
+}
