@@ -41,7 +41,7 @@ impl Listing {
 }
 
 /// Values of points, column by column, long ones cut.
-fn shown_values(sweep: &Points) -> Vec<Vec<String>> {
+fn shown_values(sweep: &Sweep) -> Vec<Vec<String>> {
     let column = |index: usize| {
         let values: Vec<&str> = sweep.points.iter().map(|point| point.values[index].as_str()).collect();
         cut_apart(&values, LONGEST_VALUE)
