@@ -49,7 +49,7 @@ torture: setup ## stress tests (kills, faults, damage, a day of steps; docs/reli
 	@STRATA_CASES=$(CASES) cargo test $(CARGO_FLAGS) --lib -- --include-ignored --nocapture data::idx train::checkpoint train::properties::long
 	@printf '\n| what | how often | lost |\n| --- | --- | --- |\n' && cat $(STRATA_TALLY)
 
-cluster-test: build ## run a sweep under Slurm, GNU parallel, HyperQueue and on file systems without common locks, all on this machine: 6 minutes; as root it installs them
+cluster-test: build ## run a sweep under Slurm, GNU parallel, HyperQueue and on file systems without common locks, all on this machine; as root it installs them
 	@sh scripts/cluster-test.sh
 
 fuzz: setup ## fuzz the file readers, SECONDS=60 each; needs a nightly toolchain and cargo-fuzz
