@@ -2,7 +2,8 @@
 //!
 //! An experiment file describes a network, data and a recipe ([`config`]); the network is plain data ([`arch`]); from it a
 //! tch graph is built ([`model`]) and trained ([`train`]) on a dataset ([`data`]). A run is a value, too: its record and its
-//! tables ([`runs`]) are compared ([`analysis`]), drawn ([`figures`]) and put on a page ([`report`]). A sweep runs many ([`sweep`]).
+//! tables ([`runs`]) are compared ([`analysis`]), drawn ([`figures`]) and put on a page ([`report`]). A sweep runs many ([`sweep`]), and a
+//! study looks into trained networks ([`study`]).
 
 pub mod analysis;
 pub mod arch;
@@ -22,6 +23,7 @@ pub mod random;
 pub mod recipe;
 pub mod report;
 pub mod runs;
+pub mod study;
 pub mod sweep;
 pub mod torch;
 pub mod train;
@@ -46,6 +48,7 @@ pub fn is_input_error(error: &(dyn Error + 'static)) -> Option<bool> {
         of::<export::NamesError>,
         of::<export::onnx::OnnxError>,
         of::<runs::FindError>,
+        of::<study::StudyError>,
         of::<torch::ThreadsError>,
         of::<train::CheckpointError>,
         of::<train::TrainError>,

@@ -43,6 +43,7 @@ fn main() -> ExitCode {
         Command::Eval(command) => cli::eval::run(command, shared),
         Command::Predict(command) => cli::predict::run(command, shared),
         Command::Claims(command) => cli::claims::run(command, shared),
+        Command::Study(command) => cli::study::run(command, shared),
         Command::Tables(command) => cli::tables::run(command, shared),
         Command::Bench(command) => cli::bench::run(command, shared),
         Command::Report(command) => cli::report::run(command, shared),

@@ -9,6 +9,7 @@ use strata::config::{Experiment, Machine, Sweep};
 use strata::data::{DATASETS, DataSource};
 use strata::named::Named;
 use strata::recipe::{losses::LossName, optimizers::OptimizerName, schedules::ScheduleName};
+use strata::study::StudyName;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -123,4 +124,18 @@ fn every_key_is_on_the_page_of_keys() {
         .filter(|name| !page.contains(&format!("`\"{name}\"`")))
         .collect();
     assert!(missing.is_empty(), "docs/keys.md does not have {missing:?}");
+}
+
+/// Every study has a part of the page of studies, with its options.
+#[test]
+fn every_study_is_on_the_page_of_studies() {
+    let page = fs::read_to_string(root().join("docs/studies.md")).unwrap();
+    for study in StudyName::ALL {
+        let (_, part) =
+            page.split_once(&format!("\n## `{}`", study.text())).unwrap_or_else(|| panic!("{}", study.text()));
+        let part = part.split("\n## ").next().unwrap_or_default();
+        let missing: Vec<&str> =
+            study.keys().iter().copied().filter(|key| !part.contains(&format!("`{key}"))).collect();
+        assert!(missing.is_empty(), "{}: {missing:?}", study.text());
+    }
 }

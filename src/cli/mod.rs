@@ -22,6 +22,7 @@ mod progress;
 pub(crate) mod report;
 mod runs;
 pub(crate) mod show;
+pub(crate) mod study;
 pub(crate) mod sweep;
 mod sweep_list;
 mod sweep_slurm;
@@ -75,6 +76,7 @@ pub(crate) enum Command {
     Eval(eval::Eval),
     Predict(predict::Predict),
     Claims(claims::Claims),
+    Study(study::StudyArgs),
     Tables(tables::Tables),
     Bench(bench::Bench),
     Report(report::Report),

@@ -33,7 +33,7 @@ pub struct Claim {
     pub minutes: f64,
     /// What would decide the claim where this budget does not.
     pub needs: String,
-    /// Commands of this program that are run after the sweep and write further tables: `study gradients 11-gradients`.
+    /// Commands of this program that are run after the sweep and write further tables: `study gradients {runs}`.
     #[serde(default)]
     pub commands: Vec<String>,
     /// All of them must hold.
@@ -70,6 +70,9 @@ pub struct ClaimTest {
     pub margin: f64,
     /// A CSV file below the results folder, instead of the sweep's table.
     pub table: Option<String>,
+    /// Another table for the rows of `against`, and the name of the measure there.
+    pub against_table: Option<String>,
+    pub against_measure: Option<String>,
     /// The column that tells which rows are compared with each other.
     #[serde(default = "seed")]
     pub pair: String,
@@ -141,7 +144,8 @@ impl ClaimTest {
                 None => at("measure", "without a [sweep] a test names its `table`".to_owned()),
             };
         };
-        for (key, conditions) in [("of", Some(self.rows())), ("against", self.baseline())] {
+        let baseline = self.baseline().filter(|_| self.against_table.is_none());
+        for (key, conditions) in [("of", Some(self.rows())), ("against", baseline)] {
             let Some(conditions) = conditions else { continue };
             if let Some((column, _)) = conditions.iter().find(|(column, _)| !sweep.columns.contains(column)) {
                 let columns: Vec<&str> = sweep.columns.iter().map(String::as_str).collect();
@@ -240,6 +244,19 @@ impl ClaimFile {
         };
         let claim = read(&document, sweep.as_ref()).map_err(|problem| document.error(&problem))?;
         Ok(ClaimFile { name, file: path.to_owned(), claim, sweep })
+    }
+}
+
+impl ClaimFile {
+    /// The points of the sweep as `NAME/KEY`, those that meet a condition `KEY=VALUE` if there is one.
+    pub fn runs(&self, condition: &str) -> Vec<String> {
+        let condition = condition.split_once('=').map(|(key, value)| (key.to_owned(), vec![value.to_owned()]));
+        let conditions: Vec<Condition> = condition.into_iter().collect();
+        let points = self
+            .sweep
+            .iter()
+            .flat_map(|sweep| sweep.points.iter().filter(|point| sweep.meets(&point.values, &conditions)));
+        points.map(|point| format!("{}/{}", point.experiment.name, point.key.short())).collect()
     }
 }
 

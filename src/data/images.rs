@@ -246,10 +246,14 @@ impl Images {
     pub(super) fn relabelled(&self, relabel: impl Fn(u16) -> Option<u16>) -> Images {
         let chosen = self.labels.iter().enumerate().filter_map(|(i, &label)| Some((i, relabel(label)?)));
         let (indices, labels): (Vec<usize>, Vec<u16>) = chosen.unzip();
-        if let Store::Files(files) = &self.store {
+        if let Some(files) = self.files() {
             let chosen = indices.iter().map(|i| files.files[self.first + i].clone()).collect();
-            let files = Files { folder: files.folder.clone(), files: chosen, remedies: files.remedies };
-            return Images::of_files(self.shape, files, labels);
+            let files = Arc::new(Files { folder: files.folder.clone(), files: chosen, remedies: files.remedies });
+            let store = match &self.store {
+                Store::Prepared(_, cache) => Store::Prepared(files, Arc::clone(cache)),
+                _ => Store::Files(files),
+            };
+            return Images { shape: self.shape, labels, store, first: 0 };
         }
         // Images in memory are read without errors.
         let pixels = indices.iter().flat_map(|&i| self.image(i).unwrap_or_default().into_owned()).collect();

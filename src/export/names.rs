@@ -112,8 +112,14 @@ impl Library {
             (Library::Timm, None) => Err(NamesError::Unknown(
                 "timm has ResNets, ResNeXts, Wide and SE-ResNets, VGGs, MobileNets and EfficientNets in the form of this program's",
             )),
-            (Library::Facenet, _) if has("repeat_1.0.conv2d") => Ok(same()),
-            (Library::Facenet, _) => Err(NamesError::Unknown("facenet has the Inception-ResNet v1 only")),
+            // Its last block is not one of a list.
+            (Library::Facenet, _) if has("block8.0.conv2d") => {
+                let name = |ours: &str| ours.replacen("block8.0.", "block8.", 1);
+                Ok(layers.iter().map(|layer| pair(&layer.name, name(&layer.name))).collect())
+            }
+            (Library::Facenet, _) => Err(NamesError::Unknown(
+                "facenet has the Inception-ResNet v1 in its own form only: preset = \"inception_resnet\", form = \"facenet\"",
+            )),
         }
     }
 }

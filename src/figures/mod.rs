@@ -1,5 +1,5 @@
-//! Pictures as SVG: charts, curves of runs and sweeps, accuracy against operations, intervals, confusion matrices, network
-//! diagrams, augmented images.
+//! Pictures as SVG: charts, curves of runs and sweeps, accuracy against operations, intervals, confusion matrices, network diagrams,
+//! augmented images.
 
 mod augmentation;
 mod bubbles;
@@ -7,9 +7,11 @@ pub mod chart;
 mod confusion;
 pub mod curves;
 pub mod diagram;
+pub mod heatmap;
 mod interval;
 pub mod picture;
 pub mod svg;
+pub mod thumbnails;
 
 pub use augmentation::AugmentationGrid;
 pub use bubbles::accuracy_against_operations;

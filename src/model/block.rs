@@ -1,5 +1,6 @@
 //! Branches, squeeze-and-excitation and residual blocks as tch modules.
 
+use super::activations;
 use super::conv_norm_act::ConvNormAct;
 use super::tensors::or_panic;
 use crate::arch::node::{Join, Survival, SurvivalGate};
@@ -126,6 +127,54 @@ impl Factor {
     }
 }
 
+impl Residual {
+    /// The output where body and gate see `x` and the shortcut `aside`, both behind `pre`; a `factor` of `None` leaves the
+    /// shortcut alone.
+    fn merged(&self, x: &Tensor, aside: &Tensor, factor: Option<Factor>, train: bool) -> Tensor {
+        let merged = match (&self.merge, factor) {
+            (Merge::Body, _) => self.body.forward_t(x, train),
+            (Merge::Joined(end), Some(_)) => {
+                let body = self.body.forward_t(x, train);
+                let shortcut = self.shortcut.forward_t(aside, train);
+                end.forward_with(&body, Some(&shortcut), train)
+            }
+            (Merge::Joined(end), None) => activations::apply(end.act, &self.shortcut.forward_t(aside, train)),
+            (_, None) => self.shortcut.forward_t(aside, train),
+            (Merge::Sum(scale), Some(factor)) => {
+                let body = factor.times(self.body.forward_t(x, train), self.fused);
+                let body = if *scale == 1.0 { body } else { body * *scale };
+                body + self.shortcut.forward_t(aside, train)
+            }
+            (Merge::Gate(gate), Some(factor)) => {
+                let transform = gate.forward_t(x, train);
+                let body = self.body.forward_t(x, train);
+                let shortcut = self.shortcut.forward_t(aside, train);
+                // T·F + (1 − T)·S; a block that is left out leaves S
+                &shortcut + factor.times(transform * (body - &shortcut), self.fused)
+            }
+            (Merge::ShortcutGate(gate), Some(factor)) => {
+                let transform = gate.forward_t(x, train);
+                let body = self.body.forward_t(x, train);
+                let shortcut = self.shortcut.forward_t(aside, train);
+                &shortcut + factor.times(body - transform * &shortcut, self.fused)
+            }
+        };
+        self.after.forward_t(&merged, train)
+    }
+
+    /// The block without its body: the shortcut, and what follows the sum. A block without a shortcut keeps its body.
+    pub(super) fn shortcut_alone(&self, x: &Tensor, train: bool) -> Tensor {
+        let x = self.pre.forward_t(x, train);
+        self.merged(&x, &x, None, train)
+    }
+
+    /// The block whose body and gate see one input and whose shortcut sees another, without stochastic depth.
+    pub(super) fn on_two_inputs(&self, x: &Tensor, aside: &Tensor, train: bool) -> Tensor {
+        let [x, aside] = [x, aside].map(|input| self.pre.forward_t(input, train));
+        self.merged(&x, &aside, Some(Factor::One), train)
+    }
+}
+
 impl ModuleT for Residual {
     fn forward_t(&self, x: &Tensor, train: bool) -> Tensor {
         let x = self.pre.forward_t(x, train);
@@ -135,33 +184,6 @@ impl ModuleT for Residual {
             true => or_panic(fused::fork(&x)),
             false => (x.shallow_clone(), x),
         };
-        let merged = match (&self.merge, factor) {
-            (Merge::Body, _) => self.body.forward_t(&x, train),
-            (Merge::Joined(end), _) => {
-                let body = self.body.forward_t(&x, train);
-                let shortcut = self.shortcut.forward_t(&aside, train);
-                end.forward_with(&body, Some(&shortcut), train)
-            }
-            (_, None) => self.shortcut.forward_t(&aside, train),
-            (Merge::Sum(scale), Some(factor)) => {
-                let body = factor.times(self.body.forward_t(&x, train), self.fused);
-                let body = if *scale == 1.0 { body } else { body * *scale };
-                body + self.shortcut.forward_t(&aside, train)
-            }
-            (Merge::Gate(gate), Some(factor)) => {
-                let transform = gate.forward_t(&x, train);
-                let body = self.body.forward_t(&x, train);
-                let shortcut = self.shortcut.forward_t(&aside, train);
-                // T·F + (1 − T)·S; a block that is left out leaves S
-                &shortcut + factor.times(transform * (body - &shortcut), self.fused)
-            }
-            (Merge::ShortcutGate(gate), Some(factor)) => {
-                let transform = gate.forward_t(&x, train);
-                let body = self.body.forward_t(&x, train);
-                let shortcut = self.shortcut.forward_t(&aside, train);
-                &shortcut + factor.times(body - transform * &shortcut, self.fused)
-            }
-        };
-        self.after.forward_t(&merged, train)
+        self.merged(&x, &aside, factor, train)
     }
 }

@@ -6,6 +6,7 @@ use super::block;
 use super::conv_norm_act::ConvNormAct;
 use super::convolution::Convolution;
 use super::layers;
+use super::parts::{Module, Tap, Taps, label};
 use super::tensors::Tensors;
 use crate::arch::layer::Layer;
 use crate::arch::node::{Merge, Node, Residual};
@@ -27,11 +28,42 @@ pub(super) struct Builder<'a> {
     rewrite: bool,
     /// Tensors by name that are taken instead of new ones.
     shared: HashMap<String, Tensor>,
+    /// Records the values of gates in every forward pass, if it is there.
+    pub(super) taps: Option<Taps>,
 }
 
 impl<'a> Builder<'a> {
     pub(super) fn new(root: nn::Path<'a>, rewrite: bool, shared: HashMap<String, Tensor>) -> Builder<'a> {
-        Builder { root, params: Vec::new(), rewrite, shared }
+        Builder { root, params: Vec::new(), rewrite, shared, taps: None }
+    }
+
+    /// The modules of a chain one by one, each with its label.
+    pub(super) fn parts(&mut self, nodes: &[&Node]) -> Result<Vec<(String, Module)>> {
+        let steps = steps(nodes, self.rewrite);
+        let module = |step: &Step| -> Result<(String, Module)> {
+            Ok(match step {
+                Step::Node(node @ Node::Residual(residual)) => {
+                    (label(&[(*node).clone()]), Module::Block(Box::new(self.residual(residual)?)))
+                }
+                Step::Node(node) => (label(&[(*node).clone()]), Module::Other(self.modules(&[*step])?)),
+                Step::ConvNormAct(ConvNormActLayers { conv, norm, .. }) => {
+                    let layer = conv.map(|(layer, _)| layer).or(norm.map(|(layer, _)| layer));
+                    let (name, module) = (layer.map_or("", |layer| &layer.name), self.modules(&[*step])?);
+                    let name = name.strip_suffix(".conv").unwrap_or(name).to_owned();
+                    (name, if conv.is_some() { Module::Conv(module) } else { Module::Other(module) })
+                }
+            })
+        };
+        steps.iter().map(module).collect()
+    }
+
+    /// A chain that computes a gate.
+    fn gate(&mut self, nodes: &[Node], whole: &[Node]) -> Result<SequentialT> {
+        let chain = self.chain(nodes)?;
+        Ok(match &self.taps {
+            Some(taps) => chain.add(Tap { label: label(whole), taps: taps.clone() }),
+            None => chain,
+        })
     }
 
     pub(super) fn chain(&mut self, nodes: &[Node]) -> Result<SequentialT> {
@@ -97,9 +129,9 @@ impl<'a> Builder<'a> {
         let mean = Op::from(AdaptiveAvgPool { size: 1 });
         Ok(match gate.split_first() {
             Some((Node::Layer(first), rest)) if self.rewrite && first.op == mean => {
-                block::Excite { gate: self.chain(rest)?, squeeze: true }
+                block::Excite { gate: self.gate(rest, gate)?, squeeze: true }
             }
-            _ => block::Excite { gate: self.chain(gate)?, squeeze: false },
+            _ => block::Excite { gate: self.gate(gate, gate)?, squeeze: false },
         })
     }
 
@@ -127,8 +159,8 @@ impl<'a> Builder<'a> {
         Ok(match merge {
             Merge::Sum { scale } => block::Merge::Sum(*scale),
             Merge::Body => block::Merge::Body,
-            Merge::Gate(gate) => block::Merge::Gate(self.chain(gate)?),
-            Merge::ShortcutGate(gate) => block::Merge::ShortcutGate(self.chain(gate)?),
+            Merge::Gate(gate) => block::Merge::Gate(self.gate(gate, gate)?),
+            Merge::ShortcutGate(gate) => block::Merge::ShortcutGate(self.gate(gate, gate)?),
         })
     }
 

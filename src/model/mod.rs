@@ -9,6 +9,7 @@ mod conv_norm_act;
 mod convolution;
 mod init;
 mod layers;
+mod parts;
 mod pool;
 mod tensors;
 mod torch_file;
@@ -28,6 +29,8 @@ mod properties_tests;
 #[cfg(test)]
 mod reference_tests;
 
+pub(crate) use parts::float;
+pub use parts::{Part, Parts, Taps};
 pub use weights::{WeightsError, float_bytes, parse_tensors, read_tensors, tensor_bytes, write_tensors};
 
 use crate::arch::Network;

@@ -18,7 +18,7 @@ pub use gather::gather;
 use crate::runs::{RunError, Store, utc_now};
 use askama::Template;
 use runs::Differences;
-use sections::{ArchivedSection, FilesSection, SweepSection};
+use sections::{ArchivedSection, FilesSection, StudySection, SweepSection};
 use std::collections::HashSet;
 use std::path::Path;
 use view::{FigureView, TableView};
@@ -43,6 +43,7 @@ struct Page {
     curves: Vec<FigureView>,
     experiments: usize,
     runs: Option<TableView>,
+    studies: Vec<StudySection>,
     files: Vec<FilesSection>,
     networks: networks::Networks,
     notes: Vec<String>,
@@ -59,7 +60,9 @@ pub fn page(store: &Store, experiments: &Path) -> Result<(String, Vec<String>), 
     let mut notes = contents.notes.clone();
     let archived = contents.archived.iter().map(|run| ArchivedSection::of(run, store, &mut notes)).collect();
     let sweeps = contents.sweeps.iter().map(|sweep| SweepSection::of(sweep, store, experiments, &mut notes)).collect();
-    let files = contents.files.iter().map(|files| FilesSection::of(files, results, &mut notes)).collect();
+    let (studies, others): (Vec<_>, Vec<_>) = contents.files.iter().partition(|files| files.are_studies(results));
+    let studies = studies.into_iter().flat_map(|files| StudySection::of(files, results, &mut notes)).collect();
+    let files = others.into_iter().map(|files| FilesSection::of(files, results, &mut notes)).collect();
     let in_sweeps: HashSet<&str> = contents.sweeps.iter().flat_map(gather::StoredSweep::keys).collect();
     let claims = claims::cards(&experiments.join("claims"), store, &mut notes);
     let (curves, experiments) = runs::newest(&contents.runs, &differences, &in_sweeps);
@@ -80,6 +83,7 @@ pub fn page(store: &Store, experiments: &Path) -> Result<(String, Vec<String>), 
         curves,
         experiments,
         runs: (!contents.runs.is_empty()).then(|| runs::table(&contents.runs, &differences, store, caption)),
+        studies,
         files,
         networks,
         notes: notes.clone(),

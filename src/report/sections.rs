@@ -35,6 +35,14 @@ pub(super) struct SweepSection {
     pub pictures: Vec<PictureView>,
 }
 
+/// One study of trained runs.
+pub(super) struct StudySection {
+    pub name: String,
+    pub command: String,
+    pub pictures: Vec<PictureView>,
+    pub tables: Vec<TableView>,
+}
+
 /// A folder of tables and pictures.
 pub(super) struct FilesSection {
     pub name: String,
@@ -213,6 +221,34 @@ impl FilesSection {
             pictures: files.pictures.iter().filter_map(|path| picture(path, results, notes)).collect(),
             name: if name.is_empty() { results.display().to_string() } else { name },
         }
+    }
+}
+
+impl LooseFiles {
+    /// Whether `strata study` wrote them.
+    pub(super) fn are_studies(&self, results: &Path) -> bool {
+        self.folder.parent() == Some(&results.join("studies"))
+    }
+}
+
+impl StudySection {
+    /// The studies of a folder, one for each table.
+    pub(super) fn of(files: &LooseFiles, results: &Path, notes: &mut Vec<String>) -> Vec<StudySection> {
+        let kind = files.folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let mut sections = Vec::new();
+        for (path, table) in &files.tables {
+            let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            let drawn = files.pictures.iter().find(|picture| picture.file_stem() == path.file_stem());
+            let written = std::fs::read_to_string(path.with_extension("toml")).unwrap_or_default();
+            let written: toml::Table = written.parse().unwrap_or_default();
+            sections.push(StudySection {
+                name: format!("{kind}: {stem}"),
+                command: written.get("command").and_then(toml::Value::as_str).unwrap_or_default().to_owned(),
+                pictures: drawn.and_then(|path| picture(path, results, notes)).into_iter().collect(),
+                tables: vec![TableView::of(table, &format!("{stem}.csv"))],
+            });
+        }
+        sections
     }
 }
 

@@ -102,6 +102,17 @@ fn an_empty_folder_says_so() {
 }
 
 #[test]
+fn a_study_has_its_picture_its_table_and_its_command() {
+    let (html, notes) = html(&[
+        ("studies/lesion/net-1234567890.csv", "run,top1\nnet,0.5\n".to_owned()),
+        ("studies/lesion/net-1234567890.svg", "<svg/>".to_owned()),
+        ("studies/lesion/net-1234567890.toml", "command = 'strata study lesion net'\n".to_owned()),
+    ]);
+    assert!(notes.is_empty() && html.contains("<section id=\"studies\">") && !html.contains("id=\"tables\""));
+    assert!(html.contains("<code>strata study lesion net</code>") && html.contains("lesion: net-1234567890"));
+}
+
+#[test]
 fn commands_are_whole() {
     assert_eq!(runs::shell("results/runs/a/k"), "results/runs/a/k");
     assert_eq!(runs::shell("my results/it's"), "'my results/it'\\''s'");

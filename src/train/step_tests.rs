@@ -74,7 +74,7 @@ fn assert_close(found: &[Tensor], wanted: &[Tensor]) {
     assert_eq!(found.len(), wanted.len());
     for (found, wanted) in found.iter().zip(wanted) {
         let gap = (found - wanted).abs().max().double_value(&[]);
-        assert!(gap < 1e-14, "differs by {gap}");
+        assert!(gap < 1e-13, "differs by {gap}");
     }
 }
 
@@ -98,7 +98,7 @@ fn sharpness_aware_gradients_are_those_uphill() {
         let statistics = plain.values();
         let norm = slopes.iter().map(|slope| slope.square().sum(Kind::Double).double_value(&[])).sum::<f64>().sqrt();
         for ((_, tensor), slope) in plain.model.trainable().iter().zip(&slopes) {
-            let _ = tch::no_grad(|| tensor.shallow_clone().g_add_(&(slope * (rho / norm))));
+            let _ = tch::no_grad(|| tensor.shallow_clone().g_add_(&(slope * (rho / (norm + 1e-12)))));
         }
         let (_, uphill) = plain.plain();
 

@@ -22,6 +22,7 @@ mod pytorch;
 mod recipe;
 mod report;
 mod resume;
+mod study;
 mod sweep;
 mod terminal;
 mod torture;

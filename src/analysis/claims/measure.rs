@@ -1,5 +1,6 @@
 //! What a test measures, read from the tables in a results folder.
 
+use super::join::{files, union, with_settings};
 use super::verdict::Estimate;
 use crate::analysis::Spread;
 use crate::analysis::collect::{CollectError, collect};
@@ -12,29 +13,37 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub(super) struct Source {
     pub records: Records,
-    folder: PathBuf,
+    /// The files that the table was read from.
+    pub files: Vec<PathBuf>,
     /// The rows of the sweep's `epochs.csv` by short key.
     epochs: HashMap<String, Vec<EpochRow>>,
 }
 
 impl Source {
-    /// Reads a CSV file or the folder of a sweep, whose points are completed by their runs; `None` where there is none yet.
-    pub(super) fn read(path: &Path, store: &Store) -> Result<Option<Source>, CollectError> {
-        if !path.exists() {
+    /// Reads the folder of a sweep, whose points are completed by their runs, or CSV files; `None` where there is none yet. Rows
+    /// of CSV files get the settings of the runs that they are about from `points`.
+    pub(super) fn read(path: &Path, points: Option<&Source>, store: &Store) -> Result<Option<Source>, CollectError> {
+        if !path.is_dir() {
+            let files = files(path);
+            let table = union(&files)?;
+            let records = match points {
+                Some(points) => with_settings(table, &points.records),
+                None => Records::from(table),
+            };
+            return Ok((!files.is_empty()).then_some(Source { records, files, epochs: HashMap::new() }));
+        }
+        let table = path.join("table.csv");
+        if !table.is_file() {
             return Ok(None);
         }
-        let records = match path.is_dir() {
-            true if !path.join("table.csv").is_file() => return Ok(None),
-            true => collect(&[path.display().to_string()], store)?,
-            false => Records::from_csv(path, false)?,
-        };
+        let records = collect(&[path.display().to_string()], store)?;
         let kept = path.join("epochs.csv");
         let epochs = if kept.is_file() { epochs(&Table::read(&kept)?) } else { HashMap::new() };
-        Ok(Some(Source { records, folder: path.to_owned(), epochs }))
+        Ok(Some(Source { records, files: vec![table], epochs }))
     }
 
-    /// The estimate of a test's effect.
-    pub(super) fn estimate(&self, test: &ClaimTest) -> Estimate {
+    /// The estimate of a test's effect; `other` is the table of the rows that these are compared with, if it is not the same.
+    pub(super) fn estimate(&self, test: &ClaimTest, other: Option<&Source>) -> Estimate {
         let own = self.values(test, &test.measure, &test.rows());
         if let Some(with) = &test.with {
             let other = self.values(test, with, &test.rows());
@@ -44,7 +53,8 @@ impl Source {
         let effects: Vec<f64> = match test.baseline() {
             None => own.into_values().collect(),
             Some(rows) => {
-                let base = self.values(test, &test.measure, &rows);
+                let measure = test.against_measure.as_ref().unwrap_or(&test.measure);
+                let base = other.unwrap_or(self).values(test, measure, &rows);
                 // Rounding errors of the subtraction: two equal differences of 1e-17 would exclude zero.
                 let round = |x: f64| (x * 1e10).round() / 1e10;
                 let effect = |y: f64, x: f64| round(if test.ratio { 100.0 * (y / x - 1.0) } else { y - x });
@@ -100,6 +110,7 @@ impl Source {
         };
         let is_accuracy = is_error
             || Column::named(&column).is_some_and(|c| c.format() == ColumnFormat::Accuracy)
+            || column == "top1"
             || column.ends_with("_top1")
             || column.ends_with("_top5");
         Some(match (is_error, is_accuracy) {
@@ -116,11 +127,6 @@ impl Source {
             None => self.epochs.get(self.records.text(row, Column::Key)).cloned().unwrap_or_default(),
         }
     }
-
-    /// The files that the estimate was read from.
-    pub(super) fn file(&self) -> PathBuf {
-        if self.folder.is_dir() { self.folder.join("table.csv") } else { self.folder.clone() }
-    }
 }
 
 /// Columns whose values follow from the network alone.
@@ -130,7 +136,7 @@ fn is_exact(measure: &str) -> bool {
 
 /// The unit of an effect on a measure.
 pub(super) fn unit(test: &ClaimTest) -> &'static str {
-    let percent = ["_error", "_top1", "_top5"].iter().any(|end| test.measure.ends_with(end));
+    let percent = ["_error", "top1", "_top5"].iter().any(|end| test.measure.ends_with(end));
     match (&test.with, test.ratio, percent) {
         (Some(_), ..) => "correlation",
         (_, true, _) => "%",

@@ -1,5 +1,6 @@
 //! The deck's claims, decided: reads the tables that a claim's tests are about and judges them.
 
+mod join;
 mod measure;
 #[cfg(test)]
 mod tests;
@@ -44,37 +45,58 @@ impl Judged {
     /// When a table is there and cannot be read.
     pub fn of(file: ClaimFile, store: &Store) -> Result<Judged, CollectError> {
         let own = file.sweep.as_ref().map(|sweep| sweep_folder(store, sweep));
-        let path = |test: &ClaimTest| test.table.as_ref().map(|table| store.root().join(table)).or(own.clone());
+        let below = |table: &String| store.root().join(table);
+        let path = |test: &ClaimTest| test.table.as_ref().map(below).or(own.clone());
+        let other = |test: &ClaimTest| test.against_table.as_ref().map(below);
+        let points = own.as_ref().map(|path| Source::read(path, None, store)).transpose()?.flatten();
         let mut sources: HashMap<PathBuf, Option<Source>> = HashMap::new();
-        for path in file.claim.tests.iter().filter_map(path).chain(own.clone()) {
-            if !sources.contains_key(&path) {
-                sources.insert(path.clone(), Source::read(&path, store)?);
+        let tests = &file.claim.tests;
+        // The rows of another table are partners of all seeds, whichever run they name.
+        let with_points = tests.iter().filter_map(path).map(|path| (path, points.as_ref()));
+        for (path, points) in with_points.chain(tests.iter().filter_map(other).map(|path| (path, None))) {
+            if own.as_ref() != Some(&path) && !sources.contains_key(&path) {
+                let source = Source::read(&path, points, store)?;
+                sources.insert(path, source);
             }
         }
-        let source = |test: &ClaimTest| path(test).and_then(|path| sources.get(&path)?.as_ref());
-        let estimate = |test: &ClaimTest| source(test).map_or(Estimate::Missing, |source| source.estimate(test));
-        let tests: Vec<_> = file.claim.tests.iter().map(|test| (estimate(test), test.region())).collect();
+        let source = |path: PathBuf| match own.as_ref() == Some(&path) {
+            true => points.as_ref(),
+            false => sources.get(&path)?.as_ref(),
+        };
+        let estimate = |test: &ClaimTest| match (path(test).and_then(source), other(test).map(source)) {
+            (None, _) | (_, Some(None)) => Estimate::Missing,
+            (Some(own), other) => own.estimate(test, other.flatten()),
+        };
+        let tests: Vec<_> = tests.iter().map(|test| (estimate(test), test.region())).collect();
         let findings = verdict::judge(&tests);
-        let points = own.as_ref().and_then(|path| sources.get(path)?.as_ref()).map(|source| &source.records);
-        let count = |status: Status| points.map_or(0, |records| with_status(records, status).count());
+        let records = points.as_ref().map(|source| &source.records);
+        let count = |status: Status| records.map_or(0, |records| with_status(records, status).count());
         let diverged = count(Status::Diverged);
         let mut missing: Vec<PathBuf> =
-            file.claim.tests.iter().filter_map(|test| Some(store.root().join(test.table.as_ref()?))).collect();
-        missing.retain(|path| sources.get(path).is_none_or(Option::is_none));
-        missing.dedup();
-        let mut tables: Vec<PathBuf> = sources.values().flatten().map(Source::file).collect();
-        tables.sort();
+            sources.iter().filter(|(_, source)| source.is_none()).map(|(path, _)| path.clone()).collect();
+        let mut tables: Vec<PathBuf> =
+            sources.values().flatten().chain(&points).flat_map(|source| source.files.clone()).collect();
+        [&mut missing, &mut tables].into_iter().for_each(|paths| paths.sort());
         Ok(Judged {
             verdict: verdict::overall(&findings),
             findings,
             points: file.sweep.as_ref().map_or(0, |sweep| sweep.points.len()),
             ended: count(Status::Done) + diverged,
             diverged,
-            seconds: points.map_or(0.0, seconds),
+            seconds: records.map_or(0.0, seconds),
             missing,
             tables,
             file,
         })
+    }
+
+    /// The words of a command of the claim: `{runs}` stands for all points of the sweep, `{runs:KEY=VALUE}` for some.
+    pub fn words(&self, line: &str) -> Vec<String> {
+        let word = |word: &str| match word.strip_prefix("{runs").and_then(|rest| rest.strip_suffix('}')) {
+            Some(condition) => self.file.runs(condition.strip_prefix(':').unwrap_or_default()),
+            None => vec![word.to_owned()],
+        };
+        line.split_whitespace().flat_map(word).collect()
     }
 
     pub fn claim(&self) -> &Claim {

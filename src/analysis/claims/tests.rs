@@ -126,3 +126,26 @@ fn other_tables_are_read_by_name() {
     let test = "table = 'bench/t.csv'\npair = 'phase'\nmeasure = 'ms'\nvalue = 9.5\nmargin = 1\nis = 'equal'";
     assert_eq!(fixture.judge(test).findings[0].estimate.effect(), Some(9.5));
 }
+
+/// A study names runs as `NAME/KEY`; an ensemble has no seed.
+#[test]
+fn tables_of_studies_have_the_settings_of_their_runs() {
+    let fixture = Fixture::new(&rows(["0.5"; 3], ["0.6", "0.61", "0.62"]));
+    let study = "table = 'studies/lesion/c*.csv'\nmeasure = 'top1'\nof = { model.shortcut = 'A', kind = 'single' }\n\
+                 against = { model.shortcut = 'A', kind = 'whole' }\nis = 'greater'\nvalue = -5";
+    assert_eq!(fixture.judge(study).missing.len(), 1);
+    let row = |seed: usize| format!("c/A{seed},whole,0.60{seed}\nc/A{seed},single,0.59\nc/A{seed},single,0.58\n");
+    fixture.write("studies/lesion/c-1.csv", &format!("run,kind,top1\n{}{}", row(0), row(1)));
+    fixture.write("studies/lesion/c-2.csv", &format!("run,kind,top1\n{}other/A1,single,0.1\n", row(2)));
+    let judged = fixture.judge(study);
+    assert_eq!((judged.verdict, judged.findings[0].estimate.n(), judged.tables.len()), (Verdict::Supported, 3, 3));
+    assert!((judged.findings[0].estimate.effect().unwrap() + 1.6).abs() < 1e-9);
+    let ensemble = "measure = 'test_top1'\nof = { model.shortcut = 'A' }\nis = 'less'\nagainst = { members = 5 }\n\
+                    against_table = 'studies/ensemble/c.csv'\nagainst_measure = 'top1'";
+    assert_eq!(fixture.judge(ensemble).verdict, Verdict::NotRun);
+    fixture.write("studies/ensemble/c.csv", "run,members,top1\nx,1,0.61\nx,5,0.66\n");
+    let judged = fixture.judge(ensemble);
+    assert_eq!((judged.verdict, judged.findings[0].estimate.n()), (Verdict::Supported, 3));
+    let words = judged.words("study lesion {runs:model.shortcut=A} -o draws=1");
+    assert_eq!((words.len(), words[2].starts_with("c/"), words[5].as_str()), (7, true, "-o"));
+}

@@ -265,10 +265,10 @@ mod tests {
     #[test]
     fn colours_and_labels_of_any_kind() {
         let folder = tempfile::tempdir().unwrap();
-        let rgb: Vec<u8> = (0..12).collect();
-        file(folder.path(), "train-images.idx", &[2, 1, 2, 3], &rgb);
+        let rgb: Vec<u8> = (0..24).collect();
+        file(folder.path(), "train-images.idx", &[2, 2, 2, 3], &rgb);
         file(folder.path(), "train-labels.idx.gz", &[2], &[10, 1]);
-        file(folder.path(), "t10k-images-idx4-ubyte", &[1, 3, 1, 2], &[9, 9, 8, 8, 7, 7]);
+        file(folder.path(), "t10k-images-idx4-ubyte", &[1, 3, 2, 2], &[9, 9, 9, 9, 8, 8, 8, 8, 7, 7, 7, 7]);
         let mut source = Idx { path: folder.path().to_owned(), ..Idx::default() };
         assert!(source.complete().unwrap_err().message.contains("there is no test-labels* in it"));
         file(folder.path(), "t10k-labels", &[1], &[10]);
@@ -277,10 +277,10 @@ mod tests {
         let data = source.load(Path::new("")).unwrap();
         assert_eq!(
             (data.train.shape, &data.train.labels[..], &data.test.labels[..]),
-            ([3, 1, 2], &[1, 0][..], &[1][..])
+            ([3, 2, 2], &[1, 0][..], &[1][..])
         );
-        assert_eq!(data.train.image(1).unwrap(), &[6, 9, 7, 10, 8, 11][..]);
-        assert_eq!(data.test.image(0).unwrap(), &[9, 9, 8, 8, 7, 7][..]);
+        assert_eq!(data.train.image(1).unwrap(), &[12, 15, 18, 21, 13, 16, 19, 22, 14, 17, 20, 23][..]);
+        assert_eq!(data.test.image(0).unwrap(), &[9, 9, 9, 9, 8, 8, 8, 8, 7, 7, 7, 7][..]);
 
         file(folder.path(), "t10k-labels", &[1], &[1]);
         assert!(source.load(Path::new("")).unwrap_err().to_string().contains("the files have changed"));

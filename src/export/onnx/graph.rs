@@ -142,7 +142,7 @@ impl<'a> GraphBuilder<'a> {
     }
 }
 
-pub(super) fn node(op: &str, name: &str, input: Vec<String>, output: &str, attribute: Vec<Attribute>) -> Node {
+fn node(op: &str, name: &str, input: Vec<String>, output: &str, attribute: Vec<Attribute>) -> Node {
     Node { input, output: vec![output.to_owned()], name: name.to_owned(), op_type: op.to_owned(), attribute }
 }
 

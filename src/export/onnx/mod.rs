@@ -57,7 +57,9 @@ pub fn encode(
     }
     let [c, h, w] = network.plan.input.map(|side| side as i64);
     let GraphBuilder { mut nodes, initializers, .. } = builder;
-    nodes.push(graph::node("Identity", "logits", vec![x], "logits", Vec::new()));
+    if let Some(last) = nodes.iter_mut().rev().flat_map(|node| &mut node.output).find(|output| **output == x) {
+        *last = "logits".to_owned();
+    }
     let graph = Graph {
         node: nodes,
         name: name.to_owned(),

@@ -1,0 +1,175 @@
+//! `strata study NAME RUN…`
+
+use super::precision::PrecisionArgs;
+use super::runs::find;
+use super::{Done, Shared, Usage, machine, print, write_picture};
+use anyhow::{Result, bail};
+use clap::Args;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use indicatif::{ProgressBar, ProgressStyle};
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+use strata::config::Experiment;
+use strata::figures::picture::PictureFile;
+use strata::named::Named;
+use strata::study::{Observer, Study, StudyError, StudyName, Subject, conduct};
+use strata::{data, emit};
+
+/// Study trained runs: what is lost without a block, which paths gradients take, and others (docs/studies.md)
+///
+/// Writes studies/NAME/RUNS-KEY.csv and .svg below the results folder. A study that was stopped goes on when the same command is
+/// run again; one that is finished is only drawn again.
+#[derive(Args)]
+#[command(after_help = "Examples:
+  strata study lesion preact20 plain20
+  strata study lesion preact20 -o draws=5 -o deleted=[1,2,4] --picture lesion.pdf")]
+pub(crate) struct StudyArgs {
+    /// What to study
+    #[arg(value_parser = names())]
+    name: StudyName,
+    /// Run folders, or names of runs (NAME, NAME/KEY, NAME@latest, NAME@best)
+    #[arg(required = true, value_name = "RUN")]
+    runs: Vec<String>,
+    /// Set an option of the study; can be given more than once
+    #[arg(short, long = "option", value_name = "KEY=VALUE")]
+    options: Vec<String>,
+    /// Make a finished study again
+    #[arg(long)]
+    force: bool,
+    /// Write the picture to this file, too (.svg, .png, .pdf; - is SVG on standard output); can be given more than once
+    #[arg(long, value_name = "FILE")]
+    picture: Vec<PictureFile>,
+    #[command(flatten)]
+    precision: PrecisionArgs,
+}
+
+/// The names of all studies with what each is about.
+fn names() -> impl TypedValueParser<Value = StudyName> {
+    let value = |&name: &StudyName| {
+        let about = read(name, toml::Table::new()).map_or("", |study| study.about());
+        PossibleValue::new(name.text()).help(about)
+    };
+    PossibleValuesParser::new(StudyName::ALL.iter().map(value))
+        .try_map(|text| StudyName::parse(&text).ok_or_else(|| format!("there is no study `{text}`")))
+}
+
+fn read(name: StudyName, options: toml::Table) -> Result<Study, toml::de::Error> {
+    name.read(options)
+}
+
+pub(crate) fn run(command: &StudyArgs, shared: &Shared) -> Result<Done> {
+    let study = read(command.name, table(&command.options)?).map_err(|error| {
+        let keys = command.name.keys().join(", ");
+        Usage(format!("{}; the options of `{}` are {keys}", error.message(), command.name.text()))
+    })?;
+    study.check().map_err(StudyError::from)?;
+    let device = shared.device()?;
+    let cache = data::cache_dir()?;
+    let mut subjects = Vec::new();
+    for run in &command.runs {
+        let folder = find(run, shared)?;
+        let mut experiment = Experiment::load(&folder.join("experiment.toml"), &[], machine())?;
+        command.precision.apply(&mut experiment.train);
+        subjects.push(Subject::load(&folder, experiment, device, &cache)?);
+    }
+    Subject::tell_apart(&mut subjects);
+    let words = std::env::args().skip(1).map(|word| if word.contains(' ') { format!("'{word}'") } else { word });
+    let line = ["strata".to_owned()].into_iter().chain(words).collect::<Vec<_>>().join(" ");
+    let mut progress = Progress::new(command.name.text(), shared.quiet);
+    let conducted = match conduct(&study, &subjects, &shared.results, &line, command.force, &mut progress) {
+        Err(StudyError::Stopped) => return Ok(Done::Interrupted),
+        conducted => conducted?,
+    };
+    progress.end();
+    if conducted.skipped {
+        tracing::info!("the study is finished (--force makes it again)");
+    }
+    for picture in &command.picture {
+        write_picture(picture, &conducted.svg, false)?;
+    }
+    if !command.picture.iter().any(PictureFile::is_stdout) {
+        print(&format!("{}\n{}\n", conducted.table.display(), conducted.picture.display()))?;
+    }
+    Ok(Done::Well)
+}
+
+/// `KEY=VALUE` as a table. A value that is not TOML is a text.
+fn table(options: &[String]) -> Result<toml::Table> {
+    let mut table = toml::Table::new();
+    for option in options {
+        let Some((key, value)) = option.split_once('=') else {
+            bail!(Usage(format!("-o takes KEY=VALUE, not `{option}`")));
+        };
+        let parsed = format!("value = {value}").parse::<toml::Table>().ok();
+        let value = parsed.and_then(|mut parsed| parsed.remove("value"));
+        table.insert(key.trim().to_owned(), value.unwrap_or_else(|| option[key.len() + 1..].into()));
+    }
+    Ok(table)
+}
+
+/// A bar on a terminal, elsewhere a line now and then.
+struct Progress {
+    name: &'static str,
+    quiet: bool,
+    bar: Option<ProgressBar>,
+    told: Instant,
+}
+
+/// Least time between plain lines.
+const TOLD_EVERY: Duration = Duration::from_secs(10);
+
+impl Progress {
+    fn new(name: &'static str, quiet: bool) -> Progress {
+        let bar = (!quiet && std::io::stderr().is_terminal()).then(|| {
+            let bar = ProgressBar::new(0);
+            let style = "{prefix} {wide_bar:.cyan/blue} {pos}/{len} {msg} · {elapsed} elapsed, {eta} left";
+            if let Ok(style) = ProgressStyle::with_template(style) {
+                bar.set_style(style);
+            }
+            bar.set_prefix(name);
+            bar
+        });
+        Progress { name, quiet, bar, told: Instant::now() }
+    }
+
+    fn end(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Observer for Progress {
+    fn progress(&mut self, done: usize, total: usize, what: &str) {
+        if let Some(bar) = &self.bar {
+            bar.set_length(total as u64);
+            bar.set_message(what.to_owned());
+            bar.set_position(done as u64);
+        } else if !self.quiet && (self.told.elapsed() >= TOLD_EVERY || done == total) {
+            self.told = Instant::now();
+            emit(format_args!("{} {done}/{total}: {what}", self.name));
+        }
+    }
+
+    fn note(&mut self, text: &str) {
+        match &self.bar {
+            _ if self.quiet => {}
+            Some(bar) => bar.suspend(|| emit(text)),
+            None => emit(text),
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+#[cfg(test)]
+#[test]
+fn options_are_toml_or_text() {
+    let options = ["draws=3", "deleted=[1, 2]", "form=plane"].map(str::to_owned);
+    assert_eq!(table(&options).unwrap().to_string(), "draws = 3\ndeleted = [1, 2]\nform = \"plane\"\n");
+    assert!(table(&["draws".to_owned()]).is_err());
+}

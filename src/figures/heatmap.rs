@@ -1,0 +1,239 @@
+//! A matrix of values over two axes as coloured cells, with contours and a colour bar.
+
+use super::svg::{Anchor, EDGE, FAINT, Font, INK, card, fit, line, n, text, wrapped};
+use crate::runs::significant;
+use std::fmt::Write;
+
+const SIDE: f64 = 560.0;
+const LEFT: f64 = 112.0;
+const BAR: f64 = 22.0;
+const WIDTH: f64 = LEFT + SIDE + 170.0;
+const TICK: f64 = 14.0;
+
+/// Values and how they are shown.
+#[derive(Clone, Debug)]
+pub struct Heatmap {
+    pub title: String,
+    pub note: String,
+    /// Of the horizontal and of the vertical axis.
+    pub labels: [String; 2],
+    /// Coordinates of the cells, ascending and evenly spaced.
+    pub x: Vec<f64>,
+    pub y: Vec<f64>,
+    /// `values[y][x]`; what is not finite has the colour of the top of the ramp.
+    pub values: Vec<Vec<f64>>,
+    /// What the values are.
+    pub unit: String,
+    pub ramp: Ramp,
+    /// Values of the contour lines; none for names or layers.
+    pub contours: Vec<f64>,
+}
+
+/// How values become colours, from the lowest to the highest.
+#[derive(Clone, Copy, Debug)]
+pub enum Ramp {
+    Linear([f64; 2]),
+    /// Both above 0.
+    Log([f64; 2]),
+}
+
+impl Ramp {
+    /// The place of a value, 0 to 1.
+    fn place(self, value: f64) -> f64 {
+        let part = match self {
+            Ramp::Linear([low, high]) => (value - low) / (high - low),
+            Ramp::Log([low, high]) => (value / low).ln() / (high / low).ln(),
+        };
+        if part.is_nan() { 1.0 } else { part.clamp(0.0, 1.0) }
+    }
+
+    fn value(self, part: f64) -> f64 {
+        match self {
+            Ramp::Linear([low, high]) => low + part * (high - low),
+            Ramp::Log([low, high]) => low * (high / low).powf(part),
+        }
+    }
+}
+
+/// Six colours of viridis (van der Walt and Smith), dark to light: even steps of lightness, also for colour-blind readers.
+const COLOURS: [[f64; 3]; 6] = [
+    [68.0, 1.0, 84.0],
+    [65.0, 68.0, 135.0],
+    [42.0, 120.0, 142.0],
+    [34.0, 168.0, 132.0],
+    [122.0, 209.0, 81.0],
+    [253.0, 231.0, 37.0],
+];
+
+fn colour(part: f64) -> String {
+    let at = part * (COLOURS.len() - 1) as f64;
+    let from = (at as usize).min(COLOURS.len() - 2);
+    let mix = |channel: usize| {
+        let [low, high] = [COLOURS[from][channel], COLOURS[from + 1][channel]];
+        (low + (high - low) * (at - from as f64)).round() as u8
+    };
+    format!("#{:02x}{:02x}{:02x}", mix(0), mix(1), mix(2))
+}
+
+impl Heatmap {
+    /// The whole picture, a file of its own.
+    pub fn svg(&self) -> String {
+        let note = wrapped(&self.note, TICK, WIDTH - 60.0);
+        let top = 74.0 + 20.0 * note.len() as f64;
+        let mut svg = card(&self.title, [WIDTH, top + SIDE + 84.0]);
+        text(&mut svg, [30.0, 36.0], &fit(&self.title, 22.0, true, WIDTH - 60.0), Font::new(22.0).bold(), false);
+        for (index, line) in note.iter().enumerate() {
+            text(&mut svg, [30.0, 66.0 + 20.0 * index as f64], line, Font::new(TICK).colour(FAINT), false);
+        }
+        self.cells(&mut svg, top);
+        for &level in &self.contours {
+            self.contour(&mut svg, top, level);
+        }
+        self.axes(&mut svg, top);
+        self.bar(&mut svg, top);
+        svg.push_str("</svg>\n");
+        svg
+    }
+
+    fn cell(&self) -> [f64; 2] {
+        [self.x.len(), self.y.len()].map(|count| SIDE / count.max(1) as f64)
+    }
+
+    /// The middle of a cell; fractions are between cells.
+    fn place(&self, top: f64, x: f64, y: f64) -> [f64; 2] {
+        let [w, h] = self.cell();
+        [LEFT + (x + 0.5) * w, top + SIDE - (y + 0.5) * h]
+    }
+
+    fn cells(&self, svg: &mut String, top: f64) {
+        let [w, h] = self.cell();
+        for (y, row) in self.values.iter().enumerate() {
+            let mut x = 0;
+            while x < row.len() {
+                let fill = colour(self.ramp.place(row[x]));
+                // Neighbours of one colour are one rectangle.
+                let same = row[x..].iter().take_while(|&&value| colour(self.ramp.place(value)) == fill).count();
+                let [left, up] = [LEFT + x as f64 * w, top + SIDE - (y + 1) as f64 * h];
+                // A little larger than the cell: browsers leave seams between rectangles that only touch.
+                let _ = writeln!(
+                    svg,
+                    "<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" fill=\"{fill}\"/>",
+                    n(left),
+                    n(up),
+                    n(same as f64 * w + 0.3),
+                    n(h + 0.3)
+                );
+                x += same;
+            }
+        }
+    }
+
+    /// Marching squares: where the lines between the middles of neighbouring cells have the value.
+    fn contour(&self, svg: &mut String, top: f64, level: f64) {
+        let mut path = String::new();
+        for y in 0..self.values.len().saturating_sub(1) {
+            for x in 0..self.values[y].len().saturating_sub(1) {
+                let corners = [[x, y], [x + 1, y], [x + 1, y + 1], [x, y + 1]];
+                let value = |[x, y]: [usize; 2]| self.values[y][x];
+                let mut crossings = Vec::new();
+                for side in 0..4 {
+                    let [from, to] = [corners[side], corners[(side + 1) % 4]];
+                    let [a, b] = [value(from), value(to)];
+                    if (a < level) != (b < level) && a.is_finite() && b.is_finite() {
+                        let part = (level - a) / (b - a);
+                        let mix = |axis: usize| from[axis] as f64 + part * (to[axis] as f64 - from[axis] as f64);
+                        crossings.push(self.place(top, mix(0), mix(1)));
+                    }
+                }
+                for pair in crossings.chunks_exact(2) {
+                    let [[x1, y1], [x2, y2]] = [pair[0], pair[1]];
+                    let _ = write!(path, "M{} {}L{} {}", n(x1), n(y1), n(x2), n(y2));
+                }
+            }
+        }
+        if !path.is_empty() {
+            let _ = writeln!(
+                svg,
+                "<path d=\"{path}\" fill=\"none\" stroke=\"#fefefe\" stroke-width=\"1.1\" stroke-opacity=\"0.75\"/>"
+            );
+        }
+    }
+
+    fn axes(&self, svg: &mut String, top: f64) {
+        let (right, bottom) = (LEFT + SIDE, top + SIDE);
+        for (from, to) in [([LEFT, top], [right, top]), ([LEFT, bottom], [right, bottom])] {
+            line(svg, from, to, EDGE, 1.0);
+        }
+        let number = Font::new(TICK).colour(FAINT);
+        let ticks = |values: &[f64]| {
+            let last = values.len().saturating_sub(1);
+            let every = last.div_ceil(8).max(1);
+            (0..=last).step_by(every).filter(|&index| index < values.len()).collect::<Vec<usize>>()
+        };
+        for index in ticks(&self.x) {
+            let [x, _] = self.place(top, index as f64, 0.0);
+            let label = significant((self.x[index] * 1e6).round() / 1e6);
+            text(svg, [x, bottom + 18.0], &label, number.anchor(Anchor::Middle), false);
+        }
+        for index in ticks(&self.y) {
+            let [_, y] = self.place(top, 0.0, index as f64);
+            let label = significant((self.y[index] * 1e6).round() / 1e6);
+            text(svg, [LEFT - 8.0, y], &label, number.anchor(Anchor::End), false);
+        }
+        let title = Font::new(15.5).anchor(Anchor::Middle);
+        text(svg, [LEFT + SIDE / 2.0, bottom + 50.0], &self.labels[0], title, false);
+        text(svg, [36.0, top + SIDE / 2.0], &self.labels[1], title, true);
+    }
+
+    fn bar(&self, svg: &mut String, top: f64) {
+        const STEPS: usize = 48;
+        let (left, height) = (LEFT + SIDE + 26.0, SIDE - 40.0);
+        let step = height / STEPS as f64;
+        for index in 0..STEPS {
+            let fill = colour((index as f64 + 0.5) / STEPS as f64);
+            let y = top + SIDE - (index + 1) as f64 * step;
+            let _ = writeln!(
+                svg,
+                "<rect x=\"{}\" y=\"{}\" width=\"{BAR}\" height=\"{}\" fill=\"{fill}\"/>",
+                n(left),
+                n(y),
+                n(step + 0.3)
+            );
+        }
+        for index in 0..=5 {
+            let part = f64::from(index) / 5.0;
+            let y = top + SIDE - part * height;
+            line(svg, [left + BAR, y], [left + BAR + 5.0, y], INK, 1.0);
+            let label = format!("{:.3}", self.ramp.value(part));
+            let label = label.trim_end_matches('0').trim_end_matches('.').to_owned();
+            text(svg, [left + BAR + 10.0, y], &label, Font::new(TICK).colour(FAINT), false);
+        }
+        text(svg, [left, top + 14.0], &self.unit, Font::new(15.0), false);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_have_the_colours_of_their_values_and_contours_their_level() {
+        let map = Heatmap {
+            title: "a & b".to_owned(),
+            note: String::new(),
+            labels: ["x".to_owned(), "y".to_owned()],
+            x: vec![0.0, 1.0, 2.0],
+            y: vec![0.0, 1.0],
+            values: vec![vec![0.0, 1.0, 1.0], vec![0.0, 1.0, f64::NAN]],
+            unit: "loss".to_owned(),
+            ramp: Ramp::Linear([0.0, 1.0]),
+            contours: vec![0.5],
+        };
+        let svg = map.svg();
+        assert!(svg.contains("a &amp; b") && svg.contains("#440154") && svg.contains("#fde725"));
+        assert_eq!(svg.matches("<path").count(), 1);
+        assert_eq!((colour(0.0), colour(1.0)), ("#440154".to_owned(), "#fde725".to_owned()));
+        assert!((Ramp::Log([1.0, 100.0]).place(10.0) - 0.5).abs() < 1e-12);
+        assert_eq!(Ramp::Log([1.0, 100.0]).place(f64::INFINITY), 1.0);
+    }
+}

@@ -1,0 +1,85 @@
+//! Small images in rows, each with lines of text below it. Pixels are rectangles, so that a picture needs no image decoder.
+
+use super::svg::{FAINT, Font, INK, card, fit, n, text, wrapped};
+use std::fmt::Write;
+
+const CELL: f64 = 140.0;
+const GAP: f64 = 18.0;
+const MARGIN: f64 = 30.0;
+const LINE: f64 = 18.0;
+
+/// An image and what is said of it.
+#[derive(Clone, Debug)]
+pub struct Thumbnail {
+    /// Channels, height, width.
+    pub shape: [usize; 3],
+    /// Planes of bytes, one or three.
+    pub pixels: Vec<u8>,
+    pub lines: Vec<String>,
+}
+
+/// Thumbnails in rows of `across`.
+pub fn thumbnails(title: &str, note: &str, images: &[Thumbnail], across: usize) -> String {
+    let across = across.max(1);
+    let lines = images.iter().map(|image| image.lines.len()).max().unwrap_or(0);
+    let step = [CELL + GAP, CELL + LINE * lines as f64 + GAP];
+    let width = 2.0 * MARGIN + across as f64 * step[0] - GAP;
+    let note = wrapped(note, 14.0, width - 2.0 * MARGIN);
+    let top = 64.0 + 20.0 * note.len() as f64;
+    let mut svg = card(title, [width, top + images.len().div_ceil(across) as f64 * step[1] + 12.0]);
+    text(&mut svg, [MARGIN, 36.0], &fit(title, 22.0, true, width - 2.0 * MARGIN), Font::new(22.0).bold(), false);
+    for (index, line) in note.iter().enumerate() {
+        text(&mut svg, [MARGIN, 66.0 + 20.0 * index as f64], line, Font::new(14.0).colour(FAINT), false);
+    }
+    for (index, image) in images.iter().enumerate() {
+        let place = [MARGIN + (index % across) as f64 * step[0], top + (index / across) as f64 * step[1]];
+        pixels(&mut svg, place, image);
+        for (number, line) in image.lines.iter().enumerate() {
+            let colour = if number == 0 { INK } else { FAINT };
+            let at = [place[0], place[1] + CELL + 12.0 + LINE * number as f64];
+            text(&mut svg, at, &fit(line, 13.5, false, CELL), Font::new(13.5).colour(colour), false);
+        }
+    }
+    svg.push_str("</svg>\n");
+    svg
+}
+
+fn pixels(svg: &mut String, [left, top]: [f64; 2], image: &Thumbnail) {
+    let [channels, height, width] = image.shape;
+    let side = CELL / height.max(width).max(1) as f64;
+    let plane = height * width;
+    // Sixteen levels a channel: equal neighbours become one rectangle, and nobody sees it at this size.
+    let colour = |pixel: usize| {
+        let level =
+            |channel: usize| image.pixels.get((channel % channels.max(1)) * plane + pixel).copied().unwrap_or(0) >> 4;
+        format!("{:x}{:x}{:x}", level(0), level(1), level(2))
+    };
+    for y in 0..height {
+        let mut x = 0;
+        while x < width {
+            let fill = colour(y * width + x);
+            let same = (x..width).take_while(|&x| colour(y * width + x) == fill).count();
+            let [at_x, at_y] = [left + x as f64 * side, top + y as f64 * side];
+            let _ = writeln!(
+                svg,
+                "<path d=\"M{} {}h{}v{}h-{}z\" fill=\"#{fill}\"/>",
+                n(at_x),
+                n(at_y),
+                n(same as f64 * side + 0.2),
+                n(side + 0.2),
+                n(same as f64 * side + 0.2)
+            );
+            x += same;
+        }
+    }
+}
+
+#[cfg(test)]
+#[test]
+fn equal_neighbours_are_one_rectangle() {
+    let image =
+        |pixels: &[u8]| Thumbnail { shape: [1, 2, 2], pixels: pixels.to_vec(), lines: vec!["a < b".to_owned()] };
+    let svg = thumbnails("t", "", &[image(&[0, 0, 255, 0]), image(&[9; 4])], 4);
+    assert_eq!(svg.matches("<path").count(), 3 + 2);
+    assert!(svg.contains("a &lt; b") && svg.contains("#fff"));
+}

@@ -1,0 +1,85 @@
+//! Studies of trained networks: what is lost without a block, which paths gradients take, what a gate does, and the like.
+//!
+//! Each study is an entry of [`Study`], a struct of its options in a file of its own. [`conduct`] writes its table row by row and
+//! draws its picture: `results/studies/<study>/<runs>-<key>.csv` and `.svg`, and `.toml` with what the numbers depend on.
+
+mod conduct;
+mod ensemble;
+mod error;
+mod errors;
+mod gates;
+mod gradients;
+mod landscape;
+mod lesion;
+mod objective;
+mod paths;
+mod reorder;
+mod rows;
+mod score;
+mod sharpness;
+mod similarity;
+mod subject;
+mod table;
+
+pub use conduct::{Conducted, conduct};
+pub use ensemble::Ensemble;
+pub use error::StudyError;
+pub use errors::Errors;
+pub use gates::Gates;
+pub use gradients::Gradients;
+pub use landscape::{Form, Landscape};
+pub use lesion::Lesion;
+pub use paths::Paths;
+pub use rows::{Observer, Rows};
+pub use sharpness::Sharpness;
+pub use similarity::Similarity;
+pub use subject::{Split, Subject};
+
+use crate::named::{KeyError, named};
+use crate::runs::Table;
+use std::ops::RangeInclusive;
+
+/// What a study computes and draws.
+pub trait Protocol {
+    /// One line for the list of studies.
+    fn about(&self) -> &'static str;
+
+    /// How many runs it can be made of.
+    fn runs(&self) -> RangeInclusive<usize> {
+        1..=16
+    }
+
+    /// # Errors
+    /// For an option that is out of range.
+    fn check(&self) -> Result<(), KeyError>;
+
+    /// Computes the rows of the table in an order that depends on options and runs alone.
+    ///
+    /// # Errors
+    /// When the study cannot be made of these runs, or is stopped.
+    fn run(&self, subjects: &[Subject], rows: &mut Rows) -> Result<(), StudyError>;
+
+    /// The picture of a table, as SVG.
+    ///
+    /// # Errors
+    /// When images that it shows cannot be read.
+    fn picture(&self, subjects: &[Subject], table: &Table) -> Result<String, StudyError>;
+}
+
+named! {
+    /// A study with its options.
+    #[serde(untagged)]
+    Study: Protocol,
+    /// The name of a study on the command line.
+    StudyName {
+        "lesion" => Lesion(Lesion),
+        "paths" => Paths(Paths),
+        "gates" => Gates(Gates),
+        "ensemble" => Ensemble(Ensemble),
+        "gradients" => Gradients(Gradients),
+        "landscape" => Landscape(Landscape),
+        "sharpness" => Sharpness(Sharpness),
+        "similarity" => Similarity(Similarity),
+        "errors" => Errors(Errors),
+    }
+}

@@ -1,0 +1,165 @@
+//! The table of a study while it is made: a row is computed once, written at once, and read back by the next process.
+
+use super::StudyError;
+use crate::files::{append_synced, write_atomic};
+use crate::interrupt;
+use crate::runs::{RunError, Table};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Receives a study's progress: rows done, rows in all, and what the last one was.
+pub trait Observer {
+    fn progress(&mut self, done: usize, total: usize, what: &str);
+    /// A message for the user.
+    fn note(&mut self, _text: &str) {}
+}
+
+/// The rows of a study in the order in which they are computed, which depends on the study and its runs alone: a process that goes
+/// on takes as many from the file as there are, and computes the others.
+pub struct Rows<'a> {
+    columns: Vec<String>,
+    /// Place in the finished table, and cells.
+    rows: Vec<(usize, Vec<String>)>,
+    known: std::vec::IntoIter<Vec<String>>,
+    file: PathBuf,
+    /// Where a picture of the rows so far may be written.
+    pub(super) picture: Option<PathBuf>,
+    total: usize,
+    observer: &'a mut dyn Observer,
+}
+
+impl<'a> Rows<'a> {
+    /// Reads what an earlier process wrote into `file`; a last line without an end was being written when it was killed.
+    ///
+    /// # Errors
+    /// When the file cannot be read or written.
+    pub(super) fn open(file: &Path, observer: &'a mut dyn Observer) -> Result<Rows<'a>, RunError> {
+        let mut known = Vec::new();
+        if let Ok(text) = fs::read_to_string(file) {
+            let whole = &text[..text.rfind('\n').map_or(0, |end| end + 1)];
+            if whole.len() < text.len() {
+                write_atomic(file, whole.as_bytes()).map_err(RunError::io("write", file))?;
+            }
+            if !whole.is_empty() {
+                known = Table::parse(whole.as_bytes(), file)?.rows;
+            }
+        }
+        let known = known.into_iter();
+        Ok(Rows {
+            columns: Vec::new(),
+            rows: Vec::new(),
+            known,
+            file: file.to_owned(),
+            picture: None,
+            total: 0,
+            observer,
+        })
+    }
+
+    /// Says what the rows will be; call it once, before the first row.
+    pub fn begin(&mut self, columns: &[&str], total: usize) {
+        self.columns = columns.iter().map(|&column| column.to_owned()).collect();
+        self.total = total;
+    }
+
+    /// Writes a picture of the rows so far; a failure is a note, since it is drawn again at the end.
+    pub fn draft(&mut self, svg: &str) {
+        let Some(path) = &self.picture else { return };
+        if let Err(error) = write_atomic(path, svg.as_bytes()) {
+            let text = format!("note: {} cannot be written: {error}", path.display());
+            self.observer.note(&text);
+        }
+    }
+
+    /// Messages for the user.
+    pub fn note(&mut self, text: &str) {
+        self.observer.note(text);
+    }
+
+    /// The next row, computed unless an earlier process did; `place` is where the finished table has it.
+    ///
+    /// # Errors
+    /// Those of `compute`, a file that cannot be written, and [`StudyError::Stopped`] after a signal.
+    pub fn row(
+        &mut self,
+        place: usize,
+        what: &str,
+        compute: impl FnOnce() -> Result<Vec<String>, StudyError>,
+    ) -> Result<(), StudyError> {
+        let cells = match self.known.next().filter(|cells| cells.len() == self.columns.len()) {
+            Some(cells) => cells,
+            None if interrupt::requested() => return Err(StudyError::Stopped),
+            None => {
+                let cells = compute()?;
+                self.write(&cells)?;
+                cells
+            }
+        };
+        self.rows.push((place, cells));
+        self.observer.progress(self.rows.len(), self.total, what);
+        Ok(())
+    }
+
+    /// Whether the next row is computed here rather than read.
+    pub fn computes(&self) -> bool {
+        self.known.len() == 0
+    }
+
+    fn write(&self, cells: &[String]) -> Result<(), RunError> {
+        let mut text = Table { columns: self.columns.clone(), rows: vec![cells.to_vec()] }.to_csv();
+        if !self.rows.is_empty() {
+            text = text.split_once('\n').map(|(_, row)| row.to_owned()).unwrap_or_default();
+        }
+        append_synced(&self.file, text.as_bytes()).map_err(RunError::io("write", &self.file))
+    }
+
+    /// The rows so far, in the order of the finished table.
+    pub fn table(&self) -> Table {
+        let mut rows: Vec<&(usize, Vec<String>)> = self.rows.iter().collect();
+        rows.sort_by_key(|(place, _)| *place);
+        Table { columns: self.columns.clone(), rows: rows.into_iter().map(|(_, cells)| cells.clone()).collect() }
+    }
+}
+
+/// Observes nothing.
+#[cfg(test)]
+pub(super) struct Unseen;
+
+#[cfg(test)]
+impl Observer for Unseen {
+    fn progress(&mut self, _: usize, _: usize, _: &str) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Killed after two of four rows and in the middle of the third, a study computes the last two.
+    #[test]
+    fn rows_that_are_written_are_not_computed_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(".x.rows");
+        let mut computed = Vec::new();
+        let study = |rows: usize, computed: &mut Vec<usize>| {
+            let mut unseen = Unseen;
+            let mut table = Rows::open(&file, &mut unseen).unwrap();
+            table.begin(&["number", "text"], 4);
+            for index in 0..rows {
+                table
+                    .row(4 - index, "", || {
+                        computed.push(index);
+                        Ok(vec![index.to_string(), "a,b".to_owned()])
+                    })
+                    .unwrap();
+            }
+            table.table().to_csv()
+        };
+        study(2, &mut computed);
+        append_synced(&file, b"2,\"a").unwrap();
+        let table = study(4, &mut computed);
+        assert_eq!(computed, [0, 1, 2, 3]);
+        assert_eq!(table, "number,text\n3,\"a,b\"\n2,\"a,b\"\n1,\"a,b\"\n0,\"a,b\"\n");
+        assert_eq!(study(4, &mut computed), table);
+        assert_eq!(computed.len(), 4, "a third process has nothing to compute");
+    }
+}

@@ -1,0 +1,162 @@
+//! A trained run as studies see it: its network, its weights, its images.
+
+use super::StudyError;
+use crate::arch::Network;
+use crate::config::{Experiment, Precision};
+use crate::data::{Images, Normalise, eval_batch};
+use crate::hex::hex;
+use crate::model::{Parts, read_tensors};
+use crate::torch::Autocast;
+use crate::train::{Splits, best_weights, check_data, tensors};
+use sha2::{Digest, Sha256};
+use std::path::Path;
+use std::sync::Arc;
+use tch::{Device, Tensor};
+
+/// Images that a study evaluates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Split {
+    /// The training images, without augmentation.
+    Train,
+    Test,
+}
+
+/// A trained run with its best weights.
+pub struct Subject {
+    /// The run's name; with its key where two of a study have one name.
+    pub name: String,
+    pub network: Arc<Network>,
+    /// `None` for a network that no run has, in tests.
+    pub experiment: Option<Experiment>,
+    pub weights: Vec<(String, Tensor)>,
+    pub classes: Vec<String>,
+    pub device: Device,
+    pub precision: Precision,
+    pub rewrites: bool,
+    train: Images,
+    test: Images,
+    normalise: Normalise,
+    /// What decides its numbers: the run's key, the hash of the weights, that of the images, how it is computed.
+    identity: toml::Table,
+}
+
+impl Subject {
+    /// Loads the best weights of a run and its images. `experiment` is the run's, its precision perhaps changed.
+    ///
+    /// # Errors
+    /// When weights or images cannot be read, or the images are not those of the run.
+    pub fn load(folder: &Path, experiment: Experiment, device: Device, cache: &Path) -> Result<Subject, StudyError> {
+        let path = best_weights(folder, &experiment.key())?;
+        let weights: Vec<(String, Tensor)> = read_tensors(&path)?.into_iter().collect();
+        let splits = Splits::load(&experiment, cache)?;
+        check_data(folder, &splits.name, &splits.fingerprint)?;
+        let plan = &experiment.network.plan;
+        let splits = splits.resized(plan.input)?;
+        let bytes = std::fs::read(&path).unwrap_or_default();
+        let (precision, rewrites) = (experiment.train.precision, experiment.train.rewrites);
+        let identity = [
+            ("name", experiment.name.clone()),
+            ("key", experiment.key().sha256().to_owned()),
+            ("weights", hex(&Sha256::digest(bytes))),
+            ("images", splits.fingerprint.clone()),
+            ("precision", precision.name().to_owned()),
+            ("rewrites", rewrites.to_string()),
+            ("device", if device.is_cuda() { "cuda" } else { "cpu" }.to_owned()),
+        ];
+        let identity = identity.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
+        Ok(Subject {
+            name: experiment.name.clone(),
+            network: experiment.network.clone(),
+            weights,
+            classes: splits.classes,
+            device,
+            precision,
+            rewrites,
+            train: splits.train,
+            test: splits.test,
+            normalise: experiment.data.normalisation(plan.input[0]),
+            identity,
+            experiment: Some(experiment),
+        })
+    }
+
+    /// A network with weights drawn from a seed, on images made by formula, which are training and test images alike; in float64
+    /// where `double`.
+    #[cfg(test)]
+    pub(super) fn example(network: Network, images: usize) -> Subject {
+        let [channels, height, width] = network.plan.input;
+        let size = channels * height * width;
+        let pixels = (0..images * size).map(|i| (crate::random::word(5, i as u64) >> 56) as u8).collect();
+        let labels = (0..images).map(|i| (i % network.plan.classes) as u16).collect();
+        let images = Images::new(network.plan.input, pixels, labels);
+        let model = crate::model::Model::new(&network, Device::Cpu, 1).unwrap_or_else(|error| panic!("{error}"));
+        Subject {
+            name: "example".to_owned(),
+            classes: (0..network.plan.classes).map(|class| format!("class {class}")).collect(),
+            network: Arc::new(network),
+            experiment: None,
+            weights: model
+                .named_tensors()
+                .iter()
+                .map(|(name, tensor)| (name.clone(), tensor.detach().copy()))
+                .collect(),
+            device: Device::Cpu,
+            precision: Precision::Fp32,
+            rewrites: true,
+            train: images.clone(),
+            test: images,
+            normalise: Normalise { mean: vec![0.5; channels], std: vec![0.25; channels] },
+            identity: toml::Table::new(),
+        }
+    }
+
+    /// Adds the key to names that several subjects have.
+    pub fn tell_apart(subjects: &mut [Subject]) {
+        let names: Vec<String> = subjects.iter().map(|subject| subject.name.clone()).collect();
+        for (subject, name) in subjects.iter_mut().zip(&names) {
+            if names.iter().filter(|other| *other == name).count() > 1 {
+                let key = subject.identity.get("key").and_then(toml::Value::as_str).unwrap_or_default();
+                subject.name = format!("{name}/{}", key.get(..6).unwrap_or_default());
+            }
+        }
+    }
+
+    /// As a table: what a study's key is hashed of.
+    pub fn identity(&self) -> &toml::Table {
+        &self.identity
+    }
+
+    /// # Errors
+    /// When memory is exhausted or a weight is missing.
+    pub fn parts(&self) -> Result<Parts, StudyError> {
+        Ok(Parts::new(&self.network, self.device, &self.weights, self.rewrites)?)
+    }
+
+    pub fn images(&self, split: Split) -> &Images {
+        match split {
+            Split::Train => &self.train,
+            Split::Test => &self.test,
+        }
+    }
+
+    /// The first `count` images, all for 0, normalised, in batches of pixels `[N, C, H, W]` and labels `[N]`. They stay in memory,
+    /// because a study evaluates them many times.
+    ///
+    /// # Errors
+    /// An image file that cannot be decoded.
+    pub fn batches(&self, split: Split, count: usize, size: usize) -> Result<Vec<(Tensor, Tensor)>, StudyError> {
+        let images = self.images(split);
+        let count = if count == 0 { images.len() } else { count.min(images.len()) };
+        let size = size.max(1);
+        let batch = |start: usize| {
+            let batch = eval_batch(images, start..(start + size).min(count), &self.normalise)?;
+            Ok(tensors(&batch, self.device))
+        };
+        (0..count).step_by(size).map(batch).collect()
+    }
+
+    /// Computes in the run's precision while it lives.
+    pub fn autocast(&self) -> Option<Autocast> {
+        Autocast::bf16_if(self.precision == Precision::Bf16, self.device)
+    }
+}

@@ -1,0 +1,61 @@
+//! Reads a study's table for its picture.
+
+use crate::runs::Table;
+
+/// Some rows of a table.
+#[derive(Clone)]
+pub(super) struct View<'t> {
+    table: &'t Table,
+    rows: Vec<usize>,
+}
+
+impl<'t> View<'t> {
+    pub(super) fn new(table: &'t Table) -> View<'t> {
+        View { table, rows: (0..table.rows.len()).collect() }
+    }
+
+    fn cell(&self, row: usize, column: &str) -> &'t str {
+        self.table.column(column).map_or("", |column| self.table.rows[row][column].as_str())
+    }
+
+    /// The rows with these values.
+    pub(super) fn matching(&self, wanted: &[(&str, &str)]) -> View<'t> {
+        let matches = |&&row: &&usize| wanted.iter().all(|(column, value)| self.cell(row, column) == *value);
+        View { table: self.table, rows: self.rows.iter().filter(matches).copied().collect() }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// The values of a column, each once, in their order.
+    pub(super) fn values(&self, column: &str) -> Vec<String> {
+        let mut values: Vec<String> = Vec::new();
+        for &row in &self.rows {
+            let value = self.cell(row, column);
+            if values.iter().all(|known| known != value) {
+                values.push(value.to_owned());
+            }
+        }
+        values
+    }
+
+    /// A value for each row.
+    pub(super) fn each<'s, T>(&'s self, value: impl Fn(View<'t>) -> T + 's) -> impl Iterator<Item = T> + 's {
+        self.rows.iter().map(move |&row| value(View { table: self.table, rows: vec![row] }))
+    }
+
+    /// The cell of the first row.
+    pub(super) fn text(&self, column: &str) -> &'t str {
+        self.rows.first().map_or("", |&row| self.cell(row, column))
+    }
+
+    /// The number in the first row; NaN if there is none.
+    pub(super) fn number(&self, column: &str) -> f64 {
+        self.text(column).parse().unwrap_or(f64::NAN)
+    }
+
+    pub(super) fn numbers(&self, column: &str) -> Vec<f64> {
+        self.rows.iter().map(|&row| self.cell(row, column).parse().unwrap_or(f64::NAN)).collect()
+    }
+}

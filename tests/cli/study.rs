@@ -1,0 +1,79 @@
+//! Studies of trained runs: files, options, going on after a stop.
+
+use super::place::{Place, TINY};
+use std::fs;
+
+fn files(place: &Place, study: &str) -> Vec<String> {
+    let folder = place.path(&format!("results/studies/{study}"));
+    let mut names: Vec<String> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_study_has_a_table_a_picture_and_its_command_and_goes_on_where_it_was_stopped() {
+    let place = Place::trained("tiny", TINY);
+    let arguments = ["study", "lesion", "tiny", "-o", "draws=2", "-o", "images=100"];
+    let out = place.strata(&arguments).good();
+    let table = place.path(out.lines().next().unwrap());
+    let whole = fs::read(&table).unwrap();
+    let stem = table.file_stem().unwrap().to_str().unwrap().to_owned();
+    assert_eq!(files(&place, "lesion"), ["csv", "svg", "toml"].map(|ending| format!("{stem}.{ending}")));
+    let written = fs::read_to_string(table.with_extension("toml")).unwrap();
+    assert!(written.contains("strata study lesion tiny -o draws=2"), "{written}");
+    // Finished, it is only drawn again.
+    assert_eq!(place.strata(&arguments).good(), out);
+
+    // Half of the rows, as a process that was killed leaves them: in the order in which they are computed.
+    fs::remove_file(&table).unwrap();
+    let mut killed = place.command(&arguments);
+    let killed = killed.env("STRATA_FAULT", "write:6:kill").output().unwrap();
+    assert!(!killed.status.success() && !table.exists());
+    let rows = table.with_file_name(format!(".{stem}.rows"));
+    assert!(fs::read_to_string(&rows).unwrap().lines().count() >= 2);
+    place.strata(&arguments).good();
+    assert_eq!(fs::read(&table).unwrap(), whole, "byte for byte");
+    assert!(!rows.exists());
+    assert!(
+        fs::read_to_string(place.path(&place.strata(&["report"]).good().trim())).unwrap().contains("id=\"studies\"")
+    );
+}
+
+#[test]
+fn every_study_runs_on_a_trained_network() {
+    let place = Place::trained("tiny", &TINY.replace("depth = 8", "depth = 8\nse = 4"));
+    place.file("other.toml", TINY.replace("depth = 8", "depth = 8\nse = 4").replace("[data]", "seed = 1\n[data]"));
+    place.strata(&["train", "other.toml"]).good();
+    for (study, runs, options) in [
+        ("paths", &["tiny"][..], &["samples=2"][..]),
+        ("gates", &["tiny", "other"], &[]),
+        ("ensemble", &["tiny", "other"], &[]),
+        ("gradients", &["tiny"], &[]),
+        ("landscape", &["tiny"], &["points=3", "images=50"]),
+        ("landscape", &["tiny", "other"], &["form=between", "points=3", "images=50"]),
+        ("sharpness", &["tiny"], &["iterations=3", "probes=1", "images=50"]),
+        ("similarity", &["tiny", "other"], &["images=64", "batch=32"]),
+        ("errors", &["tiny"], &["count=4"]),
+    ] {
+        let mut arguments = vec!["study", study];
+        arguments.extend(runs);
+        options.iter().for_each(|option| arguments.extend(["-o", option]));
+        let out = place.strata(&arguments).good();
+        for path in out.lines() {
+            assert!(place.path(path).is_file(), "{study}: {path}");
+        }
+    }
+}
+
+#[test]
+fn wrong_options_are_said() {
+    let place = Place::trained("tiny", TINY);
+    let study = |words: &[&str]| place.strata(&[&["study"], words].concat());
+    study(&["lesion", "tiny", "-o", "drawz=2"]).refused(&["drawz", "the options of `lesion` are images, deleted"]);
+    study(&["lesion", "tiny", "-o", "draws=0"]).refused(&["`draws` is between 1 and 10000, not 0"]);
+    study(&["gates", "tiny"]).refused(&["tiny has no gate, excitation or stochastic depth"]);
+    study(&["ensemble", "tiny"]).refused(&["`ensemble` takes 2 to 64 runs, not 1"]);
+    study(&["landscape", "tiny", "-o", "points=4"]).refused(&["`points` is an odd number from 3 on, not 4"]);
+    study(&["lesions", "tiny"]).refused(&["lesion"]);
+}
