@@ -6,7 +6,7 @@ CARGO_FLAGS = --release --locked
 SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build experiment sweep compare claims report tables test lint bench bench-busy bench-peers bench-parts torture fuzz asan ubsan audit clean
+.PHONY: help setup build experiment sweep compare claims report tables test lint bench bench-busy bench-peers bench-parts torture cluster-test fuzz asan ubsan audit clean
 
 help: ## list the targets
 	@echo "Strata: experiments on deep convolutional architectures. Targets:"
@@ -48,6 +48,9 @@ torture: setup ## stress tests (kills, faults, damage, a day of steps; docs/reli
 	@STRATA_KILLS=$(KILLS) STRATA_STEPS=$(STEPS) cargo test $(CARGO_FLAGS) --test cli torture -- --ignored --nocapture --test-threads 1
 	@STRATA_CASES=$(CASES) cargo test $(CARGO_FLAGS) --lib -- --include-ignored --nocapture data::idx train::checkpoint train::properties::long
 	@printf '\n| what | how often | lost |\n| --- | --- | --- |\n' && cat $(STRATA_TALLY)
+
+cluster-test: build ## run a sweep under Slurm, GNU parallel, HyperQueue and on file systems without common locks, all on this machine; as root it installs them
+	@sh scripts/cluster-test.sh
 
 fuzz: setup ## fuzz the file readers, SECONDS=60 each; needs a nightly toolchain and cargo-fuzz
 	@sh scripts/fuzz.sh $(SECONDS) $(ARGS)

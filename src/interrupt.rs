@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM. While there is something to save, the first signal requests a clean stop and the second exits at once;
+//! Ctrl-C, SIGTERM, and SIGUSR1, which schedulers send some time before the time limit of a job. While there is something to save, the first signal requests a clean stop and the second exits at once;
 //! otherwise, such as while data is loaded or fetched, the first one exits at once.
 
 use crate::emit::emit;
@@ -12,8 +12,18 @@ static DEFERRED: AtomicUsize = AtomicUsize::new(0);
 /// Exit code of a run that was stopped and can be resumed.
 pub const EXIT_CODE: i32 = 130;
 
-/// Installs the handler of both signals, once in a process.
+/// Installs the handlers, once in a process. The first thread must have called [`torch::block_usr1`] before it started another.
 pub fn install() -> Result<(), ctrlc::Error> {
+    std::thread::spawn(|| {
+        loop {
+            torch::wait_for_usr1();
+            // Sent to a sweep and its points alike, it reaches points that the sweep has asked already: never a reason to hurry.
+            if !requested() {
+                emit("\nSIGUSR1: stopping after this step; the run can be resumed");
+            }
+            request();
+        }
+    });
     ctrlc::set_handler(|| {
         let again = REQUESTED.load(Ordering::SeqCst);
         request();

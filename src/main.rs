@@ -25,6 +25,7 @@ fn main() -> ExitCode {
     if let Err(error) = arguments.check() {
         return cli::exit_code(Err(error));
     }
+    strata::torch::block_usr1();
     if let Command::Train(_) = &arguments.command {
         cli::train::start_watchdog();
     }

@@ -12,15 +12,16 @@ pub(crate) fn run(shared: &Shared) -> Result<Done> {
     let bf16 = if machine().native_bf16 { "bf16 (computed natively here)" } else { "fp32 (bf16 is not native here)" };
     let mut text = format!(
         "strata     {}\n\
-         libtorch   {} from {}\n\
+         libtorch   {} from {}, built against {}\n\
          processor  {}, {} threads\n\
          cuda       {cuda}\n\
          device     {}\n\
          precision  auto means {bf16}\n\
          cache      {}\n",
         env!("CARGO_PKG_VERSION"),
+        torch::loaded_version(),
+        loaded_from().unwrap_or_else(|| env!("STRATA_LIBTORCH").to_owned()),
         torch::version(),
-        env!("STRATA_LIBTORCH"),
         torch::cpu_capability(),
         tch::get_num_threads(),
         format!("{device:?}").to_lowercase(),
@@ -41,4 +42,11 @@ pub(crate) fn run(shared: &Shared) -> Result<Done> {
     }
     print(&text)?;
     Ok(Done::Well)
+}
+
+/// The folder of the libtorch that this process has loaded.
+fn loaded_from() -> Option<String> {
+    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
+    let path = maps.lines().find_map(|line| line.strip_suffix("/libtorch_cpu.so"))?;
+    path.find('/').map(|start| path[start..].to_owned())
 }

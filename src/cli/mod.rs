@@ -24,6 +24,8 @@ mod runs;
 pub(crate) mod show;
 pub(crate) mod study;
 pub(crate) mod sweep;
+mod sweep_list;
+mod sweep_slurm;
 mod sweep_view;
 mod table;
 pub(crate) mod tables;
@@ -241,6 +243,21 @@ impl Shared {
     /// `--threads`, where it was given.
     pub(crate) fn threads_of_jobs(&self) -> Option<usize> {
         self.threads
+    }
+
+    /// The words of `strata sweep FILE` with the options that were given, for other processes in the same folder.
+    pub(crate) fn words_of_sweep(&self, file: &str) -> Vec<String> {
+        let mut words = vec!["strata".to_owned(), "sweep".to_owned(), file.to_owned()];
+        let mut option = |name: &str, value: &str| words.extend([name.to_owned(), value.to_owned()]);
+        self.set.iter().for_each(|set| option("--set", set));
+        if self.results != Path::new("results") {
+            option("--results", &self.results.display().to_string());
+        }
+        if self.device != "auto" {
+            option("--device", &self.device);
+        }
+        self.threads.iter().for_each(|threads| option("--threads", &threads.to_string()));
+        words
     }
 
     /// Reads the experiment that a path or a name stands for.

@@ -1,19 +1,19 @@
 //! `strata sweep FILE`
 
-use super::epoch_table::{width_of, wrapped};
+use super::sweep_list::{dry_run, list};
+use super::sweep_slurm::SlurmArgs;
 use super::sweep_view::SweepView;
-use super::table::fitted;
+use super::table::{Format, fitted};
 use super::{Done, Shared, Usage, locate, machine, print};
 use anyhow::{Result, bail};
 use clap::Args;
-use console::Term;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 use strata::analysis::Spread;
 use strata::config::Sweep as Points;
-use strata::runs::{Column, Table, counted, cut_apart};
-use strata::sweep::{Estimates, Failure, Finished, Options, Report, SweepTables, duration};
+use strata::runs::{Column, Table, counted};
+use strata::sweep::{Failure, Options, Report, SweepTables};
 use strata::{data, emit};
 
 /// Run every point of a file's [sweep] and write one table
@@ -29,9 +29,23 @@ pub(crate) struct Sweep {
     /// List the points with cost, status and estimated time without running them
     #[arg(long)]
     dry_run: bool,
+    /// List the points for a scheduler: index, key, cost, estimated time, and the command that runs the point
+    #[arg(long, conflicts_with = "dry_run")]
+    list: bool,
+    /// Output format of --list
+    #[arg(long, value_enum, default_value_t = Format::Table, requires = "list")]
+    format: Format,
+    /// Run only this point, given by its index in --list (from 0) or its key
+    #[arg(long, value_name = "N|KEY", conflicts_with_all = ["dry_run", "list", "jobs", "slurm"])]
+    point: Option<String>,
+    /// With --point: stop after this epoch, as at a rung of [sweep.halving]
+    #[arg(long, value_name = "EPOCH", requires = "point", value_parser = clap::value_parser!(u32).range(1..))]
+    until: Option<u32>,
     /// Run N points at once; CPU cores are divided among them, GPUs are assigned in turn
     #[arg(long, value_name = "N", default_value_t = 1)]
     jobs: usize,
+    #[command(flatten)]
+    slurm: SlurmArgs,
     /// Retry a failed point up to N times
     #[arg(long, value_name = "N", default_value_t = 1)]
     retries: usize,
@@ -53,12 +67,21 @@ pub(crate) fn run(command: &Sweep, shared: &Shared) -> Result<Done> {
         bail!(Usage(format!("--jobs takes 1 to 1024, not {}", command.jobs)));
     }
     let sweep = Points::load(&file(&command.file)?, &shared.set, machine())?;
+    if command.slurm.slurm {
+        return on_slurm(&sweep, command, shared);
+    }
     let devices = shared.job_devices()?;
+    let kind = if devices.iter().any(|device| device.starts_with("cuda")) { "cuda" } else { "cpu" };
     if command.dry_run {
-        let kind = if devices.iter().any(|device| device.starts_with("cuda")) { "cuda" } else { "cpu" };
-        print(&dry_run(&sweep, shared, kind, command.jobs)?)?;
+        print(&dry_run(&sweep, shared, kind, command.jobs, excluded(&sweep))?)?;
         return Ok(Done::Well);
     }
+    if command.list {
+        let words = shared.words_of_sweep(&command.file);
+        print(&list(&sweep, shared, kind, command.format, &words)?)?;
+        return Ok(Done::Well);
+    }
+    let only = command.point.as_deref().map(|word| point(&sweep, word)).transpose()?;
     let jobs = command.jobs.min(sweep.points.len());
     let cores = available_parallelism().map_or(1, NonZero::get);
     let options = Options {
@@ -72,15 +95,54 @@ pub(crate) fn run(command: &Sweep, shared: &Shared) -> Result<Done> {
         devices,
         retries: command.retries,
         fail_fast: command.fail_fast,
+        only,
+        until: command.until.map(|epoch| epoch as usize),
     };
-    if let Some(problem) = sweep.points.iter().find_map(|point| point.experiment.init.check().err()) {
-        bail!(Usage(problem));
-    }
-    let mut view = SweepView::new(&sweep, jobs, shared.quiet);
+    check_start(&sweep)?;
+    let mut view = SweepView::new(&sweep, if only.is_some() { 1 } else { sweep.points.len() }, jobs, shared.quiet);
     view.begin(excluded(&sweep).as_deref());
     let report = strata::sweep::run(&sweep, &options, &mut view);
     view.clear();
-    finish(&sweep, &report?)
+    finish(&sweep, &report?, only.is_some())
+}
+
+/// Checks that the weights that points start from are there.
+fn check_start(sweep: &Points) -> Result<()> {
+    match sweep.points.iter().find_map(|point| point.experiment.init.check().err()) {
+        Some(problem) => bail!(Usage(problem)),
+        None => Ok(()),
+    }
+}
+
+fn on_slurm(sweep: &Points, command: &Sweep, shared: &Shared) -> Result<Done> {
+    check_start(sweep)?;
+    let options = command.slurm.options(&command.file, command.retries, shared)?;
+    let mut view = SweepView::new(sweep, sweep.points.len(), command.slurm.bars(), shared.quiet);
+    view.begin(excluded(sweep).as_deref());
+    let report = strata::sweep::run_on_slurm(sweep, &options, &mut view);
+    view.clear();
+    finish(sweep, &report?, false)
+}
+
+/// The index of the point that `--point` names.
+fn point(sweep: &Points, word: &str) -> Result<usize> {
+    let points = &sweep.points;
+    let count = points.len();
+    // A key has ten digits, more than an index.
+    if word.len() < 10
+        && let Ok(index) = word.parse::<usize>()
+    {
+        if index < count {
+            return Ok(index);
+        }
+        bail!(Usage(format!(
+            "--point takes an index of 0 to {}, not {index}: the sweep has {}",
+            count - 1,
+            counted(count, "point")
+        )));
+    }
+    let found = points.iter().position(|point| point.key.short() == word || point.key.sha256() == word);
+    found.ok_or_else(|| Usage(format!("no point of {} has the key `{word}`; --list lists them", sweep.name)).into())
 }
 
 /// The file for a path or a name; a sweep is preferred to another experiment of the name.
@@ -90,17 +152,18 @@ fn file(word: &str) -> Result<PathBuf> {
 }
 
 /// Prints the table of settings, the paths of the tables, and the failures.
-fn finish(sweep: &Points, report: &Report) -> Result<Done> {
+fn finish(sweep: &Points, report: &Report, single: bool) -> Result<Done> {
     let folder = &report.tables.folder;
     let count = |number: usize, what: &str| if number > 0 { format!(", {number} {what}") } else { String::new() };
     print(&format!(
-        "{}\n{}: {} of {} done{}{}{} → {}, {}\n",
-        means(sweep, &report.tables)?,
+        "{}{}: {} of {} done{}{}{}{} → {}, {}\n",
+        if single { String::new() } else { means(sweep, &report.tables)? + "\n" },
         sweep.name,
         report.done,
-        counted(sweep.points.len(), "point"),
+        counted(if single { 1 } else { sweep.points.len() }, "point"),
         count(report.diverged(), "diverged"),
         count(report.failed.len() - report.diverged(), "failed"),
+        count(report.stopped, "stopped at a rung"),
         count(report.left, "not finished"),
         folder.join("summary.csv").display(),
         folder.join("table.csv").display(),
@@ -151,61 +214,4 @@ fn excluded(sweep: &Points) -> Option<String> {
         .map(|(count, why)| format!("{count} {why}"))
         .collect();
     (!parts.is_empty()).then(|| format!("excluded: {}", parts.join(", ")))
-}
-
-/// Longest value of a key in the table of points; a whole [model] is longer.
-const LONGEST_VALUE: usize = 40;
-
-/// Values of points, column by column, long ones cut.
-fn shown_values(sweep: &Points) -> Vec<Vec<String>> {
-    let column = |index: usize| {
-        let values: Vec<&str> = sweep.points.iter().map(|point| point.values[index].as_str()).collect();
-        cut_apart(&values, LONGEST_VALUE)
-    };
-    let columns: Vec<Vec<String>> = (0..sweep.columns.len()).map(column).collect();
-    (0..sweep.points.len()).map(|point| columns.iter().map(|column| column[point].clone()).collect()).collect()
-}
-
-fn dry_run(sweep: &Points, shared: &Shared, device: &str, jobs: usize) -> Result<String> {
-    let mut columns = sweep.columns.clone();
-    columns.extend(["key", "params", "macs", "epochs", "time", "status"].map(str::to_owned));
-    let store = shared.store();
-    let estimates = Estimates::read(&store, sweep, device);
-    let finished = Finished::new(store.clone(), data::cache_dir()?);
-    let (mut total, mut left) = (Some(0.0), 0);
-    let mut lines = Vec::with_capacity(sweep.points.len());
-    for (point, mut line) in sweep.points.iter().zip(shown_values(sweep)) {
-        let seconds = estimates.seconds(point);
-        // A run on other data than in the cache is neither finished nor resumable.
-        let done = finished.record(point).and_then(|record| record.status());
-        let status = match store.record_of(point).and_then(|record| record.status()) {
-            Some(status) if status.is_final() && done.is_none() => "other data".to_owned(),
-            status => status.map_or_else(|| "to run".to_owned(), |status| status.to_string()),
-        };
-        if done.is_none() {
-            left += 1;
-            total = total.zip(seconds).map(|(total, seconds)| total + seconds);
-        }
-        line.extend([
-            point.key.short().to_owned(),
-            point.cost.params.to_string(),
-            point.cost.macs.to_string(),
-            point.experiment.train.epochs.to_string(),
-            seconds.map_or_else(|| "?".to_owned(), duration),
-            status,
-        ]);
-        lines.push(line);
-    }
-    let table = Table { columns, rows: lines };
-    let mut text = fitted(table, sweep.columns.len(), &["epochs", "params", "key", "macs"])?;
-    let time = match total {
-        Some(total) => {
-            format!("about {}, {}", duration(total / jobs as f64), estimates.basis())
-        }
-        None => "estimate unavailable: no finished run to measure the rate from".to_owned(),
-    };
-    let status = format!("{}, {left} to run; {time}", counted(sweep.points.len(), "point"));
-    text.push_str(&format!("\n{}\n", wrapped(&status, width_of(&Term::stdout()))));
-    text.extend(excluded(sweep).map(|out| format!("{out}\n")));
-    Ok(text)
 }

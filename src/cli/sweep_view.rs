@@ -13,6 +13,8 @@ use strata::sweep::{Counts, Ended, PointOutcome, Watcher, duration};
 
 pub(super) struct SweepView<'a> {
     sweep: &'a Sweep,
+    /// Number of points to run.
+    total: usize,
     quiet: bool,
     settled: usize,
     live: Option<Live>,
@@ -27,14 +29,14 @@ struct Live {
 }
 
 impl<'a> SweepView<'a> {
-    pub(super) fn new(sweep: &'a Sweep, jobs: usize, quiet: bool) -> SweepView<'a> {
-        let live = (!quiet && std::io::stderr().is_terminal()).then(|| Live::new(sweep.points.len(), jobs));
-        SweepView { sweep, quiet, settled: 0, live }
+    pub(super) fn new(sweep: &'a Sweep, total: usize, jobs: usize, quiet: bool) -> SweepView<'a> {
+        let live = (!quiet && std::io::stderr().is_terminal()).then(|| Live::new(total, jobs));
+        SweepView { sweep, total, quiet, settled: 0, live }
     }
 
     pub(super) fn begin(&self, excluded: Option<&str>) {
         let excluded = excluded.map_or_else(String::new, |text| format!("; {text}"));
-        self.print(&format!("{}: {}{excluded}", self.sweep.name, counted(self.sweep.points.len(), "point")));
+        self.print(&format!("{}: {}{excluded}", self.sweep.name, counted(self.total, "point")));
     }
 
     /// Removes the progress bars.
@@ -61,7 +63,7 @@ impl<'a> SweepView<'a> {
 
     fn settle(&mut self, point: usize, outcome: &PointOutcome, what: &str) {
         self.settled += 1;
-        let head = format!("sweep {}/{} {}:", self.settled, self.sweep.points.len(), self.sweep.label(point));
+        let head = format!("sweep {}/{} {}:", self.settled, self.total, self.sweep.label(point));
         let line = folded(&[head, what.to_owned()], " ", terminal_width());
         if matches!(outcome, PointOutcome::Done) { self.print(&line) } else { self.warn(&line) }
     }
@@ -142,11 +144,18 @@ impl Watcher for SweepView<'_> {
             }
             PointOutcome::Retry(reason) => self.warn(&format!("sweep: {label} {reason}\n  it is retried later")),
             PointOutcome::Held => self.print(&format!("sweep: {label} is locked by another process; skipped for now")),
+            PointOutcome::Rung(epoch) => {
+                let top1 = number(Column::ValTop1).map_or_else(String::new, percent);
+                self.print(&format!("sweep: {label} at the rung of epoch {epoch}, best validation Top-1 {top1}"));
+            }
             PointOutcome::Stopped => self.print(&format!("sweep: {label} stopped and saved")),
         }
     }
 
     fn ended_elsewhere(&mut self, point: usize, outcome: &PointOutcome) {
+        if let PointOutcome::Rung(_) = outcome {
+            return;
+        }
         let what =
             if *outcome == PointOutcome::Done { "done by another process" } else { "diverged in another process" };
         self.settle(point, outcome, what);

@@ -6,7 +6,7 @@ use super::{Done, Shared, print};
 use anyhow::Result;
 use clap::Args;
 use console::Term;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use strata::config::Experiment;
 use strata::emit;
 use strata::runs::{Column, RunError, Status};
@@ -26,6 +26,13 @@ pub(crate) struct Train {
     /// Run finished experiments again, from the start
     #[arg(long)]
     force: bool,
+    /// Stop after this epoch; the same command without it resumes the run. Schedules are those of the whole run
+    #[arg(long, value_name = "EPOCH", value_parser = clap::value_parser!(u32).range(1..))]
+    until: Option<u32>,
+    /// Train finished experiments for N more epochs: the run with the larger train.epochs begins where the finished one ended.
+    /// Needs a schedule that does not depend on train.epochs: constant, step or exponential
+    #[arg(long, value_name = "N", conflicts_with_all = ["force", "events"], value_parser = clap::value_parser!(u32).range(1..))]
+    epochs_more: Option<u32>,
     /// On a GPU, run each step as a CUDA graph, which is faster for small networks (not tested on a GPU yet)
     #[arg(long)]
     cuda_graphs: bool,
@@ -36,12 +43,21 @@ pub(crate) struct Train {
 
 pub(crate) fn run(command: &Train, shared: &Shared) -> Result<Done> {
     // All files are read before the first of them runs: a typo in the last should not show up hours later.
-    let experiments = command.files.iter().map(|file| shared.experiment(file)).collect::<Result<Vec<_>>>()?;
+    let mut experiments = command.files.iter().map(|file| shared.experiment(file)).collect::<Result<Vec<_>>>()?;
+    if let Some(more) = command.epochs_more {
+        experiments = command
+            .files
+            .iter()
+            .zip(&experiments)
+            .map(|(file, it)| longer(file, it, more, shared))
+            .collect::<Result<_>>()?;
+    }
     let options = RunOptions {
         store: shared.store(),
         cache: data::cache_dir()?,
         device: shared.device()?,
         force: command.force,
+        until: command.until.map(|epoch| epoch as usize),
         graphs: command.cuda_graphs,
     };
     if command.events {
@@ -75,7 +91,8 @@ pub(crate) fn run(command: &Train, shared: &Shared) -> Result<Done> {
                     }
                 }
                 match outcome.status {
-                    Status::Interrupted => return Ok(Done::Interrupted),
+                    Status::Interrupted if !has_reached(&outcome, options.until) => return Ok(Done::Interrupted),
+                    Status::Interrupted => {}
                     Status::Done => {}
                     Status::Running | Status::Diverged | Status::Failed => failed = true,
                 }
@@ -94,6 +111,22 @@ pub(crate) fn run(command: &Train, shared: &Shared) -> Result<Done> {
         }
     }
     Ok(if failed { Done::WithFailures } else { Done::Well })
+}
+
+/// The experiment with more epochs, whose run is prepared to begin where that of `experiment` ended.
+fn longer(file: &Path, experiment: &Experiment, more: u32, shared: &Shared) -> Result<Experiment> {
+    let epochs = format!("train.epochs={}", experiment.train.epochs + more as usize);
+    let longer = super::experiment(file, &[&shared.set[..], &[epochs]].concat())?;
+    if let Some(epochs) = train::continue_from(experiment, &longer, &shared.store())? {
+        tracing::info!("{}: {} is continued after its {epochs} epochs", experiment.name, experiment.key());
+    }
+    Ok(longer)
+}
+
+/// Whether a run has come to the epoch of `--until`.
+fn has_reached(outcome: &Outcome, until: Option<usize>) -> bool {
+    let epochs = outcome.record.number(Column::Epochs).unwrap_or_default();
+    until.is_some_and(|until| epochs >= until as f64)
 }
 
 /// Forks the process that records the end of a run that is killed or crashes.

@@ -27,7 +27,7 @@ pub use nearest::nearest;
 pub use nesting::{MAX_LEVELS, too_deep};
 pub use pretrained::Pretrained;
 pub use problem::ConfigError;
-pub use sweep::{Point, Sweep};
+pub use sweep::{Halving, Point, Sweep};
 #[cfg(test)]
 pub(crate) use train::tests::train;
 pub use train::{Precision, Stage, Train};

@@ -16,6 +16,9 @@ pub struct Environment {
     /// Earlier processes, the first one first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub processes_before: Vec<Process>,
+    /// The run that this one was continued from with more epochs, as NAME/KEY.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub parent: String,
     pub device: String,
     pub precision: String,
     /// The name of the dataset, which says so where a copy differs from the published files.
@@ -66,6 +69,7 @@ impl Environment {
 
     /// Continues the run of an earlier process.
     pub fn resume(&mut self, earlier: Environment) {
+        self.parent = earlier.parent;
         self.processes_before = earlier.processes_before;
         self.processes_before.push(earlier.process);
     }

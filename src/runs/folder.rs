@@ -1,5 +1,6 @@
 //! The folder of a run, `runs/<name>/<key>`, which one process at a time may lock.
 
+use super::claim::{Claim, claimed_elsewhere};
 use super::epochs::{EpochRow, Epochs};
 use super::error::RunError;
 use crate::fault;
@@ -25,7 +26,7 @@ pub fn locked_by(run: &Path) -> Option<String> {
     let mut lock = File::open(run.join(".lock")).ok()?;
     match lock.try_lock_shared() {
         Err(TryLockError::WouldBlock) => Some(holder(&mut lock)),
-        _ => None,
+        _ => claimed_elsewhere(run),
     }
 }
 
@@ -33,6 +34,8 @@ pub fn locked_by(run: &Path) -> Option<String> {
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
+    /// Dropped before the lock.
+    claim: Claim,
     lock: File,
     /// Size of `epochs.csv` as this process left it.
     epochs_bytes: Cell<u64>,
@@ -82,10 +85,15 @@ impl RunFolder {
             }
             Err(TryLockError::Error(error)) => return Err(RunError::io("lock", &lock_path)(error)),
         }
+        let claim_path = path.join(".claim");
+        let claim = match Claim::take(&path).map_err(RunError::io("write", &claim_path))? {
+            Ok(claim) => claim,
+            Err(holder) => return Err(RunError::Held { path, holder }),
+        };
         let written = lock.set_len(0).and_then(|()| lock.rewind());
         let written = written.and_then(|()| fault::write_all(&mut lock, name.as_bytes(), &lock_path));
         written.map_err(RunError::io("write", &lock_path))?;
-        Ok(RunFolder { path, lock, epochs_bytes: Cell::new(0) })
+        Ok(RunFolder { path, claim, lock, epochs_bytes: Cell::new(0) })
     }
 
     pub fn path(&self) -> &Path {
@@ -97,15 +105,15 @@ impl RunFolder {
         self.path.join(name)
     }
 
-    /// Checks that the lock file of this process is still in the folder. Another process may have deleted the folder, made it
-    /// again and locked it.
+    /// Checks that the lock file and the claim of this process are still in the folder. Another process may have deleted the
+    /// folder, made it again and locked it, and another machine takes over the claim of one that was suspended for a minute.
     ///
     /// # Errors
     /// [`RunError::Lost`] if it is not.
     pub fn check_held(&self) -> Result<(), RunError> {
         let id = |file: &fs::Metadata| (file.dev(), file.ino());
         match (fs::symlink_metadata(self.file(".lock")), self.lock.metadata()) {
-            (Ok(found), Ok(held)) if id(&found) == id(&held) => Ok(()),
+            (Ok(found), Ok(held)) if id(&found) == id(&held) && self.claim.is_held() => Ok(()),
             _ => Err(RunError::Lost { path: self.path.clone() }),
         }
     }
@@ -115,7 +123,7 @@ impl RunFolder {
         self.check_held()?;
         for entry in fs::read_dir(&self.path).map_err(RunError::io("read", &self.path))?.flatten() {
             let path = entry.path();
-            if entry.file_name() == ".lock" {
+            if entry.file_name() == ".lock" || Claim::is_file(&entry.file_name()) {
                 continue;
             }
             let folder = entry.file_type().is_ok_and(|kind| kind.is_dir());

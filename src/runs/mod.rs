@@ -1,6 +1,7 @@
 //! Runs as values: records and epochs, the folders they are stored in, and CSV.
 
 mod choice;
+mod claim;
 mod clock;
 mod columns;
 pub(crate) mod environment;

@@ -1,7 +1,8 @@
 //! Runs a sweep, each point in a process of its own, so that a crash affects one point only.
 //!
 //! [`run`] is the main loop. [`event`] is the protocol between a point's process ([`child`]) and the sweep, [`outcome`] judges how
-//! a process ended, [`status`](mod@status) keeps count, [`tables`] writes the results, and [`estimate`] predicts times. Sweeps on
+//! a process ended, [`halving`] which settings go on, [`status`](mod@status) keeps count, [`tables`] writes the results, [`estimate`] predicts times, and
+//! [`slurm`] submits points to a cluster. Sweeps on
 //! one results folder share the work by locking run folders.
 
 mod archived;
@@ -10,9 +11,12 @@ mod epochs;
 mod estimate;
 pub mod event;
 mod finished;
+mod halving;
 mod outcome;
 mod progress;
+mod report;
 mod runner;
+mod slurm;
 mod state;
 mod status;
 mod tables;
@@ -20,7 +24,9 @@ mod tables;
 pub use estimate::{Estimates, duration};
 pub use finished::Finished;
 pub use outcome::PointOutcome;
-pub use runner::{Report, SweepError, run};
+pub use report::{Report, SlurmError, SweepError};
+pub use runner::run;
+pub use slurm::{SlurmOptions, run_on_slurm};
 pub use state::{Failure, Options};
 pub use tables::{SweepTables, write_tables};
 

@@ -12,6 +12,8 @@ pub enum PointOutcome {
     Diverged,
     /// Stopped together with the sweep, to be resumed later.
     Stopped,
+    /// Stopped after the epoch that it was to reach.
+    Rung(usize),
     /// Locked by another process.
     Held,
     /// To be retried, with the reason.
@@ -29,11 +31,19 @@ pub struct Exit {
 }
 
 impl PointOutcome {
-    /// `status` is that in the point's `summary.csv`; `stopping` tells whether the sweep stops.
-    pub fn of(exit: &Exit, status: Option<Status>, attempts_left: usize, stopping: bool) -> PointOutcome {
+    /// `status` is that in the point's `summary.csv`, `rung` the epoch that it was to reach, if it did; `stopping` tells whether
+    /// the sweep stops.
+    pub fn of(
+        exit: &Exit,
+        status: Option<Status>,
+        rung: Option<usize>,
+        attempts_left: usize,
+        stopping: bool,
+    ) -> PointOutcome {
         let reason = match exit.code {
             _ if status == Some(Status::Done) => return PointOutcome::Done,
             _ if status == Some(Status::Diverged) => return PointOutcome::Diverged,
+            Some(0) if rung.is_some() => return PointOutcome::Rung(rung.unwrap_or_default()),
             Some(code) if code == i32::from(HELD) => return PointOutcome::Held,
             _ if stopping => return PointOutcome::Stopped,
             // Bad input stays bad.
@@ -54,7 +64,7 @@ mod tests {
     #[test]
     fn the_end_of_a_process_is_judged_by_what_it_left() {
         let end = |code: Option<i32>| Exit { code, words: "signal 9 (SIGKILL)".to_owned() };
-        let judge = |code, status, left, stopping| PointOutcome::of(&end(code), status, left, stopping);
+        let judge = |code, status, left, stopping| PointOutcome::of(&end(code), status, None, left, stopping);
         assert_eq!(judge(Some(0), Some(Status::Done), 0, false), PointOutcome::Done);
         assert_eq!(judge(Some(1), Some(Status::Diverged), 1, false), PointOutcome::Diverged);
         assert_eq!(judge(Some(130), Some(Status::Interrupted), 1, true), PointOutcome::Stopped);

@@ -4,45 +4,20 @@ use super::child::Job;
 use super::estimate::Estimates;
 use super::event::Event;
 use super::finished::Finished;
+use super::halving::{Goal, Rungs};
 use super::outcome::{Exit, PointOutcome};
 use super::progress::Progress;
+use super::report::{Report, SweepError};
 use super::state::{Failure, Options, POLL_INTERVAL, Runner, Running};
 use super::tables::{SweepTables, write_tables};
 use super::{Ended, Watcher};
 use crate::config::Sweep;
 use crate::files::write_atomic;
 use crate::interrupt;
-use crate::runs::{RunError, Status, claim_sweep_folder, sweep_folder};
+use crate::runs::{Column, RunError, Status, claim_sweep_folder, sweep_folder};
 use std::path::PathBuf;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
-
-/// The result of a sweep.
-#[derive(Debug)]
-pub struct Report {
-    /// Points that failed or diverged, each with the reason.
-    pub failed: Vec<(usize, Failure)>,
-    pub done: usize,
-    /// Points that have not ended.
-    pub left: usize,
-    /// Whether a signal stopped the sweep.
-    pub interrupted: bool,
-    pub tables: SweepTables,
-}
-
-impl Report {
-    /// How many of the `failed` diverged.
-    pub fn diverged(&self) -> usize {
-        self.failed.iter().filter(|(_, failure)| *failure == Failure::Diverged).count()
-    }
-}
-
-/// Why a sweep stops early.
-#[derive(Debug, thiserror::Error)]
-pub enum SweepError {
-    #[error(transparent)]
-    Run(#[from] RunError),
-}
 
 /// How long to wait for an event before looking for processes that have ended.
 const TICK: Duration = Duration::from_millis(25);
@@ -57,10 +32,13 @@ pub fn run(sweep: &Sweep, options: &Options, watcher: &mut dyn Watcher) -> Resul
         sweep,
         options,
         watcher,
-        queue: (0..sweep.points.len()).collect(),
+        queue: options.only.map_or_else(|| (0..sweep.points.len()).collect(), |point| [point].into()),
         running: Vec::new(),
         held: Vec::new(),
         finished: Finished::new(options.store.clone(), options.cache.clone()),
+        rungs: if options.only.is_some() { None } else { Rungs::new(sweep) },
+        targets: vec![options.until; sweep.points.len()],
+        stopped: 0,
         attempts: vec![0; sweep.points.len()],
         done: 0,
         failed: Vec::new(),
@@ -85,6 +63,7 @@ impl Runner<'_> {
         let points = claim_sweep_folder(&self.options.store, self.sweep)?.join("points");
         std::fs::create_dir_all(&points).map_err(RunError::io("make", &points))?;
         self.skip_finished();
+        self.set_goals()?;
         self.write_tables()?;
         self.estimates = Estimates::read(&self.options.store, self.sweep, self.device());
         self.poll();
@@ -111,10 +90,62 @@ impl Runner<'_> {
             }
         }
         let tables = self.write_tables()?;
-        let left = self.sweep.points.len() - self.done - self.failed.len();
+        let left = self.total() - self.done - self.failed.len() - self.stopped;
         self.failed.sort_by_key(|(point, _)| *point);
         let failed = std::mem::take(&mut self.failed);
-        Ok(Report { failed, done: self.done, left, interrupted: interrupt::requested(), tables })
+        Ok(Report { failed, done: self.done, stopped: self.stopped, left, interrupted: interrupt::requested(), tables })
+    }
+
+    /// Number of points to run.
+    pub(super) fn total(&self) -> usize {
+        if self.options.only.is_some() { 1 } else { self.sweep.points.len() }
+    }
+
+    /// Whether a point has come to the epoch of a rung.
+    fn has_reached(&mut self, point: usize, rung: usize) -> bool {
+        let (store, sweep) = (&self.options.store, self.sweep);
+        match &mut self.rungs {
+            Some(rungs) => rungs.has_reached(point, rung, store),
+            None => {
+                let epochs = store.record_of(&sweep.points[point]).and_then(|record| record.number(Column::Epochs));
+                epochs.is_some_and(|epochs| epochs >= rung as f64)
+            }
+        }
+    }
+
+    /// With halving, queues the points that have a rung to reach, those of higher rungs first.
+    fn set_goals(&mut self) -> Result<(), RunError> {
+        let Some(rungs) = &mut self.rungs else { return Ok(()) };
+        let (store, points) = (&self.options.store, self.sweep.points.len());
+        let ended = |point: usize| self.failed.iter().any(|(failed, _)| *failed == point);
+        let failed: Vec<usize> = (0..points).filter(|&point| ended(point)).collect();
+        let goals = rungs.goals(store, &failed);
+        rungs.write(&sweep_folder(store, self.sweep))?;
+        let is_done = |point: usize| {
+            let record = self.finished.record(&self.sweep.points[point]);
+            record.is_some_and(|record| record.status() == Some(Status::Done))
+        };
+        let busy =
+            |point: usize| self.held.contains(&point) || self.running.iter().any(|running| running.job.point == point);
+        self.stopped = 0;
+        let mut queue = Vec::new();
+        for (point, goal) in goals.into_iter().enumerate().filter(|(point, _)| !ended(*point) && !is_done(*point)) {
+            match goal {
+                Goal::Stop => self.stopped += 1,
+                Goal::Epoch(rung) if !busy(point) => {
+                    // Another seed of its setting may lag behind.
+                    if !rung.is_some_and(|rung| rungs.has_reached(point, rung, store)) {
+                        self.targets[point] = rung;
+                        queue.push(point);
+                    }
+                }
+                Goal::Epoch(_) | Goal::Wait => {}
+            }
+        }
+        let rank = |rung: Option<usize>| std::cmp::Reverse(rung.unwrap_or(usize::MAX));
+        queue.sort_by_key(|&point| (self.attempts[point], rank(self.targets[point])));
+        self.queue = queue.into();
+        Ok(())
     }
 
     /// The kind of device, on which estimates depend.
@@ -129,9 +160,10 @@ impl Runner<'_> {
             let Some(point) = self.queue.pop_front() else { return Ok(()) };
             // Another sweep may have run it meanwhile.
             let record = self.finished.record(&self.sweep.points[point]).unwrap_or_default();
-            let elsewhere = match record.status() {
-                Some(Status::Done) => Some(PointOutcome::Done),
-                Some(Status::Diverged) => Some(PointOutcome::Diverged),
+            let elsewhere = match (record.status(), self.targets[point]) {
+                (Some(Status::Done), _) => Some(PointOutcome::Done),
+                (Some(Status::Diverged), _) => Some(PointOutcome::Diverged),
+                (_, Some(rung)) if self.has_reached(point, rung) => Some(PointOutcome::Rung(rung)),
                 _ => None,
             };
             match elsewhere {
@@ -162,17 +194,21 @@ impl Runner<'_> {
         if let Some(device) = options.devices.get(slot % options.devices.len().max(1)) {
             arguments.extend(["--device".into(), device.into()]);
         }
+        let until = self.targets[point];
+        if let Some(epoch) = until {
+            arguments.extend(["--until".into(), epoch.to_string().into()]);
+        }
         let log = folder.join(format!("{}.log", it.key));
         self.attempts[point] += 1;
         match Job::start(&options.program, &file, &arguments, (point, slot), log.clone(), self.sender.clone()) {
             Ok(job) => {
-                self.running.push(Running { job, progress: Progress::default() });
+                self.running.push(Running { job, progress: Progress::default(), until });
                 self.watcher.started(point, slot);
                 Ok(())
             }
             Err(error) => {
                 let exit = Exit { code: Some(1), words: String::new() };
-                let mut outcome = PointOutcome::of(&exit, None, self.attempts_left(point), false);
+                let mut outcome = PointOutcome::of(&exit, None, None, self.attempts_left(point), false);
                 if let PointOutcome::Retry(reason) | PointOutcome::Failed(reason) = &mut outcome {
                     *reason = format!("cannot be started: {error}");
                 }
@@ -208,9 +244,12 @@ impl Runner<'_> {
                 Ok(Some(exit)) => exit,
                 Err(error) => Exit { code: None, words: format!("process that cannot be waited for: {error}") },
             };
-            let Running { job, .. } = self.running.remove(index);
+            let Running { job, until, .. } = self.running.remove(index);
+            let rung = until.filter(|&rung| self.has_reached(job.point, rung));
             let status = self.finished.record(&self.sweep.points[job.point]).and_then(|record| record.status());
-            let mut outcome = PointOutcome::of(&exit, status, self.attempts_left(job.point), self.stopping);
+            // A scheduler's signal reaches the points as well, which may end before this process looks at it.
+            let stopping = self.stopping || interrupt::requested();
+            let mut outcome = PointOutcome::of(&exit, status, rung, self.attempts_left(job.point), stopping);
             if let PointOutcome::Retry(reason) | PointOutcome::Failed(reason) = &mut outcome {
                 let output = job.last_output();
                 if !output.is_empty() {
@@ -244,7 +283,9 @@ impl Runner<'_> {
                 self.held.push(point);
             }
             PointOutcome::Stopped => {}
+            PointOutcome::Rung(_) => self.attempts[point] = 0,
         }
+        self.set_goals()?;
         if self.options.fail_fast && !self.failed.is_empty() {
             self.stopping = true;
         }

@@ -5,6 +5,7 @@ use super::child::Job;
 use super::estimate::Estimates;
 use super::event::Event;
 use super::finished::Finished;
+use super::halving::Rungs;
 use super::progress::Progress;
 use crate::config::Sweep;
 use crate::runs::Store;
@@ -34,6 +35,10 @@ pub struct Options {
     pub retries: usize,
     /// Stop at the first failure.
     pub fail_fast: bool,
+    /// Run this point only.
+    pub only: Option<usize>,
+    /// Stop points after this epoch.
+    pub until: Option<usize>,
 }
 
 /// Why a point has no result.
@@ -52,6 +57,8 @@ pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(500);
 pub(super) struct Running {
     pub(super) job: Job,
     pub(super) progress: Progress,
+    /// The epoch after which it stops at a rung.
+    pub(super) until: Option<usize>,
 }
 
 /// A running sweep.
@@ -64,6 +71,11 @@ pub(super) struct Runner<'a> {
     /// Points that are locked by other processes.
     pub(super) held: Vec<usize>,
     pub(super) finished: Finished,
+    pub(super) rungs: Option<Rungs<'a>>,
+    /// The rung that each point runs to next; `None` is its last epoch.
+    pub(super) targets: Vec<Option<usize>>,
+    /// Points that stay at a rung.
+    pub(super) stopped: usize,
     pub(super) attempts: Vec<usize>,
     pub(super) done: usize,
     pub(super) failed: Vec<(usize, Failure)>,

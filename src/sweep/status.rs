@@ -20,7 +20,7 @@ impl Runner<'_> {
             false
         });
         if self.done > 0 {
-            self.watcher.note(&format!("{} of {} finished before", self.done, counted(points.len(), "point")));
+            self.watcher.note(&format!("{} of {} finished before", self.done, counted(self.total(), "point")));
         }
         for point in diverged {
             let label = self.sweep.label(point);
@@ -60,7 +60,7 @@ impl Runner<'_> {
 
     fn estimate(&mut self) {
         let mut running = Vec::with_capacity(self.running.len());
-        for Running { job, progress } in &self.running {
+        for Running { job, progress, .. } in &self.running {
             let (elapsed, point) = (job.started.elapsed().as_secs_f64(), &self.sweep.points[job.point]);
             // The first steps say little about the rest.
             if progress.done() > 0.02 {

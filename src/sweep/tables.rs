@@ -6,7 +6,9 @@ use super::epochs;
 use crate::analysis::Spread;
 use crate::config::{Point, Sweep};
 use crate::figures::curves;
+use crate::files::open_without_links;
 use crate::runs::{Column, Record, Records, RunError, Status, Store, Table, claim_sweep_folder};
+use std::fs::OpenOptions;
 use std::path::PathBuf;
 
 /// The tables of a sweep, and their folder.
@@ -25,6 +27,11 @@ pub struct SweepTables {
 /// table says of a finished point stays until a run of it ends here.
 pub fn write_tables(store: &Store, sweep: &Sweep, failed: &[usize]) -> Result<SweepTables, RunError> {
     let folder = claim_sweep_folder(store, sweep)?;
+    // Processes that share the sweep write the tables one after the other, or the last to write could be the first to read.
+    let lock_path = folder.join(".lock");
+    let lock = open_without_links(OpenOptions::new().create(true).append(true), &lock_path);
+    let lock = lock.map_err(RunError::io("write", &lock_path))?;
+    lock.lock().map_err(RunError::io("lock", &lock_path))?;
     let archived = Archived::read(&folder)?;
     archived.write(sweep.points.iter().map(|point| &point.key), &folder, store)?;
     let points = Records::from(points(store, sweep, failed, &archived));

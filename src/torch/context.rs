@@ -41,6 +41,12 @@ pub fn version() -> String {
     unsafe { ffi::text_from(ffi::strata_version) }.unwrap_or_else(|_| "unknown".into())
 }
 
+/// The version of the libtorch that is loaded, which may have been replaced since the build.
+pub fn loaded_version() -> String {
+    // SAFETY: C++ stores an owned text.
+    unsafe { ffi::text_from(ffi::strata_loaded_version) }.unwrap_or_else(|_| "unknown".into())
+}
+
 /// The vector instructions that libtorch's CPU kernels use, such as `AVX2`.
 pub fn cpu_capability() -> String {
     // SAFETY: C++ stores an owned text.
@@ -100,6 +106,7 @@ mod tests {
     fn versions_are_known() {
         let version = version();
         assert!(version.starts_with("2."), "{version}");
+        assert_eq!(loaded_version(), version);
         assert!(!cpu_capability().is_empty());
     }
 

@@ -140,6 +140,7 @@ unsafe extern "C" {
     pub(super) fn strata_set_deterministic(on: c_int) -> ErrorText;
     pub(super) fn strata_set_tf32(on: c_int) -> ErrorText;
     pub(super) fn strata_version(out: *mut *mut c_char) -> ErrorText;
+    pub(super) fn strata_loaded_version(out: *mut *mut c_char) -> ErrorText;
 
     #[cfg(test)]
     pub(super) fn strata_activation(name: *const c_char) -> c_int;

@@ -13,7 +13,7 @@
 //! | [`cuda`] | CUDA found at run time, in a program that starts without it |
 //! | `cpp/threads.cpp`, [`start_threads`] | the threads that operations are divided among |
 //! | [`pictures`] | loops over pixels, for decoding and resampling images |
-//! | `process` | exit without destructors, fork |
+//! | `process` | exit without destructors, fork, SIGUSR1 |
 //! | [`context`] | process-wide switches, versions, memory, synchronization |
 //!
 //! Tensors are taken by shared reference even where they are changed in place: a [`tch::Tensor`] is a counted reference
@@ -42,8 +42,8 @@ mod threads;
 
 pub use autocast::Autocast;
 pub use context::{
-    available_memory_mib, cpu_capability, keep_memory, peak_memory_mib, reset_peak_memory, set_deterministic, set_tf32,
-    synchronize, version,
+    available_memory_mib, cpu_capability, keep_memory, loaded_version, peak_memory_mib, reset_peak_memory,
+    set_deterministic, set_tf32, synchronize, version,
 };
 pub use error::{Result, TorchError, catch, first_line, throw};
 pub use ffi::MAX_GPU;
@@ -51,6 +51,6 @@ pub use grad::{all_finite, clip_grad_norm, grads, zero_grad};
 pub use graph::Graph;
 pub use memory_format::{channels_last, contiguous, images, set_channels_last};
 pub use optim::{StepKind, StepNumbers, ema_update, optimizer_step};
-pub use process::{exit_at_once, fork};
+pub use process::{block_usr1, exit_at_once, fork, wait_for_usr1};
 pub use profile::{OpTime, Profile};
 pub use threads::{MAX_THREADS, ThreadsError, start_threads};

@@ -10,6 +10,29 @@ pub fn exit_at_once(code: i32) -> ! {
     unsafe { ffi::_exit(code) }
 }
 
+/// Blocks SIGUSR1 in this thread, in the threads that it starts and in a [`fork`]: it stays pending until [`wait_for_usr1`]
+/// takes it.
+pub fn block_usr1() {
+    // SAFETY: a set of signals is numbers, which the first call initialises.
+    unsafe {
+        let mut set = std::mem::zeroed();
+        libc::sigemptyset(&mut set);
+        libc::sigaddset(&mut set, libc::SIGUSR1);
+        libc::pthread_sigmask(libc::SIG_BLOCK, &set, std::ptr::null_mut());
+    }
+}
+
+/// Waits until this process has received SIGUSR1, which every thread blocks.
+pub fn wait_for_usr1() {
+    // SAFETY: as above; the number of the signal is written into a variable of its own.
+    unsafe {
+        let (mut set, mut signal) = (std::mem::zeroed(), 0);
+        libc::sigemptyset(&mut set);
+        libc::sigaddset(&mut set, libc::SIGUSR1);
+        while libc::sigwait(&set, &mut signal) != 0 {}
+    }
+}
+
 /// Runs `work` in a child process, which then exits; returns at once in this one. Signals of the terminal do not reach the
 /// child, and of its standard files only standard error stays open.
 ///

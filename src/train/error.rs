@@ -40,6 +40,8 @@ pub enum TrainError {
     Fp16OnCpu,
     #[error("{run} has the result of another experiment (key {found}): move it away, or start over with --force")]
     OtherRun { run: PathBuf, found: String },
+    #[error("{run} cannot be trained for more epochs: {reason}")]
+    NotContinued { run: PathBuf, reason: String },
 }
 
 impl IsInputError for TrainError {
@@ -52,6 +54,7 @@ impl IsInputError for TrainError {
             | TrainError::Folder(_)
             | TrainError::DataChanged { .. }
             | TrainError::OtherRun { .. }
+            | TrainError::NotContinued { .. }
             | TrainError::Fp16OnCpu
             | TrainError::Checkpoint(CheckpointError::OfAnother { .. }) => true,
             TrainError::Run(_) | TrainError::Checkpoint(_) | TrainError::Weights(_) | TrainError::Torch(_) => false,

@@ -3,6 +3,7 @@
 mod average;
 pub mod bench;
 mod checkpoint;
+mod continued;
 mod divergence;
 mod epoch;
 mod error;
@@ -32,6 +33,7 @@ mod tally;
 
 pub use average::Average;
 pub use checkpoint::{Best, CheckpointError, Checkpoints, TrainState, best_weights};
+pub use continued::continue_from;
 pub use error::TrainError;
 pub use evaluate::{Inference, evaluate, for_each_batch, tensors};
 pub use lost::record as record_lost_run;
@@ -113,6 +115,8 @@ pub struct RunOptions {
     pub device: tch::Device,
     /// Run a finished experiment again.
     pub force: bool,
+    /// Stop after this epoch, as an interruption would. Schedules are those of the whole run.
+    pub until: Option<usize>,
     /// On a GPU, run steps as a CUDA graph. Never run on one yet.
     pub graphs: bool,
 }

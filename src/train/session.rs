@@ -68,7 +68,8 @@ impl Session<'_> {
         for note in notes.chain(frozen_note(experiment, &model)).chain(info.other_process()) {
             observer.note(&note);
         }
-        while state.epoch < experiment.train.epochs && !self.out_of_patience(state) {
+        let last = self.options.until.map_or(experiment.train.epochs, |until| until.min(experiment.train.epochs));
+        while state.epoch < last && !self.out_of_patience(state) {
             let end = self.epoch(&mut trainer, &checkpoints, state, seconds_before, observer)?;
             match end {
                 ControlFlow::Continue(()) => {}
@@ -79,6 +80,9 @@ impl Session<'_> {
                     return Ok(Outcome { divergence: Some(divergence), ..outcome });
                 }
             }
+        }
+        if state.epoch < experiment.train.epochs && !self.out_of_patience(state) {
+            return self.end(info, Status::Interrupted, state, None);
         }
         if state.epoch < experiment.train.epochs {
             let patience = experiment.train.patience;

@@ -3,6 +3,7 @@
 mod bench;
 mod broken;
 mod claims;
+mod cluster;
 mod compare;
 mod corpus;
 mod data;

@@ -1,6 +1,7 @@
 //! Expands the table into points.
 
 use super::axes::{Axis, Value, collect, set, text_of};
+use super::halving::Halving;
 use super::limits::{Limits, Met};
 use super::random::Random;
 use super::scaling::{Solved, Target};
@@ -26,6 +27,7 @@ struct Spec<'a> {
     limits: Limits,
     random: Option<Random<'a>>,
     target: Option<Target>,
+    halving: Option<Halving>,
     axes: Vec<Axis<'a>>,
 }
 
@@ -47,6 +49,7 @@ pub(super) fn expand(root: &DeTable, name: &str, machine: Machine) -> Result<Swe
             overrides: Vec::new(),
             columns: spec.columns(),
             points: Vec::new(),
+            halving: spec.halving.clone(),
             left_out: 0,
             repeats: 0,
         },
@@ -56,6 +59,9 @@ pub(super) fn expand(root: &DeTable, name: &str, machine: Machine) -> Result<Swe
         Some(random) => expander.samples(random)?,
     }
     let Expander { sweep, met, .. } = expander;
+    if let Some(halving) = &spec.halving {
+        halving.check(sweep.points.iter().map(|point| point.experiment.train.epochs))?;
+    }
     match met {
         Some(met) if sweep.points.is_empty() => {
             Err(Problem::span(spec.span, format!("every point lies outside the limits; the points have {met}")))
@@ -82,12 +88,13 @@ impl<'a> Spec<'a> {
         let limits = Limits::take(&mut sweep)?;
         let random = Random::take(&mut sweep)?;
         let target = Target::take(&mut sweep)?;
+        let halving = Halving::take(&mut sweep)?;
         let mut axes = Vec::new();
         collect(sweep, "", &mut axes)?;
         for axis in &axes {
             axis.check()?;
         }
-        let spec = Spec { span, limits, random, target, axes };
+        let spec = Spec { span, limits, random, target, halving, axes };
         spec.check()?;
         Ok(spec)
     }

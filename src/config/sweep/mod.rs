@@ -15,21 +15,29 @@
 //! [sweep.scaling]                   # the multiplier of each axis that comes to the target is solved for
 //! macs = 82e6
 //! axes = ["depth", "width", "resolution", "compound"]
+//!
+//! [sweep.halving]                   # after these epochs only the best third of the settings goes on
+//! rungs = [2, 6]
+//! keep = "1/3"
 //! ```
 
 mod axes;
 mod expand;
+mod halving;
 mod limits;
 mod random;
 mod scaling;
 #[cfg(test)]
 mod tests;
 
+pub use halving::Halving;
+
 use super::document::{Document, overridden};
 use super::experiment::{Experiment, Machine, check_name};
 use super::key::Key;
 use super::problem::ConfigError;
 use crate::arch::Cost;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 /// A sweep: its points in the order they are run.
@@ -43,6 +51,7 @@ pub struct Sweep {
     /// Columns of the sweep's table: the keys that vary and, for scaled points, the multipliers that were solved for.
     pub columns: Vec<String>,
     pub points: Vec<Point>,
+    pub halving: Option<Halving>,
     /// Number of points whose cost is outside the limits.
     pub left_out: usize,
     /// Number of points that were the same experiment as an earlier one.
@@ -102,6 +111,22 @@ impl Sweep {
             ))),
             None => Ok(sweep),
         }
+    }
+
+    /// The points of each setting, which differ in the seed only, in the order of their first points.
+    pub fn settings(&self) -> Vec<Vec<usize>> {
+        let seed = self.columns.iter().position(|column| column == "seed");
+        let mut settings: Vec<Vec<usize>> = Vec::new();
+        let mut known: HashMap<Vec<&String>, usize> = HashMap::new();
+        for (index, point) in self.points.iter().enumerate() {
+            let values = point.values.iter().enumerate().filter(|(column, _)| Some(*column) != seed);
+            let setting = *known.entry(values.map(|(_, value)| value).collect()).or_insert(settings.len());
+            match settings.get_mut(setting) {
+                Some(points) => points.push(index),
+                None => settings.push(vec![index]),
+            }
+        }
+        settings
     }
 
     /// A point in words: `model.depth=20 seed=1`.

@@ -20,4 +20,8 @@ impl LrSchedule for Cosine {
     fn factor(&self, at: Progress) -> f64 {
         half_cosine(1.0, self.final_lr, at.part)
     }
+
+    fn depends_on_length(&self) -> bool {
+        true
+    }
 }

@@ -32,6 +32,11 @@ pub trait LrSchedule {
 
     /// The learning rate as a part of `train.lr`.
     fn factor(&self, at: Progress) -> f64;
+
+    /// Whether the rate of a step depends on the number of epochs of the run, so that a longer run is another from the start.
+    fn depends_on_length(&self) -> bool {
+        false
+    }
 }
 
 named! {

@@ -34,4 +34,8 @@ impl LrSchedule for OneCycle {
             false => half_cosine(1.0, final_lr, (at.part - peak_at) / (1.0 - peak_at)),
         }
     }
+
+    fn depends_on_length(&self) -> bool {
+        true
+    }
 }

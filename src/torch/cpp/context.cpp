@@ -7,6 +7,7 @@
 #include <torch/headeronly/version.h>
 
 #include <dlfcn.h>
+#include <string>
 #if defined(__GLIBC__)
 #include <malloc.h>
 #endif
@@ -83,6 +84,17 @@ char* strata_set_tf32(int on) {
 
 char* strata_version(char** out) {
   return guarded([&] { *out = text(TORCH_VERSION); });
+}
+
+char* strata_loaded_version(char** out) {
+  return guarded([&] {
+    // The only place where a libtorch says its version at run time: "…, TORCH_VERSION=2.13.0, …".
+    const std::string config = at::show_config(), name = "TORCH_VERSION=";
+    const size_t found = config.find(name), start = found + name.size();
+    const size_t length = config.find_first_of(", \n", start) - start;
+    const std::string version = found == std::string::npos ? "unknown" : config.substr(start, length);
+    *out = text(version.c_str());
+  });
 }
 
 char* strata_cpu_capability(char** out) {

@@ -1,7 +1,10 @@
 // Kernels of a GPU recorded and launched at once.
 
 #include <ATen/DeviceAccelerator.h>
+#if __has_include(<ATen/accelerator/Graph.h>)
 #include <ATen/accelerator/Graph.h>
+#define STRATA_HAS_GRAPH
+#endif
 #include <c10/core/impl/VirtualGuardImpl.h>
 #include <c10/util/Exception.h>
 
@@ -10,6 +13,17 @@
 #include "base.h"
 
 using namespace strata;
+
+#ifndef STRATA_HAS_GRAPH
+// Not in libtorch 2.11.
+namespace at::accelerator {
+struct Graph {
+  void capture_begin() { TORCH_CHECK(false, "this libtorch has no graphs; 2.13 has"); }
+  void capture_end() {}
+  void replay() {}
+};
+}  // namespace at::accelerator
+#endif
 
 // Capturing needs a stream of its own; replaying does not.
 struct StrataGraph {

@@ -6,7 +6,7 @@
 use super::state::TrainState;
 use super::{AVERAGES, CheckpointError, EPOCHS, MANIFEST, OPTIMIZER, WEIGHTS};
 use crate::config::Key;
-use crate::files::write_atomic;
+use crate::files::{make_folder, write_atomic};
 use crate::hex::hex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -102,6 +102,20 @@ impl VerifiedCheckpoint {
             return Ok(());
         }
         Err(CheckpointError::OfAnother { path: self.folder.clone(), found: found.clone(), hint })
+    }
+
+    /// Copies the checkpoint into a folder of another experiment, whose key replaces its own.
+    pub(super) fn copy_to(&self, folder: &Path, key: &Key) -> Result<(), CheckpointError> {
+        make_folder(folder).map_err(CheckpointError::io("make", folder))?;
+        let files: Vec<&str> =
+            self.sha256.keys().map(String::as_str).filter(|file| ![MANIFEST, EPOCHS].contains(file)).collect();
+        for file in &files {
+            let copy = folder.join(file);
+            let copied = fs::copy(self.folder.join(file), &copy).and_then(|_| fs::File::open(&copy)?.sync_all());
+            copied.map_err(CheckpointError::io("write", &copy))?;
+        }
+        let state = TrainState { key: key.clone(), ..self.state.clone() };
+        write(folder, &state, &files, self.sha256.get(EPOCHS).cloned())
     }
 
     /// The path of a file of the checkpoint.

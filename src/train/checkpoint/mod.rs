@@ -139,6 +139,25 @@ impl Checkpoints {
         Ok(())
     }
 
+    /// Copies the last and the best checkpoint of another run, to go on from there; [`Checkpoints::point_to`] makes them count.
+    pub fn copy_from(&self, other: &Checkpoints) -> Result<TrainState, CheckpointError> {
+        let hint = "its folder was changed: `strata train --force` trains it again";
+        let last = VerifiedCheckpoint::read(&other.folder.join("last"))?;
+        last.check_key(&other.key, hint)?;
+        let name = last.state.folder();
+        if let Some(best) = last.state.best.as_ref().map(|best| best.folder).filter(|&best| best != name) {
+            VerifiedCheckpoint::read(&best.within(&other.folder))?.copy_to(&best.within(&self.folder), &self.key)?;
+        }
+        last.copy_to(&name.within(&self.folder), &self.key)?;
+        Ok(last.state)
+    }
+
+    /// Points the links to the checkpoint that was saved in this state.
+    pub fn point_to(&self, state: &TrainState) -> Result<(), CheckpointError> {
+        state.best.as_ref().map_or(Ok(()), |best| self.link("best", best.folder))?;
+        self.link("last", state.folder())
+    }
+
     fn link(&self, link: &str, target: StepFolder) -> Result<(), CheckpointError> {
         let path = self.folder.join(link);
         point_link(&path, &target.to_string()).map_err(CheckpointError::io("link", &path))
