@@ -58,7 +58,18 @@ impl Sweep {
     /// The command `strata sweep FILE` without options.
     pub(super) fn of(file: &Path) -> Sweep {
         let file = file.to_string_lossy().into_owned();
-        Sweep { file, dry_run: false, jobs: 1, retries: 1, fail_fast: false }
+        Sweep {
+            file,
+            dry_run: false,
+            list: false,
+            format: Format::Table,
+            point: None,
+            until: None,
+            jobs: 1,
+            slurm: SlurmArgs::default(),
+            retries: 1,
+            fail_fast: false,
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use strata::sweep::SlurmOptions;
 /// Progress bars for points; of more that run at once only the first are shown.
 const BARS: usize = 16;
 
-#[derive(Args)]
+#[derive(Args, Default)]
 pub(crate) struct SlurmArgs {
     /// Run the points as jobs of Slurm: submit an array with a task for each point, watch it, collect the same tables
     #[arg(long, conflicts_with_all = ["dry_run", "list", "jobs"], help_heading = "Slurm")]
@@ -37,9 +37,10 @@ pub(crate) struct SlurmArgs {
     on_interrupt: OnInterrupt,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 enum OnInterrupt {
     /// They stay in the queue
+    #[default]
     Leave,
     /// They save and are removed from the queue
     Cancel,
