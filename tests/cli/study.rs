@@ -36,7 +36,7 @@ fn a_study_has_a_table_a_picture_and_its_command_and_goes_on_where_it_was_stoppe
     assert_eq!(fs::read(&table).unwrap(), whole, "byte for byte");
     assert!(!rows.exists());
     assert!(
-        fs::read_to_string(place.path(&place.strata(&["report"]).good().trim())).unwrap().contains("id=\"studies\"")
+        fs::read_to_string(place.path(place.strata(&["report"]).good().trim())).unwrap().contains("id=\"studies\"")
     );
 }
 

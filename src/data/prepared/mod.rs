@@ -7,7 +7,7 @@
 
 mod build;
 
-use super::decode::Part;
+use super::decode::{Encoded, Part};
 use super::fetch::digest;
 use super::resample::Resampler;
 use super::verify::{Depth, verify};
@@ -162,7 +162,7 @@ impl Cache {
     }
 
     /// The content of a copy that is a file, what errors call it, and their advice.
-    pub(super) fn content(&self, sum: &[u8; 16]) -> Result<Option<(Vec<u8>, PathBuf, &'static str)>, DataError> {
+    pub(super) fn content(&self, sum: &[u8; 16]) -> Result<Option<Encoded>, DataError> {
         match self.prepared.form {
             Form::Jpeg => Ok(Some((self.stored(sum)?, self.path.clone(), REMEDY))),
             Form::Raw => Ok(None),
