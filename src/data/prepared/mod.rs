@@ -135,7 +135,7 @@ impl Cache {
         let files = [IMAGES, INDEX].map(|file| sums_note::sum(&note, file).map(|sum| (file, sum)));
         let damaged = |problem: &str| DataError::corrupt(folder.display(), problem, REMEDY);
         let [Some(data), Some(index)] = files else { return Err(damaged("its note of checksums is incomplete")) };
-        verify(fetch, &folder, [data, index].into_iter(), Depth::Changed)?;
+        verify(&format!("{fetch} --prepare {size} --form {form}"), &folder, [data, index].into_iter(), Depth::Changed)?;
         let path = folder.join(IMAGES);
         let file = File::open(&path).map_err(DataError::io("read", &path))?;
         let index = fs::read_to_string(folder.join(INDEX)).map_err(DataError::io("read", &folder.join(INDEX)))?;
