@@ -46,7 +46,8 @@ impl Network {
         let rows: Vec<Vec<(&Layer, bool)>> = self.rows.iter().map(|row| layers(&row.nodes)).collect();
         let trunk = || rows.iter().flatten().filter(|(layer, aux)| !aux && has_weight(layer));
         let heads = rows.iter().filter_map(|row| row.iter().rfind(|(layer, aux)| *aux && has_weight(layer)));
-        let outer: Vec<&Layer> = trunk().take(1).chain(trunk().last()).chain(heads).map(|(layer, _)| *layer).collect();
+        let outer: Vec<&Layer> =
+            trunk().take(1).chain(trunk().next_back()).chain(heads).map(|(layer, _)| *layer).collect();
         outer.into_iter()
     }
 }

@@ -3,13 +3,16 @@
 use std::fs::{File, Metadata};
 use std::io::{Cursor, Read};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
 
 use super::DataError;
 use super::jpeg::Jpeg;
 use super::resample::{Resampler, Window};
+
+/// An image file to decode, what errors call it, and their advice.
+pub(super) type Encoded = (Vec<u8>, PathBuf, &'static str);
 
 /// No photograph is larger; more is an attack or a mistake.
 const MAX_PIXELS: u64 = 100_000_000;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::DataError;
-use super::decode::{self, Part, centre, luma};
+use super::decode::{self, Encoded, Part, centre, luma};
 use super::image_files::Files;
 use super::prepared::Cache;
 use super::resample::{Resampler, Window};
@@ -73,7 +73,7 @@ impl Images {
     ///
     /// # Errors
     /// A file that cannot be read, or images in memory.
-    pub(super) fn file(&self, i: usize) -> Result<(Vec<u8>, PathBuf, &'static str), DataError> {
+    pub(super) fn file(&self, i: usize) -> Result<Encoded, DataError> {
         let files = self.files().ok_or_else(no_files)?;
         Ok((files.read(self.first + i)?, files.path(self.first + i), files.remedies.broken))
     }
@@ -154,7 +154,7 @@ impl Images {
     ///
     /// # Errors
     /// A file that cannot be read, or images in memory.
-    pub(super) fn content(&self, i: usize) -> Result<Option<(Vec<u8>, PathBuf, &'static str)>, DataError> {
+    pub(super) fn content(&self, i: usize) -> Result<Option<Encoded>, DataError> {
         match &self.store {
             Store::Prepared(files, cache) => cache.content(&files.files[self.first + i].sum.content()),
             _ => self.file(i).map(Some),

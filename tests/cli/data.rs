@@ -147,11 +147,13 @@ fn prepared_copies_are_used_where_the_experiment_says_so() {
     fs::write(copies[0].path().join("images.bin"), "damaged").unwrap();
     let forced = [&prepared[..], &["--force"]].concat();
     place.strata(&forced).refused(&["images.bin: its content has changed"]);
-    // A folder of the user, named by its path; JPEG where the disk is said to be small.
-    let ran = place.strata(&["fetch", "folder", "--from", "a", "--prepare", "32"]);
+    place.strata(&["fetch", "imagenet", "--prepare", "32", "--form", "raw"]).good();
+    place.strata(&forced).good();
+    // A folder of the user, named by its path.
+    let ran = place.strata(&["fetch", "folder", "--from", "a", "--prepare", "40"]);
     assert_eq!(ran.code, Some(0), "{}", ran.err);
     assert!(
-        ran.err.contains("form raw: raw bytes take about") && ran.err.contains("prepared = { size = 32"),
+        ran.err.contains("form raw: raw bytes take about") && ran.err.contains("prepared = { size = 40"),
         "{}",
         ran.err
     );

@@ -21,7 +21,7 @@ fn a_study_has_a_table_a_picture_and_its_command_and_goes_on_where_it_was_stoppe
     let stem = table.file_stem().unwrap().to_str().unwrap().to_owned();
     assert_eq!(files(&place, "lesion"), ["csv", "svg", "toml"].map(|ending| format!("{stem}.{ending}")));
     let written = fs::read_to_string(table.with_extension("toml")).unwrap();
-    assert!(written.contains("strata study lesion tiny -o draws=2"), "{written}");
+    assert!(written.contains("study lesion tiny -o draws=2"), "{written}");
     // Finished, it is only drawn again.
     assert_eq!(place.strata(&arguments).good(), out);
 
@@ -36,7 +36,7 @@ fn a_study_has_a_table_a_picture_and_its_command_and_goes_on_where_it_was_stoppe
     assert_eq!(fs::read(&table).unwrap(), whole, "byte for byte");
     assert!(!rows.exists());
     assert!(
-        fs::read_to_string(place.path(&place.strata(&["report"]).good().trim())).unwrap().contains("id=\"studies\"")
+        fs::read_to_string(place.path(place.strata(&["report"]).good().trim())).unwrap().contains("id=\"studies\"")
     );
 }
 

@@ -73,7 +73,7 @@ impl<'a> Chroma<'a> {
                 *out = self.near[1 + i / across];
             }
         } else {
-            let half = if y % 2 == 0 { Half::Upper } else { Half::Lower };
+            let half = if y.is_multiple_of(2) { Half::Upper } else { Half::Lower };
             let beside = match half {
                 Half::Upper => centre.saturating_sub(1),
                 Half::Lower => (centre + 1).min(self.size[0] - 1),

@@ -17,7 +17,7 @@ use std::path::Path;
 const GROUP: usize = 256;
 const QUALITY: u8 = 90;
 
-/// Makes the copies of all `images` unless they are there. Without a form it is that which is there already, else raw bytes where
+/// Makes the copies of all `images` unless they are there and undamaged. Without a form it is that which is there already, else raw bytes where
 /// they take no more than half of the free disk space, else JPEG. Gives the form.
 ///
 /// # Errors
@@ -47,7 +47,16 @@ pub(in crate::data) fn build(
     }
     lock.lock().map_err(DataError::io("lock", &lock_path))?;
     if let Err(error) = Cache::open(prepared, images, cache, fetch) {
-        let DataError::NotPrepared { .. } = error else { return Err(error) };
+        match error {
+            DataError::NotPrepared { .. } => {}
+            DataError::Corrupt { .. } => {
+                tracing::warn!("{error:#}; they are made anew");
+                // Without an index, no image counts as done.
+                let index = folder.join(INDEX);
+                fs::remove_file(&index).map_err(DataError::io("delete", &index))?;
+            }
+            _ => return Err(error),
+        }
         tracing::info!("preparing {} images in {}", sums.len(), folder.display());
         fill(prepared, images, &sums, &folder)?;
         let sum = |file: &'static str| fetch::sha256(&folder.join(file)).map(|sum| (file, sum));

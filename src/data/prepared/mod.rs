@@ -7,7 +7,7 @@
 
 mod build;
 
-use super::decode::Part;
+use super::decode::{Encoded, Part};
 use super::fetch::digest;
 use super::resample::Resampler;
 use super::verify::{Depth, verify};
@@ -135,7 +135,7 @@ impl Cache {
         let files = [IMAGES, INDEX].map(|file| sums_note::sum(&note, file).map(|sum| (file, sum)));
         let damaged = |problem: &str| DataError::corrupt(folder.display(), problem, REMEDY);
         let [Some(data), Some(index)] = files else { return Err(damaged("its note of checksums is incomplete")) };
-        verify(fetch, &folder, [data, index].into_iter(), Depth::Changed)?;
+        verify(&format!("{fetch} --prepare {size} --form {form}"), &folder, [data, index].into_iter(), Depth::Changed)?;
         let path = folder.join(IMAGES);
         let file = File::open(&path).map_err(DataError::io("read", &path))?;
         let index = fs::read_to_string(folder.join(INDEX)).map_err(DataError::io("read", &folder.join(INDEX)))?;
@@ -162,7 +162,7 @@ impl Cache {
     }
 
     /// The content of a copy that is a file, what errors call it, and their advice.
-    pub(super) fn content(&self, sum: &[u8; 16]) -> Result<Option<(Vec<u8>, PathBuf, &'static str)>, DataError> {
+    pub(super) fn content(&self, sum: &[u8; 16]) -> Result<Option<Encoded>, DataError> {
         match self.prepared.form {
             Form::Jpeg => Ok(Some((self.stored(sum)?, self.path.clone(), REMEDY))),
             Form::Raw => Ok(None),
