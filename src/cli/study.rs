@@ -112,11 +112,11 @@ struct Progress {
     name: &'static str,
     quiet: bool,
     bar: Option<ProgressBar>,
-    told: Instant,
+    printed: Instant,
 }
 
 /// Least time between plain lines.
-const TOLD_EVERY: Duration = Duration::from_secs(10);
+const PRINT_EVERY: Duration = Duration::from_secs(10);
 
 impl Progress {
     fn new(name: &'static str, quiet: bool) -> Progress {
@@ -129,7 +129,7 @@ impl Progress {
             bar.set_prefix(name);
             bar
         });
-        Progress { name, quiet, bar, told: Instant::now() }
+        Progress { name, quiet, bar, printed: Instant::now() }
     }
 
     fn end(&mut self) {
@@ -145,8 +145,8 @@ impl Observer for Progress {
             bar.set_length(total as u64);
             bar.set_message(what.to_owned());
             bar.set_position(done as u64);
-        } else if !self.quiet && (self.told.elapsed() >= TOLD_EVERY || done == total) {
-            self.told = Instant::now();
+        } else if !self.quiet && (self.printed.elapsed() >= PRINT_EVERY || done == total) {
+            self.printed = Instant::now();
             emit(format_args!("{} {done}/{total}: {what}", self.name));
         }
     }

@@ -191,13 +191,11 @@ fn figure(table: &Table) -> Figure {
         }
         chart
     };
-    Figure {
-        title: format!("Ensembles of {}", view.text("run").split('/').next().unwrap_or_default()),
-        note: "Probabilities averaged; bands are one standard deviation over the choices of the members.".to_owned(),
-        panels: panels.map(panel).into(),
-        parts: 0,
-        keys: Vec::new(),
-    }
+    Figure::new(
+        format!("Ensembles of {}", view.text("run").split('/').next().unwrap_or_default()),
+        "Probabilities averaged; bands are one standard deviation over the choices of the members.",
+        panels.map(panel),
+    )
 }
 
 #[cfg(test)]

@@ -121,14 +121,11 @@ impl Protocol for Gates {
                 }
             }
         }
-        let figure = Figure {
-            title: "Gates by depth".to_owned(),
-            note: "Mean over channels, pixels and test images; bands are one standard deviation to each side."
-                .to_owned(),
-            panels: vec![chart],
-            parts: 0,
-            keys: Vec::new(),
-        };
+        let figure = Figure::new(
+            "Gates by depth",
+            "Mean over channels, pixels and test images; bands are one standard deviation to each side.",
+            vec![chart],
+        );
         Ok(figure.svg())
     }
 }

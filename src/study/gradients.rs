@@ -142,14 +142,11 @@ fn figure(table: &Table) -> Figure {
             }
         }
     }
-    Figure {
-        title: "Gradients and activations by depth".to_owned(),
-        note: "Gradients in a training pass, activations in evaluation mode; dashed: the weights at the start."
-            .to_owned(),
-        panels: panels.into(),
-        parts: 0,
-        keys: Vec::new(),
-    }
+    Figure::new(
+        "Gradients and activations by depth",
+        "Gradients in a training pass, activations in evaluation mode; dashed: the weights at the start.",
+        panels,
+    )
 }
 
 #[cfg(test)]

@@ -161,7 +161,7 @@ impl Landscape {
             }
         }
         let title = if self.form == Form::Between { "Loss between two runs" } else { "Loss along a random direction" };
-        Figure { title: title.to_owned(), note: self.protocol(), panels: panels.into(), parts: 0, keys: Vec::new() }
+        Figure::new(title, self.protocol(), panels)
     }
 
     fn protocol(&self) -> String {

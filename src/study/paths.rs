@@ -197,16 +197,14 @@ fn figure(table: &Table) -> Figure {
             100.0 * held
         ));
     }
-    Figure {
-        title: "Which paths the gradient takes".to_owned(),
-        note: format!(
+    Figure::new(
+        "Which paths the gradient takes",
+        format!(
             "Left: how many paths there are; middle: the gradient through one; right: their product. {}",
             notes.join(" ")
         ),
-        panels: panels.into(),
-        parts: 0,
-        keys: Vec::new(),
-    }
+        panels,
+    )
 }
 
 #[cfg(test)]

@@ -100,14 +100,11 @@ impl Protocol for Sharpness {
             }
             chart
         };
-        let figure = Figure {
-            title: "Sharpness at the trained weights".to_owned(),
-            note: "Hessian of the training loss in evaluation mode; the trace is a mean over random directions."
-                .to_owned(),
-            panels: panels.map(panel).into(),
-            parts: 0,
-            keys: Vec::new(),
-        };
+        let figure = Figure::new(
+            "Sharpness at the trained weights",
+            "Hessian of the training loss in evaluation mode; the trace is a mean over random directions.",
+            panels.map(panel),
+        );
         Ok(figure.svg())
     }
 }

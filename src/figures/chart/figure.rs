@@ -35,6 +35,11 @@ pub struct Figure {
 }
 
 impl Figure {
+    /// Charts side by side.
+    pub fn new(title: impl Into<String>, note: impl Into<String>, panels: impl Into<Vec<Chart>>) -> Figure {
+        Figure { title: title.into(), note: note.into(), panels: panels.into(), parts: 0, keys: Vec::new() }
+    }
+
     /// The whole picture, a file of its own.
     pub fn svg(&self) -> String {
         let note = wrapped(&self.note, SIZE, WIDTH - 2.0 * MARGIN);

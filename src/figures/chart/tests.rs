@@ -134,6 +134,6 @@ fn a_line_of_one_point_is_a_whole_dot() {
     assert!(!svg[clipped.clone()].contains("<circle"));
     assert_eq!(svg[clipped.end..].matches("<circle").count(), 2);
     assert!(svg.contains("r=\"6.5\" fill=\"#ffffff\"") && svg.contains("r=\"4.5\" fill=\"#0072b2\""));
-    let figure = Figure { title: String::new(), note: String::new(), panels: vec![chart], parts: 0, keys: vec![] };
+    let figure = Figure::new("", "", vec![chart]);
     assert!(figure.legend()[0].0.contains("<circle"), "its sign is a dot, too");
 }

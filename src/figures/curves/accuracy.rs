@@ -143,13 +143,7 @@ pub(super) fn by_name(mut measured: Vec<&Measured>, name: &str, note: impl Fn(&s
     if count > LISTED {
         text.push_str(&format!("The best {LISTED} of {count} settings."));
     }
-    Figure {
-        title: format!("{name}: accuracy"),
-        note: note(text.trim()),
-        panels: panels.collect(),
-        parts: 0,
-        keys: vec![],
-    }
+    Figure::new(format!("{name}: accuracy"), note(text.trim()), panels.collect::<Vec<_>>())
 }
 
 /// Test Top-1, or validation where not all were tested, against multiply-adds and parameters. `None` where all cost the same.
@@ -190,7 +184,7 @@ pub(super) fn by_cost(
     let several = measured.iter().any(|point| point.top1[split].len() > 1);
     let text = if several { MEANS } else { "" };
     let title = format!("{name}: accuracy against cost");
-    (!panels.is_empty()).then(|| Figure { title, note: note(text), panels, parts: 0, keys: Vec::new() })
+    (!panels.is_empty()).then(|| Figure::new(title, note(text), panels))
 }
 
 type Cost = fn(&Measured) -> f64;

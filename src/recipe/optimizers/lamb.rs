@@ -1,7 +1,7 @@
 //! LAMB: Adam with a step size for each tensor, for large batches.
 
-use super::{Group, Step, UpdateRule};
-use crate::named::{KeyError, check_range};
+use super::{Adam, Group, Step, UpdateRule};
+use crate::named::KeyError;
 use crate::torch::{StepKind, StepNumbers, TorchError};
 use serde::{Deserialize, Serialize};
 
@@ -26,19 +26,24 @@ impl Default for Lamb {
     }
 }
 
+impl Lamb {
+    /// The optimizer whose averages these are.
+    fn adam(&self) -> Adam {
+        Adam { beta1: self.beta1, beta2: self.beta2, eps: self.eps }
+    }
+}
+
 impl UpdateRule for Lamb {
     fn default_lr(&self) -> f64 {
         1e-3
     }
 
     fn check(&self) -> Result<(), KeyError> {
-        check_range("beta1", self.beta1, 0.0, 0.9999)?;
-        check_range("beta2", self.beta2, 0.0, 0.999_999)?;
-        check_range("eps", self.eps, 1e-30, 1.0)
+        self.adam().check()
     }
 
     fn buffers(&self) -> &'static [&'static str] {
-        &["exp_avg", "exp_avg_sq"]
+        self.adam().buffers()
     }
 
     fn step(&self, group: &Group, step: Step) -> Result<(), TorchError> {

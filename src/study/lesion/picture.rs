@@ -44,16 +44,13 @@ pub(super) fn figure(table: &Table) -> Figure {
         let tau = |rows: &View| mean(&rows.numbers("kendall_tau"));
         swapped.series.extend(by_count(&of_run, "swapped", &tau, [1.0, whole], colour));
     }
-    let panels = [single, deleted, swapped].into_iter().filter(|chart| !chart.series.is_empty()).collect();
-    Figure {
-        title: "Lesions: networks without some of their blocks".to_owned(),
-        note: "Error on the test images. Dots are blocks or layers that change the size of the map, pale lines the whole network; \
-               bands are quartiles, lines medians over random choices."
-            .to_owned(),
+    let panels: Vec<Chart> = [single, deleted, swapped].into_iter().filter(|chart| !chart.series.is_empty()).collect();
+    Figure::new(
+        "Lesions: networks without some of their blocks",
+        "Error on the test images. Dots are blocks or layers that change the size of the map, pale lines the whole network; \
+               bands are quartiles, lines medians over random choices.",
         panels,
-        parts: 0,
-        keys: Vec::new(),
-    }
+    )
 }
 
 /// Median and quartiles of the error over the draws of each number of blocks, from the whole network on.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 /// What an operation does; how strongly is the value beside it in [`PixelOp`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(Deserialize))]
 pub(in crate::data) enum Kind {
     Identity,
     /// Columns move down, or rows to the right, by this part of their distance from the corner.
@@ -89,6 +90,7 @@ impl PixelOp {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde::de::IntoDeserializer;
     use std::collections::BTreeMap;
 
     const SIZE: [usize; 2] = [29, 37];
@@ -105,26 +107,7 @@ mod tests {
     }
 
     fn kind(name: &str) -> Kind {
-        use Kind::*;
-        let all = [
-            Identity,
-            ShearX,
-            ShearY,
-            TranslateX,
-            TranslateY,
-            Rotate,
-            Brightness,
-            Color,
-            Contrast,
-            Sharpness,
-            Posterize,
-            Solarize,
-            AutoContrast,
-            Equalize,
-            Invert,
-            Hue,
-        ];
-        all.into_iter().find(|kind| format!("{kind:?}") == name).unwrap()
+        Kind::deserialize(name.into_deserializer()).unwrap_or_else(|error: serde::de::value::Error| panic!("{error}"))
     }
 
     /// `tests/augment/pillow.txt` has what torchvision 0.28's `_apply_op` gives on Pillow 13, an operation a line: its value,
