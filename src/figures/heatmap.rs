@@ -109,10 +109,10 @@ impl Heatmap {
         let [w, h] = self.cell();
         for (y, row) in self.values.iter().enumerate() {
             let mut x = 0;
-            while x < row.len() {
-                let fill = colour(self.ramp.place(row[x]));
-                // Neighbours of one colour are one rectangle.
-                let same = row[x..].iter().take_while(|&&value| colour(self.ramp.place(value)) == fill).count();
+            let fills: Vec<_> = row.iter().map(|&value| colour(self.ramp.place(value))).collect();
+            // Neighbours of one colour are one rectangle.
+            for same in fills.chunk_by(PartialEq::eq) {
+                let fill = &same[0];
                 let [left, up] = [LEFT + x as f64 * w, top + SIDE - (y + 1) as f64 * h];
                 // A little larger than the cell: browsers leave seams between rectangles that only touch.
                 let _ = writeln!(
@@ -120,10 +120,10 @@ impl Heatmap {
                     "<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" fill=\"{fill}\"/>",
                     n(left),
                     n(up),
-                    n(same as f64 * w + 0.3),
+                    n(same.len() as f64 * w + 0.3),
                     n(h + 0.3)
                 );
-                x += same;
+                x += same.len();
             }
         }
     }

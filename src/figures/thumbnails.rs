@@ -56,20 +56,20 @@ fn pixels(svg: &mut String, [left, top]: [f64; 2], image: &Thumbnail) {
     };
     for y in 0..height {
         let mut x = 0;
-        while x < width {
-            let fill = colour(y * width + x);
-            let same = (x..width).take_while(|&x| colour(y * width + x) == fill).count();
+        let fills: Vec<String> = (y * width..(y + 1) * width).map(colour).collect();
+        for same in fills.chunk_by(PartialEq::eq) {
+            let (fill, length) = (&same[0], same.len() as f64 * side + 0.2);
             let [at_x, at_y] = [left + x as f64 * side, top + y as f64 * side];
             let _ = writeln!(
                 svg,
                 "<path d=\"M{} {}h{}v{}h-{}z\" fill=\"#{fill}\"/>",
                 n(at_x),
                 n(at_y),
-                n(same as f64 * side + 0.2),
+                n(length),
                 n(side + 0.2),
-                n(same as f64 * side + 0.2)
+                n(length)
             );
-            x += same;
+            x += same.len();
         }
     }
 }
