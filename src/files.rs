@@ -1,10 +1,23 @@
-//! Atomic and synced writes.
+//! Atomic and synced writes; checksums of files.
 
 use crate::fault;
+use crate::hex::hex;
+use sha2::{Digest, Sha256};
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, Read as _};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
+
+/// The SHA-256 of a file's content, read piece by piece.
+pub(crate) fn sha256(path: &Path) -> io::Result<String> {
+    let (mut file, mut hash, mut buffer) = (File::open(path)?, Sha256::new(), vec![0; 1 << 16]);
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(hex(&hash.finalize())),
+            count => hash.update(&buffer[..count]),
+        }
+    }
+}
 
 /// Writes a file atomically: a kill or a power failure at any moment leaves the old file or the new one.
 ///

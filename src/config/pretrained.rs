@@ -4,10 +4,9 @@ use super::experiment::Machine;
 use super::problem::{Place, Problem, from_serde};
 use crate::arch::Network;
 use crate::arch::rows::Row;
-use crate::hex::hex;
+use crate::files::sha256;
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
-use sha2::{Digest, Sha256};
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::io;
@@ -183,27 +182,11 @@ fn hash_of(path: &Path) -> io::Result<String> {
     if let Some(hash) = HASHES.lock().ok().and_then(|hashes| known(&hashes)) {
         return Ok(hash);
     }
-    let mut digest = Sha256::new();
-    io::copy(&mut std::fs::File::open(path)?, &mut Writer(&mut digest))?;
-    let hash = hex(&digest.finalize());
+    let hash = sha256(path)?;
     if let Ok(mut hashes) = HASHES.lock() {
         hashes.insert(entry, hash.clone());
     }
     Ok(hash)
-}
-
-/// A digest as a writer.
-struct Writer<'a>(&'a mut Sha256);
-
-impl io::Write for Writer<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 impl<'de> Deserialize<'de> for Words {

@@ -173,17 +173,6 @@ pub(super) fn digest(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
-/// The SHA-256 of a file, or None when it cannot be read.
-pub(super) fn sha256(path: &Path) -> Option<String> {
-    let (mut file, mut hash, mut buffer) = (File::open(path).ok()?, Sha256::new(), vec![0; 1 << 16]);
-    loop {
-        match file.read(&mut buffer).ok()? {
-            0 => return Some(hex(&hash.finalize())),
-            count => hash.update(&buffer[..count]),
-        }
-    }
-}
-
 /// Downloads over HTTP, with timeouts for a server that stalls; the caller limits the size.
 pub(super) fn http(address: &str) -> Result<Box<dyn Read>, String> {
     tracing::info!("downloading {address}");

@@ -3,8 +3,8 @@
 //! Hashing a dataset takes longer than many commands, so a file whose content was verified is recognised by its size, its
 //! times and its inode, which are kept in [`RECORD`] beside it. A file is hashed again when one of them has changed.
 
-use super::{DataError, fetch};
-use crate::files::write_atomic;
+use super::DataError;
+use crate::files::{self, write_atomic};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{self, Metadata};
@@ -72,7 +72,7 @@ pub(super) fn verify<'a>(
         let file = fs::metadata(&path).map_err(DataError::io("read", &path))?;
         let verified = Verified::new(&file, sha256);
         if depth == Depth::Whole || before.get(name) != Some(&verified) {
-            let found = fetch::sha256(&path).unwrap_or_else(|| "not to be read".to_owned());
+            let found = files::sha256(&path).unwrap_or_else(|_| "not to be read".to_owned());
             if found != sha256 {
                 let problem = format!("its content has changed: its SHA-256 is {found}, and was {sha256}");
                 return Err(DataError::damaged(&path, problem, dataset));

@@ -3,6 +3,7 @@
 use super::super::cifar10::SET;
 use super::super::cifar100::{COARSE_SET, FINE_SET};
 use super::*;
+use crate::files::sha256;
 
 #[test]
 fn packs_a_tree_with_the_classes_taking_turns() {
@@ -56,8 +57,7 @@ fn untars_loads_and_notices_damage() {
     assert!(SET.present(new.path()) && SET.check(new.path(), Depth::Whole).is_err());
     assert!(SET.load(new.path()).unwrap_err().to_string().contains("data_batch_2.bin: its content has changed"));
     // Noted anew it is not damaged, and still no CIFAR-10.
-    let sums: Vec<_> =
-        SET.parts().map(|part| (part.name, fetch::sha256(&new.path().join(part.name)).unwrap())).collect();
+    let sums: Vec<_> = SET.parts().map(|part| (part.name, sha256(&new.path().join(part.name)).unwrap())).collect();
     sums_note::write(new.path(), SET.name(), &sums).unwrap();
     assert!(SET.load(new.path()).unwrap_err().to_string().contains("data_batch_2.bin: a label is 10"));
     fs::write(&damaged, &bytes[..100]).unwrap();

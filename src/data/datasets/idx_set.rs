@@ -9,6 +9,7 @@ use super::Info;
 use crate::data::fetch::{self, Checksum, Expected, Transport};
 use crate::data::verify::{Depth, verify};
 use crate::data::{DataError, Dataset, Images, idx, sums_note};
+use crate::files::sha256;
 
 /// Such a dataset as published.
 pub(super) struct IdxSet {
@@ -101,7 +102,7 @@ impl IdxSet {
         }
         let sum = |file: &Expected| {
             let path = new.join(file.name);
-            fetch::sha256(&path).map(|sum| (file.name, sum)).ok_or_else(|| sums_note::incomplete(new, self.name()))
+            sha256(&path).map(|sum| (file.name, sum)).map_err(|_| sums_note::incomplete(new, self.name()))
         };
         sums_note::write(new, self.name(), &self.files.iter().map(sum).collect::<Result<Vec<_>, _>>()?)
     }

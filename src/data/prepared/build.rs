@@ -2,10 +2,10 @@
 
 use super::{Cache, Form, IMAGES, INDEX, Prepared, Record, contents};
 use crate::data::decode::resampled;
-use crate::data::fetch;
 use crate::data::resample::Resampler;
 use crate::data::workers::{share, threads};
 use crate::data::{DataError, Images, sums_note};
+use crate::files::sha256;
 use image::ExtendedColorType::Rgb8;
 use image::codecs::jpeg::JpegEncoder;
 use std::collections::HashMap;
@@ -59,7 +59,7 @@ pub(in crate::data) fn build(
         }
         tracing::info!("preparing {} images in {}", sums.len(), folder.display());
         fill(prepared, images, &sums, &folder)?;
-        let sum = |file: &'static str| fetch::sha256(&folder.join(file)).map(|sum| (file, sum));
+        let sum = |file: &'static str| sha256(&folder.join(file)).map(|sum| (file, sum));
         let both = [sum(IMAGES), sum(INDEX)].into_iter().flatten().collect::<Vec<_>>();
         sums_note::write(&folder, "prepared images", &both)?;
         Cache::open(prepared, images, cache, fetch)?;

@@ -6,13 +6,13 @@
 use super::state::TrainState;
 use super::{AVERAGES, CheckpointError, EPOCHS, MANIFEST, OPTIMIZER, WEIGHTS};
 use crate::config::Key;
-use crate::files::{make_folder, write_atomic};
+use crate::files::{make_folder, sha256, write_atomic};
 use crate::hex::hex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, BufRead, BufReader};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 #[derive(Serialize, Deserialize)]
@@ -150,21 +150,5 @@ pub(super) fn line_digest(path: &Path, count: usize) -> Option<String> {
 }
 
 fn file_digest(path: &Path) -> Result<String, CheckpointError> {
-    let mut file = fs::File::open(path).map_err(CheckpointError::io("read", path))?;
-    let mut hasher = Sha256::new();
-    io::copy(&mut file, &mut HashWriter(&mut hasher)).map_err(CheckpointError::io("read", path))?;
-    Ok(hex(&hasher.finalize()))
-}
-
-struct HashWriter<'a>(&'a mut Sha256);
-
-impl io::Write for HashWriter<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+    sha256(path).map_err(CheckpointError::io("read", path))
 }
