@@ -9,7 +9,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use strata::data::{self, Images, Normalise, StageSeconds};
-use strata::runs::significant;
+use strata::runs::{median, significant};
 use strata::train::Splits;
 
 /// Images that are taken of larger sets.
@@ -42,12 +42,12 @@ pub(crate) fn run(command: &Bench, shared: &Shared) -> Result<Done> {
     }
     let line = |(stage, name): (usize, &&str)| {
         let speed = |times: &Vec<[f64; 5]>| {
-            let seconds = median(times.iter().map(|round| round[stage]).collect());
+            let seconds = median(&times.iter().map(|round| round[stage]).collect::<Vec<_>>());
             (seconds > 0.0).then(|| subject.images.len() as f64 / seconds)
         };
         let ratio = |other: &Vec<[f64; 5]>| {
             let rounds = times[0].iter().zip(other).map(|(own, other)| other[stage] / own[stage]);
-            Some(median(rounds.collect())).filter(|ratio| ratio.is_finite())
+            Some(median(&rounds.collect::<Vec<_>>())).filter(|ratio| ratio.is_finite())
         };
         let [own, first, second] = times.each_ref().map(|times| speed(times).map_or_else(String::new, rounded));
         let ratios = [&times[1], &times[2]].map(|other| ratio(other).map_or_else(String::new, |r| format!("{r:.2}")));
@@ -163,9 +163,4 @@ fn array(seconds: StageSeconds) -> [f64; 5] {
 
 fn rounded(speed: f64) -> String {
     if speed >= 100.0 { format!("{speed:.0}") } else { significant((speed * 10.0).round() / 10.0) }
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }

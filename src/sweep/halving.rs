@@ -5,7 +5,7 @@
 //! nor on interruptions.
 
 use crate::config::{Halving, Sweep};
-use crate::runs::{Epochs, Record, RunError, Status, Store, Table};
+use crate::runs::{Epochs, Record, RunError, Status, Store, Table, median};
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -60,7 +60,7 @@ impl<'a> Rungs<'a> {
                 let score = self.score(point, rung, store);
                 score.or(failed.contains(&point).then_some(f64::NEG_INFINITY))
             });
-            scores.collect::<Option<Vec<f64>>>().map(median)
+            scores.collect::<Option<Vec<f64>>>().map(|scores| median(&scores))
         };
         let (by_setting, decisions) = decide(halving, settings.len(), &mut value);
         self.decisions = decisions;
@@ -167,17 +167,6 @@ fn kept(halving: &Halving, values: &[f64], complete: bool) -> Vec<usize> {
         kept.extend(best.iter().filter(|place| !kept.contains(place)).copied().collect::<Vec<_>>());
     }
     kept
-}
-
-/// The median; the mean of the middle two of an even number.
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    match values.len() {
-        0 => f64::NEG_INFINITY,
-        count if count % 2 == 1 => values[middle],
-        _ => (values[middle - 1] + values[middle]) / 2.0,
-    }
 }
 
 #[cfg(test)]

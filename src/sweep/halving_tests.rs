@@ -77,7 +77,7 @@ fn decisions_do_not_depend_on_the_order_of_arrival() {
 
 #[test]
 fn seeds_count_by_their_median() {
-    assert_eq!(median(vec![0.3, 0.1, 0.9]), 0.3);
-    assert_eq!(median(vec![0.2, 0.4]), (0.2 + 0.4) / 2.0);
-    assert_eq!(median(vec![f64::NEG_INFINITY, 0.5, 0.4]), 0.4);
+    assert_eq!(median(&[0.3, 0.1, 0.9]), 0.3);
+    assert_eq!(median(&[0.2, 0.4]), (0.2 + 0.4) / 2.0);
+    assert_eq!(median(&[f64::NEG_INFINITY, 0.5, 0.4]), 0.4);
 }

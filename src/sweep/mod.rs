@@ -1,9 +1,9 @@
 //! Runs a sweep, each point in a process of its own, so that a crash affects one point only.
 //!
 //! [`run`] is the main loop. [`event`] is the protocol between a point's process ([`child`]) and the sweep, [`outcome`] judges how
-//! a process ended, [`halving`] which settings go on, [`status`](mod@status) keeps count, [`tables`] writes the results, [`estimate`] predicts times, and
-//! [`slurm`] submits points to a cluster. Sweeps on
-//! one results folder share the work by locking run folders.
+//! a process ended, [`halving`] which settings go on, [`status`](mod@status) keeps count, [`tables`] writes the results,
+//! [`estimate`] predicts times, and [`slurm`] submits points to a cluster. Sweeps on one results folder share the work by locking
+//! run folders.
 
 mod archived;
 mod child;

@@ -40,18 +40,18 @@ impl PointOutcome {
         attempts_left: usize,
         stopping: bool,
     ) -> PointOutcome {
-        let reason = match exit.code {
+        let reason = match (exit.code, rung) {
             _ if status == Some(Status::Done) => return PointOutcome::Done,
             _ if status == Some(Status::Diverged) => return PointOutcome::Diverged,
-            Some(0) if rung.is_some() => return PointOutcome::Rung(rung.unwrap_or_default()),
-            Some(code) if code == i32::from(HELD) => return PointOutcome::Held,
+            (Some(0), Some(rung)) => return PointOutcome::Rung(rung),
+            (Some(code), _) if code == i32::from(HELD) => return PointOutcome::Held,
             _ if stopping => return PointOutcome::Stopped,
             // Bad input stays bad.
-            Some(2) => return PointOutcome::Failed("was refused as bad input, exit code 2".to_owned()),
-            Some(0) => "succeeded but left no result".to_owned(),
-            Some(code) if code == interrupt::EXIT_CODE => "was stopped by another program".to_owned(),
-            Some(code) => format!("ended with exit code {code}"),
-            None => format!("was killed by a {}", exit.words),
+            (Some(2), _) => return PointOutcome::Failed("was refused as bad input, exit code 2".to_owned()),
+            (Some(0), _) => "succeeded but left no result".to_owned(),
+            (Some(code), _) if code == interrupt::EXIT_CODE => "was stopped by another program".to_owned(),
+            (Some(code), _) => format!("ended with exit code {code}"),
+            (None, _) => format!("was killed by a {}", exit.words),
         };
         if attempts_left > 0 { PointOutcome::Retry(reason) } else { PointOutcome::Failed(reason) }
     }

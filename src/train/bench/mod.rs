@@ -19,6 +19,7 @@ use crate::config::Experiment;
 use crate::data::{self, Batch, Images, Normalise};
 use crate::model::Model;
 use crate::recipe::schedules::Constant;
+use crate::runs::median;
 use crate::{random, torch};
 use serde::Serialize;
 use std::time::Instant;
@@ -199,17 +200,6 @@ fn noise(shape: [usize; 3], classes: usize, count: usize) -> Images {
     let classes = classes.clamp(1, usize::from(u16::MAX)) as u64;
     let labels = (0..count as u64).map(|index| random::below(key, u64::MAX - index, classes) as u16).collect();
     Images::new(shape, pixels, labels)
-}
-
-fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let middle = |index: usize| sorted.get(index).copied().unwrap_or(f64::NAN);
-    match sorted.len() {
-        0 => f64::NAN,
-        n if n % 2 == 1 => middle(n / 2),
-        n => (middle(n / 2 - 1) + middle(n / 2)) / 2.0,
-    }
 }
 
 #[cfg(test)]
