@@ -187,8 +187,8 @@ impl Session<'_> {
     }
 
     fn save(&self, checkpoints: &Checkpoints, state: &TrainState, trainer: &Trainer) -> Result<(), TrainError> {
-        self.folder.check_held()?;
-        Ok(checkpoints.save(state, trainer.model, &trainer.optimizer, trainer.average.as_ref())?)
+        let check_held = || Ok(self.folder.check_held()?);
+        checkpoints.save(state, trainer.model, &trainer.optimizer, trainer.average.as_ref(), check_held)
     }
 
     /// Evaluates the model, or its moving average where there is one; `None` if a stop was requested meanwhile.

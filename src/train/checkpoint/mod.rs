@@ -97,29 +97,62 @@ impl Checkpoints {
         Checkpoints { run: run.to_owned(), folder: run.join("checkpoint"), key }
     }
 
-    /// Saves everything that a run needs to be resumed, in the order that the module describes.
+    /// Saves everything that a run needs to be resumed, in the order that the module describes. `check_held` is asked before
+    /// everything that would replace or remove what is there: a process that was suspended may find its folder deleted and made
+    /// again by another, whose checkpoints stay as they are.
     ///
     /// # Errors
-    /// When something cannot be written. A link that was not reached still leads to the checkpoint before.
-    pub fn save(
+    /// When something cannot be written, and those of `check_held`. A link that was not reached still leads to the checkpoint
+    /// before.
+    pub fn save<E: From<CheckpointError>>(
         &self,
         state: &TrainState,
         model: &Model,
         optimizer: &Optimizer,
         average: Option<&Average>,
-    ) -> Result<(), CheckpointError> {
+        check_held: impl Fn() -> Result<(), E>,
+    ) -> Result<(), E> {
         if self.folder.is_symlink() {
             let problem = std::io::Error::other("it is a symbolic link, which is not followed");
-            return Err(CheckpointError::io("write", &self.folder)(problem));
+            return Err(CheckpointError::io("write", &self.folder)(problem).into());
         }
         let name = state.folder();
         let folder = name.within(&self.folder);
         let previous = self.target("last").ok().flatten();
+        check_held()?;
         // A folder of this name that `last` does not lead to is left over from a save that was killed.
         if folder.exists() && previous != Some(name) {
             remove_folder(&folder).map_err(CheckpointError::io("remove", &folder))?;
         }
-        make_folder(&folder).map_err(CheckpointError::io("make", &folder))?;
+        self.write(&folder, state, model, optimizer, average)?;
+        check_held()?;
+        self.link("last", name)?;
+        if state.best.as_ref().is_some_and(|best| best.folder == name) {
+            check_held()?;
+            self.link("best", name)?;
+        }
+        // The same step saved again replaces a damaged checkpoint: the one before it is still needed.
+        if previous != Some(name) {
+            let unneeded = self.unneeded(previous, state);
+            check_held()?;
+            for folder in unneeded {
+                // One that cannot be removed only takes up disk space.
+                let _ = remove_folder(&folder.within(&self.folder));
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the files of a checkpoint, the manifest last.
+    fn write(
+        &self,
+        folder: &Path,
+        state: &TrainState,
+        model: &Model,
+        optimizer: &Optimizer,
+        average: Option<&Average>,
+    ) -> Result<(), CheckpointError> {
+        make_folder(folder).map_err(CheckpointError::io("make", folder))?;
         write_tensors(&folder.join(WEIGHTS), &model.named_tensors())?;
         write_tensors(&folder.join(OPTIMIZER), &optimizer.state())?;
         let mut files = vec![WEIGHTS, OPTIMIZER];
@@ -127,16 +160,7 @@ impl Checkpoints {
             write_tensors(&folder.join(AVERAGES), &average.tensors())?;
             files.push(AVERAGES);
         }
-        manifest::write(&folder, state, &files, self.rows(state.epoch))?;
-        self.link("last", name)?;
-        if state.best.as_ref().is_some_and(|best| best.folder == name) {
-            self.link("best", name)?;
-        }
-        // The same step saved again replaces a damaged checkpoint: the one before it is still needed.
-        if previous != Some(name) {
-            self.prune(previous, state);
-        }
-        Ok(())
+        manifest::write(folder, state, &files, self.rows(state.epoch))
     }
 
     /// Copies the last and the best checkpoint of another run, to go on from there; [`Checkpoints::point_to`] makes them count.
@@ -206,17 +230,14 @@ impl Checkpoints {
         folders
     }
 
-    /// Removes folders that nothing refers to. The previous checkpoint and its best epoch stay, for the case that the one just
+    /// The folders that nothing refers to. The previous checkpoint and its best epoch stay, for the case that the one just
     /// saved is damaged later.
-    fn prune(&self, previous: Option<StepFolder>, state: &TrainState) {
+    fn unneeded(&self, previous: Option<StepFolder>, state: &TrainState) -> Vec<StepFolder> {
         let before = previous.and_then(|folder| VerifiedCheckpoint::read(&folder.within(&self.folder)).ok());
         let best = [Some(state), before.as_ref().map(|checkpoint| &checkpoint.state)];
         let best = best.map(|state| state?.best.as_ref().map(|best| best.folder));
         let needed = [best[0], best[1], Some(state.folder()), previous];
-        for folder in self.folders().into_iter().filter(|&folder| !needed.contains(&Some(folder))) {
-            // One that cannot be removed only takes up disk space.
-            let _ = remove_folder(&folder.within(&self.folder));
-        }
+        self.folders().into_iter().filter(|&folder| !needed.contains(&Some(folder))).collect()
     }
 
     /// Restores the newest intact checkpoint; no state if nothing was saved yet. The second value says what was wrong with the
