@@ -100,10 +100,11 @@ fn run_missing(files: &[ClaimFile], shared: &Shared) -> Result<Done> {
         if before.missing.is_empty() {
             continue;
         }
+        let trained = judged()?;
         for line in &file.claim.commands {
             emit(format_args!("claim {}: strata {line}", file.claim.number));
             let mut child = Command::new("/proc/self/exe");
-            child.args(before.words(line)).arg("--results").arg(&shared.results);
+            child.args(trained.words(line)).arg("--results").arg(&shared.results);
             if !child.status().with_context(|| format!("cannot run strata {line}"))?.success() {
                 if interrupt::requested() {
                     return Ok(Done::Interrupted);

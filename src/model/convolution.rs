@@ -88,11 +88,10 @@ impl Convolution {
         })
     }
 
-    /// The fused kernel for such an input, if this processor has one.
+    /// The fused kernel for such an input, if there is one.
     fn fused_for(&self, x: &Tensor) -> Option<FusedKernel> {
         let fits = x.size().get(2..) == Some(&self.map[..]);
-        let runs = |kernel: &FusedKernel| matches!(kernel, FusedKernel::Depthwise(..)) || fused::has_products(x);
-        self.fused.filter(|kernel| fits && fused::supports(x) && runs(kernel))
+        self.fused.filter(|_| fits && fused::supports(x))
     }
 
     /// The convolution, and whether the ReLU that `relu` asks for was applied.

@@ -185,7 +185,6 @@ unsafe extern "C" {
         window: *const WindowGeometry,
         out: *mut *mut C_tensor,
     ) -> ErrorText;
-    pub(super) fn strata_has_products(x: *const C_tensor, has: *mut c_int) -> ErrorText;
     pub(super) fn strata_grad_enabled() -> c_int;
     pub(super) fn strata_conv_norm(
         x: *const C_tensor,

@@ -41,13 +41,6 @@ pub fn supports(x: &Tensor) -> bool {
     x.device() == Device::Cpu && x.dim() == 4 && matches!(x.kind(), Kind::BFloat16 | Kind::Float | Kind::Double)
 }
 
-/// Whether [`conv`] has its matrix products for this processor and the kind of number that `x` would be computed in.
-pub fn has_products(x: &Tensor) -> bool {
-    let mut has: c_int = 0;
-    // SAFETY: the handle is valid while borrowed, `has` is a valid place; the text is taken over by `check`.
-    unsafe { ffi::check(ffi::strata_has_products(x.as_ptr(), &mut has)) }.is_ok() && has != 0
-}
-
 /// The convolution `[N, C, H, W]` → `[N, K, H', W']` with a weight `[K, C, h, w]`, a bias `[K]` and, if requested, ReLU
 /// after it. Under autocast it is computed in bfloat16, with sums in float; K must then be even.
 ///

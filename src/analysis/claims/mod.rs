@@ -29,7 +29,8 @@ pub struct Judged {
     pub points: usize,
     /// Points that are done or diverged.
     pub ended: usize,
-    pub diverged: usize,
+    /// The runs that diverged, as `NAME/KEY`: they have no weights.
+    pub diverged: Vec<String>,
     /// Time that the finished runs took.
     pub seconds: f64,
     /// Tables that tests name and that are not there.
@@ -71,7 +72,14 @@ impl Judged {
         let findings = verdict::judge(&tests);
         let records = points.as_ref().map(|source| &source.records);
         let count = |status: Status| records.map_or(0, |records| with_status(records, status).count());
-        let diverged = count(Status::Diverged);
+        let run = |(records, row): (&Records, usize)| {
+            format!("{}/{}", records.text(row, Column::Name), records.text(row, Column::Key))
+        };
+        let diverged: Vec<String> = records
+            .iter()
+            .flat_map(|&records| with_status(records, Status::Diverged).map(move |row| (records, row)))
+            .map(run)
+            .collect();
         let mut missing: Vec<PathBuf> =
             sources.iter().filter(|(_, source)| source.is_none()).map(|(path, _)| path.clone()).collect();
         let mut tables: Vec<PathBuf> =
@@ -81,7 +89,7 @@ impl Judged {
             verdict: verdict::overall(&findings),
             findings,
             points: file.sweep.as_ref().map_or(0, |sweep| sweep.points.len()),
-            ended: count(Status::Done) + diverged,
+            ended: count(Status::Done) + diverged.len(),
             diverged,
             seconds: records.map_or(0.0, seconds),
             missing,
@@ -90,10 +98,15 @@ impl Judged {
         })
     }
 
-    /// The words of a command of the claim: `{runs}` stands for all points of the sweep, `{runs:KEY=VALUE}` for some.
+    /// The words of a command of the claim: `{runs}` stands for all points of the sweep that did not diverge,
+    /// `{runs:KEY=VALUE}` for some of them.
     pub fn words(&self, line: &str) -> Vec<String> {
         let word = |word: &str| match word.strip_prefix("{runs").and_then(|rest| rest.strip_suffix('}')) {
-            Some(condition) => self.file.runs(condition.strip_prefix(':').unwrap_or_default()),
+            Some(condition) => {
+                let mut runs = self.file.runs(condition.strip_prefix(':').unwrap_or_default());
+                runs.retain(|run| !self.diverged.contains(run));
+                runs
+            }
             None => vec![word.to_owned()],
         };
         line.split_whitespace().flat_map(word).collect()

@@ -65,7 +65,7 @@ fn seeds_without_a_partner_or_a_number_are_left_out() {
     assert_eq!((judged.findings[0].estimate.n(), judged.verdict), (2, Verdict::Undecided));
     table[2].2 = "diverged";
     let judged = Fixture::new(&table).judge(LESS);
-    assert_eq!((judged.findings[0].estimate.n(), judged.verdict, judged.diverged), (1, Verdict::Undecided, 1));
+    assert_eq!((judged.findings[0].estimate.n(), judged.verdict, judged.diverged.len()), (1, Verdict::Undecided, 1));
     table[0].2 = "failed";
     let judged = Fixture::new(&table).judge(LESS);
     assert_eq!((judged.verdict, judged.ended), (Verdict::NotRun, 5));
@@ -148,4 +148,10 @@ fn tables_of_studies_have_the_settings_of_their_runs() {
     assert_eq!((judged.verdict, judged.findings[0].estimate.n()), (Verdict::Supported, 3));
     let words = judged.words("study lesion {runs:model.shortcut=A} -o draws=1");
     assert_eq!((words.len(), words[2].starts_with("c/"), words[5].as_str()), (7, true, "-o"));
+    // A run that diverged has no weights to study.
+    let key = words[2].trim_start_matches("c/");
+    let row = format!("A,0,c,{key},diverged,10,,1.0");
+    fixture.write("sweeps/c/table.csv", &format!("model.shortcut,seed,name,key,status,macs,test_top1,seconds\n{row}\n"));
+    let rest = fixture.judge(study).words("study lesion {runs:model.shortcut=A} -o draws=1");
+    assert_eq!(rest[2..], words[3..]);
 }

@@ -49,7 +49,10 @@ impl Judged {
 
     /// `24 of 24 runs, 1 diverged`; empty for a claim that trains nothing.
     pub fn runs(&self) -> String {
-        let diverged = if self.diverged > 0 { format!(", {} diverged", self.diverged) } else { String::new() };
+        let diverged = match self.diverged.len() {
+            0 => String::new(),
+            count => format!(", {count} diverged"),
+        };
         if self.points == 0 { String::new() } else { format!("{} of {}{diverged}", self.ended, self.points) }
     }
 

@@ -17,10 +17,6 @@ fn seed() -> RngSeed {
     RngSeed::Fixed(std::env::var("STRATA_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(1))
 }
 
-fn refused() -> Result<Tensor> {
-    Err(TorchError("not on this processor".into()))
-}
-
 fn activations() -> impl Strategy<Value = Activation> {
     select(vec![Activation::None, Activation::Relu, Activation::Relu6, Activation::Silu])
 }
@@ -32,10 +28,7 @@ proptest! {
     #[test]
     fn convolutions(case in case(false), relu in any::<bool>()) {
         let Case { moves, tensors, .. } = case;
-        let ours = |l: &List| match fused::has_products(some(l, 0)) {
-            true => fused::conv(some(l, 0), some(l, 1), l[2].as_ref(), &moves, relu),
-            false => refused(),
-        };
+        let ours = |l: &List| fused::conv(some(l, 0), some(l, 1), l[2].as_ref(), &moves, relu);
         let theirs = |l: &List| {
             let y = plain_conv(l, &moves, 1);
             if relu { y.relu() } else { y }
@@ -57,9 +50,6 @@ proptest! {
     ) {
         let Case { kernel, moves, tensors } = case;
         let ours = |l: &List| {
-            if !depthwise && !fused::has_products(some(l, 0)) {
-                return refused();
-            }
             let norm =
                 Norm { gamma: l[3].as_ref(), beta: l[4].as_ref(), mean: None, var: None, momentum: 0.1, eps: 2.0 };
             let depthwise = depthwise.then_some(kernel);
@@ -211,7 +201,7 @@ proptest! {
             prop_assert!(same.equal(&tensor));
         }
         let _ = catch(|| super::set_channels_last(&mut tensor.shallow_clone()));
-        let _ = catch(|| (fused::supports(&tensor), fused::has_products(&tensor)));
+        let _ = catch(|| fused::supports(&tensor));
         prop_assert_eq!(super::synchronize(device).is_ok(), device == Device::Cpu);
         prop_assert!(device == Device::Cpu || !super::reset_peak_memory(device));
         prop_assert!(device == Device::Cpu || super::peak_memory_mib(device).is_none());

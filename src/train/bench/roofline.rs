@@ -7,6 +7,11 @@ use tch::{Device, Kind, Tensor};
 
 /// Side of the square matrices: 17 GFLOP a product, enough to hide every start-up cost.
 const SIDE: i64 = 2048;
+/// Side of the first product, which decides whether the larger one would take too long: libtorch computes bfloat16 by scalar
+/// code on processors that lack it, at less than 1 GFLOP/s.
+const SMALL_SIDE: i64 = 256;
+/// Operations a second from which on the larger product takes less than a second.
+const FAST: f64 = 2e10;
 /// Bytes of the block that is copied: far more than any cache holds.
 const COPIED_BYTES: i64 = 256 << 20;
 const TRIES: usize = 4;
@@ -27,10 +32,14 @@ impl Roofline {
     /// # Errors
     /// When memory does not suffice.
     pub fn measure(device: Device) -> Result<Roofline, TorchError> {
-        let product = |kind| -> Result<f64, TorchError> {
-            let a = Tensor::rand([SIDE, SIDE], (Kind::Float, device)).to_kind(kind);
-            let b = Tensor::rand([SIDE, SIDE], (Kind::Float, device)).to_kind(kind);
-            Ok(2.0 * (SIDE as f64).powi(3) / fastest(device, || drop(a.matmul(&b)))?)
+        let rate = |side: i64, kind| -> Result<f64, TorchError> {
+            let a = Tensor::rand([side, side], (Kind::Float, device)).to_kind(kind);
+            let b = Tensor::rand([side, side], (Kind::Float, device)).to_kind(kind);
+            Ok(2.0 * (side as f64).powi(3) / fastest(device, || drop(a.matmul(&b)))?)
+        };
+        let product = |kind| match rate(SMALL_SIDE, kind)? {
+            small if small < FAST => Ok::<_, TorchError>(small),
+            _ => rate(SIDE, kind),
         };
         catch(|| {
             let _no_grad = tch::no_grad_guard();

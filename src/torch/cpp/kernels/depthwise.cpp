@@ -1,4 +1,4 @@
-// Convolutions of every channel by itself, channels last: sixteen channels at a time.
+// Convolutions of every channel by itself, channels last: a vector of channels at a time.
 //
 // A value meets only as many taps as the kernel has, so that reads bound the time: the common kernels keep several sums in
 // registers and read each value once for all of them.
@@ -30,7 +30,7 @@ void depthwise_with(const T* x, const Acc<T>* weight, const Acc<T>* bias, const 
 }
 
 // With a K x K kernel of stride S: four pixels of a row at a time, so that a value that several of them meet is read once.
-// Four sums, a value and a tap fit into the sixteen registers of AVX2 as well (two for each vector of sixteen).
+// Four sums, a value and a tap fit into the sixteen registers of AVX2 as well.
 template <int act, int K, int S, class T>
 void depthwise_of(const T* x, const Acc<T>* weight, const Acc<T>* bias, const Pool& p, T* y) {
   using A = Acc<T>;

@@ -57,6 +57,10 @@ template <class T>
 struct Kernels {
   using A = Acc<T>;
 
+  // C (+)= A · B, [m, n] = [m, k] · [k, n], with B interleaved as below.
+  void (*product)(int64_t m, int64_t n, int64_t k, int64_t ld_a, int64_t ld_b, int64_t ld_c, bool add, const T* a,
+                  const T* b, A* c);
+
   // out[r/kPair][c][r%kPair] = in[r][c], a missing last row being zero.
   void (*interleave)(const T* in, int64_t rows, int64_t cols, int64_t ld, T* out);
   // As `interleave`, of weights, which are kept in float.

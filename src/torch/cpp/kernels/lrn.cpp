@@ -26,7 +26,7 @@ inline Vec<A> power(Vec<A> s, A beta) {
   return s;
 }
 
-// For each of sixteen places, the sum of `size` neighbours from it on.
+// For each lane, the sum of `size` neighbours from it on.
 template <class A>
 inline Vec<A> window_sum(const A* from, int64_t size) {
   Vec<A> sum = loadu<Vec<A>>(from);
@@ -34,7 +34,7 @@ inline Vec<A> window_sum(const A* from, int64_t size) {
   return sum;
 }
 
-// k + alpha / size · the squares of the channels about c, for sixteen of them; `squares` begins `before` channels early.
+// k + alpha / size · the squares of the channels about c, for a vector of them; `squares` begins `before` channels early.
 template <class A>
 inline Vec<A> denominator(const A* squares, int64_t c, const Lrn& l) {
   return window_sum(squares + c, l.size) * static_cast<A>(l.alpha / l.size) + static_cast<A>(l.k);

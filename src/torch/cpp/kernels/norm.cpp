@@ -1,6 +1,6 @@
 // Passes over [rows, cols] with one number for each column: batch normalisation, the ends of matrix products.
 //
-// All are bound by memory. Columns are the outer loop, sixteen at a time, so that their numbers and sums stay in registers
+// All are bound by memory. Columns are the outer loop, a vector at a time, so that their numbers and sums stay in registers
 // while the rows go by; a piece of rows is small enough (Pieces in parallel.h) that the strided reads hit the second cache.
 
 #include "parts.h"

@@ -22,6 +22,8 @@ template <class T>
 void depthwise_kernels(Kernels<T>& table);
 template <class T>
 void winograd_kernels(Kernels<T>& table);
+template <class T>
+void product_kernels(Kernels<T>& table);
 
 }  // namespace strata::STRATA_ISA
 

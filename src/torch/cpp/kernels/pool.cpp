@@ -10,7 +10,7 @@
 namespace strata {
 namespace {
 
-typedef uint8_t U8 __attribute__((vector_size(16)));
+typedef uint8_t U8 __attribute__((vector_size(kLanes)));
 
 template <class A>
 using Mask = decltype(Vec<A>{} > Vec<A>{});

@@ -14,6 +14,7 @@ Kernels<T> table() {
   lrn_kernels(all);
   depthwise_kernels(all);
   winograd_kernels(all);
+  product_kernels(all);
   return all;
 }
 template Kernels<bf16> table();

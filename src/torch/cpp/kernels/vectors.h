@@ -1,5 +1,5 @@
-// Sixteen numbers at a time, by GCC's vector extensions, which the compiler maps to the instruction set: one register of
-// AVX-512, two of AVX2. Everything is in an unnamed namespace, for this is compiled once for each of them.
+// Vectors of floats that fill a register, by GCC's vector extensions, which the compiler maps to the instruction set. Everything
+// is in an unnamed namespace, because this is compiled once for each set.
 
 #pragma once
 
@@ -9,22 +9,30 @@
 
 #include "kernels.h"
 
-#if defined(__AVX512F__)
+#if defined(__AVX2__)
 #include <immintrin.h>
 #endif
 
 namespace strata {
 namespace {
 
+// The floats of a register. Wider vectors would be correct too, but GCC compiles their comparisons and conversions number by
+// number. Vectors of doubles are twice as wide as a register; they serve tests alone.
+#if defined(__AVX512F__)
 constexpr int64_t kLanes = 16;
+#elif defined(__AVX2__)
+constexpr int64_t kLanes = 8;
+#else
+constexpr int64_t kLanes = 4;
+#endif
 
-typedef uint16_t U16 __attribute__((vector_size(32)));
-typedef uint32_t U32 __attribute__((vector_size(64)));
-typedef int32_t I32 __attribute__((vector_size(64)));
+typedef uint16_t U16 __attribute__((vector_size(2 * kLanes)));
+typedef uint32_t U32 __attribute__((vector_size(4 * kLanes)));
+typedef int32_t I32 __attribute__((vector_size(4 * kLanes)));
 
 template <class A>
 struct VecOf {
-  typedef A type __attribute__((vector_size(16 * sizeof(A))));
+  typedef A type __attribute__((vector_size(kLanes * sizeof(A))));
 };
 template <class A>
 using Vec = typename VecOf<A>::type;
@@ -66,7 +74,7 @@ inline U16 narrow(Vec<float> v) {
 #endif
 }
 
-// Loads 16 numbers, or n at the end of a row: the other lanes are zero.
+// Loads kLanes numbers, or n at the end of a row: the other lanes are zero.
 template <class T>
 inline Vec<Acc<T>> load(const T* p) {
   if constexpr (sizeof(T) == 2)
@@ -94,6 +102,13 @@ inline Vec<float> load(const float* p, int64_t n) {
 inline void store(float* p, Vec<float> v, int64_t n) {
   _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << n) - 1), (__m512)v);
 }
+#elif defined(__AVX2__)
+// All ones in the first n lanes.
+inline __m256i first_lanes(int64_t n) {
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+inline Vec<float> load(const float* p, int64_t n) { return (Vec<float>)_mm256_maskload_ps(p, first_lanes(n)); }
+inline void store(float* p, Vec<float> v, int64_t n) { _mm256_maskstore_ps(p, first_lanes(n), (__m256)v); }
 #endif
 template <class T>
 inline Vec<Acc<T>> load(const T* p, int64_t n) {
@@ -128,7 +143,7 @@ inline void fetch(const T* p, int64_t offset, int64_t size) {
     __builtin_prefetch(reinterpret_cast<const void*>(place + byte));
 }
 
-// Calls f(column, lanes) for sixteen columns at a time, then for the rest of them. `lanes` is a compile-time constant but in the
+// Calls f(column, lanes) for kLanes columns at a time, then for the rest of them. `lanes` is a compile-time constant but in the
 // last call, so that full vectors are loaded and stored without masks.
 template <class F>
 inline void over(int64_t cols, F&& f) {

@@ -1,0 +1,111 @@
+// Matrix products of small blocks, for processors that oneDNN has no `brgemm` for: without AVX-512 it would hand each of these
+// products to a general one, which packs both operands every time and is made for larger matrices.
+//
+// The right operand is copied in panels as wide as two registers, by pieces of its depth that stay in the first cache. Six rows
+// of such a panel are twelve sums, which, with two vectors of the panel and one number of the left operand, fit into the sixteen
+// registers of AVX2. Each sum is then one fused multiply-add a step, and loads take less time than these.
+
+#include "parts.h"
+#include "vectors.h"
+
+namespace strata {
+namespace {
+
+inline int64_t at_most(int64_t size, int64_t most) { return size < most ? size : most; }
+
+constexpr int64_t kTileCols = 2 * kLanes;
+constexpr int64_t kPanelDepth = 256;
+
+// kTileCols columns of the right operand in floats, a step after the other, and zeros where it has fewer columns.
+template <class T>
+inline void pack_panel(const T* b, int64_t depth, int64_t ld, int64_t cols, float* panel) {
+  for (int64_t k = 0; k < depth; k += kPair<T>, panel += kPair<T> * kTileCols)
+    for (int64_t c = 0; c < kTileCols; c += kLanes) {
+      const int64_t n = at_most(cols > c ? cols - c : 0, kLanes);
+      const T* from = b + k * ld + c * kPair<T>;
+      if constexpr (sizeof(T) == 2) {
+        // A word is two steps of one column.
+        U32 words = {};
+        std::memcpy(&words, from, n * sizeof(uint32_t));
+        storeu(panel + c, (Vec<float>)(words << 16));
+        storeu(panel + kTileCols + c, (Vec<float>)(words & 0xffff0000u));
+      } else {
+        storeu(panel + c, n == kLanes ? load(from) : load(from, n));
+      }
+    }
+}
+
+inline float number(float value) { return value; }
+inline float number(bf16 value) {
+  const uint32_t bits = uint32_t{value.bits} << 16;
+  float wide;
+  std::memcpy(&wide, &bits, sizeof(wide));
+  return wide;
+}
+
+// c[rows][cols] (+)= a · panel
+template <int rows, class T>
+inline void tile(const T* a, int64_t ld_a, const float* panel, int64_t depth, bool add, float* c, int64_t ld_c, int64_t cols) {
+  Vec<float> sums[rows][2] = {};
+  for (int64_t k = 0; k < depth; ++k, panel += kTileCols) {
+    const Vec<float> left = load(panel), right = load(panel + kLanes);
+#pragma GCC unroll 6
+    for (int r = 0; r < rows; ++r) {
+      const float factor = number(a[r * ld_a + k]);
+      sums[r][0] += left * factor;
+      sums[r][1] += right * factor;
+    }
+  }
+  const auto finish = [&](float* to, Vec<float> sum, int64_t n) {
+    if (n == kLanes)
+      store(to, add ? load(to) + sum : sum);
+    else if (n > 0)
+      store(to, add ? load(to, n) + sum : sum, n);
+  };
+#pragma GCC unroll 6
+  for (int r = 0; r < rows; ++r) {
+    finish(c + r * ld_c, sums[r][0], at_most(cols, kLanes));
+    finish(c + r * ld_c + kLanes, sums[r][1], at_most(cols - kLanes, kLanes));
+  }
+}
+
+template <class T>
+void product(int64_t m, int64_t n, int64_t k, int64_t ld_a, int64_t ld_b, int64_t ld_c, bool add, const T* a, const T* b,
+             float* c) {
+  alignas(64) float panel[kPanelDepth * kTileCols];
+  for (int64_t step = 0; step < k; step += kPanelDepth) {
+    const int64_t depth = at_most(kPanelDepth, k - step);
+    for (int64_t col = 0; col < n; col += kTileCols) {
+      const int64_t cols = at_most(kTileCols, n - col);
+      pack_panel(b + step * ld_b + col * kPair<T>, depth, ld_b, cols, panel);
+      const auto rows_from = [&](int64_t r, auto count) {
+        tile<count.value>(a + r * ld_a + step, ld_a, panel, depth, add || step > 0, c + r * ld_c + col, ld_c, cols);
+      };
+      int64_t r = 0;
+      for (; r + 6 <= m; r += 6) rows_from(r, std::integral_constant<int, 6>());
+      for (; r + 2 <= m; r += 2) rows_from(r, std::integral_constant<int, 2>());
+      if (r < m) rows_from(r, std::integral_constant<int, 1>());
+    }
+  }
+}
+
+// For tests of equality only.
+void product(int64_t m, int64_t n, int64_t k, int64_t ld_a, int64_t ld_b, int64_t ld_c, bool add, const double* a,
+             const double* b, double* c) {
+  for (int64_t i = 0; i < m; ++i)
+    for (int64_t j = 0; j < n; ++j) {
+      double sum = add ? c[i * ld_c + j] : 0.0;
+      for (int64_t l = 0; l < k; ++l) sum += a[i * ld_a + l] * b[l * ld_b + j];
+      c[i * ld_c + j] = sum;
+    }
+}
+
+}  // namespace
+
+template <class T>
+void STRATA_ISA::product_kernels(Kernels<T>& table) {
+  table.product = product;
+}
+STRATA_INSTANTIATE(product_kernels)
+
+}  // namespace strata
