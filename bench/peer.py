@@ -21,6 +21,7 @@ MODES = {
     "channels_last": (True, False, False),
     "bf16": (True, True, False),
     "compile": (True, True, True),
+    "compile_fp32": (True, False, True),
 }
 
 

@@ -22,7 +22,7 @@ import workers
 from workers import WorkerFailed
 
 ROOT = Path(__file__).parent.parent
-MODES = ["eager", "channels_last", "bf16", "compile"]
+MODES = ["eager", "channels_last", "bf16", "compile", "compile_fp32"]
 # A round has as many steps as Strata does in this time, the same for every contender.
 ROUND_SECONDS = 0.8
 MOST_STEPS = 30

@@ -37,11 +37,30 @@ Tensor channels_last_weight(const Tensor& w) {
   return copy;
 }
 
+// Winograd's algorithm rounds sums of inputs and of weights once more. In bfloat16 that is too coarse for training; in float the
+// error stays of the order of that of the direct sum.
+enum class For { kTraining, kEvaluation };
+
 // The convolution in the variant that suits its shape.
 template <class T>
-void convolve(const Shape& s, const Pixels& x, const Tensor& weight, const End<T>& end, T* y) {
-  const auto variant = by_rows(s) ? rows_forward<T> : by_columns(s) ? columns_forward<T> : batch_forward<T>;
+void convolve(const Shape& s, const Pixels& x, const Tensor& weight, const End<T>& end, T* y, For purpose) {
+  const bool winograd = by_winograd(s) && (sizeof(T) > 2 || purpose == For::kEvaluation);
+  const auto variant = winograd        ? winograd_forward<T>
+                       : by_rows(s)    ? rows_forward<T>
+                       : by_columns(s) ? columns_forward<T>
+                                       : batch_forward<T>;
   variant(s, data<T>(x.tensor), x.ld, weight_of<Acc<T>>(weight, s), end, y);
+}
+
+template <class T>
+void backward(const Shape& s, ConvBackward<T> to) {
+  if (sizeof(T) > 2 && to.dx && !to.relu && by_winograd(s.turned())) {
+    winograd_input_gradient<T>(s, to);
+    to.dx = nullptr;
+  }
+  if (!to.dx && !to.dw && !to.db) return;
+  const auto variant = by_rows(s) ? rows_backward<T> : by_columns(s) ? columns_backward<T> : batch_backward<T>;
+  variant(s, to);
 }
 
 // The gradients of input, weight and bias; `saved` are input, weight and output of the forward pass.
@@ -64,8 +83,7 @@ Tensors conv_gradients(const Gradients& given, const StrataWindow& window, at::S
     const ConvBackward<T> to{data<T>(dy.tensor), dy.ld, data<T>(y), relu, data<T>(x.tensor), x.ld, weight_of<A>(w, s),
                              dx.defined() ? mutable_data<T>(dx) : nullptr, dw.defined() ? mutable_data<A>(dw) : nullptr,
                              db.defined() ? mutable_data<A>(db) : nullptr};
-    const auto variant = by_rows(s) ? rows_backward<T> : by_columns(s) ? columns_backward<T> : batch_backward<T>;
-    variant(s, to);
+    backward(s, to);
   });
   if (dx.defined()) dx = dx.to(input_kind);
   return {dx, dw, db};
@@ -83,7 +101,8 @@ Tensor conv(const Tensor& input, const Tensor& weight, const std::optional<Tenso
     const Tensor y = new_map(s.images, s.out, s.window.out_h, s.window.out_w, kind);
     with_type(kind, [&](auto zero) {
       using T = decltype(zero);
-      convolve<T>(s, x, w, {nullptr, data_or_null<Acc<T>>(bias), nullptr, relu ? kRelu : kNone}, mutable_data<T>(y));
+      convolve<T>(s, x, w, {nullptr, data_or_null<Acc<T>>(bias), nullptr, relu ? kRelu : kNone}, mutable_data<T>(y),
+                  For::kTraining);
     });
     const auto input_kind = input.scalar_type();
     return {{y}, {x.tensor, weight, y}, [=, biased = bias.has_value()](const Gradients& given) {
@@ -115,10 +134,7 @@ Tensor conv_end(const Tensor& input, const Tensor& weight, const std::optional<T
     using T = decltype(zero);
     using A = Acc<T>;
     const End<T> end{data_or_null<A>(scale), data_or_null<A>(shift), data_or_null<T>(other), act};
-    if (by_winograd(s))
-      winograd_forward<T>(s, data<T>(x.tensor), x.ld, weight_of<A>(w, s), end, mutable_data<T>(y));
-    else
-      convolve<T>(s, x, w, end, mutable_data<T>(y));
+    convolve<T>(s, x, w, end, mutable_data<T>(y), For::kEvaluation);
   });
   return y;
 }

@@ -76,10 +76,12 @@ void columns_forward(const Shape& s, const T* x, int64_t ld_x, const Weight<Acc<
 template <class T>
 void columns_backward(const Shape& s, const ConvBackward<T>& to);
 
-// In evaluation only.
 bool by_winograd(const Shape& s);
 template <class T>
 void winograd_forward(const Shape& s, const T* x, int64_t ld_x, const Weight<Acc<T>>& w, const End<T>& end, T* y);
+// Writes to.dx alone, where the output went through no relu.
+template <class T>
+void winograd_input_gradient(const Shape& s, const ConvBackward<T>& to);
 
 }  // namespace strata
 

@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include <utility>
 #include <vector>
 
 #include "weights.h"
@@ -22,6 +23,12 @@ struct Shape {
   int64_t out_pixels() const { return dense ? 1 : window.out_h * window.out_w; }
   int64_t batch() const { return dense ? images * height * width : images; }
   int64_t taps() const { return kernel_h * kernel_w; }
+  // The convolution from outputs to inputs, where one of stride 1 keeps the map's size.
+  Shape turned() const {
+    Shape other = *this;
+    std::swap(other.in, other.out);
+    return other;
+  }
   // All that the pairs depend on, beside the kernel.
   Geometry geometry() const;
   std::vector<Pair> pairs() const;

@@ -1,6 +1,5 @@
-// 3x3 convolutions of stride 1 by Winograd's algorithm, F(2x2, 3x3): 16 products for four outputs instead of 36. In
-// evaluation only: in bfloat16 the sums of inputs and of weights are rounded once more (docs/speed.md has by how much), and
-// training computes the convolution directly.
+// 3x3 convolutions of stride 1 by Winograd's algorithm, F(2x2, 3x3): 16 products for four outputs instead of 36. In training
+// in float alone: in bfloat16 the sums of inputs and of weights are rounded once more (docs/speed.md has by how much).
 
 #include "conv.h"
 
@@ -88,5 +87,19 @@ void winograd_forward(const Shape& s, const T* x, int64_t ld_x, const Weight<Acc
   });
 }
 STRATA_FORWARD(winograd_forward)
+
+template <class T>
+void winograd_input_gradient(const Shape& s, const ConvBackward<T>& to) {
+  using A = Acc<T>;
+  const Shape turned = s.turned();
+  // The kernel turned by half a circle, from outputs to inputs: [in, taps, out].
+  const Buffer<A> weight(s.in * s.taps() * s.out);
+  const int64_t ld = s.taps() * s.out;
+  tasks(s.taps(), [&](int64_t tap) {
+    kernels<A>().transpose(to.weight.tap(tap, s.in), s.out, s.in, to.weight.ld, weight.data + (s.taps() - 1 - tap) * s.out, ld);
+  });
+  winograd_forward<T>(turned, to.dy, to.ld_dy, {weight.tensor, weight.data, ld}, {}, to.dx);
+}
+STRATA_BACKWARD(winograd_input_gradient)
 
 }  // namespace strata
