@@ -28,6 +28,7 @@ pub mod sweep;
 pub mod torch;
 pub mod train;
 pub mod watchdog;
+mod workers;
 
 pub use emit::emit;
 pub use input_error::IsInputError;

@@ -3,9 +3,9 @@
 use std::ops::Range;
 
 use super::augment::{Augment, Pairing, ResizedCrop, View};
-use super::workers::{share, threads};
 use super::{DataError, Images, Normalise};
 use crate::random;
+use crate::workers::{share, threads};
 
 /// Images ready for the network. Reuse one from step to step: filling it allocates only when it must grow.
 #[derive(Debug, Clone, Default, PartialEq)]

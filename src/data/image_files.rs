@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use super::DataError;
 use super::decode::read_file;
 use super::verify::SETTLED;
-use super::workers::{share, threads};
+use crate::workers::{share, threads};
 
 /// Files named from a common folder on: ImageNet has over a million.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::DataError;
 use super::decode::Picture;
 use super::image_folder::is_image;
-use super::workers::{share, threads};
+use crate::workers::{share, threads};
 
 const REMEDY: &str = "give an image of 32x32 pixels";
 /// Bytes of an image.

@@ -12,7 +12,7 @@ use super::decode::{self, Encoded, Part, centre, luma};
 use super::image_files::Files;
 use super::prepared::Cache;
 use super::resample::{Resampler, Window};
-use super::workers::{share, threads};
+use crate::workers::{share, threads};
 
 /// Images that a thread resizes before it takes more.
 const PART: usize = 64;

@@ -23,7 +23,6 @@ mod resample;
 mod stages;
 mod sums_note;
 mod verify;
-mod workers;
 
 use std::path::{Path, PathBuf};
 

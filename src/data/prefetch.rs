@@ -4,8 +4,8 @@ use std::ops::ControlFlow;
 use std::sync::mpsc::{channel, sync_channel};
 use std::thread;
 
-use super::workers::{join, spawn};
 use super::{Batch, DataError};
+use crate::workers::{join, spawn};
 
 /// Fills `count` batches in turn on a thread of its own and hands each to `consume`, so that the next is made while one
 /// is used. At most three are in memory: one in use, one ready, one being filled. Their order and content are those of
@@ -33,7 +33,8 @@ pub fn prefetch<T, E: From<DataError>>(
                     break;
                 }
             }
-        })?;
+        });
+        let maker = maker.map_err(DataError::Thread)?;
         let mut outcome = Ok(ControlFlow::Continue(()));
         // Ends when the maker is done, whatever ended it.
         for (i, made) in ready.iter().enumerate() {

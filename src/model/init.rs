@@ -4,6 +4,8 @@
 use crate::arch::params::{Param, Role};
 use crate::arch::style::{Init, Scheme};
 use crate::random;
+use crate::workers;
+use std::convert::Infallible;
 use tch::Tensor;
 
 pub(super) fn initialise(params: &[(Param, Tensor)], init: &Init, seed: u64) {
@@ -76,13 +78,13 @@ impl Law {
     /// `count` values, each from (key, its index) alone: the same on every device and for every number of threads.
     fn draw(self, key: u64, count: usize) -> Vec<f32> {
         let mut values = vec![0.0; count];
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = workers::threads();
         let piece = count.div_ceil(threads).next_multiple_of(2).max(1 << 16);
-        std::thread::scope(|scope| {
-            for (number, values) in values.chunks_mut(piece).enumerate() {
-                scope.spawn(move || self.fill(key, (number * piece / 2) as u64, values));
-            }
-        });
+        let fill = |(number, values): (usize, &mut [f32])| {
+            self.fill(key, (number * piece / 2) as u64, values);
+            Ok(())
+        };
+        let Ok(()) = workers::share::<_, Infallible>(threads, values.chunks_mut(piece).enumerate(), fill);
         values
     }
 

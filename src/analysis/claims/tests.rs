@@ -151,7 +151,8 @@ fn tables_of_studies_have_the_settings_of_their_runs() {
     // A run that diverged has no weights to study.
     let key = words[2].trim_start_matches("c/");
     let row = format!("A,0,c,{key},diverged,10,,1.0");
-    fixture.write("sweeps/c/table.csv", &format!("model.shortcut,seed,name,key,status,macs,test_top1,seconds\n{row}\n"));
+    fixture
+        .write("sweeps/c/table.csv", &format!("model.shortcut,seed,name,key,status,macs,test_top1,seconds\n{row}\n"));
     let rest = fixture.judge(study).words("study lesion {runs:model.shortcut=A} -o draws=1");
     assert_eq!(rest[2..], words[3..]);
 }

@@ -3,9 +3,9 @@
 use super::{Cache, Form, IMAGES, INDEX, Prepared, Record, contents};
 use crate::data::decode::resampled;
 use crate::data::resample::Resampler;
-use crate::data::workers::{share, threads};
 use crate::data::{DataError, Images, sums_note};
 use crate::files::sha256;
+use crate::workers::{share, threads};
 use image::ExtendedColorType::Rgb8;
 use image::codecs::jpeg::JpegEncoder;
 use std::collections::HashMap;

@@ -1,11 +1,11 @@
-//! Work on images, shared among threads.
+//! Work shared among threads.
 
-use super::DataError;
+use std::io;
 use std::sync::{Mutex, PoisonError};
 use std::thread::{self, Scope, ScopedJoinHandle};
 
-/// Threads for work on images. More than this many have nothing left to do in a batch.
-pub(super) fn threads() -> usize {
+/// Threads for work on images and weights. More than this many have nothing left to do in a batch.
+pub(crate) fn threads() -> usize {
     thread::available_parallelism().map_or(1, usize::from).min(64)
 }
 
@@ -14,7 +14,7 @@ pub(super) fn threads() -> usize {
 ///
 /// # Errors
 /// The error of the first job that failed.
-pub(super) fn share<J: Send, E: Send>(
+pub(crate) fn share<J: Send, E: Send>(
     threads: usize,
     jobs: impl Iterator<Item = J> + Send,
     work: impl Fn(J) -> Result<(), E> + Sync,
@@ -42,16 +42,16 @@ pub(super) fn share<J: Send, E: Send>(
 /// Starts a thread.
 ///
 /// # Errors
-/// [`DataError::Thread`] when the system grants no more.
-pub(super) fn spawn<'scope, T: Send + 'scope>(
+/// When the system grants no more.
+pub(crate) fn spawn<'scope, T: Send + 'scope>(
     scope: &'scope Scope<'scope, '_>,
     work: impl FnOnce() -> T + Send + 'scope,
-) -> Result<ScopedJoinHandle<'scope, T>, DataError> {
-    thread::Builder::new().spawn_scoped(scope, work).map_err(DataError::Thread)
+) -> io::Result<ScopedJoinHandle<'scope, T>> {
+    thread::Builder::new().spawn_scoped(scope, work)
 }
 
 /// Waits for a thread; its panic becomes one of the caller.
-pub(super) fn join<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+pub(crate) fn join<T>(thread: ScopedJoinHandle<'_, T>) -> T {
     thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
