@@ -58,6 +58,7 @@ pub(crate) fn join<T>(thread: ScopedJoinHandle<'_, T>) -> T {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::DataError;
 
     #[test]
     fn every_job_runs_once_and_the_first_error_is_returned() {

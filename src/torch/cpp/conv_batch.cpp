@@ -80,6 +80,42 @@ struct Masked {
   }
 };
 
+// The left operands of the products: a matrix [batch, depth] for each pixel, `step` apart.
+template <class T>
+struct Left {
+  const T* data;
+  int64_t ld, step, batch, depth;
+};
+
+// The right operands: a matrix [depth, cols], interleaved, for each tap, `step` apart.
+template <class T>
+struct Right {
+  const T* data;
+  int64_t cols, step;
+};
+
+// For each pixel, the sum over its pairs of the products of the pair's other pixel, `from`, and its tap. A block of this sum is
+// one task: it meets every pair while it is in the first cache, and finish(pixel, row, col, rows, cols, sums) stores it once.
+template <class T, class Finish>
+void sum_pairs(const std::vector<std::vector<Pair>>& pixels, int64_t Pair::* from, const Left<T>& left, const Right<T>& right,
+               Finish&& finish) {
+  using A = Acc<T>;
+  const int64_t bands = blocks(left.batch, kRows), strips = blocks(right.cols, kCols);
+  tasks(static_cast<int64_t>(pixels.size()) * bands * strips, [&](int64_t task) {
+    const int64_t pixel = task / (bands * strips), row = task / strips % bands * kRows, col = task % strips * kCols;
+    const int64_t m = std::min(kRows, left.batch - row), n = std::min(kCols, right.cols - col);
+    A* sums = scratch<A>(kRows * kCols);
+    bool add = false;
+    for (const Pair& pair : pixels[pixel]) {
+      product(m, n, left.depth, left.ld, right.cols, n, add, left.data + pair.*from * left.step + row * left.ld,
+              right.data + pair.tap * right.step + col * kPair<T>, sums);
+      add = true;
+    }
+    if (!add) std::fill(sums, sums + m * n, A(0));
+    finish(pixel, row, col, m, n, sums);
+  });
+}
+
 template <class T>
 void input_gradient(const Shape& s, const Masked<T>& g, const Weight<Acc<T>>& w, T* dx) {
   using A = Acc<T>;
@@ -91,20 +127,11 @@ void input_gradient(const Shape& s, const Masked<T>& g, const Weight<Acc<T>>& w,
   pack_taps<T>(s, pairs, w, depth * s.in, packed.data, [&](const A* rows, int64_t first, int64_t count, T* to) {
     k.interleave_weights(rows, count, s.in, w.ld, to + first * s.in);
   });
-  const int64_t batch = s.batch(), bands = blocks(batch, kRows), strips = blocks(s.in, kCols), pixels = s.in_pixels();
-  tasks(pixels * bands * strips, [&](int64_t task) {
-    const int64_t q = task / (bands * strips), row = task / strips % bands * kRows, col = task % strips * kCols;
-    const int64_t m = std::min(kRows, batch - row), n = std::min(kCols, s.in - col);
-    A* sums = scratch<A>(kRows * kCols);
-    bool add = false;
-    for (const Pair& pair : by_in[q]) {
-      product(m, n, s.out, g.ld, s.in, n, add, g.data + pair.out * g.step + row * g.ld,
-              packed.data + pair.tap * depth * s.in + col * kPair<T>, sums);
-      add = true;
-    }
-    if (!add) std::fill(sums, sums + m * n, A(0));
+  const int64_t batch = s.batch(), pixels = s.in_pixels();
+  const auto store = [&](int64_t q, int64_t row, int64_t col, int64_t m, int64_t n, const A* sums) {
     k.store(sums, n, m, n, nullptr, nullptr, nullptr, 0, kNone, dx + (row * pixels + q) * s.in + col, pixels * s.in);
-  });
+  };
+  sum_pairs<T>(by_in, &Pair::out, {g.data, g.ld, g.step, batch, s.out}, {packed.data, s.in, depth * s.in}, store);
 }
 
 template <class T>
@@ -168,25 +195,14 @@ void batch_forward(const Shape& s, const T* x, int64_t ld_x, const Weight<Acc<T>
       k.interleave_transposed(rows, count, s.in, w.ld, to + first * kPair<T>, s.out);
     });
   });
-  const int64_t strips = blocks(s.out, kCols);
-  const ByPixel<T> in(x, ld_x, s.batch(), s.in_pixels(), s.in, s.taps() > 1);
-  const int64_t batch = s.batch(), bands = blocks(batch, kRows), pixels = s.out_pixels();
-  // A block of outputs is one task: its sums meet every pair while they are in the first cache, and are stored once.
-  tasks(pixels * bands * strips, [&](int64_t task) {
-    const int64_t p = task / (bands * strips), row = task / strips % bands * kRows, col = task % strips * kCols;
-    const int64_t m = std::min(kRows, batch - row), n = std::min(kCols, s.out - col);
-    A* sums = scratch<A>(kRows * kCols);
-    bool add = false;
-    for (const Pair& pair : by_out[p]) {
-      product(m, n, s.in, in.ld, s.out, n, add, in.data + pair.in * in.step + row * in.ld,
-              packed.data + pair.tap * depth * s.out + col * kPair<T>, sums);
-      add = true;
-    }
-    if (!add) std::fill(sums, sums + m * n, A(0));
+  const int64_t batch = s.batch(), pixels = s.out_pixels();
+  const ByPixel<T> in(x, ld_x, batch, s.in_pixels(), s.in, s.taps() > 1);
+  const auto store = [&](int64_t p, int64_t row, int64_t col, int64_t m, int64_t n, const A* sums) {
     const int64_t at = (row * pixels + p) * s.out + col;
     k.store(sums, n, m, n, end.scale ? end.scale + col : nullptr, end.shift ? end.shift + col : nullptr,
             end.add ? end.add + at : nullptr, pixels * s.out, end.act, y + at, pixels * s.out);
-  });
+  };
+  sum_pairs<T>(by_out, &Pair::in, {in.data, in.ld, in.step, batch, s.in}, {packed.data, s.out, depth * s.out}, store);
 }
 STRATA_FORWARD(batch_forward)
 

@@ -91,30 +91,38 @@ void rows_forward(const Shape& s, const T* x, int64_t ld_x, const Weight<Acc<T>>
 }
 STRATA_FORWARD(rows_forward)
 
+namespace {
+
+// What one task of the backward pass keeps and writes: its share of the images, its own sums.
 template <class T>
-void rows_backward(const Shape& s, const ConvBackward<T>& to) {
-  const auto& [dy, ld_dy, y, relu, x, ld_x, w, dx, dw, db] = to;
+struct RowsBackward {
   using A = Acc<T>;
-  const auto& k = kernels<T>();
-  const Frame frame = input_frame(s), turned_frame = gradient_frame(s);
-  const int64_t out_pixels = s.window.out_h * s.window.out_w, depth = s.kernel_w * s.out;
-  // The kernel turned by half a circle, from outputs to inputs.
-  Buffer<T> packed(dx ? s.kernel_h * depth * s.in : 0);
-  if (dx)
+  const Shape& s;
+  const ConvBackward<T>& to;
+  Frame frame, turned_frame;  // of the input, of the gradient
+  // The gradient in rows as wide as the framed input's, zeros where that has no output: between two rows of a framed gradient lie
+  // zeros, so that it is that already where it is as wide.
+  Frame flat;
+  bool same_width;
+  int64_t length, even;  // of such rows, and rounded up for products of pairs
+  int64_t span;          // room for a channel of the framed input, with what the last taps reach over
+  Buffer<T> packed;      // the kernel turned by half a circle, from outputs to inputs
+
+  RowsBackward(const Shape& s, const ConvBackward<T>& to)
+      : s(s), to(to), frame(input_frame(s)), turned_frame(gradient_frame(s)),
+        flat{s.window.out_h, s.window.out_w, 0, 0, s.window.out_h + 1, frame.width},
+        same_width(turned_frame.width == frame.width), length(s.window.out_h * frame.width), even(length + length % 2),
+        span((frame.pixels() + s.kernel_w + 32) / 32 * 32) {
+    if (!to.dx) return;
+    packed = Buffer<T>(s.taps() * s.out * s.in);
     tasks(s.taps(), [&](int64_t tap) {
-      k.interleave_weights(w.tap(s.taps() - 1 - tap, s.in), s.out, s.in, w.ld, packed.data + tap * s.out * s.in);
+      kernels<T>().interleave_weights(to.weight.tap(s.taps() - 1 - tap, s.in), s.out, s.in, to.weight.ld,
+                                      packed.data + tap * s.out * s.in);
     });
-  // The gradient in rows as wide as the framed input's, zeros where that has no output.
-  const int64_t length = s.window.out_h * frame.width, even = length + length % 2;
-  const int64_t span = (frame.pixels() + s.kernel_w + 32) / 32 * 32;
-  const int64_t size = s.taps() * s.in * s.out, parts = parts_of(s.images, size);
-  Buffer<A> partial(dw ? parts * size : 0);
-  std::vector<A> sums(db ? parts * s.out : 0, A(0));
-  // Between two rows of a framed gradient lie zeros: where it is as wide as the framed input, it is that already.
-  const bool same_width = turned_frame.width == frame.width;
-  const Frame flat{s.window.out_h, s.window.out_w, 0, 0, s.window.out_h + 1, frame.width};
-  tasks(parts, [&](int64_t index) {
-    const Part part(s.images, index, parts);
+  }
+
+  // Adds the weight's gradient of these images to `dw` [taps, in, out] and the bias's to `db`, which may be null; writes dx.
+  void images(const Part& part, A* dw, A* db) const {
     T* gradient = zeroed<T>(0, turned_frame.pixels() * s.out);
     T* framed = zeroed<T>(1, frame.pixels() * s.in);
     T* right = room<T>(2, even * s.out + flat.pixels() * s.out);
@@ -122,51 +130,78 @@ void rows_backward(const Shape& s, const ConvBackward<T>& to) {
     if (!same_width) std::fill(wide, wide + flat.pixels() * s.out, T{});
     T* turned = zeroed<T>(3, s.in * span);
     for (int64_t n = part.begin; n < part.end; ++n) {
-      for (int64_t row = 0; row < s.window.out_h; ++row) {
-        const int64_t pixel = n * out_pixels + row * s.window.out_w;
-        k.mask(dy + pixel * ld_dy, ld_dy, y + pixel * s.out, s.out, s.window.out_w, s.out, relu,
-               turned_frame.inside(gradient, s.out) + row * turned_frame.width * s.out, s.out,
-               db ? &sums[index * s.out] : nullptr);
-      }
-      if (dx)
+      place_gradient(n, gradient, db);
+      if (to.dx)
         frame_products<T>(gradient, turned_frame, s.kernel_h, s.kernel_w, s.out, s.in, packed.data, {},
-                          dx + n * s.height * s.width * s.in);
+                          to.dx + n * s.height * s.width * s.in);
       if (!dw) continue;
-      const T* rows = turned_frame.inside(gradient, s.out);
-      if (!same_width) {
-        for (int64_t row = 0; row < s.window.out_h; ++row)
-          std::memcpy(wide + row * frame.width * s.out, rows + row * turned_frame.width * s.out,
-                      s.window.out_w * s.out * sizeof(T));
-        rows = wide;
-      }
-      // The last row has no zeros to its right that belong to it.
-      k.interleave(rows, length - (frame.width - s.window.out_w), s.out, s.out, right);
-      const int64_t done = (length - (frame.width - s.window.out_w) + kPair<T> - 1) / kPair<T> * kPair<T>;
-      std::fill(right + done * s.out, right + even * s.out, T{});
-      frame.place(x + n * s.height * s.width * ld_x, ld_x, s.in, framed);
-      k.transpose(framed, frame.pixels(), s.in, s.in, turned, span);
-      for (int64_t tap = 0; tap < s.taps(); ++tap) {
-        const int64_t shift = tap / s.kernel_w * frame.width + tap % s.kernel_w;
-        for (int64_t row = 0; row < s.in; row += kCols)
-          for (int64_t col = 0; col < s.out; col += kCols)
-            product(std::min(kCols, s.in - row), std::min(kCols, s.out - col), even, span, s.out, s.out, n > part.begin,
-                    turned + row * span + shift, right + col * kPair<T>,
-                    partial.data + index * size + (tap * s.in + row) * s.out + col);
-      }
+      interleave_gradient(gradient, wide, right);
+      frame.place(to.x + n * s.height * s.width * to.ld_x, to.ld_x, s.in, framed);
+      kernels<T>().transpose(framed, frame.pixels(), s.in, s.in, turned, span);
+      add_products(turned, right, n > part.begin, dw);
     }
+  }
+
+ private:
+  // The gradient of image n, masked by the non-linearity, into its frame.
+  void place_gradient(int64_t n, T* gradient, A* db) const {
+    for (int64_t row = 0; row < s.window.out_h; ++row) {
+      const int64_t pixel = (n * s.window.out_h + row) * s.window.out_w;
+      kernels<T>().mask(to.dy + pixel * to.ld_dy, to.ld_dy, to.y + pixel * s.out, s.out, s.window.out_w, s.out, to.relu,
+                        turned_frame.inside(gradient, s.out) + row * turned_frame.width * s.out, s.out, db);
+    }
+  }
+
+  void interleave_gradient(const T* gradient, T* wide, T* right) const {
+    const T* rows = turned_frame.inside(gradient, s.out);
+    if (!same_width) {
+      for (int64_t row = 0; row < s.window.out_h; ++row)
+        std::memcpy(wide + row * frame.width * s.out, rows + row * turned_frame.width * s.out,
+                    s.window.out_w * s.out * sizeof(T));
+      rows = wide;
+    }
+    // The last row has no zeros to its right that belong to it.
+    const int64_t own = length - (frame.width - s.window.out_w);
+    kernels<T>().interleave(rows, own, s.out, s.out, right);
+    const int64_t done = (own + kPair<T> - 1) / kPair<T> * kPair<T>;
+    std::fill(right + done * s.out, right + even * s.out, T{});
+  }
+
+  void add_products(const T* turned, const T* right, bool add, A* dw) const {
+    for (int64_t tap = 0; tap < s.taps(); ++tap) {
+      const int64_t shift = tap / s.kernel_w * frame.width + tap % s.kernel_w;
+      for (int64_t row = 0; row < s.in; row += kCols)
+        for (int64_t col = 0; col < s.out; col += kCols)
+          product(std::min(kCols, s.in - row), std::min(kCols, s.out - col), even, span, s.out, s.out, add,
+                  turned + row * span + shift, right + col * kPair<T>, dw + (tap * s.in + row) * s.out + col);
+    }
+  }
+};
+
+}  // namespace
+
+template <class T>
+void rows_backward(const Shape& s, const ConvBackward<T>& to) {
+  using A = Acc<T>;
+  const RowsBackward<T> backward(s, to);
+  const int64_t size = s.taps() * s.in * s.out, parts = parts_of(s.images, size);
+  const Buffer<A> partial(to.dw ? parts * size : 0);
+  std::vector<A> sums(to.db ? parts * s.out : 0, A(0));
+  tasks(parts, [&](int64_t index) {
+    backward.images(Part(s.images, index, parts), to.dw ? partial.data + index * size : nullptr,
+                    to.db ? &sums[index * s.out] : nullptr);
   });
-  if (dw)
+  if (to.dw)
     tasks(s.taps() * s.in, [&](int64_t row) {
       for (int64_t o = 0; o < s.out; ++o) {
         A sum = 0;
         for (int64_t part = 0; part < parts; ++part) sum += partial.data[part * size + row * s.out + o];
-        dw[o * s.taps() * s.in + row] = sum;
+        to.dw[o * s.taps() * s.in + row] = sum;
       }
     });
-  if (db) {
-    const auto sum = total(sums, parts, s.out);
-    std::copy(sum.begin(), sum.end(), db);
-  }
+  if (!to.db) return;
+  const auto sum = total(sums, parts, s.out);
+  std::copy(sum.begin(), sum.end(), to.db);
 }
 STRATA_BACKWARD(rows_backward)
 

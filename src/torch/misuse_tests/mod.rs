@@ -5,7 +5,7 @@ mod arguments;
 
 use super::fused::{self, Activation, Kernel, Norm, WindowGeometry};
 use super::optim::{StepKind, StepNumbers, optimizer_step};
-use super::{Result, TorchError, catch};
+use super::{Result, catch};
 use arguments::*;
 use proptest::collection::vec;
 use proptest::prelude::*;

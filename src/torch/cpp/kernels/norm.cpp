@@ -96,10 +96,10 @@ void norm_sums(const T* x, const T* y, const T* dy, int64_t rows, int64_t cols, 
       for (int64_t r = 0; r < rows; ++r) {
         const int64_t at = r * cols + c;
         const Vec<A> v = load(x + at, n);
-        Vec<A> told = {};  // what the derivative is computed from
-        if constexpr (Act::from == From::kOutput) told = load(y + at, n);
-        if constexpr (Act::from == From::kInput) told = v * a + b;
-        const Vec<A> g = Act::template slope<T>(load(dy + at, n), told);
+        Vec<A> from = {};  // what the derivative is computed from
+        if constexpr (Act::from == From::kOutput) from = load(y + at, n);
+        if constexpr (Act::from == From::kInput) from = v * a + b;
+        const Vec<A> g = Act::template slope<T>(load(dy + at, n), from);
         if (residual) store(residual + at, g, n);
         s += g;
         p += g * (v - m);
@@ -122,10 +122,10 @@ void norm_input(const T* x, const T* y, const T* dy, int64_t rows, int64_t cols,
       for (int64_t r = 0; r < rows; ++r) {
         const int64_t at = r * cols + c;
         const Vec<A> v = load(x + at, n);
-        Vec<A> told = {};  // what the derivative is computed from
-        if constexpr (Act::from == From::kOutput) told = load(y + at, n);
-        if constexpr (Act::from == From::kInput) told = v * s + t;
-        const Vec<A> g = Act::template slope<T>(load(dy + at, n), told);
+        Vec<A> from = {};  // what the derivative is computed from
+        if constexpr (Act::from == From::kOutput) from = load(y + at, n);
+        if constexpr (Act::from == From::kInput) from = v * s + t;
+        const Vec<A> g = Act::template slope<T>(load(dy + at, n), from);
         store(dx + at, g * ga + v * gb + gc, n);
       }
     });
