@@ -57,8 +57,10 @@ pub(crate) const BAD_INPUT: u8 = 2;
 /// Experiments on deep convolutional architectures: describe a network in TOML, count it, train it, compare the tables.
 #[derive(Parser)]
 #[command(version, propagate_version = true, max_term_width = 100)]
-#[command(after_help = "FILE is a path or the name of a file in experiments/: `resnet50`, `imagenet/resnet50`.\n\
-                        Exit codes: 0 done, 1 a run failed, 2 bad usage or bad input, 130 stopped and resumable.")]
+#[command(
+    after_help = "FILE is a path, with or without .toml, or the name of a file in experiments/: `resnet50`, `imagenet/resnet50`.\n\
+                        Exit codes: 0 done, 1 a run failed, 2 bad usage or bad input, 130 stopped and resumable."
+)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub command: Command,

@@ -34,6 +34,12 @@ fn a_folder_in_place_of_a_file_is_called_one() {
         .strata(&["train", "experiments"])
         .refused(&["`experiments` is a folder", "such as experiments/resnet18.toml"]);
     place.strata(&["train", "results/kept"]).refused(&["is a folder; its experiment is results/kept/experiment.toml"]);
+    // An experiment beside its images needs no ending, and a file in experiments/ comes before it.
+    place.file("pets/a.png", "");
+    place.file("pets.toml", TINY);
+    assert!(place.strata(&["cost", "pets"]).good().contains("pets"));
+    place.file("experiments/pets.toml", TINY.replace("depth = 8", "depth = 7"));
+    place.strata(&["cost", "pets"]).refused(&["experiments/pets.toml", "depth"]);
 }
 
 #[test]
