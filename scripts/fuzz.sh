@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 seconds=$1
 shift
-[ $# -gt 0 ] || set -- experiment idx tables checkpoint
+[ $# -gt 0 ] || set -- experiment idx tables checkpoint torch_file
 
 if ! cargo +nightly fuzz --version >/dev/null 2>&1; then
     echo "error: fuzzing needs a nightly toolchain and cargo-fuzz:" >&2

@@ -7,3 +7,4 @@ pub(crate) mod checkpoint;
 pub(crate) mod experiment;
 pub(crate) mod idx;
 pub(crate) mod tables;
+pub(crate) mod torch_file;

@@ -75,12 +75,13 @@ pub(crate) struct Compare {
     top: Option<u32>,
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
-    /// Draw the curves of these runs too: .svg, .png or .pdf; - is SVG on standard output, in the place of the table
+    /// Draw the curves of these runs too: .svg, .png or .pdf; - is SVG on standard output, in the place of the table.
+    /// Repeatable
     #[arg(long, value_name = "PICTURE")]
-    plot: Option<PictureFile>,
+    plot: Vec<PictureFile>,
     /// Draw their accuracy against multiply-adds and parameters too, as with --plot
     #[arg(long, value_name = "PICTURE")]
-    plot_cost: Option<PictureFile>,
+    plot_cost: Vec<PictureFile>,
     /// Leave out the frame and the background of pictures
     #[arg(long)]
     transparent: bool,
@@ -93,13 +94,13 @@ pub(crate) fn run(command: &Compare, shared: &Shared) -> Result<Done> {
         bail!(Usage("the tables have no row".to_owned()));
     }
     let mut comparison = compare(&mut records, &request)?;
-    if let Some(path) = &command.plot {
-        plot(command, &records, &comparison, path)?;
+    if !command.plot.is_empty() {
+        plot(command, &records, &comparison)?;
     }
-    if let Some(path) = &command.plot_cost {
-        plot_cost(command, &records, &mut comparison, path)?;
+    if !command.plot_cost.is_empty() {
+        plot_cost(command, &records, &mut comparison)?;
     }
-    if [&command.plot, &command.plot_cost].into_iter().flatten().any(PictureFile::is_stdout) {
+    if command.plot.iter().chain(&command.plot_cost).any(PictureFile::is_stdout) {
         return Ok(Done::Well);
     }
     if command.epochs {
@@ -180,7 +181,7 @@ fn words(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn plot(command: &Compare, records: &Records, comparison: &Comparison, file: &PictureFile) -> Result<()> {
+fn plot(command: &Compare, records: &Records, comparison: &Comparison) -> Result<()> {
     let mut groups = Vec::new();
     for (name, group) in comparison.labels.iter().zip(&comparison.groups) {
         let folders = group.iter().filter_map(|&row| records.origin(row).folder.as_ref());
@@ -193,22 +194,24 @@ fn plot(command: &Compare, records: &Records, comparison: &Comparison, file: &Pi
     if groups.is_empty() {
         bail!(Usage("--plot draws the epochs.csv of runs; none of these has one".to_owned()));
     }
-    write_picture(file, &curves::chart(&groups, &title(command)), command.transparent)
+    let svg = curves::chart(&groups, &title(command));
+    command.plot.iter().try_for_each(|file| write_picture(file, &svg, command.transparent))
 }
 
-fn plot_cost(command: &Compare, records: &Records, comparison: &mut Comparison, file: &PictureFile) -> Result<()> {
+fn plot_cost(command: &Compare, records: &Records, comparison: &mut Comparison) -> Result<()> {
     let rows = comparison.groups.iter().flatten().map(|&row| records.rows[row].clone()).collect();
     let shown = Records::from(Table { columns: records.columns.clone(), rows });
     let Some(figure) = curves::cost_picture(&shown, &title(command)) else {
         let problem = "--plot-cost needs finished runs that differ in `macs` or `params`";
-        if file.is_stdout() {
+        if command.plot_cost.iter().any(PictureFile::is_stdout) {
             bail!(Usage(problem.to_owned()));
         }
         // The table is wanted all the same.
         comparison.notes.push(format!("no picture of the cost: {problem}"));
         return Ok(());
     };
-    write_picture(file, &figure.svg(), command.transparent)
+    let svg = figure.svg();
+    command.plot_cost.iter().try_for_each(|file| write_picture(file, &svg, command.transparent))
 }
 
 fn title(command: &Compare) -> String {

@@ -1,7 +1,7 @@
 //! `strata diff A B`
 
 use super::compare::printable;
-use super::runs::{resolve_run, several_runs};
+use super::runs::{resolve_run, run_of_file, several_runs};
 use super::table::grouped;
 use super::{Done, Shared, Usage, experiment, locate, machine, print};
 use anyhow::{Result, bail};
@@ -104,9 +104,10 @@ fn side(word: &str, shared: &Shared) -> Result<Side> {
     let records = match collect(&[word.to_owned()], &shared.store()) {
         Ok(records) => records,
         // Perhaps an experiment of this name.
-        Err(error) => match locate(word) {
-            Ok(_) => return experiment_side(word, shared),
-            Err(_) => return Err(error.into()),
+        Err(error) => match (run_of_file(word, shared)?, locate(word)) {
+            (Some(folder), _) => return side(&folder.display().to_string(), shared),
+            (None, Ok(_)) => return experiment_side(word, shared),
+            (None, Err(_)) => return Err(error.into()),
         },
     };
     let rows = || 0..records.rows.len();

@@ -3,7 +3,7 @@
 use super::cost::sides;
 use super::export::Export;
 use super::precision::PrecisionArgs;
-use super::runs::{TrainedRun, build, is_run};
+use super::runs::{TrainedRun, build, is_run, run_of_file};
 use super::{Done, Shared, Usage, print};
 use anyhow::{Context, Result, bail};
 use std::path::PathBuf;
@@ -35,7 +35,7 @@ pub(super) fn run(command: &Export, shared: &Shared) -> Result<Done> {
 /// The experiment of a run with its best weights; that of a file with those of `--weights`, else those that training starts
 /// from.
 fn network(word: &str, command: &Export, shared: &Shared) -> Result<(Experiment, Vec<(String, Tensor)>)> {
-    if command.weights.is_none() && is_run(word, &shared.results) {
+    if command.weights.is_none() && (is_run(word, &shared.results) || run_of_file(word, shared)?.is_some()) {
         let TrainedRun { experiment, model, .. } =
             TrainedRun::load(word, PrecisionArgs::default(), shared, Device::Cpu)?;
         return Ok((experiment, model.named_tensors()));

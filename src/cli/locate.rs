@@ -20,10 +20,13 @@ pub(crate) fn locate(file: impl AsRef<Path>) -> Result<PathBuf> {
     if named.is_file() {
         return Ok(named);
     }
+    // `mine` for ./mine.toml, also beside a folder of this name, such as that of its images.
+    let beside = PathBuf::from(format!("{}.toml", file.trim_end_matches('/')));
+    if beside.is_file() {
+        return Ok(beside);
+    }
     if let Some(folder) = [path.to_owned(), Path::new(EXPERIMENTS).join(path)].iter().find(|path| path.is_dir()) {
-        let beside = format!("{}.toml", file.trim_end_matches('/'));
-        let meant = if Path::new(&beside).is_file() { format!("did you mean `{beside}`?") } else { in_folder(folder) };
-        bail!(Usage(format!("`{file}` is a folder; {meant}")));
+        bail!(Usage(format!("`{file}` is a folder; {}", in_folder(folder))));
     }
     let mut known = Vec::new();
     list(Path::new(EXPERIMENTS), "", &mut known);

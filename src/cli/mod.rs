@@ -7,6 +7,7 @@ pub(crate) mod compare;
 pub(crate) mod completions;
 pub(crate) mod convert;
 pub(crate) mod cost;
+mod device;
 pub(crate) mod diff;
 pub(crate) mod doctor;
 mod epoch_table;
@@ -31,6 +32,7 @@ mod table;
 pub(crate) mod tables;
 pub(crate) mod train;
 
+use self::device::Named;
 use self::locate::locate;
 use anyhow::{Context, Result, bail};
 use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -44,7 +46,7 @@ use strata::emit;
 use strata::figures::picture::PictureFile;
 use strata::interrupt;
 use strata::runs::{Store, counted};
-use strata::torch::{MAX_GPU, MAX_THREADS, cuda, start_threads};
+use strata::torch::{MAX_THREADS, cuda, start_threads};
 use tch::Device;
 
 /// A run failed.
@@ -55,8 +57,10 @@ pub(crate) const BAD_INPUT: u8 = 2;
 /// Experiments on deep convolutional architectures: describe a network in TOML, count it, train it, compare the tables.
 #[derive(Parser)]
 #[command(version, propagate_version = true, max_term_width = 100)]
-#[command(after_help = "FILE is a path or the name of a file in experiments/: `resnet50`, `imagenet/resnet50`.\n\
-                        Exit codes: 0 done, 1 a run failed, 2 bad usage or bad input, 130 stopped and resumable.")]
+#[command(
+    after_help = "FILE is a path, with or without .toml, or the name of a file in experiments/: `resnet50`, `imagenet/resnet50`.\n\
+                        Exit codes: 0 done, 1 a run failed, 2 bad usage or bad input, 130 stopped and resumable."
+)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub command: Command,
@@ -195,6 +199,7 @@ impl Shared {
 
     /// The device that `--device` names; starts the threads too.
     pub(crate) fn device(&self) -> Result<Device> {
+        let named = device::parse(&self.device)?;
         if let Some(threads) = self.threads.filter(|threads| !(1..=MAX_THREADS).contains(threads)) {
             bail!(Usage(format!("--threads takes 1 to {MAX_THREADS}, not {threads}")));
         }
@@ -203,18 +208,13 @@ impl Shared {
         if let Some(threads) = self.threads.filter(|&threads| threads > cores) {
             tracing::warn!("note: --threads {threads} is more than the {} here, which is slow", counted(cores, "core"));
         }
-        let number = match self.device.as_str() {
-            "cpu" => return Ok(Device::Cpu),
-            "auto" => {
+        let number = match named {
+            Named::Cpu => return Ok(Device::Cpu),
+            Named::Auto => {
                 let found = cuda::load_if_present();
                 return if found.is_available() { on_gpu(0) } else { Ok(Device::Cpu) };
             }
-            "cuda" => 0,
-            other => match other.strip_prefix("cuda:").map(str::parse::<usize>) {
-                Some(Ok(number)) if number <= MAX_GPU => number,
-                Some(Ok(number)) => bail!(Usage(format!("--device cuda:N takes an N of 0 to {MAX_GPU}, not {number}"))),
-                _ => bail!(Usage(format!("--device is auto, cpu, cuda or cuda:N, not `{other}`"))),
-            },
+            Named::Gpu(number) => number,
         };
         match cuda::load() {
             cuda::CudaStatus::Available { devices } if i64::try_from(number).is_ok_and(|number| number < devices) => {

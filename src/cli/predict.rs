@@ -1,12 +1,12 @@
 //! `strata predict RUN_OR_FILE`
 
 use super::precision::{PrecisionArgs, precision};
-use super::runs::{TrainedRun, build, find, is_run};
+use super::runs::{TrainedRun, build, find, is_run, run_of_file};
 use super::table::{Format, render};
 use super::{Done, Shared, Usage, locate, print};
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use strata::arch::Network;
 use strata::config::{Experiment, Precision};
 use strata::data::{self, Batch, Images};
@@ -19,11 +19,15 @@ use tch::{Device, Kind, Tensor};
 ///
 /// Prints the most probable classes of image files, or with --input and --output writes the logits of a tensor.
 #[derive(Args)]
+#[command(after_help = "Examples:
+  strata predict googlenet shoe.png
+  strata predict mine photos/ --top 1 --format csv > predictions.csv
+  strata predict imagenet/resnet18 --weights r18.safetensors dog.jpg")]
 pub(crate) struct Predict {
     /// A run (a folder, NAME, NAME/KEY, NAME@latest or NAME@best), or an experiment file together with --weights
     #[arg(value_name = "RUN_OR_FILE")]
     network: String,
-    /// JPEG, PNG, WebP or BMP images
+    /// JPEG, PNG, WebP or BMP images, or folders: all images in them and in the folders below
     #[arg(value_name = "IMAGE")]
     images: Vec<PathBuf>,
     /// Load these weights, stored under the network's parameter names
@@ -38,6 +42,9 @@ pub(crate) struct Predict {
     /// Number of classes to print per image
     #[arg(long, value_name = "N", default_value_t = 5)]
     top: usize,
+    /// Output format
+    #[arg(long, value_enum, default_value_t = Format::Table, conflicts_with = "output")]
+    format: Format,
     /// Precision to compute in
     #[arg(long, value_parser = precision(), default_value = "fp32")]
     precision: Precision,
@@ -48,11 +55,12 @@ pub(crate) fn run(command: &Predict, shared: &Shared) -> Result<Done> {
     if command.images.is_empty() && command.input.is_none() {
         bail!(Usage("predict needs images, or --input and --output".to_owned()));
     }
+    let images = images(&command.images)?;
     let device = shared.device()?;
     let bf16 = command.precision == Precision::Bf16;
     match (&command.input, &command.output) {
         (Some(input), Some(output)) => logits(command, shared, device, bf16, input, output),
-        _ => classes(command, shared, device, bf16),
+        _ => classes(command, &images, shared, device, bf16),
     }
 }
 
@@ -61,17 +69,33 @@ fn check_network(command: &Predict, shared: &Shared) -> Result<()> {
     let name = &command.network;
     match &command.weights {
         Some(_) => drop(locate(name)?),
-        None if !is_run(name, &shared.results) && locate(name).is_ok() => {
-            let file = shared.experiment(name)?;
-            let is_stem = Path::new(name).file_stem().is_some_and(|stem| *stem == *file.name);
-            let called = if is_stem { String::new() } else { format!(", which has the name `{}`", file.name) };
-            bail!(Usage(format!(
-                "there is no run of `{name}`{called}; train it with `strata train {name}`, or give --weights W.safetensors"
-            )))
+        None if !is_run(name, &shared.results) && run_of_file(name, shared)?.is_none() && locate(name).is_ok() => {
+            let error = find(name, shared).err().map_or_else(String::new, |error| error.to_string());
+            bail!(Usage(format!("{error}, or give --weights W.safetensors")))
         }
         None => drop(find(name, shared)?),
     }
     Ok(())
+}
+
+/// The files that the command line names, and in the place of a folder the images in it.
+fn images(named: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for path in named {
+        if !path.is_dir() {
+            files.push(path.clone());
+            continue;
+        }
+        let inside = data::image_files(path)?;
+        if inside.is_empty() {
+            let folder = path.display();
+            bail!(Usage(format!(
+                "there is no image in {folder} or below it: no .jpg, .jpeg, .png, .webp or .bmp file"
+            )));
+        }
+        files.extend(inside);
+    }
+    Ok(files)
 }
 
 /// The network with its weights, built for an input of `[C, H, W]` if that differs from the experiment's.
@@ -143,7 +167,7 @@ fn logits(
     Ok(Done::Well)
 }
 
-fn classes(command: &Predict, shared: &Shared, device: Device, bf16: bool) -> Result<Done> {
+fn classes(command: &Predict, images: &[PathBuf], shared: &Shared, device: Device, bf16: bool) -> Result<Done> {
     let (experiment, model) = network(command, shared, device, None)?;
     let shape = experiment.network.plan.input;
     let normalise = experiment.data.normalisation(shape[0]);
@@ -154,7 +178,7 @@ fn classes(command: &Predict, shared: &Shared, device: Device, bf16: bool) -> Re
         false => experiment.data.classes.clone(),
     };
     let mut lines = Vec::new();
-    for path in &command.images {
+    for path in images {
         let pixels = data::decode(path, shape)?;
         let images = Images::new(shape, pixels, vec![0]);
         let mut batch = Batch::default();
@@ -170,7 +194,7 @@ fn classes(command: &Predict, shared: &Shared, device: Device, bf16: bool) -> Re
             lines.push(vec![file, (rank + 1).to_string(), name, format!("{:.4}", values.double_value(&[rank]))]);
         }
     }
-    let table = render(Format::Table, &["image", "rank", "class", "probability"], &lines).context("cannot print")?;
+    let table = render(command.format, &["image", "rank", "class", "probability"], &lines).context("cannot print")?;
     print(&table)?;
     if experiment.train.precision == Precision::Bf16 && !bf16 {
         tracing::debug!("the run was trained in bf16; predictions are computed in fp32");

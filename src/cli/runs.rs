@@ -3,10 +3,10 @@
 use super::epoch_table::percent;
 use super::precision::PrecisionArgs;
 use super::table::{Format, render};
-use super::{RESULTS, Shared, Usage, machine};
+use super::{RESULTS, Shared, Usage, locate, machine};
 use anyhow::{Result, bail};
 use std::path::{Path, PathBuf};
-use strata::config::{Experiment, nearest};
+use strata::config::{Experiment, FoundRun, Machine, nearest};
 use strata::model::Model;
 use strata::runs::{Choice, Record, Store, counted};
 use strata::train::{CheckpointError, best_weights};
@@ -37,11 +37,11 @@ impl TrainedRun {
     }
 }
 
-/// The file of the best weights of the run that `init.from` names: a folder, NAME, NAME/KEY, NAME@latest or NAME@best.
+/// The run that `init.from` names, a folder, NAME, NAME/KEY, NAME@latest or NAME@best, with the file of its best weights.
 ///
 /// # Errors
 /// Says why there is none, or that there are several.
-pub(super) fn weights_of(word: &str) -> Result<PathBuf, String> {
+pub(super) fn weights_of(word: &str) -> Result<FoundRun, String> {
     let store = Store::new(RESULTS.get().map_or(Path::new("results"), PathBuf::as_path));
     let mut folders = store.run_folders(word).map_err(|error| error.to_string())?;
     folders.retain(|folder| has_experiment(folder));
@@ -53,10 +53,14 @@ pub(super) fn weights_of(word: &str) -> Result<PathBuf, String> {
             return Err(format!("`{word}` has {count} runs; name one as NAME/KEY, {word}@latest or {word}@best"));
         }
     };
-    let experiment = Experiment::load(&folder.join("experiment.toml"), &[], machine());
+    // Its own weights may have come from a run: that it was found when it was trained is enough.
+    let machine = Machine { find_run: None, ..machine() };
+    let experiment = Experiment::load(&folder.join("experiment.toml"), &[], machine);
     let key = experiment.map_err(|error| error.to_string())?.key();
     let weights = best_weights(folder, &key).map_err(|error| error.to_string())?;
-    std::path::absolute(weights).map_err(|error| error.to_string())
+    let below = folder.strip_prefix(store.root().join("runs")).ok();
+    let name = below.map_or_else(|| word.to_owned(), |below| below.display().to_string());
+    Ok(FoundRun { name, weights: std::path::absolute(weights).map_err(|error| error.to_string())? })
 }
 
 /// Builds the network of an experiment on a device, in channels-last format as for training.
@@ -160,15 +164,14 @@ pub(super) fn find(run: &str, shared: &Shared) -> Result<PathBuf> {
         }
     }
     if let (Some((name, choice)), false) = (Choice::split(run), named.is_dir()) {
+        let name = &name_of_runs(name, shared);
         let mut folders = store.run_folders(name)?;
         folders.retain(|folder| has_experiment(folder));
         let matching: Vec<PathBuf> = with_keys(name, &folders, shared)?.into_iter().map(Path::to_owned).collect();
         let chosen = choice.of(&matching).map(Path::to_owned);
         return chosen.ok_or_else(|| Usage(format!("no run of `{name}` has a result yet")).into());
     }
-    let entries = std::fs::read_dir(&named).into_iter().flatten().flatten();
-    let mut folders: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|path| has_experiment(path)).collect();
-    folders.sort();
+    let folders = runs_below(&named);
     if let Some(folder) = resolve_run(run, &folders, shared)? {
         return Ok(folder.to_owned());
     }
@@ -177,9 +180,64 @@ pub(super) fn find(run: &str, shared: &Shared) -> Result<PathBuf> {
             bail!(Usage(format!("no run in {} has an experiment.toml: `strata train` writes it anew", named.display())))
         }
         true if has_experiment(&store.root().join(run)) => Ok(store.root().join(run)),
-        true => bail!(Usage(unknown(run, &shared.results))),
+        true => match (run_of_file(run, shared)?, locate(run)) {
+            (Some(folder), _) => Ok(folder),
+            (None, Ok(_)) => bail!(untrained(run, shared)?),
+            (None, Err(_)) => bail!(Usage(unknown(run, shared))),
+        },
         false => bail!(several_runs(run, &folders, shared)?),
     }
+}
+
+/// The run folders of a name that have an experiment, sorted.
+fn runs_below(named: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(named).into_iter().flatten().flatten();
+    let mut folders: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|path| has_experiment(path)).collect();
+    folders.sort();
+    folders
+}
+
+/// The run of the experiment file that a word names; `None` if there is no such file, or no such run. The file may have a `name` that
+/// is not its own.
+///
+/// # Errors
+/// For a file that cannot be read.
+pub(super) fn run_of_file(word: &str, shared: &Shared) -> Result<Option<PathBuf>> {
+    if locate(word).is_err() {
+        return Ok(None);
+    }
+    let experiment = shared.experiment(word)?;
+    let folder = shared.store().run_folder(&experiment.name, &experiment.key());
+    let found = has_experiment(&folder);
+    if found {
+        tracing::info!("{word} is {}, by the `name` and the settings in the file", folder.display());
+    }
+    Ok(found.then_some(folder))
+}
+
+/// The name that the runs of a word have: that in the experiment file, if the word is the name of a file and not of runs.
+fn name_of_runs(word: &str, shared: &Shared) -> String {
+    if shared.store().root().join("runs").join(word).is_dir() || locate(word).is_err() {
+        return word.to_owned();
+    }
+    shared.experiment(word).map_or_else(|_| word.to_owned(), |experiment| experiment.name)
+}
+
+/// The error for an experiment file whose experiment has not run, with the runs that its name has.
+fn untrained(word: &str, shared: &Shared) -> Result<Usage> {
+    let name = shared.experiment(word)?.name;
+    let others = runs_below(&shared.store().root().join("runs").join(&name));
+    let keys = others.iter().filter_map(|folder| Some(format!("{name}/{}", folder.file_name()?.to_str()?)));
+    let (keys, count) = (keys.take(3).collect::<Vec<_>>().join(", "), counted(others.len(), "run"));
+    let called = Path::new(word).file_stem().is_none_or(|stem| *stem != *name);
+    let called = if called { format!(", which has the name `{name}`") } else { String::new() };
+    let others = match others.len() {
+        0 => String::new(),
+        1..=3 => format!("; with other settings there is {keys}"),
+        _ => format!("; with other settings there are {count}, such as {keys}"),
+    };
+    let set: String = shared.set.iter().map(|set| format!(" --set {set}")).collect();
+    Ok(Usage(format!("there is no run of `{word}`{called}{others}; train it with `strata train {word}{set}`")))
 }
 
 /// Whether a folder is a finished run outside of those that `train` writes: its tables were copied there to be kept.
@@ -202,14 +260,18 @@ fn has_experiment(folder: &Path) -> bool {
     folder.join("experiment.toml").is_file()
 }
 
-fn unknown(run: &str, results: &Path) -> String {
-    let entries = std::fs::read_dir(results.join("runs")).into_iter().flatten().flatten();
+fn unknown(run: &str, shared: &Shared) -> String {
+    let entries = std::fs::read_dir(shared.results.join("runs")).into_iter().flatten().flatten();
     let names: Vec<String> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
-    let hint = match nearest(run, &names.iter().map(String::as_str).collect::<Vec<_>>()) {
+    // `mine/KEY`, where the file mine.toml has another name.
+    let named = run.split_once('/').map(|(file, rest)| format!("{}/{rest}", name_of_runs(file, shared)));
+    let near = named.filter(|named| named != run && has_experiment(&shared.results.join("runs").join(named)));
+    let near = near.or_else(|| nearest(run, &names.iter().map(String::as_str).collect::<Vec<_>>()).map(str::to_owned));
+    let hint = match near {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!(
             "it is a folder such as {}/runs/NAME/KEY, or the NAME of a run made by `strata train`",
-            results.display()
+            shared.results.display()
         ),
     };
     format!("there is no run `{run}`: {hint}")

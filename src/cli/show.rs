@@ -25,9 +25,9 @@ pub(crate) struct Show {
     /// Experiment file, or its name
     #[arg(value_name = "FILE", required_unless_present = "block")]
     file: Option<String>,
-    /// Draw the network instead, to a .svg, .png or .pdf file; - is SVG on standard output
+    /// Draw the network instead, to a .svg, .png or .pdf file; - is SVG on standard output. Repeatable
     #[arg(long, value_name = "PICTURE", group = "picture")]
-    diagram: Option<PictureFile>,
+    diagram: Vec<PictureFile>,
     /// Draw one row only, given by its name or its number from 1; without FILE, an example of a block such as mbconv
     #[arg(long, value_name = "ROW", requires = "diagram")]
     block: Option<String>,
@@ -48,11 +48,11 @@ pub(crate) fn run(command: &Show, shared: &Shared) -> Result<Done> {
         let file = read(command.file.as_deref().unwrap_or_default())?;
         return draw_augmented(&file, path, command.title.as_deref());
     }
-    let Some(path) = &command.diagram else {
+    if command.diagram.is_empty() {
         let file = read(command.file.as_deref().unwrap_or_default())?;
         print(&file.experiment.as_ref().map_or_else(|| network_alone(&file), written_out))?;
         return Ok(Done::Well);
-    };
+    }
     let title = command.title.as_deref();
     let svg = match (&command.file, &command.block) {
         (Some(file), None) => {
@@ -66,7 +66,7 @@ pub(crate) fn run(command: &Show, shared: &Shared) -> Result<Done> {
             block_diagram(&network, 0, title)
         }
     };
-    write_picture(path, &svg, command.transparent)?;
+    command.diagram.iter().try_for_each(|path| write_picture(path, &svg, command.transparent))?;
     Ok(Done::Well)
 }
 

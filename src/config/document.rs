@@ -5,7 +5,7 @@ use super::nesting::{MAX_LEVELS, too_deep};
 use super::pretrained::is_file_name;
 use super::problem::{ConfigError, Place, Problem, Source, from_serde};
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -82,17 +82,18 @@ impl<'a> Document<'a> {
     }
 }
 
-/// Makes each `data.path` and each file in `init.from` absolute, those that a sweep has too: they are relative to `folder`.
+/// Makes each `data.path` absolute, and each file in `init.from` one that is seen from the working directory, those that a sweep
+/// has too: they are relative to `folder`.
 fn anchor(table: &mut DeTable<'_>, folder: &Path) {
     for (key, value) in table.iter_mut() {
         let (is_data, is_init) = (key.get_ref() == "data", key.get_ref() == "init");
         match value.get_mut() {
             DeValue::Table(inner) => {
                 if let Some(path) = inner.get_mut("path").filter(|_| is_data) {
-                    anchor_path(path.get_mut(), folder, |_| true);
+                    anchor_path(path.get_mut(), folder, absolute);
                 }
                 if let Some(from) = inner.get_mut("from").filter(|_| is_init) {
-                    anchor_path(from.get_mut(), folder, is_file_name);
+                    anchor_path(from.get_mut(), folder, seen_from_here);
                 }
                 anchor(inner, folder);
             }
@@ -106,15 +107,35 @@ fn anchor(table: &mut DeTable<'_>, folder: &Path) {
     }
 }
 
-fn anchor_path(value: &mut DeValue<'_>, folder: &Path, is_path: fn(&str) -> bool) {
+/// What a path in a file of this folder becomes; `None` for what stays as it is.
+type Anchor = fn(&str, &Path) -> Option<PathBuf>;
+
+fn absolute(path: &str, folder: &Path) -> Option<PathBuf> {
+    std::path::absolute(folder.join(path)).ok()
+}
+
+/// A file of weights, relative to the working directory where it is below it: that is written into tables and into the files of
+/// runs, and should mean the same in a copy elsewhere. Those files lie in other folders, so that a file which is not beside them
+/// is looked for in the working directory.
+fn seen_from_here(path: &str, folder: &Path) -> Option<PathBuf> {
+    if !is_file_name(path) {
+        return None;
+    }
+    let beside = folder.join(path);
+    let found = if !beside.exists() && Path::new(path).exists() { PathBuf::from(path) } else { beside };
+    let (found, here) = (std::path::absolute(found).ok()?, std::env::current_dir().ok()?);
+    Some(found.strip_prefix(here).map(Path::to_owned).unwrap_or(found))
+}
+
+fn anchor_path(value: &mut DeValue<'_>, folder: &Path, anchor: Anchor) {
     match value {
-        DeValue::String(path) if is_path(path) => {
-            if let Ok(absolute) = std::path::absolute(folder.join(&**path)) {
-                *path = absolute.to_string_lossy().into_owned().into();
+        DeValue::String(path) => {
+            if let Some(anchored) = anchor(path, folder) {
+                *path = anchored.to_string_lossy().into_owned().into();
             }
         }
         DeValue::Array(items) => {
-            items.iter_mut().for_each(|item| anchor_path(item.get_mut(), folder, is_path));
+            items.iter_mut().for_each(|item| anchor_path(item.get_mut(), folder, anchor));
         }
         _ => {}
     }

@@ -51,8 +51,17 @@ pub struct Machine {
     pub find_run: Option<FindRun>,
 }
 
-/// From a run as it is written on the command line to the file of its best weights.
-pub type FindRun = fn(&str) -> Result<PathBuf, String>;
+/// From a run as it is written on the command line to its best weights.
+pub type FindRun = fn(&str) -> Result<FoundRun, String>;
+
+/// A run that was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundRun {
+    /// What names this run and no other: NAME/KEY.
+    pub name: String,
+    /// The file of its best weights.
+    pub weights: PathBuf,
+}
 
 impl Experiment {
     /// Reads an experiment file with overrides such as `train.epochs=3`.

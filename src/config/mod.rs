@@ -20,7 +20,7 @@ mod train;
 pub use claim::{Claim, ClaimFile, ClaimTest, Condition, Relation, meets};
 pub use data::Data;
 pub use expect::Expect;
-pub use experiment::{Description, Experiment, FindRun, Machine};
+pub use experiment::{Description, Experiment, FindRun, FoundRun, Machine};
 pub use key::Key;
 pub use model::Origin;
 pub use nearest::nearest;

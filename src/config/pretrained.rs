@@ -1,6 +1,6 @@
 //! The `[init]` table: the weights that training starts from, and the rows that it leaves as they are.
 
-use super::experiment::Machine;
+use super::experiment::{FindRun, FoundRun, Machine};
 use super::problem::{Place, Problem, from_serde};
 use crate::arch::Network;
 use crate::arch::rows::Row;
@@ -22,10 +22,11 @@ const BACKBONE: &str = "backbone";
 const ENDINGS: [&str; 3] = ["safetensors", "pth", "pt"];
 
 /// Where the weights of a network come from, and what training leaves as it is. By default all are drawn and all are learned.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Pretrained {
-    /// The file of weights. A run that was not found keeps its name here; empty for none.
+    /// The file of weights as seen from the working directory, or the run as NAME/KEY, so that it means the same on another
+    /// machine. A run that was not found keeps its name; empty for none.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub from: String,
     /// The SHA-256 of that file. It stands for the file in the experiment's key.
@@ -41,9 +42,11 @@ pub struct Pretrained {
     /// The rows, counted from 0, that are not trained. Rows without parameters that lie between them are part of it.
     #[serde(skip)]
     pub frozen: BTreeSet<usize>,
-    /// Why there is no file.
+    /// The file, or why there is none; `None` where nothing was looked for, since the hash was written.
     #[serde(skip)]
-    problem: Option<String>,
+    found: Option<Result<PathBuf, String>>,
+    #[serde(skip)]
+    find_run: Option<FindRun>,
 }
 
 /// Names of rows: a list of them, or one alone.
@@ -57,7 +60,7 @@ impl Words {
 }
 
 impl Pretrained {
-    /// Reads `[init]` for a network. A run or file that is not there is no error before training: see [`Pretrained::check`].
+    /// Reads `[init]` for a network. A run or file that is not there is no error before training: see [`Pretrained::weights`].
     pub(super) fn read(
         table: Option<&Spanned<DeValue>>,
         network: &Network,
@@ -81,30 +84,50 @@ impl Pretrained {
 
     /// Finds the file and its hash. Where the hash is written, as in the file of a run, nothing is read.
     fn find(&mut self, machine: Machine) {
+        self.find_run = machine.find_run;
         if self.from.is_empty() || self.sha256.is_some() {
             return;
         }
-        let found = match (is_file_name(&self.from), machine.find_run) {
-            (true, _) => Ok(PathBuf::from(&self.from)),
-            (false, Some(find)) => find(&self.from),
-            (false, None) => Err(format!("there is no run `{}`", self.from)),
-        };
-        let hashed = found.and_then(|path| {
-            let hash = hash_of(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-            Ok((path, hash))
+        let hashed = self.look_up().and_then(|FoundRun { name, weights }| {
+            let hash = hash_of(&weights).map_err(|error| format!("cannot read {}: {error}", weights.display()))?;
+            (self.from, self.sha256) = (name, Some(hash));
+            Ok(weights)
         });
-        match hashed {
-            Ok((path, hash)) => (self.from, self.sha256) = (path.to_string_lossy().into_owned(), Some(hash)),
-            Err(problem) => self.problem = Some(problem),
+        self.found = Some(hashed);
+    }
+
+    /// The file that `from` names, and the name to write down for it.
+    fn look_up(&self) -> Result<FoundRun, String> {
+        match self.find_run {
+            _ if is_file_name(&self.from) => {
+                Ok(FoundRun { name: self.from.clone(), weights: PathBuf::from(&self.from) })
+            }
+            Some(find) => find(&self.from),
+            None => Err(format!("there is no run `{}`", self.from)),
         }
     }
 
-    /// Whether the weights that training starts from were found.
+    /// The file of the weights that training starts from; `None` where they are drawn.
+    ///
+    /// # Errors
+    /// Says why there is none.
+    pub fn weights(&self) -> Result<Option<PathBuf>, String> {
+        if self.from.is_empty() {
+            return Ok(None);
+        }
+        let found = self.found.clone().unwrap_or_else(|| self.look_up().map(|found| found.weights));
+        found.map(Some).map_err(|problem| format!("init.from: {problem}"))
+    }
+
+    /// Whether the file was found, where it was looked for: not where its hash is written.
     ///
     /// # Errors
     /// Says why not.
     pub fn check(&self) -> Result<(), String> {
-        self.problem.as_ref().map_or(Ok(()), |problem| Err(format!("init.from: {problem}")))
+        match &self.found {
+            Some(Err(problem)) => Err(format!("init.from: {problem}")),
+            Some(Ok(_)) | None => Ok(()),
+        }
     }
 
     /// What decides the result, rows by their numbers: the path does not, and a row can be named in several ways.
@@ -241,7 +264,7 @@ mod tests {
         assert_eq!(a.key(), same.key());
         assert!(a.key() != other.key() && a.key() != read("").unwrap().key());
         let again = Experiment::parse("t", &a.to_toml().to_string(), "t", &[], Machine::default()).unwrap();
-        assert_eq!((again.key(), &again.init), (a.key(), &a.init));
+        assert_eq!((again.key(), again.to_toml()), (a.key(), a.to_toml()));
         assert_eq!(read("[init]\n").unwrap().key(), read("").unwrap().key());
         assert_eq!(read("[init]\nfrom = ''\nreplace = 'fc'").unwrap().key(), read("").unwrap().key());
     }
@@ -266,8 +289,27 @@ mod tests {
     #[test]
     fn weights_that_are_missing_are_said_when_they_are_needed() {
         let experiment = read("[init]\nfrom = 'pretrained'").unwrap();
-        assert_eq!(experiment.init.check(), Err("init.from: there is no run `pretrained`".to_owned()));
-        assert!(read("[init]\nfrom = 'none.pth'").unwrap().init.check().unwrap_err().contains("cannot read"));
-        assert_eq!(read("").unwrap().init.check(), Ok(()));
+        assert_eq!(experiment.init.weights(), Err("init.from: there is no run `pretrained`".to_owned()));
+        assert!(read("[init]\nfrom = 'none.pth'").unwrap().init.weights().unwrap_err().contains("cannot read"));
+        assert_eq!(read("").unwrap().init.weights(), Ok(None));
+    }
+
+    /// Tables and files of runs are taken to other machines, where the working directory is another.
+    #[test]
+    fn what_is_written_down_is_no_place_of_this_machine() {
+        fn found(word: &str) -> Result<FoundRun, String> {
+            let weights = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tiny.pth").into();
+            Ok(FoundRun { name: format!("{word}/0123456789"), weights })
+        }
+        let machine = Machine { find_run: Some(found), ..Machine::default() };
+        let parse = |text: &str| Experiment::parse("test.toml", text, "test", &[], machine).unwrap();
+        let run = parse(&format!("{FILE}[init]\nfrom = 'tiny'"));
+        let file = parse(&format!("{FILE}[init]\nfrom = '{}'", run.init.weights().unwrap().unwrap().display()));
+        assert_eq!([&run.init.from, &file.init.from], ["tiny/0123456789", "tests/data/tiny.pth"]);
+        assert_eq!(run.key(), file.key());
+        // A file that was written elsewhere is read from here: its folder has no such file.
+        let text = file.to_toml().to_string();
+        let again = Experiment::parse("results/runs/x/y/experiment.toml", &text, "x", &[], machine).unwrap();
+        assert_eq!((again.init.from.as_str(), again.key()), ("tests/data/tiny.pth", file.key()));
     }
 }

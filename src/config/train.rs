@@ -322,6 +322,12 @@ impl Train {
             if stage.batch > 65_536 || stage.size > 8192 {
                 return Err(KeyError::new("stages", "a stage has at most the batch 65536 and the size 8192"));
             }
+            if (1..self.accumulate).contains(&stage.batch) {
+                let (batch, parts) = (stage.batch, self.accumulate);
+                let message =
+                    format!("a stage's batch of {batch} images cannot be carried out in {parts} parts (accumulate)");
+                return Err(KeyError::new("stages", message));
+            }
             before = Some(stage.from);
         }
         Ok(())
@@ -412,6 +418,12 @@ pub(crate) mod tests {
             [(16, 64), (16, 64), (24, 64), (24, 64), (24, 32), (24, 32)]
         );
         assert_eq!(train.table()["stages"].to_string(), "[{ from = 2, size = 24 }, { from = 5, batch = 32 }]");
+        let parts = Train { accumulate: 32, ..train.clone() };
+        assert!(parts.check_stages().is_ok());
+        let parts = Train { accumulate: 33, ..train.clone() };
+        assert!(
+            parts.check_stages().unwrap_err().to_string().contains("batch of 32 images cannot be carried out in 33")
+        );
         let bad = Train { stages: vec![Stage { from: 9, size: 8, batch: 0 }], ..train };
         assert!(bad.check().is_err());
     }

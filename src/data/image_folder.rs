@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, DirEntry};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::DataError;
 
@@ -92,6 +92,31 @@ pub(super) fn scan(split: &Path, layout: &str) -> Result<Split, DataError> {
     Ok(Split { classes, images, ignored })
 }
 
+/// All image files in a folder and in the folders below it, sorted by path; hidden ones do not count.
+///
+/// # Errors
+/// A folder that cannot be listed.
+pub fn image_files(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
+    let mut found = Vec::new();
+    for entry in entries(folder)?.iter().filter(|entry| !is_hidden(Some(&entry.file_name()))) {
+        let path = entry.path();
+        match is_folder(entry) {
+            // A link to a folder above would be followed without end.
+            true if path.is_symlink() && leads_above(&path) => {}
+            true => found.extend(image_files(&path)?),
+            false if is_image(&path) => found.push(path),
+            false => {}
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn leads_above(link: &Path) -> bool {
+    let [link, folder] = [Some(link), link.parent()].map(|path| path.and_then(|path| path.canonicalize().ok()));
+    link.zip(folder).is_none_or(|(link, folder)| folder.starts_with(link))
+}
+
 /// Whether there are folders in a folder.
 pub(super) fn has_folders(folder: &Path) -> bool {
     entries(folder)
@@ -143,6 +168,19 @@ mod tests {
         assert_eq!(split.classes, ["C", "a", "b"]);
         let turns = [(0, "y.JPG"), (1, "x.jpeg"), (2, "1.png"), (2, "2.JPEG"), (2, "3.jpg")];
         assert_eq!(split.in_turns(), turns);
+    }
+
+    #[test]
+    fn images_below_a_folder_are_found_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = ["b/2.JPEG", "a.png", "b/c/1.webp", "b/note.txt", ".git/k.png", "._a.png", "z.bmp"];
+        files.iter().for_each(|file| touch(&folder.path().join(file)));
+        std::os::unix::fs::symlink(folder.path(), folder.path().join("b/loop")).unwrap();
+        std::os::unix::fs::symlink(folder.path().join("b/c"), folder.path().join("link")).unwrap();
+        let found = image_files(folder.path()).unwrap();
+        let names: Vec<_> = found.iter().map(|path| path.strip_prefix(folder.path()).unwrap()).collect();
+        assert_eq!(names, ["a.png", "b/2.JPEG", "b/c/1.webp", "link/1.webp", "z.bmp"].map(Path::new));
+        assert!(image_files(&folder.path().join("none")).is_err());
     }
 
     #[test]

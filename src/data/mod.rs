@@ -35,15 +35,16 @@ pub(crate) use batch::train_batch;
 pub use batch::{Batch, Mixed, eval_batch, order};
 pub use dataset::Dataset;
 pub use datasets::{DATASETS, DataSource, Info, Source, folder_at, info, source};
-pub use decode::decode;
+pub use decode::{DECODER, decode};
 pub use error::DataError;
 pub use fingerprint::fingerprint;
 pub use idx::read_from as read_idx;
+pub use image_folder::image_files;
 pub use images::Images;
 pub use normalise::Normalise;
 pub use prefetch::prefetch;
 pub use prepared::{Form, Prepared};
-pub use stages::{StageSeconds, image_files, images_of, stage_seconds, write_photographs};
+pub use stages::{StageSeconds, images_of, stage_seconds, write_photographs};
 pub use verify::Depth;
 
 /// `$XDG_CACHE_HOME/strata`, else `~/.cache/strata`. A relative path is ignored, as the XDG specification asks.

@@ -2,13 +2,12 @@
 
 use super::augment::{Augment, Flip, ResizedCrop};
 use super::image_files::{Files, ImageFile, Remedies, sums};
-use super::image_folder::is_image;
 use super::{Batch, DataError, Images, Normalise, decode};
 use crate::random;
 use image::ExtendedColorType::Rgb8;
 use image::codecs::jpeg::JpegEncoder;
 use rustix::time::{ClockId, clock_gettime};
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
@@ -78,24 +77,6 @@ fn now() -> f64 {
     time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
 }
 
-/// All image files below a folder, sorted.
-///
-/// # Errors
-/// A folder that cannot be listed.
-pub fn image_files(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
-    let entries = fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    let mut found = Vec::new();
-    for path in entries.map_err(DataError::io("list", folder))?.into_iter().map(|entry| entry.path()) {
-        match path.is_dir() {
-            true => found.extend(image_files(&path)?),
-            false if is_image(&path) => found.push(path),
-            false => {}
-        }
-    }
-    found.sort();
-    Ok(found)
-}
-
 /// Unlabelled images of these files, to be decoded to `shape`.
 ///
 /// # Errors
@@ -145,7 +126,7 @@ mod tests {
     fn every_stage_takes_time() {
         let folder = tempfile::tempdir().unwrap();
         let paths = write_photographs(folder.path(), 2).unwrap();
-        assert_eq!(image_files(folder.path()).unwrap(), paths);
+        assert_eq!(super::super::image_files(folder.path()).unwrap(), paths);
         let images = images_of(&paths, [3, 64, 64]).unwrap();
         let norm = Normalise { mean: vec![0.5; 3], std: vec![0.2; 3] };
         let StageSeconds { read, decode, resize, normalise, whole } = stage_seconds(&images, &norm, 1).unwrap();

@@ -16,17 +16,25 @@ pub const GRID: &str = "#e7ebf0";
 pub const ON_LIGHT: &str = "#111820";
 pub const ON_DARK: &str = "#fefefe";
 
-/// Turns ground, ink and grid over where the reader's system is set to dark.
+/// Turns ground, ink and grid over where the reader's system is set to dark, and gives the colours of series (`chart::COLOURS`) the
+/// lightness that they need there. Texts in darker shades of them come last, since later rules win.
 pub const DARK_MODE: &str = r##"<style>@media (prefers-color-scheme: dark) {
 svg [fill="#ffffff"] { fill: #171f27 } svg [stroke="#ffffff"] { stroke: #171f27 }
 svg [fill="#f5f7fa"] { fill: #202832 } svg [stroke="#d5dbe3"] { stroke: #313c49 } svg [stroke="#e7ebf0"] { stroke: #28323d }
 svg [fill="#1b2430"] { fill: #e6ebf1 } svg [stroke="#1b2430"], svg [stroke="#5b6675"] { stroke: #a3afbd }
 svg [fill="#5b6675"] { fill: #a3afbd } svg [fill="#3c4654"] { fill: #8793a1 } svg [stroke="#3c4654"] { stroke: #8793a1 }
+svg :not(rect)[fill="#0072b2"] { fill: #226ffb } svg :not(rect)[stroke="#0072b2"] { stroke: #226ffb }
+svg :not(rect)[fill="#d55e00"] { fill: #d04605 } svg :not(rect)[stroke="#d55e00"] { stroke: #d04605 }
+svg :not(rect)[fill="#009e73"] { fill: #2fd8a7 } svg :not(rect)[stroke="#009e73"] { stroke: #2fd8a7 }
+svg :not(rect)[fill="#cc79a7"] { fill: #9562a0 } svg :not(rect)[stroke="#cc79a7"] { stroke: #9562a0 }
+svg :not(rect)[fill="#e69f00"] { fill: #dd9f0d } svg :not(rect)[stroke="#e69f00"] { stroke: #dd9f0d }
+svg :not(rect)[fill="#56b4e9"] { fill: #37a6ec } svg :not(rect)[stroke="#56b4e9"] { stroke: #37a6ec }
+svg :not(rect)[fill="#3c3c3c"] { fill: #98948c } svg :not(rect)[stroke="#3c3c3c"] { stroke: #98948c }
+svg :not(rect)[fill="#5c5a00"] { fill: #dfde38 } svg :not(rect)[stroke="#5c5a00"] { stroke: #dfde38 }
 svg text[fill="#00507d"], svg text[fill="#1f6a97"] { fill: #8ccbf2 }
 svg text[fill="#8f3f00"], svg text[fill="#855c00"] { fill: #ffb07a }
 svg text[fill="#00694d"] { fill: #5fd0a8 } svg text[fill="#8a4a6e"] { fill: #e7abc9 }
-svg text[fill="#4f4f4f"] { fill: #c4c9cf } svg text[fill="#665d00"] { fill: #e2d75a }
-svg :not(rect)[fill="#0072b2"] { fill: #2e95d3 } svg :not(rect)[stroke="#0072b2"] { stroke: #2e95d3 }
+svg text[fill="#3c3c3c"] { fill: #c4c9cf } svg text[fill="#5c5a00"] { fill: #e2d75a }
 }</style>
 "##;
 

@@ -25,6 +25,9 @@ pub struct Environment {
     pub dataset: String,
     /// Fingerprint of the images.
     pub data: String,
+    /// The version of the decoder that made pixels of the image files; `None` where pixels are stored, and for earlier versions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decoder: Option<u32>,
     /// Commit of the working directory; empty outside a repository.
     pub git: String,
     pub dirty: bool,

@@ -109,7 +109,14 @@ impl Store {
             // A file written by `strata show` has the name of the experiment that it came from.
             let name = text.parse::<toml::Table>().ok().and_then(|table| Some(table.get("name")?.as_str()?.to_owned()));
             return match name.filter(|name| command == "train" && name != word) {
-                Some(name) => format!("there is no run called `{word}`: {} has `name = \"{name}\"`", file.display()),
+                Some(name) => {
+                    let has_run = self.root().join("runs").join(&name).is_dir();
+                    let remedy = match has_run {
+                        true => format!("its results are those of `{name}`"),
+                        false => format!("it has not run yet: `strata train {word}` runs it"),
+                    };
+                    format!("there is no run called `{word}`: {} has `name = \"{name}\"`, {remedy}", file.display())
+                }
                 None => format!("`{word}` has not run yet: `strata {command} {folder}{word}` runs it"),
             };
         }

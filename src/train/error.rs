@@ -35,6 +35,11 @@ pub enum TrainError {
     )]
     DataChanged { name: String, run: PathBuf },
     #[error(
+        "{run} was begun with version {before} of the image decoder, and this is version {now}, which gives slightly other pixels: \
+         finish it with the strata that began it, or start over with `strata train --force`"
+    )]
+    DecoderChanged { run: PathBuf, before: u32, now: u32 },
+    #[error(
         "train.precision = \"fp16\" needs a GPU; a CPU trains in \"bf16\" or \"fp32\": `--set train.precision=bf16`"
     )]
     Fp16OnCpu,
@@ -53,6 +58,7 @@ impl IsInputError for TrainError {
             | TrainError::NoWeights(_)
             | TrainError::Folder(_)
             | TrainError::DataChanged { .. }
+            | TrainError::DecoderChanged { .. }
             | TrainError::OtherRun { .. }
             | TrainError::NotContinued { .. }
             | TrainError::Fp16OnCpu

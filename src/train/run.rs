@@ -8,7 +8,7 @@ use super::splits::{Fingerprints, Splits};
 use super::start::Start;
 use super::{Observer, Outcome, RunOptions};
 use crate::config::{Experiment, Precision};
-use crate::data::DataError;
+use crate::data::{DECODER, DataError};
 use crate::interrupt;
 use crate::runs::{Environment, Status, utc_now};
 use crate::torch;
@@ -57,8 +57,10 @@ pub fn run(experiment: &Experiment, options: &RunOptions, observer: &mut dyn Obs
         &splits.name,
         &splits.fingerprint,
     );
+    info.decoder = splits.train.are_files().then_some(DECODER);
     if begun {
         check_data(folder.path(), &splits.name, &splits.fingerprint)?;
+        check_decoder(folder.path(), info.decoder)?;
         Environment::read(folder.path()).into_iter().for_each(|earlier| info.resume(earlier));
     }
     folder.write("experiment.toml", &experiment.to_toml().to_string())?;
@@ -119,6 +121,17 @@ pub fn check_data(run: &Path, dataset: &str, fingerprint: &str) -> Result<(), Tr
     match Environment::read(run) {
         Some(info) if !info.data.is_empty() && info.data != fingerprint => {
             Err(TrainError::DataChanged { name: dataset.to_owned(), run: run.to_owned() })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Checks that the image files of a run that goes on give the pixels that they gave before. Runs that recorded no decoder pass.
+fn check_decoder(run: &Path, now: Option<u32>) -> Result<(), TrainError> {
+    let before = Environment::read(run).and_then(|info| info.decoder);
+    match (before, now) {
+        (Some(before), Some(now)) if before != now => {
+            Err(TrainError::DecoderChanged { run: run.to_owned(), before, now })
         }
         _ => Ok(()),
     }

@@ -30,11 +30,10 @@ impl Start {
     /// shape.
     pub(super) fn read(experiment: &Experiment) -> Result<Start, TrainError> {
         let Pretrained { from, sha256, .. } = &experiment.init;
-        experiment.init.check().map_err(TrainError::NoWeights)?;
-        if from.is_empty() {
+        let Some(path) = experiment.init.weights().map_err(TrainError::NoWeights)? else {
             return Ok(Start::default());
-        }
-        let path = Path::new(from);
+        };
+        let path = path.as_path();
         let fail = |error: std::io::Error| WeightsError::Read { path: path.to_owned(), reason: error.to_string() };
         let bytes = std::fs::read(path).map_err(fail).map_err(TrainError::Start)?;
         if sha256.as_ref().is_some_and(|expected| *expected != hex(&Sha256::digest(&bytes))) {

@@ -21,10 +21,11 @@ struct Fixture {
 
 impl Fixture {
     fn new(norm: &str, keys: &str) -> Fixture {
+        let frame = if keys.contains("batch = ") { "" } else { "epochs = 1\nbatch = 7\n" };
         let text = format!(
             "[data]\ndataset = 'synthetic'\nvalidation = 3\n[model]\ninput = [1, 6, 6]\nnorm = '{norm}'\nrows = [\
              {{ op = 'conv', kernel = 3, width = 4 }}, {{ op = 'global_avg_pool' }}, {{ op = 'classifier' }}]\n\
-             [train]\nepochs = 1\nbatch = 7\nlr = 0.5\nmomentum = 0.0\n{keys}"
+             [train]\n{frame}lr = 0.5\nmomentum = 0.0\n{keys}"
         );
         let experiment = Experiment::parse("x", &text, "x", &[], Machine::default()).unwrap();
         let mut model = Model::build(&experiment.network, Device::Cpu, 3, false).unwrap();
@@ -86,6 +87,29 @@ fn parts_of_a_batch_give_its_gradients() {
         assert!((loss - whole.0).abs() < 1e-14, "{parts}");
         assert_close(&grads, &whole.1);
     }
+}
+
+/// In a stage with a batch of its own the parts are those of that batch: 4 and 3 of 7 images, not all of them because the batch was
+/// 14 before. The running statistics tell how many parts there were.
+#[test]
+fn parts_are_those_of_the_batch_of_their_stage() {
+    let state = TrainState { epoch: 1, ..TrainState::default() };
+    let keys = "epochs = 2\nbatch = 14\nstages = [{ from = 1, batch = 7 }]";
+    let whole = Fixture::new("none", "").plain();
+    for parts in [1, 2, 3, 7] {
+        let (loss, grads) = Fixture::new("none", &format!("{keys}\naccumulate = {parts}")).gradients(&state);
+        assert!((loss - whole.0).abs() < 1e-14, "{parts}");
+        assert_close(&grads, &whole.1);
+    }
+    let staged = Fixture::new("batch", &format!("{keys}\naccumulate = 2"));
+    staged.gradients(&state);
+    let steady = Fixture::new("batch", "accumulate = 2");
+    steady.gradients(&TrainState::default());
+    assert_close(&staged.values(), &steady.values());
+    let alone = Fixture::new("batch", "");
+    alone.gradients(&TrainState::default());
+    let apart = staged.values().iter().zip(alone.values()).any(|(a, b)| (a - b).abs().max().double_value(&[]) > 1e-6);
+    assert!(apart, "two parts move the statistics otherwise than one");
 }
 
 /// The gradients of the paper's algorithm 1, moved by hand; weights and running statistics are those of a plain pass.

@@ -49,7 +49,7 @@ fn what_cannot_be_timed_is_refused() {
     let place = Place::with_tiny();
     place.strata(&["bench", "tiny.toml", "tiny.toml", "--worker"]).refused(&["--worker takes one experiment"]);
     place.strata(&["bench", "tiny.toml", "--batch", "0"]).refused(&["train.batch"]);
-    place.strata(&["bench", "tiny"]).refused(&["there is no experiment file `tiny`"]);
+    place.strata(&["bench", "tinny"]).refused(&["there is no experiment file `tinny`"]);
 }
 
 /// Without torchvision, and without a file: photographs made by formula.

@@ -107,6 +107,11 @@ fn a_folder_is_trained_on_and_known_by_its_images() {
     assert!(strata(&["eval", "f", "--split", "validation"]).good().contains(" 2 "), "a ninth of 12, of two classes");
     let predicted = strata(&["predict", "f", "pets/a/val/dark/0.png"]).good();
     assert!(predicted.contains("dark") && predicted.contains("light"), "{predicted}");
+    let all =
+        strata(&["predict", "f", "pets/a/val/light", "pets/a/val/dark/0.png", "--top", "1", "--format", "csv"]).good();
+    let files: Vec<&str> = all.lines().filter_map(|line| line.split(',').next()).collect();
+    assert_eq!(files[..2], ["image", "pets/a/val/light/0.png"]);
+    assert!(files[1..files.len() - 1].is_sorted() && *files.last().unwrap() == "pets/a/val/dark/0.png", "{all}");
     let resolved = fs::read_to_string(place.run("f").folder.join("experiment.toml")).unwrap();
     assert!(resolved.contains("classes = 2") && resolved.contains("fingerprint = "), "{resolved}");
     place.file("again/f.toml", &resolved);
@@ -114,6 +119,17 @@ fn a_folder_is_trained_on_and_known_by_its_images() {
         strata(&["train", "again/f.toml"]).good().contains("finished before"),
         "what a run writes is the same experiment"
     );
+
+    // Another decoder gives other pixels of the same files: a finished run stays what it is, one that goes on would mix both.
+    let run = place.run("f");
+    let record = run.read("run.json");
+    assert!(record.contains("\"decoder\": 2"), "{record}");
+    fs::write(run.path("run.json"), record.replace("\"decoder\": 2", "\"decoder\": 1")).unwrap();
+    assert!(strata(&["train", "pets/f.toml"]).good().contains("finished before"));
+    fs::remove_file(run.path("summary.csv")).unwrap();
+    let changed = ["begun with version 1 of the image decoder, and this is version 2", "--force"];
+    strata(&["train", "pets/f.toml"]).refused(&changed);
+    strata(&["train", "pets/f.toml", "--force"]).good();
 
     fs::rename(place.path("pets/a"), place.path("b")).unwrap();
     let missing = ["pets/a: there is no such folder or file", "path = \"a\"", "^^^"];

@@ -34,6 +34,12 @@ fn a_folder_in_place_of_a_file_is_called_one() {
         .strata(&["train", "experiments"])
         .refused(&["`experiments` is a folder", "such as experiments/resnet18.toml"]);
     place.strata(&["train", "results/kept"]).refused(&["is a folder; its experiment is results/kept/experiment.toml"]);
+    // An experiment beside its images needs no ending, and a file in experiments/ comes before it.
+    place.file("pets/a.png", "");
+    place.file("pets.toml", TINY);
+    assert!(place.strata(&["cost", "pets"]).good().contains("pets"));
+    place.file("experiments/pets.toml", TINY.replace("depth = 8", "depth = 7"));
+    place.strata(&["cost", "pets"]).refused(&["experiments/pets.toml", "depth"]);
 }
 
 #[test]
@@ -92,7 +98,9 @@ fn a_file_that_is_not_text_is_refused() {
 fn wrong_words_on_the_command_line_are_refused() {
     let place = Place::with_tiny();
     let tiny = "tiny.toml";
-    place.strata(&["train", tiny, "--device", "gpu"]).refused(&["--device is auto, cpu, cuda or cuda:N, not `gpu`"]);
+    place
+        .strata(&["train", tiny, "--device", "gpu"])
+        .refused(&["--device is auto, cpu, cuda or cuda:N, not `gpu`; did you mean `cuda`?"]);
     place.strata(&["train", tiny, "--device", "cuda:x"]).refused(&["not `cuda:x`"]);
     place.strata(&["train"]).refused(&["<FILE>"]);
     place.strata(&["tarin", tiny]).refused(&["tarin", "train"]);
@@ -189,6 +197,29 @@ fn a_run_that_is_not_there_gets_the_nearest_name() {
     place.strata(&["predict", "googlenet", "x.png"]).refused(&["no run `googlenet`", "results/runs/NAME/KEY"]);
 }
 
+/// `strata show resnet20 > mine.toml` leaves `name = "resnet20"` in the file; its run was not found by the file's name.
+#[test]
+fn a_file_with_another_name_finds_its_run() {
+    let place = Place::new();
+    let text = format!("name = \"net\"\n{}", TINY.replace("epochs = 2", "epochs = 1"));
+    place.file("experiments/mine.toml", &text);
+    let untrained = ["there is no run of `mine`, which has the name `net`; train it with `strata train mine`"];
+    place.strata(&["eval", "mine"]).refused(&untrained);
+    place.strata(&["predict", "mine", "x.png"]).refused(&[untrained[0], ", or give --weights"]);
+    place.strata(&["compare", "mine"]).refused(&["has `name = \"net\"`, it has not run yet: `strata train mine`"]);
+    place.strata(&["train", "mine"]).good();
+    for run in ["mine", "mine@best", "experiments/mine.toml"] {
+        place.strata(&["eval", run]).good();
+    }
+    place.strata(&["diff", "mine", "net"]).good();
+    place.strata(&["predict", "mine", "x.png"]).refused(&["x.png", "No such file"]);
+    place.strata(&["compare", "mine"]).refused(&["has `name = \"net\"`, its results are those of `net`"]);
+    let key = place.run("net").key().to_owned();
+    place.strata(&["eval", &format!("mine/{key}")]).refused(&[&format!("did you mean `net/{key}`?")]);
+    place.file("experiments/mine.toml", text.replace("lr = 0.05", "lr = 0.06"));
+    place.strata(&["eval", "mine"]).refused(&[&format!("with other settings there is net/{key}; train it with")]);
+}
+
 #[test]
 fn a_run_without_weights_says_so() {
     let place = Place::new();
@@ -266,7 +297,8 @@ fn what_is_no_image_is_refused() {
     place.file("x.png", "this is text");
     place.strata(&["predict", "tiny", "x.png"]).refused(&["x.png", "not an image"]);
     place.strata(&["predict", "tiny", "none.png"]).refused(&["none.png", "No such file"]);
-    place.strata(&["predict", "tiny", "results"]).refused(&["results", "folder"]);
+    place.file("empty/note.txt", "no image");
+    place.strata(&["predict", "tiny", "empty"]).refused(&["there is no image in empty or below it", ".webp"]);
 }
 
 #[test]

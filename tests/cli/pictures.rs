@@ -10,6 +10,8 @@ fn the_ending_is_the_format() {
         place.strata(&["show", "tiny.toml", "--diagram", name]).good();
         assert!(fs::read(place.path(name)).unwrap().starts_with(begins), "{name}");
     }
+    place.strata(&["show", "tiny.toml", "--diagram", "both.svg", "--diagram", "both.png"]).good();
+    assert!(place.path("both.svg").is_file() && place.path("both.png").is_file());
     let out = place.strata(&["show", "tiny.toml", "--diagram", "-", "--title", "Slide <1>"]).good();
     assert!(out.starts_with("<svg") && out.contains(">Slide &lt;1&gt;</text>") && out.contains("class=\"card\""));
     let out = place.strata(&["show", "tiny.toml", "--diagram", "-", "--transparent"]).good();

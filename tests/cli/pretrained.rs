@@ -2,6 +2,7 @@
 
 use crate::place::{Place, TINY};
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::Path;
 use strata::model::{read_tensors, write_tensors};
 use tch::Tensor;
@@ -44,7 +45,10 @@ fn a_linear_probe_changes_the_classifier_alone() {
     let file = place.run("next").path("experiment.toml");
     let out = place.strata(&["train", file.to_str().unwrap()]).good();
     assert!(out.contains(place.run("next").key()), "{out}");
-    assert!(place.run("next").read("summary.csv").contains("init.sha256"));
+    let table = place.run("next").read("summary.csv");
+    assert!(table.contains("init.sha256") && table.contains(",tiny/"), "{table}");
+    let written = place.run("next").read("experiment.toml");
+    assert!(written.contains("from = \"tiny/") && !written.contains(place.path("").to_str().unwrap()), "{written}");
 }
 
 #[test]
@@ -87,5 +91,9 @@ fn weights_that_do_not_fit_are_refused_before_a_run_begins() {
     train("from = 'wide.safetensors'\nsha256 = 'abc'").refused(&["is not the file that init.sha256 is the hash of"]);
     assert!(!Path::new(&place.path("results/runs/next")).exists());
     let said = train("from = 'wide.safetensors'\nreplace = 'conv1'").err;
+    let run = place.run("next").path("experiment.toml");
+    assert!(fs::read_to_string(&run).unwrap().contains("from = \"wide.safetensors\""));
+    let again = place.strata(&["train", run.to_str().unwrap(), "--force"]);
+    assert!(again.err.contains("starts from wide.safetensors"), "the run's own file finds the weights: {}", again.err);
     assert!(said.contains("init.replace: conv1.weight, ") && said.contains(" are drawn from the seed"), "{said}");
 }

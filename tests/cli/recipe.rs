@@ -89,6 +89,27 @@ fn optimizers_are_resumed_to_the_bit() {
     }
 }
 
+/// Without batch normalisation, a batch in parts is the same step, in stages with other batches too: only rounding differs.
+#[test]
+fn parts_of_growing_batches_train_as_whole_ones() {
+    let staged = "epochs = 3\nstages = [{ from = 1, batch = 32 }, { from = 2, batch = 48, size = 16 }]";
+    let file = TINY.replace("epochs = 2", staged).replace("width = 8", "width = 8\nnorm = \"none\"");
+    let file = file.replace("lr = 0.05", "lr = 0.01");
+    let losses = |file: &str| -> Vec<[f64; 3]> {
+        let rows = Place::trained("tiny", file).run("tiny").read("epochs.csv");
+        let cells = |row: &str| row.split(',').map(|cell| cell.parse::<f64>().unwrap()).collect::<Vec<_>>();
+        rows.lines().skip(1).map(cells).map(|row| [row[1], row[3], row[6]]).collect()
+    };
+    let (whole, parts) = (losses(&file), losses(&format!("{file}accumulate = 3\n")));
+    assert_eq!(whole.iter().map(|[step, ..]| *step).collect::<Vec<_>>(), [2.0, 6.0, 9.0]);
+    assert_eq!(whole.len(), parts.len());
+    for (whole, parts) in whole.iter().zip(&parts) {
+        let near = whole.iter().zip(parts).all(|(a, b)| (a - b).abs() < 2e-4 * a.abs());
+        assert!(near, "{whole:?} {parts:?}");
+    }
+    assert!(whole[0][1] != whole[2][1], "training moves the loss");
+}
+
 #[test]
 fn fp16_on_a_cpu_is_refused() {
     let place = Place::with_tiny();

@@ -43,6 +43,7 @@ fn two_seeds_make_an_ensemble() {
     let runs: Vec<String> = place.runs("tiny").iter().map(|run| run.display().to_string()).collect();
     assert_eq!(runs.len(), 2, "another seed is another run");
     let keys: Vec<&str> = runs.iter().map(|run| run.rsplit('/').next().unwrap()).collect();
+    fs::remove_file(place.path("tiny.toml")).unwrap();
     let list = ["`tiny` has several runs; name one of them", "tiny@best", "seed", "status", "done", keys[0], keys[1]];
     place.strata(&["eval", "tiny"]).refused(&list);
     // The experiment of that name says which one is meant; points of sweeps may be called like it.

@@ -12,18 +12,21 @@ mod legend;
 mod styles;
 
 #[cfg(test)]
+mod palette_tests;
+#[cfg(test)]
 mod tests;
 
 pub use axis::{Axis, Scale, Unit, suits_log};
 pub use figure::Figure;
 pub use styles::{LineStyle, LineStyles};
 
-/// Okabe and Ito's colours (grey for their black, their yellow darker): they stay apart for colour-blind readers.
-pub const COLOURS: [&str; 8] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a7a7a", "#c9b800"];
+/// Okabe and Ito's colours, dark grey for their black and olive for their yellow, which is too pale for lines on white. They stay apart
+/// for colour-blind readers, as do those that `svg::DARK_MODE` puts in their place.
+pub const COLOURS: [&str; 8] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#3c3c3c", "#5c5a00"];
 
 /// A series' hue dark enough for text on white; ink for a colour that is none of [`COLOURS`].
 fn darker(colour: &str) -> &'static str {
-    const DARK: [&str; 8] = ["#00507d", "#8f3f00", "#00694d", "#8a4a6e", "#855c00", "#1f6a97", "#4f4f4f", "#665d00"];
+    const DARK: [&str; 8] = ["#00507d", "#8f3f00", "#00694d", "#8a4a6e", "#855c00", "#1f6a97", "#3c3c3c", "#5c5a00"];
     COLOURS
         .iter()
         .position(|known| *known == colour)
