@@ -65,14 +65,20 @@ const COLOURS: [[f64; 3]; 6] = [
     [253.0, 231.0, 37.0],
 ];
 
-fn colour(part: f64) -> String {
+/// The colour at a place of the ramp, 0 to 1.
+pub fn viridis(part: f64) -> [u8; 3] {
     let at = part * (COLOURS.len() - 1) as f64;
     let from = (at as usize).min(COLOURS.len() - 2);
     let mix = |channel: usize| {
         let [low, high] = [COLOURS[from][channel], COLOURS[from + 1][channel]];
         (low + (high - low) * (at - from as f64)).round() as u8
     };
-    format!("#{:02x}{:02x}{:02x}", mix(0), mix(1), mix(2))
+    [mix(0), mix(1), mix(2)]
+}
+
+fn colour(part: f64) -> String {
+    let [r, g, b] = viridis(part);
+    format!("#{r:02x}{g:02x}{b:02x}")
 }
 
 impl Heatmap {

@@ -3,6 +3,7 @@
 //! Each study is an entry of [`Study`], a struct of its options in a file of its own. [`conduct`] writes its table row by row and
 //! draws its picture: `results/studies/<study>/<runs>-<key>.csv` and `.svg`, and `.toml` with what the numbers depend on.
 
+mod attention;
 mod conduct;
 mod ensemble;
 mod error;
@@ -21,6 +22,7 @@ mod similarity;
 mod subject;
 mod table;
 
+pub use attention::Attention;
 pub use conduct::{Conducted, conduct};
 pub use ensemble::Ensemble;
 pub use error::StudyError;
@@ -38,6 +40,7 @@ pub use subject::{Split, Subject};
 use crate::named::{KeyError, named};
 use crate::runs::Table;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 
 /// What a study computes and draws.
 pub trait Protocol {
@@ -52,6 +55,14 @@ pub trait Protocol {
     /// # Errors
     /// For an option that is out of range.
     fn check(&self) -> Result<(), KeyError>;
+
+    /// Files that it reads besides those of the runs: what is in them decides the table, too.
+    ///
+    /// # Errors
+    /// When they cannot be listed.
+    fn files(&self) -> Result<Vec<PathBuf>, StudyError> {
+        Ok(Vec::new())
+    }
 
     /// Computes the rows of the table in an order that depends on options and runs alone.
     ///
@@ -81,5 +92,6 @@ named! {
         "sharpness" => Sharpness(Sharpness),
         "similarity" => Similarity(Similarity),
         "errors" => Errors(Errors),
+        "attention" => Attention(Attention),
     }
 }

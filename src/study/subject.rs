@@ -8,13 +8,15 @@ use crate::hex::hex;
 use crate::model::{Parts, read_tensors};
 use crate::torch::Autocast;
 use crate::train::{Splits, best_weights, check_data, tensors};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::path::Path;
 use std::sync::Arc;
 use tch::{Device, Tensor};
 
 /// Images that a study evaluates.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Split {
     /// The training images, without augmentation.
     Train,
@@ -126,6 +128,11 @@ impl Subject {
         &self.identity
     }
 
+    /// The name of a class.
+    pub fn class(&self, index: i64) -> String {
+        self.classes.get(index as usize).cloned().unwrap_or_else(|| format!("class {index}"))
+    }
+
     /// # Errors
     /// When memory is exhausted or a weight is missing.
     pub fn parts(&self) -> Result<Parts, StudyError> {
@@ -145,7 +152,14 @@ impl Subject {
     /// # Errors
     /// An image file that cannot be decoded.
     pub fn batches(&self, split: Split, count: usize, size: usize) -> Result<Vec<(Tensor, Tensor)>, StudyError> {
-        let images = self.images(split);
+        self.batches_of(self.images(split), count, size)
+    }
+
+    /// As [`Subject::batches`], for any images of the network's input.
+    ///
+    /// # Errors
+    /// An image file that cannot be decoded.
+    pub fn batches_of(&self, images: &Images, count: usize, size: usize) -> Result<Vec<(Tensor, Tensor)>, StudyError> {
         let count = if count == 0 { images.len() } else { count.min(images.len()) };
         let size = size.max(1);
         let batch = |start: usize| {

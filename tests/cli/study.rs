@@ -55,6 +55,7 @@ fn every_study_runs_on_a_trained_network() {
         ("sharpness", &["tiny"], &["iterations=3", "probes=1", "images=50"]),
         ("similarity", &["tiny", "other"], &["images=64", "batch=32"]),
         ("errors", &["tiny"], &["count=4"]),
+        ("attention", &["tiny"], &["images=2", "split=train"]),
     ] {
         let mut arguments = vec!["study", study];
         arguments.extend(runs);
