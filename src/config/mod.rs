@@ -28,6 +28,7 @@ pub use nesting::{MAX_LEVELS, too_deep};
 pub use pretrained::Pretrained;
 pub use problem::ConfigError;
 pub use sweep::{Halving, Point, Sweep};
+pub(crate) use train::ASIDE;
 #[cfg(test)]
 pub(crate) use train::tests::train;
 pub use train::{Precision, Stage, Train};

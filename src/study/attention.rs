@@ -124,7 +124,7 @@ impl Protocol for Attention {
         check_range("images", self.images as f64, 1.0, 200.0)
     }
 
-    fn files(&self) -> Result<Vec<PathBuf>, StudyError> {
+    fn files(&self, _: &[Subject]) -> Result<Vec<PathBuf>, StudyError> {
         if self.path.is_empty() {
             return Ok(Vec::new());
         }
@@ -221,7 +221,7 @@ impl Attention {
             let truth = images.labels.iter().map(|&label| Some(i64::from(label))).collect();
             return Ok(Shown { images, names, truth });
         }
-        let files = self.files()?;
+        let files = self.files(&[])?;
         let images = images_of(&files, subject.network.plan.input)?;
         let relative = |file: &PathBuf| file.strip_prefix(&self.path).unwrap_or(file).display().to_string();
         let class = |file: &PathBuf| {

@@ -95,7 +95,7 @@ fn images_of_a_split_and_of_a_folder_are_drawn() {
         image.save(folder.path().join(name)).unwrap();
     }
     let study = Attention { path: folder.path().display().to_string(), ..Attention::default() };
-    assert_eq!(study.files().unwrap().len(), 2);
+    assert_eq!(study.files(&[]).unwrap().len(), 2);
     let rows = table(&study);
     assert_eq!(
         rows.rows.iter().map(|row| [&row[1], &row[2]]).collect::<Vec<_>>(),
@@ -103,7 +103,7 @@ fn images_of_a_split_and_of_a_folder_are_drawn() {
     );
     assert!(study.picture(&subjects, &rows).unwrap().contains("a.png"));
     let none = Attention { path: folder.path().join("none").display().to_string(), ..study };
-    assert!(none.files().is_err());
+    assert!(none.files(&[]).is_err());
     assert!(
         Attention { part: 99, ..Attention::default() }
             .run(&subjects, &mut Rows::open(&folder.path().join("r"), &mut Unseen).unwrap())

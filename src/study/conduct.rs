@@ -98,7 +98,7 @@ fn identity(study: &Study, subjects: &[Subject]) -> Result<toml::Table, StudyErr
     table.insert("options".to_owned(), options.into());
     table.insert("runs".to_owned(), toml::Value::Array(runs));
     let mut files = toml::Table::new();
-    for path in study.files()? {
+    for path in study.files(subjects)? {
         let sum = sha256(&path).map_err(RunError::io("read", &path))?;
         files.insert(path.display().to_string(), sum.into());
     }

@@ -16,6 +16,7 @@ mod objective;
 mod paths;
 mod reorder;
 mod rows;
+mod scaling;
 mod score;
 mod sharpness;
 mod similarity;
@@ -28,11 +29,12 @@ pub use ensemble::Ensemble;
 pub use error::StudyError;
 pub use errors::Errors;
 pub use gates::Gates;
-pub use gradients::Gradients;
-pub use landscape::{Form, Landscape};
+pub use gradients::{GradientForm, Gradients};
+pub use landscape::{Directions, Form, Landscape};
 pub use lesion::Lesion;
 pub use paths::Paths;
 pub use rows::{Observer, Rows};
+pub use scaling::{Measure, Scaling};
 pub use sharpness::Sharpness;
 pub use similarity::Similarity;
 pub use subject::{Split, Subject};
@@ -52,15 +54,20 @@ pub trait Protocol {
         1..=16
     }
 
+    /// Whether it looks at weights or images; else it reads only what is written down of finished runs.
+    fn needs_weights(&self) -> bool {
+        true
+    }
+
     /// # Errors
     /// For an option that is out of range.
     fn check(&self) -> Result<(), KeyError>;
 
-    /// Files that it reads besides those of the runs: what is in them decides the table, too.
+    /// Files that it reads besides weights and images of the runs: what is in them decides the table, too.
     ///
     /// # Errors
     /// When they cannot be listed.
-    fn files(&self) -> Result<Vec<PathBuf>, StudyError> {
+    fn files(&self, _subjects: &[Subject]) -> Result<Vec<PathBuf>, StudyError> {
         Ok(Vec::new())
     }
 
@@ -93,5 +100,6 @@ named! {
         "similarity" => Similarity(Similarity),
         "errors" => Errors(Errors),
         "attention" => Attention(Attention),
+        "scaling" => Scaling(Scaling),
     }
 }
