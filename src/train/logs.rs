@@ -105,7 +105,7 @@ fn rows(experiment: &Experiment, model: &Model) -> Vec<RowParams> {
     let of_row = |(position, row): (usize, &RowNodes)| {
         let names: Vec<String> = row.params().into_iter().map(|param| param.name).collect();
         let params = learned.iter().filter(|(param, _)| names.contains(&param.name));
-        let params: Vec<Tensor> = params.map(|(_, tensor)| tensor.detach()).collect();
+        let params: Vec<Tensor> = params.map(|(_, tensor)| tensor.shallow_clone()).collect();
         (!params.is_empty()).then(|| RowParams { position: position + 1, label: row.label.clone(), params })
     };
     experiment.network.rows.iter().enumerate().filter_map(of_row).collect()
@@ -113,5 +113,5 @@ fn rows(experiment: &Experiment, model: &Model) -> Vec<RowParams> {
 
 /// The L2 norm of all tensors together.
 fn norm(tensors: impl Iterator<Item = Tensor>) -> f64 {
-    tensors.map(|tensor| tensor.norm().double_value(&[]).powi(2)).sum::<f64>().sqrt()
+    tensors.fold(0.0_f64, |sum, tensor| sum + tensor.norm().double_value(&[]).powi(2)).sqrt()
 }
