@@ -2,6 +2,7 @@
 
 use super::problem::{Missing, Place, Problem, from_serde};
 use super::serialize::to_table;
+use super::stage::Stage;
 use crate::named::{KeyError, Named, check_range, keys_of};
 use crate::recipe::losses::LossName;
 use crate::recipe::optimizers::OptimizerName;
@@ -72,24 +73,6 @@ struct Frame {
     keep_every: usize,
     size: usize,
     stages: Vec<Stage>,
-}
-
-/// Another size of the training images or another batch size from an epoch on, the first being 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Stage {
-    /// How many epochs come before.
-    pub from: usize,
-    /// Height of the images; 0: as before.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub size: usize,
-    /// Images per step; 0: as before.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub batch: usize,
-}
-
-fn is_zero(value: &usize) -> bool {
-    *value == 0
 }
 
 impl Default for Frame {

@@ -40,8 +40,10 @@ pub(super) fn surface(svg: &mut String, [left, top]: [f64; 2], [width, height]: 
         let fill = colour(heights.iter().sum::<f64>() / 4.0);
         let _ = writeln!(svg, "<path d=\"{path}z\" fill=\"{fill}\" stroke=\"#171f27\" stroke-width=\"0.4\"/>");
     }
+    // Both axes have their whole names beside the map.
+    let short = |label: &String| label.split(" (").next().unwrap_or_default().to_owned();
     let font = Font::new(14.0).colour(INK).anchor(Anchor::Middle);
     let [front, side] = [project(0.0, -1.0, 0.0), project(-1.0, 0.0, 0.0)];
-    text(svg, [front[0] + 40.0, front[1] + 40.0], &map.labels[0], font, false);
-    text(svg, [side[0] - 40.0, side[1] + 40.0], &map.labels[1], font, false);
+    text(svg, [front[0] + 20.0, front[1] + 34.0], &short(&map.labels[0]), font, false);
+    text(svg, [side[0] - 60.0, side[1] + 30.0], &short(&map.labels[1]), font, false);
 }

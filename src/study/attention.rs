@@ -175,7 +175,7 @@ impl Protocol for Attention {
         }
         let title = format!("Where {} looks", view.text("run"));
         let note = format!(
-            "Image, Grad-CAM of the predicted class at `{}`, and the size of the gradient of its logit at the pixels. In the centre: \
+            "Image, Grad-CAM of the predicted class at `{}`, and the size of the gradient of its logit at the pixels. Centre: \
              the share of a map in the middle half of height and width, 25 % for an even one.",
             view.text("part")
         );
@@ -204,7 +204,7 @@ fn grid(images: &Images, index: usize, look: &Look, row: &View) -> Result<[Thumb
         "" => row.text("image").to_owned(),
         class => format!("is {class} {}", percent("probability_of_class")),
     };
-    let says = |what: &str, column: &str| vec![what.to_owned(), format!("in the centre {}", percent(column))];
+    let says = |what: &str, column: &str| vec![what.to_owned(), format!("centre {}", percent(column))];
     Ok([
         thumbnail(&image, vec![format!("{} {}", row.text("predicted"), percent("probability")), truth]),
         thumbnail(&(grey * 0.4 + coloured(&cam) * 0.6), says("Grad-CAM", "gradcam_centre")),

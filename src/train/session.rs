@@ -57,7 +57,6 @@ impl Session<'_> {
         *state = TrainState { key: experiment.key(), ..resumed.unwrap_or_default() };
         folder.truncate_epochs(state.epoch)?;
         let seconds_before = state.seconds;
-
         let (images, recorder) = (&splits.train, self.recorder());
         let logs = Logs::open(folder, experiment, &model, state.step)?;
         let mut trainer =
