@@ -83,8 +83,19 @@ fn every_key_is_on_the_page_of_keys() {
     let datasets = DATASETS.iter().flat_map(|name| DataSource::keys(name).iter().chain([name]));
     names.extend(datasets.map(|&name| name.to_owned()));
     // Written only when they are on.
-    names
-        .extend(["patience", "log_every", "layer_decay", "bias_lr_factor", "accumulate", "sam_rho"].map(str::to_owned));
+    names.extend(
+        [
+            "patience",
+            "log_every",
+            "log_gradients",
+            "keep_every",
+            "layer_decay",
+            "bias_lr_factor",
+            "accumulate",
+            "sam_rho",
+        ]
+        .map(str::to_owned),
+    );
     names.extend(["size", "stages", "test_flip"].map(str::to_owned));
     let augment = [
         "lighting",

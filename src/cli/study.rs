@@ -27,7 +27,7 @@ pub(crate) struct StudyArgs {
     /// What to study
     #[arg(value_parser = names())]
     name: StudyName,
-    /// Run folders, or names of runs (NAME, NAME/KEY, NAME@latest, NAME@best)
+    /// Run folders, or names of runs (NAME, NAME/KEY, NAME@latest, NAME@best); `scaling` also takes sweeps and names of several runs
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<String>,
     /// Set an option of the study; can be given more than once
@@ -65,12 +65,18 @@ pub(crate) fn run(command: &StudyArgs, shared: &Shared) -> Result<Done> {
     study.check().map_err(StudyError::from)?;
     let device = shared.device()?;
     let cache = data::cache_dir()?;
-    let mut subjects = Vec::new();
+    let mut subjects: Vec<Subject> = Vec::new();
     for run in &command.runs {
-        let folder = find(run, shared)?;
-        let mut experiment = Experiment::load(&folder.join("experiment.toml"), &[], machine())?;
-        command.precision.apply(&mut experiment.train);
-        subjects.push(Subject::load(&folder, experiment, device, &cache)?);
+        // Studies of results take the points of sweeps, those of weights the runs that are named one by one.
+        let folders = if study.needs_weights() { vec![find(run, shared)?] } else { shared.store().run_folders(run)? };
+        for folder in folders {
+            let mut experiment = Experiment::load(&folder.join("experiment.toml"), &[], machine())?;
+            command.precision.apply(&mut experiment.train);
+            subjects.push(match study.needs_weights() {
+                true => Subject::load(&folder, experiment, device, &cache)?,
+                false => Subject::of_files(&folder, experiment, device)?,
+            });
+        }
     }
     Subject::tell_apart(&mut subjects);
     let words = std::env::args().skip(1).map(|word| if word.contains(' ') { format!("'{word}'") } else { word });

@@ -9,7 +9,7 @@ use super::model::{Origin, Shared};
 use super::pretrained::Pretrained;
 use super::problem::{ConfigError, Missing, Problem, from_serde};
 use super::serialize::to_table;
-use super::train::{self, Train};
+use super::train::{self, ASIDE, Train};
 use crate::arch::presets::Preset;
 use crate::arch::rows::Row;
 use crate::arch::{Network, NetworkError, Scaling};
@@ -36,7 +36,7 @@ pub struct Experiment {
     pub expect: Option<Expect>,
     /// The file has a `[sweep]`, which is no part of this experiment.
     pub swept: bool,
-    pub(super) scaling: Scaling,
+    pub scaling: Scaling,
     /// The input before scaling.
     base_input: [usize; 3],
     overrides: toml::Table,
@@ -156,7 +156,7 @@ impl Experiment {
             *init = toml::Value::Table(self.init.key_table());
         }
         // Images that move stay the same: their fingerprint is part of the key.
-        for (table, key) in [("train", "log_every"), ("data", "path")] {
+        for (table, key) in ASIDE.map(|key| ("train", key)).into_iter().chain([("data", "path")]) {
             root.get_mut(table).and_then(toml::Value::as_table_mut).map(|table| table.remove(key));
         }
         Key::of(&root.to_string())

@@ -14,6 +14,7 @@ mod nesting;
 mod pretrained;
 mod problem;
 mod serialize;
+mod stage;
 mod sweep;
 mod train;
 
@@ -27,7 +28,9 @@ pub use nearest::nearest;
 pub use nesting::{MAX_LEVELS, too_deep};
 pub use pretrained::Pretrained;
 pub use problem::ConfigError;
+pub use stage::Stage;
 pub use sweep::{Halving, Point, Sweep};
+pub(crate) use train::ASIDE;
 #[cfg(test)]
 pub(crate) use train::tests::train;
-pub use train::{Precision, Stage, Train};
+pub use train::{Precision, Train};

@@ -62,6 +62,8 @@ pub(super) const ELSEWHERE: &[(&str, &str)] = &[
     ("pct_start", "train.peak_at"),
     ("rho", "train.alpha"),
     ("sam", "train.sam_rho"),
+    ("save_every", "train.keep_every"),
+    ("save_every_n_epochs", "train.keep_every"),
     ("sched", "train.schedule"),
     ("scheduler", "train.schedule"),
     ("smoothing", "train.label_smoothing"),

@@ -2,6 +2,7 @@
 
 use super::problem::{Missing, Place, Problem, from_serde};
 use super::serialize::to_table;
+use super::stage::Stage;
 use crate::named::{KeyError, Named, check_range, keys_of};
 use crate::recipe::losses::LossName;
 use crate::recipe::optimizers::OptimizerName;
@@ -68,26 +69,10 @@ struct Frame {
     rewrites: bool,
     patience: usize,
     log_every: usize,
+    log_gradients: usize,
+    keep_every: usize,
     size: usize,
     stages: Vec<Stage>,
-}
-
-/// Another size of the training images or another batch size from an epoch on, the first being 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Stage {
-    /// How many epochs come before.
-    pub from: usize,
-    /// Height of the images; 0: as before.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub size: usize,
-    /// Images per step; 0: as before.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub batch: usize,
-}
-
-fn is_zero(value: &usize) -> bool {
-    *value == 0
 }
 
 impl Default for Frame {
@@ -112,6 +97,8 @@ impl Default for Frame {
             rewrites: true,
             patience: 0,
             log_every: 0,
+            log_gradients: 0,
+            keep_every: 0,
             size: 0,
             stages: Vec::new(),
         }
@@ -151,8 +138,12 @@ pub struct Train {
     pub rewrites: bool,
     /// Number of epochs without a better `val_top1` after which the run stops; 0 to never stop early.
     pub patience: usize,
-    /// Interval, in steps, of the rows of `steps.csv`; 0 for none. It does not change the result, so it is not part of the key.
+    /// Interval, in steps, of the rows of `steps.csv`; 0 for none.
     pub log_every: usize,
+    /// Interval, in steps, of the rows of `gradients.csv`; 0 for none.
+    pub log_gradients: usize,
+    /// Interval, in epochs, at which weights are kept; 0 for none.
+    pub keep_every: usize,
     /// Height of the training images where it is not that of `model.input`; 0 where it is.
     pub size: usize,
     /// Sizes and batches from later epochs on.
@@ -248,6 +239,9 @@ pub(super) fn check_keys(table: Option<&Spanned<DeValue>>) -> Result<(), Problem
     Written::read(table).map(drop)
 }
 
+/// Keys of `[train]` that say what a run writes besides its result: they are not part of its key, nor columns of its summary.
+pub(crate) const ASIDE: [&str; 3] = ["log_every", "log_gradients", "keep_every"];
+
 impl Train {
     /// Reads the table and fills in what is missing. `native_bf16` says whether `auto` means bf16 here.
     pub(super) fn read(table: Option<&Spanned<DeValue>>, native_bf16: bool) -> Result<Train, Problem> {
@@ -280,6 +274,8 @@ impl Train {
             rewrites: frame.rewrites,
             patience: frame.patience,
             log_every: frame.log_every,
+            log_gradients: frame.log_gradients,
+            keep_every: frame.keep_every,
             size: frame.size,
             stages: frame.stages,
         };
@@ -302,6 +298,8 @@ impl Train {
             ("sam_rho", self.sam_rho, 0.0, 100.0),
             ("patience", self.patience as f64, 0.0, 100_000.0),
             ("log_every", self.log_every as f64, 0.0, 1e9),
+            ("log_gradients", self.log_gradients as f64, 0.0, 1e9),
+            ("keep_every", self.keep_every as f64, 0.0, 1e9),
         ] {
             check_range(key, value, low, high)?;
         }
@@ -373,8 +371,16 @@ impl Train {
             table.insert("sam_rho".to_owned(), self.sam_rho.into());
         }
         table.extend([("precision", self.precision.name().into()), ("rewrites", self.rewrites.into())].map(owned));
-        let switches = [("patience", self.patience), ("log_every", self.log_every), ("size", self.size)].into_iter();
-        table.extend(switches.filter(|(_, number)| *number > 0).map(|(key, number)| (key.to_owned(), count(number))));
+        let switches = [
+            ("patience", self.patience),
+            ("log_every", self.log_every),
+            ("log_gradients", self.log_gradients),
+            ("keep_every", self.keep_every),
+            ("size", self.size),
+        ];
+        table.extend(
+            switches.into_iter().filter(|(_, number)| *number > 0).map(|(key, number)| (key.to_owned(), count(number))),
+        );
         if let Ok(stages) = toml::Value::try_from(&self.stages)
             && !self.stages.is_empty()
         {
@@ -385,58 +391,5 @@ impl Train {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-    use std::collections::HashSet;
-
-    /// A `[train]` from its keys.
-    pub(crate) fn train(keys: &str) -> Train {
-        let table = DeTable::parse(keys).unwrap();
-        let table = Spanned::new(table.span(), DeValue::Table(table.into_inner()));
-        Train::read(Some(&table), false).unwrap()
-    }
-
-    /// A key that two lists had would be given to both.
-    #[test]
-    fn every_key_has_one_owner() {
-        let all = allowed();
-        assert_eq!(all.iter().collect::<HashSet<_>>().len(), all.len(), "{all:?}");
-        assert_eq!(&all[4..9], ["lr", "momentum", "nesterov", "ns_steps", "adamw_lr"]);
-        assert_eq!(&all[9..14], ["beta1", "beta2", "alpha", "eps", "always_adapt"]);
-        assert_eq!(
-            &all[16..24].join(" "),
-            "layer_decay bias_lr_factor schedule milestones gamma every final_lr peak_at"
-        );
-    }
-
-    #[test]
-    fn stages_follow_each_other() {
-        let train =
-            train("epochs = 9\nbatch = 64\nsize = 16\nstages = [{ from = 2, size = 24 }, { from = 5, batch = 32 }]");
-        assert_eq!(
-            [0, 1, 2, 4, 5, 8].map(|epoch| train.stage(epoch)),
-            [(16, 64), (16, 64), (24, 64), (24, 64), (24, 32), (24, 32)]
-        );
-        assert_eq!(train.table()["stages"].to_string(), "[{ from = 2, size = 24 }, { from = 5, batch = 32 }]");
-        let parts = Train { accumulate: 32, ..train.clone() };
-        assert!(parts.check_stages().is_ok());
-        let parts = Train { accumulate: 33, ..train.clone() };
-        assert!(
-            parts.check_stages().unwrap_err().to_string().contains("batch of 32 images cannot be carried out in 33")
-        );
-        let bad = Train { stages: vec![Stage { from: 9, size: 8, batch: 0 }], ..train };
-        assert!(bad.check().is_err());
-    }
-
-    #[test]
-    fn switches_that_are_off_are_not_written() {
-        let off = train("epochs = 1").table();
-        let switches = ["loss", "patience", "log_every", "accumulate", "sam_rho", "layer_decay", "bias_lr_factor"];
-        assert!(switches.iter().all(|key| !off.contains_key(*key)), "{off}");
-        let on = train("epochs = 1\npatience = 3\nlog_every = 10").table();
-        assert_eq!(
-            on.iter().skip(off.len()).map(|(key, _)| key.as_str()).collect::<Vec<_>>(),
-            ["patience", "log_every"]
-        );
-    }
-}
+#[path = "train_tests.rs"]
+pub(crate) mod tests;

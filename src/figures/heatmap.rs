@@ -1,6 +1,7 @@
 //! A matrix of values over two axes as coloured cells, with contours and a colour bar.
 
-use super::svg::{Anchor, EDGE, FAINT, Font, INK, card, fit, line, n, text, wrapped};
+use super::surface::surface;
+use super::svg::{Anchor, EDGE, FAINT, Font, INK, ON_DARK, card, fit, line, n, text, wrapped};
 use crate::runs::significant;
 use std::fmt::Write;
 
@@ -27,6 +28,10 @@ pub struct Heatmap {
     pub ramp: Ramp,
     /// Values of the contour lines; none for names or layers.
     pub contours: Vec<f64>,
+    /// A way over the map in the units of the axes, with a dot at each point; none if empty.
+    pub path: Vec<[f64; 2]>,
+    /// Draws the values as a surface, too, beside the map.
+    pub surface: bool,
 }
 
 /// How values become colours, from the lowest to the highest.
@@ -39,7 +44,7 @@ pub enum Ramp {
 
 impl Ramp {
     /// The place of a value, 0 to 1.
-    fn place(self, value: f64) -> f64 {
+    pub(super) fn place(self, value: f64) -> f64 {
         let part = match self {
             Ramp::Linear([low, high]) => (value - low) / (high - low),
             Ramp::Log([low, high]) => (value / low).ln() / (high / low).ln(),
@@ -65,29 +70,40 @@ const COLOURS: [[f64; 3]; 6] = [
     [253.0, 231.0, 37.0],
 ];
 
-fn colour(part: f64) -> String {
+/// The colour at a place of the ramp, 0 to 1.
+pub fn viridis(part: f64) -> [u8; 3] {
     let at = part * (COLOURS.len() - 1) as f64;
     let from = (at as usize).min(COLOURS.len() - 2);
     let mix = |channel: usize| {
         let [low, high] = [COLOURS[from][channel], COLOURS[from + 1][channel]];
         (low + (high - low) * (at - from as f64)).round() as u8
     };
-    format!("#{:02x}{:02x}{:02x}", mix(0), mix(1), mix(2))
+    [mix(0), mix(1), mix(2)]
+}
+
+pub(super) fn colour(part: f64) -> String {
+    let [r, g, b] = viridis(part);
+    format!("#{r:02x}{g:02x}{b:02x}")
 }
 
 impl Heatmap {
     /// The whole picture, a file of its own.
     pub fn svg(&self) -> String {
-        let note = wrapped(&self.note, TICK, WIDTH - 60.0);
+        let width = if self.surface { 2.0 * WIDTH } else { WIDTH };
+        let note = wrapped(&self.note, TICK, width - 60.0);
         let top = 74.0 + 20.0 * note.len() as f64;
-        let mut svg = card(&self.title, [WIDTH, top + SIDE + 84.0]);
-        text(&mut svg, [30.0, 36.0], &fit(&self.title, 22.0, true, WIDTH - 60.0), Font::new(22.0).bold(), false);
+        let mut svg = card(&self.title, [width, top + SIDE + 84.0]);
+        text(&mut svg, [30.0, 36.0], &fit(&self.title, 22.0, true, width - 60.0), Font::new(22.0).bold(), false);
         for (index, line) in note.iter().enumerate() {
             text(&mut svg, [30.0, 66.0 + 20.0 * index as f64], line, Font::new(TICK).colour(FAINT), false);
         }
         self.cells(&mut svg, top);
         for &level in &self.contours {
             self.contour(&mut svg, top, level);
+        }
+        self.way(&mut svg, top);
+        if self.surface {
+            surface(&mut svg, [WIDTH, top], [WIDTH - 40.0, SIDE], self);
         }
         self.axes(&mut svg, top);
         self.bar(&mut svg, top);
@@ -155,6 +171,27 @@ impl Heatmap {
             let _ = writeln!(
                 svg,
                 "<path d=\"{path}\" fill=\"none\" stroke=\"#fefefe\" stroke-width=\"1.1\" stroke-opacity=\"0.75\"/>"
+            );
+        }
+    }
+
+    fn way(&self, svg: &mut String, top: f64) {
+        // Where a value is between the coordinates of the first and the last cell, in cells.
+        let at = |values: &[f64], value: f64| {
+            let (first, last) = (values.first()?, values.last()?);
+            (last > first).then(|| (value - first) / (last - first) * (values.len() - 1) as f64)
+        };
+        let place = |&[x, y]: &[f64; 2]| Some(self.place(top, at(&self.x, x)?, at(&self.y, y)?));
+        let places: Vec<[f64; 2]> = self.path.iter().filter_map(place).collect();
+        for pair in places.windows(2) {
+            line(svg, pair[0], pair[1], ON_DARK, 1.6);
+        }
+        for [x, y] in places {
+            let _ = writeln!(
+                svg,
+                "<circle cx=\"{}\" cy=\"{}\" r=\"4\" fill=\"#d55e00\" stroke=\"{ON_DARK}\" stroke-width=\"1.2\"/>",
+                n(x),
+                n(y)
             );
         }
     }
@@ -228,10 +265,14 @@ mod tests {
             unit: "loss".to_owned(),
             ramp: Ramp::Linear([0.0, 1.0]),
             contours: vec![0.5],
+            path: vec![[0.0, 0.0], [1.5, 1.0]],
+            surface: false,
         };
         let svg = map.svg();
         assert!(svg.contains("a &amp; b") && svg.contains("#440154") && svg.contains("#fde725"));
-        assert_eq!(svg.matches("<path").count(), 1);
+        assert_eq!([svg.matches("<path").count(), svg.matches("<circle").count()], [1, 2]);
+        let wide = Heatmap { surface: true, ..map.clone() }.svg();
+        assert_eq!(wide.matches("<path").count(), 1 + 2, "two squares between the middles of six cells");
         assert_eq!((colour(0.0), colour(1.0)), ("#440154".to_owned(), "#fde725".to_owned()));
         assert!((Ramp::Log([1.0, 100.0]).place(10.0) - 0.5).abs() < 1e-12);
         assert_eq!(Ramp::Log([1.0, 100.0]).place(f64::INFINITY), 1.0);

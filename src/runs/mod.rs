@@ -36,7 +36,7 @@ pub use median::median;
 pub use record::{Record, RunResult};
 pub use records::{Origin, Records, group_by};
 pub use status::Status;
-pub use steps::{STEP_COLUMNS, StepLog, StepRow};
+pub use steps::{GRADIENTS, GradientRow, STEPS, StepFile, StepLog, StepRow};
 pub use store::{Found, Store, folders, loose_files, walk};
 pub use sweep_folder::{SweepSource, claim_sweep_folder, sweep_folder};
 pub use table::Table;

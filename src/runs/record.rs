@@ -7,7 +7,7 @@ use super::folder::RunFolder;
 use super::format::from_csv_cell;
 use super::status::Status;
 use super::table::Table;
-use crate::config::{Experiment, Key};
+use crate::config::{ASIDE, Experiment, Key};
 use std::path::Path;
 
 /// The outcome of a run. Values that it did not reach are `None`, and empty in its record.
@@ -74,7 +74,7 @@ impl Record {
         settings.retain(|key, _| !["name", "title", "seed"].contains(&key));
         // A column that does not change the result would keep apart runs that are the same but for their seeds.
         if let Some(train) = settings.get_mut("train").and_then(toml::Value::as_table_mut) {
-            train.remove("log_every");
+            ASIDE.iter().for_each(|key| drop(train.remove(*key)));
         }
         record.add_settings(settings);
         record

@@ -2,7 +2,7 @@
 
 use super::rows::{Observer, Rows};
 use super::{Study, StudyError, Subject};
-use crate::files::{make_folder, write_atomic};
+use crate::files::{make_folder, sha256, write_atomic};
 use crate::hex::hex;
 use crate::interrupt;
 use crate::named::Named;
@@ -46,7 +46,7 @@ pub fn conduct(
         let range = if low == high { format!("{low}") } else { format!("{low} to {high}") };
         return Err(StudyError::Unfit(format!("`{name}` takes {range} runs, not {}", subjects.len())));
     }
-    let identity = identity(study, subjects);
+    let identity = identity(study, subjects)?;
     let key = hex(&Sha256::digest(identity.to_string().as_bytes()));
     let names: Vec<&str> = subjects.iter().map(|subject| subject.name.as_str()).collect();
     let plain = |c: char| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '+' };
@@ -87,12 +87,23 @@ pub fn conduct(
 }
 
 /// Everything that decides the table.
-fn identity(study: &Study, subjects: &[Subject]) -> toml::Table {
+///
+/// # Errors
+/// When a file that it depends on cannot be read.
+fn identity(study: &Study, subjects: &[Subject]) -> Result<toml::Table, StudyError> {
     let options = toml::Table::try_from(study).unwrap_or_default();
     let runs = subjects.iter().map(|subject| toml::Value::Table(subject.identity().clone())).collect();
     let mut table = toml::Table::new();
     table.insert("study".to_owned(), study.kind().text().into());
     table.insert("options".to_owned(), options.into());
     table.insert("runs".to_owned(), toml::Value::Array(runs));
-    table
+    let mut files = toml::Table::new();
+    for path in study.files(subjects)? {
+        let sum = sha256(&path).map_err(RunError::io("read", &path))?;
+        files.insert(path.display().to_string(), sum.into());
+    }
+    if !files.is_empty() {
+        table.insert("files".to_owned(), files.into());
+    }
+    Ok(table)
 }

@@ -45,17 +45,14 @@ impl Protocol for Errors {
 
     fn run(&self, subjects: &[Subject], rows: &mut Rows) -> Result<(), StudyError> {
         let Some(subject) = subjects.first() else { return Ok(()) };
-        let class = |index: i64| match subject.classes.get(index as usize) {
-            Some(name) => name.clone(),
-            None => format!("class {index}"),
-        };
         let mistakes = self.mistakes(subject)?;
         rows.begin(&COLUMNS, mistakes.len());
         for (rank, mistake) in mistakes.iter().enumerate() {
             rows.row(rank, &subject.name, || {
                 let [probability, own] = mistake.probabilities.map(significant);
                 let first = [subject.name.clone(), (rank + 1).to_string(), mistake.image.to_string()];
-                let last = [class(mistake.truth), class(mistake.predicted), probability, own];
+                let [truth, predicted] = [mistake.truth, mistake.predicted].map(|class| subject.class(class));
+                let last = [truth, predicted, probability, own];
                 Ok(first.into_iter().chain(last).collect())
             })?;
         }

@@ -1,5 +1,7 @@
 //! Norms of weights and gradients by depth, and what activations look like.
 
+mod steps;
+
 use super::table::View;
 use super::{Protocol, Rows, Split, StudyError, Subject};
 use crate::arch::node::walk;
@@ -10,6 +12,7 @@ use crate::runs::{Table, significant};
 use crate::train::cross_entropy;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
+use std::path::PathBuf;
 use tch::{Kind, Tensor};
 
 /// Options of the study `gradients`: L2 norms of every weight and of its gradient in a training pass in fp32, auxiliary heads
@@ -21,11 +24,31 @@ pub struct Gradients {
     pub images: usize,
     /// Of dropout and stochastic depth.
     pub seed: i64,
+    // Tables of weights keep the key that they had before there was a choice.
+    #[serde(skip_serializing_if = "GradientForm::is_weights")]
+    pub form: GradientForm,
+}
+
+/// Where the norms are from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GradientForm {
+    /// A pass at the start and one at the end of training.
+    Weights,
+    /// What training wrote by the step (`train.log_gradients`).
+    Steps,
+}
+
+impl GradientForm {
+    #[allow(clippy::trivially_copy_pass_by_ref)] // as serde calls it
+    fn is_weights(&self) -> bool {
+        *self == GradientForm::Weights
+    }
 }
 
 impl Default for Gradients {
     fn default() -> Gradients {
-        Gradients { images: 128, seed: 0 }
+        Gradients { images: 128, seed: 0, form: GradientForm::Weights }
     }
 }
 
@@ -41,7 +64,17 @@ impl Protocol for Gradients {
         check_range("images", self.images as f64, 2.0, 1e5)
     }
 
+    fn files(&self, subjects: &[Subject]) -> Result<Vec<PathBuf>, StudyError> {
+        match self.form {
+            GradientForm::Weights => Ok(Vec::new()),
+            GradientForm::Steps => steps::files(subjects),
+        }
+    }
+
     fn run(&self, subjects: &[Subject], rows: &mut Rows) -> Result<(), StudyError> {
+        if self.form == GradientForm::Steps {
+            return steps::run(subjects, rows);
+        }
         let mut lines = Vec::new();
         for subject in subjects {
             let seed = subject.experiment.as_ref().map_or(0, |experiment| experiment.seed);
@@ -63,7 +96,7 @@ impl Protocol for Gradients {
     }
 
     fn picture(&self, _: &[Subject], table: &Table) -> Result<String, StudyError> {
-        Ok(figure(table).svg())
+        Ok(if self.form == GradientForm::Steps { steps::figure(table) } else { figure(table) }.svg())
     }
 }
 
@@ -167,7 +200,7 @@ mod tests {
         let keys = "preset = 'resnet'\nlayout = 'cifar'\ndepth = 8\nshortcut = 'A'";
         let mut subject = Subject::example(network(keys, [3, 32, 32], 4), 6);
         subject.weights.iter_mut().for_each(|(_, tensor)| *tensor = tensor.to_kind(Kind::Double));
-        let study = Gradients { images: 6, seed: 0 };
+        let study = Gradients { images: 6, ..Gradients::default() };
         let lines = study.weights(&subject, &subject.weights).unwrap();
         let name = "conv1.weight";
         let line = lines.iter().find(|line| line[3] == name).unwrap();

@@ -3,6 +3,7 @@
 //! Each study is an entry of [`Study`], a struct of its options in a file of its own. [`conduct`] writes its table row by row and
 //! draws its picture: `results/studies/<study>/<runs>-<key>.csv` and `.svg`, and `.toml` with what the numbers depend on.
 
+mod attention;
 mod conduct;
 mod ensemble;
 mod error;
@@ -15,22 +16,25 @@ mod objective;
 mod paths;
 mod reorder;
 mod rows;
+mod scaling;
 mod score;
 mod sharpness;
 mod similarity;
 mod subject;
 mod table;
 
+pub use attention::Attention;
 pub use conduct::{Conducted, conduct};
 pub use ensemble::Ensemble;
 pub use error::StudyError;
 pub use errors::Errors;
 pub use gates::Gates;
-pub use gradients::Gradients;
-pub use landscape::{Form, Landscape};
+pub use gradients::{GradientForm, Gradients};
+pub use landscape::{Directions, Form, Landscape};
 pub use lesion::Lesion;
 pub use paths::Paths;
 pub use rows::{Observer, Rows};
+pub use scaling::{Measure, Scaling};
 pub use sharpness::Sharpness;
 pub use similarity::Similarity;
 pub use subject::{Split, Subject};
@@ -38,6 +42,7 @@ pub use subject::{Split, Subject};
 use crate::named::{KeyError, named};
 use crate::runs::Table;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 
 /// What a study computes and draws.
 pub trait Protocol {
@@ -49,9 +54,22 @@ pub trait Protocol {
         1..=16
     }
 
+    /// Whether it looks at weights or images; else it reads only what is written down of finished runs.
+    fn needs_weights(&self) -> bool {
+        true
+    }
+
     /// # Errors
     /// For an option that is out of range.
     fn check(&self) -> Result<(), KeyError>;
+
+    /// Files that it reads besides weights and images of the runs: what is in them decides the table, too.
+    ///
+    /// # Errors
+    /// When they cannot be listed.
+    fn files(&self, _subjects: &[Subject]) -> Result<Vec<PathBuf>, StudyError> {
+        Ok(Vec::new())
+    }
 
     /// Computes the rows of the table in an order that depends on options and runs alone.
     ///
@@ -81,5 +99,7 @@ named! {
         "sharpness" => Sharpness(Sharpness),
         "similarity" => Similarity(Similarity),
         "errors" => Errors(Errors),
+        "attention" => Attention(Attention),
+        "scaling" => Scaling(Scaling),
     }
 }

@@ -3,9 +3,11 @@
 //! In fp32 or float64 with libtorch's own operations: bf16 and Winograd's transform would show as roughness.
 
 use super::{Split, StudyError, Subject};
+use crate::arch::params::{Param, Role};
 use crate::model::Parts;
 use crate::random;
 use crate::train::{Sums, cross_entropy};
+use std::collections::BTreeMap;
 use tch::{Kind, Tensor};
 
 /// A network in evaluation mode, its trained weights, and images.
@@ -44,18 +46,41 @@ impl Objective {
         &self.everything
     }
 
-    /// Loss and accuracy where every tensor, running statistics too, has moved by a multiple of a direction.
-    pub(super) fn score_everywhere(&self, step: f64, direction: &Direction) -> Sums {
+    /// Loss and accuracy where every tensor, running statistics too, has moved by multiples of directions. A variance that would
+    /// be negative there is 0.
+    pub(super) fn score_everywhere(&self, steps: &[(f64, &Direction)]) -> Sums {
         let _no_grad = tch::no_grad_guard();
-        let set = |step: f64| {
-            for ((_, tensor), (origin, way)) in self.parts.params().iter().zip(self.everything.iter().zip(direction)) {
-                tensor.shallow_clone().copy_(&(origin + way * step));
+        let set = |steps: &[(f64, &Direction)]| {
+            for (index, ((param, tensor), origin)) in self.parts.params().iter().zip(&self.everything).enumerate() {
+                let moved = steps.iter().fold(origin.copy(), |sum, (step, direction)| sum + &direction[index] * *step);
+                let moved = if param.role == Role::RunningVar { moved.clamp_min(0.0) } else { moved };
+                tensor.shallow_clone().copy_(&moved);
             }
         };
-        set(step);
+        set(steps);
         let sums = self.sums();
-        set(0.0);
+        set(&[]);
         sums
+    }
+
+    /// Weights of the network by name in the order of [`Objective::everything`].
+    ///
+    /// # Errors
+    /// When one is missing.
+    pub(super) fn arranged(&self, weights: &BTreeMap<String, Tensor>) -> Result<Vec<Tensor>, StudyError> {
+        let tensor = |((param, _), like): (&(Param, Tensor), &Tensor)| match weights.get(&param.name) {
+            Some(tensor) if tensor.size() == like.size() => Ok(tensor.to_kind(like.kind()).to_device(like.device())),
+            _ => {
+                Err(StudyError::Unfit(format!("there is no weight `{}` of this network among those kept", param.name)))
+            }
+        };
+        self.parts.params().iter().zip(&self.everything).map(tensor).collect()
+    }
+
+    /// Of tensors in the order of [`Objective::everything`], those of learned parameters.
+    pub(super) fn learned(&self, all: &[Tensor]) -> Direction {
+        let pairs = self.parts.params().iter().zip(all);
+        pairs.filter(|((param, _), _)| param.role.trainable()).map(|(_, tensor)| tensor.shallow_clone()).collect()
     }
 
     fn sums(&self) -> Sums {

@@ -100,6 +100,13 @@ impl<'a> Rows<'a> {
         Ok(())
     }
 
+    /// Adds rows that are read rather than computed, in the order of the finished table. They are not written down for a process
+    /// that goes on, which reads them again.
+    pub fn extend(&mut self, lines: Vec<Vec<String>>) {
+        self.rows.extend(lines.into_iter().enumerate());
+        self.observer.progress(self.rows.len(), self.total, "");
+    }
+
     /// Whether the next row is computed here rather than read.
     pub fn computes(&self) -> bool {
         self.known.len() == 0

@@ -97,6 +97,8 @@ impl Protocol for Similarity {
             unit: "CKA".to_owned(),
             ramp: Ramp::Linear([0.0, 1.0]),
             contours: Vec::new(),
+            path: Vec::new(),
+            surface: false,
         };
         Ok(heatmap.svg())
     }

@@ -6,15 +6,18 @@ use crate::config::{Experiment, Precision};
 use crate::data::{Images, Normalise, eval_batch};
 use crate::hex::hex;
 use crate::model::{Parts, read_tensors};
+use crate::runs::Record;
 use crate::torch::Autocast;
 use crate::train::{Splits, best_weights, check_data, tensors};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tch::{Device, Tensor};
 
 /// Images that a study evaluates.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Split {
     /// The training images, without augmentation.
     Train,
@@ -25,6 +28,8 @@ pub enum Split {
 pub struct Subject {
     /// The run's name; with its key where two of a study have one name.
     pub name: String,
+    /// The run's folder; empty for a network that no run has.
+    pub folder: PathBuf,
     pub network: Arc<Network>,
     /// `None` for a network that no run has, in tests.
     pub experiment: Option<Experiment>,
@@ -66,6 +71,7 @@ impl Subject {
         let identity = identity.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
         Ok(Subject {
             name: experiment.name.clone(),
+            folder: folder.to_owned(),
             network: experiment.network.clone(),
             weights,
             classes: splits.classes,
@@ -76,6 +82,34 @@ impl Subject {
             test: splits.test,
             normalise: experiment.data.normalisation(plan.input[0]),
             identity,
+            experiment: Some(experiment),
+        })
+    }
+
+    /// A run for studies that read its files alone: without weights and images.
+    ///
+    /// # Errors
+    /// When its result cannot be read.
+    pub fn of_files(folder: &Path, experiment: Experiment, device: Device) -> Result<Subject, StudyError> {
+        let record = Record::load(folder)?;
+        let result = ["val_top1", "test_top1"].map(|column| record.text(column)).join(" ");
+        let plan = &experiment.network.plan;
+        let identity =
+            [("name", experiment.name.clone()), ("key", experiment.key().sha256().to_owned()), ("result", result)];
+        let none = Images::new(plan.input, Vec::new(), Vec::new());
+        Ok(Subject {
+            name: experiment.name.clone(),
+            folder: folder.to_owned(),
+            network: experiment.network.clone(),
+            weights: Vec::new(),
+            classes: Vec::new(),
+            device,
+            precision: experiment.train.precision,
+            rewrites: experiment.train.rewrites,
+            train: none.clone(),
+            test: none,
+            normalise: experiment.data.normalisation(plan.input[0]),
+            identity: identity.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect(),
             experiment: Some(experiment),
         })
     }
@@ -92,6 +126,7 @@ impl Subject {
         let model = crate::model::Model::new(&network, Device::Cpu, 1).unwrap_or_else(|error| panic!("{error}"));
         Subject {
             name: "example".to_owned(),
+            folder: PathBuf::new(),
             classes: (0..network.plan.classes).map(|class| format!("class {class}")).collect(),
             network: Arc::new(network),
             experiment: None,
@@ -126,6 +161,11 @@ impl Subject {
         &self.identity
     }
 
+    /// The name of a class.
+    pub fn class(&self, index: i64) -> String {
+        self.classes.get(index as usize).cloned().unwrap_or_else(|| format!("class {index}"))
+    }
+
     /// # Errors
     /// When memory is exhausted or a weight is missing.
     pub fn parts(&self) -> Result<Parts, StudyError> {
@@ -145,7 +185,14 @@ impl Subject {
     /// # Errors
     /// An image file that cannot be decoded.
     pub fn batches(&self, split: Split, count: usize, size: usize) -> Result<Vec<(Tensor, Tensor)>, StudyError> {
-        let images = self.images(split);
+        self.batches_of(self.images(split), count, size)
+    }
+
+    /// As [`Subject::batches`], for any images of the network's input.
+    ///
+    /// # Errors
+    /// An image file that cannot be decoded.
+    pub fn batches_of(&self, images: &Images, count: usize, size: usize) -> Result<Vec<(Tensor, Tensor)>, StudyError> {
         let count = if count == 0 { images.len() } else { count.min(images.len()) };
         let size = size.max(1);
         let batch = |start: usize| {

@@ -4,6 +4,7 @@ use super::average::Average;
 use super::checkpoint::TrainState;
 use super::divergence::Divergence;
 use super::error::TrainError;
+use super::logs::Logs;
 use super::optimizer::Optimizer;
 use super::recorder::Recorder;
 use super::schedule::learning_rate;
@@ -12,7 +13,6 @@ use crate::config::Experiment;
 use crate::data::{self, Batch, Images, Normalise};
 use crate::interrupt;
 use crate::model::Model;
-use crate::runs::StepLog;
 use crate::torch::{TorchError, catch};
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
@@ -29,8 +29,8 @@ pub(super) struct Trainer<'a> {
     pub average: Option<Average>,
     /// Set only on GPUs and with `--cuda-graphs`.
     pub recorder: Option<Recorder>,
-    /// Where the loss of single steps is written to.
-    pub log: Option<StepLog<'a>>,
+    /// Tables of single steps.
+    pub logs: Logs<'a>,
 }
 
 /// The network for training images of another size, on the tensors of the model, and these images.

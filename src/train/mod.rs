@@ -11,6 +11,7 @@ mod evaluate;
 mod faults;
 mod finished;
 mod groups;
+mod logs;
 mod lost;
 mod metrics;
 mod optimizer;
@@ -32,7 +33,7 @@ mod properties;
 mod tally;
 
 pub use average::Average;
-pub use checkpoint::{Best, CheckpointError, Checkpoints, TrainState, best_weights};
+pub use checkpoint::{Best, CheckpointError, Checkpoints, TrainState, best_weights, kept_weights};
 pub use continued::continue_from;
 pub use error::TrainError;
 pub use evaluate::{Inference, evaluate, for_each_batch, tensors};

@@ -6,6 +6,7 @@ use super::average::Average;
 use super::checkpoint::TrainState;
 use super::epoch::{EpochEnd, Trainer};
 use super::evaluate::{Inference, evaluate};
+use super::logs::Logs;
 use super::optimizer::Optimizer;
 use super::tally::tally;
 use crate::config::{Experiment, Machine};
@@ -299,7 +300,7 @@ impl Trial {
             optimizer,
             average,
             recorder: None,
-            log: None,
+            logs: Logs::default(),
         };
         let mut state = TrainState::default();
         let end = trainer.epoch(&mut state, &mut Quiet).unwrap();

@@ -1,11 +1,12 @@
 //! The epochs of a run: training, validation, checkpoints, and the test at the end.
 
 use super::average::Average;
-use super::checkpoint::{Best, Checkpoints, TrainState, best_weights};
+use super::checkpoint::{Best, Checkpoints, TrainState, best_weights, keep_weights};
 use super::divergence::Divergence;
 use super::epoch::{EpochEnd, Trainer};
 use super::error::TrainError;
 use super::evaluate::{Inference, evaluate};
+use super::logs::Logs;
 use super::metrics::Sums;
 use super::optimizer::Optimizer;
 use super::recorder::Recorder;
@@ -15,7 +16,7 @@ use super::{Observer, Outcome, RunOptions, Started};
 use crate::config::Experiment;
 use crate::data::{Images, Normalise};
 use crate::model::Model;
-use crate::runs::{Environment, EpochRow, Record, RunFolder, RunResult, Status, StepLog};
+use crate::runs::{Environment, EpochRow, Record, RunFolder, RunResult, Status};
 use crate::torch;
 use std::ops::ControlFlow;
 use std::time::Instant;
@@ -56,18 +57,16 @@ impl Session<'_> {
         *state = TrainState { key: experiment.key(), ..resumed.unwrap_or_default() };
         folder.truncate_epochs(state.epoch)?;
         let seconds_before = state.seconds;
-
-        let wanted = self.options.graphs && self.options.device.is_cuda();
-        let recorder = if wanted { Recorder::new(experiment) } else { None };
-        let images = &splits.train;
-        let log = StepLog::open(folder, experiment.train.log_every, state.step)?;
+        let (images, recorder) = (&splits.train, self.recorder());
+        let logs = Logs::open(folder, experiment, &model, state.step)?;
         let mut trainer =
-            Trainer { experiment, images, normalise, model: &model, resized: None, optimizer, average, recorder, log };
+            Trainer { experiment, images, normalise, model: &model, resized: None, optimizer, average, recorder, logs };
         observer.started(&self.started(info, state, trainer.batches(state.epoch)));
         let notes = self.weights.notes().iter().cloned();
         for note in notes.chain(frozen_note(experiment, &model)).chain(info.other_process()) {
             observer.note(&note);
         }
+        self.keep_start(state, &trainer)?;
         let last = self.options.until.map_or(experiment.train.epochs, |until| until.min(experiment.train.epochs));
         while state.epoch < last && !self.out_of_patience(state) {
             let end = self.epoch(&mut trainer, &checkpoints, state, seconds_before, observer)?;
@@ -134,7 +133,7 @@ impl Session<'_> {
         let epoch_start = Instant::now();
         let end = trainer.epoch(state, observer)?;
         // Before the checkpoint: a kill between the two leaves surplus rows, which a resumed run removes.
-        trainer.log.as_mut().map_or(Ok(()), StepLog::flush)?;
+        trainer.logs.flush()?;
         state.seconds = self.seconds(seconds_before);
         let (seconds, images) = match end {
             EpochEnd::Whole { seconds, images } => (seconds, images),
@@ -171,6 +170,7 @@ impl Session<'_> {
             images_per_second: images as f64 / seconds.max(1e-9),
             peak_memory_mib: torch::peak_memory_mib(self.options.device).unwrap_or(0.0),
         };
+        self.keep(state.epoch, trainer)?;
         // The row comes before the checkpoint, whose manifest holds the digest of the rows up to its epoch. A kill between the
         // two leaves a row that no checkpoint covers; the resume cuts it off and trains the epoch again, to the same numbers.
         // The other way round a checkpoint could count an epoch that has no row.
@@ -184,6 +184,29 @@ impl Session<'_> {
     /// Seconds that the run has taken so far; `before` is the time spent by earlier processes.
     fn seconds(&self, before: f64) -> f64 {
         before + self.start.elapsed().as_secs_f64()
+    }
+
+    fn recorder(&self) -> Option<Recorder> {
+        let wanted = self.options.graphs && self.options.device.is_cuda();
+        wanted.then(|| Recorder::new(self.experiment)).flatten()
+    }
+
+    fn keep_start(&self, state: &TrainState, trainer: &Trainer) -> Result<(), TrainError> {
+        if state.step == 0 { self.keep(0, trainer) } else { Ok(()) }
+    }
+
+    /// Keeps the weights that are evaluated after an epoch, 0 for the start, if it is one of those of `train.keep_every`.
+    fn keep(&self, epoch: usize, trainer: &Trainer) -> Result<(), TrainError> {
+        let every = self.experiment.train.keep_every;
+        if every == 0 || !epoch.is_multiple_of(every) {
+            return Ok(());
+        }
+        self.folder.check_held()?;
+        let tensors = match &trainer.average {
+            Some(average) => average.tensors(),
+            None => trainer.model.named_tensors(),
+        };
+        Ok(keep_weights(self.folder.path(), epoch, &tensors)?)
     }
 
     fn save(&self, checkpoints: &Checkpoints, state: &TrainState, trainer: &Trainer) -> Result<(), TrainError> {

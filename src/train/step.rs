@@ -54,9 +54,7 @@ impl Trainer<'_> {
         }
         state.sums.add(passed.loss, &passed.logits, &labels);
         let lr = self.rate(state.step);
-        if let Some(log) = &mut self.log {
-            log.add(StepRow { step: number, epoch: state.epoch + 1, lr, loss: passed.loss })?;
-        }
+        self.logs.loss(StepRow { step: number, epoch: state.epoch + 1, lr, loss: passed.loss })?;
         Ok(None)
     }
 
@@ -115,7 +113,7 @@ impl Trainer<'_> {
 
     /// Steps the optimizer with the gradients; `false` if they are NaN or infinite. Gradients that overflow in fp16 skip the
     /// step and lower the scale of the losses.
-    fn update(&mut self, state: &mut TrainState) -> Result<bool, TorchError> {
+    fn update(&mut self, state: &mut TrainState) -> Result<bool, TrainError> {
         let train = &self.experiment.train;
         if let Some(scaler) = &mut state.scaler {
             let finite = self.optimizer.unscale(scaler.scale())?;
@@ -124,10 +122,14 @@ impl Trainer<'_> {
                 return Ok(!scaler.is_exhausted());
             }
         }
+        let before = self.logs.before_update(state.step + 1);
         if train.clip_norm > 0.0 && !self.optimizer.clip(train.clip_norm)?.is_finite() {
             return Ok(false);
         }
         self.optimizer.step(rate_factor(train, self.position(state.step), self.batches(0) as u64))?;
+        if let Some(before) = before {
+            self.logs.after_update(before, state.step + 1, state.epoch + 1)?;
+        }
         Ok(true)
     }
 

@@ -5,6 +5,7 @@ use crate::arch::params::Role;
 use crate::config::Machine;
 use crate::data::{self, Images, Normalise};
 use crate::model::Model;
+use crate::train::logs::Logs;
 use crate::train::optimizer::Optimizer;
 use std::path::Path;
 use tch::{Device, Kind};
@@ -41,8 +42,8 @@ impl Fixture {
     fn trainer(&self) -> Trainer<'_> {
         let Fixture { experiment, images, normalise, model, .. } = self;
         let optimizer = Optimizer::new(experiment, model.trainable());
-        let (resized, average, recorder, log) = (None, None, None, None);
-        Trainer { experiment, images, normalise, model, resized, optimizer, average, recorder, log }
+        let (resized, average, recorder, logs) = (None, None, None, Logs::default());
+        Trainer { experiment, images, normalise, model, resized, optimizer, average, recorder, logs }
     }
 
     /// Loss and gradients by the code of a step.

@@ -1,4 +1,4 @@
-//! What `[train]` switches on: early stopping and the loss of single steps.
+//! What `[train]` switches on: early stopping, tables of single steps, weights of single epochs.
 
 use super::place::{Place, TINY};
 use std::fs;
@@ -68,6 +68,46 @@ fn the_loss_of_steps_is_logged_through_a_kill() {
     fs::write(run.path("steps.csv"), format!("{left}5,3,0.05,9.9\n6,")).unwrap();
     place.strata(&["train", "tiny.toml"]).good();
     assert_eq!(run.read("steps.csv"), steps);
+}
+
+/// The update of plain SGD is the gradient times the learning rate, and the weights of a step are those before its update.
+#[test]
+fn norms_and_weights_are_kept_through_a_kill() {
+    let file = TINY.replace("epochs = 2", "epochs = 4\nmomentum = 0.0\nlog_gradients = 3\nkeep_every = 2");
+    let whole = Place::trained("tiny", &file);
+    let run = whole.run("tiny");
+    let table = run.read("gradients.csv");
+    let rows: Vec<Vec<&str>> = table.lines().skip(1).map(|line| line.split(',').collect()).collect();
+    assert_eq!(table.lines().next(), Some("step,epoch,position,row,gradient_norm,weight_norm,update_norm"));
+    let places: Vec<&[&str]> = rows.iter().map(|row| &row[..4]).collect();
+    assert_eq!(places[0], ["3", "2", "1", "conv1"]);
+    assert!(rows.len() > 6 && rows.iter().all(|row| ["3", "6"].contains(&row[0])), "{table}");
+    for row in &rows {
+        let [gradient, weight, update] = [4, 5, 6].map(|column: usize| row[column].parse::<f64>().unwrap());
+        assert!((update - 0.05 * gradient).abs() < 1e-3 * update && weight > update && update > 0.0, "{row:?}");
+    }
+    let kept = |run: &super::place::Run| -> Vec<(String, Vec<u8>)> {
+        let files = fs::read_dir(run.path("weights")).unwrap().map(|entry| entry.unwrap().path());
+        let name = |path: &std::path::Path| path.file_name().unwrap().to_str().unwrap().to_owned();
+        let mut files: Vec<_> = files.map(|path| (name(&path), fs::read(&path).unwrap())).collect();
+        files.sort();
+        files
+    };
+    let weights = kept(&run);
+    let names: Vec<&str> = weights.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["epoch-0000.safetensors", "epoch-0002.safetensors", "epoch-0004.safetensors"]);
+    assert_eq!(weights[2].1, fs::read(run.path("checkpoint/last/weights.safetensors")).unwrap());
+    let plain = Place::trained("tiny", &TINY.replace("epochs = 2", "epochs = 4\nmomentum = 0.0"));
+    assert_eq!((run.key(), run.result()), (plain.run("tiny").key(), plain.run("tiny").result()));
+    assert!(!plain.run("tiny").path("weights").exists());
+
+    let place = Place::new();
+    place.file("tiny.toml", &file);
+    let killed = place.command(&["train", "tiny.toml"]).env("STRATA_FAULT", "step:6:kill").output().unwrap();
+    assert!(!killed.status.success());
+    place.strata(&["train", "tiny.toml"]).good();
+    let run = place.run("tiny");
+    assert_eq!((run.read("gradients.csv"), kept(&run)), (table, weights));
 }
 
 /// Killed in the second epoch and resumed, with the same results and weights, to the bit.

@@ -42,7 +42,8 @@ fn a_study_has_a_table_a_picture_and_its_command_and_goes_on_where_it_was_stoppe
 
 #[test]
 fn every_study_runs_on_a_trained_network() {
-    let place = Place::trained("tiny", &TINY.replace("depth = 8", "depth = 8\nse = 4"));
+    let logged = "[train]\nlog_gradients = 1\nkeep_every = 1";
+    let place = Place::trained("tiny", &TINY.replace("depth = 8", "depth = 8\nse = 4").replace("[train]", logged));
     place.file("other.toml", TINY.replace("depth = 8", "depth = 8\nse = 4").replace("[data]", "seed = 1\n[data]"));
     place.strata(&["train", "other.toml"]).good();
     for (study, runs, options) in [
@@ -50,11 +51,14 @@ fn every_study_runs_on_a_trained_network() {
         ("gates", &["tiny", "other"], &[]),
         ("ensemble", &["tiny", "other"], &[]),
         ("gradients", &["tiny"], &[]),
+        ("gradients", &["tiny"], &["form=steps"]),
         ("landscape", &["tiny"], &["points=3", "images=50"]),
+        ("landscape", &["tiny"], &["directions=trajectory", "points=3", "images=50"]),
         ("landscape", &["tiny", "other"], &["form=between", "points=3", "images=50"]),
         ("sharpness", &["tiny"], &["iterations=3", "probes=1", "images=50"]),
         ("similarity", &["tiny", "other"], &["images=64", "batch=32"]),
         ("errors", &["tiny"], &["count=4"]),
+        ("attention", &["tiny"], &["images=2", "split=train"]),
     ] {
         let mut arguments = vec!["study", study];
         arguments.extend(runs);
@@ -66,6 +70,24 @@ fn every_study_runs_on_a_trained_network() {
     }
 }
 
+/// It reads results alone, those of a sweep at once.
+#[test]
+fn the_study_of_scaling_takes_a_sweep() {
+    let place = Place::new();
+    let sweep = "[sweep]\nzip = [{ scaling.width = [1.0, 2.0, 1.0], scaling.phi = [0, 0, 1] }]\nseed = [0, 1]\n";
+    place.file("wide.toml", TINY.replace("epochs = 2", "epochs = 1") + sweep);
+    place.strata(&["sweep", "wide.toml"]).good();
+    for run in place.runs("wide") {
+        fs::remove_dir_all(run.join("checkpoint")).unwrap();
+    }
+    let out = place.strata(&["study", "scaling", "wide"]).good();
+    let table = fs::read_to_string(place.path(out.lines().next().unwrap())).unwrap();
+    let of = |start: &str| table.lines().filter(|line| line.starts_with(start)).count();
+    assert_eq!([of("run,unscaled"), of("run,width"), of("run,compound")], [2, 2, 2], "{table}");
+    assert_eq!([of("fit,width,"), of("fit,compound 1.2 1.1 1.15,"), of("fit,")], [1, 1, 2], "{table}");
+    place.strata(&["study", "scaling", "wide", "-o", "by=test_top5"]).refused(&["test_top5"]);
+}
+
 #[test]
 fn wrong_options_are_said() {
     let place = Place::trained("tiny", TINY);
@@ -74,6 +96,9 @@ fn wrong_options_are_said() {
     study(&["lesion", "tiny", "-o", "draws=0"]).refused(&["`draws` is between 1 and 10000, not 0"]);
     study(&["gates", "tiny"]).refused(&["tiny has no gate, excitation or stochastic depth"]);
     study(&["ensemble", "tiny"]).refused(&["`ensemble` takes 2 to 64 runs, not 1"]);
+    study(&["landscape", "tiny", "-o", "directions=trajectory"])
+        .refused(&["tiny kept the weights of 0", "train.keep_every=1"]);
     study(&["landscape", "tiny", "-o", "points=4"]).refused(&["`points` is an odd number from 3 on, not 4"]);
+    study(&["gradients", "tiny", "-o", "form=steps"]).refused(&["tiny has no gradients.csv", "train.log_gradients"]);
     study(&["lesions", "tiny"]).refused(&["lesion"]);
 }

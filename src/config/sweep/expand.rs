@@ -112,7 +112,7 @@ impl<'a> Spec<'a> {
         }
         let sizes = self.axes.iter().map(|axis| axis.steps.len());
         let sizes = sizes.chain(self.random.iter().map(|random| random.count));
-        let mut sizes = sizes.chain(self.target.iter().map(|target| target.axes.len()));
+        let mut sizes = sizes.chain(self.target.iter().map(|target| target.len()));
         let count = sizes.try_fold(1usize, usize::checked_mul).unwrap_or(usize::MAX);
         if count == 0 || count > MAX_POINTS {
             let message = format!("a sweep has 1 to {MAX_POINTS} points, not {count}");
@@ -150,7 +150,7 @@ struct Expander<'s> {
     name: &'s str,
     machine: Machine,
     architectures: Architectures,
-    /// Multipliers by network and axis: seeds and rates do not change them.
+    /// Multipliers by network, axis and cost: seeds and rates do not change them.
     solved: HashMap<String, Solved>,
     /// Points by the short form of their keys, which names their files and folders.
     seen: HashMap<String, usize>,
@@ -209,7 +209,7 @@ impl Expander<'_> {
     fn grid(&mut self, sample: &[(&str, Value)]) -> Result<(), Problem> {
         match &self.spec.target {
             None => self.combinations(sample, None),
-            Some(target) => (0..target.axes.len()).try_for_each(|axis| self.combinations(sample, Some((target, axis)))),
+            Some(target) => (0..target.len()).try_for_each(|index| self.combinations(sample, Some((target, index)))),
         }
     }
 
@@ -248,7 +248,7 @@ impl Expander<'_> {
             set(&mut table, key, (*value).clone())?;
         }
         let solved = match scaled {
-            Some((target, axis)) => Some((target, self.solve(target, axis, &table)?)),
+            Some((target, index)) => Some((target, self.solve(target, index, &table)?)),
             None => None,
         };
         if let Some((_, solved)) = &solved {
@@ -301,10 +301,10 @@ impl Expander<'_> {
         }
     }
 
-    fn solve(&mut self, target: &Target, axis: usize, table: &DeTable) -> Result<Solved, Problem> {
-        let by = target.axes[axis];
+    fn solve(&mut self, target: &Target, index: usize, table: &DeTable) -> Result<Solved, Problem> {
+        let (by, goal) = target.point(index);
         let part = |key: &str| table.get(key).map(|value| format!("{value:?}")).unwrap_or_default();
-        let written = format!("{} {} {} {}", by.name(), part("data"), part("model"), part("scaling"));
+        let written = format!("{} {goal} {} {} {}", by.name(), part("data"), part("model"), part("scaling"));
         if let Some(solved) = self.solved.get(&written) {
             return Ok(*solved);
         }
@@ -313,7 +313,7 @@ impl Expander<'_> {
             return Err(Problem::at("scaling", message).help("alpha, beta, gamma and round may stay"));
         }
         let mut cost = |table: &DeTable| Ok(build(table, self.name, self.machine)?.network.cost().macs);
-        let solved = target.solve(by, table, &mut cost)?;
+        let solved = target.solve(index, table, &mut cost)?;
         self.solved.insert(written, solved);
         Ok(solved)
     }

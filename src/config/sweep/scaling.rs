@@ -12,10 +12,11 @@ use toml::de::{DeTable, DeValue, Deserializer};
 pub(super) struct Target {
     pub span: Range<usize>,
     pub axes: Vec<By>,
-    goal: Goal,
+    goals: Vec<Goal>,
     tolerance: f64,
 }
 
+#[derive(Clone, Copy)]
 enum Goal {
     Macs(f64),
     /// A multiple of the unscaled network's multiply-adds.
@@ -36,11 +37,33 @@ pub(super) enum By {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Keys {
-    macs: Option<f64>,
-    times: Option<f64>,
+    macs: Option<Numbers>,
+    times: Option<Numbers>,
     axes: Vec<By>,
     #[serde(default = "a_tenth")]
     tolerance: f64,
+}
+
+/// A number or a list of them.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "expected a number or a list of numbers")]
+enum Numbers {
+    One(f64),
+    Several(Vec<f64>),
+}
+
+impl Numbers {
+    /// As goals; `None` where a number is not above 0, there is none, or one is there twice.
+    fn goals(self, goal: fn(f64) -> Goal) -> Option<Vec<Goal>> {
+        let numbers = match self {
+            Numbers::One(number) => vec![number],
+            Numbers::Several(numbers) => numbers,
+        };
+        let once = |index: usize| !numbers[..index].contains(&numbers[index]);
+        let fits = |index: usize| numbers[index] > 0.0 && numbers[index].is_finite() && once(index);
+        let fit = !numbers.is_empty() && (0..numbers.len()).all(fits);
+        fit.then(|| numbers.into_iter().map(goal).collect())
+    }
 }
 
 fn a_tenth() -> f64 {
@@ -78,16 +101,15 @@ impl Target {
         let Keys { macs, times, axes, tolerance } =
             Keys::deserialize(Deserializer::from(Spanned::new(span.clone(), keys)))
                 .map_err(|error| from_serde(&error, "sweep.scaling", &[]))?;
-        let positive = |value: f64| value > 0.0 && value.is_finite();
-        let goal = match (macs, times) {
-            (Some(macs), None) if positive(macs) => Goal::Macs(macs),
-            (None, Some(times)) if positive(times) => Goal::Times(times),
+        let goals = match (macs, times) {
+            (Some(macs), None) => macs.goals(Goal::Macs),
+            (None, Some(times)) => times.goals(Goal::Times),
             (Some(_), Some(_)) => return Err(Problem::span(span, "a target is `macs` or `times`, not both")),
             (None, None) => {
                 return Err(Problem::span(span, "[sweep.scaling] needs a target: `macs = 82e6` or `times = 2`"));
             }
-            _ => return Err(Problem::span(span, "a target is a number above 0")),
         };
+        let Some(goals) = goals else { return Err(Problem::span(span, "a target is a number above 0, or several")) };
         if !(0.0..=1.0).contains(&tolerance) {
             return Err(Problem::at("sweep.scaling.tolerance", format!("tolerance is 0 to 1, not {tolerance}")));
         }
@@ -95,7 +117,21 @@ impl Target {
             let message = "`axes` names each axis once: depth, width, resolution, compound";
             return Err(Problem::at("sweep.scaling.axes", message));
         }
-        Ok(Some(Target { span, axes, goal, tolerance }))
+        Ok(Some(Target { span, axes, goals, tolerance }))
+    }
+
+    /// How many networks there are: every axis at every cost.
+    pub(super) fn len(&self) -> usize {
+        self.axes.len() * self.goals.len()
+    }
+
+    /// The axis of a network, and its cost as text.
+    pub(super) fn point(&self, index: usize) -> (By, String) {
+        let goal = match self.goals[index / self.axes.len()] {
+            Goal::Macs(macs) => format!("macs {macs}"),
+            Goal::Times(times) => format!("times {times}"),
+        };
+        (self.axes[index % self.axes.len()], goal)
     }
 
     /// The columns that [`Solved::values`] fills.
@@ -112,12 +148,13 @@ impl Target {
     /// it goes in steps, as with depth, the nearer step counts.
     pub(super) fn solve(
         &self,
-        by: By,
+        index: usize,
         table: &DeTable,
         cost: &mut dyn FnMut(&DeTable) -> Result<u64, Problem>,
     ) -> Result<Solved, Problem> {
         let unscaled = cost(table)?;
-        let goal = match self.goal {
+        let by = self.axes[index % self.axes.len()];
+        let goal = match self.goals[index / self.axes.len()] {
             Goal::Macs(macs) => macs,
             Goal::Times(times) => (times * unscaled as f64).round(),
         };

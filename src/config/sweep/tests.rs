@@ -207,6 +207,14 @@ fn scaled_points_meet_one_cost_along_every_axis() {
     let network = |index: usize| &scaled.points[index].experiment.network.plan;
     assert_eq!((network(0).input, network(4).input[0]), ([1, 28, 28], 1));
     assert!(network(4).input[1] > 28 && network(6).input[1] > 28, "resolution and compound");
+    // Several targets: every axis at each of them.
+    let several = sweep(&text.replace("times = 3", "times = [3, 6]")).unwrap();
+    assert_eq!(several.points.len(), 16);
+    let costs = |first: usize| several.points[first..first + 8].iter().map(|point| point.cost.macs as f64 / base);
+    assert!(
+        costs(0).all(|times| (times / 3.0 - 1.0).abs() < 0.12)
+            && costs(8).all(|times| (times / 6.0 - 1.0).abs() < 0.12)
+    );
     // Smaller than the network is as good a target.
     let smaller = text.replace("times = 3", "times = 0.6").replace("'depth', ", "") + "[scaling]\nround = 1\n";
     assert_eq!(sweep(&smaller).unwrap().points.len(), 6);
@@ -224,6 +232,9 @@ fn a_target_that_is_not_met_says_how_near_it_came() {
         ("times = 2\naxes = ['width', 'width']", "once"),
         ("time = 2\naxes = ['width']", "no key `time`"),
         ("times = 2\naxes = ['width']\nwidth = [1, 2]", "solved for"),
+        ("times = [2, 2]\naxes = ['width']", "a number above 0, or several"),
+        ("times = []\naxes = ['width']", "a number above 0, or several"),
+        ("times = 'two'\naxes = ['width']", "a number or a list of numbers"),
     ] {
         let error = sweep(&format!("[sweep.scaling]\n{keys}\n")).unwrap_err();
         assert!(error.contains(part), "{keys}: {error}");

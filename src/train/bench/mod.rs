@@ -11,6 +11,7 @@ use super::checkpoint::TrainState;
 use super::epoch::{EpochEnd, Trainer};
 use super::error::TrainError;
 use super::evaluate::{Inference, for_each_batch};
+use super::logs::Logs;
 use super::metrics::{Sums, cross_entropy};
 use super::optimizer::Optimizer;
 use super::run::check_precision;
@@ -99,8 +100,8 @@ impl Workload {
         let Workload { experiment, images, normalise, model, .. } = self;
         let optimizer = Optimizer::new(experiment, model.trainable());
         let average = (experiment.train.ema > 0.0).then(|| Average::new(model, experiment.train.ema));
-        let (resized, recorder, log) = (None, None, None);
-        let trainer = Trainer { experiment, images, normalise, model, resized, optimizer, average, recorder, log };
+        let (resized, recorder, logs) = (None, None, Logs::default());
+        let trainer = Trainer { experiment, images, normalise, model, resized, optimizer, average, recorder, logs };
         Bench { trainer, state: TrainState::default(), rounds_of: self.rounds_of }
     }
 }

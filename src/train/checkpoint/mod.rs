@@ -16,12 +16,15 @@
 //! Nothing is read before its digest was verified. If the newest checkpoint is damaged, the one before it, which step 6 keeps
 //! for that, is used.
 
+mod kept;
 mod manifest;
 mod state;
 mod step;
 #[cfg(test)]
 mod tests;
 
+pub(super) use kept::keep_weights;
+pub use kept::kept_weights;
 pub use state::{Best, TrainState};
 pub(super) use step::StepFolder;
 
