@@ -20,6 +20,7 @@ pub mod interrupt;
 pub mod model;
 pub mod named;
 pub mod random;
+pub mod ranks;
 pub mod recipe;
 pub mod report;
 pub mod runs;
@@ -47,6 +48,7 @@ pub fn is_input_error(error: &(dyn Error + 'static)) -> Option<bool> {
         of::<model::WeightsError>,
         of::<export::NamesError>,
         of::<export::onnx::OnnxError>,
+        of::<ranks::RanksError>,
         of::<runs::FindError>,
         of::<study::StudyError>,
         of::<torch::ThreadsError>,

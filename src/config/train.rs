@@ -1,5 +1,6 @@
 //! The `[train]` table: how long, with what optimizer, along what schedule, on what loss.
 
+use super::experiment::Machine;
 use super::problem::{Missing, Place, Problem, from_serde};
 use super::serialize::to_table;
 use crate::named::{KeyError, Named, check_range, keys_of};
@@ -70,6 +71,8 @@ struct Frame {
     log_every: usize,
     size: usize,
     stages: Vec<Stage>,
+    /// The number of ranks that were started where it is missing.
+    ranks: Option<usize>,
 }
 
 /// Another size of the training images or another batch size from an epoch on, the first being 0.
@@ -114,6 +117,7 @@ impl Default for Frame {
             log_every: 0,
             size: 0,
             stages: Vec::new(),
+            ranks: None,
         }
     }
 }
@@ -157,6 +161,8 @@ pub struct Train {
     pub size: usize,
     /// Sizes and batches from later epochs on.
     pub stages: Vec<Stage>,
+    /// Number of processes that train together, each on its part of every batch.
+    pub ranks: usize,
 }
 
 /// Every key that `[train]` can have, in the order in which they are written.
@@ -249,8 +255,8 @@ pub(super) fn check_keys(table: Option<&Spanned<DeValue>>) -> Result<(), Problem
 }
 
 impl Train {
-    /// Reads the table and fills in what is missing. `native_bf16` says whether `auto` means bf16 here.
-    pub(super) fn read(table: Option<&Spanned<DeValue>>, native_bf16: bool) -> Result<Train, Problem> {
+    /// Reads the table and fills in what is missing, from the machine where that decides.
+    pub(super) fn read(table: Option<&Spanned<DeValue>>, machine: Machine) -> Result<Train, Problem> {
         let written = Written::read(table)?;
         let frame = written.frame.clone();
         let optimizer = written.choice("optimizer", frame.optimizer)?;
@@ -274,7 +280,7 @@ impl Train {
                 PrecisionName::Fp32 => Precision::Fp32,
                 PrecisionName::Bf16 => Precision::Bf16,
                 PrecisionName::Fp16 => Precision::Fp16,
-                PrecisionName::Auto if native_bf16 => Precision::Bf16,
+                PrecisionName::Auto if machine.native_bf16 => Precision::Bf16,
                 PrecisionName::Auto => Precision::Fp32,
             },
             rewrites: frame.rewrites,
@@ -282,6 +288,7 @@ impl Train {
             log_every: frame.log_every,
             size: frame.size,
             stages: frame.stages,
+            ranks: frame.ranks.unwrap_or(machine.ranks.max(1)),
         };
         train.check().map_err(|error| Problem::of_key("train", error))?;
         Ok(train)
@@ -302,6 +309,7 @@ impl Train {
             ("sam_rho", self.sam_rho, 0.0, 100.0),
             ("patience", self.patience as f64, 0.0, 100_000.0),
             ("log_every", self.log_every as f64, 0.0, 1e9),
+            ("ranks", self.ranks as f64, 1.0, self.batch as f64),
         ] {
             check_range(key, value, low, high)?;
         }
@@ -349,6 +357,9 @@ impl Train {
         if self.accumulate > 1 {
             table.insert("accumulate".to_owned(), count(self.accumulate));
         }
+        if self.ranks > 1 {
+            table.insert("ranks".to_owned(), count(self.ranks));
+        }
         let name = self.optimizer.kind().text();
         table.extend([("optimizer", name.into()), ("lr", self.lr.into())].map(owned));
         table.extend(to_table(&self.optimizer));
@@ -387,7 +398,7 @@ pub(crate) mod tests {
     pub(crate) fn train(keys: &str) -> Train {
         let table = DeTable::parse(keys).unwrap();
         let table = Spanned::new(table.span(), DeValue::Table(table.into_inner()));
-        Train::read(Some(&table), false).unwrap()
+        Train::read(Some(&table), Machine::default()).unwrap()
     }
 
     /// A key that two lists had would be given to both.
@@ -419,7 +430,8 @@ pub(crate) mod tests {
     #[test]
     fn switches_that_are_off_are_not_written() {
         let off = train("epochs = 1").table();
-        let switches = ["loss", "patience", "log_every", "accumulate", "sam_rho", "layer_decay", "bias_lr_factor"];
+        let switches =
+            ["loss", "patience", "log_every", "accumulate", "sam_rho", "layer_decay", "bias_lr_factor", "ranks"];
         assert!(switches.iter().all(|key| !off.contains_key(*key)), "{off}");
         let on = train("epochs = 1\npatience = 3\nlog_every = 10").table();
         assert_eq!(

@@ -11,6 +11,7 @@ use super::tally::tally;
 use crate::config::{Experiment, Machine};
 use crate::data::{self, Images, Normalise};
 use crate::model::Model;
+use crate::ranks::Ranks;
 use crate::torch;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -300,6 +301,7 @@ impl Trial {
             average,
             recorder: None,
             log: None,
+            ranks: Ranks::default(),
         };
         let mut state = TrainState::default();
         let end = trainer.epoch(&mut state, &mut Quiet).unwrap();
