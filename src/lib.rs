@@ -1,7 +1,7 @@
 //! Strata: experiments on deep convolutional architectures, on libtorch.
 //!
 //! An experiment file describes a network, data and a recipe ([`config`]); the network is plain data ([`arch`]); from it a
-//! tch graph is built ([`model`]) and trained ([`train`]) on a dataset ([`data`]). A run is a value, too: its record and its
+//! tch graph is built ([`model`]) and trained ([`train`]) on a dataset ([`data`]), by one process or several ([`ranks`]). A run is a value, too: its record and its
 //! tables ([`runs`]) are compared ([`analysis`]), drawn ([`figures`]) and put on a page ([`report`]). A sweep runs many ([`sweep`]), and a
 //! study looks into trained networks ([`study`]).
 

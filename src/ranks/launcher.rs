@@ -30,6 +30,8 @@ pub struct Place {
     pub port: u16,
     /// The launcher serves the store, as torchrun does; else rank 0 does.
     pub agent_serves: bool,
+    /// How often the launcher has started the ranks again, with the same store.
+    pub attempt: u32,
     pub timeout: Duration,
 }
 
@@ -75,7 +77,10 @@ fn read(get: impl Fn(&str) -> Option<String>) -> Result<Option<Place>, RanksErro
         Some((_, text)) => return wrong(format!("{TIMEOUT_VARIABLE}={text} is not a number of seconds")),
     };
     let agent_serves = get("TORCHELASTIC_USE_AGENT_STORE").is_some_and(|text| text == "True");
-    Ok(Some(Place { rank, world, host, port, agent_serves, timeout }))
+    // Among several agents, each of which counts for itself, every attempt has a store of its own.
+    let one_agent = get("GROUP_WORLD_SIZE").is_some_and(|agents| agents == "1");
+    let attempt = get("TORCHELASTIC_RESTART_COUNT").filter(|_| one_agent).and_then(|count| count.parse().ok());
+    Ok(Some(Place { rank, world, host, port, agent_serves, attempt: attempt.unwrap_or(0), timeout }))
 }
 
 #[cfg(test)]
@@ -98,6 +103,8 @@ mod tests {
         let torchrun = place("RANK=1 LOCAL_RANK=1 WORLD_SIZE=2 TORCHELASTIC_USE_AGENT_STORE=True");
         assert_eq!((torchrun.rank, torchrun.world, torchrun.port, torchrun.agent_serves), (1, 2, 29500, true));
         assert_eq!((torchrun.host.as_str(), torchrun.timeout), ("node1", TIMEOUT));
+        let restarted = "RANK=1 WORLD_SIZE=4 TORCHELASTIC_RESTART_COUNT=3 GROUP_WORLD_SIZE=";
+        assert_eq!([1, 2].map(|agents| place(&format!("{restarted}{agents}")).attempt), [3, 0]);
         let srun = place("SLURM_PROCID=3 SLURM_STEP_NUM_TASKS=4 SLURM_NTASKS=8");
         assert_eq!((srun.rank, srun.world, srun.agent_serves), (3, 4, false));
         let mpirun = place("OMPI_COMM_WORLD_RANK=0 OMPI_COMM_WORLD_SIZE=2 STRATA_RANKS_TIMEOUT=7");

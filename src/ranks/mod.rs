@@ -58,6 +58,8 @@ pub struct Ranks {
 #[derive(Debug)]
 struct Group {
     processes: ProcessGroup,
+    /// The launcher serves the store, else rank 0 does.
+    agent_serves: bool,
     /// A rank was asked to stop, as of the last [`Ranks::sums`]: the same on all ranks.
     stops: AtomicBool,
 }
@@ -75,15 +77,16 @@ impl Ranks {
     /// [`RanksError::NotMet`] when the port is in use or cannot be reached, the others do not come in time, or they were told of
     /// another number of ranks.
     pub fn meet(place: Option<&Place>) -> Result<Ranks, RanksError> {
-        let Some(Place { rank, world, host, port, agent_serves, timeout }) = place.cloned() else {
+        let Some(Place { rank, world, host, port, agent_serves, attempt, timeout }) = place.cloned() else {
             return Ok(Ranks::default());
         };
-        let meeting = Meeting { host, port, rank, world, serves: rank == 0 && !agent_serves, timeout };
+        let (serves, prefix) = (rank == 0 && !agent_serves, format!("strata/{attempt}"));
+        let meeting = Meeting { host, port, rank, world, serves, prefix, timeout };
         let processes = ProcessGroup::open(&meeting).map_err(|TorchError(reason)| {
             let address = format!("{}:{}", meeting.host, meeting.port);
             RanksError::NotMet { rank, world, address, reason: in_words(&reason, &meeting) }
         })?;
-        let group = Group { processes, stops: AtomicBool::new(false) };
+        let group = Group { processes, agent_serves, stops: AtomicBool::new(false) };
         Ok(Ranks { rank, world, group: Some(Arc::new(group)) })
     }
 
@@ -189,7 +192,7 @@ impl Ranks {
     fn lost(&self, error: &TorchError) -> RanksError {
         tracing::debug!("rank {}: {error}", self.rank);
         let Some(group) = self.group.clone() else { return RanksError::Lost(error.to_string()) };
-        let (rank, world) = (self.rank, self.world);
+        let (rank, world, agent_serves) = (self.rank, self.world, group.agent_serves);
         let (tell, told) = mpsc::channel();
         // On a thread of its own: a store whose process is stopped never answers.
         thread::spawn(move || {
@@ -201,8 +204,10 @@ impl Ranks {
         RanksError::Lost(match found {
             Ok(lost) if lost.is_empty() => format!("rank {rank} lost its connection to the others: {error}"),
             Ok(lost) => lost.join("; "),
-            // The store is served by rank 0 or by torchrun, which ends when a rank does.
-            Err(_) => "rank 0, or the launcher that serves its store, ended or does not answer".to_owned(),
+            Err(_) if agent_serves => {
+                "the launcher, which serves the ranks' store, ended or does not answer".to_owned()
+            }
+            Err(_) => "rank 0 ended or does not answer".to_owned(),
         })
     }
 }

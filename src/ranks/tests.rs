@@ -14,6 +14,7 @@ pub(crate) fn on_ranks<T: Send>(world: usize, f: impl Fn(Ranks) -> T + Sync) -> 
             host: "127.0.0.1".to_owned(),
             port,
             agent_serves: false,
+            attempt: 0,
             timeout: Duration::from_secs(60),
         };
         let start = |rank| {
@@ -62,7 +63,8 @@ fn a_port_in_use_is_named() {
     let held = TcpListener::bind("0.0.0.0:0").unwrap();
     let port = held.local_addr().unwrap().port();
     let host = "127.0.0.1".to_owned();
-    let place = Place { rank: 0, world: 2, host, port, agent_serves: false, timeout: Duration::from_secs(5) };
+    let place =
+        Place { rank: 0, world: 2, host, port, agent_serves: false, attempt: 0, timeout: Duration::from_secs(5) };
     let error = Ranks::meet(Some(&place)).unwrap_err().to_string();
     assert!(error.contains(&format!("port {port} is in use")), "{error}");
 }

@@ -100,6 +100,7 @@ unsafe extern "C" {
         rank: c_int,
         world: c_int,
         serves: c_int,
+        prefix: *const c_char,
         seconds: f64,
         out: *mut *mut GroupHandle,
     ) -> ErrorText;

@@ -21,6 +21,8 @@ pub struct Meeting {
     pub world: usize,
     /// Whether this process serves the store, rather than only reading it.
     pub serves: bool,
+    /// In front of all keys in the store, which may be older than the group.
+    pub prefix: String,
     /// How long to wait for the others, at the start and in every operation.
     pub timeout: Duration,
 }
@@ -50,10 +52,10 @@ impl ProcessGroup {
     /// When the port cannot be listened on or reached, the others do not come in time, or ranks do not fit together.
     pub fn open(meeting: &Meeting) -> Result<ProcessGroup> {
         let mut handle = std::ptr::null_mut();
-        let host = c_text(&meeting.host);
+        let (host, prefix) = (c_text(&meeting.host), c_text(&meeting.prefix));
         let [rank, world] = [meeting.rank, meeting.world].map(|number| c_int::try_from(number).unwrap_or(c_int::MAX));
         let seconds = meeting.timeout.as_secs_f64();
-        // SAFETY: the text is valid while borrowed, `handle` is a valid place; on success it is an owned group, freed by `Drop`.
+        // SAFETY: the texts are valid while borrowed, `handle` is a valid place; on success it is an owned group, freed by `Drop`.
         unsafe {
             ffi::check(ffi::strata_group_open(
                 host.as_ptr(),
@@ -61,6 +63,7 @@ impl ProcessGroup {
                 rank,
                 world,
                 c_int::from(meeting.serves),
+                prefix.as_ptr(),
                 seconds,
                 &mut handle,
             ))?;

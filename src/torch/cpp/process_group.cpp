@@ -34,8 +34,8 @@ static void check_place(c10d::Store& store, int rank, int world) {
 
 extern "C" {
 
-char* strata_group_open(const char* host, uint16_t port, int rank, int world, int serves, double seconds,
-                        StrataGroup** out) {
+char* strata_group_open(const char* host, uint16_t port, int rank, int world, int serves, const char* prefix,
+                        double seconds, StrataGroup** out) {
   return guarded([&] {
     std::chrono::milliseconds timeout(static_cast<int64_t>(seconds * 1000));
     c10d::TCPStoreOptions where;
@@ -44,9 +44,9 @@ char* strata_group_open(const char* host, uint16_t port, int rank, int world, in
     where.numWorkers = world;
     where.timeout = timeout;
     // c10d logs what it throws as well, with a backtrace.
-    if (!std::getenv("TORCH_CPP_LOG_LEVEL")) c10::FLAGS_caffe2_log_level = 3;  // fatal
+    if (!std::getenv("TORCH_CPP_LOG_LEVEL")) FLAGS_caffe2_log_level = 3;  // fatal
     auto group = std::make_unique<StrataGroup>();
-    group->store = c10::make_intrusive<c10d::PrefixStore>("strata", c10::make_intrusive<c10d::TCPStore>(host, where));
+    group->store = c10::make_intrusive<c10d::PrefixStore>(prefix, c10::make_intrusive<c10d::TCPStore>(host, where));
     check_place(*group->store, rank, world);
     // Also reads GLOO_SOCKET_IFNAME.
     auto options = c10d::ProcessGroupGloo::Options::create_default(timeout);
