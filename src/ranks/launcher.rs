@@ -89,8 +89,8 @@ mod tests {
 
     fn read_from(variables: &str) -> Result<Option<Place>, RanksError> {
         let found = |name: &str| {
-            let pairs = variables.split_whitespace().filter_map(|pair| pair.split_once('='));
-            pairs.into_iter().find(|(key, _)| *key == name).map(|(_, value)| value.to_owned())
+            let mut pairs = variables.split_whitespace().filter_map(|pair| pair.split_once('='));
+            pairs.find(|(key, _)| *key == name).map(|(_, value)| value.to_owned())
         };
         read(found)
     }

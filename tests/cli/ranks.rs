@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Two epochs of four steps, without batch normalisation, in fp32.
+/// Three epochs of four steps, without batch normalisation, in fp32.
 const PLAIN: &str = r#"
 [data]
 dataset = "synthetic"
@@ -34,7 +34,7 @@ fn free_port() -> String {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string()
 }
 
-/// A rank of `strata train FILE …` in this place; with a fault, if it is given.
+/// A rank of `strata train FILE …` in this place.
 fn rank(place: &Place, arguments: &[&str], number: usize, world: &str, port: &str) -> Command {
     let mut command = place.command(&[&["train"], arguments].concat());
     command.env("RANK", number.to_string()).env("WORLD_SIZE", world).env("STRATA_RANKS_TIMEOUT", "60");
