@@ -32,6 +32,7 @@ fn main() {
     for folder in [include.clone(), include.join("torch/csrc/api/include")] {
         shim.flag("-isystem").flag(&folder);
     }
+    shim.include(CPP); // its folder gloo
     let mut units = units(CPP, "shim", &shim);
     // The loops over memory once for each instruction set; which one runs is decided at run time.
     let sets: [(&str, &[&str]); 3] = match env::var("CARGO_CFG_TARGET_ARCH").as_deref() {

@@ -1,7 +1,7 @@
 //! Strata: experiments on deep convolutional architectures, on libtorch.
 //!
 //! An experiment file describes a network, data and a recipe ([`config`]); the network is plain data ([`arch`]); from it a
-//! tch graph is built ([`model`]) and trained ([`train`]) on a dataset ([`data`]). A run is a value, too: its record and its
+//! tch graph is built ([`model`]) and trained ([`train`]) on a dataset ([`data`]), by one process or several ([`ranks`]). A run is a value, too: its record and its
 //! tables ([`runs`]) are compared ([`analysis`]), drawn ([`figures`]) and put on a page ([`report`]). A sweep runs many ([`sweep`]), and a
 //! study looks into trained networks ([`study`]).
 
@@ -20,6 +20,7 @@ pub mod interrupt;
 pub mod model;
 pub mod named;
 pub mod random;
+pub mod ranks;
 pub mod recipe;
 pub mod report;
 pub mod runs;
@@ -48,6 +49,7 @@ pub fn is_input_error(error: &(dyn Error + 'static)) -> Option<bool> {
         of::<model::WeightsError>,
         of::<export::NamesError>,
         of::<export::onnx::OnnxError>,
+        of::<ranks::RanksError>,
         of::<runs::FindError>,
         of::<study::StudyError>,
         of::<torch::ThreadsError>,

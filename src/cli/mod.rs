@@ -95,6 +95,9 @@ pub(crate) enum Command {
 /// The folder that `--results` names, for [`machine`].
 static RESULTS: OnceLock<PathBuf> = OnceLock::new();
 
+/// The number of ranks that this process is one of, for [`machine`]; only `strata train` has ranks.
+static RANKS: OnceLock<usize> = OnceLock::new();
+
 /// Options of [`Shared`] that a command makes no use of. They are accepted, so that one set of options fits every command of
 /// a script, but its help is silent about them.
 const UNUSED: [(&str, &[&str]); 13] = [
@@ -305,7 +308,8 @@ pub(crate) struct Usage(pub String);
 
 /// What `auto` in an experiment means here.
 pub(crate) fn machine() -> Machine {
-    Machine { native_bf16: native_bf16(), find_run: Some(runs::weights_of) }
+    let ranks = RANKS.get().copied().unwrap_or(1);
+    Machine { native_bf16: native_bf16(), ranks, find_run: Some(runs::weights_of) }
 }
 
 #[cfg(target_arch = "x86_64")]

@@ -2,22 +2,25 @@
 
 use super::epoch_table::{folded, percent, width_of};
 use super::progress::Progress;
-use super::{Done, Shared, print};
-use anyhow::Result;
+use super::{Done, RANKS, Shared, Usage, print};
+use anyhow::{Result, bail};
 use clap::Args;
 use console::Term;
 use std::path::{Path, PathBuf};
 use strata::config::Experiment;
 use strata::emit;
+use strata::ranks::{self, Ranks};
 use strata::runs::{Column, RunError, Status};
 use strata::sweep::event::{Event, Reporter, stop_with_stdin};
-use strata::train::{Outcome, RunOptions, TrainError};
+use strata::train::{Outcome, Quiet, RunOptions, TrainError};
 use strata::{data, interrupt, train, watchdog};
 
 /// Run experiments: train, validate every epoch, test at the end
 ///
 /// An interrupted run is resumed from its last checkpoint; a finished one is skipped. Ctrl-C finishes the step, saves and exits with
 /// code 130; pressed again, it stops at once.
+///
+/// Started by torchrun, srun or mpirun, the processes train together, each on its part of every batch (docs/distributed.md).
 #[derive(Args)]
 pub(crate) struct Train {
     /// Experiment files, or their names
@@ -42,6 +45,11 @@ pub(crate) struct Train {
 }
 
 pub(crate) fn run(command: &Train, shared: &Shared) -> Result<Done> {
+    let place = ranks::place()?;
+    let _ = RANKS.set(place.as_ref().map_or(1, |place| place.world));
+    if place.is_some() && command.epochs_more.is_some() {
+        bail!(Usage("--epochs-more continues a run on one rank only".to_owned()));
+    }
     // All files are read before the first of them runs: a typo in the last should not show up hours later.
     let mut experiments = command.files.iter().map(|file| shared.experiment(file)).collect::<Result<Vec<_>>>()?;
     if let Some(more) = command.epochs_more {
@@ -52,13 +60,15 @@ pub(crate) fn run(command: &Train, shared: &Shared) -> Result<Done> {
             .map(|(file, it)| longer(file, it, more, shared))
             .collect::<Result<_>>()?;
     }
+    let device = shared.device()?;
     let options = RunOptions {
         store: shared.store(),
         cache: data::cache_dir()?,
-        device: shared.device()?,
+        device,
         force: command.force,
         until: command.until.map(|epoch| epoch as usize),
         graphs: command.cuda_graphs,
+        ranks: Ranks::meet(place.as_ref())?,
     };
     if command.events {
         stop_with_stdin();
@@ -69,6 +79,14 @@ pub(crate) fn run(command: &Train, shared: &Shared) -> Result<Done> {
         interrupt::release();
         if interrupt::requested() {
             return Ok(Done::Interrupted);
+        }
+        if !options.ranks.is_first() {
+            // The first rank says and writes everything.
+            match train::run(experiment, &options, &mut Quiet)?.status {
+                Status::Interrupted if options.ranks.stop_requested() => return Ok(Done::Interrupted),
+                status => failed |= matches!(status, Status::Diverged | Status::Failed),
+            }
+            continue;
         }
         let mut progress = Progress::new(shared.quiet);
         let result = match command.events {
@@ -103,7 +121,7 @@ pub(crate) fn run(command: &Train, shared: &Shared) -> Result<Done> {
             }
             // Bad input of one experiment is likely bad for all of them.
             Err(error @ (TrainError::Data(_) | TrainError::Folder(_))) => return Err(error.into()),
-            Err(error) if several => {
+            Err(error) if several && options.ranks.world() == 1 => {
                 emit(format_args!("error: {}: {error}", experiment.name));
                 failed = true;
             }

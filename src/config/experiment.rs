@@ -47,6 +47,8 @@ pub struct Experiment {
 pub struct Machine {
     /// bf16 is computed by the processor itself.
     pub native_bf16: bool,
+    /// The number of ranks that this process is one of; 0 stands for 1.
+    pub ranks: usize,
     /// Finds the weights of a run that `init.from` names; the error says why there are none. Without it no run is found.
     pub find_run: Option<FindRun>,
 }
@@ -325,7 +327,7 @@ pub(super) fn build_shared(
     let data = Data::read(data)?;
     let architecture = known.get(model, &keys.scaling, Some(&data))?;
     data.check_augment(architecture.network.plan.input)?;
-    let train = Train::read(root.get("train"), machine.native_bf16)?;
+    let train = Train::read(root.get("train"), machine)?;
     check_sizes(&architecture.network, &train, &data)?;
     let init = Pretrained::read(root.get("init"), &architecture.network, machine)?;
     Ok(Experiment {

@@ -1,5 +1,6 @@
 //! The `[train]` table: how long, with what optimizer, along what schedule, on what loss.
 
+use super::experiment::Machine;
 use super::problem::{Missing, Place, Problem, from_serde};
 use super::serialize::to_table;
 use super::stage::Stage;
@@ -73,6 +74,8 @@ struct Frame {
     keep_every: usize,
     size: usize,
     stages: Vec<Stage>,
+    /// The number of ranks that were started where it is missing.
+    ranks: Option<usize>,
 }
 
 impl Default for Frame {
@@ -101,6 +104,7 @@ impl Default for Frame {
             keep_every: 0,
             size: 0,
             stages: Vec::new(),
+            ranks: None,
         }
     }
 }
@@ -148,6 +152,8 @@ pub struct Train {
     pub size: usize,
     /// Sizes and batches from later epochs on.
     pub stages: Vec<Stage>,
+    /// Number of processes that train together, each on its part of every batch.
+    pub ranks: usize,
 }
 
 /// Every key that `[train]` can have, in the order in which they are written.
@@ -243,8 +249,8 @@ pub(super) fn check_keys(table: Option<&Spanned<DeValue>>) -> Result<(), Problem
 pub(crate) const ASIDE: [&str; 3] = ["log_every", "log_gradients", "keep_every"];
 
 impl Train {
-    /// Reads the table and fills in what is missing. `native_bf16` says whether `auto` means bf16 here.
-    pub(super) fn read(table: Option<&Spanned<DeValue>>, native_bf16: bool) -> Result<Train, Problem> {
+    /// Reads the table and fills in what is missing, from the machine where that decides.
+    pub(super) fn read(table: Option<&Spanned<DeValue>>, machine: Machine) -> Result<Train, Problem> {
         let written = Written::read(table)?;
         let frame = written.frame.clone();
         let optimizer = written.choice("optimizer", frame.optimizer)?;
@@ -268,7 +274,7 @@ impl Train {
                 PrecisionName::Fp32 => Precision::Fp32,
                 PrecisionName::Bf16 => Precision::Bf16,
                 PrecisionName::Fp16 => Precision::Fp16,
-                PrecisionName::Auto if native_bf16 => Precision::Bf16,
+                PrecisionName::Auto if machine.native_bf16 => Precision::Bf16,
                 PrecisionName::Auto => Precision::Fp32,
             },
             rewrites: frame.rewrites,
@@ -278,6 +284,7 @@ impl Train {
             keep_every: frame.keep_every,
             size: frame.size,
             stages: frame.stages,
+            ranks: frame.ranks.unwrap_or(machine.ranks.max(1)),
         };
         train.check().map_err(|error| Problem::of_key("train", error))?;
         Ok(train)
@@ -300,6 +307,7 @@ impl Train {
             ("log_every", self.log_every as f64, 0.0, 1e9),
             ("log_gradients", self.log_gradients as f64, 0.0, 1e9),
             ("keep_every", self.keep_every as f64, 0.0, 1e9),
+            ("ranks", self.ranks as f64, 1.0, self.batch as f64),
         ] {
             check_range(key, value, low, high)?;
         }
@@ -352,6 +360,9 @@ impl Train {
         // What is off is not written: a key that a new version adds must not change the hash of existing experiments.
         if self.accumulate > 1 {
             table.insert("accumulate".to_owned(), count(self.accumulate));
+        }
+        if self.ranks > 1 {
+            table.insert("ranks".to_owned(), count(self.ranks));
         }
         let name = self.optimizer.kind().text();
         table.extend([("optimizer", name.into()), ("lr", self.lr.into())].map(owned));

@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::augment::{Augment, Pairing, ResizedCrop, View};
 use super::{DataError, Images, Normalise};
 use crate::random;
+use crate::ranks::Ranks;
 use crate::workers::{share, threads};
 
 /// Images ready for the network. Reuse one from step to step: filling it allocates only when it must grow.
@@ -15,6 +16,8 @@ pub struct Batch {
     /// N, C, H, W.
     pub shape: [usize; 4],
     pub labels: Vec<i64>,
+    /// Images of the whole batch, of which these are the part of one rank; N where there is one rank.
+    pub whole: usize,
     /// Where the images are mixed in pairs: the labels are those with the larger share.
     pub mixed: Option<Mixed>,
 }
@@ -31,6 +34,19 @@ pub struct Mixed {
 /// The shuffled order of the `n` images in an epoch.
 pub fn order(n: usize, seed: u64, epoch: u64) -> Vec<u32> {
     random::permutation(random::key(seed, "shuffle", &[epoch]), n)
+}
+
+/// The part of a batch that is a rank's: every image is one rank's. In pairs, image i stays with its partner, image n - 1 - i, so
+/// that images are mixed as on one rank.
+pub fn part_of(whole: &[u32], ranks: &Ranks, in_pairs: bool) -> Vec<u32> {
+    let n = whole.len();
+    if !in_pairs {
+        return whole[ranks.part_of(n)].to_vec();
+    }
+    let pairs = ranks.part_of(n.div_ceil(2));
+    // In the middle of an odd batch is an image that is its own partner.
+    let partners = pairs.clone().rev().filter(|&i| n - 1 - i != i).map(|i| n - 1 - i);
+    pairs.clone().chain(partners).map(|i| whole[i]).collect()
 }
 
 /// A new batch of `images[indices]`, augmented and normalised: see [`Batch::fill_train`].
@@ -67,6 +83,7 @@ impl Batch {
         self.pixels.clear();
         self.labels.clear();
         self.mixed = None;
+        self.whole = 0;
         self.shape[0] = 0;
     }
 
@@ -85,13 +102,30 @@ impl Batch {
         seed: u64,
         epoch: u64,
     ) -> Result<(), DataError> {
+        self.fill_part(images, (indices, indices), norm, augment, seed, epoch)
+    }
+
+    /// As [`Batch::fill_train`] for the images `part` of a batch `whole`, which decides how images are mixed.
+    ///
+    /// # Errors
+    /// As [`Batch::fill_train`].
+    pub fn fill_part(
+        &mut self,
+        images: &Images,
+        (whole, part): (&[u32], &[u32]),
+        norm: &Normalise,
+        augment: &Augment,
+        seed: u64,
+        epoch: u64,
+    ) -> Result<(), DataError> {
         let size = [images.shape[1], images.shape[2]];
         let view = |i: usize| augment.view(seed, epoch, i as u32, size);
         let threads = if images.are_files() || augment.is_heavy() { threads() } else { 1 };
-        self.fill(images, norm, indices.iter().map(|&i| i as usize), view, threads)?;
-        if augment.mixes() {
+        self.fill(images, norm, part.iter().map(|&i| i as usize), view, threads)?;
+        self.whole = whole.len();
+        if augment.mixes() && !part.is_empty() {
             let [_, channels, height, width] = self.shape;
-            let first = indices.first().copied().unwrap_or_default();
+            let first = whole.first().copied().unwrap_or_default();
             let pairing = augment.pairing(seed, epoch, first, [height, width]);
             self.mix(pairing, channels * height * width);
         }
@@ -133,7 +167,7 @@ impl Batch {
         let std: Vec<f32> = (0..channels).map(|c| norm.std_of(c)).collect();
         let (count, plane) = (indices.len(), height * width);
         self.shape = [count, channels, height, width];
-        self.mixed = None;
+        (self.whole, self.mixed) = (count, None);
         self.labels.clear();
         self.labels.extend(indices.clone().map(|i| i64::from(images.labels[i % images.len()])));
         self.pixels.resize(count * channels * plane, 0.0);

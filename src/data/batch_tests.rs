@@ -261,3 +261,46 @@ fn batch_speed() {
         println!("{shape:?}: median {:.3} ms, slowest {:.3} ms", times[times.len() / 2], times[times.len() - 1]);
     }
 }
+
+#[test]
+fn every_image_of_a_batch_is_one_ranks() {
+    for (n, world) in [(25, 1), (25, 2), (24, 4), (25, 4), (3, 8), (1, 2)] {
+        for in_pairs in [false, true] {
+            let whole = order(n, 1, 1);
+            let parts: Vec<_> =
+                (0..world).map(|rank| part_of(&whole, &Ranks::unconnected(rank, world), in_pairs)).collect();
+            let mut all: Vec<u32> = parts.concat();
+            all.sort_unstable();
+            assert_eq!(all, (0..n as u32).collect::<Vec<_>>());
+            let sizes = || parts.iter().map(Vec::len);
+            assert!(sizes().max().unwrap() - sizes().min().unwrap() <= if in_pairs { 2 } else { 1 });
+        }
+    }
+}
+
+/// Ranks mix the pairs that one process mixes, with the same share.
+#[test]
+fn parts_are_mixed_as_the_whole_is() {
+    let images = ramp(32, [1, 6, 6]);
+    for augment in [
+        Augment { mixup: Some(Mixup { alpha: 1.0, p: 1.0 }), ..Augment::default() },
+        Augment { cutmix: Some(Default::default()), ..Augment::default() },
+    ] {
+        for n in [20, 21] {
+            let indices = &order(32, 1, 1)[..n];
+            let whole = train_batch(&images, indices, &bytes(), &augment, 5, 1).unwrap();
+            let share = whole.mixed.as_ref().unwrap().share;
+            for rank in 0..3 {
+                let (own, mut batch) = (part_of(indices, &Ranks::unconnected(rank, 3), true), Batch::default());
+                batch.fill_part(&images, (indices, &own), &bytes(), &augment, 5, 1).unwrap();
+                assert_eq!((batch.whole, batch.labels.len()), (n, own.len()));
+                assert_eq!(batch.mixed.as_ref().unwrap().share, share);
+                for (at, image) in own.iter().enumerate() {
+                    let there = indices.iter().position(|index| index == image).unwrap();
+                    assert_eq!(batch.labels[at], whole.labels[there]);
+                    assert_eq!(batch.pixels[at * 36..][..36], whole.pixels[there * 36..][..36]);
+                }
+            }
+        }
+    }
+}

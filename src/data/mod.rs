@@ -32,7 +32,7 @@ pub use augment::{
 };
 #[cfg(test)]
 pub(crate) use batch::train_batch;
-pub use batch::{Batch, Mixed, eval_batch, order};
+pub use batch::{Batch, Mixed, eval_batch, order, part_of};
 pub use dataset::Dataset;
 pub use datasets::{DATASETS, DataSource, Info, Source, folder_at, info, source};
 pub use decode::{DECODER, decode};

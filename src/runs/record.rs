@@ -27,6 +27,13 @@ pub struct RunResult {
     pub seconds: f64,
 }
 
+impl RunResult {
+    /// A status of which nothing else is known here.
+    pub fn of_status(status: Status) -> RunResult {
+        RunResult { status, epochs: 0, best_epoch: None, val: None, test: None, test_correct: None, seconds: 0.0 }
+    }
+}
+
 /// One run: the row of its `summary.csv`, or of a table that has it. Cells keep the text that was read, so that a table can be
 /// rewritten byte for byte; accessors parse numbers and the status. Columns are given as a [`Column`] or by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

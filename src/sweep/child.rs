@@ -3,6 +3,7 @@
 use super::event::Event;
 use super::outcome::Exit;
 use crate::files::open_without_links;
+use crate::ranks::LAUNCHER_VARIABLES;
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
@@ -40,6 +41,8 @@ impl Job {
         let mut command = Command::new(program);
         std::os::unix::process::CommandExt::arg0(&mut command, "strata");
         command.arg("train").arg(file).arg("--events").args(arguments);
+        // A sweep may itself be one of several processes of a launcher; its points are runs of their own.
+        LAUNCHER_VARIABLES.iter().for_each(|name| _ = command.env_remove(name));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(stderr);
         // Ctrl-C on a terminal reaches the sweep only, which then closes the pipe.
         #[cfg(unix)]

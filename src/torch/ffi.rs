@@ -49,6 +49,10 @@ pub(super) struct Taps {
 #[repr(C)]
 pub(super) struct GraphHandle(());
 
+/// A process group of `cpp/process_group.cpp`, behind a pointer only.
+#[repr(C)]
+pub(super) struct GroupHandle(());
+
 unsafe extern "C" {
     fn strata_free_text(text: *mut c_char);
 
@@ -81,6 +85,7 @@ unsafe extern "C" {
     pub(super) fn strata_ema_update(n: usize, averages: Handles, params: Handles, decay: f64) -> ErrorText;
 
     pub(super) fn strata_zero_grad(n: usize, params: Handles) -> ErrorText;
+    pub(super) fn strata_set_grad(param: *const C_tensor, grad: *const C_tensor) -> ErrorText;
     pub(super) fn strata_clip_grad_norm(n: usize, grads: Handles, max_norm: f64, norm: *mut f64) -> ErrorText;
     pub(super) fn strata_all_finite(n: usize, tensors: Handles, finite: *mut c_int) -> ErrorText;
 
@@ -88,6 +93,22 @@ unsafe extern "C" {
     pub(super) fn strata_graph_end(graph: *mut GraphHandle) -> ErrorText;
     pub(super) fn strata_graph_replay(graph: *mut GraphHandle) -> ErrorText;
     pub(super) fn strata_graph_free(graph: *mut GraphHandle);
+
+    pub(super) fn strata_group_open(
+        host: *const c_char,
+        port: u16,
+        rank: c_int,
+        world: c_int,
+        serves: c_int,
+        prefix: *const c_char,
+        seconds: f64,
+        out: *mut *mut GroupHandle,
+    ) -> ErrorText;
+    pub(super) fn strata_group_free(group: *mut GroupHandle);
+    pub(super) fn strata_group_sum(group: *mut GroupHandle, tensor: *const C_tensor) -> ErrorText;
+    pub(super) fn strata_group_broadcast(group: *mut GroupHandle, tensor: *const C_tensor) -> ErrorText;
+    pub(super) fn strata_group_set(group: *mut GroupHandle, key: *const c_char, value: *const c_char) -> ErrorText;
+    pub(super) fn strata_group_get(group: *mut GroupHandle, key: *const c_char, out: *mut *mut c_char) -> ErrorText;
 
     pub(super) fn strata_blocks(
         coefficients: *const i16,
@@ -240,7 +261,7 @@ pub(super) unsafe fn check(text: ErrorText) -> Result<()> {
 ///
 /// # Safety
 /// `text` is not null, was returned by C++ and not released yet.
-unsafe fn take_text(text: *mut c_char) -> String {
+pub(super) unsafe fn take_text(text: *mut c_char) -> String {
     // SAFETY: by the contract, a NUL-terminated string until it is released, which happens after the copy.
     unsafe {
         let copy = CStr::from_ptr(text).to_string_lossy().into_owned();

@@ -9,6 +9,7 @@
 //! | `cpp/kernels/`, [`fused`] | operations fused forward and backward |
 //! | [`optim`] | fused optimizer steps, moving averages |
 //! | [`grad`] | reading, clearing, clipping and checking gradients |
+//! | [`ProcessGroup`] | processes that add up their tensors: c10d's store and Gloo |
 //! | [`Graph`] | kernels of a GPU recorded and launched at once |
 //! | [`cuda`] | CUDA found at run time, in a program that starts without it |
 //! | `cpp/threads.cpp`, [`start_threads`] | the threads that operations are divided among |
@@ -37,6 +38,7 @@ mod misuse_tests;
 pub mod optim;
 pub mod pictures;
 mod process;
+mod process_group;
 mod profile;
 mod threads;
 
@@ -47,10 +49,11 @@ pub use context::{
 };
 pub use error::{Result, TorchError, catch, first_line, throw};
 pub use ffi::MAX_GPU;
-pub use grad::{all_finite, clip_grad_norm, grads, zero_grad};
+pub use grad::{all_finite, clip_grad_norm, grads, set_grad, zero_grad};
 pub use graph::Graph;
 pub use memory_format::{channels_last, contiguous, images, set_channels_last};
 pub use optim::{StepKind, StepNumbers, ema_update, optimizer_step};
 pub use process::{block_usr1, exit_at_once, fork, wait_for_usr1};
+pub use process_group::{Meeting, ProcessGroup};
 pub use profile::{OpTime, Profile};
 pub use threads::{MAX_THREADS, ThreadsError, start_threads};

@@ -27,10 +27,16 @@ pub(super) struct Divergence {
 
 impl Divergence {
     /// The loss of a step, counted from 1, is not finite. Looks into the parameters first, for they were whole when the
-    /// forward pass of the step before ended, then through the rows.
-    pub(super) fn of_loss(loss: f64, step: u64, experiment: &Experiment, model: &Model, batch: &Batch) -> Divergence {
+    /// forward pass of the step before ended, then through the rows; `batch` is `None` if the loss is that of another rank's images.
+    pub(super) fn of_loss(
+        loss: f64,
+        step: u64,
+        experiment: &Experiment,
+        model: &Model,
+        batch: Option<&Batch>,
+    ) -> Divergence {
         let what = format!("the loss is {loss}");
-        let place = in_parameters(model, step).or_else(|| in_rows(experiment, model, batch, step));
+        let place = in_parameters(model, step).or_else(|| in_rows(experiment, model, batch?, step));
         Divergence { step, what, place }
     }
 
@@ -154,7 +160,7 @@ lr = 0.1
         let names: Vec<String> = model.trainable().into_iter().map(|(param, _)| param.name).collect();
         let last = names.iter().rfind(|name| name.ends_with("weight")).unwrap();
         fill(&model, last, 3e38);
-        let found = Divergence::of_loss(f64::INFINITY, 7, &experiment, &model, &batch);
+        let found = Divergence::of_loss(f64::INFINITY, 7, &experiment, &model, Some(&batch));
         let said = found.said(1, 7);
         assert!(
             said.starts_with("the loss is inf in step 7 (epoch 1, batch 7), first in the output of row 5"),
@@ -178,7 +184,7 @@ lr = 0.1
         let names: Vec<String> = model.trainable().into_iter().map(|(param, _)| param.name).collect();
         fill(&model, &names[0], f64::NAN);
         fill(&model, &names[3], f64::NAN);
-        let found = Divergence::of_loss(f64::NAN, 9, &experiment, &model, &batch);
+        let found = Divergence::of_loss(f64::NAN, 9, &experiment, &model, Some(&batch));
         assert_eq!(found.place, Some(format!("first in the update of `{}` in step 8", names[3])));
     }
 

@@ -11,8 +11,8 @@ use super::schedule::learning_rate;
 use super::{Observer, StepReport};
 use crate::config::Experiment;
 use crate::data::{self, Batch, Images, Normalise};
-use crate::interrupt;
 use crate::model::Model;
+use crate::ranks::Ranks;
 use crate::torch::{TorchError, catch};
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
@@ -31,6 +31,7 @@ pub(super) struct Trainer<'a> {
     pub recorder: Option<Recorder>,
     /// Tables of single steps.
     pub logs: Logs<'a>,
+    pub ranks: Ranks,
 }
 
 /// The network for training images of another size, on the tensors of the model, and these images.
@@ -87,7 +88,11 @@ impl Trainer<'_> {
         let (augment, seed, epoch) = (&experiment.data.augment, experiment.seed, state.epoch as u64);
         let order = augment.repeats.spread(data::order(images.len(), seed, epoch));
         let parts: Vec<&[u32]> = order.chunks(batch_size).skip(state.batch).collect();
-        let fill = |i: usize, batch: &mut Batch| batch.fill_train(&images, parts[i], normalise, augment, seed, epoch);
+        let ranks = self.ranks.clone();
+        let fill = |i: usize, batch: &mut Batch| {
+            let part = data::part_of(parts[i], &ranks, augment.mixes());
+            batch.fill_part(&images, (parts[i], &part), normalise, augment, seed, epoch)
+        };
         let batches = self.batches(state.epoch);
         let start = Instant::now();
         let mut count = 0;
@@ -99,7 +104,7 @@ impl Trainer<'_> {
             }
             state.batch += 1;
             state.step += 1;
-            count += batch.labels.len();
+            count += batch.whole;
             observer.step(&StepReport {
                 epoch: state.epoch + 1,
                 batch: state.batch,
@@ -113,7 +118,7 @@ impl Trainer<'_> {
                 tracing::debug!("first training step done");
             }
             left = Instant::now();
-            Ok(match interrupt::requested() {
+            Ok(match self.ranks.stop_requested() {
                 true => ControlFlow::Break(EpochEnd::Interrupted),
                 false => ControlFlow::Continue(()),
             })

@@ -4,6 +4,7 @@ use super::checkpoint::CheckpointError;
 use crate::data::DataError;
 use crate::input_error::IsInputError;
 use crate::model::WeightsError;
+use crate::ranks::RanksError;
 use crate::runs::RunError;
 use crate::torch::TorchError;
 use std::path::PathBuf;
@@ -45,6 +46,8 @@ pub enum TrainError {
     Fp16OnCpu,
     #[error("{run} has the result of another experiment (key {found}): move it away, or start over with --force")]
     OtherRun { run: PathBuf, found: String },
+    #[error(transparent)]
+    Ranks(#[from] RanksError),
     #[error("{run} cannot be trained for more epochs: {reason}")]
     NotContinued { run: PathBuf, reason: String },
 }
@@ -53,6 +56,7 @@ impl IsInputError for TrainError {
     /// Data and folders that a run cannot start with are the user's input; a failure after the start is not.
     fn is_input_error(&self) -> bool {
         match self {
+            TrainError::Ranks(error) => error.is_input_error(),
             TrainError::Data(_)
             | TrainError::Start(_)
             | TrainError::NoWeights(_)

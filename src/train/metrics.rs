@@ -26,6 +26,14 @@ impl Sums {
         self.count += count as u64;
     }
 
+    /// Adds the sums over other images.
+    pub fn merge(&mut self, other: Sums) {
+        self.loss += other.loss;
+        self.top1 += other.top1;
+        self.top5 += other.top5;
+        self.count += other.count;
+    }
+
     pub fn mean_loss(&self) -> f64 {
         self.loss / self.count.max(1) as f64
     }

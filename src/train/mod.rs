@@ -10,6 +10,7 @@ mod error;
 mod evaluate;
 mod faults;
 mod finished;
+mod follow;
 mod groups;
 mod logs;
 mod lost;
@@ -17,6 +18,7 @@ mod metrics;
 mod optimizer;
 mod pass;
 mod recorder;
+mod reduce;
 mod run;
 mod sam;
 mod scaler;
@@ -45,6 +47,7 @@ pub use scaler::GradScaler;
 pub use schedule::learning_rate;
 pub use splits::{Fingerprints, Splits};
 
+use crate::ranks::Ranks;
 use crate::runs::{EpochRow, Record, Status, Store};
 use std::path::PathBuf;
 
@@ -120,4 +123,6 @@ pub struct RunOptions {
     pub until: Option<usize>,
     /// On a GPU, run steps as a CUDA graph. Never run on one yet.
     pub graphs: bool,
+    /// The processes that train together; their number is that of the experiment, whose key has it.
+    pub ranks: Ranks,
 }

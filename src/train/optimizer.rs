@@ -79,6 +79,11 @@ impl Optimizer {
         })
     }
 
+    /// Counts on after `steps` steps, with buffers that were copied from another rank.
+    pub(super) fn count_from(&mut self, steps: u64) {
+        self.steps = steps;
+    }
+
     /// Restores a state that was saved after `steps` steps; gives the name of a buffer that is missing or of another shape.
     pub fn restore(&mut self, steps: u64, read: impl Fn(&str) -> Option<Tensor>) -> Result<(), String> {
         let _no_grad = tch::no_grad_guard();

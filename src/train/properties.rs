@@ -12,6 +12,7 @@ use super::tally::tally;
 use crate::config::{Experiment, Machine};
 use crate::data::{self, Images, Normalise};
 use crate::model::Model;
+use crate::ranks::Ranks;
 use crate::torch;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -301,6 +302,7 @@ impl Trial {
             average,
             recorder: None,
             logs: Logs::default(),
+            ranks: Ranks::default(),
         };
         let mut state = TrainState::default();
         let end = trainer.epoch(&mut state, &mut Quiet).unwrap();

@@ -3,6 +3,7 @@
 use super::checkpoint::{Checkpoints, TrainState};
 use super::error::TrainError;
 use super::finished::{finished, keep_experiment};
+use super::follow::{check_ranks, follow, tell_begin, tell_finished};
 use super::session::Session;
 use super::splits::{Fingerprints, Splits};
 use super::start::Start;
@@ -10,6 +11,7 @@ use super::{Observer, Outcome, RunOptions};
 use crate::config::{Experiment, Precision};
 use crate::data::{DECODER, DataError};
 use crate::interrupt;
+use crate::ranks::RanksError;
 use crate::runs::{Environment, Status, utc_now};
 use crate::torch;
 use crate::watchdog;
@@ -22,7 +24,24 @@ use tch::Device;
 /// # Errors
 /// When data, the run folder or a checkpoint cannot be used, or memory is exhausted. A loss that is NaN or infinite is an
 /// [`Outcome`], not an error.
+///
+/// Of several ranks the first writes the run's folder, and the others write nothing.
 pub fn run(experiment: &Experiment, options: &RunOptions, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
+    check_ranks(experiment, options)?;
+    let result = match options.ranks.is_first() {
+        true => lead(experiment, options, observer),
+        false => follow(experiment, options, observer),
+    };
+    if let Err(error) = &result
+        && !matches!(error, TrainError::Ranks(RanksError::Lost(_)))
+    {
+        options.ranks.report(&error.to_string());
+    }
+    result
+}
+
+/// Runs the experiment as the only rank or the first.
+fn lead(experiment: &Experiment, options: &RunOptions, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
     let path = options.store.run_folder(&experiment.name, &experiment.key());
     if !options.force
         && let Some(outcome) = finished(&path, experiment)?
@@ -31,7 +50,7 @@ pub fn run(experiment: &Experiment, options: &RunOptions, observer: &mut dyn Obs
             check_data(&path, &experiment.data.dataset, &fingerprint)?;
         }
         keep_experiment(experiment, &path)?;
-        return Ok(outcome);
+        return tell_finished(&options.ranks, outcome, experiment.key());
     }
     check_precision(experiment, options.device)?;
     // Data before the run folder: a dataset that cannot be read should not leave an empty run behind.
@@ -48,8 +67,9 @@ pub fn run(experiment: &Experiment, options: &RunOptions, observer: &mut dyn Obs
     }
     // Another process may have finished it while this one waited for data.
     if let Some(outcome) = finished(folder.path(), experiment)? {
-        return Ok(outcome);
+        return tell_finished(&options.ranks, outcome, experiment.key());
     }
+    tell_begin(&options.ranks, experiment, &splits)?;
     let begun = Checkpoints::new(folder.path(), experiment.key()).begun();
     let mut info = Environment::new(
         &device_name(options.device),
@@ -69,7 +89,7 @@ pub fn run(experiment: &Experiment, options: &RunOptions, observer: &mut dyn Obs
 
     torch::reset_peak_memory(options.device);
     let (splits, folder, start) = (&splits, &folder, Instant::now());
-    let session = Session { experiment, options, splits, normalise, folder, weights, start };
+    let session = Session { experiment, options, splits, normalise, folder: Some(folder), weights, start };
     let mut state = TrainState::default();
     let result = session.run(&info, &mut state, observer);
     info.finished = utc_now();
@@ -90,7 +110,7 @@ pub fn run(experiment: &Experiment, options: &RunOptions, observer: &mut dyn Obs
 }
 
 /// The images at the network's input; those of training as they are where they are resized from epoch to epoch.
-fn sized_splits(experiment: &Experiment, cache: &Path) -> Result<Splits, DataError> {
+pub(super) fn sized_splits(experiment: &Experiment, cache: &Path) -> Result<Splits, DataError> {
     let (mut splits, input) = (Splits::load(experiment, cache)?, experiment.network.plan.input);
     if experiment.train.sizes().next().is_none() {
         return splits.resized(input);
@@ -109,7 +129,7 @@ pub(super) fn check_precision(experiment: &Experiment, device: Device) -> Result
     fits.then_some(()).ok_or(TrainError::Fp16OnCpu)
 }
 
-fn device_name(device: Device) -> String {
+pub(super) fn device_name(device: Device) -> String {
     format!("{device:?}").to_lowercase()
 }
 

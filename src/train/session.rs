@@ -17,8 +17,9 @@ use crate::config::Experiment;
 use crate::data::{Images, Normalise};
 use crate::model::Model;
 use crate::runs::{Environment, EpochRow, Record, RunFolder, RunResult, Status};
-use crate::torch;
+use crate::torch::{self, TorchError};
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 use std::time::Instant;
 
 /// A run whose folder is open and whose images are loaded.
@@ -27,7 +28,8 @@ pub(super) struct Session<'a> {
     pub options: &'a RunOptions,
     pub splits: &'a Splits,
     pub normalise: Normalise,
-    pub folder: &'a RunFolder,
+    /// `None` for the ranks that write nothing: all but the first.
+    pub folder: Option<&'a RunFolder>,
     /// Where the run starts from; nothing for one that is resumed.
     pub weights: Start,
     pub start: Instant,
@@ -42,25 +44,42 @@ impl Session<'_> {
         state: &mut TrainState,
         observer: &mut dyn Observer,
     ) -> Result<Outcome, TrainError> {
-        let Session { experiment, splits, normalise, folder, .. } = self;
+        let Session { experiment, splits, normalise, .. } = self;
+        let folder = self.folder;
         let (seed, rewrites, frozen) = (experiment.seed, experiment.train.rewrites, &experiment.init.frozen);
         let mut model = Model::build_frozen(&experiment.network, self.options.device, seed, rewrites, frozen)?;
         model.use_channels_last()?;
         self.weights.apply(&model);
         let mut optimizer = Optimizer::new(experiment, model.trainable());
         let average = (experiment.train.ema > 0.0).then(|| Average::new(&model, experiment.train.ema));
-        let checkpoints = Checkpoints::new(folder.path(), experiment.key());
-        let (resumed, skipped) = checkpoints.resume(&mut model, &mut optimizer, average.as_ref())?;
-        for problem in skipped {
-            observer.note(&format!("{problem}; resuming from the checkpoint before it"));
+        *state = TrainState { key: experiment.key(), ..TrainState::default() };
+        if let Some(folder) = folder {
+            let checkpoints = Checkpoints::new(folder.path(), experiment.key());
+            let (resumed, skipped) = checkpoints.resume(&mut model, &mut optimizer, average.as_ref())?;
+            for problem in skipped {
+                observer.note(&format!("{problem}; resuming from the checkpoint before it"));
+            }
+            *state = TrainState { key: experiment.key(), ..resumed.unwrap_or_default() };
+            folder.truncate_epochs(state.epoch)?;
         }
-        *state = TrainState { key: experiment.key(), ..resumed.unwrap_or_default() };
-        folder.truncate_epochs(state.epoch)?;
+        self.begin_as_first(&model, &mut optimizer, average.as_ref(), state)?;
         let seconds_before = state.seconds;
-        let (images, recorder) = (&splits.train, self.recorder());
-        let logs = Logs::open(folder, experiment, &model, state.step)?;
-        let mut trainer =
-            Trainer { experiment, images, normalise, model: &model, resized: None, optimizer, average, recorder, logs };
+        let (images, recorder, ranks) = (&splits.train, self.recorder(), self.options.ranks.clone());
+        let open = |folder| Logs::open(folder, experiment, &model, state.step);
+        let logs = folder.map(open).transpose()?.unwrap_or_default();
+        let (network, resized) = (&model, None);
+        let mut trainer = Trainer {
+            experiment,
+            images,
+            normalise,
+            model: network,
+            resized,
+            optimizer,
+            average,
+            recorder,
+            logs,
+            ranks,
+        };
         observer.started(&self.started(info, state, trainer.batches(state.epoch)));
         let notes = self.weights.notes().iter().cloned();
         for note in notes.chain(frozen_note(experiment, &model)).chain(info.other_process()) {
@@ -69,7 +88,7 @@ impl Session<'_> {
         self.keep_start(state, &trainer)?;
         let last = self.options.until.map_or(experiment.train.epochs, |until| until.min(experiment.train.epochs));
         while state.epoch < last && !self.out_of_patience(state) {
-            let end = self.epoch(&mut trainer, &checkpoints, state, seconds_before, observer)?;
+            let end = self.epoch(&mut trainer, state, seconds_before, observer)?;
             match end {
                 ControlFlow::Continue(()) => {}
                 ControlFlow::Break(Stop::Interrupted) => return self.end(info, Status::Interrupted, state, None),
@@ -89,11 +108,41 @@ impl Session<'_> {
         }
         // The test images are read once, after training, with the weights of the epoch that was best on the validation images:
         // no choice can have been made by looking at them.
-        model.load_weights(&best_weights(folder.path(), &experiment.key())?)?;
+        if let Some(folder) = folder {
+            model.load_weights(&best_weights(folder.path(), &experiment.key())?)?;
+        }
+        self.options.ranks.copy_from_first(model.params().iter().map(|(_, tensor)| tensor))?;
         let test = self.evaluate(&model, None, &splits.test)?;
         state.seconds = self.seconds(seconds_before);
-        folder.check_epochs()?;
+        folder.map_or(Ok(()), RunFolder::check_epochs)?;
         self.end(info, if test.is_some() { Status::Done } else { Status::Interrupted }, state, test)
+    }
+
+    /// Copies model, optimizer, averages and position from the first rank, which alone has read the checkpoint.
+    fn begin_as_first(
+        &self,
+        model: &Model,
+        optimizer: &mut Optimizer,
+        average: Option<&Average>,
+        state: &mut TrainState,
+    ) -> Result<(), TrainError> {
+        let ranks = &self.options.ranks;
+        if ranks.world() == 1 {
+            return Ok(());
+        }
+        let (buffers, averages) = (optimizer.state(), average.map(Average::tensors).unwrap_or_default());
+        ranks.copy_from_first(model.params().iter().map(|(_, tensor)| tensor))?;
+        ranks.copy_from_first(buffers.iter().chain(&averages).map(|(_, tensor)| tensor))?;
+        let own = serde_json::to_string(state).map_err(|error| TorchError(error.to_string()))?;
+        let text = ranks.text_of_first(&own)?;
+        *state = serde_json::from_str(&text).map_err(|error| TorchError(error.to_string()))?;
+        optimizer.count_from(state.updates());
+        Ok(())
+    }
+
+    /// The folder of the run, which only the first rank opens.
+    fn path(&self) -> PathBuf {
+        self.options.store.run_folder(&self.experiment.name, &self.experiment.key())
     }
 
     /// Whether the run stops early: `train.patience` epochs have passed since the best one. Both are in the checkpoint, so a resumed
@@ -108,7 +157,7 @@ impl Session<'_> {
         Started {
             name: self.experiment.name.clone(),
             key: self.experiment.key(),
-            folder: self.folder.path().to_owned(),
+            folder: self.path(),
             epochs: self.experiment.train.epochs,
             done_epochs: state.epoch,
             batches,
@@ -125,7 +174,6 @@ impl Session<'_> {
     fn epoch(
         &self,
         trainer: &mut Trainer,
-        checkpoints: &Checkpoints,
         state: &mut TrainState,
         seconds_before: f64,
         observer: &mut dyn Observer,
@@ -138,7 +186,7 @@ impl Session<'_> {
         let (seconds, images) = match end {
             EpochEnd::Whole { seconds, images } => (seconds, images),
             EpochEnd::Interrupted => {
-                self.save(checkpoints, state, trainer)?;
+                self.save(state, trainer)?;
                 return Ok(ControlFlow::Break(Stop::Interrupted));
             }
             EpochEnd::Diverged(divergence) => {
@@ -148,7 +196,7 @@ impl Session<'_> {
         };
         let Some(validation) = self.evaluate(trainer.model, trainer.average.as_ref(), &self.splits.validation)? else {
             // Interrupted during validation: the checkpoint is after the last batch, and a resume validates first.
-            self.save(checkpoints, state, trainer)?;
+            self.save(state, trainer)?;
             return Ok(ControlFlow::Break(Stop::Interrupted));
         };
         if !validation.mean_loss().is_finite() {
@@ -174,9 +222,9 @@ impl Session<'_> {
         // The row comes before the checkpoint, whose manifest holds the digest of the rows up to its epoch. A kill between the
         // two leaves a row that no checkpoint covers; the resume cuts it off and trains the epoch again, to the same numbers.
         // The other way round a checkpoint could count an epoch that has no row.
-        self.folder.append_epoch(&row)?;
+        self.folder.map_or(Ok(()), |folder| folder.append_epoch(&row))?;
         state.seconds = self.seconds(seconds_before);
-        self.save(checkpoints, state, trainer)?;
+        self.save(state, trainer)?;
         observer.epoch(&row, is_best);
         Ok(ControlFlow::Continue(()))
     }
@@ -198,32 +246,39 @@ impl Session<'_> {
     /// Keeps the weights that are evaluated after an epoch, 0 for the start, if it is one of those of `train.keep_every`.
     fn keep(&self, epoch: usize, trainer: &Trainer) -> Result<(), TrainError> {
         let every = self.experiment.train.keep_every;
-        if every == 0 || !epoch.is_multiple_of(every) {
-            return Ok(());
-        }
-        self.folder.check_held()?;
+        let Some(folder) = self.folder.filter(|_| every > 0 && epoch.is_multiple_of(every)) else { return Ok(()) };
+        folder.check_held()?;
         let tensors = match &trainer.average {
             Some(average) => average.tensors(),
             None => trainer.model.named_tensors(),
         };
-        Ok(keep_weights(self.folder.path(), epoch, &tensors)?)
+        Ok(keep_weights(folder.path(), epoch, &tensors)?)
     }
 
-    fn save(&self, checkpoints: &Checkpoints, state: &TrainState, trainer: &Trainer) -> Result<(), TrainError> {
-        let check_held = || Ok(self.folder.check_held()?);
+    fn save(&self, state: &TrainState, trainer: &Trainer) -> Result<(), TrainError> {
+        let Some(folder) = self.folder else { return Ok(()) };
+        let check_held = || Ok(folder.check_held()?);
+        let checkpoints = Checkpoints::new(folder.path(), self.experiment.key());
         checkpoints.save(state, trainer.model, &trainer.optimizer, trainer.average.as_ref(), check_held)
     }
 
-    /// Evaluates the model, or its moving average where there is one; `None` if a stop was requested meanwhile.
+    /// Evaluates the model, or its moving average where there is one, each rank on its part of the images; `None` if a stop was
+    /// requested meanwhile.
     fn evaluate(&self, model: &Model, average: Option<&Average>, images: &Images) -> Result<Option<Sums>, TrainError> {
-        let inference = Inference::of(self.experiment);
+        let (inference, ranks) = (Inference::of(self.experiment), &self.options.ranks);
+        let images = images.slice(ranks.part_of(images.len()));
         let measure = || -> Result<Option<Sums>, TrainError> {
-            Ok(torch::catch(|| evaluate(model, images, &self.normalise, inference))??)
+            Ok(torch::catch(|| evaluate(model, &images, &self.normalise, inference))??)
         };
-        match average {
+        let found = match average {
             Some(average) => average.applied(measure),
             None => measure(),
-        }
+        }?;
+        let stopped = if found.is_none() { 1.0 } else { 0.0 };
+        let Sums { loss, top1, top5, count } = found.unwrap_or_default();
+        let [loss, top1, top5, count, stopped] = ranks.sums([loss, top1 as f64, top5 as f64, count as f64, stopped])?;
+        let sums = Sums { loss, top1: top1 as u64, top5: top5 as u64, count: count as u64 };
+        Ok((stopped == 0.0).then_some(sums))
     }
 
     /// The record of the run so far.
@@ -248,8 +303,8 @@ impl Session<'_> {
         test: Option<Sums>,
     ) -> Result<Outcome, TrainError> {
         let record = self.record(info, status, state, test);
-        record.write(self.folder)?;
-        Ok(Outcome { status, record, folder: self.folder.path().to_owned(), skipped: false, divergence: None })
+        self.folder.map_or(Ok(()), |folder| record.write(folder))?;
+        Ok(Outcome { status, record, folder: self.path(), skipped: false, divergence: None })
     }
 }
 

@@ -6,7 +6,9 @@ use super::epoch::Trainer;
 use super::error::TrainError;
 use super::evaluate::{targets, tensors};
 use super::faults;
+use super::metrics::Sums;
 use super::pass::{Pass, pass};
+use super::reduce::sum_gradients;
 use super::sam::Ascent;
 use super::scaler::GradScaler;
 use super::schedule::rate_factor;
@@ -15,30 +17,56 @@ use crate::data::Batch;
 use crate::random;
 use crate::runs::StepRow;
 use crate::torch::TorchError;
-use tch::Tensor;
+use tch::{Device, Tensor};
 
-/// What a batch gave: its mean loss on the network's own head, and logits `[N, classes]`.
-struct Passed {
-    loss: f64,
-    logits: Tensor,
+/// A batch, or the part of it that is this rank's, on the device.
+struct Inputs {
+    /// `[N, C, H, W]`, not there where a small batch has no image for this rank.
+    pixels: Option<Tensor>,
+    /// `[N]`
+    labels: Tensor,
+    targets: Tensor,
+    /// Images of the whole batch.
+    whole: usize,
 }
 
-/// The loss of a part of a batch, NaN or infinite.
-struct NotFinite(f64);
+impl Inputs {
+    /// Images of this rank.
+    fn count(&self) -> i64 {
+        self.pixels.as_ref().map_or(0, |pixels| pixels.size()[0])
+    }
+
+    fn of(batch: &Batch, device: Device, classes: usize) -> Inputs {
+        let whole = batch.whole;
+        if batch.labels.is_empty() {
+            return Inputs { pixels: None, labels: Tensor::new(), targets: Tensor::new(), whole };
+        }
+        let (pixels, labels) = tensors(batch, device);
+        let targets = targets(batch, &labels, classes as i64);
+        Inputs { pixels: Some(pixels), labels, targets, whole }
+    }
+}
+
+/// The loss of a batch, NaN or infinite.
+struct NotFinite {
+    loss: f64,
+    /// It is that of images of this rank.
+    here: bool,
+}
 
 impl Trainer<'_> {
     pub(super) fn step(&mut self, state: &mut TrainState, batch: &Batch) -> Result<Option<Divergence>, TrainError> {
         let fault = faults::step(state.step)?;
         let device = self.model.device();
-        let (pixels, labels) = tensors(batch, device);
-        let targets = targets(batch, &labels, self.experiment.network.plan.classes as i64);
+        let inputs = Inputs::of(batch, device, self.experiment.network.plan.classes);
         if self.experiment.train.precision == Precision::Fp16 && device.is_cuda() {
             state.scaler.get_or_insert_default();
         }
         let number = state.step + 1;
-        let passed = match self.gradients(state, &pixels, &targets)? {
-            Ok(passed) => passed,
-            Err(NotFinite(loss)) => {
+        let sums = match self.gradients(state, &inputs)? {
+            Ok(sums) => sums,
+            Err(NotFinite { loss, here }) => {
+                let batch = here.then_some(batch);
                 return Ok(Some(Divergence::of_loss(loss, number, self.experiment, self.model, batch)));
             }
         };
@@ -52,20 +80,15 @@ impl Trainer<'_> {
         if let Some(average) = &self.average {
             average.update(state.step)?;
         }
-        state.sums.add(passed.loss, &passed.logits, &labels);
+        state.sums.merge(sums);
         let lr = self.rate(state.step);
-        self.logs.loss(StepRow { step: number, epoch: state.epoch + 1, lr, loss: passed.loss })?;
+        self.logs.loss(StepRow { step: number, epoch: state.epoch + 1, lr, loss: sums.mean_loss() })?;
         Ok(None)
     }
 
-    /// Loss and logits at the weights, and the gradients there or, with `sam_rho`, where the loss is highest nearby.
-    fn gradients(
-        &mut self,
-        state: &TrainState,
-        pixels: &Tensor,
-        targets: &Tensor,
-    ) -> Result<Result<Passed, NotFinite>, TorchError> {
-        let passed = self.accumulate(state, pixels, targets)?;
+    /// Loss and hits of the whole batch at the weights, and the gradients there or, with `sam_rho`, where the loss is highest nearby.
+    fn gradients(&mut self, state: &TrainState, inputs: &Inputs) -> Result<Result<Sums, NotFinite>, TrainError> {
+        let passed = self.accumulate(state, inputs)?;
         let rho = self.experiment.train.sam_rho;
         if rho == 0.0 || passed.is_err() {
             return Ok(passed);
@@ -73,32 +96,56 @@ impl Trainer<'_> {
         // Without it the gradients are NaN or infinite, which `update` finds.
         let Some(ascent) = Ascent::new(self.model, rho)? else { return Ok(passed) };
         self.optimizer.drop_gradients()?;
-        let above = self.accumulate(state, pixels, targets)?;
+        let above = self.accumulate(state, inputs)?;
         ascent.undo();
         Ok(above.and(passed))
     }
 
-    /// The mean gradients of a batch, added up over its `train.accumulate` parts.
-    fn accumulate(
+    /// The mean gradients of a batch, added up over its `train.accumulate` parts and over all ranks.
+    fn accumulate(&mut self, state: &TrainState, inputs: &Inputs) -> Result<Result<Sums, NotFinite>, TrainError> {
+        let Experiment { seed, train, .. } = self.experiment;
+        // Dropout and stochastic depth draw from libtorch's generator. Seeding it from the step number, and among several ranks
+        // from the rank, gives a resumed run the same draws, with no generator state to save.
+        let (rank, world) = (self.ranks.rank(), self.ranks.world());
+        let place = [state.step, rank as u64];
+        tch::manual_seed(random::key(*seed, "step", if world == 1 { &place[..1] } else { &place }) as i64);
+        let part = train.stage(state.epoch).1.div_ceil(train.accumulate * world) as i64;
+        let mut passed = Ok(Sums::default());
+        if let Some(pixels) = &inputs.pixels {
+            passed = self.local(state, pixels, inputs, part)?;
+        }
+        let (local, here) = match passed {
+            Ok(sums) => (sums, false),
+            Err(loss) => (Sums { loss, ..Sums::default() }, true),
+        };
+        let numbers = [local.loss, local.top1 as f64, local.top5 as f64, if here { 1.0 } else { 0.0 }];
+        let [loss, top1, top5, bad] = self.ranks.sums(numbers)?;
+        if bad > 0.0 {
+            return Ok(Err(NotFinite { loss, here }));
+        }
+        let whole = inputs.whole;
+        sum_gradients(&self.ranks, self.model, inputs.count() as f64 / whole as f64)?;
+        let (top1, top5, count) = (top1 as u64, top5 as u64, whole as u64);
+        Ok(Ok(Sums { loss: loss * whole as f64, top1, top5, count }))
+    }
+
+    /// The gradients of this rank's images, `part` at a time, as parts of the mean over the whole batch. Gives the hits, and as
+    /// their loss its part of that mean; or a loss that is NaN or infinite.
+    fn local(
         &mut self,
         state: &TrainState,
         pixels: &Tensor,
-        targets: &Tensor,
-    ) -> Result<Result<Passed, NotFinite>, TorchError> {
-        let Experiment { seed, train, .. } = self.experiment;
-        // Dropout and stochastic depth draw from libtorch's generator. Seeding it from the step number gives a resumed run the
-        // same draws, with no generator state to save.
-        tch::manual_seed(random::key(*seed, "step", &[state.step]) as i64);
+        inputs: &Inputs,
+        part: i64,
+    ) -> Result<Result<Sums, f64>, TorchError> {
         let scale = state.scaler.as_ref().map_or(1.0, GradScaler::scale);
-        let images = pixels.size()[0];
-        let part = train.stage(state.epoch).1.div_ceil(train.accumulate) as i64;
         let (mut loss, mut logits) = (0.0, Vec::new());
-        for (pixels, targets) in pixels.split(part, 0).iter().zip(targets.split(part, 0)) {
-            let share = pixels.size()[0] as f64 / images as f64;
+        for (pixels, targets) in pixels.split(part, 0).iter().zip(inputs.targets.split(part, 0)) {
+            let share = pixels.size()[0] as f64 / inputs.whole as f64;
             let pass = self.pass(pixels, &targets)?;
             let value = pass.loss.double_value(&[]);
             if !value.is_finite() {
-                return Ok(Err(NotFinite(value)));
+                return Ok(Err(value));
             }
             if !pass.has_gradients {
                 let factor = share * scale;
@@ -108,7 +155,9 @@ impl Trainer<'_> {
             logits.push(pass.logits.detach());
         }
         let logits = if let [one] = logits.as_slice() { one.shallow_clone() } else { Tensor::cat(&logits, 0) };
-        Ok(Ok(Passed { loss, logits }))
+        let mut sums = Sums::default();
+        sums.add(0.0, &logits, &inputs.labels);
+        Ok(Ok(Sums { loss, ..sums }))
     }
 
     /// Steps the optimizer with the gradients; `false` if they are NaN or infinite. Gradients that overflow in fp16 skip the

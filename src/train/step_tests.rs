@@ -5,6 +5,8 @@ use crate::arch::params::Role;
 use crate::config::Machine;
 use crate::data::{self, Images, Normalise};
 use crate::model::Model;
+use crate::ranks::{Ranks, on_ranks};
+use crate::train::average::Average;
 use crate::train::logs::Logs;
 use crate::train::optimizer::Optimizer;
 use std::path::Path;
@@ -42,17 +44,24 @@ impl Fixture {
     fn trainer(&self) -> Trainer<'_> {
         let Fixture { experiment, images, normalise, model, .. } = self;
         let optimizer = Optimizer::new(experiment, model.trainable());
-        let (resized, average, recorder, logs) = (None, None, None, Logs::default());
-        Trainer { experiment, images, normalise, model, resized, optimizer, average, recorder, logs }
+        let (resized, average, recorder, logs, ranks) = (None, None, None, Logs::default(), Ranks::default());
+        Trainer { experiment, images, normalise, model, resized, optimizer, average, recorder, logs, ranks }
     }
 
     /// Loss and gradients by the code of a step.
     fn gradients(&self, state: &TrainState) -> (f64, Vec<Tensor>) {
         let mut trainer = self.trainer();
         trainer.optimizer.drop_gradients().unwrap();
-        let Ok(passed) = trainer.gradients(state, &self.pixels, &self.targets).unwrap() else { panic!("not finite") };
-        assert_eq!(passed.logits.size(), [7, 10]);
-        (passed.loss, self.grads())
+        let Ok(sums) = trainer.gradients(state, &self.inputs(0..7)).unwrap() else { panic!("not finite") };
+        assert_eq!(sums.count, 7);
+        (sums.mean_loss(), self.grads())
+    }
+
+    /// The part of the batch of seven that a rank has.
+    fn inputs(&self, part: std::ops::Range<usize>) -> Inputs {
+        let (from, count) = (part.start as i64, part.len() as i64);
+        let [pixels, targets] = [&self.pixels, &self.targets].map(|whole| whole.narrow(0, from, count));
+        Inputs { pixels: (count > 0).then_some(pixels), labels: targets.shallow_clone(), targets, whole: 7 }
     }
 
     /// Loss and gradients of one pass over the batch.
@@ -165,4 +174,80 @@ fn a_scaled_loss_steps_as_a_plain_one_and_an_overflow_is_skipped() {
     assert_eq!((state.scaler.as_ref().unwrap().scale(), state.updates()), (32_768.0, 1));
     let json = serde_json::to_string(&state).unwrap();
     assert_eq!(serde_json::from_str::<TrainState>(&json).unwrap(), state);
+}
+
+/// Weights and losses after steps on ranks that share each batch of seven.
+fn trained(ranks: Ranks, keys: &str) -> (Vec<f64>, Vec<Vec<f64>>) {
+    let fixture = Fixture::new("none", keys);
+    let average = (fixture.experiment.train.ema > 0.0).then(|| Average::new(&fixture.model, 0.9));
+    let (inputs, mut state) = (fixture.inputs(ranks.part_of(7)), TrainState::default());
+    let mut trainer = Trainer { ranks, average, ..fixture.trainer() };
+    let mut losses = Vec::new();
+    for _ in 0..20 {
+        let Ok(sums) = trainer.gradients(&state, &inputs).unwrap() else { panic!("not finite") };
+        assert_eq!(sums.count, 7);
+        losses.push(sums.mean_loss());
+        assert!(trainer.update(&mut state).unwrap());
+        trainer.optimizer.drop_gradients().unwrap();
+        trainer.average.as_ref().map_or(Ok(()), |average| average.update(state.step)).unwrap();
+        state.step += 1;
+    }
+    let averages = trainer.average.iter().flat_map(Average::tensors).map(|(_, tensor)| tensor);
+    let values = fixture.values().into_iter().chain(averages);
+    (losses, values.map(|tensor| Vec::try_from(tensor.reshape([-1])).unwrap()).collect())
+}
+
+/// Ranks differ from one process by rounding, and from each other not at all. Eight ranks: one has no image.
+#[test]
+fn ranks_train_as_one_process_does() {
+    for keys in ["", "clip_norm = 0.1\nema = 0.9", "sam_rho = 0.05\naccumulate = 2"] {
+        let (losses, whole) = trained(Ranks::default(), keys);
+        for world in [2, 3, 8] {
+            let found = on_ranks(world, |ranks| trained(ranks, keys));
+            assert!(found.iter().all(|rank| *rank == found[0]), "{world} ranks, {keys}");
+            let gap = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+            assert!(gap(&found[0].0, &losses) < 1e-12, "{world} ranks, {keys}");
+            assert_eq!(found[0].1.len(), whole.len());
+            let apart = found[0].1.iter().zip(&whole).map(|(a, b)| gap(a, b)).fold(0.0, f64::max);
+            assert!(apart < 1e-12, "{world} ranks differ by {apart}, {keys}");
+        }
+    }
+}
+
+/// Each rank normalises with its own images; what it leaves behind is the same on all of them.
+#[test]
+fn running_statistics_are_means_over_the_ranks() {
+    let found = on_ranks(2, |ranks| {
+        let fixture = Fixture::new("batch", "");
+        let inputs = fixture.inputs(ranks.part_of(7));
+        let mut trainer = Trainer { ranks, ..fixture.trainer() };
+        assert!(trainer.gradients(&TrainState::default(), &inputs).unwrap().is_ok());
+        let params = fixture.model.params().iter();
+        let of = |role| params.clone().find(|(param, _)| param.role == role).unwrap().1.detach().copy();
+        let alone = Fixture::new("batch", "");
+        alone.model.forward(inputs.pixels.as_ref().unwrap(), true);
+        let own = alone.model.params().iter().find(|(param, _)| param.role == Role::RunningMean).unwrap().1.detach();
+        [of(Role::RunningMean), own].map(|tensor| Vec::<f64>::try_from(tensor.copy()).unwrap())
+    });
+    assert_eq!(found[0][0], found[1][0]);
+    for (mean, (first, second)) in found[0][0].iter().zip(found[0][1].iter().zip(&found[1][1])) {
+        assert!((mean - (3.0 * first + 4.0 * second) / 7.0).abs() < 1e-15);
+    }
+}
+
+#[test]
+fn a_loss_that_is_not_finite_stops_all_ranks() {
+    let found = on_ranks(2, |ranks| {
+        let fixture = Fixture::new("none", "");
+        let inputs = fixture.inputs(ranks.part_of(7));
+        if !ranks.is_first() {
+            let _ = inputs.pixels.as_ref().unwrap().shallow_clone().fill_(f64::INFINITY);
+        }
+        let mut trainer = Trainer { ranks, ..fixture.trainer() };
+        let Err(NotFinite { loss, here }) = trainer.gradients(&TrainState::default(), &inputs).unwrap() else {
+            panic!("finite")
+        };
+        (loss.is_finite(), here)
+    });
+    assert_eq!(found, [(false, false), (false, true)]);
 }

@@ -19,6 +19,7 @@ mod pictures;
 mod place;
 mod pretrained;
 mod pytorch;
+mod ranks;
 mod recipe;
 mod report;
 mod resume;

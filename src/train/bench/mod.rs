@@ -19,6 +19,7 @@ use super::{Observer, StepReport};
 use crate::config::Experiment;
 use crate::data::{self, Batch, Images, Normalise};
 use crate::model::Model;
+use crate::ranks::Ranks;
 use crate::recipe::schedules::Constant;
 use crate::runs::median;
 use crate::{random, torch};
@@ -100,8 +101,9 @@ impl Workload {
         let Workload { experiment, images, normalise, model, .. } = self;
         let optimizer = Optimizer::new(experiment, model.trainable());
         let average = (experiment.train.ema > 0.0).then(|| Average::new(model, experiment.train.ema));
-        let (resized, recorder, logs) = (None, None, Logs::default());
-        let trainer = Trainer { experiment, images, normalise, model, resized, optimizer, average, recorder, logs };
+        let (resized, recorder, logs, ranks) = (None, None, Logs::default(), Ranks::default());
+        let trainer =
+            Trainer { experiment, images, normalise, model, resized, optimizer, average, recorder, logs, ranks };
         Bench { trainer, state: TrainState::default(), rounds_of: self.rounds_of }
     }
 }

@@ -1,0 +1,148 @@
+//! What a launcher says by environment variables: torchrun's own, or those of srun and mpirun beside `MASTER_ADDR` and
+//! `MASTER_PORT`.
+
+use super::RanksError;
+use std::time::Duration;
+
+/// Variables that make a process a rank. A process that a rank starts, such as a point of a sweep, is none and gets none of them.
+pub const LAUNCHER_VARIABLES: [&str; 4] = ["RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"];
+
+/// The rank and the number of ranks as each launcher calls them. Slurm's variables of a step, not of a job: those of a job are also
+/// set where srun is not used.
+const LAUNCHERS: [(&str, &str); 3] = [
+    ("RANK", "WORLD_SIZE"),
+    ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),
+    ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
+];
+
+/// Overrides [`TIMEOUT`], in seconds.
+const TIMEOUT_VARIABLE: &str = "STRATA_RANKS_TIMEOUT";
+/// How long a rank waits for the others: longer than any checkpoint takes to write.
+const TIMEOUT: Duration = Duration::from_secs(300);
+
+/// The place of this process among several ranks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    pub rank: usize,
+    pub world: usize,
+    /// Where the ranks meet.
+    pub host: String,
+    pub port: u16,
+    /// The launcher serves the store, as torchrun does; else rank 0 does.
+    pub agent_serves: bool,
+    /// How often the launcher has started the ranks again, with the same store.
+    pub attempt: u32,
+    pub timeout: Duration,
+}
+
+/// The place that the environment gives this process; `None` where it is the only rank.
+///
+/// # Errors
+/// [`RanksError::Launcher`] for variables that are missing or wrong.
+pub fn place() -> Result<Option<Place>, RanksError> {
+    read(|name| std::env::var(name).ok())
+}
+
+fn read(get: impl Fn(&str) -> Option<String>) -> Result<Option<Place>, RanksError> {
+    let wrong = |message: String| Err(RanksError::Launcher(message));
+    // srun and mpirun start independent processes as well; only those that are told where to meet belong together.
+    let meets = get("MASTER_ADDR").is_some();
+    let chosen = LAUNCHERS
+        .iter()
+        .find(|(rank, world)| (meets || *rank == "RANK") && (get(rank).is_some() || get(world).is_some()));
+    let Some(&(rank_name, world_name)) = chosen else { return Ok(None) };
+    let number = |name: &str, sets: &str| match get(name).map(|text| (text.trim().parse::<usize>(), text)) {
+        Some((Ok(number), _)) => Ok(number),
+        Some((Err(_), text)) => Err(RanksError::Launcher(format!("{name}={text} is not a number"))),
+        None => Err(RanksError::Launcher(format!("{sets} is set, but {name} is not: a launcher sets both"))),
+    };
+    let (rank, world) = (number(rank_name, world_name)?, number(world_name, rank_name)?);
+    if world == 0 || rank >= world {
+        return wrong(format!("{rank_name}={rank} is not below {world_name}={world}"));
+    }
+    if world == 1 {
+        return Ok(None);
+    }
+    let Some(host) = get("MASTER_ADDR").filter(|host| !host.is_empty()) else {
+        return wrong(format!("{world_name}={world}, but MASTER_ADDR, the host of rank 0, is not set"));
+    };
+    let port = match get("MASTER_PORT").map(|text| (text.trim().parse::<u16>(), text)) {
+        Some((Ok(port), _)) if port > 0 => port,
+        Some((_, text)) => return wrong(format!("MASTER_PORT={text} is not a port, 1 to 65535")),
+        None => return wrong(format!("{world_name}={world}, but MASTER_PORT is not set: any free port on {host}")),
+    };
+    let timeout = match get(TIMEOUT_VARIABLE).map(|text| (text.parse::<u32>(), text)) {
+        None => TIMEOUT,
+        Some((Ok(seconds), _)) if seconds > 0 => Duration::from_secs(seconds.into()),
+        Some((_, text)) => return wrong(format!("{TIMEOUT_VARIABLE}={text} is not a number of seconds")),
+    };
+    let agent_serves = get("TORCHELASTIC_USE_AGENT_STORE").is_some_and(|text| text == "True");
+    // Among several agents, each of which counts for itself, every attempt has a store of its own.
+    let one_agent = get("GROUP_WORLD_SIZE").is_some_and(|agents| agents == "1");
+    let attempt = get("TORCHELASTIC_RESTART_COUNT").filter(|_| one_agent).and_then(|count| count.parse().ok());
+    Ok(Some(Place { rank, world, host, port, agent_serves, attempt: attempt.unwrap_or(0), timeout }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_from(variables: &str) -> Result<Option<Place>, RanksError> {
+        let found = |name: &str| {
+            let mut pairs = variables.split_whitespace().filter_map(|pair| pair.split_once('='));
+            pairs.find(|(key, _)| *key == name).map(|(_, value)| value.to_owned())
+        };
+        read(found)
+    }
+
+    const MEET: &str = "MASTER_ADDR=node1 MASTER_PORT=29500";
+
+    #[test]
+    fn launchers_say_who_is_who() {
+        let place = |variables: &str| read_from(&format!("{variables} {MEET}")).unwrap().unwrap();
+        let torchrun = place("RANK=1 LOCAL_RANK=1 WORLD_SIZE=2 TORCHELASTIC_USE_AGENT_STORE=True");
+        assert_eq!((torchrun.rank, torchrun.world, torchrun.port, torchrun.agent_serves), (1, 2, 29500, true));
+        assert_eq!((torchrun.host.as_str(), torchrun.timeout), ("node1", TIMEOUT));
+        let restarted = "RANK=1 WORLD_SIZE=4 TORCHELASTIC_RESTART_COUNT=3 GROUP_WORLD_SIZE=";
+        assert_eq!([1, 2].map(|agents| place(&format!("{restarted}{agents}")).attempt), [3, 0]);
+        let srun = place("SLURM_PROCID=3 SLURM_STEP_NUM_TASKS=4 SLURM_NTASKS=8");
+        assert_eq!((srun.rank, srun.world, srun.agent_serves), (3, 4, false));
+        let mpirun = place("OMPI_COMM_WORLD_RANK=0 OMPI_COMM_WORLD_SIZE=2 STRATA_RANKS_TIMEOUT=7");
+        assert_eq!((mpirun.rank, mpirun.world, mpirun.timeout.as_secs()), (0, 2, 7));
+    }
+
+    #[test]
+    fn a_process_on_its_own_is_no_rank() {
+        for alone in [
+            "",
+            MEET,
+            "RANK=0 WORLD_SIZE=1",
+            // Independent processes that srun or mpirun started, such as those of a sweep, and a batch script.
+            "SLURM_PROCID=3 SLURM_STEP_NUM_TASKS=4",
+            "OMPI_COMM_WORLD_RANK=1 OMPI_COMM_WORLD_SIZE=2",
+            "SLURM_NTASKS=4 MASTER_ADDR=node1",
+        ] {
+            assert_eq!(read_from(alone).unwrap(), None, "{alone}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        for (variables, part) in [
+            ("RANK=1", "RANK is set, but WORLD_SIZE is not"),
+            ("WORLD_SIZE=2", "WORLD_SIZE is set, but RANK is not"),
+            ("RANK=2 WORLD_SIZE=2", "RANK=2 is not below WORLD_SIZE=2"),
+            ("RANK=0 WORLD_SIZE=0", "RANK=0 is not below WORLD_SIZE=0"),
+            ("RANK=first WORLD_SIZE=2", "RANK=first is not a number"),
+            ("RANK=0 WORLD_SIZE=-2", "WORLD_SIZE=-2 is not a number"),
+            ("RANK=0 WORLD_SIZE=2", "MASTER_ADDR"),
+            ("RANK=0 WORLD_SIZE=2 MASTER_ADDR=node1", "MASTER_PORT is not set"),
+            ("RANK=0 WORLD_SIZE=2 MASTER_ADDR=node1 MASTER_PORT=0", "MASTER_PORT=0 is not a port"),
+            ("RANK=0 WORLD_SIZE=2 MASTER_ADDR=node1 MASTER_PORT=99999", "1 to 65535"),
+            (&format!("RANK=0 WORLD_SIZE=2 {MEET} STRATA_RANKS_TIMEOUT=0"), "number of seconds"),
+        ] {
+            let error = read_from(variables).unwrap_err();
+            assert!(error.to_string().contains(part) && matches!(error, RanksError::Launcher(_)), "{error}");
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! The ranks of a run: processes that train one network together, each on its part of every batch.
+//!
+//! torchrun, srun or mpirun starts them and says by environment variables who is who; c10d's store and Gloo, both part of
+//! libtorch, connect them. A process without such variables is the only rank, and everything here is then free.
+
+mod launcher;
+#[cfg(test)]
+mod tests;
+
+pub use launcher::{LAUNCHER_VARIABLES, Place, place};
+#[cfg(test)]
+pub(crate) use tests::on_ranks;
+
+use crate::input_error::IsInputError;
+use crate::interrupt;
+use crate::torch::{Meeting, ProcessGroup, TorchError};
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+use tch::Tensor;
+
+/// How long the ranks that are left wait for a sign of the others before they call them lost.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(2);
+
+/// The ranks cannot start, or one was lost.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RanksError {
+    /// A variable of the launcher is missing or wrong.
+    #[error("{0}")]
+    Launcher(String),
+    #[error("rank {rank} of {world} cannot meet the others at {address}: {reason}")]
+    NotMet { rank: usize, world: usize, address: String, reason: String },
+    /// The ranks were started with different commands, files or data.
+    #[error("{0}")]
+    Differ(String),
+    #[error("several ranks train on CPUs only, for which Gloo is built in: --device cpu")]
+    Device,
+    #[error("{0}; the same command resumes the run from its last checkpoint")]
+    Lost(String),
+}
+
+impl IsInputError for RanksError {
+    fn is_input_error(&self) -> bool {
+        !matches!(self, RanksError::Lost(_))
+    }
+}
+
+/// This process among the ranks of a run.
+#[derive(Clone, Debug)]
+pub struct Ranks {
+    rank: usize,
+    world: usize,
+    group: Option<Arc<Group>>,
+}
+
+#[derive(Debug)]
+struct Group {
+    processes: ProcessGroup,
+    /// The launcher serves the store, else rank 0 does.
+    agent_serves: bool,
+    /// A rank was asked to stop, as of the last [`Ranks::sums`]: the same on all ranks.
+    stops: AtomicBool,
+}
+
+impl Default for Ranks {
+    fn default() -> Ranks {
+        Ranks { rank: 0, world: 1, group: None }
+    }
+}
+
+impl Ranks {
+    /// Meets the other ranks; `None` is the place of the only one.
+    ///
+    /// # Errors
+    /// [`RanksError::NotMet`] when the port is in use or cannot be reached, the others do not come in time, or they were told of
+    /// another number of ranks.
+    pub fn meet(place: Option<&Place>) -> Result<Ranks, RanksError> {
+        let Some(Place { rank, world, host, port, agent_serves, attempt, timeout }) = place.cloned() else {
+            return Ok(Ranks::default());
+        };
+        let (serves, prefix) = (rank == 0 && !agent_serves, format!("strata/{attempt}"));
+        let meeting = Meeting { host, port, rank, world, serves, prefix, timeout };
+        let processes = ProcessGroup::open(&meeting).map_err(|TorchError(reason)| {
+            let address = format!("{}:{}", meeting.host, meeting.port);
+            RanksError::NotMet { rank, world, address, reason: in_words(&reason, &meeting) }
+        })?;
+        let group = Group { processes, agent_serves, stops: AtomicBool::new(false) };
+        Ok(Ranks { rank, world, group: Some(Arc::new(group)) })
+    }
+
+    /// A rank that is connected to no other.
+    #[cfg(test)]
+    pub(crate) fn unconnected(rank: usize, world: usize) -> Ranks {
+        Ranks { rank, world, group: None }
+    }
+
+    /// Counted from 0.
+    pub fn rank(&self) -> usize {
+        self.rank
+    }
+
+    /// The number of ranks.
+    pub fn world(&self) -> usize {
+        self.world
+    }
+
+    /// Whether this is rank 0, which writes the files of the run.
+    pub fn is_first(&self) -> bool {
+        self.rank == 0
+    }
+
+    /// Replaces a contiguous tensor on the CPU by the sum over all ranks; the bits are the same on all of them.
+    ///
+    /// # Errors
+    /// [`RanksError::Lost`].
+    pub fn sum(&self, tensor: &Tensor) -> Result<(), RanksError> {
+        let Some(group) = &self.group else { return Ok(()) };
+        group.processes.sum(tensor).map_err(|error| self.lost(&error))
+    }
+
+    /// Adds up numbers of all ranks, and lets all of them know whether one was asked to stop.
+    ///
+    /// # Errors
+    /// [`RanksError::Lost`].
+    pub fn sums<const N: usize>(&self, mut numbers: [f64; N]) -> Result<[f64; N], RanksError> {
+        if let Some(group) = &self.group {
+            let stops = if interrupt::requested() { 1.0 } else { 0.0 };
+            let tensor = Tensor::from_slice(&[&numbers[..], &[stops]].concat());
+            self.sum(&tensor)?;
+            group.stops.store(tensor.double_value(&[N as i64]) > 0.0, Ordering::Relaxed);
+            tensor.copy_data(&mut numbers, N);
+        }
+        Ok(numbers)
+    }
+
+    /// Whether the run stops: a signal asked this process to, or of several ranks one, as of the last [`Ranks::sums`]. Ranks that
+    /// each looked for themselves would stop at different steps.
+    pub fn stop_requested(&self) -> bool {
+        self.group.as_ref().map_or_else(interrupt::requested, |group| group.stops.load(Ordering::Relaxed))
+    }
+
+    /// The part of `count` things that is this rank's: every one is one rank's, in their order.
+    pub fn part_of(&self, count: usize) -> Range<usize> {
+        count * self.rank / self.world..count * (self.rank + 1) / self.world
+    }
+
+    /// Replaces tensors by those of rank 0.
+    ///
+    /// # Errors
+    /// [`RanksError::Lost`].
+    pub fn copy_from_first<'a>(&self, tensors: impl IntoIterator<Item = &'a Tensor>) -> Result<(), RanksError> {
+        let Some(group) = &self.group else { return Ok(()) };
+        let _no_grad = tch::no_grad_guard();
+        for tensor in tensors {
+            // A copy, because the group takes one memory format only.
+            let values = tensor.detach().reshape([-1]).copy();
+            group.processes.broadcast(&values).map_err(|error| self.lost(&error))?;
+            tensor.detach().copy_(&values.reshape(tensor.size()));
+        }
+        Ok(())
+    }
+
+    /// The text that rank 0 has; `own` is not read on the others.
+    ///
+    /// # Errors
+    /// [`RanksError::Lost`].
+    pub fn text_of_first(&self, own: &str) -> Result<String, RanksError> {
+        if self.group.is_none() {
+            return Ok(own.to_owned());
+        }
+        let length = Tensor::from_slice(&[own.len() as i64]);
+        self.copy_from_first([&length])?;
+        let length = usize::try_from(length.int64_value(&[0])).unwrap_or_default();
+        let mut bytes = own.as_bytes().to_vec();
+        bytes.resize(length, 0);
+        let text = Tensor::from_slice(&bytes);
+        self.copy_from_first([&text])?;
+        text.copy_data(&mut bytes, length);
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// Leaves the reason for which this rank ends, for the others to report.
+    pub fn report(&self, error: &str) {
+        if let Some(group) = &self.group {
+            let _ = group.processes.set(&reason_key(self.rank), error); // the others then say that it ended
+        }
+    }
+
+    /// What became of the others when an operation with them failed.
+    fn lost(&self, error: &TorchError) -> RanksError {
+        tracing::debug!("rank {}: {error}", self.rank);
+        let Some(group) = self.group.clone() else { return RanksError::Lost(error.to_string()) };
+        let (rank, world, agent_serves) = (self.rank, self.world, group.agent_serves);
+        let (tell, told) = mpsc::channel();
+        // On a thread of its own: a store whose process is stopped never answers.
+        thread::spawn(move || {
+            let _ = tell.send(missing(&group.processes, rank, world));
+        });
+        let found = told.recv_timeout(2 * SIGN_OF_LIFE).unwrap_or_else(|_| Err(TorchError("no answer".to_owned())));
+        // The group is of no use any more, and taking it down would wait for ranks that are stopped.
+        std::mem::forget(self.group.clone());
+        RanksError::Lost(match found {
+            Ok(lost) if lost.is_empty() => format!("rank {rank} lost its connection to the others: {error}"),
+            Ok(lost) => lost.join("; "),
+            Err(_) if agent_serves => {
+                "the launcher, which serves the ranks' store, ended or does not answer".to_owned()
+            }
+            Err(_) => "rank 0 ended or does not answer".to_owned(),
+        })
+    }
+}
+
+/// The ranks that give no sign of life, or left a reason for their end.
+fn missing(group: &ProcessGroup, rank: usize, world: usize) -> Result<Vec<String>, TorchError> {
+    group.set(&alive_key(rank), "")?;
+    let begun = Instant::now();
+    loop {
+        let (mut ended, mut silent) = (Vec::new(), Vec::new());
+        for other in (0..world).filter(|&other| other != rank) {
+            if let Some(reason) = group.get(&reason_key(other))? {
+                ended.push(format!("rank {other} failed: {reason}"));
+            } else if group.get(&alive_key(other))?.is_none() {
+                silent.push(format!("rank {other} ended or does not answer"));
+            }
+        }
+        if !ended.is_empty() || silent.is_empty() || begun.elapsed() > SIGN_OF_LIFE {
+            return Ok(if ended.is_empty() { silent } else { ended });
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn alive_key(rank: usize) -> String {
+    format!("alive/{rank}")
+}
+
+fn reason_key(rank: usize) -> String {
+    format!("ended/{rank}")
+}
+
+/// What libtorch says, with a remedy where one is known.
+fn in_words(reason: &str, meeting: &Meeting) -> String {
+    if reason.contains("EADDRINUSE") || reason.contains("failed to listen") {
+        return format!("port {} is in use here or may not be used; set another MASTER_PORT", meeting.port);
+    }
+    let seconds = meeting.timeout.as_secs();
+    if reason.to_lowercase().contains("timed out") || reason.to_lowercase().contains("timeout") {
+        return format!("not all came within {seconds} s ({reason})");
+    }
+    reason.to_owned()
+}

@@ -1,0 +1,2 @@
+// See ../context.h; c10d's header includes this file and needs nothing of it.
+#pragma once
