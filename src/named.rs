@@ -19,6 +19,11 @@ impl KeyError {
     }
 }
 
+/// For serde: keys that are written only where they are not 0, `false` or the default variant.
+pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 /// Checks that `low <= value <= high`, which NaN is not.
 pub(crate) fn check_range(key: &'static str, value: f64, low: f64, high: f64) -> Result<(), KeyError> {
     // A bound as a person would write it: 1e-30 rather than thirty digits.

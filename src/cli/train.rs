@@ -60,11 +60,10 @@ pub(crate) fn run(command: &Train, shared: &Shared) -> Result<Done> {
             .map(|(file, it)| longer(file, it, more, shared))
             .collect::<Result<_>>()?;
     }
-    let device = shared.device()?;
     let options = RunOptions {
         store: shared.store(),
         cache: data::cache_dir()?,
-        device,
+        device: shared.device()?,
         force: command.force,
         until: command.until.map(|epoch| epoch as usize),
         graphs: command.cuda_graphs,
@@ -80,8 +79,8 @@ pub(crate) fn run(command: &Train, shared: &Shared) -> Result<Done> {
         if interrupt::requested() {
             return Ok(Done::Interrupted);
         }
+        // The first rank says and writes everything.
         if !options.ranks.is_first() {
-            // The first rank says and writes everything.
             match train::run(experiment, &options, &mut Quiet)?.status {
                 Status::Interrupted if options.ranks.stop_requested() => return Ok(Done::Interrupted),
                 status => failed |= matches!(status, Status::Diverged | Status::Failed),

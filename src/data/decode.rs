@@ -274,7 +274,6 @@ mod tests {
         assert!(message.contains("it is grey in 16 bits"), "{message}");
     }
 
-    /// torchvision's `Resize(256)`, `CenterCrop(224)`: of 512 columns and 256 rows, the middle 224 of each.
     #[test]
     fn other_pixels_are_another_version_of_the_decoder() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/formats");
@@ -292,6 +291,7 @@ mod tests {
         assert_eq!((DECODER, hash.as_str()), (2, "95896ae8198bede2"), "raise DECODER where pixels change on purpose");
     }
 
+    /// torchvision's `Resize(256)`, `CenterCrop(224)`: of 512 columns and 256 rows, the middle 224 of each.
     #[test]
     fn the_centre_of_224_is_that_of_256() {
         let rgb = (0..256 * 512).flat_map(|i| [(i % 512 / 2) as u8, (i / 512) as u8, 7]).collect();

@@ -193,12 +193,12 @@ impl Ranks {
         tracing::debug!("rank {}: {error}", self.rank);
         let Some(group) = self.group.clone() else { return RanksError::Lost(error.to_string()) };
         let (rank, world, agent_serves) = (self.rank, self.world, group.agent_serves);
-        let (tell, told) = mpsc::channel();
+        let (sender, receiver) = mpsc::channel();
         // On a thread of its own: a store whose process is stopped never answers.
         thread::spawn(move || {
-            let _ = tell.send(missing(&group.processes, rank, world));
+            let _ = sender.send(missing(&group.processes, rank, world));
         });
-        let found = told.recv_timeout(2 * SIGN_OF_LIFE).unwrap_or_else(|_| Err(TorchError("no answer".to_owned())));
+        let found = receiver.recv_timeout(2 * SIGN_OF_LIFE).unwrap_or_else(|_| Err(TorchError("no answer".to_owned())));
         // The group is of no use any more, and taking it down would wait for ranks that are stopped.
         std::mem::forget(self.group.clone());
         RanksError::Lost(match found {

@@ -7,7 +7,7 @@ use super::{Protocol, Rows, Split, StudyError, Subject};
 use crate::arch::node::walk;
 use crate::figures::chart::{Axis, COLOURS, Chart, Figure, Marks, Series, Stroke};
 use crate::model::{Model, Parts};
-use crate::named::{KeyError, check_range};
+use crate::named::{KeyError, check_range, is_default};
 use crate::runs::{Table, significant};
 use crate::train::cross_entropy;
 use serde::{Deserialize, Serialize};
@@ -25,25 +25,19 @@ pub struct Gradients {
     /// Of dropout and stochastic depth.
     pub seed: i64,
     // Tables of weights keep the key that they had before there was a choice.
-    #[serde(skip_serializing_if = "GradientForm::is_weights")]
+    #[serde(skip_serializing_if = "is_default")]
     pub form: GradientForm,
 }
 
 /// Where the norms are from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GradientForm {
     /// A pass at the start and one at the end of training.
+    #[default]
     Weights,
     /// What training wrote by the step (`train.log_gradients`).
     Steps,
-}
-
-impl GradientForm {
-    #[allow(clippy::trivially_copy_pass_by_ref)] // as serde calls it
-    fn is_weights(&self) -> bool {
-        *self == GradientForm::Weights
-    }
 }
 
 impl Default for Gradients {

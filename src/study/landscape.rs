@@ -5,7 +5,7 @@ mod trajectory;
 
 use super::objective::{Direction, Objective, filter_normalised};
 use super::{Protocol, Rows, StudyError, Subject};
-use crate::named::{KeyError, check_range};
+use crate::named::{KeyError, check_range, is_default};
 use crate::random;
 use crate::runs::{Table, accuracy, significant};
 use serde::{Deserialize, Serialize};
@@ -29,32 +29,21 @@ pub struct Landscape {
     pub batch: usize,
     pub seed: u64,
     // Tables along random directions keep the key that they had before there was a choice.
-    #[serde(skip_serializing_if = "Directions::is_random")]
+    #[serde(skip_serializing_if = "is_default")]
     pub directions: Directions,
     /// Epochs before this one are left out of a trajectory.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "is_default")]
     pub from_epoch: usize,
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref)] // as serde calls it
-fn is_zero(epoch: &usize) -> bool {
-    *epoch == 0
-}
-
 /// What the axes of a plane are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Directions {
+    #[default]
     Random,
     /// Principal components of the weights that the run kept (`train.keep_every`); running statistics move with them.
     Trajectory,
-}
-
-impl Directions {
-    #[allow(clippy::trivially_copy_pass_by_ref)] // as serde calls it
-    fn is_random(&self) -> bool {
-        *self == Directions::Random
-    }
 }
 
 /// What is evaluated.

@@ -77,7 +77,7 @@ impl Objective {
         self.parts.params().iter().zip(&self.everything).map(tensor).collect()
     }
 
-    /// Of tensors in the order of [`Objective::everything`], those of learned parameters.
+    /// Selects the learned parameters from tensors in the order of [`Objective::everything`].
     pub(super) fn learned(&self, all: &[Tensor]) -> Direction {
         let pairs = self.parts.params().iter().zip(all);
         pairs.filter(|((param, _), _)| param.role.trainable()).map(|(_, tensor)| tensor.shallow_clone()).collect()

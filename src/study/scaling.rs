@@ -146,17 +146,15 @@ impl Protocol for Scaling {
     }
 }
 
-/// Multiply-adds and error of the runs of a rule and of the unscaled network.
+/// Multiply-adds and error of the runs of a rule.
+fn measured(view: &View, rule: &str) -> Vec<[f64; 2]> {
+    let runs = view.matching(&[("kind", "run"), ("rule", rule)]);
+    runs.each(|row| [row.number("macs"), row.number("error")]).collect()
+}
+
+/// Those of the unscaled network, and of a rule.
 fn points(view: &View, rule: &str) -> Vec<[f64; 2]> {
-    let of = |rule: &str| {
-        let runs = view.matching(&[("kind", "run"), ("rule", rule)]);
-        runs.numbers("macs")
-            .into_iter()
-            .zip(runs.numbers("error"))
-            .map(|(macs, error)| [macs, error])
-            .collect::<Vec<_>>()
-    };
-    of(UNSCALED).into_iter().chain(of(rule)).collect()
+    [measured(view, UNSCALED), measured(view, rule)].concat()
 }
 
 /// The mean error of every cost, ascending.
@@ -193,10 +191,9 @@ impl Scaling {
         );
         for (index, rule) in view.matching(&[("kind", "run")]).values("rule").iter().enumerate() {
             let colour = COLOURS[index % COLOURS.len()];
-            let own = view.matching(&[("kind", "run"), ("rule", rule)]);
-            let own = own.numbers("macs").into_iter().zip(own.numbers("error")).map(|(macs, error)| [macs, error]);
             let mark = |[x, y]: [f64; 2]| ChartPoint { x, y, area: 0.0, label: String::new(), hint: rule.clone() };
-            let marks = Marks::Points { points: means(own.collect()).into_iter().map(mark).collect(), linked: false };
+            let marks =
+                Marks::Points { points: means(measured(&view, rule)).into_iter().map(mark).collect(), linked: false };
             let fit = view.matching(&[("kind", "fit"), ("rule", rule)]);
             let name = match fit.is_empty() {
                 true => rule.clone(),

@@ -120,7 +120,7 @@ impl Protocol for Sharpness {
 /// What power iteration finds.
 struct Eigenpair {
     value: f64,
-    /// Of length 1.
+    /// Its L2 norm is 1.
     vector: Direction,
     iterations: usize,
 }

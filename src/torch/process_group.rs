@@ -14,7 +14,7 @@ use super::ffi;
 /// Where a group meets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Meeting {
-    /// Of the store.
+    /// The store's address.
     pub host: String,
     pub port: u16,
     pub rank: usize,

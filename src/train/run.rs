@@ -80,8 +80,10 @@ fn lead(experiment: &Experiment, options: &RunOptions, observer: &mut dyn Observ
     info.decoder = splits.train.are_files().then_some(DECODER);
     if begun {
         check_data(folder.path(), &splits.name, &splits.fingerprint)?;
-        check_decoder(folder.path(), info.decoder)?;
-        Environment::read(folder.path()).into_iter().for_each(|earlier| info.resume(earlier));
+        if let Some(earlier) = Environment::read(folder.path()) {
+            check_decoder(folder.path(), earlier.decoder, info.decoder)?;
+            info.resume(earlier);
+        }
     }
     folder.write("experiment.toml", &experiment.to_toml().to_string())?;
     folder.write("run.json", &info.to_json())?;
@@ -147,8 +149,7 @@ pub fn check_data(run: &Path, dataset: &str, fingerprint: &str) -> Result<(), Tr
 }
 
 /// Checks that the image files of a run that goes on give the pixels that they gave before. Runs that recorded no decoder pass.
-fn check_decoder(run: &Path, now: Option<u32>) -> Result<(), TrainError> {
-    let before = Environment::read(run).and_then(|info| info.decoder);
+fn check_decoder(run: &Path, before: Option<u32>, now: Option<u32>) -> Result<(), TrainError> {
     match (before, now) {
         (Some(before), Some(now)) if before != now => {
             Err(TrainError::DecoderChanged { run: run.to_owned(), before, now })

@@ -44,41 +44,27 @@ impl Session<'_> {
         state: &mut TrainState,
         observer: &mut dyn Observer,
     ) -> Result<Outcome, TrainError> {
-        let Session { experiment, splits, normalise, .. } = self;
-        let folder = self.folder;
+        let Session { experiment, splits, normalise, folder, .. } = self;
         let (seed, rewrites, frozen) = (experiment.seed, experiment.train.rewrites, &experiment.init.frozen);
         let mut model = Model::build_frozen(&experiment.network, self.options.device, seed, rewrites, frozen)?;
         model.use_channels_last()?;
         self.weights.apply(&model);
         let mut optimizer = Optimizer::new(experiment, model.trainable());
         let average = (experiment.train.ema > 0.0).then(|| Average::new(&model, experiment.train.ema));
-        *state = TrainState { key: experiment.key(), ..TrainState::default() };
-        if let Some(folder) = folder {
-            let checkpoints = Checkpoints::new(folder.path(), experiment.key());
-            let (resumed, skipped) = checkpoints.resume(&mut model, &mut optimizer, average.as_ref())?;
-            for problem in skipped {
-                observer.note(&format!("{problem}; resuming from the checkpoint before it"));
-            }
-            *state = TrainState { key: experiment.key(), ..resumed.unwrap_or_default() };
-            folder.truncate_epochs(state.epoch)?;
-        }
-        self.begin_as_first(&model, &mut optimizer, average.as_ref(), state)?;
+        self.resume(&mut model, &mut optimizer, average.as_ref(), state, observer)?;
         let seconds_before = state.seconds;
-        let (images, recorder, ranks) = (&splits.train, self.recorder(), self.options.ranks.clone());
         let open = |folder| Logs::open(folder, experiment, &model, state.step);
-        let logs = folder.map(open).transpose()?.unwrap_or_default();
-        let (network, resized) = (&model, None);
         let mut trainer = Trainer {
             experiment,
-            images,
+            images: &splits.train,
             normalise,
-            model: network,
-            resized,
+            model: &model,
+            resized: None,
             optimizer,
             average,
-            recorder,
-            logs,
-            ranks,
+            recorder: self.recorder(),
+            logs: folder.map(open).transpose()?.unwrap_or_default(),
+            ranks: self.options.ranks.clone(),
         };
         observer.started(&self.started(info, state, trainer.batches(state.epoch)));
         let notes = self.weights.notes().iter().cloned();
@@ -106,15 +92,47 @@ impl Session<'_> {
             let patience = experiment.train.patience;
             observer.note(&format!("no better val_top1 in {patience} epochs: the run stops early (train.patience)"));
         }
-        // The test images are read once, after training, with the weights of the epoch that was best on the validation images:
-        // no choice can have been made by looking at them.
-        if let Some(folder) = folder {
-            model.load_weights(&best_weights(folder.path(), &experiment.key())?)?;
+        self.test(&mut model, info, state, seconds_before)
+    }
+
+    /// Reads the last checkpoint, on the first rank, and gives all ranks what it holds.
+    fn resume(
+        &self,
+        model: &mut Model,
+        optimizer: &mut Optimizer,
+        average: Option<&Average>,
+        state: &mut TrainState,
+        observer: &mut dyn Observer,
+    ) -> Result<(), TrainError> {
+        *state = TrainState { key: self.experiment.key(), ..TrainState::default() };
+        if let Some(folder) = self.folder {
+            let checkpoints = Checkpoints::new(folder.path(), state.key.clone());
+            let (resumed, skipped) = checkpoints.resume(model, optimizer, average)?;
+            for problem in skipped {
+                observer.note(&format!("{problem}; resuming from the checkpoint before it"));
+            }
+            *state = TrainState { key: state.key.clone(), ..resumed.unwrap_or_default() };
+            folder.truncate_epochs(state.epoch)?;
+        }
+        self.begin_as_first(model, optimizer, average, state)
+    }
+
+    /// Ends the run with the test. The test images are read once, after training, with the weights of the epoch that was best on
+    /// the validation images: no choice can have been made by looking at them.
+    fn test(
+        &self,
+        model: &mut Model,
+        info: &Environment,
+        state: &mut TrainState,
+        seconds_before: f64,
+    ) -> Result<Outcome, TrainError> {
+        if let Some(folder) = self.folder {
+            model.load_weights(&best_weights(folder.path(), &state.key)?)?;
         }
         self.options.ranks.copy_from_first(model.params().iter().map(|(_, tensor)| tensor))?;
-        let test = self.evaluate(&model, None, &splits.test)?;
+        let test = self.evaluate(model, None, &self.splits.test)?;
         state.seconds = self.seconds(seconds_before);
-        folder.map_or(Ok(()), RunFolder::check_epochs)?;
+        self.folder.map_or(Ok(()), RunFolder::check_epochs)?;
         self.end(info, if test.is_some() { Status::Done } else { Status::Interrupted }, state, test)
     }
 
@@ -258,7 +276,7 @@ impl Session<'_> {
     fn save(&self, state: &TrainState, trainer: &Trainer) -> Result<(), TrainError> {
         let Some(folder) = self.folder else { return Ok(()) };
         let check_held = || Ok(folder.check_held()?);
-        let checkpoints = Checkpoints::new(folder.path(), self.experiment.key());
+        let checkpoints = Checkpoints::new(folder.path(), state.key.clone());
         checkpoints.save(state, trainer.model, &trainer.optimizer, trainer.average.as_ref(), check_held)
     }
 

@@ -71,15 +71,11 @@ impl Judged {
         let tests: Vec<_> = tests.iter().map(|test| (estimate(test), test.region())).collect();
         let findings = verdict::judge(&tests);
         let records = points.as_ref().map(|source| &source.records);
-        let count = |status: Status| records.map_or(0, |records| with_status(records, status).count());
-        let run = |(records, row): (&Records, usize)| {
-            format!("{}/{}", records.text(row, Column::Name), records.text(row, Column::Key))
-        };
-        let diverged: Vec<String> = records
-            .iter()
-            .flat_map(|&records| with_status(records, Status::Diverged).map(move |row| (records, row)))
-            .map(run)
-            .collect();
+        let done = records.map_or(0, |records| with_status(records, Status::Done).count());
+        let diverged: Vec<String> = records.map_or_else(Vec::new, |records| {
+            let run = |row| format!("{}/{}", records.text(row, Column::Name), records.text(row, Column::Key));
+            with_status(records, Status::Diverged).map(run).collect()
+        });
         let mut missing: Vec<PathBuf> =
             sources.iter().filter(|(_, source)| source.is_none()).map(|(path, _)| path.clone()).collect();
         let mut tables: Vec<PathBuf> =
@@ -89,7 +85,7 @@ impl Judged {
             verdict: verdict::overall(&findings),
             findings,
             points: file.sweep.as_ref().map_or(0, |sweep| sweep.points.len()),
-            ended: count(Status::Done) + diverged.len(),
+            ended: done + diverged.len(),
             diverged,
             seconds: records.map_or(0.0, seconds),
             missing,

@@ -50,11 +50,6 @@ pub(super) fn is_square_one(pair: &Pair) -> bool {
     *pair == Pair::square(1)
 }
 
-/// For columns that are written only where they are not 0, `false` or the default variant.
-pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
-}
-
 /// The indices of a row's blocks.
 ///
 /// # Errors

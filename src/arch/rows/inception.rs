@@ -1,6 +1,6 @@
 //! Inception modules and auxiliary heads (Szegedy et al. 2014).
 
-use super::columns::{Branch, finite, is_default};
+use super::columns::{Branch, finite};
 use super::{Context, Expand};
 use crate::arch::multipliers::Multipliers;
 use crate::arch::name::Name;
@@ -8,6 +8,7 @@ use crate::arch::node::{Chain, Join, Node};
 use crate::arch::ops::{Act, AdaptiveAvgPool, AvgPool, Conv, Dropout, Linear, MaxPool};
 use crate::arch::shape::ShapeError;
 use crate::arch::window::{Padding, Window};
+use crate::named::is_default;
 use serde::{Deserialize, Serialize};
 
 type Built = Result<(), ShapeError>;

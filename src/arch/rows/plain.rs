@@ -1,6 +1,6 @@
 //! Rows of single layers.
 
-use super::columns::{default_true, half, is_default, is_half, is_one, is_square_one, is_true, one, square_one};
+use super::columns::{default_true, half, is_half, is_one, is_square_one, is_true, one, square_one};
 use super::{Context, Expand};
 use crate::arch::multipliers::Multipliers;
 use crate::arch::name::Name;
@@ -9,6 +9,7 @@ use crate::arch::ops::{Act, AdaptiveAvgPool, Conv, Dropout, GlobalAvgPool, Linea
 use crate::arch::shape::ShapeError;
 use crate::arch::style::{Norm, Style};
 use crate::arch::window::{Padding, Pair, Window};
+use crate::named::is_default;
 use serde::{Deserialize, Serialize};
 
 type Built = Result<(), ShapeError>;

@@ -1,12 +1,13 @@
 //! Pooling rows.
 
-use super::columns::{is_default, is_square_one, square_one};
+use super::columns::{is_square_one, square_one};
 use super::{Context, Expand};
 use crate::arch::name::Name;
 use crate::arch::node::Chain;
 use crate::arch::ops::{AvgPool, MaxPool};
 use crate::arch::shape::ShapeError;
 use crate::arch::window::{Padding, Pair, Window};
+use crate::named::is_default;
 use serde::{Deserialize, Serialize};
 
 fn valid() -> Padding {

@@ -1,6 +1,6 @@
 //! Residual blocks: basic and bottleneck, with every shortcut, gate and order of the papers.
 
-use super::columns::{Se, default_true, finite, is_default, is_one, is_one_f64, is_true, one, one_f64, repeats};
+use super::columns::{Se, default_true, finite, is_one, is_one_f64, is_true, one, one_f64, repeats};
 use super::residual_options::{Gating, Order, Shortcut, StrideIn};
 use super::{Context, Expand};
 use crate::arch::multipliers::Multipliers;
@@ -9,6 +9,7 @@ use crate::arch::node::{Chain, Merge, Node, Residual};
 use crate::arch::ops::{Act, Conv, Dropout, PadShortcut, Scale};
 use crate::arch::shape::{Shape, ShapeError};
 use crate::arch::style::Norm;
+use crate::named::is_default;
 use serde::{Deserialize, Serialize};
 
 type Built = Result<(), ShapeError>;

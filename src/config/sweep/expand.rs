@@ -313,7 +313,7 @@ impl Expander<'_> {
             return Err(Problem::at("scaling", message).help("alpha, beta, gamma and round may stay"));
         }
         let mut cost = |table: &DeTable| Ok(build(table, self.name, self.machine)?.network.cost().macs);
-        let solved = target.solve(index, table, &mut cost)?;
+        let solved = target.solve((by, goal), table, &mut cost)?;
         self.solved.insert(written, solved);
         Ok(solved)
     }

@@ -4,6 +4,7 @@ use super::axes::{Value, set};
 use super::random::{float, rounded};
 use crate::config::problem::{Problem, from_serde};
 use serde::Deserialize;
+use std::fmt;
 use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, Deserializer};
@@ -16,8 +17,9 @@ pub(super) struct Target {
     tolerance: f64,
 }
 
+/// The cost that networks are scaled to.
 #[derive(Clone, Copy)]
-enum Goal {
+pub(super) enum Goal {
     Macs(f64),
     /// A multiple of the unscaled network's multiply-adds.
     Times(f64),
@@ -42,6 +44,15 @@ struct Keys {
     axes: Vec<By>,
     #[serde(default = "a_tenth")]
     tolerance: f64,
+}
+
+impl fmt::Display for Goal {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Goal::Macs(macs) => write!(f, "macs {macs}"),
+            Goal::Times(times) => write!(f, "times {times}"),
+        }
+    }
 }
 
 /// A number or a list of them.
@@ -125,13 +136,9 @@ impl Target {
         self.axes.len() * self.goals.len()
     }
 
-    /// The axis of a network, and its cost as text.
-    pub(super) fn point(&self, index: usize) -> (By, String) {
-        let goal = match self.goals[index / self.axes.len()] {
-            Goal::Macs(macs) => format!("macs {macs}"),
-            Goal::Times(times) => format!("times {times}"),
-        };
-        (self.axes[index % self.axes.len()], goal)
+    /// The axis and the cost of a network.
+    pub(super) fn point(&self, index: usize) -> (By, Goal) {
+        (self.axes[index % self.axes.len()], self.goals[index / self.axes.len()])
     }
 
     /// The columns that [`Solved::values`] fills.
@@ -148,13 +155,12 @@ impl Target {
     /// it goes in steps, as with depth, the nearer step counts.
     pub(super) fn solve(
         &self,
-        index: usize,
+        (by, goal): (By, Goal),
         table: &DeTable,
         cost: &mut dyn FnMut(&DeTable) -> Result<u64, Problem>,
     ) -> Result<Solved, Problem> {
         let unscaled = cost(table)?;
-        let by = self.axes[index % self.axes.len()];
-        let goal = match self.goals[index / self.axes.len()] {
+        let goal = match goal {
             Goal::Macs(macs) => macs,
             Goal::Times(times) => (times * unscaled as f64).round(),
         };

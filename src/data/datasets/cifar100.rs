@@ -3,6 +3,7 @@
 use super::cifar::{CifarSet, Part};
 use super::{Info, Source};
 use crate::data::{DataError, Dataset, Depth};
+use crate::named::is_default;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -80,7 +81,7 @@ pub(super) static COARSE_SET: CifarSet = CifarSet {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Cifar100 {
-    #[serde(skip_serializing_if = "Labels::is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     labels: Labels,
 }
 
@@ -93,12 +94,6 @@ enum Labels {
     Fine,
     /// The 20 superclasses.
     Coarse,
-}
-
-impl Labels {
-    fn is_default(&self) -> bool {
-        *self == Labels::default()
-    }
 }
 
 impl Cifar100 {

@@ -1,4 +1,4 @@
-//! The colours of series can be told apart on light and dark pages, by colour-blind readers too.
+//! The colours of series are distinguishable on light and dark pages, for colour-blind readers as well.
 
 use super::COLOURS;
 use crate::figures::svg::{CARD, DARK_MODE};

@@ -1,7 +1,7 @@
 //! Binary cross-entropy over every class, as in "ResNet strikes back".
 
 use super::Loss;
-use crate::named::{KeyError, check_range};
+use crate::named::{KeyError, check_range, is_default};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Reduction, Tensor};
 
@@ -12,12 +12,8 @@ pub struct Bce {
     /// The part of a label's weight that is spread over all classes.
     pub label_smoothing: f64,
     /// A mixed image shows every class above this part entirely (0.2 in the paper's recipes); 0 for targets as they are.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "is_default")]
     pub target_threshold: f64,
-}
-
-fn is_zero(value: &f64) -> bool {
-    *value == 0.0
 }
 
 impl Loss for Bce {

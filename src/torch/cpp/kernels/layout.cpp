@@ -9,7 +9,7 @@
 namespace strata {
 namespace {
 
-// Of two vectors of words, a and b: the lanes of both whose number lacks the bit `distance`, and those whose number has it.
+// `lower` takes from both vectors the lanes whose number lacks the bit `distance`, `upper` those whose number has it.
 template <int distance, std::size_t... lane>
 inline U32 lower(U32 a, U32 b, std::index_sequence<lane...>) {
   return __builtin_shuffle(a, b, U32{(lane & distance ? kLanes + (lane ^ distance) : lane)...});
