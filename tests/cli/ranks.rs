@@ -64,7 +64,11 @@ fn train(place: &Place, arguments: &[&str], world: usize, fault: Option<(usize, 
 /// Waits until the run has a row.
 fn wait_for_an_epoch(place: &Place) {
     let begun = Instant::now();
-    let has_row = || place.path("results/runs/plain").exists() && place.run("plain").path("epochs.csv").exists();
+    // The experiment's folder is made before the run's folder in it.
+    let has_row = || {
+        place.path("results/runs/plain").exists()
+            && place.runs("plain").iter().any(|run| run.join("epochs.csv").exists())
+    };
     while !has_row() && begun.elapsed() < Duration::from_secs(60) {
         std::thread::sleep(Duration::from_millis(5));
     }
