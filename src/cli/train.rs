@@ -50,16 +50,7 @@ pub(crate) fn run(command: &Train, shared: &Shared) -> Result<Done> {
     if place.is_some() && command.epochs_more.is_some() {
         bail!(Usage("--epochs-more continues a run on one rank only".to_owned()));
     }
-    // All files are read before the first of them runs: a typo in the last should not show up hours later.
-    let mut experiments = command.files.iter().map(|file| shared.experiment(file)).collect::<Result<Vec<_>>>()?;
-    if let Some(more) = command.epochs_more {
-        experiments = command
-            .files
-            .iter()
-            .zip(&experiments)
-            .map(|(file, it)| longer(file, it, more, shared))
-            .collect::<Result<_>>()?;
-    }
+    let experiments = experiments(command, shared)?;
     let options = RunOptions {
         store: shared.store(),
         cache: data::cache_dir()?,
@@ -72,62 +63,93 @@ pub(crate) fn run(command: &Train, shared: &Shared) -> Result<Done> {
     if command.events {
         stop_with_stdin();
     }
-    let mut failed = false;
-    let several = experiments.len() > 1;
+    let mut all = Done::Well;
     for experiment in &experiments {
         interrupt::release();
         if interrupt::requested() {
             return Ok(Done::Interrupted);
         }
-        // The first rank says and writes everything.
-        if !options.ranks.is_first() {
-            match train::run(experiment, &options, &mut Quiet)?.status {
-                Status::Interrupted if options.ranks.stop_requested() => return Ok(Done::Interrupted),
-                status => failed |= matches!(status, Status::Diverged | Status::Failed),
-            }
-            continue;
-        }
-        let mut progress = Progress::new(shared.quiet);
-        let result = match command.events {
-            true => train::run(experiment, &options, &mut Reporter::new(&mut progress)),
-            false => train::run(experiment, &options, &mut progress),
+        // The first rank prints and writes everything.
+        let ended = match options.ranks.is_first() {
+            true => train_one(experiment, &options, command, shared),
+            false => follow(experiment, &options),
         };
-        progress.draw_curves();
-        // Removes the bar, so that the result is printed below the plot.
-        drop(progress);
-        match result {
-            Ok(outcome) => {
-                match command.events {
-                    true => Event::Ended { status: outcome.status }.emit(),
-                    // Standard output may be closed or its disk full; the result is in results/ all the same.
-                    false => {
-                        if let Err(error) = print(&line(experiment, &outcome, shared.quiet)) {
-                            emit(format_args!("error: {error:#}"));
-                            failed = true;
-                        }
-                    }
-                }
-                match outcome.status {
-                    Status::Interrupted if !has_reached(&outcome, options.until) => return Ok(Done::Interrupted),
-                    Status::Interrupted => {}
-                    Status::Done => {}
-                    Status::Running | Status::Diverged | Status::Failed => failed = true,
-                }
-            }
-            Err(TrainError::Folder(RunError::Held { holder, .. })) if command.events => {
-                Event::Held { by: holder }.emit();
-                return Ok(Done::Held);
-            }
-            // Bad input of one experiment is likely bad for all of them.
-            Err(error @ (TrainError::Data(_) | TrainError::Folder(_))) => return Err(error.into()),
-            Err(error) if several && options.ranks.world() == 1 => {
+        match ended {
+            Ok(Done::Well) => {}
+            Ok(Done::WithFailures) => all = Done::WithFailures,
+            Ok(stopped) => return Ok(stopped),
+            Err(error) if experiments.len() > 1 && options.ranks.world() == 1 && !is_of_input(&error) => {
                 emit(format_args!("error: {}: {error}", experiment.name));
-                failed = true;
+                all = Done::WithFailures;
             }
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(if failed { Done::WithFailures } else { Done::Well })
+    Ok(all)
+}
+
+/// The experiments of all files, read before the first of them runs: a typo in the last should not show up hours later.
+fn experiments(command: &Train, shared: &Shared) -> Result<Vec<Experiment>> {
+    let experiment = |file: &PathBuf| {
+        let experiment = shared.experiment(file)?;
+        match command.epochs_more {
+            Some(more) => longer(file, &experiment, more, shared),
+            None => Ok(experiment),
+        }
+    };
+    command.files.iter().map(experiment).collect()
+}
+
+/// Whether an error of one experiment is likely one of all of them.
+fn is_of_input(error: &TrainError) -> bool {
+    matches!(error, TrainError::Data(_) | TrainError::Folder(_))
+}
+
+/// Trains with progress and prints the result.
+fn train_one(
+    experiment: &Experiment,
+    options: &RunOptions,
+    command: &Train,
+    shared: &Shared,
+) -> Result<Done, TrainError> {
+    let mut progress = Progress::new(shared.quiet);
+    let result = match command.events {
+        true => train::run(experiment, options, &mut Reporter::new(&mut progress)),
+        false => train::run(experiment, options, &mut progress),
+    };
+    progress.draw_curves();
+    // Removes the bar, so that the result is printed below the plot.
+    drop(progress);
+    let outcome = match result {
+        Err(TrainError::Folder(RunError::Held { holder, .. })) if command.events => {
+            Event::Held { by: holder }.emit();
+            return Ok(Done::Held);
+        }
+        result => result?,
+    };
+    let mut printed = true;
+    if command.events {
+        Event::Ended { status: outcome.status }.emit();
+    } else if let Err(error) = print(&line(experiment, &outcome, shared.quiet)) {
+        // Standard output may be closed or its disk full; the result is in results/ all the same.
+        emit(format_args!("error: {error:#}"));
+        printed = false;
+    }
+    Ok(match outcome.status {
+        Status::Interrupted if !has_reached(&outcome, options.until) => Done::Interrupted,
+        Status::Running | Status::Diverged | Status::Failed => Done::WithFailures,
+        Status::Interrupted | Status::Done if printed => Done::Well,
+        Status::Interrupted | Status::Done => Done::WithFailures,
+    })
+}
+
+/// Trains as one of the ranks behind the first.
+fn follow(experiment: &Experiment, options: &RunOptions) -> Result<Done, TrainError> {
+    Ok(match train::run(experiment, options, &mut Quiet)?.status {
+        Status::Interrupted if options.ranks.stop_requested() => Done::Interrupted,
+        Status::Diverged | Status::Failed => Done::WithFailures,
+        Status::Interrupted | Status::Running | Status::Done => Done::Well,
+    })
 }
 
 /// The experiment with more epochs, whose run is prepared to begin where that of `experiment` ended.

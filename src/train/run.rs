@@ -70,21 +70,7 @@ fn lead(experiment: &Experiment, options: &RunOptions, observer: &mut dyn Observ
         return tell_finished(&options.ranks, outcome, experiment.key());
     }
     tell_begin(&options.ranks, experiment, &splits)?;
-    let begun = Checkpoints::new(folder.path(), experiment.key()).begun();
-    let mut info = Environment::new(
-        &device_name(options.device),
-        experiment.train.precision.name(),
-        &splits.name,
-        &splits.fingerprint,
-    );
-    info.decoder = splits.train.are_files().then_some(DECODER);
-    if begun {
-        check_data(folder.path(), &splits.name, &splits.fingerprint)?;
-        if let Some(earlier) = Environment::read(folder.path()) {
-            check_decoder(folder.path(), earlier.decoder, info.decoder)?;
-            info.resume(earlier);
-        }
-    }
+    let mut info = environment(experiment, options, &splits, folder.path())?;
     folder.write("experiment.toml", &experiment.to_toml().to_string())?;
     folder.write("run.json", &info.to_json())?;
     let _watched = watchdog::watch(folder.path());
@@ -109,6 +95,29 @@ fn lead(experiment: &Experiment, options: &RunOptions, observer: &mut dyn Observ
     }
     written?;
     result
+}
+
+/// What `run.json` says of this process, and of the earlier ones of a run that is resumed.
+///
+/// # Errors
+/// When the images or their decoder are not those of the earlier processes.
+fn environment(
+    experiment: &Experiment,
+    options: &RunOptions,
+    splits: &Splits,
+    folder: &Path,
+) -> Result<Environment, TrainError> {
+    let (device, precision) = (device_name(options.device), experiment.train.precision.name());
+    let mut info = Environment::new(&device, precision, &splits.name, &splits.fingerprint);
+    info.decoder = splits.train.are_files().then_some(DECODER);
+    if Checkpoints::new(folder, experiment.key()).begun() {
+        check_data(folder, &splits.name, &splits.fingerprint)?;
+        if let Some(earlier) = Environment::read(folder) {
+            check_decoder(folder, earlier.decoder, info.decoder)?;
+            info.resume(earlier);
+        }
+    }
+    Ok(info)
 }
 
 /// The images at the network's input; those of training as they are where they are resized from epoch to epoch.

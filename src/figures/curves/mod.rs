@@ -100,13 +100,9 @@ pub fn figure(groups: &[CurveGroup], all: usize, title: &str) -> Figure {
         draw(&mut top1s, |row| row.val_top1, false);
     }
     let mut note = format!("{} {}", note(all, &drawn, both), styles.note).trim().to_owned();
-    let broken = |series: &Series| match &series.marks {
-        Marks::Line { points, .. } => points.iter().any(|[_, y]| !y.is_finite()),
-        Marks::Points { .. } => false,
-    };
     let several = drawn.iter().any(|group| group.runs.len() > 1);
     let panels: Vec<Chart> = losses.into_iter().chain(top1s).collect();
-    if several && panels.iter().flat_map(|chart| &chart.series).any(broken) {
+    if several && panels.iter().flat_map(|chart| &chart.series).any(is_broken) {
         note.push_str(" A line breaks where one of its seeds has no value to draw.");
     }
     if !larger.is_empty() {
@@ -119,6 +115,14 @@ pub fn figure(groups: &[CurveGroup], all: usize, title: &str) -> Figure {
         panels,
         parts: styles.panels.len(),
         keys: styles.legend.into_iter().chain(splits.into_iter().flatten()).collect(),
+    }
+}
+
+/// Whether a line has a gap.
+fn is_broken(series: &Series) -> bool {
+    match &series.marks {
+        Marks::Line { points, .. } => points.iter().any(|[_, y]| !y.is_finite()),
+        Marks::Points { .. } => false,
     }
 }
 

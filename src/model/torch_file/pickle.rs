@@ -129,10 +129,7 @@ impl<'a> Machine<'a> {
                 b'M' => self.int(2)?,
                 b'J' => self.int(4)?,
                 0x8A => self.long()?,
-                b'G' => {
-                    self.take(8)?;
-                    self.push(Value::Float);
-                }
+                b'G' => self.float()?,
                 b'X' => self.text(4)?,
                 0x8C => self.text(1)?,
                 b')' => self.push(Value::Tuple(Vec::new())),
@@ -142,12 +139,7 @@ impl<'a> Machine<'a> {
                     let items = self.since_mark()?;
                     self.push(Value::Tuple(items));
                 }
-                0x85..=0x87 => {
-                    let count = usize::from(code - 0x84);
-                    let Some(start) = self.stack.len().checked_sub(count) else { return damaged("a tuple of nothing") };
-                    let items = self.stack.split_off(start);
-                    self.push(Value::Tuple(items));
-                }
+                0x85..=0x87 => self.tuple(usize::from(code - 0x84))?,
                 b'q' => self.remember(1)?,
                 b'r' => self.remember(4)?,
                 0x94 => self.remember_next()?,
@@ -242,6 +234,20 @@ impl<'a> Machine<'a> {
         let number = self.number(width)?;
         let unused = 64 - 8 * width as u32;
         self.push(Value::Int(if width == 0 { 0 } else { (number << unused) as i64 >> unused }));
+        Ok(())
+    }
+
+    fn float(&mut self) -> Done {
+        self.take(8)?;
+        self.push(Value::Float);
+        Ok(())
+    }
+
+    /// TUPLE1 to TUPLE3: of the `count` topmost values.
+    fn tuple(&mut self, count: usize) -> Done {
+        let Some(start) = self.stack.len().checked_sub(count) else { return damaged("a tuple of nothing") };
+        let items = self.stack.split_off(start);
+        self.push(Value::Tuple(items));
         Ok(())
     }
 
