@@ -3,6 +3,7 @@
 mod architecture;
 mod claim;
 mod data;
+mod description;
 mod document;
 mod expect;
 mod experiment;
@@ -16,12 +17,14 @@ mod problem;
 mod serialize;
 mod stage;
 mod sweep;
+mod to_toml;
 mod train;
 
 pub use claim::{Claim, ClaimFile, ClaimTest, Condition, Relation, meets};
 pub use data::Data;
+pub use description::Description;
 pub use expect::Expect;
-pub use experiment::{Description, Experiment, FindRun, FoundRun, Machine};
+pub use experiment::{Experiment, FindRun, FoundRun, Machine};
 pub use key::Key;
 pub use model::Origin;
 pub use nearest::nearest;
