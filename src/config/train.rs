@@ -1,6 +1,7 @@
 //! The `[train]` table: how long, with what optimizer, along what schedule, on what loss.
 
 use super::experiment::Machine;
+use super::precision::{Precision, PrecisionName};
 use super::problem::{Missing, Place, Problem, from_serde};
 use super::serialize::to_table;
 use super::stage::Stage;
@@ -9,42 +10,10 @@ use crate::recipe::losses::LossName;
 use crate::recipe::optimizers::OptimizerName;
 use crate::recipe::schedules::ScheduleName;
 use crate::recipe::{LossSpec, OptimizerSpec, ScheduleSpec};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, Deserializer, ValueDeserializer};
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum PrecisionName {
-    /// bf16 where the processor computes in it, fp32 elsewhere.
-    Auto,
-    Fp32,
-    Bf16,
-    Fp16,
-}
-
-/// What the arithmetic runs in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Precision {
-    Fp32,
-    /// Convolutions and matrix products in bf16, the rest and all weights in fp32 (autocast).
-    Bf16,
-    /// Convolutions and matrix products in fp16 on a GPU, with a scale on the loss.
-    Fp16,
-}
-
-impl Precision {
-    /// The name in experiment files and results.
-    pub fn name(self) -> &'static str {
-        match self {
-            Precision::Fp32 => "fp32",
-            Precision::Bf16 => "bf16",
-            Precision::Fp16 => "fp16",
-        }
-    }
-}
 
 /// The keys that `[train]` has whatever it chooses. Any other is a key of an optimizer, a schedule or a loss.
 #[derive(Clone, Debug, Deserialize)]
