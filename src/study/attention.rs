@@ -202,6 +202,7 @@ fn grid(images: &Images, index: usize, look: &Look, row: &View) -> Result<[Thumb
     };
     let truth = match row.text("class") {
         "" => row.text("image").to_owned(),
+        class if class == row.text("predicted") => "correct".to_owned(),
         class => format!("is {class} {}", percent("probability_of_class")),
     };
     let says = |what: &str, column: &str| vec![what.to_owned(), format!("centre {}", percent(column))];

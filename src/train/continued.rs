@@ -4,11 +4,12 @@
 //! bit: data order, augmentation and initialisation are functions of seed and epoch. The longer run is therefore an ordinary
 //! experiment, with an ordinary key, that begins with copies of the shorter one's checkpoints and rows.
 
-use super::checkpoint::Checkpoints;
+use super::checkpoint::{Checkpoints, EPOCHS, copy_kept_weights};
 use super::error::TrainError;
 use super::finished::finished;
 use crate::config::Experiment;
-use crate::runs::{Column, Environment, RunError, Status, Store};
+use crate::runs::{Column, Environment, GRADIENTS, RunError, STEPS, Status, Store};
+use std::io::ErrorKind;
 
 /// Prepares the run of `longer` to go on where that of `shorter` ended; the two differ in `train.epochs` only. Does nothing if
 /// `longer` has begun already. Returns the epochs that are taken over.
@@ -43,9 +44,16 @@ pub fn continue_from(shorter: &Experiment, longer: &Experiment, store: &Store) -
     let mut info = Environment::read(&parent).unwrap_or_default();
     info.parent = format!("{}/{}", shorter.name, key.short());
     folder.write("run.json", &info.to_json())?;
-    let path = parent.join("epochs.csv");
-    let rows = std::fs::read_to_string(&path).map_err(RunError::io("read", &path))?;
-    folder.write("epochs.csv", &rows)?;
+    for table in [EPOCHS, STEPS.name, GRADIENTS.name] {
+        let path = parent.join(table);
+        match std::fs::read_to_string(&path) {
+            Ok(rows) => folder.write(table, &rows)?,
+            // Tables by the step are there on request.
+            Err(error) if error.kind() == ErrorKind::NotFound && table != EPOCHS => {}
+            Err(error) => return Err(RunError::io("read", &path)(error).into()),
+        }
+    }
+    copy_kept_weights(&parent, folder.path())?;
     checkpoints.point_to(&state)?;
     Ok(Some(shorter.train.epochs))
 }

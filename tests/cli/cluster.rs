@@ -1,6 +1,7 @@
 //! Sweeps under a scheduler: lists of points, single points, signals.
 
 use super::place::{Place, Ran, TINY};
+use std::fs;
 use std::process::{Command, Stdio};
 use strata::runs::{Record, Table};
 
@@ -222,13 +223,22 @@ fn rungs_and_fractions_are_checked() {
 
 #[test]
 fn a_finished_run_goes_on_as_if_it_had_been_longer() {
-    let whole = Place::trained("tiny", &TINY.replace("epochs = 2", "epochs = 5"));
-    let place = Place::trained("tiny", TINY);
+    let logged = format!("{TINY}keep_every = 1\nlog_every = 1\nlog_gradients = 2\n");
+    let whole = Place::trained("tiny", &logged.replace("epochs = 2", "epochs = 5"));
+    let place = Place::trained("tiny", &logged);
     let parent = place.run("tiny").key().to_owned();
     place.strata(&["train", "tiny.toml", "--epochs-more", "3"]).good();
     let key = whole.run("tiny").key().to_owned();
     let run = super::place::Run { folder: place.path("results/runs/tiny").join(&key) };
-    assert_eq!(run.result(), whole.run("tiny").result());
+    let whole = whole.run("tiny");
+    assert_eq!(run.result(), whole.result());
+    for file in ["steps.csv", "gradients.csv"] {
+        assert_eq!(run.read(file), whole.read(file), "{file}");
+    }
+    for epoch in 0..=5 {
+        let weights = format!("weights/epoch-{epoch:04}.safetensors");
+        assert!(fs::read(run.path(&weights)).unwrap() == fs::read(whole.path(&weights)).unwrap(), "{weights}");
+    }
     assert!(run.read("run.json").contains(&format!("\"parent\": \"tiny/{parent}\"")));
     // The parent is as it was, and the longer run is an ordinary one.
     assert!(place.strata(&["train", "tiny.toml"]).good().contains("finished before"));

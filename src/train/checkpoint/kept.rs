@@ -4,7 +4,7 @@
 //! a file of an epoch that is trained again, to the same weights, and written again.
 
 use super::CheckpointError;
-use crate::files::make_folder;
+use crate::files::{make_folder, write_atomic};
 use crate::model::write_tensors;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,6 +26,20 @@ pub(in crate::train) fn keep_weights(
     let folder = run.join(FOLDER);
     make_folder(&folder).map_err(CheckpointError::io("make", &folder))?;
     Ok(write_tensors(&folder.join(format!("epoch-{epoch:04}{ENDING}")), tensors)?)
+}
+
+/// Copies the weights that a run kept to another.
+///
+/// # Errors
+/// When a file cannot be read or written.
+pub(in crate::train) fn copy_kept_weights(from: &Path, to: &Path) -> Result<(), CheckpointError> {
+    for (_, path) in kept_weights(from) {
+        let copy = to.join(FOLDER).join(path.file_name().unwrap_or_default());
+        make_folder(&to.join(FOLDER)).map_err(CheckpointError::io("make", &copy))?;
+        let bytes = fs::read(&path).map_err(CheckpointError::io("read", &path))?;
+        write_atomic(&copy, &bytes).map_err(CheckpointError::io("write", &copy))?;
+    }
+    Ok(())
 }
 
 /// The epochs whose weights a run kept, ascending, with their files; 0 is the start.

@@ -23,6 +23,7 @@ mod step;
 #[cfg(test)]
 mod tests;
 
+pub(super) use kept::copy_kept_weights;
 pub(super) use kept::keep_weights;
 pub use kept::kept_weights;
 pub use state::{Best, TrainState};
@@ -44,7 +45,7 @@ const AVERAGES: &str = "averages.safetensors";
 const OPTIMIZER: &str = "optimizer.safetensors";
 const MANIFEST: &str = "position.json";
 /// The run's table. A checkpoint covers the rows of the epochs done.
-const EPOCHS: &str = "epochs.csv";
+pub(super) const EPOCHS: &str = "epochs.csv";
 
 /// Why a checkpoint cannot be written or restored.
 #[derive(Debug, thiserror::Error)]
