@@ -162,12 +162,14 @@ fn file(word: &str) -> Result<PathBuf> {
     if sweep.is_file() && !Path::new(word).is_file() { Ok(sweep) } else { locate(word) }
 }
 
-/// Prints the table of settings, the paths of the tables, and the failures.
+/// Prints the table of settings, where tables and pictures are, and the failures.
 fn finish(sweep: &Points, report: &Report, single: bool) -> Result<Done> {
     let folder = &report.tables.folder;
+    let mut files = vec!["summary.csv", "table.csv", "epochs.csv", "curves.svg", "parameter.svg", "cost.svg"];
+    files.retain(|file| folder.join(file).is_file());
     let count = |number: usize, what: &str| if number > 0 { format!(", {number} {what}") } else { String::new() };
     print(&format!(
-        "{}{}: {} of {} done{}{}{}{} → {}, {}\n",
+        "{}{}: {} of {} done{}{}{}{} → {}: {}\n",
         if single { String::new() } else { means(sweep, &report.tables)? + "\n" },
         sweep.name,
         report.done,
@@ -176,8 +178,8 @@ fn finish(sweep: &Points, report: &Report, single: bool) -> Result<Done> {
         count(report.failed.len() - report.diverged(), "failed"),
         count(report.stopped, "stopped at a rung"),
         count(report.left, "not finished"),
-        folder.join("summary.csv").display(),
-        folder.join("table.csv").display(),
+        folder.display(),
+        files.join(", "),
     ))?;
     for (point, failure) in &report.failed {
         let label = sweep.label(*point);
