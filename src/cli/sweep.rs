@@ -1,6 +1,6 @@
 //! `strata sweep FILE`
 
-use super::sweep_list::{dry_run, list};
+use super::sweep_list::{cut_values, dry_run, list};
 use super::sweep_slurm::SlurmArgs;
 use super::sweep_view::SweepView;
 use super::table::{Format, fitted};
@@ -206,14 +206,17 @@ fn means(sweep: &Points, tables: &SweepTables) -> Result<String> {
     ];
     let varied = sweep.columns.iter().map(String::as_str).filter(|name| *name != Column::Seed.name());
     let mut header: Vec<&str> = varied.chain(["n", Column::Params.name(), Column::Macs.name()]).collect();
-    let line = |(cells, runs): (&Vec<String>, &Vec<usize>)| {
+    let settings = header.len() - 3;
+    let rows = &tables.summary.rows;
+    let values = cut_values(&rows.iter().map(|row| &row[..settings]).collect::<Vec<_>>());
+    let line = |((values, cells), runs): ((Vec<String>, &Vec<String>), &Vec<usize>)| {
         let spread = |column| Spread::of_column(&tables.points, column, runs);
         let shown =
             SHOWN.map(|(column, _, scale, digits)| spread(column).map(|spread| spread.plus_minus(scale, digits)));
-        cells.iter().take(header.len()).cloned().chain(shown.map(Option::unwrap_or_default)).collect()
+        let counts = cells[settings..header.len()].iter().cloned();
+        values.into_iter().chain(counts).chain(shown.map(Option::unwrap_or_default)).collect()
     };
-    let lines: Vec<Vec<String>> = tables.summary.rows.iter().zip(&tables.settings).map(line).collect();
-    let settings = header.len() - 3;
+    let lines: Vec<Vec<String>> = values.into_iter().zip(rows).zip(&tables.settings).map(line).collect();
     header.extend(SHOWN.map(|(_, title, ..)| title));
     let columns = header.into_iter().map(str::to_owned).collect();
     fitted(Table { columns, rows: lines }, settings, &["params", "seconds", "macs", "n"])

@@ -40,14 +40,19 @@ impl Listing {
     }
 }
 
-/// Values of points, column by column, long ones cut.
+/// The values of a sweep's points as they are printed.
 fn shown_values(sweep: &Sweep) -> Vec<Vec<String>> {
-    let column = |index: usize| {
-        let values: Vec<&str> = sweep.points.iter().map(|point| point.values[index].as_str()).collect();
-        cut_apart(&values, LONGEST_VALUE)
-    };
-    let columns: Vec<Vec<String>> = (0..sweep.columns.len()).map(column).collect();
-    (0..sweep.points.len()).map(|point| columns.iter().map(|column| column[point].clone()).collect()).collect()
+    cut_values(&sweep.points.iter().map(|point| point.values.as_slice()).collect::<Vec<_>>())
+}
+
+/// Values of settings, a row each, the long ones of a column cut so that they stay different.
+pub(super) fn cut_values(rows: &[&[String]]) -> Vec<Vec<String>> {
+    let mut cut: Vec<Vec<String>> = vec![Vec::new(); rows.len()];
+    for index in 0..rows.first().map_or(0, |row| row.len()) {
+        let values: Vec<&str> = rows.iter().map(|row| row[index].as_str()).collect();
+        cut.iter_mut().zip(cut_apart(&values, LONGEST_VALUE)).for_each(|(row, value)| row.push(value));
+    }
+    cut
 }
 
 /// The text of `--dry-run`. `device` is `cpu` or `cuda`, `excluded` counts the combinations that are not points.
