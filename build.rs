@@ -11,7 +11,7 @@ use std::{env, fs, thread};
 const CPP: &str = "src/torch/cpp";
 
 /// The warning is a false one about GCC 12's own header (its bug 105593).
-const AVX512: &[&str] = &["-march=x86-64-v4", "-mavx512bf16", "-mprefer-vector-width=512", "-Wno-maybe-uninitialized"];
+const AVX512: &[&str] = &["-march=x86-64-v4", "-mprefer-vector-width=512", "-Wno-maybe-uninitialized"];
 
 fn main() {
     let lib = PathBuf::from(env::var("DEP_TCH_LIBTORCH_LIB").expect("torch-sys tells where libtorch is"));
@@ -35,9 +35,15 @@ fn main() {
     shim.include(CPP); // its folder gloo
     let mut units = units(CPP, "shim", &shim);
     // The loops over memory once for each instruction set; which one runs is decided at run time.
-    let sets: [(&str, &[&str]); 3] = match env::var("CARGO_CFG_TARGET_ARCH").as_deref() {
-        Ok("x86_64") => [("baseline", &[]), ("avx2", &["-march=x86-64-v3"]), ("avx512", AVX512)],
-        _ => [("baseline", &[]), ("avx2", &[]), ("avx512", &[])],
+    let avx512_bf16 = [AVX512, &["-mavx512bf16"]].concat();
+    let sets: [(&str, &[&str]); 4] = match env::var("CARGO_CFG_TARGET_ARCH").as_deref() {
+        Ok("x86_64") => [
+            ("baseline", &[]),
+            ("avx2", &["-march=x86-64-v3"]),
+            ("avx512", AVX512),
+            ("avx512_bf16", &avx512_bf16),
+        ],
+        _ => [("baseline", &[]), ("avx2", &[]), ("avx512", &[]), ("avx512_bf16", &[])],
     };
     for (set, flags) in sets {
         let mut kernels = cpp(3);

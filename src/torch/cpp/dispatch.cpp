@@ -10,6 +10,29 @@
 
 namespace strata {
 
+namespace {
+
+// The instruction sets that the kernels are compiled for, best last.
+enum class Set { Baseline, Avx2, Avx512, Avx512Bf16 };
+
+// The best set for this processor, and no better one than ATEN_CPU_CAPABILITY allows, as in libtorch: tests run the lower sets
+// on any processor.
+Set best_set() {
+#if defined(__x86_64__)
+  const std::string allowed = at::get_cpu_capability();
+  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  const bool avx512 = __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+                      __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512vl");
+  if (allowed == "DEFAULT" || !avx2) return Set::Baseline;
+  if (allowed == "AVX2" || !avx512) return Set::Avx2;
+  return __builtin_cpu_supports("avx512bf16") ? Set::Avx512Bf16 : Set::Avx512;
+#else
+  return Set::Baseline;
+#endif
+}
+
+}  // namespace
+
 #define STRATA_DECLARE(ISA)                            \
   namespace ISA {                                      \
   template <class T>                                   \
@@ -22,29 +45,20 @@ namespace strata {
 STRATA_DECLARE(baseline)
 STRATA_DECLARE(avx2)
 STRATA_DECLARE(avx512)
+STRATA_DECLARE(avx512_bf16)
 #undef STRATA_DECLARE
 
-#if defined(__x86_64__)
-// No more than ATEN_CPU_CAPABILITY allows, as in libtorch: tests run the lower sets on any processor.
-static bool allowed(const char* set) {
-  const std::string capability = at::get_cpu_capability();
-  return capability != "DEFAULT" && (capability != "AVX2" || std::strcmp(set, "avx2") == 0);
-}
-#endif
-
-// The best set for this processor: 2 for AVX-512, 1 for AVX2, 0.
-static int set() {
-#if defined(__x86_64__)
-  if (allowed("avx512") && __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512vl")) return 2;
-  if (allowed("avx2") && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return 1;
-#endif
-  return 0;
-}
+#define STRATA_BEST(TABLE)                             \
+  switch (best_set()) {                                \
+    case Set::Avx512Bf16: return avx512_bf16::TABLE(); \
+    case Set::Avx512: return avx512::TABLE();          \
+    case Set::Avx2: return avx2::TABLE();              \
+    default: return baseline::TABLE();                 \
+  }
 
 template <class T>
 static Kernels<T> choose() {
-  const int best = set();
-  return best == 2 ? avx512::table<T>() : best == 1 ? avx2::table<T>() : baseline::table<T>();
+  STRATA_BEST(table<T>)
 }
 
 template <class T>
@@ -56,12 +70,12 @@ template const Kernels<bf16>& kernels();
 template const Kernels<float>& kernels();
 template const Kernels<double>& kernels();
 
+static PictureKernels choose_pictures() { STRATA_BEST(picture_table) }
+#undef STRATA_BEST
+
 const PictureKernels& picture_kernels() {
-  static const int best = set();
-  static const PictureKernels table = best == 2   ? avx512::picture_table()
-                                      : best == 1 ? avx2::picture_table()
-                                                  : baseline::picture_table();
-  return table;
+  static const PictureKernels best = choose_pictures();
+  return best;
 }
 
 }  // namespace strata
