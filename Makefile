@@ -29,7 +29,7 @@ sweep: build ## run experiments/sweeps/NAME.toml (NAME=architectures); run it ag
 compare: build ## one table of runs and sweeps: ARGS="resnet20 plain20 --baseline plain20"; default: everything
 	@$(STRATA) compare $(ARGS)
 
-claims: build ## run whatever the deck's claims lack, cheapest first (hours; can be interrupted), and update the README's table; ARGS="5 11" for some
+claims: build ## run the missing experiments of the claims, cheapest first (hours; can be interrupted), and update the README's table; ARGS="5 11" for some
 	@$(STRATA) claims --run $(ARGS) && $(STRATA) claims --write README.md
 
 tables: build ## write results/tables: the cost of every architecture, the chart of accuracy against operations

@@ -4,9 +4,31 @@
 use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::{Write, stderr};
+use std::sync::Mutex;
 
-/// Prints a line.
+/// Prints lines in the place of [`emit_directly`].
+type Printer = Box<dyn Fn(&str) + Send>;
+
+static PRINTER: Mutex<Option<Printer>> = Mutex::new(None);
+
+/// Prints a line. Any thread may call this, while a progress bar is drawn too: see [`emit_through`].
 pub fn emit(line: impl Display) {
+    let line = line.to_string();
+    match PRINTER.lock().as_deref() {
+        Ok(Some(printer)) => printer(&line),
+        _ => emit_directly(line),
+    }
+}
+
+/// Hands later lines to a printer, which takes a progress bar off the terminal and prints them with [`emit_directly`]; `None` ends that.
+pub fn emit_through(printer: Option<Printer>) {
+    if let Ok(mut current) = PRINTER.lock() {
+        *current = printer;
+    }
+}
+
+/// Prints a line to standard error itself.
+pub fn emit_directly(line: impl Display) {
     let _ = writeln!(stderr().lock(), "{}", printable(&line.to_string()));
 }
 

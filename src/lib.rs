@@ -31,7 +31,7 @@ pub mod train;
 pub mod watchdog;
 mod workers;
 
-pub use emit::emit;
+pub use emit::{emit, emit_directly, emit_through};
 pub use input_error::IsInputError;
 
 use std::error::Error;

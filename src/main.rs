@@ -11,7 +11,7 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => {
             let code = if error.use_stderr() { cli::BAD_INPUT } else { 0 };
-            let _ = error.print();
+            cli::print_refusal(&error);
             return ExitCode::from(code);
         }
     };

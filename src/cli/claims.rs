@@ -1,7 +1,7 @@
 //! `strata claims`
 
 use super::sweep;
-use super::table::{Format, render};
+use super::table::{Format, show, wrapped_table};
 use super::{Done, Shared, Usage, machine, print};
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -151,7 +151,7 @@ fn list(judged: &[Judged], format: Format) -> Result<String> {
     if !in_words {
         header.remove(3);
     }
-    render(format, &header, &judged.iter().map(line).collect::<Vec<_>>())
+    show(format, &header, judged.iter().map(line).collect(), &["time", "seeds", "95 % interval", "runs"])
 }
 
 /// The time that the runs took; empty before there are any.
@@ -174,7 +174,7 @@ fn card(judged: &Judged) -> Result<String> {
         ]
     };
     let header = ["test", "holds if", "effect", "95 % interval", "seeds", "p (Holm)", "verdict"];
-    let table = render(Format::Table, &header, &judged.tests().map(line).collect::<Vec<_>>())?;
+    let table = wrapped_table(&header, &judged.tests().map(line).collect::<Vec<_>>());
     let mut text = format!("{}. {}: {}\n\n", claim.number, claim.sentence, judged.verdict);
     let mut fact = |name: &str, value: &str| {
         if !value.is_empty() {

@@ -75,11 +75,11 @@ pub(crate) struct Compare {
     top: Option<u32>,
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
-    /// Draw the curves of these runs too: .svg, .png or .pdf; - is SVG on standard output, in the place of the table.
+    /// Also draw the curves of these runs: .svg, .png or .pdf; - is SVG on standard output instead of the table.
     /// Repeatable
     #[arg(long, value_name = "PICTURE")]
     plot: Vec<PictureFile>,
-    /// Draw their accuracy against multiply-adds and parameters too, as with --plot
+    /// Also draw their accuracy against multiply-adds and parameters, as with --plot
     #[arg(long, value_name = "PICTURE")]
     plot_cost: Vec<PictureFile>,
     /// Leave out the frame and the background of pictures
@@ -182,17 +182,21 @@ fn words(text: &str) -> String {
 }
 
 fn plot(command: &Compare, records: &Records, comparison: &Comparison) -> Result<()> {
-    let mut groups = Vec::new();
+    let (mut groups, mut without) = (Vec::new(), Vec::new());
     for (name, group) in comparison.labels.iter().zip(&comparison.groups) {
         let folders = group.iter().filter_map(|&row| records.origin(row).folder.as_ref());
         let runs: Vec<_> = folders.filter_map(|folder| Epochs::find(folder).transpose()).collect::<Result<_, _>>()?;
         match runs.is_empty() {
-            true => tracing::warn!("no curve of {name}: it has no epochs.csv"),
+            true => without.push(name.as_str()),
             false => groups.push(CurveGroup { name: name.clone(), runs }),
         }
     }
     if groups.is_empty() {
-        bail!(Usage("--plot draws the epochs.csv of runs; none of these has one".to_owned()));
+        bail!(Usage("--plot draws the epochs.csv of runs, and none of these runs is here; of a sweep in git only its tables are, and \
+                     `strata sweep` trains its runs".to_owned()));
+    }
+    if !without.is_empty() {
+        tracing::warn!("no curves, for want of an epochs.csv: {}", without.join(", "));
     }
     let svg = curves::chart(&groups, &title(command));
     command.plot.iter().try_for_each(|file| write_picture(file, &svg, command.transparent))

@@ -60,6 +60,14 @@ impl Name {
 }
 
 pub(crate) fn run(command: &Convert, shared: &Shared) -> Result<Done> {
+    if command
+        .output
+        .extension()
+        .is_some_and(|ending| ["pth", "pt", "bin", "ckpt", "onnx", "h5"].iter().any(|other| ending == *other))
+    {
+        let named = command.output.with_extension("safetensors");
+        bail!(Usage(format!("convert writes safetensors: name the file {}", named.display())));
+    }
     let mut tensors = read_tensors(&command.input)?;
     if let Some(file) = &command.network {
         let mut plan = super::description(file, &shared.set, None)?.network.plan.clone();

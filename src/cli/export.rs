@@ -70,7 +70,8 @@ pub(crate) fn run(command: &Export, shared: &Shared) -> Result<Done> {
     let store = shared.store();
     let folders = folders(&command.runs, &store)?;
     if folders.is_empty() {
-        bail!(Usage("none of these is a run or a sweep with finished runs".to_owned()));
+        bail!(Usage("none of these is a run, or a sweep whose runs are here; of a sweep in git only its tables are, and `strata sweep` \
+                     trains its runs".to_owned()));
     }
     for folder in &folders {
         let path = tracker.write(&ExportedRun::read(folder, machine())?, &output)?;

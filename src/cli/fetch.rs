@@ -16,7 +16,7 @@ pub(crate) struct Fetch {
     #[arg(long, value_name = "FOLDER")]
     from: Option<PathBuf>,
     /// Then make smaller copies of the images, whose shorter side has this many pixels, for experiments with `data.prepared`.
-    /// For images that are files: imagenet, and folder, whose images --from names. Goes on where it was interrupted
+    /// Only for imagenet, and for folder (with --from). Resumes if interrupted
     #[arg(long, value_name = "SIZE", value_parser = clap::value_parser!(u16).range(32..=2048))]
     prepare: Option<u16>,
     /// How to store the copies [default: raw where they take no more than half of the free disk space]

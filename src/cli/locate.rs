@@ -16,9 +16,10 @@ pub(crate) fn locate(file: impl AsRef<Path>) -> Result<PathBuf> {
         return Ok(path.to_owned());
     }
     let file = &*path.to_string_lossy();
-    let named = Path::new(EXPERIMENTS).join(format!("{file}.toml"));
-    if named.is_file() {
-        return Ok(named);
+    for named in [format!("{file}.toml"), file.to_owned()].map(|name| Path::new(EXPERIMENTS).join(name)) {
+        if named.is_file() {
+            return Ok(named);
+        }
     }
     // `mine` for ./mine.toml, also beside a folder of this name, such as that of its images.
     let beside = PathBuf::from(format!("{}.toml", file.trim_end_matches('/')));
@@ -27,6 +28,9 @@ pub(crate) fn locate(file: impl AsRef<Path>) -> Result<PathBuf> {
     }
     if let Some(folder) = [path.to_owned(), Path::new(EXPERIMENTS).join(path)].iter().find(|path| path.is_dir()) {
         bail!(Usage(format!("`{file}` is a folder; {}", in_folder(folder))));
+    }
+    if file.contains('=') {
+        bail!(Usage(format!("`{file}` is not an experiment file; a key is changed with --set {file}")));
     }
     let mut known = Vec::new();
     list(Path::new(EXPERIMENTS), "", &mut known);

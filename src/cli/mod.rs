@@ -35,13 +35,14 @@ pub(crate) mod train;
 use self::device::Named;
 use self::locate::locate;
 use anyhow::{Context, Result, bail};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::OnceLock;
 use std::thread::available_parallelism;
-use strata::config::{ConfigError, Description, Experiment, Machine};
+use strata::config::{ConfigError, Description, Experiment, Machine, key_of_word};
 use strata::emit;
 use strata::figures::picture::PictureFile;
 use strata::interrupt;
@@ -54,7 +55,7 @@ pub(crate) const FAILED: u8 = 1;
 /// Bad usage or bad input: nothing ran.
 pub(crate) const BAD_INPUT: u8 = 2;
 
-/// Experiments on deep convolutional architectures: describe a network in TOML, count it, train it, compare the tables.
+/// Experiments on deep convolutional architectures: describe networks in TOML, count their cost, train and compare them.
 #[derive(Parser)]
 #[command(version, propagate_version = true, max_term_width = 100)]
 #[command(
@@ -320,6 +321,21 @@ fn native_bf16() -> bool {
 #[cfg(not(target_arch = "x86_64"))]
 fn native_bf16() -> bool {
     false
+}
+
+/// Prints what clap refuses, and help and version. An option that is a key of experiments gets the way to set that key.
+pub(crate) fn print_refusal(error: &clap::Error) {
+    let option = match (error.kind(), error.get(ContextKind::InvalidArg)) {
+        (ErrorKind::UnknownArgument, Some(ContextValue::String(option))) => Some(option),
+        _ => None,
+    };
+    let key = option.and_then(|option| key_of_word(&option.trim_start_matches('-').replace('-', "_")));
+    match option.zip(key) {
+        Some((option, key)) => emit(format_args!(
+            "error: there is no option `{option}`; keys of an experiment are changed with `--set {key}=VALUE`"
+        )),
+        None => drop(error.print()),
+    }
 }
 
 /// Prints a table or a text to standard output.

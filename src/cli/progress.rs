@@ -11,11 +11,11 @@ use std::io::{IsTerminal, Write as _};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use strata::emit;
 use strata::figures::curves;
 use strata::files::open_without_links;
 use strata::runs::{EpochRow, Epochs, counted, significant};
 use strata::train::{Observer, Started, StepReport};
+use strata::{emit, emit_directly, emit_through};
 
 /// Least time between drawings of the curves, since a picture takes longer than a short epoch.
 const DRAWN_EVERY: Duration = Duration::from_secs(10);
@@ -95,6 +95,7 @@ impl Progress {
     /// Removes the bar; the plot stays.
     fn end(&mut self) {
         let Some(bar) = self.bar.take() else { return };
+        emit_through(None);
         bar.finish_and_clear();
         if let (true, Some(plot)) = (self.plotted_at.is_some(), self.plot.fitted()) {
             // Not by `emit`, which would escape its colours.
@@ -139,7 +140,7 @@ impl Progress {
     fn show(&self, text: &str) {
         match &self.bar {
             _ if self.quiet => {}
-            Some(bar) => bar.suspend(|| emit(text)),
+            Some(bar) => bar.suspend(|| emit_directly(text)),
             None => emit(text),
         }
     }
@@ -159,11 +160,15 @@ impl Observer for Progress {
         };
         let parts = [
             format!(
-                "{} ({}): {} parameters, {:.1} M multiply-adds",
+                "{} ({}): {} parameters, {} multiply-adds",
                 run.name,
                 run.key,
                 grouped(&run.params.to_string()),
-                run.macs as f64 / 1e6
+                if run.macs < 100_000 {
+                    grouped(&run.macs.to_string())
+                } else {
+                    format!("{:.1} M", run.macs as f64 / 1e6)
+                }
             ),
             format!(
                 "{}, {} {} an epoch",
@@ -186,6 +191,8 @@ impl Observer for Progress {
             self.plot = LivePlot::new(run.epochs, &earlier);
             bar.reset_eta();
             bar.enable_steady_tick(Duration::from_millis(250));
+            let behind = bar.clone();
+            emit_through(Some(Box::new(move |line| behind.suspend(|| emit_directly(line)))));
             self.bar = Some(bar);
         }
     }
@@ -202,6 +209,7 @@ impl Observer for Progress {
         ));
         bar.set_position(((step.epoch - 1) * step.batches + step.batch) as u64);
         if step.epoch == self.epochs && step.batch == step.batches {
+            emit_through(None);
             bar.finish_and_clear();
         }
         self.plot();

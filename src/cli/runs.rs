@@ -144,9 +144,12 @@ pub(super) fn several_runs(name: &str, folders: &[PathBuf], shared: &Shared) -> 
     let shown = &table.rows[..table.rows.len().min(LISTED)];
     let mut text = format!("`{name}` has several runs; name one of them, or take {name}@latest or {name}@best:\n");
     text.push_str(render(Format::Table, &header, shown)?.trim_end());
-    let more = [(table.rows.len() - shown.len(), "run"), (hidden, "differing key")];
-    for (count, what) in more.into_iter().filter(|(count, _)| *count > 0) {
-        text.push_str(&format!("\n… and {}", counted(count, what)));
+    let more = [
+        (table.rows.len() - shown.len(), "run", ""),
+        (hidden, "key", if hidden == 1 { " differs" } else { " differ" }),
+    ];
+    for (count, what, verb) in more.into_iter().filter(|(count, ..)| *count > 0) {
+        text.push_str(&format!("\n… and {}{verb}", counted(count, &format!("more {what}"))));
     }
     Ok(Usage(text))
 }

@@ -3,7 +3,7 @@
 use super::epoch_table::width_of;
 use anyhow::Result;
 use clap::ValueEnum;
-use comfy_table::{CellAlignment, Table as Printed, presets};
+use comfy_table::{CellAlignment, ContentArrangement, Table as Printed, presets};
 use console::{Term, measure_text_width};
 use strata::runs::{Table, counted, csv_cell, cut_apart, markdown_cell};
 
@@ -32,8 +32,9 @@ pub(crate) fn render(format: Format, header: &[&str], lines: &[Vec<String>]) -> 
         }
         return Ok(String::from_utf8(writer.into_inner()?)?);
     }
-    // A key is no number, not even where it happens to have digits alone.
-    let is_number = |index: usize, text: &str| is_count(text) && header.get(index).is_none_or(|name| *name != "key");
+    // A key is no number, not even where it happens to have digits alone, and a seed or a setting no count.
+    let is_counted = |name: &&str| !(["key", "seed"].contains(name) || name.contains('.'));
+    let is_number = |index: usize, text: &str| is_count(text) && header.get(index).is_none_or(is_counted);
     let written = |(index, text): (usize, &String)| match format {
         _ if is_number(index, text) => grouped(text),
         Format::Markdown => markdown_cell(text),
@@ -56,6 +57,18 @@ pub(crate) fn render(format: Format, header: &[&str], lines: &[Vec<String>]) -> 
         }
     }
     Ok(format!("{table}\n"))
+}
+
+/// A table for people whose cells are wrapped to fit the terminal.
+pub(crate) fn wrapped_table(header: &[&str], lines: &[Vec<String>]) -> String {
+    let mut table = Printed::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(header);
+    table.add_rows(lines);
+    if let Some(width) = width_of(&Term::stdout()) {
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(u16::try_from(width).unwrap_or(u16::MAX));
+    }
+    format!("{}\n", table.trim_fmt())
 }
 
 /// A count with its digits in groups of three; any other text as it is.

@@ -178,7 +178,12 @@ pub(crate) fn start_watchdog() {
 /// The result, in one line where the terminal has room for it.
 fn line(experiment: &Experiment, outcome: &Outcome, quiet: bool) -> String {
     let number = |column| outcome.record.number(column);
-    let skipped = if outcome.skipped && !quiet { " (finished before; --force runs it again)" } else { "" };
+    let skipped = match outcome.status {
+        _ if quiet => "",
+        Status::Interrupted => " (the same command resumes it)",
+        _ if outcome.skipped => " (finished before; --force runs it again)",
+        _ => "",
+    };
     let mut parts = vec![format!("{}: {}{skipped}", experiment.name, outcome.status.name())];
     if let (Some(epoch), Some(top1)) = (number(Column::BestEpoch), number(Column::ValTop1)) {
         parts.push(format!("validation Top-1 {} in epoch {epoch}", percent(top1)));

@@ -26,7 +26,7 @@ impl<'a> Document<'a> {
             if let Some(deep) = too_deep(text) {
                 let message = format!("tables and lists are nested at most {MAX_LEVELS} levels deep");
                 let span = deep.start + offset..deep.end + offset;
-                return Err(source.error(&Problem::span(span.clone(), message), Some(span)));
+                return Err(source.error(&Problem::span(span.clone(), message), Some(span), Vec::new()));
             }
             DeTable::parse(text).map(Spanned::into_inner).map_err(|error| {
                 let mut problem = from_serde(&error, "", &[]);
@@ -34,7 +34,7 @@ impl<'a> Document<'a> {
                 if let Place::Span(span) = &mut problem.place {
                     *span = span.start + offset..span.end + offset;
                 }
-                source.error(&problem, span(&problem))
+                source.error(&problem, span(&problem), Vec::new())
             })
         };
         let mut document = Document { source, root: parse(source.file_text(), 0)? };
@@ -55,9 +55,11 @@ impl<'a> Document<'a> {
             Place::Key(key) => self.find(key).map(|(word, value)| value.unwrap_or(word)),
             Place::Word(key) => self.find(key).map(|(word, _)| word),
         };
+        let others =
+            known_keys::unknown(&self.root).into_iter().filter(|(other, _)| Some(other) != span.as_ref()).collect();
         match &problem.unknown_key {
-            Some(unknown) => self.source.error(&problem.clone().help(known_keys::help(unknown)), span),
-            None => self.source.error(problem, span),
+            Some(unknown) => self.source.error(&problem.clone().help(known_keys::help(unknown)), span, others),
+            None => self.source.error(problem, span, others),
         }
     }
 

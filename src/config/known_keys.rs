@@ -1,14 +1,19 @@
 //! The key that an unknown one was meant to be, in its own table or in another.
 
 use super::data::Data;
+use super::experiment::Keys;
 use super::model::SHARED;
 use super::nearest::{elsewhere, nearest, translated};
 use super::pretrained::Pretrained;
 use super::problem::{UnknownKey, did_you_mean};
 use super::train;
 use crate::arch::Scaling;
+use crate::arch::presets::PresetName;
 use crate::data::Augment;
-use crate::named::keys_of;
+use crate::named::{Named, keys_of};
+use std::ops::Range;
+use toml::Spanned;
+use toml::de::{DeString, DeTable};
 
 /// The help for a key that its table does not have.
 pub(super) fn help(UnknownKey { found, allowed }: &UnknownKey) -> String {
@@ -24,22 +29,71 @@ fn meant(found: &str, allowed: &[&str]) -> Option<String> {
     let other_table =
         || all().into_iter().find(|key| !key.starts_with("scaling.") && key.ends_with(&format!(".{found}")));
     let translated = || elsewhere(found).filter(|ours| ours.contains('.')).map(str::to_owned);
-    here().or_else(other_table).or_else(translated).or_else(|| nearest(found, allowed).map(str::to_owned))
+    let of_preset = || PresetName::all_keys().contains(&found).then(|| format!("model.{found}"));
+    let at_the_top = || keys_of::<Keys>().contains(&found).then(|| found.to_owned());
+    here()
+        .or_else(at_the_top)
+        .or_else(other_table)
+        .or_else(of_preset)
+        .or_else(translated)
+        .or_else(|| nearest(found, allowed).map(str::to_owned))
+}
+
+/// The key, dotted where it is one of a table, that a word stands for: its last part, or another library's name of it.
+pub fn key_of_word(word: &str) -> Option<String> {
+    meant(word, &[]).filter(|key| key.contains('.') || matches!(key.as_str(), "name" | "seed" | "title"))
+}
+
+/// The keys of a file that their tables do not have, where these keys are fixed, each with what it was meant to be: for an error
+/// that is about another one.
+pub(super) fn unknown(root: &DeTable) -> Vec<(Range<usize>, String)> {
+    let mut found = misspelt(root, keys_of::<Keys>());
+    for (name, allowed) in tables() {
+        if let Some(table) = root.get(name).and_then(|value| value.get_ref().as_table()) {
+            found.extend(match name {
+                // Presets have keys of their own.
+                "model" => translations(table),
+                _ => misspelt(table, &allowed),
+            });
+        }
+    }
+    found
+}
+
+fn misspelt(table: &DeTable, allowed: &[&str]) -> Vec<(Range<usize>, String)> {
+    let keys = table.keys().filter(|key| !allowed.contains(&&**key.get_ref()));
+    keys.map(|key| (key.span(), question(meant(key.get_ref(), allowed).as_deref()))).collect()
+}
+
+/// The keys that are another library's names.
+fn translations(table: &DeTable) -> Vec<(Range<usize>, String)> {
+    let ours = |key: &Spanned<DeString>| Some((key.span(), question(Some(elsewhere(key.get_ref())?))));
+    table.keys().filter_map(ours).collect()
+}
+
+fn question(key: Option<&str>) -> String {
+    match key {
+        Some(key) => format!("there is no such key: did you mean `{key}`?"),
+        None => "there is no such key".to_owned(),
+    }
+}
+
+/// The tables whose keys are fixed.
+fn tables() -> [(&'static str, Vec<&'static str>); 5] {
+    [
+        ("train", train::allowed()),
+        ("data", Data::allowed()),
+        ("model", SHARED.to_vec()),
+        ("scaling", keys_of::<Scaling>().to_vec()),
+        ("init", keys_of::<Pretrained>().to_vec()),
+    ]
 }
 
 /// Every key of the tables whose keys are fixed, dotted.
 fn all() -> Vec<String> {
-    let (train, data) = (train::allowed(), Data::allowed());
-    let tables: [(&str, &[&str]); 6] = [
-        ("train", &train),
-        ("data", &data),
-        ("data.augment", keys_of::<Augment>()),
-        ("model", SHARED),
-        ("scaling", keys_of::<Scaling>()),
-        ("init", keys_of::<Pretrained>()),
-    ];
-    let dotted = |(table, keys): (&str, &[&str])| keys.iter().map(|key| format!("{table}.{key}")).collect::<Vec<_>>();
-    tables.into_iter().flat_map(dotted).chain([String::from("model.preset"), String::from("model.rows")]).collect()
+    let tables = tables().into_iter().chain([("data.augment", keys_of::<Augment>().to_vec())]);
+    let dotted = |(table, keys): (&str, Vec<&str>)| keys.iter().map(|key| format!("{table}.{key}")).collect::<Vec<_>>();
+    tables.flat_map(dotted).chain([String::from("model.preset"), String::from("model.rows")]).collect()
 }
 
 #[cfg(test)]

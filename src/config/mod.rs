@@ -27,6 +27,7 @@ pub use description::Description;
 pub use expect::Expect;
 pub use experiment::{Experiment, FindRun, FoundRun, Machine};
 pub use key::Key;
+pub use known_keys::key_of_word;
 pub use model::Origin;
 pub use nearest::nearest;
 pub use nesting::{MAX_LEVELS, too_deep};

@@ -96,6 +96,7 @@ pub(super) const ELSEWHERE: &[(&str, &str)] = &[
     ("val_split", "data.validation"),
     ("validation_split", "data.validation"),
     ("manual_seed", "seed"),
+    ("pretrained", "init.from"),
     ("random_seed", "seed"),
     ("random_state", "seed"),
     // [model] and [scaling]

@@ -230,14 +230,24 @@ impl Source {
         self.overrides.iter().map(|range| (range.start, &self.text[range.clone()]))
     }
 
-    /// The error that shows a problem in this text.
-    pub(super) fn error(&self, problem: &Problem, span: Option<Range<usize>>) -> ConfigError {
+    /// The error that shows a problem in this text, and with it other places in the same piece of text, each with a note.
+    pub(super) fn error(
+        &self,
+        problem: &Problem,
+        span: Option<Range<usize>>,
+        others: Vec<(Range<usize>, String)>,
+    ) -> ConfigError {
         let title = Level::ERROR.primary_title(problem.message.as_str());
-        let mut group = match self.part(span) {
-            (name, text, Some(span)) => {
-                title.element(Snippet::source(text).path(name).annotation(AnnotationKind::Primary.span(span)))
+        let (name, text, inside) = self.part(span);
+        let in_file = std::ptr::eq(text, self.file_text());
+        let others = others.into_iter().filter(|(other, _)| in_file && other.end <= self.file_end);
+        let notes: Vec<_> = others.map(|(other, note)| AnnotationKind::Context.span(other).label(note)).collect();
+        let mut group = match inside {
+            None if notes.is_empty() => title.element(Origin::path(name)),
+            inside => {
+                let place = inside.map(|span| AnnotationKind::Primary.span(span));
+                title.element(Snippet::source(text).path(name).annotations(place.into_iter().chain(notes)))
             }
-            (name, _, None) => title.element(Origin::path(name)),
         };
         if let Some(help) = &problem.help {
             group = group.element(Level::HELP.message(help.as_str()));

@@ -28,7 +28,9 @@ pub enum DataError {
     #[error("{name} could not be fetched. Tried:{}\n{remedy}", .attempts.iter().map(|a| format!("\n  - {a}")).collect::<String>())]
     Fetch { name: String, attempts: Vec<String>, remedy: String },
     /// The images may not be passed on: the user must get them.
-    #[error("the {name} images cannot be downloaded automatically, since their licence is given to persons: {remedy}")]
+    #[error(
+        "the {name} images cannot be downloaded automatically, because the licence is granted to individuals: {remedy}"
+    )]
     Licence { name: String, remedy: String },
     /// A dataset that is sound but not what the experiment needs.
     #[error("{name}: {problem}")]

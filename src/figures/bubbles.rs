@@ -25,7 +25,7 @@ pub fn accuracy_against_operations(experiments: &[Experiment]) -> Chart {
         Axis::new("published Top-1 accuracy, single crop").percent().padding(0.07),
     );
     chart.subtitle =
-        "Parameters and operations as counted by strata; the area of a mark is proportional to its parameters".into();
+        "Parameters and operations as counted by Strata; the area of a mark is proportional to its parameters".into();
     for (name, colour) in FAMILIES {
         let mut points: Vec<ChartPoint> =
             experiments.iter().filter(|experiment| family(experiment) == Some(name)).filter_map(point).collect();

@@ -2,10 +2,13 @@
 
 use super::svg::{Anchor, EDGE, FAINT, Font, INK, card, fit, line, n, text, width};
 use crate::analysis::Confusion;
+use crate::runs::grouped;
 use std::fmt::Write;
 
 const RIGHT: &str = "#0072b2";
 const WRONG: &str = "#d55e00";
+/// Of numbers on the colour of mistakes, in light and dark pages alike.
+const DARK: &str = "#1b1b1b";
 const SIDE: f64 = 820.0;
 const MARGIN: f64 = 30.0;
 const TOP: f64 = 96.0;
@@ -52,6 +55,7 @@ pub fn confusion(confusion: &Confusion, title: &str, split: &str) -> String {
 fn subtitle(confusion: &Confusion, split: &str) -> String {
     let (correct, images) = confusion.total();
     let top1 = 100.0 * correct as f64 / images.max(1) as f64;
+    let images = grouped(&images.to_string(), ' ');
     format!("Top-1 {top1:.2} % of {images} {split} images; cells are percent of the true class")
 }
 
@@ -84,7 +88,9 @@ impl Matrix<'_> {
         if let Some(top1) = confusion.top1(class) {
             let x = left + self.side() + 14.0;
             let bar = [x, middle - 0.32 * cell, top1 * (ACCURACY - 14.0), 0.64 * cell];
-            rectangle(svg, bar, RIGHT, 0.22);
+            if top1 > 0.0 {
+                rectangle(svg, bar, RIGHT, 0.22);
+            }
             if labelled {
                 text(svg, [x + 8.0, middle], &format!("{:.1} %", 100.0 * top1), Font::new(LABEL), false);
             }
@@ -99,7 +105,12 @@ impl Matrix<'_> {
         if cell >= NUMBERED {
             let percent = 100.0 * share;
             let number = if percent < 0.95 { format!("{percent:.1}") } else { format!("{percent:.0}") };
-            let colour = if strength > 0.6 { "#ffffff" } else { INK };
+            let colour = match class == predicted {
+                _ if strength <= 0.6 => INK,
+                true => "#ffffff",
+                // The colour of mistakes is a light one.
+                false => DARK,
+            };
             let font = Font::new(LABEL).colour(colour).anchor(Anchor::Middle);
             text(svg, [x + cell / 2.0, y + cell / 2.0], &number, font, false);
         }

@@ -16,8 +16,10 @@ pub enum WeightsError {
     #[error(
         "cannot read {path}: {reason}; in Python:\n  \
          import torch, safetensors.torch\n  \
-         safetensors.torch.save_file(torch.load({path:?}, map_location=\"cpu\", weights_only=True), {converted:?})",
-        converted = .path.with_extension("safetensors")
+         safetensors.torch.save_file({load}, {converted:?}){warning}",
+        load = python_load(path, reason),
+        converted = .path.with_extension("safetensors"),
+        warning = if runs_code(reason) { "\nonly for a file from a source you trust: this runs the code in it" } else { "" }
     )]
     PyTorch { path: PathBuf, reason: String },
     #[error("cannot write {path}: {reason}")]
@@ -33,6 +35,20 @@ pub enum WeightsError {
 }
 
 impl IsInputError for WeightsError {}
+
+/// Whether loading a file of PyTorch runs code that is in it.
+fn runs_code(reason: &str) -> bool {
+    reason.contains(torch_file::RUNS_CODE)
+}
+
+/// The Python expression that loads the tensors of a file which Strata does not read.
+fn python_load(path: &Path, reason: &str) -> String {
+    match runs_code(reason) {
+        // A whole module, as `torch.save(model)` writes it.
+        true => format!("torch.load({path:?}, map_location=\"cpu\", weights_only=False).state_dict()"),
+        false => format!("torch.load({path:?}, map_location=\"cpu\", weights_only=True)"),
+    }
+}
 
 /// A name from a file as errors print it: control characters escaped, long names cut.
 fn shown(name: &str) -> String {

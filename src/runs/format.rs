@@ -85,13 +85,18 @@ pub fn cut(text: &str, longest: usize) -> String {
 }
 
 /// Truncates texts as [`cut`] does, but different texts stay different: where their beginnings are equal, the part in which
-/// they differ is kept, and where that is equal to another's, they are numbered.
+/// they differ is kept, or else their ends; where those are equal to another's too, they are numbered.
 pub fn cut_apart<S: AsRef<str>>(texts: &[S], longest: usize) -> Vec<String> {
     let mut shown: BTreeMap<&str, String> =
         texts.iter().map(|text| (text.as_ref(), cut(text.as_ref(), longest))).collect();
     for alike in collisions(&shown) {
         let parts = differing_parts(&alike, longest);
         shown.extend(alike.into_iter().zip(parts));
+    }
+    for alike in collisions(&shown) {
+        let end =
+            |text: &str| text.chars().skip((text.chars().count() + 1).saturating_sub(longest)).collect::<String>();
+        shown.extend(alike.into_iter().map(|text| (text, format!("…{}", end(text)))));
     }
     let still = collisions(&shown);
     for (index, text) in still.into_iter().flatten().enumerate() {

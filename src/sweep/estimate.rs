@@ -1,6 +1,7 @@
 //! Estimates the time of points from finished runs.
 //!
-//! Time is assumed proportional to multiply-adds, images and epochs. The rate is that of the finished run with the nearest
+//! Time is assumed proportional to the multiply-adds of all images that are trained on or evaluated; an image costs three times as much
+//! in training as in evaluation. The rate is that of the finished run with the nearest
 //! multiply-adds in the same precision on the same kind of device: of the same sweep, or else of any run in the results folder.
 //! The number of threads and the load of the machine are not known.
 
@@ -21,7 +22,7 @@ struct Sample {
     same_sweep: bool,
     precision: String,
     macs: f64,
-    /// Seconds for one multiply-add of one image in one epoch: sum over runs, and their number.
+    /// Seconds for one multiply-add of one evaluated image: sum over runs, and their number.
     rate: (f64, usize),
 }
 
@@ -56,13 +57,14 @@ impl Estimates {
             return;
         }
         let count = |key: &str| row.text(key).parse().unwrap_or(0);
-        let images = images(row.text("data.dataset"), count("data.validation"), count("data.limit"));
+        let (validation, limit) = (count("data.validation"), count("data.limit"));
         let (Some(seconds), Some(macs), Some(epochs)) =
             (number(Column::Seconds), number(Column::Macs), number(Column::Epochs))
         else {
             return;
         };
-        let (rate, precision) = (seconds / (macs * images as f64 * epochs), row.text(Column::Precision));
+        let images = images(row.text("data.dataset"), validation, limit, epochs);
+        let (rate, precision) = (seconds / (macs * images), row.text(Column::Precision));
         let same = |sample: &&mut Sample| {
             sample.macs == macs && sample.precision == precision && sample.same_sweep == same_sweep
         };
@@ -99,16 +101,19 @@ impl Estimates {
 /// The multiply-adds of a point's run, up to a constant factor.
 fn work(point: &Point) -> f64 {
     let Data { dataset, validation, limit, .. } = &point.experiment.data;
-    let images = images(dataset, *validation, *limit) as f64;
-    point.cost.macs.max(1) as f64 * images * point.experiment.train.epochs as f64
+    let images = images(dataset, *validation, *limit, point.experiment.train.epochs as f64);
+    point.cost.macs.max(1) as f64 * images
 }
 
-/// The number of training images.
-fn images(dataset: &str, validation: usize, limit: usize) -> usize {
-    match limit {
-        0 => data::info(dataset).map_or(1, |info| info.train.saturating_sub(validation)).max(1),
+/// The images of a run, each as often as it is evaluated or would be in the time that training takes.
+fn images(dataset: &str, validation: usize, limit: usize, epochs: f64) -> f64 {
+    const TRAINING: usize = 3;
+    let info = data::info(dataset);
+    let train = match limit {
+        0 => info.map_or(1, |info| info.train.saturating_sub(validation)).max(1),
         limit => limit,
-    }
+    };
+    epochs * (TRAINING * train + validation) as f64 + info.map_or(0, |info| info.test) as f64
 }
 
 /// Formats a duration: `4.5 s`, `45 s`, `12 min`, `3 h 20 min`.
@@ -139,9 +144,10 @@ mod tests {
     }
 
     fn row(macs: u64, seconds: f64) -> Record {
-        let cells =
-            [("status", "done"), ("device", "cpu"), ("precision", "fp32"), ("epochs", "2"), ("data.limit", "500")];
-        let mut row: Record = cells.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let cells = [("status", "done"), ("device", "cpu"), ("precision", "fp32"), ("epochs", "2")];
+        let data = [("data.dataset", "synthetic"), ("data.validation", "200"), ("data.limit", "500")];
+        let mut row: Record =
+            cells.iter().chain(&data).map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         row.set(Column::Macs, macs.to_string());
         row.set(Column::Seconds, seconds.to_string());
         row
@@ -157,12 +163,16 @@ mod tests {
         estimates.add(&row(macs, 5.0), false, "cpu");
         estimates.add(&row(macs, 99.0), false, "cuda");
         estimates.add(&row(macs * 100, 1.0), false, "cpu");
-        // Twice the images, then twice the epochs, too; the mean over seeds is 4 s.
+        // The mean over seeds is 4 s. Twice the images, then twice the epochs, too.
+        let test = data::info("synthetic").unwrap().test as f64;
+        let images = |epochs: f64, images: f64| epochs * images * (3.0 * 500.0 + 200.0) + test;
+        let expected = |epochs| 4.0 * images(epochs, 2.0) / images(2.0, 1.0);
+        let close = |a: f64, b: f64| (a - b).abs() < 1e-9 * b;
         let seconds = |estimates: &Estimates, point: usize| estimates.seconds(&sweep.points[point]).unwrap();
-        assert!((seconds(&estimates, 0) - 8.0).abs() < 1e-9 && (seconds(&estimates, 1) - 16.0).abs() < 1e-9);
+        assert!(close(seconds(&estimates, 0), expected(2.0)) && close(seconds(&estimates, 1), expected(4.0)));
         // A run of the same sweep is preferred.
         estimates.learn(&row(macs * 100, 100.0), "cpu");
-        assert!((seconds(&estimates, 0) - 2.0).abs() < 1e-9);
+        assert!(close(seconds(&estimates, 0), expected(2.0) / 4.0));
     }
 
     #[test]

@@ -82,7 +82,7 @@ impl From<TorchError> for TrainError {
 /// The remedy for weights of another network; empty for files that cannot be read.
 fn replace_hint(error: &WeightsError) -> &'static str {
     match error {
-        WeightsError::Missing { .. } | WeightsError::Shape { .. } => "; init.replace draws the weights of a row anew",
+        WeightsError::Missing { .. } | WeightsError::Shape { .. } => "; use init.replace to re-initialise a row",
         _ => "",
     }
 }

@@ -90,7 +90,9 @@ impl Session<'_> {
         }
         if state.epoch < experiment.train.epochs {
             let patience = experiment.train.patience;
-            observer.note(&format!("no better val_top1 in {patience} epochs: the run stops early (train.patience)"));
+            observer.note(&format!(
+                "validation Top-1 has not improved for {patience} epochs: stopping early (train.patience)"
+            ));
         }
         self.test(&mut model, info, state, seconds_before)
     }

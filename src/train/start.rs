@@ -77,7 +77,7 @@ impl Start {
             }
         }
         let unused: Vec<String> = tensors.into_keys().filter(|name| !name.ends_with("num_batches_tracked")).collect();
-        let (from, count) = (path.display(), start.tensors.len());
+        let (from, count) = (&experiment.init.from, start.tensors.len());
         start.notes.push(format!("starts from {from}: {count} tensors"));
         if !drawn.is_empty() {
             start.notes.push(format!("init.replace: {} are drawn from the seed", listed(&drawn)));

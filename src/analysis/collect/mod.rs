@@ -75,7 +75,7 @@ fn leave_out_other_tables(found: &mut Vec<Found>, paths: &[String]) -> Result<()
         if let (Found::Sweep(folder), false) = (&table, is_named) {
             let path = folder.join("table.csv");
             if !Table::read(&path)?.is_of_runs() {
-                tracing::info!("{} is left out: it is not a table of runs (name the file to see it)", path.display());
+                tracing::debug!("{} is left out: it is not a table of runs (name the file to see it)", path.display());
                 continue;
             }
         }

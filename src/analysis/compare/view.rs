@@ -210,7 +210,7 @@ impl ComparisonView<'_> {
         }
         self.notes.push(format!(
             "Δ: mean of the differences at equal seeds{} (number of pairs), with Student's 95 % interval; \
-             noise: the interval holds zero",
+             noise: the interval contains zero",
             if in_percent { ", in percentage points" } else { "" }
         ));
         if lines.iter().any(|line| line.difference.is_some_and(|spread| spread.n < 2)) {

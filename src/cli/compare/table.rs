@@ -13,6 +13,8 @@ const FEW: usize = 6;
 const MANY: usize = 3;
 /// Longest label.
 const LABEL: usize = 48;
+/// Shortest length to which labels are cut.
+const SHORTEST: usize = 24;
 
 /// Columns that are hidden first, in this order.
 const EXPENDABLE: [Column; 7] = {
@@ -56,12 +58,20 @@ pub(super) fn fitted(comparison: &Comparison, records: &Records, kept: &[String]
         move |name: &str| !(vital.contains(&name) || name.starts_with('Δ') || is_kept(name, kept))
     };
     hide(&mut table, room, others(&["name", "source", "status", "differs", "95 % interval", "test_top1"]));
-    if !fits(&table, room) {
-        label(&mut table, comparison, is_setting, LABEL / 2);
+    for vital in [&["name", "differs", "95 % interval"][..], &["name", "differs"], &["name"]] {
+        if !fits(&table, room) {
+            label(&mut table, comparison, is_setting, SHORTEST);
+        }
+        hide(&mut table, room, others(vital));
     }
-    // What is left was asked for.
-    hide(&mut table, room, others(&["name", "differs", "95 % interval"]));
-    hide(&mut table, room, others(&["name"]));
+    // The labels get the room that is left.
+    if let Some(name) = table.column("name")
+        && shown > 0
+    {
+        let longest = table.rows.iter().map(|row| row[name].chars().count()).max().unwrap_or(0);
+        let rest = room.saturating_sub(width(&rendered(&table, presets::NOTHING)));
+        label(&mut table, comparison, is_setting, (longest + rest).min(LABEL));
+    }
     (rendered(&table, presets::NOTHING), all - table.columns.len())
 }
 
@@ -108,11 +118,22 @@ fn remove(table: &mut Table, index: usize) {
 /// Replaces names by labels, which hold the settings that tell lines apart, and hides the settings.
 fn label(table: &mut Table, comparison: &Comparison, is_setting: impl Fn(&str) -> bool, longest: usize) {
     let Some(name) = table.column("name") else { return };
-    for (row, label) in table.rows.iter_mut().zip(cut_apart(&comparison.labels, longest)) {
+    for (row, label) in table.rows.iter_mut().zip(cut_apart(&without_shared_name(&comparison.labels), longest)) {
         row[name] = label;
     }
     while let Some(index) = table.columns.iter().position(|name| is_setting(name)) {
         remove(table, index);
+    }
+}
+
+/// Labels without the name that they begin with, if it is the same for all.
+fn without_shared_name(labels: &[String]) -> Vec<&str> {
+    let parts: Option<Vec<(&str, &str)>> = labels.iter().map(|label| label.split_once(' ')).collect();
+    match parts {
+        Some(parts) if parts.windows(2).all(|pair| pair[0].0 == pair[1].0) => {
+            parts.into_iter().map(|(_, rest)| rest).collect()
+        }
+        _ => labels.iter().map(String::as_str).collect(),
     }
 }
 

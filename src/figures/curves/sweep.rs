@@ -27,7 +27,9 @@ pub struct SweepPictures {
 pub fn write_sweep_pictures(folder: &Path, store: &Store) -> Result<Vec<PathBuf>, RunError> {
     let records = Records::from_csv(&folder.join("table.csv"), false)?;
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
-    let SweepPictures { curves, parameter, cost } = sweep_pictures(&records, &name, store);
+    // A sweep that was run with `--set` has its keys in its folder's name, too many for a title.
+    let (name, set) = name.split_once('+').unwrap_or((&name, ""));
+    let SweepPictures { curves, parameter, cost } = sweep_pictures(&records, name, store);
     let curves = curves.filter(|_| !(folder.join("curves.svg").is_file() && epochs_missing(&records, store)));
     let old = folder.join("cost.svg");
     if !costs_differ(&records) && old.is_file() {
@@ -35,7 +37,10 @@ pub fn write_sweep_pictures(folder: &Path, store: &Store) -> Result<Vec<PathBuf>
     }
     let mut written = Vec::new();
     for (file, figure) in [("curves.svg", curves), ("parameter.svg", parameter), ("cost.svg", cost)] {
-        if let Some(figure) = figure {
+        if let Some(mut figure) = figure {
+            if !set.is_empty() {
+                figure.note = format!("With {}. {}", set.replace(',', ", "), figure.note);
+            }
             let path = folder.join(file);
             write(&path, &figure.svg())?;
             written.push(path);

@@ -8,6 +8,7 @@ mod pickle;
 mod tests;
 mod zip;
 
+pub(super) use pickle::RUNS_CODE;
 use pickle::{Pickle, Storage, TensorView, Value};
 use std::collections::BTreeMap;
 use tch::{Kind, Tensor};

@@ -98,6 +98,9 @@ impl Pickle {
     }
 }
 
+/// In errors about a file that has more in it than tensors.
+pub(in crate::model) const RUNS_CODE: &str = "loading it would call";
+
 struct Machine<'a> {
     rest: &'a [u8],
     values: Vec<Value>,
@@ -302,7 +305,7 @@ impl<'a> Machine<'a> {
         };
         let shown: String = format!("{module}.{name}").chars().take(100).flat_map(char::escape_debug).collect();
         let function = function.ok_or_else(|| {
-            format!("it holds more than tensors: loading it would call `{shown}`, and nothing in a file is run")
+            format!("it holds more than tensors: {RUNS_CODE} `{shown}`, and no code in a file is executed")
         })?;
         self.push(Value::Function(function));
         Ok(())
