@@ -1,5 +1,6 @@
 //! `strata predict RUN_OR_FILE`
 
+use super::epoch_table::percent;
 use super::precision::{PrecisionArgs, precision};
 use super::runs::{TrainedRun, build, find, is_run, run_of_file};
 use super::table::{Format, render};
@@ -190,8 +191,12 @@ fn classes(command: &Predict, images: &[PathBuf], shared: &Shared, device: Devic
         for rank in 0..top {
             let class = indices.int64_value(&[rank]) as usize;
             let name = names.get(class).cloned().unwrap_or_else(|| format!("class {class}"));
-            let file = path.display().to_string();
-            lines.push(vec![file, (rank + 1).to_string(), name, format!("{:.4}", values.double_value(&[rank]))]);
+            let (file, probability) = (path.display().to_string(), values.double_value(&[rank]));
+            let probability = match command.format {
+                Format::Csv => format!("{probability:.4}"),
+                _ => percent(probability),
+            };
+            lines.push(vec![file, (rank + 1).to_string(), name, probability]);
         }
     }
     let table = render(command.format, &["image", "rank", "class", "probability"], &lines).context("cannot print")?;

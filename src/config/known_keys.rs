@@ -29,7 +29,9 @@ fn meant(found: &str, allowed: &[&str]) -> Option<String> {
     let other_table =
         || all().into_iter().find(|key| !key.starts_with("scaling.") && key.ends_with(&format!(".{found}")));
     let translated = || elsewhere(found).filter(|ours| ours.contains('.')).map(str::to_owned);
-    let of_preset = || PresetName::all_keys().contains(&found).then(|| format!("model.{found}"));
+    // In [model] itself such a key is one that the preset does not have.
+    let outside = allowed.is_empty() || allowed.contains(&"model");
+    let of_preset = || (outside && PresetName::all_keys().contains(&found)).then(|| format!("model.{found}"));
     let at_the_top = || keys_of::<Keys>().contains(&found).then(|| found.to_owned());
     here()
         .or_else(at_the_top)

@@ -82,8 +82,9 @@ fn epochs_are_a_long_table() {
 fn other_tables_are_not_among_runs() {
     let place = place();
     place.file("results/bench/table.csv", "network,ms\nresnet50,3\nvgg11,4\n");
-    let ran = place.strata(&["compare"]);
+    let ran = place.strata(&["compare", "-v"]);
     assert!(ran.err.contains("results/bench/table.csv is left out") && !ran.out.contains("resnet50"), "{}", ran.err);
+    assert_eq!(place.strata(&["compare"]).err, "");
     assert!(place.strata(&["compare", "results/bench"]).good().contains("resnet50"));
     place.file("experiments/resnet20.toml", TINY);
     place.strata(&["compare", "resnet20"]).refused(&["`resnet20` has not run yet: `strata train resnet20` runs it"]);
@@ -175,7 +176,7 @@ fn diff_tells_what_differs() {
     {
         assert!(out.contains(part), "`{part}` is missing:\n{out}");
     }
-    assert!(!out.contains("train.lr") && out.contains("not known of both: environment"), "{out}");
+    assert!(!out.contains("train.lr") && out.contains("not compared, for want of a run: environment"), "{out}");
     place.strata(&["diff", "net8", "net14"]).refused(&[
         "`net8` has several runs; name one of them",
         "net8/80",
@@ -185,5 +186,5 @@ fn diff_tells_what_differs() {
     place.file("experiments/a.toml", TINY);
     place.file("b.toml", TINY.replace("lr = 0.05", "lr = 0.1"));
     let out = place.strata(&["diff", "a", "b.toml"]).good();
-    assert!(out.contains("train.lr  0.05  0.1") && out.contains("no difference: network, cost"), "{out}");
+    assert!(out.contains("train.lr  0.05  0.1") && out.contains("equal: network, cost"), "{out}");
 }

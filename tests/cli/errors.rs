@@ -258,7 +258,7 @@ fn with_weights(change: impl FnOnce(&mut Vec<(String, Tensor)>)) -> super::place
 #[test]
 fn weights_that_fit_are_taken() {
     let out = with_weights(|_| ()).good();
-    assert!(out.contains("x.png") && out.contains("0.1000"), "{out}");
+    assert!(out.contains("x.png") && out.contains("10.00 %"), "{out}");
 }
 
 #[test]
