@@ -68,7 +68,8 @@ impl Protocol for Errors {
                 let percent = |column| format!("{:.1} %", 100.0 * row.number(column));
                 let lines = vec![
                     format!("{} {}", row.text("predicted"), percent("probability")),
-                    format!("is {} {}", row.text("class"), percent("probability_of_class")),
+                    // Of few digits: the names of classes are long.
+                    format!("is {} {:.0} %", row.text("class"), 100.0 * row.number("probability_of_class")),
                 ];
                 let image = row.number("image");
                 if image >= 0.0 && (image as usize) < images.len() {
