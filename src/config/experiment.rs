@@ -10,6 +10,7 @@ use super::pretrained::Pretrained;
 use super::problem::{ConfigError, Missing, Problem, from_serde};
 use super::serialize::to_table;
 use super::train::{self, ASIDE, Train};
+use crate::arch::params::Role;
 use crate::arch::presets::Preset;
 use crate::arch::rows::Row;
 use crate::arch::{Network, NetworkError, Scaling};
@@ -329,6 +330,7 @@ pub(super) fn build_shared(
     data.check_augment(architecture.network.plan.input)?;
     let train = Train::read(root.get("train"), machine)?;
     check_sizes(&architecture.network, &train, &data)?;
+    check_sync_bn(&architecture.network, &train)?;
     let init = Pretrained::read(root.get("init"), &architecture.network, machine)?;
     Ok(Experiment {
         name: keys.name(name),
@@ -361,6 +363,15 @@ fn check_sizes(network: &Network, train: &Train, data: &Data) -> Result<(), Prob
         data.check_augment(sized.plan.input)?;
     }
     Ok(())
+}
+
+/// Checks that there is something to synchronise.
+fn check_sync_bn(network: &Network, train: &Train) -> Result<(), Problem> {
+    let has_norm = network.params().iter().any(|param| param.role == Role::RunningMean);
+    if has_norm || !train.sync_bn {
+        return Ok(());
+    }
+    Err(Problem::at("train.sync_bn", "the network has no batch normalisation"))
 }
 
 /// The network for inputs of another height, of the same shape; the network itself for the height 0.
