@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs a small sweep under every scheduler that docs/cluster.md describes, on this machine, and compares the tables:
 # Slurm (a controller and a node of its own), GNU parallel, HyperQueue, and two "machines" that share files but not locks.
-# The Kubernetes job is checked against the schema of its API.
+# The Kubernetes job is checked against the schema of its API. Then two ranks on two "hosts", between which packets are late and lost.
 #
 # As root on Debian it may install what is missing: slurmctld, slurmd, slurm-client, munge, parallel, bindfs; and from PyPI,
 # into a venv in the cache, hyperqueue and kubernetes-validate. What cannot be installed is skipped, and counted.
@@ -11,7 +11,8 @@ export STRATA="$root/target/release/strata" THREADS=1
 work=$(mktemp -d)
 slurm="$work/slurm"
 passed=0 failed=0 skipped=0
-trap 'sh "$root/scripts/slurm-here.sh" stop "$slurm" 2>/dev/null; umount "$work"/mount-* 2>/dev/null; rm -rf "$work"' EXIT
+relay=
+trap '[ -z "$relay" ] || kill -CONT $relay; [ -z "$relay" ] || kill $relay; sh "$root/scripts/slurm-here.sh" stop "$slurm" 2>/dev/null; umount "$work"/mount-* 2>/dev/null; rm -rf "$work"' EXIT
 
 check() { # check WHAT COMMAND…
     what=$1
@@ -176,6 +177,74 @@ if bindfs "$work/locks" "$work/mount-a" 2>"$work/fuse.log" && bindfs "$work/lock
     check "  from its checkpoint" sh -c 'grep "resumed after epoch" results/runs/grid/*/run.log'
 else
     skip "file systems without common locks: bindfs cannot mount here"
+fi
+
+# Two ranks beside each other and on two hosts, 40 ms there and back, of whose packets 1 % are lost.
+mkdir -p "$work/near" "$work/far"
+cat >"$work/near/far.toml" <<TOML
+[data]
+dataset = "synthetic"
+validation = 100
+limit = 128
+[model]
+preset = "resnet"
+layout = "cifar"
+depth = 8
+width = 8
+input = [1, 14, 14]
+[train]
+epochs = 3
+batch = 64
+lr = 0.05
+sync_bn = true
+TOML
+cp "$work/near/far.toml" "$work/far"
+host_a=strata-a-$$ host_b=strata-b-$$
+start_rank() { # start_rank NUMBER ADDRESS COMMAND…: in the background, as a launcher would; its output is in rank-NUMBER.log
+    number=$1 address=$2
+    shift 2
+    "$@" env RANK="$number" WORLD_SIZE=2 MASTER_ADDR="$address" MASTER_PORT=29577 "$STRATA" train far.toml --threads 1 >"$work/rank-$number.log" 2>&1 &
+}
+both_ranks() { # both_ranks ADDRESS COMMAND: starts both, each behind the command with its host in the place of HOST
+    start_rank 0 "$1" $(echo "$2" | sed "s/HOST/$host_a/")
+    first=$!
+    start_rank 1 "$1" $(echo "$2" | sed "s/HOST/$host_b/")
+    second=$!
+}
+ended_with() { # ended_with CODE: both ranks
+    wait $first
+    ended=$?
+    wait $second
+    [ "$ended $?" = "$1 $1" ] || { cat "$work/rank-0.log" "$work/rank-1.log"; false; }
+}
+epochs() { cut -d, -f1-9 "$work/$1"/results/runs/far/*/epochs.csv; }
+distant="ip netns exec HOST env GLOO_SOCKET_IFNAME=far0 STRATA_RANKS_TIMEOUT=20"
+python3 "$root/scripts/far-network.py" "$host_a" "$host_b" --delay 20 --loss 0.01 >"$work/relay.log" 2>&1 &
+relay=$!
+if wait_for 10 grep -q joined "$work/relay.log"; then
+    cd "$work/near" && both_ranks 127.0.0.1 env
+    check "two ranks beside each other" ended_with 0
+    cd "$work/far" && both_ranks 10.77.0.1 "$distant"
+    check "two ranks on distant hosts" ended_with 0
+    check "  their table" sh -c '[ -n "$1" ] && [ "$1" = "$2" ]' sh "$(epochs near)" "$(epochs far)"
+    sed -i 's/epochs = 3/epochs = 4000/' far.toml && rm -rf results && both_ranks 10.77.0.1 "$distant"
+    check "they run" wait_for 60 sh -c '[ "$(cat results/runs/far/*/epochs.csv 2>/dev/null | wc -l)" -gt 1 ]'
+    kill -STOP $relay
+    check "the network between them fails: both end" ended_with 1
+    check "  with the name of the other" sh -c 'grep "error: rank 1 ended or does not answer" "$1/rank-0.log" && grep "error: rank 0 ended or does not answer" "$1/rank-1.log"' sh "$work"
+    kill -CONT $relay
+    sleep 1
+    both_ranks 10.77.0.1 "$distant"
+    check "the network is back: they go on" wait_for 60 grep -s "resumed after epoch" results/runs/far/*/run.log
+    kill -INT $first
+    check "  until one is asked to stop" ended_with 130
+    kill $relay
+    wait $relay
+    relay=
+    check "  packets were lost" grep -v " 0 dropped" "$work/relay.log"
+else
+    relay=
+    skip "distant hosts: $(tail -1 "$work/relay.log")"
 fi
 
 echo "$passed passed, $failed failed, $skipped skipped"

@@ -93,6 +93,7 @@ fn every_key_is_on_the_page_of_keys() {
             "bias_lr_factor",
             "accumulate",
             "sam_rho",
+            "sync_bn",
         ]
         .map(str::to_owned),
     );

@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 use std::io::BufRead;
 use strata::config::Experiment;
+use strata::ranks::{self, Ranks};
 use strata::runs::significant;
 use strata::torch;
 use strata::train::bench::{self, Phase, Roofline, StepCost, Timing, Workload};
@@ -52,7 +53,8 @@ pub(crate) struct Bench {
     #[arg(long, conflicts_with = "worker")]
     ops: bool,
     /// For scripts such as `make bench`: describe the network in a line of JSON, then answer each line `train N`, `eval N` or
-    /// `limits` on standard input with a line of JSON
+    /// `limits` on standard input with a line of JSON. Started by a launcher, workers train together as the ranks of `strata
+    /// train` do
     #[arg(long)]
     worker: bool,
 }
@@ -111,7 +113,8 @@ pub(crate) fn run(command: &Bench, shared: &Shared) -> Result<Done> {
         let [experiment] = experiments.as_slice() else {
             bail!(Usage("--worker takes one experiment".to_owned()));
         };
-        return worker(experiment, device, command.steps.into());
+        let ranks = Ranks::meet(ranks::place()?.as_ref())?;
+        return worker(experiment, device, command.steps.into(), ranks);
     }
     if command.ops {
         for experiment in &experiments {
@@ -248,8 +251,8 @@ struct Round {
     peak_mib: Option<f64>,
 }
 
-fn worker(experiment: &Experiment, device: Device, steps: usize) -> Result<Done> {
-    let workload = Workload::new(experiment, device, steps)?;
+fn worker(experiment: &Experiment, device: Device, steps: usize, ranks: Ranks) -> Result<Done> {
+    let workload = Workload::on_ranks(experiment, device, steps, ranks)?;
     let mut bench = workload.bench();
     let cost = experiment.network.cost();
     send(&Ready {

@@ -8,6 +8,7 @@ use super::model::Origin;
 use super::pretrained::Pretrained;
 use super::problem::{ConfigError, Missing, Problem, from_serde};
 use super::train::{self, Train};
+use crate::arch::params::Role;
 use crate::arch::{Network, NetworkError, Scaling};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -189,6 +190,7 @@ pub(super) fn build_shared(
     data.check_augment(architecture.network.plan.input)?;
     let train = Train::read(root.get("train"), machine)?;
     check_sizes(&architecture.network, &train, &data)?;
+    check_sync_bn(&architecture.network, &train)?;
     let init = Pretrained::read(root.get("init"), &architecture.network, machine)?;
     Ok(Experiment {
         name: keys.name(name),
@@ -221,6 +223,15 @@ fn check_sizes(network: &Network, train: &Train, data: &Data) -> Result<(), Prob
         data.check_augment(sized.plan.input)?;
     }
     Ok(())
+}
+
+/// Checks that there is something to synchronise.
+fn check_sync_bn(network: &Network, train: &Train) -> Result<(), Problem> {
+    let has_norm = network.params().iter().any(|param| param.role == Role::RunningMean);
+    if has_norm || !train.sync_bn {
+        return Ok(());
+    }
+    Err(Problem::at("train.sync_bn", "the network has no batch normalisation"))
 }
 
 /// The network for inputs of another height, of the same shape; the network itself for the height 0.

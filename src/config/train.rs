@@ -45,6 +45,7 @@ struct Frame {
     stages: Vec<Stage>,
     /// The number of ranks that were started where it is missing.
     ranks: Option<usize>,
+    sync_bn: bool,
 }
 
 impl Default for Frame {
@@ -74,6 +75,7 @@ impl Default for Frame {
             size: 0,
             stages: Vec::new(),
             ranks: None,
+            sync_bn: false,
         }
     }
 }
@@ -123,6 +125,8 @@ pub struct Train {
     pub stages: Vec<Stage>,
     /// Number of processes that train together, each on its part of every batch.
     pub ranks: usize,
+    /// Batch normalisation by the images of all ranks rather than each by its own.
+    pub sync_bn: bool,
 }
 
 /// Every key that `[train]` can have, in the order in which they are written.
@@ -254,6 +258,7 @@ impl Train {
             size: frame.size,
             stages: frame.stages,
             ranks: frame.ranks.unwrap_or(machine.ranks.max(1)),
+            sync_bn: frame.sync_bn,
         };
         train.check().map_err(|error| Problem::of_key("train", error))?;
         Ok(train)
@@ -332,6 +337,9 @@ impl Train {
         }
         if self.ranks > 1 {
             table.insert("ranks".to_owned(), count(self.ranks));
+        }
+        if self.sync_bn {
+            table.insert("sync_bn".to_owned(), true.into());
         }
         let name = self.optimizer.kind().text();
         table.extend([("optimizer", name.into()), ("lr", self.lr.into())].map(owned));

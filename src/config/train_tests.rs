@@ -38,7 +38,7 @@ fn stages_follow_each_other() {
 #[test]
 fn switches_that_are_off_are_not_written() {
     let off = train("epochs = 1").table();
-    let switches = ["loss", "patience", "accumulate", "sam_rho", "layer_decay", "bias_lr_factor", "ranks"];
+    let switches = ["loss", "patience", "accumulate", "sam_rho", "layer_decay", "bias_lr_factor", "ranks", "sync_bn"];
     let switches: Vec<&str> = switches.into_iter().chain(ASIDE).collect();
     assert!(switches.iter().all(|key| !off.contains_key(*key)), "{off}");
     let on = train("epochs = 1\npatience = 3\nkeep_every = 2\nlog_gradients = 5\nlog_every = 10").table();

@@ -4,8 +4,9 @@ use super::activations;
 use super::tensors::{Tensors, or_panic};
 use crate::arch::activations::Act;
 use crate::arch::ops;
-use crate::torch::TorchError;
-use crate::torch::fused::{self, Norm};
+use crate::torch::fused::{self, Activation, Norm};
+use crate::torch::{ProcessGroup, TorchError};
+use std::sync::Arc;
 use tch::Tensor;
 
 /// Batch normalisation of `[N, C, H, W]`.
@@ -20,12 +21,19 @@ pub(super) struct BatchNorm {
     momentum: f64,
     /// Whether a kernel of [`fused`] may compute it together with what follows.
     fused: bool,
+    /// The ranks whose images are normalised together in training.
+    sync: Option<Arc<ProcessGroup>>,
 }
 
 impl BatchNorm {
     /// # Errors
     /// When one of β and the running statistics is missing.
-    pub(super) fn new(norm: &ops::BatchNorm, fused: bool, mut tensors: Tensors) -> Result<BatchNorm, TorchError> {
+    pub(super) fn new(
+        norm: &ops::BatchNorm,
+        fused: bool,
+        sync: Option<Arc<ProcessGroup>>,
+        mut tensors: Tensors,
+    ) -> Result<BatchNorm, TorchError> {
         Ok(BatchNorm {
             gamma: tensors.take_optional("weight"),
             beta: tensors.take("bias")?,
@@ -34,6 +42,7 @@ impl BatchNorm {
             eps: norm.eps,
             momentum: norm.momentum,
             fused,
+            sync,
         })
     }
 
@@ -45,24 +54,30 @@ impl BatchNorm {
             var: Some(&self.var),
             momentum: self.momentum,
             eps: self.eps,
+            group: None,
         }
     }
 
     /// act(norm(x) + add).
     pub(super) fn forward(&self, x: &Tensor, add: Option<&Tensor>, act: Act, train: bool) -> Tensor {
+        let group = self.sync.as_deref().filter(|_| train);
         // The variance of one value per channel is 0/0, and libtorch would make the running one NaN: use the running
-        // statistics instead.
+        // statistics instead. With a group the kernel does, which alone knows the number of values.
         let values = x.numel() as i64 / x.size().get(1).copied().unwrap_or(1).max(1);
-        let train = train && values > 1;
+        let train = train && (values > 1 || group.is_some());
         // Neither the fused kernel nor libtorch takes β without γ.
         let ones = if self.gamma.is_none() { Some(self.beta.detach().ones_like()) } else { None };
-        let norm = Norm { gamma: self.gamma.as_ref().or(ones.as_ref()), ..self.numbers() };
+        let norm = Norm { gamma: self.gamma.as_ref().or(ones.as_ref()), group, ..self.numbers() };
         let kernel = activations::kernel(act).filter(|_| add.is_none() || act.joins_sum());
-        if let Some(kernel) = kernel.filter(|_| self.fused && fused::supports(x)) {
+        if let Some(kernel) = kernel.filter(|_| group.is_some() || (self.fused && fused::supports(x))) {
             return or_panic(fused::norm_act(x, add, &norm, kernel, train));
         }
-        let Norm { gamma, beta, mean, var, momentum, eps } = norm;
-        let y = x.batch_norm(gamma, beta, mean, var, train, momentum, eps, true);
+        let y = if group.is_some() {
+            or_panic(fused::norm_act(x, None, &norm, Activation::None, train))
+        } else {
+            let Norm { gamma, beta, mean, var, momentum, eps, .. } = norm;
+            x.batch_norm(gamma, beta, mean, var, train, momentum, eps, true)
+        };
         activations::apply_to_sum(act, y, add)
     }
 }

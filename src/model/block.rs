@@ -4,7 +4,8 @@ use super::activations;
 use super::conv_norm_act::ConvNormAct;
 use super::tensors::or_panic;
 use crate::arch::node::{Join, Survival, SurvivalGate};
-use crate::torch::{TorchError, fused};
+use crate::torch::{ProcessGroup, TorchError, fused, throw};
+use std::sync::Arc;
 use tch::nn::{ModuleT, SequentialT};
 use tch::{Device, Kind, Tensor};
 
@@ -74,6 +75,8 @@ pub(super) struct Residual {
     pub merge: Merge,
     pub after: SequentialT,
     pub survival: Survival,
+    /// The ranks that skip the blocks that the first of them skips.
+    pub sync: Option<Arc<ProcessGroup>>,
     /// Add the gradients of the two paths by [`fused::fork`] where it supports the map.
     pub fused: bool,
 }
@@ -91,8 +94,10 @@ impl Residual {
         match (gate, train) {
             (SurvivalGate::Batch, false) => Some(Factor::Constant(probability)),
             (SurvivalGate::Batch, true) => {
-                let draw = Tensor::rand([1], (Kind::Float, Device::Cpu)).double_value(&[0]);
-                (draw < probability).then_some(Factor::One)
+                let draw = Tensor::rand([1], (Kind::Float, Device::Cpu));
+                // A rank that skipped a block would not take part in its operations.
+                self.sync.as_ref().map_or(Ok(()), |group| group.broadcast(&draw)).unwrap_or_else(|error| throw(error));
+                (draw.double_value(&[0]) < probability).then_some(Factor::One)
             }
             (SurvivalGate::Sample, false) => Some(Factor::One),
             (SurvivalGate::Sample, true) => {

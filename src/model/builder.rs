@@ -13,8 +13,9 @@ use crate::arch::node::{Merge, Node, Residual};
 use crate::arch::ops::{AdaptiveAvgPool, Op};
 use crate::arch::params::{Param, Role};
 use crate::arch::rewrite::{ConvNormActLayers, Step, joins_sum, steps};
-use crate::torch::TorchError;
+use crate::torch::{ProcessGroup, TorchError};
 use std::collections::HashMap;
+use std::sync::Arc;
 use tch::Tensor;
 use tch::nn::{self, SequentialT};
 
@@ -26,6 +27,8 @@ pub(super) struct Builder<'a> {
     pub(super) params: Vec<(Param, Tensor)>,
     /// Whether the rewrites of [`crate::arch::rewrite`] and the kernels of [`crate::torch::fused`] may be used.
     rewrite: bool,
+    /// The ranks that train the network in step: they normalise all images of a batch together and skip the same blocks.
+    sync: Option<Arc<ProcessGroup>>,
     /// Tensors by name that are taken instead of new ones.
     shared: HashMap<String, Tensor>,
     /// Records the values of gates in every forward pass, if it is there.
@@ -33,8 +36,13 @@ pub(super) struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    pub(super) fn new(root: nn::Path<'a>, rewrite: bool, shared: HashMap<String, Tensor>) -> Builder<'a> {
-        Builder { root, params: Vec::new(), rewrite, shared, taps: None }
+    pub(super) fn new(
+        root: nn::Path<'a>,
+        rewrite: bool,
+        sync: Option<Arc<ProcessGroup>>,
+        shared: HashMap<String, Tensor>,
+    ) -> Builder<'a> {
+        Builder { root, params: Vec::new(), rewrite, sync, shared, taps: None }
     }
 
     /// The modules of a chain one by one, each with its label.
@@ -102,7 +110,7 @@ impl<'a> Builder<'a> {
             None => None,
         };
         let norm = match layers.norm {
-            Some((layer, norm)) => Some(BatchNorm::new(norm, self.rewrite, self.tensors(layer))?),
+            Some((layer, norm)) => Some(BatchNorm::new(norm, self.rewrite, self.sync.clone(), self.tensors(layer))?),
             None => None,
         };
         Ok(ConvNormAct { conv, norm, act: layers.act })
@@ -152,7 +160,8 @@ impl<'a> Builder<'a> {
             (Merge::Sum { .. }, Some(end)) => (block::Merge::Joined(Box::new(end)), nn::seq_t()),
             (merge, _) => (self.merge(merge)?, self.chain(&residual.after)?),
         };
-        Ok(block::Residual { pre, body, shortcut, merge, after, survival: residual.survival, fused: self.rewrite })
+        let (survival, sync) = (residual.survival, self.sync.clone());
+        Ok(block::Residual { pre, body, shortcut, merge, after, survival, sync, fused: self.rewrite })
     }
 
     fn merge(&mut self, merge: &Merge) -> Result<block::Merge> {

@@ -18,12 +18,13 @@ use tch::{Device, Kind, Tensor, nn};
 /// A model of one layer, in float64.
 fn model_of(layer: &Layer, rewrite: bool) -> Model {
     let store = nn::VarStore::new(Device::Cpu);
-    let mut builder = Builder::new(store.root(), rewrite, Default::default());
+    let mut builder = Builder::new(store.root(), rewrite, None, Default::default());
     let trunk = builder.chain(&[Node::Layer(layer.clone())]).unwrap();
     let params = builder.params;
     super::init::initialise(&params, &Init::default(), 1);
     let segments = vec![Segment { trunk, head: None, frozen: false }];
-    let mut model = Model { store, segments, params, absent_heads: Vec::new(), channels_last: false };
+    let (absent_heads, sync) = (Vec::new(), None);
+    let mut model = Model { store, segments, params, absent_heads, channels_last: false, sync };
     model.to_kind(Kind::Double);
     model
 }
@@ -113,7 +114,7 @@ fn normalised(act: Act, fused: bool, add: bool) -> Vec<Tensor> {
     ];
     let tensors = Tensors::new("norm", tensors.map(|(name, tensor)| (name.to_owned(), tensor)).into());
     let norm = ops::BatchNorm { eps: 1e-5, momentum: 0.1, gamma: Some(1.0) };
-    let module = ConvNormAct { conv: None, norm: Some(BatchNorm::new(&norm, fused, tensors).unwrap()), act };
+    let module = ConvNormAct { conv: None, norm: Some(BatchNorm::new(&norm, fused, None, tensors).unwrap()), act };
     let y = module.forward_with(&x, Some(&shortcut).filter(|_| add), true);
     (&y * y.cos()).sum(Kind::Double).backward();
     let mut results = vec![y, x.grad(), gamma.grad()];

@@ -37,9 +37,10 @@ use crate::arch::Network;
 use crate::arch::network::RowNodes;
 use crate::arch::node::Node;
 use crate::arch::params::Param;
-use crate::torch::{TorchError, catch};
+use crate::torch::{ProcessGroup, TorchError, catch};
 use builder::Builder;
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 use tch::nn::{self, ModuleT, SequentialT};
 use tch::{Device, Kind, Tensor};
 
@@ -52,6 +53,8 @@ pub struct Model {
     /// Prefixes of the parameters of auxiliary heads that the network was built without; see [`Network::inference`].
     absent_heads: Vec<String>,
     channels_last: bool,
+    /// See [`Model::build_for_ranks`].
+    sync: Option<Arc<ProcessGroup>>,
 }
 
 /// Consecutive nodes and the auxiliary head on their output, if there is one.
@@ -100,9 +103,31 @@ impl Model {
         rewrite: bool,
         frozen: &BTreeSet<usize>,
     ) -> Result<Model, TorchError> {
-        let model = Model::assemble(network, device, rewrite, frozen, HashMap::new())?;
+        Model::build_for_ranks(network, device, seed, rewrite, frozen, None)
+    }
+
+    /// The graph of [`Model::build_frozen`] for the ranks of `sync`, which train it in step: batch normalisation in training is
+    /// by the images of all ranks, and a block that one skips all skip. Every rank runs every forward pass in training, and the
+    /// backward pass after it.
+    ///
+    /// # Errors
+    /// See [`Model::build`].
+    pub fn build_for_ranks(
+        network: &Network,
+        device: Device,
+        seed: u64,
+        rewrite: bool,
+        frozen: &BTreeSet<usize>,
+        sync: Option<Arc<ProcessGroup>>,
+    ) -> Result<Model, TorchError> {
+        let model = Model::assemble(network, device, rewrite, frozen, sync, HashMap::new())?;
         catch(|| init::initialise(&model.params, &network.plan.style.init, seed))?;
         Ok(model)
+    }
+
+    /// The ranks that train the graph in step: see [`Model::build_for_ranks`].
+    pub fn sync(&self) -> Option<&ProcessGroup> {
+        self.sync.as_deref()
     }
 
     /// The graph of the same network for another input size, on the tensors of this one, with the same rows `frozen`.
@@ -111,7 +136,7 @@ impl Model {
     /// When a parameter depends on the input size.
     pub fn for_input(&self, network: &Network, rewrite: bool, frozen: &BTreeSet<usize>) -> Result<Model, TorchError> {
         let shared = self.named_tensors().into_iter().collect();
-        let model = Model::assemble(network, self.device(), rewrite, frozen, shared)?;
+        let model = Model::assemble(network, self.device(), rewrite, frozen, self.sync.clone(), shared)?;
         match model.params.iter().find(|(param, tensor)| tensor.size() != param.shape) {
             Some((param, _)) => Err(TorchError(format!("{} depends on the size of the input", param.name))),
             None => Ok(Model { channels_last: self.channels_last, ..model }),
@@ -123,11 +148,12 @@ impl Model {
         device: Device,
         rewrite: bool,
         frozen: &BTreeSet<usize>,
+        sync: Option<Arc<ProcessGroup>>,
         shared: HashMap<String, Tensor>,
     ) -> Result<Model, TorchError> {
         catch(|| {
             let store = nn::VarStore::new(device);
-            let mut builder = Builder::new(store.root(), rewrite, shared);
+            let mut builder = Builder::new(store.root(), rewrite, sync.clone(), shared);
             let mut segments = Vec::new();
             let rows: Vec<(bool, &RowNodes)> =
                 network.rows.iter().enumerate().map(|(index, row)| (frozen.contains(&index), row)).collect();
@@ -143,7 +169,7 @@ impl Model {
             }
             let params = builder.params;
             let absent_heads = network.absent_heads.clone();
-            Ok(Model { store, segments, params, absent_heads, channels_last: false })
+            Ok(Model { store, segments, params, absent_heads, channels_last: false, sync })
         })?
     }
 

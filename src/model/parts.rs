@@ -140,7 +140,7 @@ impl Parts {
             let _no_grad = tch::no_grad_guard();
             let store = nn::VarStore::new(device);
             let taps = Taps::default();
-            let mut builder = Builder::new(store.root(), rewrite, Default::default());
+            let mut builder = Builder::new(store.root(), rewrite, None, Default::default());
             builder.taps = Some(taps.clone());
             let nodes: Vec<&Node> = network.rows.iter().flat_map(|row| &row.nodes).collect();
             let modules = builder.parts(&nodes)?;

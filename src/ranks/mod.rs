@@ -15,7 +15,7 @@ use crate::input_error::IsInputError;
 use crate::interrupt;
 use crate::torch::{Meeting, ProcessGroup, TorchError};
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -57,11 +57,13 @@ pub struct Ranks {
 
 #[derive(Debug)]
 struct Group {
-    processes: ProcessGroup,
+    processes: Arc<ProcessGroup>,
     /// The launcher serves the store, else rank 0 does.
     agent_serves: bool,
     /// A rank was asked to stop, as of the last [`Ranks::sums`]: the same on all ranks.
     stops: AtomicBool,
+    /// Nanoseconds spent in sums so far.
+    summing: AtomicU64,
 }
 
 impl Default for Ranks {
@@ -86,7 +88,12 @@ impl Ranks {
             let address = format!("{}:{}", meeting.host, meeting.port);
             RanksError::NotMet { rank, world, address, reason: in_words(&reason, &meeting) }
         })?;
-        let group = Group { processes, agent_serves, stops: AtomicBool::new(false) };
+        let group = Group {
+            processes: Arc::new(processes),
+            agent_serves,
+            stops: AtomicBool::new(false),
+            summing: AtomicU64::new(0),
+        };
         Ok(Ranks { rank, world, group: Some(Arc::new(group)) })
     }
 
@@ -117,7 +124,15 @@ impl Ranks {
     /// [`RanksError::Lost`].
     pub fn sum(&self, tensor: &Tensor) -> Result<(), RanksError> {
         let Some(group) = &self.group else { return Ok(()) };
-        group.processes.sum(tensor).map_err(|error| self.lost(&error))
+        let begun = Instant::now();
+        let summed = group.processes.sum(tensor);
+        group.summing.fetch_add(begun.elapsed().as_nanos() as u64, Ordering::Relaxed);
+        summed.map_err(|error| self.lost(&error))
+    }
+
+    /// How long this rank has been in [`Ranks::sum`] and [`Ranks::sums`] so far, waiting for the others included.
+    pub fn time_in_sums(&self) -> Duration {
+        Duration::from_nanos(self.group.as_ref().map_or(0, |group| group.summing.load(Ordering::Relaxed)))
     }
 
     /// Adds up numbers of all ranks, and lets all of them know whether one was asked to stop.
@@ -133,6 +148,29 @@ impl Ranks {
             tensor.copy_data(&mut numbers, N);
         }
         Ok(numbers)
+    }
+
+    /// The greatest of the ranks' numbers.
+    ///
+    /// # Errors
+    /// [`RanksError::Lost`].
+    pub fn greatest(&self, number: usize) -> Result<usize, RanksError> {
+        let mut numbers = vec![0; self.world];
+        numbers[self.rank] = number as i64;
+        let tensor = Tensor::from_slice(&numbers);
+        self.sum(&tensor)?;
+        Ok(tensor.max().int64_value(&[]) as usize)
+    }
+
+    /// The group, for operations within a forward and backward pass; `None` for the only rank.
+    pub fn processes(&self) -> Option<Arc<ProcessGroup>> {
+        self.group.as_ref().map(|group| group.processes.clone())
+    }
+
+    /// The loss of a rank behind an error of a forward or backward pass, if that is what it was.
+    pub fn lost_in_pass(&self, error: &TorchError) -> Option<RanksError> {
+        let failed = self.group.as_ref().is_some_and(|group| group.processes.has_failed());
+        failed.then(|| self.lost(error))
     }
 
     /// Whether the run stops: a signal asked this process to, or of several ranks one, as of the last [`Ranks::sums`]. Ranks that

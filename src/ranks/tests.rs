@@ -50,6 +50,20 @@ fn a_rank_that_fails_is_named_with_its_reason() {
     assert!(found[0].starts_with("rank 1 failed: the disk is full; the same command resumes"), "{}", found[0]);
 }
 
+/// As it fails within a forward or backward pass, where libtorch alone sees the error.
+#[test]
+fn a_rank_lost_in_a_pass_is_named() {
+    let found = on_ranks(2, |ranks| {
+        assert!(ranks.lost_in_pass(&TorchError("of another kind".to_owned())).is_none());
+        if !ranks.is_first() {
+            return String::new();
+        }
+        let error = ranks.processes().unwrap().sum(&Tensor::from_slice(&[1.0])).unwrap_err();
+        ranks.lost_in_pass(&error).unwrap().to_string()
+    });
+    assert!(found[0].starts_with("rank 1 ended or does not answer"), "{}", found[0]);
+}
+
 #[test]
 fn the_only_rank_needs_nobody() {
     let ranks = Ranks::meet(None).unwrap();

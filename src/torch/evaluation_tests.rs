@@ -27,6 +27,7 @@ fn evaluation_in_one_pass() {
                     var: Some(&var),
                     momentum: 0.1,
                     eps: 1e-3,
+                    group: None,
                 };
                 let taps = depthwise.then_some([kernel, kernel]);
                 let form = Kernel { weight: &weight, bias: Some(&bias), depthwise: taps, window: &moves };
@@ -55,7 +56,8 @@ fn evaluated(x: &Tensor, weight: &Tensor, add: Option<&Tensor>) -> Tensor {
     let moves = WindowGeometry { stride: [1, 1], before: [1, 1], out: [sides[2], sides[3]] };
     let column = |salt| numbers(&[outputs], salt).to_kind(weight.kind());
     let (gamma, beta, mean, var) = (column(0.4), column(0.5), column(0.6), column(0.7) + 2.0);
-    let norm = Norm { gamma: Some(&gamma), beta: Some(&beta), mean: None, var: None, momentum: 0.1, eps: 1e-3 };
+    let norm =
+        Norm { gamma: Some(&gamma), beta: Some(&beta), mean: None, var: None, momentum: 0.1, eps: 1e-3, group: None };
     let form = Kernel { weight, bias: None, depthwise: None, window: &moves };
     conv_norm(x, &form, &norm, (&mean, &var), add, Activation::Relu).unwrap()
 }
@@ -214,7 +216,7 @@ fn the_number_of_threads_changes_no_bit_of_evaluation() {
         let moves = WindowGeometry { stride: [stride; 2], before: [kernel / 2; 2], out: [out, out] };
         let column = |salt| numbers(&[24], salt).to_kind(Kind::Float);
         let (mean, var) = (column(0.4), column(0.5) + 2.0);
-        let norm = Norm { gamma: None, beta: None, mean: None, var: None, momentum: 0.1, eps: 1e-5 };
+        let norm = Norm { gamma: None, beta: None, mean: None, var: None, momentum: 0.1, eps: 1e-5, group: None };
         let kernel = Kernel { weight: &weight, bias: None, depthwise: None, window: &moves };
         let run = || {
             let y = conv_norm(&x, &kernel, &norm, (&mean, &var), None, Activation::Silu).unwrap();

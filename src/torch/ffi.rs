@@ -25,7 +25,7 @@ pub(super) struct AutocastState {
     pub cache: i32,
 }
 
-/// What batch normalisation needs beside its input, each tensor or null: `StrataNorm`.
+/// What batch normalisation needs beside its input, each pointer or null: `StrataNorm`.
 #[repr(C)]
 pub(super) struct NormHandles {
     pub gamma: *const C_tensor,
@@ -34,6 +34,7 @@ pub(super) struct NormHandles {
     pub var: *const C_tensor,
     pub momentum: f64,
     pub eps: f64,
+    pub group: *mut GroupHandle,
 }
 
 /// Weighted means along an axis: `Taps` in `cpp/kernels/pictures.h`.
@@ -107,6 +108,8 @@ unsafe extern "C" {
     pub(super) fn strata_group_free(group: *mut GroupHandle);
     pub(super) fn strata_group_sum(group: *mut GroupHandle, tensor: *const C_tensor) -> ErrorText;
     pub(super) fn strata_group_broadcast(group: *mut GroupHandle, tensor: *const C_tensor) -> ErrorText;
+    pub(super) fn strata_group_set_idle(group: *mut GroupHandle, idle: c_int);
+    pub(super) fn strata_group_failed(group: *const GroupHandle) -> c_int;
     pub(super) fn strata_group_set(group: *mut GroupHandle, key: *const c_char, value: *const c_char) -> ErrorText;
     pub(super) fn strata_group_get(group: *mut GroupHandle, key: *const c_char, out: *mut *mut c_char) -> ErrorText;
 
@@ -345,8 +348,8 @@ mod tests {
     fn structs_are_laid_out_as_in_cpp() {
         assert_eq!((size_of::<WindowGeometry>(), offset_of!(WindowGeometry, before)), (48, 16));
         assert_eq!(offset_of!(WindowGeometry, out), 32);
-        assert_eq!((size_of::<NormHandles>(), offset_of!(NormHandles, mean)), (48, 16));
-        assert_eq!(offset_of!(NormHandles, momentum), 32);
+        assert_eq!((size_of::<NormHandles>(), offset_of!(NormHandles, mean)), (56, 16));
+        assert_eq!(offset_of!(NormHandles, group), 48);
         assert_eq!((size_of::<StepNumbers>(), offset_of!(StepNumbers, step)), (80, 56));
         assert_eq!(offset_of!(StepNumbers, adapt), 72);
         assert_eq!((size_of::<AutocastState>(), offset_of!(AutocastState, cache)), (12, 8));

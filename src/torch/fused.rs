@@ -11,6 +11,7 @@ use tch::{Device, Kind, Tensor};
 pub use super::abi::WindowGeometry;
 use super::error::{Result, TorchError};
 use super::ffi;
+use super::process_group::ProcessGroup;
 
 /// A non-linearity that another operation carries out on its output. The numbers are those of `STRATA_ACTIVATIONS` in
 /// `cpp/kernels/kernels.h`.
@@ -65,12 +66,16 @@ pub struct Norm<'a> {
     /// The weight of the new batch in the running statistics.
     pub momentum: f64,
     pub eps: f64,
+    /// The processes that share each batch: its statistics are those of their images together, and forward and backward pass
+    /// run in all of them. `None` where the batch is of this process alone.
+    pub group: Option<&'a ProcessGroup>,
 }
 
 impl Norm<'_> {
     fn handles(&self) -> ffi::NormHandles {
         let [gamma, beta, mean, var] = [self.gamma, self.beta, self.mean, self.var].map(ffi::or_null);
-        ffi::NormHandles { gamma, beta, mean, var, momentum: self.momentum, eps: self.eps }
+        let group = self.group.map_or(std::ptr::null_mut(), ProcessGroup::handle);
+        ffi::NormHandles { gamma, beta, mean, var, momentum: self.momentum, eps: self.eps, group }
     }
 }
 
@@ -78,7 +83,7 @@ impl Norm<'_> {
 /// move the running ones. `add` goes with no non-linearity or relu only.
 ///
 /// # Errors
-/// Tensors that do not fit together, and those of libtorch.
+/// Tensors that do not fit together, those of libtorch, and a lost process of the group.
 pub fn norm_act(x: &Tensor, add: Option<&Tensor>, norm: &Norm, act: Activation, train: bool) -> Result<Tensor> {
     let (handles, act) = (norm.handles(), act as c_int);
     // SAFETY: the handles are valid while borrowed; C++ stores an owned tensor.

@@ -192,6 +192,7 @@ fn normalisation_with_what_follows_it() {
                         var: Some(&ours[1]),
                         momentum: 0.1,
                         eps: 1e-3,
+                        group: None,
                     };
                     let y = norm_act(&l[0], added.then_some(&l[1]), &norm, act, train).unwrap();
                     if added { y } else { y + &l[1] * 0.0 }
@@ -264,7 +265,7 @@ fn no_bit_changes(side: i64, channels: i64, stride: i64) {
         let leaves = [leaf(&x), leaf(&weight), leaf(&taps)];
         let _autocast = crate::torch::Autocast::bf16(Device::Cpu);
         let y = conv(&leaves[0], &leaves[1], None, &moves, true).unwrap();
-        let norm = Norm { gamma: None, beta: None, mean: None, var: None, momentum: 0.1, eps: 1e-5 };
+        let norm = Norm { gamma: None, beta: None, mean: None, var: None, momentum: 0.1, eps: 1e-5, group: None };
         let z = norm_act(&y, Some(&y), &norm, Activation::Relu, true).unwrap();
         let z = depthwise(&lrn(&z, 5, 1.0, 0.75, 1.0).unwrap(), &leaves[2], None, [3, 3], &same).unwrap();
         z.to_kind(Kind::Float).square().sum(Kind::Float).backward();
@@ -363,7 +364,8 @@ fn what_does_not_fit_is_an_error_and_not_a_read_past_the_end() {
     assert!(conv(&x, &weight(6, 4, Kind::Double), None, &moves, false).is_err());
     let short = numbers(&[3], 0.3).to_kind(Kind::Float);
     assert!(conv(&x, &weight(6, 4, Kind::Float), Some(&short), &moves, false).is_err());
-    let norm = |column| Norm { gamma: column, beta: column, mean: None, var: None, momentum: 0.1, eps: 1e-5 };
+    let norm =
+        |column| Norm { gamma: column, beta: column, mean: None, var: None, momentum: 0.1, eps: 1e-5, group: None };
     assert!(norm_act(&x, None, &norm(Some(&short)), Activation::None, true).is_err());
     assert!(norm_act(&x, None, &norm(None), Activation::None, false).is_err());
     assert!(norm_act(&x, Some(&short), &norm(None), Activation::None, true).is_err());

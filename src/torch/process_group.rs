@@ -3,7 +3,6 @@
 
 use std::ffi::{CString, c_int};
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tch::Tensor;
@@ -30,11 +29,9 @@ pub struct Meeting {
 /// A group that this process is part of.
 pub struct ProcessGroup {
     handle: *mut ffi::GroupHandle,
-    /// Operations are numbered in the order in which they begin, which must be the same in every process.
-    order: Mutex<()>,
 }
 
-// SAFETY: c10d's stores and backends may be used from any thread; stores lock themselves, and `order` serialises the rest.
+// SAFETY: c10d's stores and backends may be used from any thread; stores lock themselves, and C++ serialises the rest.
 unsafe impl Send for ProcessGroup {}
 // SAFETY: as above.
 unsafe impl Sync for ProcessGroup {}
@@ -68,7 +65,34 @@ impl ProcessGroup {
                 &mut handle,
             ))?;
         }
-        Ok(ProcessGroup { handle, order: Mutex::new(()) })
+        Ok(ProcessGroup { handle })
+    }
+
+    /// Valid while the group is borrowed.
+    pub(super) fn handle(&self) -> *mut ffi::GroupHandle {
+        self.handle
+    }
+
+    /// Runs `f`, whose images do not count: what a process computes to take part in the operations of the others within their
+    /// forward and backward passes, while it has no image of its own.
+    pub fn idle<T>(&self, f: impl FnOnce() -> T) -> T {
+        struct Idle<'a>(&'a ProcessGroup);
+        impl Drop for Idle<'_> {
+            fn drop(&mut self) {
+                // SAFETY: the group is valid while borrowed.
+                unsafe { ffi::strata_group_set_idle(self.0.handle, 0) }
+            }
+        }
+        // SAFETY: as above.
+        unsafe { ffi::strata_group_set_idle(self.handle, 1) };
+        let _idle = Idle(self);
+        f()
+    }
+
+    /// Whether an operation failed, also one within a forward or backward pass.
+    pub fn has_failed(&self) -> bool {
+        // SAFETY: the group is valid while borrowed.
+        unsafe { ffi::strata_group_failed(self.handle) != 0 }
     }
 
     /// Replaces a tensor by the sum of those of all processes, in place; the bits are the same in all of them. It is contiguous
@@ -77,7 +101,6 @@ impl ProcessGroup {
     /// # Errors
     /// When another process ended or did not come in time, and for tensors that do not fit together.
     pub fn sum(&self, tensor: &Tensor) -> Result<()> {
-        let _turn = self.order.lock().unwrap_or_else(PoisonError::into_inner);
         // SAFETY: group and tensor are valid while borrowed; the text is taken over by `check`.
         unsafe { ffi::check(ffi::strata_group_sum(self.handle, tensor.as_ptr())) }
     }
@@ -87,7 +110,6 @@ impl ProcessGroup {
     /// # Errors
     /// See above.
     pub fn broadcast(&self, tensor: &Tensor) -> Result<()> {
-        let _turn = self.order.lock().unwrap_or_else(PoisonError::into_inner);
         // SAFETY: as above.
         unsafe { ffi::check(ffi::strata_group_broadcast(self.handle, tensor.as_ptr())) }
     }

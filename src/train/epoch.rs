@@ -75,6 +75,11 @@ impl Trainer<'_> {
         self.resized.as_ref().map_or(self.model, |resized| &resized.model)
     }
 
+    /// The shape of the images that are trained on.
+    pub(super) fn image_shape(&self) -> [usize; 3] {
+        self.resized.as_ref().map_or(self.images, |resized| &resized.images).shape
+    }
+
     /// Trains the rest of the epoch that `state` is in, from its next batch on; `state` is kept up to date.
     pub(super) fn epoch(
         &mut self,
@@ -123,7 +128,8 @@ impl Trainer<'_> {
                 false => ControlFlow::Continue(()),
             })
         };
-        match catch(|| data::prefetch(parts.len(), fill, step))?? {
+        let lost = |error: TorchError| ranks.lost_in_pass(&error).map_or(TrainError::Torch(error), TrainError::Ranks);
+        match catch(|| data::prefetch(parts.len(), fill, step)).map_err(lost)?? {
             ControlFlow::Break(end) => Ok(end),
             ControlFlow::Continue(()) => Ok(EpochEnd::Whole { seconds: start.elapsed().as_secs_f64(), images: count }),
         }

@@ -12,6 +12,7 @@ mod faults;
 mod finished;
 mod follow;
 mod groups;
+mod in_step;
 mod logs;
 mod lost;
 mod metrics;

@@ -57,8 +57,12 @@ pub(super) fn sum_gradients(ranks: &Ranks, model: &Model, share: f64) -> Result<
     Ok(())
 }
 
-/// The running statistics but those of frozen rows, which a mean would change in the last digit.
+/// The running statistics but those of frozen rows, which a mean would change in the last digit. None where the ranks normalise
+/// together, which leaves the same on all of them.
 fn learned_statistics(model: &Model) -> Vec<Tensor> {
+    if model.sync().is_some() {
+        return Vec::new();
+    }
     let layer = |name: &str| name.rsplit_once('.').map_or("", |(layer, _)| layer).to_owned();
     let learned: BTreeSet<String> = model.trainable().iter().map(|(param, _)| layer(&param.name)).collect();
     let kept = model.params().iter().filter(|(param, _)| {

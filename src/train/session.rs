@@ -46,7 +46,9 @@ impl Session<'_> {
     ) -> Result<Outcome, TrainError> {
         let Session { experiment, splits, normalise, folder, .. } = self;
         let (seed, rewrites, frozen) = (experiment.seed, experiment.train.rewrites, &experiment.init.frozen);
-        let mut model = Model::build_frozen(&experiment.network, self.options.device, seed, rewrites, frozen)?;
+        let sync = self.options.ranks.processes().filter(|_| experiment.train.sync_bn);
+        let (network, device) = (&experiment.network, self.options.device);
+        let mut model = Model::build_for_ranks(network, device, seed, rewrites, frozen, sync)?;
         model.use_channels_last()?;
         self.weights.apply(&model);
         let mut optimizer = Optimizer::new(experiment, model.trainable());

@@ -36,6 +36,12 @@ impl Inputs {
         self.pixels.as_ref().map_or(0, |pixels| pixels.size()[0])
     }
 
+    /// The images `part` at a time, with their targets.
+    fn parts(&self, part: i64) -> Vec<(Tensor, Tensor)> {
+        let Some(pixels) = &self.pixels else { return Vec::new() };
+        pixels.split(part, 0).into_iter().zip(self.targets.split(part, 0)).collect()
+    }
+
     fn of(batch: &Batch, device: Device, classes: usize) -> Inputs {
         let whole = batch.whole;
         if batch.labels.is_empty() {
@@ -110,13 +116,9 @@ impl Trainer<'_> {
         let place = [state.step, rank as u64];
         tch::manual_seed(random::key(*seed, "step", if world == 1 { &place[..1] } else { &place }) as i64);
         let part = train.stage(state.epoch).1.div_ceil(train.accumulate * world) as i64;
-        let mut passed = Ok(Sums::default());
-        if let Some(pixels) = &inputs.pixels {
-            passed = self.local(state, pixels, inputs, part)?;
-        }
-        let (local, here) = match passed {
+        let (local, here) = match self.local(state, inputs, part)? {
             Ok(sums) => (sums, false),
-            Err(loss) => (Sums { loss, ..Sums::default() }, true),
+            Err(loss) => (Sums { loss, ..Sums::default() }, !loss.is_finite()),
         };
         let numbers = [local.loss, local.top1 as f64, local.top5 as f64, if here { 1.0 } else { 0.0 }];
         let [loss, top1, top5, bad] = self.ranks.sums(numbers)?;
@@ -130,21 +132,22 @@ impl Trainer<'_> {
     }
 
     /// The gradients of this rank's images, `part` at a time, as parts of the mean over the whole batch. Gives the hits, and as
-    /// their loss its part of that mean; or a loss that is NaN or infinite.
-    fn local(
-        &mut self,
-        state: &TrainState,
-        pixels: &Tensor,
-        inputs: &Inputs,
-        part: i64,
-    ) -> Result<Result<Sums, f64>, TorchError> {
+    /// their loss its part of that mean; or the loss that ended it, which is NaN or infinite if not that of another rank is.
+    fn local(&mut self, state: &TrainState, inputs: &Inputs, part: i64) -> Result<Result<Sums, f64>, TrainError> {
         let scale = state.scaler.as_ref().map_or(1.0, GradScaler::scale);
         let (mut loss, mut logits) = (0.0, Vec::new());
-        for (pixels, targets) in pixels.split(part, 0).iter().zip(inputs.targets.split(part, 0)) {
+        let parts = inputs.parts(part);
+        for index in 0..self.passes(parts.len())? {
+            let Some((pixels, targets)) = parts.get(index) else {
+                if !self.idle_pass()? {
+                    return Ok(Err(0.0));
+                }
+                continue;
+            };
             let share = pixels.size()[0] as f64 / inputs.whole as f64;
-            let pass = self.pass(pixels, &targets)?;
+            let pass = self.pass(pixels, targets)?;
             let value = pass.loss.double_value(&[]);
-            if !value.is_finite() {
+            if !self.all_finite(value)? {
                 return Ok(Err(value));
             }
             if !pass.has_gradients {
@@ -154,9 +157,11 @@ impl Trainer<'_> {
             loss += pass.main.double_value(&[]) * share;
             logits.push(pass.logits.detach());
         }
-        let logits = if let [one] = logits.as_slice() { one.shallow_clone() } else { Tensor::cat(&logits, 0) };
         let mut sums = Sums::default();
-        sums.add(0.0, &logits, &inputs.labels);
+        if !logits.is_empty() {
+            let logits = if let [one] = logits.as_slice() { one.shallow_clone() } else { Tensor::cat(&logits, 0) };
+            sums.add(0.0, &logits, &inputs.labels);
+        }
         Ok(Ok(Sums { loss, ..sums }))
     }
 

@@ -21,12 +21,16 @@ struct StrataWindow {
 };
 static_assert(sizeof(StrataWindow) == 48 && offsetof(StrataWindow, top) == 16 && offsetof(StrataWindow, out_h) == 32);
 
-// Batch normalisation beside its input; each tensor [C] or null.
+// The ranks of a run, behind a pointer only.
+struct StrataGroup;
+
+// Batch normalisation beside its input; each tensor [C] or null. With a group, batches are those of all its ranks.
 struct StrataNorm {
   const at::Tensor *gamma, *beta, *mean, *var;
   double momentum, eps;
+  StrataGroup* group;
 };
-static_assert(sizeof(StrataNorm) == 48 && offsetof(StrataNorm, mean) == 16 && offsetof(StrataNorm, momentum) == 32);
+static_assert(sizeof(StrataNorm) == 56 && offsetof(StrataNorm, mean) == 16 && offsetof(StrataNorm, group) == 48);
 
 // Numbers of an optimizer step; each kind reads its own. `step` counts from 1.
 struct StrataStep {

@@ -11,6 +11,7 @@
 #include "check.h"
 #include "maps.h"
 #include "parallel.h"
+#include "process_group.h"
 
 namespace strata {
 namespace {
@@ -20,6 +21,7 @@ struct Norm {
   double momentum, eps;
   int act;
   bool batch;  // normalise by the statistics of the batch, else by the running ones
+  SharedGroup group;  // the ranks that the batch is shared by
 };
 
 void require_fit(const Tensor& input, const std::optional<Tensor>& add, const Norm& norm) {
@@ -47,9 +49,14 @@ float value(bf16 x) { return c10::BFloat16(x.bits, c10::BFloat16::from_bits()); 
 float value(float x) { return x; }
 double value(double x) { return x; }
 
-// Mean and inverse deviation of the batch, which also move the running statistics.
+// Of each channel of `rows` pixels.
+struct Moments {
+  double rows;
+  std::vector<double> mean, var;
+};
+
 template <class T>
-void batch_statistics(const Pixels& x, const Norm& norm, const Pieces& pieces, const Columns<Acc<T>>& to) {
+Moments moments(const Pixels& x, const Pieces& pieces) {
   using A = Acc<T>;
   const int64_t rows = x.rows(), cols = x.channels;
   const T* in = data<T>(x.tensor);
@@ -61,16 +68,51 @@ void batch_statistics(const Pixels& x, const Norm& norm, const Pieces& pieces, c
                          &squares[i * cols]);
   });
   const auto sum = total(sums, pieces.count, cols), square = total(squares, pieces.count, cols);
+  Moments of{static_cast<double>(rows), std::vector<double>(cols), std::vector<double>(cols)};
+  for (int64_t c = 0; c < cols; ++c) {
+    const double off = sum[c] / rows;
+    of.mean[c] = origin[c] + off;
+    of.var[c] = std::max(square[c] / rows - off * off, 0.0);
+  }
+  return of;
+}
+
+// The moments of the pixels of all ranks together, by Chan, Golub and LeVeque (1979): sums of squares of all pixels about
+// zero would lose the digits that the mean has. Every rank adds in the order of ranks and gets the same bits.
+Moments of_all_ranks(Moments own, Group& group) {
+  const int64_t cols = own.mean.size();
+  const Tensor sent = new_tensor({1 + 2 * cols}, at::kDouble);
+  double* numbers = mutable_data<double>(sent);
+  numbers[0] = is_idle(group) ? 0.0 : own.rows;
+  std::copy(own.mean.begin(), own.mean.end(), numbers + 1);
+  std::copy(own.var.begin(), own.var.end(), numbers + 1 + cols);
+  Moments all{0.0, std::vector<double>(cols), std::vector<double>(cols)};
+  for (const Tensor& tensor : gather(group, sent)) {
+    const double *from = data<double>(tensor), *mean = from + 1, *var = mean + cols;
+    if (from[0] == 0.0) continue;
+    const double rows = all.rows + from[0], share = from[0] / rows;
+    for (int64_t c = 0; c < cols; ++c) {
+      const double apart = mean[c] - all.mean[c];
+      all.mean[c] += apart * share;
+      all.var[c] += (var[c] - all.var[c]) * share + apart * apart * share * (1.0 - share);
+    }
+    all.rows = rows;
+  }
+  return all;
+}
+
+// Mean and inverse deviation of the batch, which also move the running statistics.
+template <class A>
+void batch_statistics(const Moments& of, const Norm& norm, const Columns<A>& to) {
   A* running_mean = norm.mean ? mutable_data<A>(*norm.mean) : nullptr;
   A* running_var = norm.var ? mutable_data<A>(*norm.var) : nullptr;
-  for (int64_t c = 0; c < cols; ++c) {
-    const double off = sum[c] / rows, var = std::max(square[c] / rows - off * off, 0.0);
-    to.mean[c] = static_cast<A>(origin[c] + off);
-    to.inverse[c] = static_cast<A>(1.0 / std::sqrt(var + norm.eps));
-    if (running_mean) running_mean[c] += static_cast<A>(norm.momentum * (origin[c] + off - running_mean[c]));
+  for (size_t c = 0; c < of.mean.size(); ++c) {
+    to.mean[c] = static_cast<A>(of.mean[c]);
+    to.inverse[c] = static_cast<A>(1.0 / std::sqrt(of.var[c] + norm.eps));
+    if (running_mean) running_mean[c] += static_cast<A>(norm.momentum * (of.mean[c] - running_mean[c]));
     // The running variance is the unbiased one, as in libtorch.
-    if (running_var)
-      running_var[c] += static_cast<A>(norm.momentum * (var * rows / std::max<int64_t>(rows - 1, 1) - running_var[c]));
+    const double unbiased = of.var[c] * of.rows / std::max(of.rows - 1.0, 1.0);
+    if (running_var) running_var[c] += static_cast<A>(norm.momentum * (unbiased - running_var[c]));
   }
 }
 
@@ -83,14 +125,20 @@ void running_statistics(const Norm& norm, int64_t cols, const Columns<A>& to) {
   }
 }
 
+// Gives the number of pixels whose statistics were used, 0 for the running ones.
 template <class T>
-void normalise(const Pixels& x, const Tensor& shortcut, const Norm& norm, const Tensor& columns, const Tensor& y) {
+double normalise(const Pixels& x, const Tensor& shortcut, const Norm& norm, const Tensor& columns, const Tensor& y) {
   using A = Acc<T>;
   const int64_t cols = x.channels;
   const Columns<A> to(columns, cols);
   const Pieces pieces(x.rows(), cols);
-  if (norm.batch)
-    batch_statistics<T>(x, norm, pieces, to);
+  Moments of{};
+  if (norm.batch) of = moments<T>(x, pieces);
+  if (norm.batch && norm.group) of = of_all_ranks(std::move(of), *norm.group);
+  // One pixel on all ranks together has no variance.
+  const bool batch = norm.batch && !(norm.group && norm.mean && of.rows < 2.0);
+  if (batch)
+    batch_statistics<A>(of, norm, to);
   else
     running_statistics<A>(norm, cols, to);
   const A *g = data_or_null<A>(norm.gamma), *b = data_or_null<A>(norm.beta);
@@ -104,13 +152,28 @@ void normalise(const Pixels& x, const Tensor& shortcut, const Norm& norm, const 
     const int64_t at = pieces.begin(i) * cols;
     kernels<T>().affine(in + at, pieces.length(i), cols, to.scale, to.shift, other ? other + at : nullptr, norm.act, out + at);
   });
+  return batch ? of.rows : 0.0;
 }
 
 // What the backward pass keeps of the arguments.
 struct Kept {
   int act;
-  bool batch, added, gamma;
+  double rows;  // pixels whose statistics were used; 0 for the running ones
+  bool added, gamma, idle;
+  SharedGroup group;
 };
+
+// Two sums of each channel, over the pixels of all ranks.
+void over_ranks(std::vector<double>& one, std::vector<double>& other, Group& group) {
+  const int64_t cols = one.size();
+  const Tensor both = new_tensor({2 * cols}, at::kDouble);
+  double* numbers = mutable_data<double>(both);
+  std::copy(one.begin(), one.end(), numbers);
+  std::copy(other.begin(), other.end(), numbers + cols);
+  sum(group, both);
+  std::copy(numbers, numbers + cols, one.begin());
+  std::copy(numbers + cols, numbers + 2 * cols, other.begin());
+}
 
 // The gradients of gamma and beta, then dx = a · g + b · x + c, with g the gradient behind the non-linearity. `residual` is
 // where g is kept, if anywhere.
@@ -129,18 +192,21 @@ void norm_gradients(const Pixels& x, const Tensor& y, const Tensor& columns, con
     k.norm_sums(in + at, out + at, up + at, pieces.length(i), cols, of.scale, of.shift, of.mean, of.inverse, kept.act,
                 residual ? residual + at : nullptr, &sums[i * cols], &products[i * cols]);
   });
-  const auto sum = total(sums, pieces.count, cols), product = total(products, pieces.count, cols);
-  A *dg = mutable_data<A>(dgamma), *db = mutable_data<A>(dbeta);
+  auto sum = total(sums, pieces.count, cols), product = total(products, pieces.count, cols);
+  // Those of this rank's pixels: they are added up with the other gradients.
+  std::transform(product.begin(), product.end(), mutable_data<A>(dgamma), [](double x) { return static_cast<A>(x); });
+  std::transform(sum.begin(), sum.end(), mutable_data<A>(dbeta), [](double x) { return static_cast<A>(x); });
+  if (!dx) return;
+  const bool batch = kept.rows > 0.0;
+  if (batch && kept.group) over_ranks(sum, product, *kept.group);
   std::vector<A> a(cols), b(cols), c0(cols);
   for (int64_t c = 0; c < cols; ++c) {
-    dg[c] = static_cast<A>(product[c]);
-    db[c] = static_cast<A>(sum[c]);
-    // dx = scale · (g - mean(g) - x̂ · mean(g · x̂)); with running statistics scale · g
+    // dx = scale · (g - mean(g) - x̂ · mean(g · x̂)); with running statistics scale · g; 0 for pixels that do not count
+    if (kept.idle) continue;
     a[c] = of.scale[c];
-    b[c] = kept.batch ? static_cast<A>(-of.scale[c] * of.inverse[c] * product[c] / rows) : A(0);
-    c0[c] = kept.batch ? static_cast<A>(-of.scale[c] * sum[c] / rows - b[c] * of.mean[c]) : A(0);
+    b[c] = batch ? static_cast<A>(-of.scale[c] * of.inverse[c] * product[c] / kept.rows) : A(0);
+    c0[c] = batch ? static_cast<A>(-of.scale[c] * sum[c] / kept.rows - b[c] * of.mean[c]) : A(0);
   }
-  if (!dx) return;
   tasks(pieces.count, [&](int64_t i) {
     const int64_t at = pieces.begin(i) * cols;
     k.norm_input(in + at, out + at, (residual ? residual : up) + at, pieces.length(i), cols, of.scale, of.shift, a.data(),
@@ -181,8 +247,10 @@ Tensor norm_act(const Tensor& input, const std::optional<Tensor>& add, const Nor
     if (add) shortcut = dense_pixels(add->to(kind)).tensor;
     const Tensor y = new_map(x.images, x.channels, x.height, x.width, kind);
     const Tensor columns = new_tensor({4, x.channels}, sums_kind(kind));
-    with_type(kind, [&](auto zero) { normalise<decltype(zero)>(x, shortcut, norm, columns, y); });
-    const Kept kept{norm.act, norm.batch, add.has_value(), norm.gamma.has_value()};
+    const double rows =
+        with_type(kind, [&](auto zero) { return normalise<decltype(zero)>(x, shortcut, norm, columns, y); });
+    const bool idle = norm.group && is_idle(*norm.group);
+    const Kept kept{norm.act, rows, add.has_value(), norm.gamma.has_value(), idle, norm.group};
     return {{y}, {x.tensor, y, columns}, [kept](const Gradients& given) { return backward(given, kept); }};
   };
   const auto or_undefined = [](const std::optional<Tensor>& tensor) { return tensor.value_or(Tensor()); };
@@ -218,11 +286,11 @@ Tensor running_affine(const StrataNorm& norm, const std::optional<Tensor>& bias)
 
 using namespace strata;
 
-// act(norm(x) + add); with `batch` by the statistics of the batch, which move the running ones.
+// act(norm(x) + add); with `batch` by the statistics of the batch, that of all ranks of a group, which move the running ones.
 extern "C" char* strata_norm_act(const Tensor* x, const Tensor* add, const StrataNorm* norm, int act, int batch, Tensor** out) {
   return guarded([&] {
     const Norm all{or_none(norm->gamma), or_none(norm->beta), or_none(norm->mean), or_none(norm->var), norm->momentum,
-                   norm->eps,            act,                 batch != 0};
+                   norm->eps,            act,                 batch != 0,         shared(norm->group)};
     *out = new Tensor(norm_act(*x, or_none(add), all));
   });
 }

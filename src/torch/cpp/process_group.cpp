@@ -2,27 +2,79 @@
 
 #define USE_C10D_GLOO
 
+#include "process_group.h"
+
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/empty_like.h>
 #include <c10/util/Exception.h>
 #include <c10/util/Logging.h>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
-#include "base.h"
+namespace strata {
+
+class Group {
+ public:
+  c10::intrusive_ptr<c10d::Store> store;
+  std::atomic<bool> idle{false}, failed{false};
+
+  Group(c10::intrusive_ptr<c10d::Store> store, c10::intrusive_ptr<c10d::Backend> backend)
+      : store(std::move(store)), backend_(std::move(backend)) {}
+
+  int world() const { return backend_->getSize(); }
+
+  // Runs an operation in which all ranks take part. They are numbered in the order in which they begin, which must be the
+  // same on every rank, so there is one at a time.
+  template <class F>
+  void together(F&& begin) {
+    const std::lock_guard turn(order_);
+    at::NoGradGuard no_grad;
+    try {
+      begin(*backend_)->wait();
+    } catch (...) {
+      failed = true;
+      throw;
+    }
+  }
+
+ private:
+  c10::intrusive_ptr<c10d::Backend> backend_;
+  std::mutex order_;
+};
+
+void sum(Group& group, const Tensor& tensor) {
+  Tensors list{tensor};
+  group.together([&](c10d::Backend& backend) { return backend.allreduce(list); });
+}
+
+Tensors gather(Group& group, const Tensor& tensor) {
+  Tensors list{tensor};
+  std::vector<Tensors> all(1);
+  for (int rank = 0; rank < group.world(); ++rank) all[0].push_back(at::empty_like(tensor));
+  group.together([&](c10d::Backend& backend) { return backend.allgather(all, list); });
+  return all[0];
+}
+
+bool is_idle(const Group& group) { return group.idle; }
+
+}  // namespace strata
 
 using namespace strata;
 
 struct StrataGroup {
-  c10::intrusive_ptr<c10d::Store> store;
-  c10::intrusive_ptr<c10d::Backend> backend;
+  SharedGroup group;
 };
+
+strata::SharedGroup strata::shared(StrataGroup* handle) { return handle ? handle->group : nullptr; }
 
 // Ranks that disagree about their number would wait for each other until the timeout.
 static void check_place(c10d::Store& store, int rank, int world) {
@@ -45,42 +97,44 @@ char* strata_group_open(const char* host, uint16_t port, int rank, int world, in
     where.timeout = timeout;
     // c10d logs what it throws as well, with a backtrace.
     if (!std::getenv("TORCH_CPP_LOG_LEVEL")) FLAGS_caffe2_log_level = 3;  // fatal
-    auto group = std::make_unique<StrataGroup>();
-    group->store = c10::make_intrusive<c10d::PrefixStore>(prefix, c10::make_intrusive<c10d::TCPStore>(host, where));
-    check_place(*group->store, rank, world);
+    c10::intrusive_ptr<c10d::Store> store =
+        c10::make_intrusive<c10d::PrefixStore>(prefix, c10::make_intrusive<c10d::TCPStore>(host, where));
+    check_place(*store, rank, world);
     // Also reads GLOO_SOCKET_IFNAME.
     auto options = c10d::ProcessGroupGloo::Options::create_default(timeout);
-    group->backend = c10::make_intrusive<c10d::ProcessGroupGloo>(
-        c10::make_intrusive<c10d::PrefixStore>("gloo", group->store), rank, world, options);
-    *out = group.release();
+    auto gloo = c10::make_intrusive<c10d::ProcessGroupGloo>(c10::make_intrusive<c10d::PrefixStore>("gloo", store), rank,
+                                                            world, options);
+    *out = new StrataGroup{std::make_shared<Group>(std::move(store), std::move(gloo))};
   });
 }
 
 void strata_group_free(StrataGroup* group) noexcept { delete group; }
 
 char* strata_group_sum(StrataGroup* group, const Tensor* tensor) {
-  return guarded([&] {
-    at::NoGradGuard no_grad;
-    Tensors list{*tensor};
-    group->backend->allreduce(list)->wait();
-  });
+  return guarded([&] { sum(*group->group, *tensor); });
 }
 
 char* strata_group_broadcast(StrataGroup* group, const Tensor* tensor) {
   return guarded([&] {
-    at::NoGradGuard no_grad;
     Tensors list{*tensor};
-    group->backend->broadcast(list)->wait();
+    group->group->together([&](c10d::Backend& backend) { return backend.broadcast(list); });
   });
 }
 
+void strata_group_set_idle(StrataGroup* group, int idle) noexcept { group->group->idle = idle != 0; }
+
+int strata_group_failed(const StrataGroup* group) noexcept { return group->group->failed; }
+
 char* strata_group_set(StrataGroup* group, const char* key, const char* value) {
-  return guarded([&] { group->store->set(key, std::string(value)); });
+  return guarded([&] { group->group->store->set(key, std::string(value)); });
 }
 
 // Null where the key is not set.
 char* strata_group_get(StrataGroup* group, const char* key, char** out) {
-  return guarded([&] { *out = group->store->check({key}) ? text(group->store->get_to_str(key).c_str()) : nullptr; });
+  return guarded([&] {
+    c10d::Store& store = *group->group->store;
+    *out = store.check({key}) ? text(store.get_to_str(key).c_str()) : nullptr;
+  });
 }
 
 }  // extern "C"

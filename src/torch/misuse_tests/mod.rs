@@ -51,7 +51,7 @@ proptest! {
         let Case { kernel, moves, tensors } = case;
         let ours = |l: &List| {
             let norm =
-                Norm { gamma: l[3].as_ref(), beta: l[4].as_ref(), mean: None, var: None, momentum: 0.1, eps: 2.0 };
+                Norm { gamma: l[3].as_ref(), beta: l[4].as_ref(), mean: None, var: None, momentum: 0.1, eps: 2.0, group: None };
             let depthwise = depthwise.then_some(kernel);
             let form = Kernel { weight: some(l, 1), bias: l[2].as_ref(), depthwise, window: &moves };
             fused::conv_norm(some(l, 0), &form, &norm, (some(l, 5), some(l, 6)), l[7].as_ref(), act)
@@ -75,7 +75,7 @@ proptest! {
         let tensors = [t[0].clone(), t[3].clone(), t[4].clone(), add, statistics(5), statistics(6)];
         let ours = |l: &List| {
             let [gamma, beta, mean, var] = [1, 2, 4, 5].map(|index| l[index].as_ref());
-            fused::norm_act(some(l, 0), l[3].as_ref(), &Norm { gamma, beta, mean, var, momentum: 0.1, eps: 2.0 }, act, train)
+            fused::norm_act(some(l, 0), l[3].as_ref(), &Norm { gamma, beta, mean, var, momentum: 0.1, eps: 2.0, group: None }, act, train)
         };
         let theirs = |l: &List| {
             let [gamma, beta, mean, var] = [1, 2, 4, 5].map(|index| l[index].as_ref());
@@ -234,7 +234,7 @@ fn a_weight_that_was_replaced_is_not_taken_for_the_one_that_was_kept() {
 fn a_gradient_of_tensors_that_were_replaced_is_an_error() {
     let moves = WindowGeometry { stride: [1, 1], before: [1, 1], out: [9, 9] };
     let leaf = |shape: &[i64]| super::channels_last(&ones(shape)).unwrap().set_requires_grad(true);
-    let norm = || Norm { gamma: None, beta: None, mean: None, var: None, momentum: 0.1, eps: 1e-5 };
+    let norm = || Norm { gamma: None, beta: None, mean: None, var: None, momentum: 0.1, eps: 1e-5, group: None };
     type Form<'a> = Box<dyn Fn(&Tensor, &Tensor) -> Result<Tensor> + 'a>;
     let forms: [(&[i64], &[i64], Form); 5] = [
         (&[2, 4, 3, 3], &[64, 4, 3, 3], Box::new(|x, w| fused::conv(x, w, None, &moves, true))),

@@ -24,6 +24,7 @@ use crate::recipe::schedules::Constant;
 use crate::runs::median;
 use crate::{random, torch};
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::time::Instant;
 use tch::Device;
 
@@ -37,6 +38,7 @@ pub struct Workload {
     normalise: Normalise,
     model: Model,
     rounds_of: usize,
+    ranks: Ranks,
 }
 
 /// What is timed.
@@ -66,6 +68,8 @@ pub struct Timing {
     pub ms: Vec<f64>,
     /// Milliseconds a step spent waiting for its batch, included in `ms`; not measured in evaluation.
     pub waited_ms: Option<f64>,
+    /// Milliseconds a step spent adding up tensors of all ranks, waiting for the others included; part of `ms`. 0 for the only rank.
+    pub summing_ms: f64,
 }
 
 impl Timing {
@@ -81,6 +85,19 @@ impl Workload {
     /// # Errors
     /// When memory is exhausted.
     pub fn new(experiment: &Experiment, device: Device, steps: usize) -> Result<Workload, TrainError> {
+        Workload::on_ranks(experiment, device, steps, Ranks::default())
+    }
+
+    /// The workload of ranks that train together: every rank runs the same rounds of training.
+    ///
+    /// # Errors
+    /// When memory is exhausted.
+    pub fn on_ranks(
+        experiment: &Experiment,
+        device: Device,
+        steps: usize,
+        ranks: Ranks,
+    ) -> Result<Workload, TrainError> {
         check_precision(experiment, device)?;
         let mut experiment = experiment.clone();
         experiment.train.lr = HARMLESS_RATE;
@@ -92,16 +109,18 @@ impl Workload {
         let network = &experiment.network;
         let images = noise(network.plan.input, network.plan.classes, (steps + 1) * experiment.train.batch);
         let normalise = experiment.data.normalisation(network.plan.input[0]);
-        let mut model = Model::build(network, device, experiment.seed, experiment.train.rewrites)?;
+        let (seed, rewrites) = (experiment.seed, experiment.train.rewrites);
+        let sync = ranks.processes().filter(|_| experiment.train.sync_bn);
+        let mut model = Model::build_for_ranks(network, device, seed, rewrites, &BTreeSet::new(), sync)?;
         model.use_channels_last()?;
-        Ok(Workload { experiment, images, normalise, model, rounds_of: steps })
+        Ok(Workload { experiment, images, normalise, model, rounds_of: steps, ranks })
     }
 
     pub fn bench(&self) -> Bench<'_> {
         let Workload { experiment, images, normalise, model, .. } = self;
         let optimizer = Optimizer::new(experiment, model.trainable());
         let average = (experiment.train.ema > 0.0).then(|| Average::new(model, experiment.train.ema));
-        let (resized, recorder, logs, ranks) = (None, None, Logs::default(), Ranks::default());
+        let (resized, recorder, logs, ranks) = (None, None, Logs::default(), self.ranks.clone());
         let trainer =
             Trainer { experiment, images, normalise, model, resized, optimizer, average, recorder, logs, ranks };
         Bench { trainer, state: TrainState::default(), rounds_of: self.rounds_of }
@@ -125,7 +144,7 @@ impl Bench<'_> {
         self.state.epoch += 1;
         self.state.batch = self.trainer.batches(self.state.epoch) - (steps + 1);
         self.state.sums = Sums::default();
-        let mut clock = Clock::default();
+        let (mut clock, before) = (Clock::default(), self.trainer.ranks.time_in_sums());
         match self.trainer.epoch(&mut self.state, &mut clock)? {
             EpochEnd::Diverged(divergence) => tracing::warn!("{}: the round ended early", divergence.what),
             EpochEnd::Whole { .. } | EpochEnd::Interrupted => {}
@@ -134,7 +153,10 @@ impl Bench<'_> {
             [first, .., last] => (last - first) / (clock.waited.len() - 1) as f64,
             _ => 0.0,
         };
-        Ok(Timing { phase: Phase::Train, ms: clock.intervals(), waited_ms: Some(1000.0 * waited) })
+        // One step more than is timed.
+        let summing = (self.trainer.ranks.time_in_sums() - before).as_secs_f64() / (steps + 1) as f64;
+        let (waited_ms, summing_ms) = (Some(1000.0 * waited), 1000.0 * summing);
+        Ok(Timing { phase: Phase::Train, ms: clock.intervals(), waited_ms, summing_ms })
     }
 
     /// A round of evaluated batches.
@@ -153,7 +175,7 @@ impl Bench<'_> {
                 clock.ends.push(Instant::now());
             })
         })??;
-        Ok(Timing { phase: Phase::Eval, ms: clock.intervals(), waited_ms: None })
+        Ok(Timing { phase: Phase::Eval, ms: clock.intervals(), waited_ms: None, summing_ms: 0.0 })
     }
 
     /// Milliseconds that one thread takes to gather and augment a training batch. Training does this on a thread of its own
