@@ -42,7 +42,7 @@ def measure(settings, network):
     contenders = [ours]
     try:
         about = ours.answer()
-        contenders += [workers.torch(settings, network, mode, about) for mode in settings.modes]
+        contenders += [workers.peer(settings, network, mode, about) for mode in settings.modes]
         for peer in contenders[1:]:
             peer.answer()
         for worker in contenders:

@@ -205,6 +205,17 @@ def inception_resnet(channels, classes):
     )
 
 
+def torchvision(name, **options):
+    """torchvision's own network, which experiments/imagenet has under the same name."""
+
+    def network(_channels, classes):
+        from torchvision import models
+
+        return getattr(models, name)(num_classes=classes, **options)
+
+    return network
+
+
 # Keys are the names of the experiment files.
 NETWORKS = {
     "alexnet": alexnet,
@@ -224,6 +235,9 @@ NETWORKS = {
     "se_resnet20": se_resnet20,
     "vgg11": vgg11,
     "wide_resnet16": wide_resnet16,
+    "imagenet/resnet50": torchvision("resnet50"),
+    "imagenet/googlenet": torchvision("googlenet", aux_logits=False, init_weights=False),
+    "imagenet/efficientnet_b0": torchvision("efficientnet_b0"),
 }
 
 

@@ -7,10 +7,13 @@ import os
 import statistics
 from pathlib import Path
 
+from modes import MODES, of_library
+
 COLUMNS = [
     "network", "phase", "input", "batch", "threads", "steps", "rounds", "precision",
-    "strata_ms", "eager_ms", "channels_last_ms", "bf16_ms", "compile_ms", "keras_ms",
+    "strata_ms", *(f"{mode}_ms" for mode in MODES), "keras_ms",
     "fastest_peer", "ratio", "ratio_min", "ratio_max", "target", "met",
+    "fastest_openvino", "openvino_ratio", "openvino_ratio_min", "openvino_ratio_max",
     "gflops", "peak", "arithmetic_bound_ms", "memory_bound_ms", "waited", "data",
     "strata_mib", "fastest_peer_mib", "least_peer_mib",
 ]
@@ -38,33 +41,37 @@ def row(settings, network, phase, steps, medians, last, about, limits):
         "arithmetic_bound_ms": digits(arithmetic),
         "memory_bound_ms": digits(work["bytes"] / (1e6 * limits["copy_gigabytes"])),
     }
+    found["strata_mib"] = round(last["strata"]["peak_mib"])
     if phase == "train":
         # As fractions of the wall time, and of the CPU time of all cores.
         found["waited"] = round(last["strata"]["waited_ms"] / ms, 4)
-        found["strata_mib"] = round(last["strata"]["peak_mib"])
         found["data"] = round(last["strata"]["data_ms"] / (ms * threads), 4)
     for name, times in medians.items():
         found[f"{name}_ms"] = digits(statistics.median(times))
-    # The ratio is to PyTorch, which uses the same library; Keras is for reference.
-    peers = [name for name in medians if name not in ("strata", "keras")]
-    if peers:
-        fastest = min(peers, key=lambda name: statistics.median(medians[name]))
-        ratios = [theirs / mine for theirs, mine in zip(medians[fastest], ours)]
+    # The target is for PyTorch, which uses the same library; Keras is for reference.
+    if peers := of_library(medians, "torch"):
+        fastest, ratios = fastest_of(peers, medians)
         ratio = statistics.median(ratios)
         target = network.train_target if phase == "train" else network.eval_target
-        found |= {
-            "fastest_peer": fastest,
-            "ratio": round(ratio, 3),
-            "ratio_min": round(min(ratios), 3),
-            "ratio_max": round(max(ratios), 3),
-            "target": target,
-            "met": "yes" if ratio >= target else "no",
-        }
-        if phase == "train":
-            # Evaluation follows training in the same process, so its peak memory is unknown.
-            found["fastest_peer_mib"] = round(last[fastest]["peak_mib"])
-            found["least_peer_mib"] = round(min(last[name]["peak_mib"] for name in peers))
+        found |= {"fastest_peer": fastest, "target": target, "met": "yes" if ratio >= target else "no"}
+        found |= spread("ratio", ratios)
+        found["fastest_peer_mib"] = round(last[fastest]["peak_mib"])
+        found["least_peer_mib"] = round(min(last[name]["peak_mib"] for name in peers))
+    if peers := of_library(medians, "openvino"):
+        found["fastest_openvino"], ratios = fastest_of(peers, medians)
+        found |= spread("openvino_ratio", ratios)
     return {column: found.get(column, "") for column in COLUMNS}
+
+
+def fastest_of(peers, medians):
+    """The fastest of the peers, and its time over Strata's in each round."""
+    fastest = min(peers, key=lambda name: statistics.median(medians[name]))
+    return fastest, [theirs / mine for theirs, mine in zip(medians[fastest], medians["strata"])]
+
+
+def spread(column, ratios):
+    values = {"": statistics.median(ratios), "_min": min(ratios), "_max": max(ratios)}
+    return {column + suffix: round(value, 3) for suffix, value in values.items()}
 
 
 def digits(value):
@@ -98,20 +105,25 @@ def write_atomic(path, text):
     os.replace(new, path)
 
 
-def ratio_text(found):
-    return f"{found['ratio']:.2f} ({found['ratio_min']:.2f}–{found['ratio_max']:.2f})" if found["ratio"] else ""
+def ratio_text(found, column="ratio"):
+    if not found[column]:
+        return ""
+    return f"{found[column]:.2f} ({found[column + '_min']:.2f}–{found[column + '_max']:.2f})"
 
 
 def lines(rows):
     """The columns that fit on a page."""
-    modes = [mode for mode in ("eager", "channels_last", "bf16", "compile", "keras") if any(r[f"{mode}_ms"] for r in rows)]
+    modes = [mode for mode in (*MODES, "keras") if any(r[f"{mode}_ms"] for r in rows)]
+    openvino = bool(of_library(modes, "openvino"))
     header = ["network", "phase", "Strata, ms", *(mode.replace("_", " ") for mode in modes)]
-    header += ["faster than the fastest of PyTorch", "target", "of the peak", "bounds, ms", "MiB", "its MiB"]
+    header += ["faster than the fastest of PyTorch", "target", *(["than OpenVINO"] if openvino else [])]
+    header += ["of the peak", "bounds, ms", "MiB", "its MiB"]
     table = [header]
     for r in rows:
         cells = [f"{r['network']} {r['input']}", r["phase"], r["strata_ms"], *(r[f"{mode}_ms"] for mode in modes)]
         bounds = f"{r['arithmetic_bound_ms']} / {r['memory_bound_ms']}"
-        cells += [ratio_text(r), r["target"], f"{100 * r['peak']:.0f} %", bounds, r["strata_mib"], r["fastest_peer_mib"]]
+        cells += [ratio_text(r), r["target"], *([ratio_text(r, "openvino_ratio")] if openvino else [])]
+        cells += [f"{100 * r['peak']:.0f} %", bounds, r["strata_mib"], r["fastest_peer_mib"]]
         table.append([str(cell) for cell in cells])
     return table
 

@@ -1,6 +1,6 @@
 """Times Strata's steps against PyTorch's modes (and Keras on the deck's network), taking turns on the same machine.
 
-usage: run.py [NETWORK…] [--rounds 3] [--batch 128] [--threads N] [--modes eager,bf16] [--phases train,eval] [--strata PATH]
+usage: run.py [NETWORK…] [--rounds 3] [--batch 128] [--images 224] [--threads N] [--modes eager,bf16] [--phases train,eval]
 Uses only Python's standard library; the peers run in the environment that `make bench-peers` installs. docs/speed.md describes
 the method and the columns.
 """
@@ -19,10 +19,10 @@ from pathlib import Path
 
 import report
 import workers
+from modes import MODES, takes_part
 from workers import WorkerFailed
 
 ROOT = Path(__file__).parent.parent
-MODES = ["eager", "channels_last", "bf16", "compile", "compile_fp32"]
 # A round has as many steps as Strata does in this time, the same for every contender.
 ROUND_SECONDS = 0.8
 MOST_STEPS = 30
@@ -49,6 +49,12 @@ NETWORKS = [
     *(Network(name) for name in ("inception_resnet", "resnext29", "se_resnet20", "wide_resnet16")),
     *(Network(name) for name in ("mobilenet_v1", "mobilenet_v2")),
 ]
+# torchvision's networks, for --images. Averages of weights and auxiliary heads are not part of the comparison.
+LARGE = [
+    Network("imagenet/resnet50", [], "sgd", 1.3, 1.3),
+    Network("imagenet/googlenet", ["--set", "model.aux=false", "--set", "train.ema=0"], "sgd", 1.3, 1.3),
+    Network("imagenet/efficientnet_b0", ["--set", "train.ema=0"], "rmsprop", 1.3, 1.3),
+]
 
 
 def main():
@@ -74,14 +80,17 @@ def compare(settings, network, machine):
     try:
         about = ours.answer()
         for mode in settings.modes:
-            contenders.append(workers.torch(settings, network, mode, about))
+            contenders.append(workers.peer(settings, network, mode, about))
         if network.name == "googlenet" and settings.keras:
             contenders.append(workers.keras(settings))
         for peer in contenders[1:]:
             if told := or_left_out(peer.answer, peer, network, contenders, machine):
                 workers.check_identical(peer.name, told, about)
         machine["cpu_capability"], machine["libtorch"] = about["cpu_capability"], about["libtorch"]
-        return [phase_row(settings, network, phase, contenders, about, machine) for phase in settings.phases]
+        # Evaluation first: after training its peak memory would be that of training.
+        order = sorted(settings.phases)
+        rows = [phase_row(settings, network, phase, contenders, about, machine) for phase in order]
+        return rows[::-1]
     except WorkerFailed as failed:
         sys.exit(f"{network.name}: {failed}")
     finally:
@@ -89,19 +98,21 @@ def compare(settings, network, machine):
             worker.end()
 
 
-def phase_row(settings, network, phase, contenders, about, machine):
+def phase_row(settings, network, phase, everyone, about, machine):
+    contenders = [worker for worker in everyone if takes_part(worker.name, phase)]
     say(f"{network.name}, {phase}: warming up {', '.join(worker.name for worker in contenders)}")
     ours, *peers = contenders
     steps = round(1000 * ROUND_SECONDS / statistics.median(ours.ask(f"{phase} 3")["ms"]))
     steps = min(max(steps, 3), MOST_STEPS)
     for peer in peers:
-        or_left_out(lambda: peer.ask(f"{phase} 3"), peer, network, contenders, machine)
+        if not or_left_out(lambda: peer.ask(f"{phase} 3"), peer, network, everyone, machine):
+            contenders.remove(peer)
     medians, last = {worker.name: [] for worker in contenders}, {}
     for number in range(settings.rounds):
         # Rotates the order, so that every contender is first once.
         turn = number % len(contenders)
         for worker in contenders[turn:] + contenders[:turn]:
-            last[worker.name] = take_turn(worker, f"{phase} {steps}", contenders, machine)
+            last[worker.name] = take_turn(worker, f"{phase} {steps}", everyone, machine)
             medians[worker.name].append(statistics.median(last[worker.name]["ms"]))
         times = [f"{name} {times[-1]:.1f}" for name, times in medians.items()]
         say(f"  round {number + 1}, {steps} steps each, ms: {', '.join(times)}")
@@ -142,8 +153,8 @@ def start_times(settings, network):
             ours.append(seconds_to_line(command, "first training step done", settings.threads))
         if settings.modes:
             shape = "1x28x28" if not network.overrides else "3x32x32"
-            about = {"input": [int(side) for side in shape.split("x")], "classes": 10}
-            worker = workers.torch(settings, network, settings.modes[0], about)
+            about = {"input": [int(side) for side in shape.split("x")], "classes": 10, "precision": "fp32"}
+            worker = workers.peer(settings, network, settings.modes[0], about)
             try:
                 worker.answer()
                 worker.ask("train 1")
@@ -206,13 +217,14 @@ def describe(settings):
 
 def arguments():
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    names = [network.name for network in NETWORKS]
+    names = [network.name for network in NETWORKS + LARGE]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("networks", nargs="*", metavar="NETWORK", help=f"{', '.join(names)}; default: all")
+    parser.add_argument("networks", nargs="*", metavar="NETWORK", help=f"{', '.join(names)}; default: all of a size")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--batch", type=int, help="128, with --images 32")
+    parser.add_argument("--images", type=int, metavar="SIDE", help="ImageNet networks, on images of SIDE x SIDE pixels")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--modes", default=",".join(MODES), help="modes of PyTorch; none: Strata alone")
+    parser.add_argument("--modes", default=",".join(MODES), help="of PyTorch and OpenVINO; none: Strata alone")
     parser.add_argument("--phases", default="train,eval")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="for Strata: train.rewrites=false")
     parser.add_argument("--no-keras", dest="keras", action="store_false")
@@ -233,9 +245,16 @@ def arguments():
     settings.modes = chosen(settings.modes, MODES, "mode")
     settings.phases = chosen(settings.phases, ["train", "eval"], "phase")
     wanted = chosen(",".join(settings.networks), names, "network")
-    settings.networks = [network for network in NETWORKS if not wanted or network.name in wanted]
-    settings.results = settings.results or ROOT / ("target/bench" if wanted else "results/bench")
+    known = LARGE if settings.images else NETWORKS
+    settings.networks = [network for network in known if not wanted or network.name in wanted]
+    settings.batch = settings.batch or (32 if settings.images else 128)
+    settings.results = settings.results or ROOT / ("target/bench" if wanted or settings.images else "results/bench")
+    if settings.images:
+        settings.set.append(f"model.input=[3,{settings.images},{settings.images}]")
+        settings.start = False
     settings.set = [word for assignment in settings.set for word in ("--set", assignment)]
+    if not settings.networks:
+        parser.error("--images takes the networks of imagenet/, and only these need it")
     if settings.rounds < 1 or settings.batch < 1 or settings.threads < 1:
         parser.error("--rounds, --batch and --threads take 1 or more")
     if not Path(settings.strata).is_file():

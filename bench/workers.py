@@ -80,11 +80,11 @@ def strata(settings, network, steps):
     return Worker("strata", command, settings.threads)
 
 
-def torch(settings, network, mode, about):
-    """bench/peer.py of the network that Strata told `about`."""
+def peer(settings, network, mode, about):
+    """bench/peer.py in a mode, of the network that Strata told `about`."""
     shape = "x".join(str(side) for side in about["input"])
     command = [settings.python, BENCH / "peer.py", network.name, mode, shape, about["classes"], settings.batch]
-    command += [settings.threads, network.optimizer]
+    command += [settings.threads, network.optimizer, about["precision"]]
     return Worker(mode, [str(word) for word in command], settings.threads)
 
 

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Installs PyTorch, Keras and torchvision, which `make bench` and `strata bench --data` compare with, in a Python environment in
-# the user's cache folder (3 GB to download, 6 GB on disk, once). Versions are pinned; PyTorch's is that of the libtorch that
-# Strata uses.
+# Installs PyTorch, Keras, OpenVINO and torchvision, which `make bench` and `strata bench --data` compare with, in a Python
+# environment in the user's cache folder (3 GB to download, 6 GB on disk, once). Versions are pinned; PyTorch's is that of the
+# libtorch that Strata uses.
 #
 #   XDG_CACHE_HOME  the environment is $XDG_CACHE_HOME/strata/peers, else ~/.cache/strata/peers
 #   PYTHON          the interpreter that creates it (python3)
@@ -14,15 +14,15 @@ say() { printf 'peers: %s\n' "$*" >&2; }
 mkdir -p "$(dirname "$home")"
 exec 9>"$(dirname "$home")/.peers.lock"
 if command -v flock >/dev/null; then flock 9; fi
-# For `strata bench --data`; without the dependencies, which are there.
-loaders="torchvision==0.28.0 pillow==13.0.0"
-install_loaders() {
+# Came later, and so are added to an environment that exists; without the dependencies, which are there.
+added="torchvision==0.28.0 pillow==13.0.0 openvino==2026.4.1 openvino-telemetry==2025.2.0"
+install_added() {
     # shellcheck disable=SC2086
-    "$home/bin/python" -c 'import torchvision' 2>/dev/null ||
-        "$home/bin/python" -m pip install --quiet --no-cache-dir --disable-pip-version-check --no-deps $loaders 9>&- >&2
+    "$home/bin/python" -c 'import torchvision, openvino' 2>/dev/null ||
+        "$home/bin/python" -m pip install --quiet --no-cache-dir --disable-pip-version-check --no-deps $added 9>&- >&2
 }
 if [ -f "$home/complete" ] && [ "$(cat "$home/complete")" = "$wanted" ]; then
-    install_loaders
+    install_added
     exit 0
 fi
 say "installing $wanted from PyPI (3 GB, once) in $home"
@@ -31,4 +31,4 @@ rm -rf "$home"
 # shellcheck disable=SC2086
 "$home/bin/python" -m pip install --quiet --no-cache-dir --disable-pip-version-check $wanted 9>&- >&2
 printf '%s' "$wanted" >"$home/complete"
-install_loaders
+install_added
