@@ -87,7 +87,8 @@ fn weights_that_do_not_fit_are_refused_before_a_run_begins() {
         drop(tensors.insert("conv1.weight".to_owned(), tensor));
     };
     file("wide.safetensors", &wide);
-    train("from = 'wide.safetensors'").refused(&["`conv1.weight` has shape [16, 1, 3, 3]", "init.replace to re-initialise"]);
+    train("from = 'wide.safetensors'")
+        .refused(&["`conv1.weight` has shape [16, 1, 3, 3]", "init.replace to re-initialise"]);
     train("from = 'wide.safetensors'\nsha256 = 'abc'").refused(&["is not the file that init.sha256 is the hash of"]);
     assert!(!Path::new(&place.path("results/runs/next")).exists());
     let said = train("from = 'wide.safetensors'\nreplace = 'conv1'").err;
