@@ -216,7 +216,7 @@ mod tests {
             let (text, hidden) = fitted(&many, &records, &["val_top1".to_owned()], room);
             let lines = text.lines().count();
             assert!(width(&text) <= room && hidden >= 4 && lines == 21 && text.contains('…'), "{room}: {text}");
-            assert!(text.contains("net a=3 ") && text.contains("90.00 ± 0.10 (3)"), "{text}");
+            assert!(text.contains("\n a=3 long") && text.contains("90.00 ± 0.10 (3)"), "{text}");
         }
         let (text, _) = fitted(&many, &records, &["test_loss".to_owned()], 70);
         assert!(text.contains("test_loss"), "{text}");
