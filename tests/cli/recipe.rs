@@ -23,7 +23,11 @@ fn a_run_without_a_better_epoch_stops_early_and_is_done() {
     let place = Place::new();
     place.file("stuck.toml", STUCK);
     let ran = place.strata(&["train", "stuck.toml"]);
-    assert!(ran.err.contains("no better val_top1 in 2 epochs: the run stops early (train.patience)"), "{}", ran.err);
+    assert!(
+        ran.err.contains("validation Top-1 has not improved for 2 epochs: stopping early (train.patience)"),
+        "{}",
+        ran.err
+    );
     ran.good();
     let summary = place.run("stuck").summary();
     let columns =
