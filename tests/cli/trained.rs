@@ -72,10 +72,11 @@ fn predict_names_the_classes_of_an_image() {
     image::RgbImage::from_fn(40, 30, |x, _| image::Rgb([(x * 6) as u8; 3])).save(place.path("wave.png")).unwrap();
     let out = place.strata(&["predict", "tiny", "wave.png", "--top", "10"]).good();
     let probabilities: Vec<f64> =
-        out.lines().skip(1).map(|line| line.split_whitespace().last().unwrap().parse().unwrap()).collect();
+        out.lines().skip(1).map(|line| line.split_whitespace().rev().nth(1).unwrap().parse().unwrap()).collect();
+    assert!(out.lines().skip(1).all(|line| line.trim_end().ends_with(" %")), "{out}");
     assert_eq!(probabilities.len(), 10);
     assert!(probabilities.is_sorted_by(|a, b| a >= b), "{out}");
-    assert!((probabilities.iter().sum::<f64>() - 1.0).abs() < 1e-3, "{out}");
+    assert!((probabilities.iter().sum::<f64>() - 100.0).abs() < 0.1, "{out}");
     assert!(out.lines().skip(1).all(|line| line.trim_start().starts_with("wave.png")));
     assert_eq!(place.strata(&["predict", "tiny", "wave.png"]).good().lines().count(), 6, "five classes by default");
 }
