@@ -29,10 +29,8 @@ venv="${XDG_CACHE_HOME:-$HOME/.cache}/strata/cluster-venv"
 [ -x "$venv/bin/kubernetes-validate" ] ||
     { python3 -m venv "$venv" && "$venv/bin/pip" install --quiet hyperqueue==0.27.0 kubernetes-validate==1.37.0; } >"$work/pip.log" 2>&1
 
-# A folder with a sweep of four points. $1 is the number of epochs.
-folder() {
-    mkdir -p "$work/$2" && cd "$work/$2" || exit 1
-    cat >grid.toml <<TOML
+experiment() { # experiment EPOCHS: a small one, open for more keys of [train]
+    cat <<TOML
 [data]
 dataset = "synthetic"
 validation = 100
@@ -47,6 +45,13 @@ input = [1, 14, 14]
 epochs = $1
 batch = 64
 lr = 0.05
+TOML
+}
+# A folder with a sweep of four points. $1 is the number of epochs.
+folder() {
+    mkdir -p "$work/$2" && cd "$work/$2" || exit 1
+    experiment "$1" >grid.toml
+    cat >>grid.toml <<TOML
 [sweep]
 model.depth = [8, 14]
 seed = [0, 1]
@@ -181,23 +186,7 @@ fi
 
 # Two ranks beside each other and on two hosts, 40 ms there and back, of whose packets 1 % are lost.
 mkdir -p "$work/near" "$work/far"
-cat >"$work/near/far.toml" <<TOML
-[data]
-dataset = "synthetic"
-validation = 100
-limit = 128
-[model]
-preset = "resnet"
-layout = "cifar"
-depth = 8
-width = 8
-input = [1, 14, 14]
-[train]
-epochs = 3
-batch = 64
-lr = 0.05
-sync_bn = true
-TOML
+{ experiment 3 && echo "sync_bn = true"; } >"$work/near/far.toml"
 cp "$work/near/far.toml" "$work/far"
 host_a=strata-a-$$ host_b=strata-b-$$
 start_rank() { # start_rank NUMBER ADDRESS COMMAND…: in the background, as a launcher would; its output is in rank-NUMBER.log

@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 const RIGHT: &str = "#0072b2";
 const WRONG: &str = "#d55e00";
-/// Of numbers on the colour of mistakes, in light and dark pages alike.
+/// The colour of the numbers in strongly coloured cells of mistakes, on light and dark pages.
 const DARK: &str = "#1b1b1b";
 const SIDE: f64 = 820.0;
 const MARGIN: f64 = 30.0;
@@ -108,7 +108,7 @@ impl Matrix<'_> {
             let colour = match class == predicted {
                 _ if strength <= 0.6 => INK,
                 true => "#ffffff",
-                // The colour of mistakes is a light one.
+                // White is hard to read on orange.
                 false => DARK,
             };
             let font = Font::new(LABEL).colour(colour).anchor(Anchor::Middle);

@@ -68,7 +68,7 @@ impl Protocol for Errors {
                 let percent = |column| format!("{:.1} %", 100.0 * row.number(column));
                 let lines = vec![
                     format!("{} {}", row.text("predicted"), percent("probability")),
-                    // Of few digits: the names of classes are long.
+                    // No decimals: names of classes are long.
                     format!("is {} {:.0} %", row.text("class"), 100.0 * row.number("probability_of_class")),
                 ];
                 let image = row.number("image");

@@ -49,7 +49,7 @@ float value(bf16 x) { return c10::BFloat16(x.bits, c10::BFloat16::from_bits()); 
 float value(float x) { return x; }
 double value(double x) { return x; }
 
-// Of each channel of `rows` pixels.
+// Mean and variance of each channel over `rows` pixels.
 struct Moments {
   double rows;
   std::vector<double> mean, var;

@@ -38,7 +38,7 @@ fn check_written_down(experiment: &Experiment) -> Result<(), TestCaseError> {
 #[derive(Default)]
 struct Counts {
     valid: Cell<u32>,
-    /// Of these, whose numbers overflow, and explode with libtorch's own operations too.
+    /// Valid experiments whose numbers overflow with Strata's operations and with libtorch's own.
     overflowed: Cell<u32>,
 }
 
@@ -99,9 +99,9 @@ fn parsed(text: &str) -> Option<Experiment> {
     Experiment::parse("any.toml", text, "any", &[], Machine::default()).ok()
 }
 
-/// Some experiments explode whoever computes them: a normalisation divides by nearly nothing where a few images differ by
-/// nearly nothing, and dozens of them follow each other. Then libtorch's own operations in fp32 overflow too, or
-/// nearly: at that edge the last digits decide.
+/// Whether an experiment overflows with libtorch's own operations, too: some do with any implementation, because dozens of
+/// normalisations in a row divide by the tiny variance of a few nearly equal images. At that edge, where libtorch nearly overflows
+/// in fp32, the last digits decide.
 fn explodes_in_libtorch(text: &str) -> bool {
     let plain = text.replace("'bf16'", "'fp32'").replace("rewrites = true", "rewrites = false");
     let experiment = parsed(&plain).unwrap();
