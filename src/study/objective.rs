@@ -1,11 +1,12 @@
 //! The loss as a function of the weights, with its gradient, for studies of its surface.
 //!
-//! In fp32 or float64 with libtorch's own operations: bf16 and Winograd's transform would show as roughness.
+//! In fp32 or float64 and without Winograd's algorithm: the rounding errors of both it and bf16 would show as roughness.
 
 use super::{Split, StudyError, Subject};
 use crate::arch::params::{Param, Role};
 use crate::model::Parts;
 use crate::random;
+use crate::torch::fused::DirectConvolutions;
 use crate::train::{Sums, cross_entropy};
 use std::collections::BTreeMap;
 use tch::{Kind, Tensor};
@@ -19,6 +20,7 @@ pub(super) struct Objective {
     origin: Vec<Tensor>,
     /// The origin with running statistics.
     everything: Vec<Tensor>,
+    _direct: DirectConvolutions,
 }
 
 /// A direction in the space of the weights: a tensor for each parameter.
@@ -30,7 +32,7 @@ impl Objective {
     /// # Errors
     /// When memory is exhausted or an image cannot be read.
     pub(super) fn new(subject: &Subject, images: usize, batch: usize) -> Result<Objective, StudyError> {
-        let parts = Parts::new(&subject.network, subject.device, &subject.weights, false)?;
+        let parts = Parts::new(&subject.network, subject.device, &subject.weights, subject.rewrites)?;
         let learned = parts.params().iter().filter(|(param, _)| param.role.trainable());
         let params: Vec<Tensor> = learned.map(|(_, tensor)| tensor.shallow_clone()).collect();
         let kind = params.first().map_or(Kind::Float, Tensor::kind);
@@ -38,7 +40,7 @@ impl Objective {
         let batches = batches.into_iter().map(|(x, labels)| (x.to_kind(kind), labels)).collect();
         let origin = params.iter().map(Tensor::copy).collect();
         let everything = parts.params().iter().map(|(_, tensor)| tensor.copy()).collect();
-        Ok(Objective { parts, batches, params, origin, everything })
+        Ok(Objective { parts, batches, params, origin, everything, _direct: DirectConvolutions::require() })
     }
 
     /// All tensors of the origin, running statistics too.

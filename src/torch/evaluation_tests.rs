@@ -121,6 +121,20 @@ fn winograds_form_in_bfloat16_is_nearly_as_exact_as_the_direct_one() {
     }
 }
 
+/// One image at a time there are too few tiles for Winograd's algorithm: the guard gives those bits for the whole batch.
+#[test]
+fn direct_convolutions_can_be_required() {
+    let [x, weight, _] = tiled([5, 16, 18, 30]).map(|tensor| tensor.to_kind(Kind::Float));
+    let images: Vec<Tensor> = (0..5).map(|n| evaluated(&x.narrow(0, n, 1), &weight, None)).collect();
+    let direct = Tensor::cat(&images, 0);
+    assert_ne!(evaluated(&x, &weight, None), direct);
+    {
+        let _direct = DirectConvolutions::require();
+        assert_eq!(evaluated(&x, &weight, None), direct);
+    }
+    assert_ne!(evaluated(&x, &weight, None), direct, "the guard is dropped");
+}
+
 /// A parameter's layout is kept from batch to batch, until it changes or the guard goes.
 #[test]
 fn weights_are_kept_and_not_too_long() {

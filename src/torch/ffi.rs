@@ -156,6 +156,8 @@ unsafe extern "C" {
     pub(super) fn strata_keep_memory();
     pub(super) fn strata_keep_weights();
     pub(super) fn strata_forget_weights();
+    pub(super) fn strata_begin_direct();
+    pub(super) fn strata_end_direct();
     pub(super) fn strata_dlopen(path: *const c_char) -> ErrorText;
     pub(super) fn strata_synchronize(device: c_int) -> ErrorText;
     pub(super) fn strata_peak_memory(device: c_int, bytes: *mut i64) -> ErrorText;

@@ -170,6 +170,27 @@ impl Drop for KeptWeights {
     }
 }
 
+/// While it exists, convolutions of this thread do not use Winograd's algorithm, forward or backward, so that their rounding errors are
+/// those of direct sums.
+#[derive(Debug)]
+#[must_use = "Winograd's algorithm is used again once it is dropped"]
+pub struct DirectConvolutions(PhantomData<*const ()>);
+
+impl DirectConvolutions {
+    pub fn require() -> DirectConvolutions {
+        // SAFETY: counts up a number of this thread, which the value cannot leave.
+        unsafe { ffi::strata_begin_direct() }
+        DirectConvolutions(PhantomData)
+    }
+}
+
+impl Drop for DirectConvolutions {
+    fn drop(&mut self) {
+        // SAFETY: counts the number down again.
+        unsafe { ffi::strata_end_direct() }
+    }
+}
+
 /// The convolution of [`conv_norm`].
 #[derive(Debug)]
 pub struct Kernel<'a> {

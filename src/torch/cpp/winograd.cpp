@@ -11,9 +11,13 @@ constexpr int64_t kManyTiles = 1024;
 
 Tiles tiles_of(const Shape& s, int64_t ld) { return {s.height, s.width, s.in, ld}; }
 
+// How many users of this thread want direct sums alone.
+thread_local int direct_users = 0;
+
 }  // namespace
 
 bool by_winograd(const Shape& s) {
+  if (direct_users > 0) return false;
   const StrataWindow& w = s.window;
   const bool same = w.out_h == s.height && w.out_w == s.width && w.top == 1 && w.left == 1 && w.stride_h == 1 && w.stride_w == 1;
   // With few channels the additions of the transforms take as long as the products that they save.
@@ -103,3 +107,7 @@ void winograd_input_gradient(const Shape& s, const ConvBackward<T>& to) {
 STRATA_BACKWARD(winograd_input_gradient)
 
 }  // namespace strata
+
+// Between the two, convolutions of this thread do not use Winograd's algorithm.
+extern "C" void strata_begin_direct() noexcept { ++strata::direct_users; }
+extern "C" void strata_end_direct() noexcept { --strata::direct_users; }
