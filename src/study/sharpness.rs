@@ -3,7 +3,8 @@
 use super::objective::{Direction, Objective, dot, filter_norms, norm, normal, times};
 use super::table::View;
 use super::{Protocol, Rows, StudyError, Subject};
-use crate::figures::chart::{Axis, COLOURS, Chart, ChartPoint, Figure, Marks, Series};
+use crate::analysis::Spread;
+use crate::figures::chart::{Axis, COLOURS, Chart, ChartPoint, Figure, Marks, Series, Stroke};
 use crate::named::{KeyError, check_range};
 use crate::random;
 use crate::runs::{Table, significant};
@@ -92,25 +93,34 @@ impl Protocol for Sharpness {
             ("filter-normalised eigenvalue", "filter-normalised eigenvalue"),
             ("trace", "trace"),
         ];
+        let spread = |run: &str, quantity: &str| {
+            Spread::of(&view.matching(&[("run", run), ("quantity", quantity)]).numbers("value"))
+        };
         let panel = |(quantity, label): (&str, &str)| {
-            let mut chart = Chart::new(label, Axis::new(label), Axis::of_names("", runs.clone()));
+            let means = runs.iter().filter_map(|run| spread(run, quantity)).map(|spread| spread.mean);
+            let [low, high] = means.fold([0.0, 0.0], |[low, high]: [f64; 2], x| [low.min(x), high.max(x)]);
+            // Numbers stand to the right of their marks.
+            let axis = Axis::new(label).range(1.5 * low, high + 0.6 * (high - low));
+            let mut chart = Chart::new(label, axis, Axis::of_names("", runs.clone()));
             for (index, run) in runs.iter().enumerate() {
-                let values = view.matching(&[("run", run), ("quantity", quantity)]).numbers("value");
-                let x = values.iter().sum::<f64>() / values.len() as f64;
-                let (label, hint) = (format!("{x:.1}"), String::new());
-                let points = vec![ChartPoint { x, y: index as f64, area: 0.0, label, hint }];
+                let Some(spread) = spread(run, quantity) else { continue };
+                let (x, y, half) = (spread.mean, index as f64, spread.half_width());
+                let label = if half.is_nan() { format!("{x:.0}") } else { format!("{x:.0} ± {half:.0}") };
+                let marks = [
+                    Marks::Line { points: vec![[0.0, y], [x, y]], band: Vec::new(), stroke: Stroke::Solid },
+                    Marks::Points {
+                        points: vec![ChartPoint { x, y, area: 0.0, label, hint: String::new() }],
+                        linked: false,
+                    },
+                ];
                 let colour = COLOURS[index % COLOURS.len()];
-                chart.series.push(Series {
-                    name: String::new(),
-                    colour,
-                    marks: Marks::Points { points, linked: false },
-                });
+                chart.series.extend(marks.map(|marks| Series { name: String::new(), colour, marks }));
             }
             chart
         };
         let figure = Figure::new(
             "Sharpness at the trained weights",
-            "Hessian of the training loss in evaluation mode; the trace is a mean over random directions.",
+            "Hessian of the training loss in evaluation mode; the trace is a mean over random directions, ± its 95 % interval.",
             panels.map(panel),
         );
         Ok(figure.svg())

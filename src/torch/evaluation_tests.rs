@@ -74,7 +74,7 @@ fn expected(x: &Tensor, weight: &Tensor, add: Option<&Tensor>) -> Tensor {
 #[test]
 fn winograds_form_is_the_convolution() {
     // Even and odd sides, several images in a band of tiles, ends of vectors, several strips of outputs.
-    for shape in [[5, 16, 18, 30], [70, 18, 16, 7], [260, 16, 80, 3], [17, 34, 130, 16]] {
+    for shape in [[5, 16, 18, 30], [120, 16, 18, 6], [70, 18, 16, 7], [260, 16, 80, 3], [17, 34, 130, 16]] {
         let [x, weight, add] = tiled(shape);
         for add in [None, Some(&add)] {
             let (y, theirs) = (evaluated(&x, &weight, add), expected(&x, &weight, add));

@@ -84,7 +84,8 @@ fn cases() -> Vec<Case> {
         case(3, [16, 17, 16], 6, 3, 2, 1),
         case(2, [1, 28, 28], 64, 7, 2, 3),
         case(18, [3, 9, 9], 16, 3, 1, 1),
-        // Enough tiles for Winograd's algorithm, in training too.
+        // Enough tiles for Winograd's algorithm, in training too: of 2x2 outputs, then of 4x4.
+        case(120, [16, 6, 6], 18, 3, 1, 1),
         case(26, [18, 13, 12], 20, 3, 1, 1),
         case(32, [16, 12, 11], 70, 3, 1, 1),
     ]

@@ -38,13 +38,13 @@ Tensor channels_last_weight(const Tensor& w) {
 }
 
 // Winograd's algorithm rounds sums of inputs and of weights once more. In bfloat16 that is too coarse for training; in float the
-// error stays of the order of that of the direct sum.
+// error is about a millionth of the outputs.
 enum class For { kTraining, kEvaluation };
 
 // The convolution in the variant that suits its shape.
 template <class T>
 void convolve(const Shape& s, const Pixels& x, const Tensor& weight, const End<T>& end, T* y, For purpose) {
-  const bool winograd = by_winograd(s) && (sizeof(T) > 2 || purpose == For::kEvaluation);
+  const bool winograd = by_winograd<T>(s) && (sizeof(T) > 2 || purpose == For::kEvaluation);
   const auto variant = winograd        ? winograd_forward<T>
                        : by_rows(s)    ? rows_forward<T>
                        : by_columns(s) ? columns_forward<T>
@@ -54,7 +54,7 @@ void convolve(const Shape& s, const Pixels& x, const Tensor& weight, const End<T
 
 template <class T>
 void backward(const Shape& s, ConvBackward<T> to) {
-  if (sizeof(T) > 2 && to.dx && !to.relu && by_winograd(s.turned())) {
+  if (sizeof(T) > 2 && to.dx && !to.relu && by_winograd<T>(s.turned())) {
     winograd_input_gradient<T>(s, to);
     to.dx = nullptr;
   }

@@ -76,6 +76,7 @@ void columns_forward(const Shape& s, const T* x, int64_t ld_x, const Weight<Acc<
 template <class T>
 void columns_backward(const Shape& s, const ConvBackward<T>& to);
 
+template <class T>
 bool by_winograd(const Shape& s);
 template <class T>
 void winograd_forward(const Shape& s, const T* x, int64_t ld_x, const Weight<Acc<T>>& w, const End<T>& end, T* y);

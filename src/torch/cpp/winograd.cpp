@@ -1,52 +1,71 @@
-// 3x3 convolutions of stride 1 by Winograd's algorithm, F(2x2, 3x3): 16 products for four outputs instead of 36. In training
-// in float alone: in bfloat16 the sums of inputs and of weights are rounded once more (docs/speed.md has by how much).
+// 3x3 convolutions of stride 1 by Winograd's algorithm: F(2x2, 3x3), or F(4x4, 3x3) in float. In training in float alone: in bfloat16
+// the sums of inputs and of weights are rounded once more (docs/speed.md has by how much).
 
 #include "conv.h"
 
 namespace strata {
 namespace {
 
-// Tiles from which on the transform of the weight pays.
-constexpr int64_t kManyTiles = 1024;
+// Tiles of 2x2 and of 4x4 outputs from which on the transform of the weight pays.
+constexpr int64_t kManyTiles2 = 1024, kManyTiles4 = 256;
 
-Tiles tiles_of(const Shape& s, int64_t ld) { return {s.height, s.width, s.in, ld}; }
+Tiles tiles_of(const Shape& s, int64_t ld, int64_t side) { return {s.height, s.width, s.in, ld, side}; }
 
 // How many users of this thread want direct sums alone.
 thread_local int direct_users = 0;
 
+// The side of the tiles of outputs: 4 in float, where this takes fewer products. In bfloat16 it would be too coarse.
+template <class T>
+int64_t side_of_tiles(const Shape& s) {
+  if (sizeof(T) == 2) return 2;
+  const auto tiles = [&](int64_t side) { return tiles_of(s, s.in, side).of_image(); };
+  return s.images * tiles(4) >= kManyTiles4 && 36 * tiles(4) < 16 * tiles(2) ? 4 : 2;
+}
+
+// How many tiles are in work at once: so many that they and their sums stay in the second cache, but enough to read the whole
+// weight for. Products take six rows at a time.
+int64_t band_of(int64_t places, int64_t in, int64_t strip) {
+  constexpr int64_t room = 768 * 1024 / sizeof(float);
+  const int64_t least = std::max<int64_t>(36, in / 4);
+  return std::clamp(room / (places * (in + strip)), least, std::max<int64_t>(96, least)) / 6 * 6;
+}
+
 }  // namespace
 
+template <class T>
 bool by_winograd(const Shape& s) {
   if (direct_users > 0) return false;
   const StrataWindow& w = s.window;
   const bool same = w.out_h == s.height && w.out_w == s.width && w.top == 1 && w.left == 1 && w.stride_h == 1 && w.stride_w == 1;
   // With few channels the additions of the transforms take as long as the products that they save.
   const bool wide = s.in % 2 == 0 && s.in >= 16 && s.out >= 16;
-  return same && s.kernel_h == 3 && s.kernel_w == 3 && wide && s.height > 2 && s.width > 2 &&
-         s.images * tiles_of(s, s.in).of_image() >= kManyTiles;
+  if (!(same && s.kernel_h == 3 && s.kernel_w == 3 && wide && s.height > 2 && s.width > 2)) return false;
+  return side_of_tiles<T>(s) == 4 || s.images * tiles_of(s, s.in, 2).of_image() >= kManyTiles2;
 }
+template bool by_winograd<bf16>(const Shape&);
+template bool by_winograd<float>(const Shape&);
+template bool by_winograd<double>(const Shape&);
 
 namespace {
 
-constexpr int64_t kPlaces = 16;
-
 // The transformed weight, in the matrices that products() takes, or as kernels.h says for winograd_tiles.
 template <class T>
-Buffer<T> winograd_weight(const Shape& s, const Weight<Acc<T>>& w, bool in_registers) {
+Buffer<T> winograd_weight(const Shape& s, const Weight<Acc<T>>& w, const WinogradKernels<T>& winograd, bool in_registers) {
   using A = Acc<T>;
   const auto& k = kernels<T>();
-  const int64_t size = s.in * s.out;
-  return packed_weight<T>(in_registers ? Variant::kWinogradTiles : Variant::kWinograd, {}, w.tensor, kPlaces * size, [&](T* packed) {
-    Buffer<A> spread(kPlaces * size);
-    tasks(s.out, [&](int64_t o) { k.winograd_weight(w.data + o * w.ld, s.in, spread.data + o * s.in, size); });
+  const int64_t size = s.in * s.out, places = winograd.places;
+  const Variant variant = in_registers ? Variant::kWinogradTiles : Variant::kWinograd;
+  return packed_weight<T>(variant, {places}, w.tensor, places * size, [&](T* packed) {
+    Buffer<A> spread(places * size);
+    tasks(s.out, [&](int64_t o) { winograd.weight(w.data + o * w.ld, s.in, spread.data + o * s.in, size); });
     if (in_registers)
-      tasks(kPlaces * (s.out / 16), [&](int64_t task) {
-        const int64_t place = task % kPlaces, strip = task / kPlaces, row = place / 4, col = place % 4;
+      tasks(places * (s.out / 16), [&](int64_t task) {
+        const int64_t place = task % places, strip = task / places, row = place / 4, col = place % 4;
         k.interleave_transposed(spread.data + place * size + strip * 16 * s.in, 16, s.in, s.in,
                                 packed + (strip * 4 + col) * 64 * s.in + row * 32, 64);
       });
     else
-      tasks(kPlaces, [&](int64_t place) {
+      tasks(places, [&](int64_t place) {
         k.interleave_transposed(spread.data + place * size, s.out, s.in, s.in, packed + place * size, s.out);
       });
   });
@@ -58,35 +77,36 @@ template <class T>
 void winograd_forward(const Shape& s, const T* x, int64_t ld_x, const Weight<Acc<T>>& w, const End<T>& end, T* y) {
   using A = Acc<T>;
   const auto& k = kernels<T>();
+  const int64_t side = side_of_tiles<T>(s);
+  const WinogradKernels<T>& winograd = side == 4 ? k.winograd4 : k.winograd2;
   const bool in_registers = k.winograd_tiles && s.in % 16 == 0 && s.out % 16 == 0;
-  const Buffer<T> packed = winograd_weight<T>(s, w, in_registers);
-  const Tiles tiles = tiles_of(s, ld_x);
-  const int64_t all = s.images * tiles.of_image(), size = s.in * s.out;
+  const Buffer<T> packed = winograd_weight<T>(s, w, winograd, in_registers);
+  const Tiles tiles = tiles_of(s, ld_x, side);
+  const int64_t all = s.images * tiles.of_image(), size = s.in * s.out, places = winograd.places;
   if (in_registers) {
     constexpr int64_t band = 4 * kGroup;
     tasks(blocks(all, band), [&](int64_t task) {
       k.winograd_tiles(x, tiles, task * band, std::min(band, all - task * band), packed.data, s.out, end.scale, end.shift,
-                       end.add, end.act, y, room<T>(0, band * kPlaces * s.in));
+                       end.add, end.act, y, room<T>(0, band * places * s.in));
     });
     return;
   }
-  const int64_t strip = std::min(kCols, s.out);
-  // So many tiles that their sums stay in the second cache. A cache line lies between matrices: at a power of two apart they
-  // would compete for the same sets of the cache.
-  const int64_t band = 64 * kCols / std::max<int64_t>(16, strip), gap = 64 / sizeof(T), sums_gap = 64 / sizeof(A);
+  const int64_t strip = std::min(kCols, s.out), band = band_of(places, s.in, strip);
+  // A cache line lies between matrices: at a power of two apart they would compete for the same sets of the cache.
+  const int64_t gap = 64 / sizeof(T), sums_gap = 64 / sizeof(A);
   tasks(blocks(all, band), [&](int64_t task) {
     const int64_t first = task * band, count = std::min(band, all - first);
     const int64_t step = count * s.in + gap, sums_step = count * strip + sums_gap;
-    T* spread_input = room<T>(0, kPlaces * step);
-    A* sums = scratch<A>(kPlaces * sums_step);
-    k.winograd_input(x, tiles, first, count, spread_input, step);
+    T* spread_input = room<T>(0, places * step);
+    A* sums = scratch<A>(places * sums_step);
+    winograd.input(x, tiles, first, count, spread_input, step);
     for (int64_t col = 0; col < s.out; col += kCols) {
       const int64_t n = std::min(kCols, s.out - col);
-      for (int64_t place = 0; place < kPlaces; ++place)
+      for (int64_t place = 0; place < places; ++place)
         product(count, n, s.in, s.in, s.out, n, false, spread_input + place * step,
                 packed.data + place * size + col * kPair<T>, sums + place * sums_step);
-      k.winograd_output(sums, sums_step, tiles, first, count, n, end.scale ? end.scale + col : nullptr,
-                        end.shift ? end.shift + col : nullptr, end.add ? end.add + col : nullptr, end.act, y + col, s.out);
+      winograd.output(sums, sums_step, tiles, first, count, n, end.scale ? end.scale + col : nullptr,
+                      end.shift ? end.shift + col : nullptr, end.add ? end.add + col : nullptr, end.act, y + col, s.out);
     }
   });
 }

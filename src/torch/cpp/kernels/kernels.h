@@ -53,6 +53,21 @@ using Acc = typename AccOf<T>::type;
 template <class T>
 constexpr int64_t kPair = sizeof(T) == 2 ? 2 : 1;
 
+// A 3x3 convolution by Winograd's algorithm, in `places` products for each tile: 16 or 36.
+template <class T>
+struct WinogradKernels {
+  using A = Acc<T>;
+
+  int64_t places;
+  // Tiles of the input as a matrix [tiles, cols] for each place, `step` apart.
+  void (*input)(const T* x, const struct Tiles& tiles, int64_t first, int64_t count, T* out, int64_t step);
+  // act(products · scale + shift + add) of such matrices.
+  void (*output)(const A* products, int64_t step, const struct Tiles& tiles, int64_t first, int64_t count, int64_t cols,
+                 const A* scale, const A* shift, const T* add, int act, T* y, int64_t ld);
+  // A row [cols] for each place of a weight [9, cols].
+  void (*weight)(const A* weight, int64_t cols, A* out, int64_t step);
+};
+
 template <class T>
 struct Kernels {
   using A = Acc<T>;
@@ -103,14 +118,10 @@ struct Kernels {
   void (*depthwise_input)(const T* dy, const A* weight, const struct Pool& pool, T* dx);
   void (*depthwise_weight)(const T* x, const T* dy, const struct Pool& pool, A* gradient, A* bias);
 
-  // A 3x3 convolution by Winograd's algorithm: tiles of the input as sixteen matrices [tiles, cols], `step` apart; the outputs
-  // act(products · scale + shift + add) of such matrices; sixteen rows [cols] of a weight [9, cols].
-  void (*winograd_input)(const T* x, const struct Tiles& tiles, int64_t first, int64_t count, T* out, int64_t step);
-  void (*winograd_output)(const A* products, int64_t step, const struct Tiles& tiles, int64_t first, int64_t count,
-                          int64_t cols, const A* scale, const A* shift, const T* add, int act, T* y, int64_t ld);
-  void (*winograd_weight)(const A* weight, int64_t cols, A* out, int64_t step);
+  // Of 2x2 and of 4x4 outputs.
+  WinogradKernels<T> winograd2, winograd4;
 
-  // All of that for `count` tiles at once, their sums in registers: null where the processor has no products of pairs.
+  // The whole of winograd2 for `count` tiles at once, their sums in registers: null where the processor has no products of pairs.
   // cols and out are multiples of 16; `weight` is [out / 16][4 columns][cols / 2][4 rows][16][2]; `room` is for
   // 16 · cols numbers a tile, of whole groups.
   void (*winograd_tiles)(const T* x, const struct Tiles& tiles, int64_t first, int64_t count, const T* weight, int64_t out,
@@ -139,15 +150,16 @@ struct Lrn {
   [[gnu::always_inline]] int64_t room() const { return cols + size + 32; }
 };
 
-// Images [height, width, cols], pixels `ld` apart, in tiles of 2x2 pixels; the last ones may reach over the edge.
+// Images [height, width, cols], pixels `ld` apart, in tiles of `side` x `side` pixels; the last ones may reach over the edge.
 struct Tiles {
-  int64_t height, width, cols, ld;
+  int64_t height, width, cols, ld, side;
 
   struct Place {
     int64_t image, y, x;
   };
-  [[gnu::always_inline]] int64_t across() const { return (width + 1) / 2; }
-  [[gnu::always_inline]] int64_t of_image() const { return (height + 1) / 2 * across(); }
+  [[gnu::always_inline]] int64_t across() const { return (width + side - 1) / side; }
+  [[gnu::always_inline]] int64_t down() const { return (height + side - 1) / side; }
+  [[gnu::always_inline]] int64_t of_image() const { return down() * across(); }
   [[gnu::always_inline]] Place place(int64_t tile) const {
     const int64_t rest = tile % of_image();
     return {tile / of_image(), rest / across(), rest % across()};
@@ -156,7 +168,7 @@ struct Tiles {
   [[gnu::always_inline]] bool advance(Place& at) const {
     if (++at.x < across()) return true;
     at.x = 0;
-    if (++at.y == (height + 1) / 2) at.y = 0, ++at.image;
+    if (++at.y == down()) at.y = 0, ++at.image;
     return false;
   }
 };

@@ -1,5 +1,6 @@
-// 3x3 convolutions of stride 1 by Winograd's algorithm, F(2x2, 3x3): four outputs from sixteen products, where the definition
-// takes thirty-six (Lavin and Gray 2015, arXiv 1509.09308, section 4.1). A tile is the 4x4 values under 2x2 outputs.
+// 3x3 convolutions of stride 1 by Winograd's algorithm (Lavin and Gray 2015, arXiv 1509.09308, section 4). F(2x2, 3x3) computes
+// four outputs from sixteen products, where the definition takes 36; F(4x4, 3x3) computes sixteen from 36 instead of 144, and
+// rounds coarser. A tile is the values under its outputs: 4x4 or 6x6, of which neighbours share two rows or columns.
 
 #include "parts.h"
 #include "activations.h"
@@ -7,73 +8,118 @@
 namespace strata {
 namespace {
 
-// B^T · d of four values.
-template <class V>
-inline void spread(V (&d)[4]) {
-  const V a = d[0] - d[2], b = d[1] + d[2], c = d[2] - d[1], e = d[1] - d[3];
-  d[0] = a, d[1] = b, d[2] = c, d[3] = e;
-}
+// The transforms in one dimension, for `kSide` outputs; `kTaps` is the side of a tile of inputs.
+template <int side>
+struct Winograd;
+
+template <>
+struct Winograd<2> {
+  static constexpr int kSide = 2, kTaps = 4;
+
+  // B^T · d
+  template <class V>
+  static void spread(V (&d)[4]) {
+    const V a = d[0] - d[2], b = d[1] + d[2], c = d[2] - d[1], e = d[1] - d[3];
+    d[0] = a, d[1] = b, d[2] = c, d[3] = e;
+  }
+
+  // A^T · m
+  template <class V>
+  static void gather(const V (&m)[4], V (&out)[2]) {
+    const V sum = m[1] + m[2], difference = m[1] - m[2];
+    out[0] = m[0] + sum, out[1] = difference - m[3];
+  }
+
+  // G · g
+  template <class V>
+  static void weigh(const V (&g)[3], V (&out)[4]) {
+    const V half = (g[0] + g[2]) * 0.5f, middle = g[1] * 0.5f;
+    out[0] = g[0], out[1] = half + middle, out[2] = half - middle, out[3] = g[2];
+  }
+};
+
+// With the points 0, 1, -1, 2, -2 and infinity.
+template <>
+struct Winograd<4> {
+  static constexpr int kSide = 4, kTaps = 6;
+
+  template <class V>
+  static void spread(V (&d)[6]) {
+    const V a = d[4] - d[2] * 4, b = d[3] - d[1] * 4, c = d[4] - d[2], e = (d[3] - d[1]) * 2;
+    const V first = d[0] * 4 - d[2] * 5 + d[4], last = d[1] * 4 - d[3] * 5 + d[5];
+    d[0] = first, d[1] = a + b, d[2] = a - b, d[3] = c + e, d[4] = c - e, d[5] = last;
+  }
+
+  template <class V>
+  static void gather(const V (&m)[6], V (&out)[4]) {
+    const V ones = m[1] + m[2], odd_ones = m[1] - m[2], twos = m[3] + m[4], odd_twos = m[3] - m[4];
+    out[0] = m[0] + ones + twos, out[1] = odd_ones + odd_twos * 2;
+    out[2] = ones + twos * 4, out[3] = odd_ones + odd_twos * 8 + m[5];
+  }
+
+  template <class V>
+  static void weigh(const V (&g)[3], V (&out)[6]) {
+    const V ends = (g[0] + g[2]) / -6, middle = g[1] / 6, low = (g[0] + g[2] * 4) / 24, odd = g[1] / 12;
+    out[0] = g[0] / 4, out[1] = ends - middle, out[2] = ends + middle;
+    out[3] = low + odd, out[4] = low - odd, out[5] = g[2];
+  }
+};
 
 // Writes B^T · d · B of tile i, channels from c on, to to(i, c), rows and columns `down` and `right` apart. Channels are the
 // outer loop, so that neighbouring tiles hand on two columns in registers.
-template <class T, class To>
+template <class W, class T, class To>
 inline void spread_tiles(const T* x, const Tiles& t, int64_t first, int64_t count, int64_t down, int64_t right, To&& to) {
   using A = Acc<T>;
+  constexpr int kSide = W::kSide, kTaps = W::kTaps;
   over(t.cols, [&](int64_t c, auto n) {
     Tiles::Place at = t.place(first);
-    Vec<A> d[4][4];  // by column of the tile, each spread
+    Vec<A> d[kTaps][kTaps];  // by column of the tile, each spread
     bool goes_on = false;
     for (int64_t i = 0; i < count; ++i) {
-      const int64_t top = 2 * at.y - 1, left = 2 * at.x - 1;
+      const int64_t top = kSide * at.y - 1, left = kSide * at.x - 1;
       const T* corner = x + ((at.image * t.height + top) * t.width + left) * t.ld + c;
       const auto column = [&](int q) {
         if (left + q < 0 || left + q >= t.width) {
-#pragma GCC unroll 4
-          for (int r = 0; r < 4; ++r) d[q][r] = Vec<A>{};
+#pragma GCC unroll 6
+          for (int r = 0; r < kTaps; ++r) d[q][r] = Vec<A>{};
           return;
         }
         const T* from = corner + q * t.ld;
         const int64_t row = t.width * t.ld;
-        d[q][0] = top >= 0 ? load(from, n) : Vec<A>{};
-        d[q][1] = load(from + row, n);
-        d[q][2] = top + 2 < t.height ? load(from + 2 * row, n) : Vec<A>{};
-        d[q][3] = top + 3 < t.height ? load(from + 3 * row, n) : Vec<A>{};
-        spread(d[q]);
+#pragma GCC unroll 6
+        for (int r = 0; r < kTaps; ++r)
+          d[q][r] = (r > 0 || top >= 0) && (r < 2 || top + r < t.height) ? load(from + r * row, n) : Vec<A>{};
+        W::spread(d[q]);
       };
       // Tiles side by side share two columns, already transformed one way.
       if (goes_on) {
-#pragma GCC unroll 4
-        for (int r = 0; r < 4; ++r) d[0][r] = d[2][r], d[1][r] = d[3][r];
+#pragma GCC unroll 6
+        for (int r = 0; r < kTaps; ++r) d[0][r] = d[kSide][r], d[1][r] = d[kSide + 1][r];
       } else {
         column(0), column(1);
       }
-      column(2), column(3);
+      for (int q = 2; q < kTaps; ++q) column(q);
       // Prefetches what the next row of tiles begins with.
-      for (int r = 4; r < 6; ++r)
-        for (int q = 1; q < 3; ++q) fetch(corner, (r * t.width + q) * t.ld, 1);
+      for (int r = kTaps; r < kTaps + kSide; ++r)
+        for (int q = 1; q <= kSide; ++q) fetch(corner, (r * t.width + q) * t.ld, 1);
       T* corner_to = to(i, c);
-#pragma GCC unroll 4
-      for (int r = 0; r < 4; ++r) {
-        Vec<A> row[4] = {d[0][r], d[1][r], d[2][r], d[3][r]};
-        spread(row);
-#pragma GCC unroll 4
-        for (int q = 0; q < 4; ++q) store(corner_to + r * down + q * right, row[q], n);
+#pragma GCC unroll 6
+      for (int r = 0; r < kTaps; ++r) {
+        Vec<A> row[kTaps];
+#pragma GCC unroll 6
+        for (int q = 0; q < kTaps; ++q) row[q] = d[q][r];
+        W::spread(row);
+#pragma GCC unroll 6
+        for (int q = 0; q < kTaps; ++q) store(corner_to + r * down + q * right, row[q], n);
       }
       goes_on = t.advance(at);
     }
   });
 }
 
-template <class T>
+template <class W, class T>
 void winograd_input(const T* x, const Tiles& t, int64_t first, int64_t count, T* out, int64_t step) {
-  spread_tiles(x, t, first, count, 4 * step, step, [&](int64_t i, int64_t c) { return out + i * t.cols + c; });
-}
-
-// A^T · m of four values.
-template <class V>
-inline void gather(const V (&m)[4], V& even, V& odd) {
-  const V sum = m[1] + m[2], difference = m[1] - m[2];
-  even = m[0] + sum, odd = difference - m[3];
+  spread_tiles<W>(x, t, first, count, W::kTaps * step, step, [&](int64_t i, int64_t c) { return out + i * t.cols + c; });
 }
 
 // What is done to the products of an output: the way back, scale, shift, shortcut and non-linearity.
@@ -90,17 +136,18 @@ struct TileEnd {
         shift(shift ? load(shift + c, n) : Vec<Acc<T>>{}),
         add(add), y(y), ld(ld), c(c), n(n) {}
 
-  // Stores the four pixels of a tile, of which half(row, column) is A^T · m: the other half of the way back is done here.
-  template <int act, class Half>
+  // Stores the pixels of a tile, of which half(row, column) is A^T · m: the other half of the way back is done here.
+  template <class W, int act, class Half>
   void finish(const Tiles& t, const Tiles::Place& at, Half&& half) const {
-#pragma GCC unroll 2
-    for (int r = 0; r < 2; ++r) {
-      const Vec<Acc<T>> m[4] = {half(r, 0), half(r, 1), half(r, 2), half(r, 3)};
-      Vec<Acc<T>> v[2];
-      gather(m, v[0], v[1]);
-#pragma GCC unroll 2
-      for (int q = 0; q < 2; ++q) {
-        const int64_t row = 2 * at.y + r, col = 2 * at.x + q;
+#pragma GCC unroll 4
+    for (int r = 0; r < W::kSide; ++r) {
+      Vec<Acc<T>> m[W::kTaps], v[W::kSide];
+#pragma GCC unroll 6
+      for (int q = 0; q < W::kTaps; ++q) m[q] = half(r, q);
+      W::gather(m, v);
+#pragma GCC unroll 4
+      for (int q = 0; q < W::kSide; ++q) {
+        const int64_t row = W::kSide * at.y + r, col = W::kSide * at.x + q;
         if (row >= t.height || col >= t.width) continue;
         const int64_t to = ((at.image * t.height + row) * t.width + col) * ld + c;
         v[q] = v[q] * scale + shift;
@@ -111,7 +158,7 @@ struct TileEnd {
   }
 };
 
-template <class T>
+template <class W, class T>
 void winograd_output(const Acc<T>* products, int64_t step, const Tiles& t, int64_t first, int64_t count, int64_t cols,
                      const Acc<T>* scale, const Acc<T>* shift, const T* add, int act, T* y, int64_t ld) {
   using A = Acc<T>;
@@ -120,15 +167,15 @@ void winograd_output(const Acc<T>* products, int64_t step, const Tiles& t, int64
       const TileEnd<T, decltype(n)> end(scale, shift, add, y, ld, c, n);
       Tiles::Place at = t.place(first);
       for (int64_t i = 0; i < count; ++i, t.advance(at)) {
-        Vec<A> half[2][4];
-#pragma GCC unroll 4
-        for (int q = 0; q < 4; ++q) {
-          Vec<A> m[4];
-#pragma GCC unroll 4
-          for (int r = 0; r < 4; ++r) m[r] = load(products + (r * 4 + q) * step + i * cols + c, n);
-          gather(m, half[0][q], half[1][q]);
+        Vec<A> half[W::kTaps][W::kSide];
+#pragma GCC unroll 6
+        for (int q = 0; q < W::kTaps; ++q) {
+          Vec<A> m[W::kTaps];
+#pragma GCC unroll 6
+          for (int r = 0; r < W::kTaps; ++r) m[r] = load(products + (r * W::kTaps + q) * step + i * cols + c, n);
+          W::gather(m, half[q]);
         }
-        end.template finish<constant.value>(t, at, [&](int r, int q) { return half[r][q]; });
+        end.template finish<W, constant.value>(t, at, [&](int r, int q) { return half[q][r]; });
       }
     });
   });
@@ -171,7 +218,7 @@ template <int K>
 void winograd_tiles_of(const bf16* x, const Tiles& t, int64_t first, int64_t count, const bf16* weight, int64_t out,
                        const float* scale, const float* shift, const bf16* add, int act, bf16* y, bf16* room) {
   const int64_t blocks = t.cols / K, group = 16 * kGroup * t.cols;
-  spread_tiles(x, t, first, count, kGroup * K, 4 * kGroup * K, [&](int64_t i, int64_t c) {
+  spread_tiles<Winograd<2>>(x, t, first, count, kGroup * K, 4 * kGroup * K, [&](int64_t i, int64_t c) {
     return room + i / kGroup * group + (c / K * 16 * kGroup + i % kGroup) * K + c % K;
   });
   with_act(act, [&](auto constant) {
@@ -184,7 +231,7 @@ void winograd_tiles_of(const bf16* x, const Tiles& t, int64_t first, int64_t cou
           winograd_column<K>(room + begin / kGroup * group + q * 4 * kGroup * K, blocks, weight + q * 4 * kLanes * t.cols,
                              half[q]);
         for (int64_t i = 0; i < kGroup && begin + i < count; ++i, t.advance(at))
-          end.finish<constant.value>(t, at, [&](int r, int q) { return (Vec<float>)half[q][r][i]; });
+          end.finish<Winograd<2>, constant.value>(t, at, [&](int r, int q) { return (Vec<float>)half[q][r][i]; });
       }
     }
   });
@@ -206,39 +253,35 @@ constexpr auto winograd_whole() -> decltype(Kernels<T>::winograd_tiles) {
   return nullptr;
 }
 
-// G · g of three values.
-template <class V>
-inline void weigh(const V (&g)[3], V (&out)[4]) {
-  const V half = (g[0] + g[2]) * 0.5f;
-  const V middle = g[1] * 0.5f;
-  out[0] = g[0], out[1] = half + middle, out[2] = half - middle, out[3] = g[2];
-}
-
-template <class A>
+template <class W, class A>
 void winograd_weight(const A* weight, int64_t cols, A* out, int64_t step) {
   over(cols, [&](int64_t c, auto n) {
-    Vec<A> rows[3][4];
+    Vec<A> rows[3][W::kTaps];
     for (int r = 0; r < 3; ++r) {
       Vec<A> g[3];
       for (int q = 0; q < 3; ++q) g[q] = load(weight + (r * 3 + q) * cols + c, n);
-      weigh(g, rows[r]);
+      W::weigh(g, rows[r]);
     }
-    for (int q = 0; q < 4; ++q) {
+    for (int q = 0; q < W::kTaps; ++q) {
       const Vec<A> g[3] = {rows[0][q], rows[1][q], rows[2][q]};
-      Vec<A> all[4];
-      weigh(g, all);
-      for (int r = 0; r < 4; ++r) store(out + (r * 4 + q) * step + c, all[r], n);
+      Vec<A> all[W::kTaps];
+      W::weigh(g, all);
+      for (int r = 0; r < W::kTaps; ++r) store(out + (r * W::kTaps + q) * step + c, all[r], n);
     }
   });
+}
+
+template <class W, class T>
+constexpr WinogradKernels<T> winograd_of() {
+  return {W::kTaps * W::kTaps, winograd_input<W, T>, winograd_output<W, T>, winograd_weight<W, Acc<T>>};
 }
 
 }  // namespace
 
 template <class T>
 void STRATA_ISA::winograd_kernels(Kernels<T>& table) {
-  table.winograd_input = winograd_input<T>;
-  table.winograd_output = winograd_output<T>;
-  table.winograd_weight = winograd_weight<Acc<T>>;
+  table.winograd2 = winograd_of<Winograd<2>, T>();
+  table.winograd4 = winograd_of<Winograd<4>, T>();
   table.winograd_tiles = winograd_whole<T>();
 }
 STRATA_INSTANTIATE(winograd_kernels)
