@@ -58,6 +58,11 @@ void backward(const Shape& s, ConvBackward<T> to) {
     winograd_input_gradient<T>(s, to);
     to.dx = nullptr;
   }
+  if constexpr (sizeof(T) > 2)
+    if (to.dw && !to.relu && by_winograd<T>(s)) {
+      winograd_weight_gradient<T>(s, to);
+      to.dw = nullptr;
+    }
   if (!to.dx && !to.dw && !to.db) return;
   const auto variant = by_rows(s) ? rows_backward<T> : by_columns(s) ? columns_backward<T> : batch_backward<T>;
   variant(s, to);

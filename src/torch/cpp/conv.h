@@ -83,6 +83,9 @@ void winograd_forward(const Shape& s, const T* x, int64_t ld_x, const Weight<Acc
 // Writes to.dx alone, where the output went through no relu.
 template <class T>
 void winograd_input_gradient(const Shape& s, const ConvBackward<T>& to);
+// Writes to.dw alone, likewise; not in bfloat16.
+template <class T>
+void winograd_weight_gradient(const Shape& s, const ConvBackward<T>& to);
 
 }  // namespace strata
 

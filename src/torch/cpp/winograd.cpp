@@ -126,6 +126,45 @@ void winograd_input_gradient(const Shape& s, const ConvBackward<T>& to) {
 }
 STRATA_BACKWARD(winograd_input_gradient)
 
+// The products of each place, summed over tiles: of the transformed input and the transformed gradient of the output.
+template <class T>
+void winograd_weight_gradient(const Shape& s, const ConvBackward<T>& to) {
+  using A = Acc<T>;
+  const auto& k = kernels<T>();
+  const int64_t side = side_of_tiles<T>(s), size = s.in * s.out;
+  const WinogradKernels<T>& winograd = side == 4 ? k.winograd4 : k.winograd2;
+  const Tiles inputs = tiles_of(s, to.ld_x, side), outputs = tiles_of(s.turned(), to.ld_dy, side);
+  const int64_t places = winograd.places, parts = parts_of(s.images, places * size), band = band_of(places, s.in, s.out);
+  const Buffer<A> partial(parts * places * size);
+  tasks(parts, [&](int64_t index) {
+    const Part images(s.images, index, parts);
+    const int64_t begin = images.begin * inputs.of_image(), end = images.end * inputs.of_image();
+    A* sums = partial.data + index * places * size;
+    for (int64_t first = begin; first < end; first += band) {
+      const int64_t count = std::min(band, end - first), gap = 64 / sizeof(T);
+      const int64_t x_step = count * s.in + gap, dy_step = count * s.out + gap;
+      T *x = room<T>(0, places * x_step), *dy = room<T>(1, places * dy_step);
+      winograd.input(to.x, inputs, first, count, x, x_step);
+      winograd.output_gradient(to.dy, outputs, first, count, dy, dy_step);
+      for (int64_t place = 0; place < places; ++place)
+        k.product_of_transposed(s.in, s.out, count, s.in, s.out, s.out, first > begin, x + place * x_step, dy + place * dy_step,
+                                sums + place * size);
+    }
+  });
+  tasks(places, [&](int64_t place) {
+    A* whole = partial.data + place * size;
+    for (int64_t part = 1; part < parts; ++part)
+      for (int64_t i = 0; i < size; ++i) whole[i] += whole[part * places * size + i];
+  });
+  const Buffer<A> taps(s.taps() * size);  // [9, in, out]
+  tasks(s.in, [&](int64_t i) { winograd.weight_gradient(partial.data + i * s.out, size, s.out, taps.data + i * s.out, size); });
+  tasks(s.taps(), [&](int64_t tap) {
+    kernels<A>().transpose(taps.data + tap * size, s.in, s.out, s.out, to.dw + tap * s.in, s.taps() * s.in);
+  });
+}
+template void winograd_weight_gradient(const Shape&, const ConvBackward<float>&);
+template void winograd_weight_gradient(const Shape&, const ConvBackward<double>&);
+
 }  // namespace strata
 
 // Between the two, convolutions of this thread do not use Winograd's algorithm.

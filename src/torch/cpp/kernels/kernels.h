@@ -66,6 +66,10 @@ struct WinogradKernels {
                  const A* scale, const A* shift, const T* add, int act, T* y, int64_t ld);
   // A row [cols] for each place of a weight [9, cols].
   void (*weight)(const A* weight, int64_t cols, A* out, int64_t step);
+  // What the gradient of a weight needs: tiles of the output's gradient as such matrices, and the transpose of `weight`, from a row
+  // for each place to [9, cols].
+  void (*output_gradient)(const T* dy, const struct Tiles& tiles, int64_t first, int64_t count, T* out, int64_t step);
+  void (*weight_gradient)(const A* places, int64_t step, int64_t cols, A* gradient, int64_t tap_step);
 };
 
 template <class T>
@@ -75,6 +79,10 @@ struct Kernels {
   // C (+)= A · B, [m, n] = [m, k] · [k, n], with B interleaved as below.
   void (*product)(int64_t m, int64_t n, int64_t k, int64_t ld_a, int64_t ld_b, int64_t ld_c, bool add, const T* a,
                   const T* b, A* c);
+
+  // C (+)= A^T · B, [m, n] = [k, m]^T · [k, n]; null in bfloat16.
+  void (*product_of_transposed)(int64_t m, int64_t n, int64_t k, int64_t ld_a, int64_t ld_b, int64_t ld_c, bool add, const T* a,
+                                const T* b, A* c);
 
   // out[r/kPair][c][r%kPair] = in[r][c], a missing last row being zero.
   void (*interleave)(const T* in, int64_t rows, int64_t cols, int64_t ld, T* out);

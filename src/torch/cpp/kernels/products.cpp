@@ -43,15 +43,15 @@ inline float number(bf16 value) {
   return wide;
 }
 
-// c[rows][cols] (+)= a · panel
+// c[rows][cols] (+)= a · panel; the numbers of `a` in a row are `along` apart, those in a column `down`.
 template <int rows, class T>
-inline void tile(const T* a, int64_t ld_a, const float* panel, int64_t depth, bool add, float* c, int64_t ld_c, int64_t cols) {
+inline void tile(const T* a, int64_t down, int64_t along, const float* panel, int64_t depth, bool add, float* c, int64_t ld_c, int64_t cols) {
   Vec<float> sums[rows][2] = {};
   for (int64_t k = 0; k < depth; ++k, panel += kTileCols) {
     const Vec<float> left = load(panel), right = load(panel + kLanes);
 #pragma GCC unroll 6
     for (int r = 0; r < rows; ++r) {
-      const float factor = number(a[r * ld_a + k]);
+      const float factor = number(a[r * down + k * along]);
       sums[r][0] += left * factor;
       sums[r][1] += right * factor;
     }
@@ -70,8 +70,8 @@ inline void tile(const T* a, int64_t ld_a, const float* panel, int64_t depth, bo
 }
 
 template <class T>
-void product(int64_t m, int64_t n, int64_t k, int64_t ld_a, int64_t ld_b, int64_t ld_c, bool add, const T* a, const T* b,
-             float* c) {
+inline void product_of(int64_t m, int64_t n, int64_t k, int64_t down, int64_t along, int64_t ld_b, int64_t ld_c, bool add,
+                       const T* a, const T* b, float* c) {
   alignas(64) float panel[kPanelDepth * kTileCols];
   for (int64_t step = 0; step < k; step += kPanelDepth) {
     const int64_t depth = at_most(kPanelDepth, k - step);
@@ -79,7 +79,7 @@ void product(int64_t m, int64_t n, int64_t k, int64_t ld_a, int64_t ld_b, int64_
       const int64_t cols = at_most(kTileCols, n - col);
       pack_panel(b + step * ld_b + col * kPair<T>, depth, ld_b, cols, panel);
       const auto rows_from = [&](int64_t r, auto count) {
-        tile<count.value>(a + r * ld_a + step, ld_a, panel, depth, add || step > 0, c + r * ld_c + col, ld_c, cols);
+        tile<count.value>(a + r * down + step * along, down, along, panel, depth, add || step > 0, c + r * ld_c + col, ld_c, cols);
       };
       int64_t r = 0;
       for (; r + 6 <= m; r += 6) rows_from(r, std::integral_constant<int, 6>());
@@ -90,21 +90,34 @@ void product(int64_t m, int64_t n, int64_t k, int64_t ld_a, int64_t ld_b, int64_
 }
 
 // For tests of equality only.
-void product(int64_t m, int64_t n, int64_t k, int64_t ld_a, int64_t ld_b, int64_t ld_c, bool add, const double* a,
-             const double* b, double* c) {
+inline void product_of(int64_t m, int64_t n, int64_t k, int64_t down, int64_t along, int64_t ld_b, int64_t ld_c, bool add,
+                       const double* a, const double* b, double* c) {
   for (int64_t i = 0; i < m; ++i)
     for (int64_t j = 0; j < n; ++j) {
       double sum = add ? c[i * ld_c + j] : 0.0;
-      for (int64_t l = 0; l < k; ++l) sum += a[i * ld_a + l] * b[l * ld_b + j];
+      for (int64_t l = 0; l < k; ++l) sum += a[i * down + l * along] * b[l * ld_b + j];
       c[i * ld_c + j] = sum;
     }
+}
+
+template <class T>
+void product(int64_t m, int64_t n, int64_t k, int64_t ld_a, int64_t ld_b, int64_t ld_c, bool add, const T* a, const T* b,
+             Acc<T>* c) {
+  product_of(m, n, k, ld_a, 1, ld_b, ld_c, add, a, b, c);
+}
+
+template <class T>
+void product_of_transposed(int64_t m, int64_t n, int64_t k, int64_t ld_a, int64_t ld_b, int64_t ld_c, bool add, const T* a,
+                           const T* b, Acc<T>* c) {
+  product_of(m, n, k, 1, ld_a, ld_b, ld_c, add, a, b, c);
 }
 
 }  // namespace
 
 template <class T>
 void STRATA_ISA::product_kernels(Kernels<T>& table) {
-  table.product = product;
+  table.product = product<T>;
+  if constexpr (kPair<T> == 1) table.product_of_transposed = product_of_transposed<T>;
 }
 STRATA_INSTANTIATE(product_kernels)
 

@@ -36,6 +36,19 @@ struct Winograd<2> {
     const V half = (g[0] + g[2]) * 0.5f, middle = g[1] * 0.5f;
     out[0] = g[0], out[1] = half + middle, out[2] = half - middle, out[3] = g[2];
   }
+
+  // A · y
+  template <class V>
+  static void widen_output(const V (&y)[2], V (&out)[4]) {
+    out[0] = y[0], out[1] = y[0] + y[1], out[2] = y[0] - y[1], out[3] = -y[1];
+  }
+
+  // G^T · m
+  template <class V>
+  static void narrow_weight(const V (&m)[4], V (&out)[3]) {
+    const V sum = (m[1] + m[2]) / 2;
+    out[0] = m[0] + sum, out[1] = (m[1] - m[2]) / 2, out[2] = sum + m[3];
+  }
 };
 
 // With the points 0, 1, -1, 2, -2 and infinity.
@@ -62,6 +75,21 @@ struct Winograd<4> {
     const V ends = (g[0] + g[2]) / -6, middle = g[1] / 6, low = (g[0] + g[2] * 4) / 24, odd = g[1] / 12;
     out[0] = g[0] / 4, out[1] = ends - middle, out[2] = ends + middle;
     out[3] = low + odd, out[4] = low - odd, out[5] = g[2];
+  }
+
+  template <class V>
+  static void widen_output(const V (&y)[4], V (&out)[6]) {
+    const V even = y[0] + y[2], odd = y[1] + y[3], even2 = y[0] + y[2] * 4, odd2 = y[1] * 2 + y[3] * 8;
+    out[0] = y[0], out[1] = even + odd, out[2] = even - odd;
+    out[3] = even2 + odd2, out[4] = even2 - odd2, out[5] = y[3];
+  }
+
+  template <class V>
+  static void narrow_weight(const V (&m)[6], V (&out)[3]) {
+    const V ones = (m[1] + m[2]) / 6, twos = (m[3] + m[4]) / 24;
+    out[0] = m[0] / 4 - ones + twos;
+    out[1] = (m[2] - m[1]) / 6 + (m[3] - m[4]) / 12;
+    out[2] = twos * 4 - ones + m[5];
   }
 };
 
@@ -271,9 +299,61 @@ void winograd_weight(const A* weight, int64_t cols, A* out, int64_t step) {
   });
 }
 
+// A · dy · A^T
+template <class W, class T>
+void winograd_output_gradient(const T* dy, const Tiles& t, int64_t first, int64_t count, T* out, int64_t step) {
+  using A = Acc<T>;
+  over(t.cols, [&](int64_t c, auto n) {
+    Tiles::Place at = t.place(first);
+    for (int64_t i = 0; i < count; ++i, t.advance(at)) {
+      const int64_t top = W::kSide * at.y, left = W::kSide * at.x;
+      const T* corner = dy + ((at.image * t.height + top) * t.width + left) * t.ld + c;
+      Vec<A> wide[W::kSide][W::kTaps];  // by column of the tile
+#pragma GCC unroll 4
+      for (int q = 0; q < W::kSide; ++q) {
+        Vec<A> d[W::kSide];
+#pragma GCC unroll 4
+        for (int r = 0; r < W::kSide; ++r)
+          d[r] = top + r < t.height && left + q < t.width ? load(corner + (r * t.width + q) * t.ld, n) : Vec<A>{};
+        W::widen_output(d, wide[q]);
+      }
+      T* to = out + i * t.cols + c;
+#pragma GCC unroll 6
+      for (int r = 0; r < W::kTaps; ++r) {
+        Vec<A> row[W::kSide], all[W::kTaps];
+#pragma GCC unroll 4
+        for (int q = 0; q < W::kSide; ++q) row[q] = wide[q][r];
+        W::widen_output(row, all);
+#pragma GCC unroll 6
+        for (int q = 0; q < W::kTaps; ++q) store(to + (r * W::kTaps + q) * step, all[q], n);
+      }
+    }
+  });
+}
+
+// G^T · m · G
+template <class W, class A>
+void winograd_weight_gradient(const A* places, int64_t step, int64_t cols, A* gradient, int64_t tap_step) {
+  over(cols, [&](int64_t c, auto n) {
+    Vec<A> rows[W::kTaps][3];  // by column of the places
+    for (int q = 0; q < W::kTaps; ++q) {
+      Vec<A> m[W::kTaps];
+      for (int r = 0; r < W::kTaps; ++r) m[r] = load(places + (r * W::kTaps + q) * step + c, n);
+      W::narrow_weight(m, rows[q]);
+    }
+    for (int r = 0; r < 3; ++r) {
+      Vec<A> row[W::kTaps], g[3];
+      for (int q = 0; q < W::kTaps; ++q) row[q] = rows[q][r];
+      W::narrow_weight(row, g);
+      for (int q = 0; q < 3; ++q) store(gradient + (r * 3 + q) * tap_step + c, g[q], n);
+    }
+  });
+}
+
 template <class W, class T>
 constexpr WinogradKernels<T> winograd_of() {
-  return {W::kTaps * W::kTaps, winograd_input<W, T>, winograd_output<W, T>, winograd_weight<W, Acc<T>>};
+  return {W::kTaps * W::kTaps, winograd_input<W, T>, winograd_output<W, T>, winograd_weight<W, Acc<T>>,
+          winograd_output_gradient<W, T>, winograd_weight_gradient<W, Acc<T>>};
 }
 
 }  // namespace
