@@ -134,7 +134,9 @@ void winograd_weight_gradient(const Shape& s, const ConvBackward<T>& to) {
   const int64_t side = side_of_tiles<T>(s), size = s.in * s.out;
   const WinogradKernels<T>& winograd = side == 4 ? k.winograd4 : k.winograd2;
   const Tiles inputs = tiles_of(s, to.ld_x, side), outputs = tiles_of(s.turned(), to.ld_dy, side);
-  const int64_t places = winograd.places, parts = parts_of(s.images, places * size), band = band_of(places, s.in, s.out);
+  const int64_t places = winograd.places, band = band_of(places, s.in, s.out);
+  // Fewer parts than of direct sums: to write and read the sums of a part takes as long as a good part of its products.
+  const int64_t parts = parts_of(s.images, 4 * places * size);
   const Buffer<A> partial(parts * places * size);
   tasks(parts, [&](int64_t index) {
     const Part images(s.images, index, parts);
