@@ -62,7 +62,8 @@ impl<'a> SweepView<'a> {
     fn settle(&mut self, point: usize, outcome: &PointOutcome, what: &str) {
         self.settled += 1;
         let head = format!("sweep {}/{} {}:", self.settled, self.total, self.sweep.label(point));
-        let line = folded(&[head, what.to_owned()], " ", terminal_width());
+        let phrases = head.split(' ').chain(what.split_inclusive(", "));
+        let line = folded(&phrases.map(|part| part.trim_end().to_owned()).collect::<Vec<_>>(), " ", terminal_width());
         if matches!(outcome, PointOutcome::Done) { self.print(&line) } else { emit(line) }
     }
 }

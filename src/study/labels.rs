@@ -47,11 +47,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let subject = |name: &str, overrides: &[&str]| {
             let path = folder.path().join(format!("{name}.toml"));
-            std::fs::write(
-                &path,
-                "[data]\ndataset = 'synthetic'\n[model]\npreset = 'resnet'\nlayout = 'cifar'\ndepth = 8\n",
-            )
-            .unwrap();
+            let model = "[model]\npreset = 'resnet'\nlayout = 'cifar'\ndepth = 8\n";
+            let text = format!("[data]\ndataset = 'synthetic'\n{model}[train]\nepochs = 1\nlr = 0.1\n");
+            std::fs::write(&path, text).unwrap();
             let overrides: Vec<String> = overrides.iter().map(|word| (*word).to_owned()).collect();
             let experiment = Experiment::load(&path, &overrides, Machine::default()).unwrap();
             let keys = "preset = 'resnet'\nlayout = 'cifar'\ndepth = 8";
