@@ -1,6 +1,6 @@
 //! `strata bench FILE…`
 
-use super::table::{Format, render, show};
+use super::table::{Format, show};
 use super::{Done, Shared, Usage, print};
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
@@ -151,7 +151,7 @@ fn operations(command: &Bench, experiment: &Experiment, device: Device) -> Resul
         vec![readable(&op.name), significant((100.0 * calls).round() / 100.0), format!("{ms:.3}"), share]
     };
     let lines: Vec<Vec<String>> = times.iter().take(SHOWN_OPERATIONS).map(line).collect();
-    render(command.format, &["operation", "calls", "ms", "share"], &lines)
+    show(command.format, &["operation", "calls", "ms", "share"], lines, &["calls"])
 }
 
 /// The name of an operation without the C++ around it.

@@ -1,7 +1,7 @@
 //! `strata bench --data`: images per second of one core, stage by stage, beside torchvision's loaders.
 
 use super::bench::Bench;
-use super::table::render;
+use super::table::show;
 use super::{Done, Shared, Usage, print};
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
@@ -56,7 +56,7 @@ pub(crate) fn run(command: &Bench, shared: &Shared) -> Result<Done> {
     };
     let lines: Vec<Vec<String>> = STAGES.iter().enumerate().map(line).collect();
     tracing::info!("{}; images per second of one core, medians of {} rounds", subject.what, command.steps);
-    print(&render(command.format, &HEADER, &lines)?)?;
+    print(&show(command.format, &HEADER, lines, &["of_v1", "torchvision_v1"])?)?;
     Ok(Done::Well)
 }
 

@@ -10,7 +10,7 @@ use std::process::Command;
 use strata::analysis::claims::{Finding, Judged, Verdict};
 use strata::config::{ClaimFile, ClaimTest};
 use strata::files::write_output;
-use strata::sweep::duration;
+use strata::runs::duration;
 use strata::{emit, interrupt};
 
 /// The folder of claims, from the root of a clone.
@@ -209,6 +209,6 @@ fn write(path: &Path, table: &str) -> Result<()> {
     };
     let text = format!("{before}{}\n{table}\n{}{after}", MARKS[0], MARKS[1]);
     write_output(path, text.as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
-    tracing::info!("wrote {}", path.display());
+    super::wrote(path);
     Ok(())
 }

@@ -1,11 +1,14 @@
 //! `strata completions`
 
-use super::{Arguments, Done, print};
+use super::{Arguments, Done, locate, print};
 use anyhow::Result;
-use clap::{Args, CommandFactory};
+use clap::builder::PossibleValuesParser;
+use clap::{Arg, Args, Command, CommandFactory};
 use clap_complete::Shell;
 
 /// Print the tab completion script of a shell
+///
+/// In bash, Tab also completes the names of the files that are in experiments/ when this is run; run it again for new ones.
 #[derive(Args)]
 #[command(after_help = "Examples:
   strata completions bash > ~/.local/share/bash-completion/completions/strata
@@ -19,7 +22,20 @@ pub(crate) struct Completions {
 
 pub(crate) fn run(command: &Completions) -> Result<Done> {
     let mut script = Vec::new();
-    clap_complete::generate(command.shell, &mut Arguments::command(), "strata", &mut script);
+    // The scripts of other shells would offer the names alone, and no paths.
+    let mut commands =
+        if command.shell == Shell::Bash { with_names(Arguments::command()) } else { Arguments::command() };
+    clap_complete::generate(command.shell, &mut commands, "strata", &mut script);
     print(&String::from_utf8_lossy(&script))?;
     Ok(Done::Well)
+}
+
+/// The command line with the names of all experiments as values of its arguments FILE.
+fn with_names(commands: Command) -> Command {
+    let names = PossibleValuesParser::new(locate::names());
+    let name = |arg: Arg| match arg.get_value_names() {
+        Some([value]) if arg.is_positional() && value == "FILE" => arg.value_parser(names.clone()),
+        _ => arg,
+    };
+    commands.mut_subcommands(|command| command.mut_args(name))
 }

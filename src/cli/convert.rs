@@ -1,6 +1,6 @@
 //! `strata convert IN -o OUT`
 
-use super::{Done, Shared, Usage, print};
+use super::{Done, Shared, Usage, wrote};
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use std::collections::BTreeMap;
@@ -86,7 +86,7 @@ pub(crate) fn run(command: &Convert, shared: &Shared) -> Result<Done> {
     let listed: Vec<(String, Tensor)> = tensors.into_iter().collect();
     let bytes = tensor_bytes(&listed)?;
     write_output(&command.output, &bytes).with_context(|| format!("cannot write {}", command.output.display()))?;
-    print(&format!("{}: {} tensors\n", command.output.display(), listed.len()))?;
+    wrote(&command.output);
     Ok(Done::Well)
 }
 

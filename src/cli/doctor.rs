@@ -1,5 +1,6 @@
 //! `strata doctor`
 
+use super::table::wrapped_table;
 use super::{Done, Shared, machine, print};
 use anyhow::Result;
 use strata::data::{self, Depth};
@@ -10,23 +11,21 @@ pub(crate) fn run(shared: &Shared) -> Result<Done> {
     let device = shared.device()?;
     let cache = data::cache_dir()?;
     let bf16 = if machine().native_bf16 { "bf16 (computed natively here)" } else { "fp32 (bf16 is not native here)" };
-    let mut text = format!(
-        "strata     {}\n\
-         libtorch   {} from {}, built against {}\n\
-         processor  {}, {} threads\n\
-         cuda       {cuda}\n\
-         device     {}\n\
-         precision  auto means {bf16}\n\
-         cache      {}\n",
-        env!("CARGO_PKG_VERSION"),
+    let libtorch = format!(
+        "{} from {}, built against {}",
         torch::loaded_version(),
         loaded_from().unwrap_or_else(|| env!("STRATA_LIBTORCH").to_owned()),
         torch::version(),
-        torch::cpu_capability(),
-        tch::get_num_threads(),
-        format!("{device:?}").to_lowercase(),
-        cache.display(),
     );
+    let mut lines = vec![
+        ("strata", env!("CARGO_PKG_VERSION").to_owned()),
+        ("libtorch", libtorch),
+        ("processor", format!("{}, {} threads", torch::cpu_capability(), tch::get_num_threads())),
+        ("cuda", cuda.to_string()),
+        ("device", format!("{device:?}").to_lowercase()),
+        ("precision", format!("auto means {bf16}")),
+        ("cache", cache.display().to_string()),
+    ];
     for name in data::DATASETS {
         let source = data::source(name)?;
         // All files are hashed here; other commands only hash those that changed since they were last verified.
@@ -38,9 +37,10 @@ pub(crate) fn run(shared: &Shared) -> Result<Done> {
                 Err(error) => format!("DAMAGED: {error}"),
             },
         };
-        text.push_str(&format!("dataset    {name}: {state} ({})\n", source.info().description));
+        lines.push(("dataset", format!("{name}: {state} ({})", source.info().description)));
     }
-    print(&text)?;
+    let lines: Vec<Vec<String>> = lines.into_iter().map(|(what, found)| vec![what.to_owned(), found]).collect();
+    print(&wrapped_table(&[], &lines))?;
     Ok(Done::Well)
 }
 

@@ -4,7 +4,7 @@ use super::epoch_table::percent;
 use super::precision::PrecisionArgs;
 use super::runs::TrainedRun;
 use super::table::{Format, render};
-use super::{Done, Shared, Usage, print, write_picture};
+use super::{Done, Shared, Usage, print, write_picture, wrote};
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
@@ -18,6 +18,8 @@ use strata::{data, figures};
 use tch::{Device, Kind, Tensor};
 
 /// Evaluate trained runs on a split: loss, Top-1 and Top-5; for several runs also their ensemble
+///
+/// Runs of several datasets are evaluated each on its own, without an ensemble.
 ///
 /// If a name has several runs, the one that the experiment file of this name describes is evaluated; --set selects another.
 #[derive(Args)]
@@ -65,21 +67,28 @@ impl Split {
 
 pub(crate) fn run(command: &Eval, shared: &Shared) -> Result<Done> {
     let device = shared.device()?;
+    let mut datasets = Vec::new();
     let mut lines = Vec::new();
     let mut ensemble: Option<Evaluation> = None;
+    let mut problem = None;
     for name in &command.runs {
-        let evaluation = evaluate(command, name, shared, device, ensemble.as_ref())?;
+        let evaluation = evaluate(command, name, shared, device)?;
         lines.push(line(name, evaluation.sums, command.format));
+        datasets.push(evaluation.dataset.clone());
         match &mut ensemble {
-            Some(ensemble) => ensemble.add(evaluation)?,
+            Some(ensemble) => problem = problem.or(ensemble.add(evaluation).err()),
             None => ensemble = Some(evaluation),
         }
+        if let Some(problem) = problem.as_ref().filter(|_| !command.confusion.is_empty()) {
+            bail!(Usage(format!("--confusion is one matrix of all runs, but {problem}")));
+        }
     }
-    if let Some(mut result) = ensemble {
+    if let Some(mut result) = ensemble.filter(|_| problem.is_none()) {
         let mut of = command.runs.join(", ");
         if command.runs.len() > 1 {
             result.finish_mean(command.runs.len());
             lines.push(line("ensemble (mean of the probabilities)", result.sums, command.format));
+            datasets.push(result.dataset.clone());
             of.insert_str(0, "the ensemble of ");
         }
         write_confusion(command, &result, &format!("Confusion matrix of {of}"))?;
@@ -87,7 +96,15 @@ pub(crate) fn run(command: &Eval, shared: &Shared) -> Result<Done> {
     if command.confusion.iter().any(|file| matches!(file, ConfusionFile::Picture(picture) if picture.is_stdout())) {
         return Ok(Done::Well);
     }
-    print(&render(command.format, &["run", "loss", "top1", "top5", "correct", "total"], &lines)?)?;
+    let mut header = vec!["run", "loss", "top1", "top5", "correct", "total"];
+    if datasets.iter().any(|dataset| *dataset != datasets[0]) {
+        header.insert(1, "dataset");
+        lines.iter_mut().zip(datasets).for_each(|(line, dataset)| line.insert(1, dataset));
+    }
+    print(&render(command.format, &header, &lines)?)?;
+    if let Some(problem) = problem {
+        tracing::warn!("note: no ensemble: {problem}");
+    }
     Ok(Done::Well)
 }
 
@@ -104,9 +121,15 @@ struct Evaluation {
 
 impl Evaluation {
     /// Adds the probabilities of another run. The sum stays a logarithm, since a probability may underflow.
-    fn add(&mut self, other: Evaluation) -> Result<()> {
+    ///
+    /// # Errors
+    /// Why the two make no ensemble.
+    fn add(&mut self, other: Evaluation) -> Result<(), String> {
+        if self.dataset != other.dataset {
+            return Err(format!("the runs are on {} and {}", self.dataset, other.dataset));
+        }
         if self.log_probabilities.size() != other.log_probabilities.size() || !self.labels.equal(&other.labels) {
-            bail!(Usage("an ensemble needs the same images in every run, but their splits differ".to_owned()));
+            return Err("the splits of the runs have different images".to_owned());
         }
         self.log_probabilities = self.log_probabilities.logaddexp(&other.log_probabilities);
         Ok(())
@@ -121,19 +144,10 @@ impl Evaluation {
     }
 }
 
-/// Evaluates a run; `ensemble` are the runs before it, which must be on the same dataset.
-fn evaluate(
-    command: &Eval,
-    name: &str,
-    shared: &Shared,
-    device: Device,
-    ensemble: Option<&Evaluation>,
-) -> Result<Evaluation> {
+/// Evaluates a run.
+fn evaluate(command: &Eval, name: &str, shared: &Shared, device: Device) -> Result<Evaluation> {
     let TrainedRun { folder, experiment, model } = TrainedRun::load(name, command.precision, shared, device)?;
     let dataset = experiment.data.dataset.clone();
-    if let Some(before) = ensemble.filter(|before| before.dataset != dataset) {
-        bail!(Usage(format!("an ensemble needs one dataset, but the runs are on {} and {dataset}", before.dataset)));
-    }
     let splits = Splits::load(&experiment, &data::cache_dir()?)?;
     check_data(&folder, &splits.name, &splits.fingerprint)?;
     let images = match command.split {
@@ -196,7 +210,7 @@ fn write_confusion(command: &Eval, evaluation: &Evaluation, title: &str) -> Resu
             ConfusionFile::Table(path) => {
                 let text = confusion.table().to_csv();
                 write_output(path, text.as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
-                tracing::info!("wrote {}", path.display());
+                wrote(path);
             }
             ConfusionFile::Picture(picture) => {
                 let svg = figures::confusion(&confusion, title, command.split.name());

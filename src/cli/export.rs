@@ -1,6 +1,6 @@
 //! `strata export`
 
-use super::{Done, Shared, Usage, export_onnx, machine, print};
+use super::{Done, Shared, Usage, export_onnx, machine, wrote};
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
@@ -75,7 +75,7 @@ pub(crate) fn run(command: &Export, shared: &Shared) -> Result<Done> {
     }
     for folder in &folders {
         let path = tracker.write(&ExportedRun::read(folder, machine())?, &output)?;
-        print(&format!("{}\n", path.display()))?;
+        wrote(&path);
     }
     Ok(Done::Well)
 }

@@ -4,7 +4,7 @@ use super::cost::sides;
 use super::export::Export;
 use super::precision::PrecisionArgs;
 use super::runs::{TrainedRun, build, is_run, run_of_file};
-use super::{Done, Shared, Usage, print};
+use super::{Done, Shared, Usage, wrote};
 use anyhow::{Context, Result, bail};
 use std::path::PathBuf;
 use strata::arch::Network;
@@ -28,7 +28,7 @@ pub(super) fn run(command: &Export, shared: &Shared) -> Result<Done> {
     let bytes = onnx::encode(&network, &tensors, &experiment.name, &metadata(&experiment))?;
     let output = command.output.clone().unwrap_or_else(|| PathBuf::from(format!("{}.onnx", experiment.name)));
     write_output(&output, &bytes).with_context(|| format!("cannot write {}", output.display()))?;
-    print(&format!("{}\n", output.display()))?;
+    wrote(&output);
     Ok(Done::Well)
 }
 

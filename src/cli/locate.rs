@@ -32,14 +32,20 @@ pub(crate) fn locate(file: impl AsRef<Path>) -> Result<PathBuf> {
     if file.contains('=') {
         bail!(Usage(format!("`{file}` is not an experiment file; a key is changed with --set {file}")));
     }
-    let mut known = Vec::new();
-    list(Path::new(EXPERIMENTS), "", &mut known);
+    let known = names();
     let hint = match near(file, &known) {
         Some(near) => format!("did you mean `{near}`?"),
         None if known.is_empty() => format!("there is no folder {EXPERIMENTS}/ here"),
         None => top_level(&known),
     };
     bail!(Usage(format!("there is no experiment file `{file}`; {hint}")))
+}
+
+/// The names of all files in experiments/, sorted.
+pub(super) fn names() -> Vec<String> {
+    let mut names = Vec::new();
+    list(Path::new(EXPERIMENTS), "", &mut names);
+    names
 }
 
 /// What to give instead of a folder.

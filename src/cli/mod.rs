@@ -1,5 +1,6 @@
 //! The command line: one file per command, and here what they share.
 
+mod bars;
 pub(crate) mod bench;
 mod bench_data;
 pub(crate) mod claims;
@@ -20,6 +21,7 @@ mod locate;
 mod precision;
 pub(crate) mod predict;
 mod progress;
+mod refusal;
 pub(crate) mod report;
 mod runs;
 pub(crate) mod show;
@@ -34,15 +36,15 @@ pub(crate) mod train;
 
 use self::device::Named;
 use self::locate::locate;
+pub(crate) use self::refusal::print_refusal;
 use anyhow::{Context, Result, bail};
-use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::OnceLock;
 use std::thread::available_parallelism;
-use strata::config::{ConfigError, Description, Experiment, Machine, key_of_word};
+use strata::config::{ConfigError, Description, Experiment, Machine};
 use strata::emit;
 use strata::figures::picture::PictureFile;
 use strata::interrupt;
@@ -186,8 +188,8 @@ impl Shared {
             _ => LevelFilter::INFO,
         };
         let _ = tracing_subscriber::fmt()
-            .with_writer(std::io::stderr)
-            .with_ansi(console::colors_enabled_stderr())
+            .with_writer(|| bars::Messages)
+            .with_ansi(false)
             .log_internal_errors(false)
             .without_time()
             .with_target(false)
@@ -323,21 +325,6 @@ fn native_bf16() -> bool {
     false
 }
 
-/// Prints what clap refuses, and help and version. An option that is a key of experiments gets the way to set that key.
-pub(crate) fn print_refusal(error: &clap::Error) {
-    let option = match (error.kind(), error.get(ContextKind::InvalidArg)) {
-        (ErrorKind::UnknownArgument, Some(ContextValue::String(option))) => Some(option),
-        _ => None,
-    };
-    let key = option.and_then(|option| key_of_word(&option.trim_start_matches('-').replace('-', "_")));
-    match option.zip(key) {
-        Some((option, key)) => emit(format_args!(
-            "error: there is no option `{option}`; keys of an experiment are changed with `--set {key}=VALUE`"
-        )),
-        None => drop(error.print()),
-    }
-}
-
 /// Prints a table or a text to standard output.
 pub(crate) fn print(text: &str) -> Result<()> {
     use std::io::Write;
@@ -349,11 +336,16 @@ pub(crate) fn print(text: &str) -> Result<()> {
     }
 }
 
+/// Says on standard error that a file was written, for every command in the same words.
+pub(crate) fn wrote(path: &Path) {
+    tracing::info!("wrote {}", path.display());
+}
+
 /// Writes a picture where a user asked for it, and says so.
 pub(crate) fn write_picture(file: &PictureFile, svg: &str, transparent: bool) -> Result<()> {
     file.write(svg, transparent)?;
     if !file.is_stdout() {
-        tracing::info!("wrote {}", file.path().display());
+        wrote(file.path());
     }
     Ok(())
 }

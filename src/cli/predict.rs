@@ -165,6 +165,7 @@ fn logits(
     let bytes = tensor_bytes(&[("logits".to_owned(), Tensor::cat(&pieces, 0))])?;
     let failed = |error: std::io::Error| WeightsError::Write { path: output.to_owned(), reason: error.to_string() };
     write_output(output, &bytes).map_err(failed)?;
+    super::wrote(output);
     Ok(Done::Well)
 }
 

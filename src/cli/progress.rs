@@ -1,6 +1,7 @@
 //! Progress of a run: on a terminal a table of epochs above a bar and a plot, elsewhere one plain line an epoch; the plain lines
 //! go to `run.log` too. Draws the run's curves into its folder.
 
+use super::bars;
 use super::epoch_table::{EpochTable, folded, percent, terminal_width};
 use super::live_plot::LivePlot;
 use super::table::grouped;
@@ -11,17 +12,40 @@ use std::io::{IsTerminal, Write as _};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use strata::emit;
 use strata::figures::curves;
 use strata::files::open_without_links;
 use strata::runs::{EpochRow, Epochs, counted, significant};
 use strata::train::{Observer, Started, StepReport};
-use strata::{emit, emit_directly, emit_through};
 
 /// Least time between drawings of the curves, since a picture takes longer than a short epoch.
 const DRAWN_EVERY: Duration = Duration::from_secs(10);
 /// Least time between updates of the plot on the terminal.
 const PLOTTED_EVERY: Duration = Duration::from_millis(250);
-const BAR: &str = "{prefix} {wide_bar:.cyan/blue} {msg} · {elapsed} elapsed, {eta} left";
+
+/// A line of the bar for terminals of at least so many columns, with the first `parts` of loss, Top-1 and speed. Room is left for
+/// `epoch 100/200`, `Top-1 100.00 %` and `12345 images/s`.
+struct Layout {
+    columns: usize,
+    template: &'static str,
+    parts: usize,
+}
+
+const LAYOUTS: [Layout; 5] = [
+    Layout { columns: 94, template: "{prefix} {wide_bar:.cyan/blue} {msg} · {elapsed} elapsed, {eta} left", parts: 3 },
+    Layout { columns: 78, template: "{prefix} {wide_bar:.cyan/blue} {msg} · {eta} left", parts: 3 },
+    Layout { columns: 62, template: "{prefix} {wide_bar:.cyan/blue} {msg} · {eta} left", parts: 2 },
+    Layout { columns: 54, template: "{prefix} {msg} · {eta} left", parts: 2 },
+    Layout { columns: 0, template: "{prefix} {msg} · {eta} left", parts: 1 },
+];
+
+impl Layout {
+    /// Index of the one for the terminal as it is now.
+    fn fitting() -> usize {
+        let columns = terminal_width().unwrap_or(usize::MAX);
+        LAYOUTS.iter().position(|layout| layout.columns <= columns).unwrap_or(LAYOUTS.len() - 1)
+    }
+}
 
 pub(super) struct Progress {
     quiet: bool,
@@ -38,6 +62,8 @@ pub(super) struct Progress {
     /// The plot as the bar shows it; empty where there is no room.
     plotted: Arc<Mutex<String>>,
     plotted_at: Option<Instant>,
+    /// What the bar is drawn with: the index of its layout, and whether there is a plot above it.
+    style: Option<(usize, bool)>,
 }
 
 impl Progress {
@@ -55,6 +81,7 @@ impl Progress {
             plot: LivePlot::default(),
             plotted: Arc::default(),
             plotted_at: None,
+            style: None,
         }
     }
 
@@ -71,19 +98,26 @@ impl Progress {
 
     /// Updates the plot on the terminal.
     fn plot(&mut self) {
-        let Some(bar) = &self.bar else { return };
-        if self.plotted_at.is_some_and(|at| at.elapsed() < PLOTTED_EVERY) {
+        if self.bar.is_none() || self.plotted_at.is_some_and(|at| at.elapsed() < PLOTTED_EVERY) {
             return;
         }
         self.plotted_at = Some(Instant::now());
         let text = self.plot.fitted().unwrap_or_default();
-        let mut plotted = self.plotted.lock().unwrap_or_else(PoisonError::into_inner);
-        let (had, has) = (!plotted.is_empty(), !text.is_empty());
-        *plotted = text;
-        drop(plotted);
-        // Without a plot there is no empty line above the bar either.
-        if had != has
-            && let Ok(style) = ProgressStyle::with_template(&format!("{}{BAR}", if has { "{plot}\n" } else { "" }))
+        *self.plotted.lock().unwrap_or_else(PoisonError::into_inner) = text;
+        self.restyle();
+    }
+
+    /// Draws the bar in the layout for the terminal, below the plot if there is one: without it there is no empty line either.
+    fn restyle(&mut self) {
+        let Some(bar) = &self.bar else { return };
+        let has_plot = !self.plotted.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
+        let layout = Layout::fitting();
+        if self.style.replace((layout, has_plot)) == Some((layout, has_plot)) {
+            return;
+        }
+        let template = LAYOUTS[layout].template;
+        if let Ok(style) =
+            ProgressStyle::with_template(&format!("{}{template}", if has_plot { "{plot}\n" } else { "" }))
         {
             let plotted = Arc::clone(&self.plotted);
             bar.set_style(style.with_key("plot", move |_: &ProgressState, out: &mut dyn std::fmt::Write| {
@@ -95,7 +129,7 @@ impl Progress {
     /// Removes the bar; the plot stays.
     fn end(&mut self) {
         let Some(bar) = self.bar.take() else { return };
-        emit_through(None);
+        bars::messages_directly();
         bar.finish_and_clear();
         if let (true, Some(plot)) = (self.plotted_at.is_some(), self.plot.fitted()) {
             // Not by `emit`, which would escape its colours.
@@ -138,10 +172,8 @@ impl Progress {
     }
 
     fn show(&self, text: &str) {
-        match &self.bar {
-            _ if self.quiet => {}
-            Some(bar) => bar.suspend(|| emit_directly(text)),
-            None => emit(text),
+        if !self.quiet {
+            emit(text);
         }
     }
 }
@@ -159,57 +191,47 @@ impl Observer for Progress {
             done => format!(", resumed after epoch {done}"),
         };
         let parts = [
-            format!(
-                "{} ({}): {} parameters, {} multiply-adds",
-                run.name,
-                run.key,
-                grouped(&run.params.to_string()),
-                if run.macs < 100_000 {
-                    grouped(&run.macs.to_string())
-                } else {
-                    format!("{:.1} M", run.macs as f64 / 1e6)
-                }
-            ),
-            format!(
-                "{}, {} {} an epoch",
-                counted(run.train_images, "image"),
-                run.batches,
-                if run.batches == 1 { "batch" } else { "batches" }
-            ),
+            format!("{} ({}): {} parameters,", run.name, run.key, grouped(&run.params.to_string())),
+            match run.macs {
+                0..100_000 => format!("{} multiply-adds;", grouped(&run.macs.to_string())),
+                macs => format!("{:.1} M multiply-adds;", macs as f64 / 1e6),
+            },
+            format!("{},", counted(run.train_images, "image")),
+            format!("{} {} an epoch;", run.batches, if run.batches == 1 { "batch" } else { "batches" }),
             format!("{} {}{resumed}", run.device, run.precision),
         ];
-        self.log(&folded(&parts, "; ", None));
-        self.show(&folded(&parts, "; ", terminal_width()));
+        self.log(&folded(&parts, " ", None));
+        self.show(&folded(&parts, " ", terminal_width()));
         if !self.quiet && std::io::stderr().is_terminal() {
             let total = run.epochs * run.batches;
             let bar = ProgressBar::new(total as u64).with_position((run.done_epochs * run.batches) as u64);
-            if let Ok(style) = ProgressStyle::with_template(BAR) {
-                bar.set_style(style);
-            }
             let earlier =
                 if run.done_epochs > 0 { Epochs::read(&run.folder).unwrap_or_default() } else { Epochs::default() };
             self.plot = LivePlot::new(run.epochs, &earlier);
             bar.reset_eta();
-            bar.enable_steady_tick(Duration::from_millis(250));
             let behind = bar.clone();
-            emit_through(Some(Box::new(move |line| behind.suspend(|| emit_directly(line)))));
-            self.bar = Some(bar);
+            bars::messages_above(move |print| behind.suspend(print));
+            self.bar = Some(bar.clone());
+            self.restyle();
+            bar.set_prefix("starting");
+            bar.enable_steady_tick(Duration::from_millis(250));
         }
     }
 
     fn step(&mut self, step: &StepReport) {
+        self.restyle();
         let Some(bar) = &self.bar else { return };
         self.plot.step(step);
         bar.set_prefix(format!("epoch {}/{}", step.epoch, self.epochs));
-        bar.set_message(format!(
-            "loss {:.4} · Top-1 {} · {:.0} images/s",
-            step.loss,
-            percent(step.top1),
-            step.images_per_second
-        ));
+        let parts = [
+            format!("loss {:.4}", step.loss),
+            format!("Top-1 {}", percent(step.top1)),
+            format!("{:.0} images/s", step.images_per_second),
+        ];
+        bar.set_message(parts[..LAYOUTS[Layout::fitting()].parts].join(" · "));
         bar.set_position(((step.epoch - 1) * step.batches + step.batch) as u64);
         if step.epoch == self.epochs && step.batch == step.batches {
-            emit_through(None);
+            bars::messages_directly();
             bar.finish_and_clear();
         }
         self.plot();

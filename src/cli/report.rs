@@ -36,6 +36,6 @@ pub(crate) fn run(command: &Report, shared: &Shared) -> Result<Done> {
             emit(format_args!("note: {note}"));
         }
     }
-    super::print(&format!("{}\n", path.display()))?;
+    super::wrote(&path);
     Ok(Done::Well)
 }

@@ -270,12 +270,17 @@ fn unknown(run: &str, shared: &Shared) -> String {
     let named = run.split_once('/').map(|(file, rest)| format!("{}/{rest}", name_of_runs(file, shared)));
     let near = named.filter(|named| named != run && has_experiment(&shared.results.join("runs").join(named)));
     let near = near.or_else(|| nearest(run, &names.iter().map(String::as_str).collect::<Vec<_>>()).map(str::to_owned));
-    let hint = match near {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => format!(
+    // `NAME@bst`
+    let choice = run.rsplit_once('@').filter(|(name, _)| shared.results.join("runs").join(name).is_dir());
+    let chosen = choice.map(|(name, word)| match nearest(word, &["latest", "best"]) {
+        Some(near) => format!("did you mean `{name}@{near}`?"),
+        None => format!("it is {name}@latest or {name}@best"),
+    });
+    let hint = chosen.or_else(|| near.map(|near| format!("did you mean `{near}`?"))).unwrap_or_else(|| {
+        format!(
             "it is a folder such as {}/runs/NAME/KEY, or the NAME of a run made by `strata train`",
             shared.results.display()
-        ),
-    };
+        )
+    });
     format!("there is no run `{run}`: {hint}")
 }

@@ -1,6 +1,6 @@
 //! `strata show FILE`
 
-use super::{Done, Shared, Usage, description, print, write_picture};
+use super::{Done, Shared, Usage, description, print, write_picture, wrote};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use strata::arch::Network;
@@ -85,7 +85,7 @@ fn draw_augmented(file: &Description, path: &PictureFile, title: Option<&str>) -
     let grid = AugmentationGrid::new(&images, &normalise, augment, experiment.seed)?;
     if path.is_png() {
         write_output(path.path(), &grid.png()).with_context(|| format!("cannot write {}", path.path().display()))?;
-        tracing::info!("wrote {}", path.path().display());
+        wrote(path.path());
     } else {
         let table = toml::Table::try_from(augment).unwrap_or_default();
         let keys = inline(&toml::Value::Table(table));

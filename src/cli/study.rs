@@ -1,12 +1,13 @@
 //! `strata study NAME RUN…`
 
+use super::bars::{self, Templates};
 use super::precision::PrecisionArgs;
 use super::runs::find;
-use super::{Done, Shared, Usage, machine, print, write_picture};
+use super::{Done, Shared, Usage, machine, write_picture, wrote};
 use anyhow::{Result, bail};
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 use strata::config::Experiment;
@@ -87,14 +88,13 @@ pub(crate) fn run(command: &StudyArgs, shared: &Shared) -> Result<Done> {
         conducted => conducted?,
     };
     progress.end();
-    if conducted.skipped {
-        tracing::info!("the study is finished (--force makes it again)");
+    match conducted.skipped {
+        true => tracing::info!("{} is there already; --force makes it again", conducted.table.display()),
+        false => wrote(&conducted.table),
     }
+    wrote(&conducted.picture);
     for picture in &command.picture {
         write_picture(picture, &conducted.svg, false)?;
-    }
-    if !command.picture.iter().any(PictureFile::is_stdout) {
-        print(&format!("{}\n{}\n", conducted.table.display(), conducted.picture.display()))?;
     }
     Ok(Done::Well)
 }
@@ -121,6 +121,11 @@ struct Progress {
     printed: Instant,
 }
 
+/// The line of the bar; a narrow terminal cuts the name of the row.
+const LINE: &Templates = &[
+    (90, "{prefix} {bar:20.cyan/blue} {pos}/{len} · {elapsed} elapsed, {eta} left · {wide_msg}"),
+    (0, "{prefix} {pos}/{len} · {eta} left · {wide_msg}"),
+];
 /// Least time between plain lines.
 const PRINT_EVERY: Duration = Duration::from_secs(10);
 
@@ -128,11 +133,10 @@ impl Progress {
     fn new(name: &'static str, quiet: bool) -> Progress {
         let bar = (!quiet && std::io::stderr().is_terminal()).then(|| {
             let bar = ProgressBar::new(0);
-            let style = "{prefix} {wide_bar:.cyan/blue} {pos}/{len} {msg} · {elapsed} elapsed, {eta} left";
-            if let Ok(style) = ProgressStyle::with_template(style) {
-                bar.set_style(style);
-            }
+            bars::fit(&bar, LINE);
             bar.set_prefix(name);
+            let behind = bar.clone();
+            bars::messages_above(move |print| behind.suspend(print));
             bar
         });
         Progress { name, quiet, bar, printed: Instant::now() }
@@ -140,6 +144,7 @@ impl Progress {
 
     fn end(&mut self) {
         if let Some(bar) = self.bar.take() {
+            bars::messages_directly();
             bar.finish_and_clear();
         }
     }
@@ -148,6 +153,7 @@ impl Progress {
 impl Observer for Progress {
     fn progress(&mut self, done: usize, total: usize, what: &str) {
         if let Some(bar) = &self.bar {
+            bars::fit(bar, LINE);
             bar.set_length(total as u64);
             bar.set_message(what.to_owned());
             bar.set_position(done as u64);
@@ -158,10 +164,8 @@ impl Observer for Progress {
     }
 
     fn note(&mut self, text: &str) {
-        match &self.bar {
-            _ if self.quiet => {}
-            Some(bar) => bar.suspend(|| emit(text)),
-            None => emit(text),
+        if !self.quiet {
+            emit(text);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! `strata sweep FILE`
 
+use super::epoch_table::{folded, width_of};
 use super::sweep_list::{cut_values, dry_run, list};
 use super::sweep_slurm::SlurmArgs;
 use super::sweep_view::SweepView;
@@ -7,6 +8,7 @@ use super::table::{Format, fitted};
 use super::{Done, Shared, Usage, locate, machine, print};
 use anyhow::{Result, bail};
 use clap::Args;
+use console::Term;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
@@ -168,9 +170,9 @@ fn finish(sweep: &Points, report: &Report, single: bool) -> Result<Done> {
     let mut files = vec!["summary.csv", "table.csv", "epochs.csv", "curves.svg", "parameter.svg", "cost.svg"];
     files.retain(|file| folder.join(file).is_file());
     let count = |number: usize, what: &str| if number > 0 { format!(", {number} {what}") } else { String::new() };
-    print(&format!(
-        "{}{}: {} of {} done{}{}{}{} → {}: {}\n",
-        if single { String::new() } else { means(sweep, &report.tables)? + "\n" },
+    let table = if single { String::new() } else { means(sweep, &report.tables)? + "\n" };
+    let done = format!(
+        "{}: {} of {} done{}{}{}{}",
         sweep.name,
         report.done,
         counted(if single { 1 } else { sweep.points.len() }, "point"),
@@ -178,9 +180,11 @@ fn finish(sweep: &Points, report: &Report, single: bool) -> Result<Done> {
         count(report.failed.len() - report.diverged(), "failed"),
         count(report.stopped, "stopped at a rung"),
         count(report.left, "not finished"),
-        folder.display(),
-        files.join(", "),
-    ))?;
+    );
+    let files = files.join(", ");
+    let files = files.split_inclusive(' ').map(|word| word.trim_end().to_owned());
+    let parts: Vec<String> = [done, format!("→ {}:", folder.display())].into_iter().chain(files).collect();
+    print(&format!("{table}{}\n", folded(&parts, " ", width_of(&Term::stdout()))))?;
     for (point, failure) in &report.failed {
         let label = sweep.label(*point);
         match failure {

@@ -7,8 +7,8 @@ use anyhow::Result;
 use console::Term;
 use strata::config::{Point, Sweep};
 use strata::data;
-use strata::runs::{Store, Table, counted, cut_apart};
-use strata::sweep::{Estimates, Finished, duration};
+use strata::runs::{Store, Table, counted, cut_apart, duration};
+use strata::sweep::{Estimates, Finished};
 
 /// Longest value of a key in the table of points; a whole [model] is longer.
 const LONGEST_VALUE: usize = 40;

@@ -1,15 +1,16 @@
 //! Shows a sweep: on a terminal a progress bar for the sweep and one for each running point, elsewhere a plain line whenever a point
 //! starts or ends.
 
+use super::bars::{self, Templates};
 use super::epoch_table::{folded, percent, terminal_width};
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar};
 use std::io::IsTerminal;
 use std::time::Duration;
 use strata::config::Sweep;
 use strata::emit;
-use strata::runs::{Column, counted};
+use strata::runs::{Column, counted, duration};
 use strata::sweep::event::Event;
-use strata::sweep::{Counts, Ended, PointOutcome, Watcher, duration};
+use strata::sweep::{Counts, Ended, PointOutcome, Watcher};
 
 pub(super) struct SweepView<'a> {
     sweep: &'a Sweep,
@@ -20,9 +21,13 @@ pub(super) struct SweepView<'a> {
     live: Option<Live>,
 }
 
+/// The line of the whole sweep.
+const WHOLE: &Templates = &[(100, "{bar:20.cyan/blue} {wide_msg} {elapsed:>6} elapsed"), (0, "{wide_msg}")];
+/// That of a running point: how far it is, then its settings, of which a narrow terminal cuts the end.
+const JOB: &Templates = &[(80, "  {bar:16.green/blue} {wide_msg}"), (0, "  {wide_msg}")];
+
 /// The progress bars on a terminal.
 struct Live {
-    all: MultiProgress,
     whole: ProgressBar,
     /// A bar for each job.
     jobs: Vec<ProgressBar>,
@@ -44,45 +49,38 @@ impl<'a> SweepView<'a> {
         if let Some(live) = &self.live {
             live.jobs.iter().for_each(ProgressBar::finish_and_clear);
             live.whole.finish_and_clear();
+            bars::messages_directly();
         }
     }
 
     fn print(&self, text: &str) {
         if !self.quiet {
-            self.warn(text);
-        }
-    }
-
-    /// Prints a message that `--quiet` does not suppress.
-    fn warn(&self, text: &str) {
-        match &self.live {
-            Some(live) => live.all.suspend(|| emit(text)),
-            None => emit(text),
+            emit(text);
         }
     }
 
     fn settle(&mut self, point: usize, outcome: &PointOutcome, what: &str) {
         self.settled += 1;
         let head = format!("sweep {}/{} {}:", self.settled, self.total, self.sweep.label(point));
-        let line = folded(&[head, what.to_owned()], " ", terminal_width());
-        if matches!(outcome, PointOutcome::Done) { self.print(&line) } else { self.warn(&line) }
+        let phrases = head.split(' ').chain(what.split_inclusive(", "));
+        let line = folded(&phrases.map(|part| part.trim_end().to_owned()).collect::<Vec<_>>(), " ", terminal_width());
+        if matches!(outcome, PointOutcome::Done) { self.print(&line) } else { emit(line) }
     }
 }
 
 impl Live {
     fn new(points: usize, jobs: usize) -> Live {
         let all = MultiProgress::new();
-        let bar = |length: usize, template: &str| {
+        let bar = |length: usize, templates: &Templates| {
             let bar = all.add(ProgressBar::new(length as u64));
-            if let Ok(style) = ProgressStyle::with_template(template) {
-                bar.set_style(style);
-            }
+            bars::fit(&bar, templates);
             bar.enable_steady_tick(Duration::from_millis(500));
             bar
         };
-        let whole = bar(points, "{bar:24.cyan/blue} {msg} · {elapsed} elapsed");
-        let jobs = (0..jobs.min(points)).map(|_| bar(1000, "  {bar:22.green/blue} {prefix} · {msg}")).collect();
-        Live { all, whole, jobs }
+        let whole = bar(points, WHOLE);
+        let jobs = (0..jobs.min(points)).map(|_| bar(1000, JOB)).collect();
+        bars::messages_above(move |print| all.suspend(print));
+        Live { whole, jobs }
     }
 
     fn job(&self, slot: usize) -> Option<&ProgressBar> {
@@ -95,28 +93,34 @@ impl Watcher for SweepView<'_> {
         match self.live.as_ref().and_then(|live| live.job(slot)) {
             Some(bar) => {
                 bar.reset();
-                bar.set_prefix(self.sweep.label(point));
-                bar.set_message("starting");
+                bar.set_message(format!("starting · {}", short(&self.sweep.label(point))));
             }
             None => self.print(&format!("sweep: {} starts", self.sweep.label(point))),
         }
     }
 
-    fn event(&mut self, _point: usize, slot: usize, event: &Event) {
+    fn event(&mut self, point: usize, slot: usize, event: &Event) {
         let Some(bar) = self.live.as_ref().and_then(|live| live.job(slot)) else { return };
+        bars::fit(bar, JOB);
+        let label = short(&self.sweep.label(point));
         let percent = |fraction: Option<f64>| fraction.map_or_else(String::new, percent);
         match event {
             Event::Started { epochs, done_epochs, .. } if *done_epochs > 0 => {
-                bar.set_message(format!("resumed after epoch {done_epochs}/{epochs}"));
+                bar.set_message(format!("resumed after epoch {done_epochs}/{epochs} · {label}"));
             }
             Event::Step { epoch, epochs, batch, batches, loss, top1 } => {
                 let done = ((epoch - 1) * batches + batch) as f64 / (epochs * batches).max(1) as f64;
                 bar.set_position((1000.0 * done) as u64);
-                let loss = loss.unwrap_or(f64::NAN);
-                bar.set_message(format!("epoch {epoch}/{epochs}, loss {loss:.3}, Top-1 {}", percent(*top1)));
+                let top1 = percent(*top1);
+                let loss = match terminal_width() {
+                    Some(..80) => String::new(),
+                    _ => format!("loss {:.3}, ", loss.unwrap_or(f64::NAN)),
+                };
+                bar.set_message(format!("epoch {epoch}/{epochs}, {loss}Top-1 {top1} · {label}"));
             }
             Event::Epoch { epoch, epochs, val_top1 } => {
-                bar.set_message(format!("epoch {epoch}/{epochs} done, validation Top-1 {}", percent(*val_top1)));
+                let top1 = percent(*val_top1);
+                bar.set_message(format!("epoch {epoch}/{epochs} done, validation Top-1 {top1} · {label}"));
             }
             _ => {}
         }
@@ -125,7 +129,6 @@ impl Watcher for SweepView<'_> {
     fn ended(&mut self, point: usize, slot: usize, ended: &Ended) {
         if let Some(bar) = self.live.as_ref().and_then(|live| live.job(slot)) {
             bar.set_position(0);
-            bar.set_prefix("");
             bar.set_message("idle");
         }
         let label = self.sweep.label(point);
@@ -142,7 +145,7 @@ impl Watcher for SweepView<'_> {
             outcome @ PointOutcome::Failed(reason) => {
                 self.settle(point, outcome, &format!("FAILED: it {reason}\n  log: {}", ended.log.display()));
             }
-            PointOutcome::Retry(reason) => self.warn(&format!("sweep: {label} {reason}\n  it is retried later")),
+            PointOutcome::Retry(reason) => emit(format_args!("sweep: {label} {reason}\n  it is retried later")),
             PointOutcome::Held => self.print(&format!("sweep: {label} is locked by another process; skipped for now")),
             PointOutcome::Rung(epoch) => {
                 let top1 = number(Column::ValTop1).map_or_else(String::new, percent);
@@ -168,9 +171,19 @@ impl Watcher for SweepView<'_> {
     fn counts(&mut self, counts: &Counts) {
         self.settled = counts.done + counts.failed + counts.diverged;
         let Some(live) = &self.live else { return };
+        bars::fit(&live.whole, WHOLE);
         live.whole.set_position(self.settled as u64);
         live.whole.set_message(status(counts));
     }
+}
+
+/// A label with the last parts of its keys: `lr=0.1` for `train.lr=0.1`.
+fn short(label: &str) -> String {
+    let part = |part: &str| match part.split_once('=') {
+        Some((key, value)) => format!("{}={value}", key.rsplit('.').next().unwrap_or_default()),
+        None => part.to_owned(),
+    };
+    label.split(' ').map(part).collect::<Vec<_>>().join(" ")
 }
 
 /// The status of a sweep in a line, without zero counts except those of done, failed and running points.
@@ -185,6 +198,12 @@ fn status(counts: &Counts) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn labels_are_short() {
+        assert_eq!(short("model.override.block.scale=0.3 seed=1"), "scale=0.3 seed=1");
+        assert_eq!(short("s"), "s");
+    }
 
     #[test]
     fn points_that_diverged_are_not_counted_as_failed() {

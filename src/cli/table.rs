@@ -59,12 +59,22 @@ pub(crate) fn render(format: Format, header: &[&str], lines: &[Vec<String>]) -> 
     Ok(format!("{table}\n"))
 }
 
-/// A table for people whose cells are wrapped to fit the terminal.
+/// A table for people whose cells are wrapped to fit the terminal; an empty header is none.
 pub(crate) fn wrapped_table(header: &[&str], lines: &[Vec<String>]) -> String {
     let mut table = Printed::new();
     table.load_style(presets::NOTHING);
-    table.set_header(header);
     table.add_rows(lines);
+    match header {
+        // A list of words and texts begins at the edge.
+        [] => {
+            for column in table.column_iter_mut().take(1) {
+                column.set_padding((0, 1));
+            }
+        }
+        _ => {
+            table.set_header(header);
+        }
+    }
     if let Some(width) = width_of(&Term::stdout()) {
         table.set_content_arrangement(ContentArrangement::Dynamic).set_width(u16::try_from(width).unwrap_or(u16::MAX));
     }

@@ -32,7 +32,7 @@ pub(crate) fn run(command: &Tables, shared: &Shared) -> Result<Done> {
     for (name, text) in [("architectures.csv", table), ("accuracy-vs-operations.svg", chart)] {
         let path = out.join(name);
         write_output(&path, text.as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
-        tracing::info!("wrote {}", path.display());
+        super::wrote(&path);
     }
     Ok(Done::Well)
 }

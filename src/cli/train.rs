@@ -130,7 +130,7 @@ fn train_one(
     let mut printed = true;
     if command.events {
         Event::Ended { status: outcome.status }.emit();
-    } else if let Err(error) = print(&line(experiment, &outcome, shared.quiet)) {
+    } else if let Err(error) = print(&line(experiment, &outcome, options.until, shared.quiet)) {
         // Standard output may be closed or its disk full; the result is in results/ all the same.
         emit(format_args!("error: {error:#}"));
         printed = false;
@@ -176,10 +176,11 @@ pub(crate) fn start_watchdog() {
 }
 
 /// The result, in one line where the terminal has room for it.
-fn line(experiment: &Experiment, outcome: &Outcome, quiet: bool) -> String {
+fn line(experiment: &Experiment, outcome: &Outcome, until: Option<usize>, quiet: bool) -> String {
     let number = |column| outcome.record.number(column);
     let skipped = match outcome.status {
         _ if quiet => "",
+        Status::Interrupted if has_reached(outcome, until) => " (without --until the same command resumes it)",
         Status::Interrupted => " (the same command resumes it)",
         _ if outcome.skipped => " (finished before; --force runs it again)",
         _ => "",

@@ -164,5 +164,21 @@ pub fn nearest<'a>(found: &str, allowed: &[&'a str]) -> Option<&'a str> {
         .iter()
         .map(|&name| (strsim::damerau_levenshtein(&found, &name.to_lowercase()), name))
         .min_by_key(|&(distance, _)| distance)?;
-    (distance <= 1 + near.chars().count() / 3).then_some(near)
+    if distance <= 1 + near.chars().count() / 3 {
+        return Some(near);
+    }
+    // `learning_rat`: a foreign name, misspelt.
+    let close = |(theirs, _): &&(&str, &str)| strsim::damerau_levenshtein(&found, theirs) <= theirs.len() / 6;
+    ELSEWHERE.iter().filter(close).find_map(|(theirs, _)| translated(theirs, allowed))
+}
+
+#[cfg(test)]
+#[test]
+fn foreign_names_may_be_misspelt() {
+    let keys = ["epochs", "batch", "lr", "momentum", "weight_decay"];
+    assert_eq!(
+        ["learning_rat", "batchsze", "learning_rate", "wieght_decay"].map(|found| nearest(found, &keys)),
+        [Some("lr"), Some("batch"), Some("lr"), Some("weight_decay")]
+    );
+    assert_eq!([nearest("colour", &keys), nearest("opp", &keys)], [None; 2]);
 }

@@ -114,6 +114,18 @@ impl Images {
         }
     }
 
+    /// The [height, width] of image `i` before it is resized; of a file as it was photographed. Errors and panics as [`Images::image`].
+    pub fn own_size(&self, i: usize) -> Result<[usize; 2], DataError> {
+        let mut own = [self.shape[1], self.shape[2]];
+        if self.are_files() {
+            self.needed(i, |size| {
+                own = size;
+                centre(size, self.shape)
+            })?;
+        }
+        Ok(own)
+    }
+
     /// The window of image `i` that `choose` gives for its [height, width] (of a file: as it was photographed), resampled
     /// to C·H·W bytes. Errors and panics as [`Images::image`].
     pub(super) fn part(&self, i: usize, choose: impl FnOnce([usize; 2]) -> Window) -> Result<Vec<u8>, DataError> {

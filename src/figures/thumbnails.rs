@@ -1,12 +1,14 @@
 //! Small images in rows, each with lines of text below it. Pixels are rectangles, so that a picture needs no image decoder.
 
-use super::svg::{FAINT, Font, INK, card, fit, n, text, wrapped};
+use super::svg::{FAINT, Font, INK, card, fit, n, text, width as width_of, wrapped};
 use std::fmt::Write;
 
 const CELL: f64 = 140.0;
 const GAP: f64 = 18.0;
 const MARGIN: f64 = 30.0;
 const LINE: f64 = 18.0;
+/// The smallest size of the text below an image.
+const SMALLEST: f64 = 11.5;
 
 /// An image and what is said of it.
 #[derive(Clone, Debug)]
@@ -37,7 +39,9 @@ pub fn thumbnails(title: &str, note: &str, images: &[Thumbnail], across: usize) 
         for (number, line) in image.lines.iter().enumerate() {
             let colour = if number == 0 { INK } else { FAINT };
             let at = [place[0], place[1] + CELL + 12.0 + LINE * number as f64];
-            text(&mut svg, at, &fit(line, 13.5, false, CELL), Font::new(13.5).colour(colour), false);
+            // A long class is written smaller before the number behind it is cut.
+            let size = 13.5 * (CELL / width_of(line, 13.5, false)).clamp(SMALLEST / 13.5, 1.0);
+            text(&mut svg, at, &fit(line, size, false, CELL), Font::new(size).colour(colour), false);
         }
     }
     svg.push_str("</svg>\n");
@@ -48,6 +52,8 @@ fn pixels(svg: &mut String, [left, top]: [f64; 2], image: &Thumbnail) {
     let [channels, height, width] = image.shape;
     let side = CELL / height.max(width).max(1) as f64;
     let plane = height * width;
+    // Without smooth edges there are no seams between pixels.
+    svg.push_str("<g shape-rendering=\"crispEdges\">\n");
     // Sixteen levels a channel: equal neighbours become one rectangle, and nobody sees it at this size.
     let colour = |pixel: usize| {
         let level =
@@ -72,6 +78,7 @@ fn pixels(svg: &mut String, [left, top]: [f64; 2], image: &Thumbnail) {
             x += same.len();
         }
     }
+    svg.push_str("</g>\n");
 }
 
 #[cfg(test)]

@@ -25,6 +25,19 @@ pub fn significant(value: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
+/// Formats a duration: `4.5 s`, `45 s`, `12 min`, `3 h 20 min`.
+pub fn duration(seconds: f64) -> String {
+    // An empty sum is -0.
+    let seconds = seconds + 0.0;
+    let whole = seconds.round() as u64;
+    match whole {
+        0..10 => format!("{seconds:.1} s"),
+        10..100 => format!("{whole} s"),
+        100..6000 => format!("{} min", (whole + 30) / 60),
+        _ => format!("{} h {:02} min", whole / 3600, whole % 3600 / 60),
+    }
+}
+
 /// Separates the digits of a count in groups of three, as in 25 557 032; other texts are unchanged.
 pub fn grouped(text: &str, gap: char) -> String {
     if !text.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -139,6 +152,12 @@ fn differing_parts(texts: &BTreeSet<&str>, longest: usize) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_are_written_for_people() {
+        let texts = [0.4, 99.0, 200.0, 12_000.0, -0.0].map(duration);
+        assert_eq!(texts, ["0.4 s", "99 s", "3 min", "3 h 20 min", "0.0 s"]);
+    }
 
     #[test]
     fn different_texts_are_never_cut_to_the_same() {

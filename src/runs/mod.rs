@@ -31,7 +31,7 @@ pub use epochs::{EpochRow, Epochs};
 pub use error::{RunError, TableError};
 pub use find::{FindError, NO_RUN};
 pub use folder::{RunFolder, locked_by};
-pub use format::{accuracy, counted, csv_cell, cut, cut_apart, grouped, markdown_cell, significant};
+pub use format::{accuracy, counted, csv_cell, cut, cut_apart, duration, grouped, markdown_cell, significant};
 pub use median::median;
 pub use record::{Record, RunResult};
 pub use records::{Origin, Records, group_by};

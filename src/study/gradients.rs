@@ -2,13 +2,14 @@
 
 mod steps;
 
+use super::labels::labels;
 use super::table::View;
 use super::{Protocol, Rows, Split, StudyError, Subject};
 use crate::arch::node::walk;
 use crate::figures::chart::{Axis, COLOURS, Chart, Figure, Marks, Series, Stroke};
 use crate::model::{Model, Parts};
 use crate::named::{KeyError, check_range, is_default};
-use crate::runs::{Table, significant};
+use crate::runs::{Table, group_by, significant};
 use crate::train::cross_entropy;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -89,8 +90,8 @@ impl Protocol for Gradients {
         Ok(())
     }
 
-    fn picture(&self, _: &[Subject], table: &Table) -> Result<String, StudyError> {
-        Ok(if self.form == GradientForm::Steps { steps::figure(table) } else { figure(table) }.svg())
+    fn picture(&self, subjects: &[Subject], table: &Table) -> Result<String, StudyError> {
+        Ok(if self.form == GradientForm::Steps { steps::figure(table) } else { figure(subjects, table) }.svg())
     }
 }
 
@@ -148,24 +149,35 @@ fn dead(x: &Tensor) -> f64 {
     channels.abs().amax([1i64].as_slice(), false).eq(0.0).to_kind(Kind::Double).mean(Kind::Double).double_value(&[])
 }
 
-fn figure(table: &Table) -> Figure {
+fn figure(subjects: &[Subject], table: &Table) -> Figure {
     let view = View::new(table);
+    let labels = labels(subjects);
+    let label_of = |run: &String| {
+        let found = subjects.iter().zip(&labels).find(|(subject, _)| subject.name == *run);
+        found.map_or_else(|| run.clone(), |(_, label)| label.clone())
+    };
     let axis = |name: &str| Axis::new(name).count();
     let mut panels = [
         Chart::new("gradient", axis("weight, in order"), Axis::new("L2 norm of the gradient").log()),
         Chart::new("activation", axis("part, in order"), Axis::new("deviation of the output").log()),
     ];
-    for (index, run) in view.values("run").iter().enumerate() {
-        for (state, stroke) in [("trained", Stroke::Solid), ("initial", Stroke::Dashed)] {
-            let of = |kind: &str, column: &str| -> Vec<[f64; 2]> {
-                let rows = view.matching(&[("run", run), ("weights", state), ("kind", kind)]);
-                rows.each(|row| [row.number("position"), row.number(column)]).collect()
-            };
-            let (name, colour) = (format!("{run}, {state}"), COLOURS[index % COLOURS.len()]);
-            for (chart, points) in panels.iter_mut().zip([of("weight", "gradient_norm"), of("activation", "deviation")])
-            {
-                let marks = Marks::Line { points, band: Vec::new(), stroke };
-                chart.series.push(Series { name: name.clone(), colour, marks });
+    let runs = view.values("run");
+    for (index, (label, runs)) in group_by(&runs, |run| label_of(run)).iter().enumerate() {
+        let seeds = if runs.len() > 1 { format!(" ({} seeds)", runs.len()) } else { String::new() };
+        for (rank, run) in runs.iter().enumerate() {
+            for (state, stroke) in [("trained", Stroke::Solid), ("initial", Stroke::Dashed)] {
+                let of = |kind: &str, column: &str| -> Vec<[f64; 2]> {
+                    let rows = view.matching(&[("run", run), ("weights", state), ("kind", kind)]);
+                    rows.each(|row| [row.number("position"), row.number(column)]).collect()
+                };
+                // Seeds of one setting share a colour and an entry of the legend.
+                let name = if rank == 0 { format!("{label}, {state}{seeds}") } else { String::new() };
+                let colour = COLOURS[index % COLOURS.len()];
+                let drawn = [of("weight", "gradient_norm"), of("activation", "deviation")];
+                for (chart, points) in panels.iter_mut().zip(drawn) {
+                    let marks = Marks::Line { points, band: Vec::new(), stroke };
+                    chart.series.push(Series { name: name.clone(), colour, marks });
+                }
             }
         }
     }

@@ -10,6 +10,7 @@ mod error;
 mod errors;
 mod gates;
 mod gradients;
+mod labels;
 mod landscape;
 mod lesion;
 mod objective;

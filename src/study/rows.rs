@@ -3,9 +3,15 @@
 use super::StudyError;
 use crate::files::{append_synced, write_atomic};
 use crate::interrupt;
-use crate::runs::{RunError, Table};
+use crate::runs::{RunError, Table, duration};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Computing time after which the rest is estimated.
+const TIMED: Duration = Duration::from_secs(1);
+/// Seconds below which nobody needs to know.
+const WORTH_SAYING: f64 = 10.0;
 
 /// Receives a study's progress: rows done, rows in all, and what the last one was.
 pub trait Observer {
@@ -25,6 +31,9 @@ pub struct Rows<'a> {
     /// Where a picture of the rows so far may be written.
     pub(super) picture: Option<PathBuf>,
     total: usize,
+    /// Rows that were computed here, and the time that they took.
+    timed: (usize, Duration),
+    estimated: bool,
     observer: &'a mut dyn Observer,
 }
 
@@ -52,6 +61,8 @@ impl<'a> Rows<'a> {
             file: file.to_owned(),
             picture: None,
             total: 0,
+            timed: (0, Duration::ZERO),
+            estimated: false,
             observer,
         })
     }
@@ -90,14 +101,31 @@ impl<'a> Rows<'a> {
             Some(cells) => cells,
             None if interrupt::requested() => return Err(StudyError::Stopped),
             None => {
+                let start = Instant::now();
                 let cells = compute()?;
+                self.timed = (self.timed.0 + 1, self.timed.1 + start.elapsed());
                 self.write(&cells)?;
                 cells
             }
         };
         self.rows.push((place, cells));
         self.observer.progress(self.rows.len(), self.total, what);
+        self.estimate();
         Ok(())
+    }
+
+    /// Says once how long the other rows will take, when enough of them were computed to know.
+    fn estimate(&mut self) {
+        let (rows, time) = self.timed;
+        if self.estimated || time < TIMED {
+            return;
+        }
+        self.estimated = true;
+        let left = self.total.saturating_sub(self.rows.len());
+        let seconds = time.as_secs_f64() / rows as f64 * left as f64;
+        if seconds >= WORTH_SAYING {
+            self.note(&format!("{left} of {} rows to go: about {}", self.total, duration(seconds)));
+        }
     }
 
     /// Adds rows that are read rather than computed, in the order of the finished table. They are not written down for a process
@@ -140,6 +168,41 @@ impl Observer for Unseen {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Only what is computed here counts: rows that an earlier process computed take no time.
+    #[test]
+    fn the_time_of_a_study_is_estimated_once() {
+        #[derive(Default)]
+        struct Notes(Vec<String>);
+        impl Observer for Notes {
+            fn progress(&mut self, _: usize, _: usize, _: &str) {}
+            fn note(&mut self, text: &str) {
+                self.0.push(text.to_owned());
+            }
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let said = |total: usize, millis: u64| {
+            let mut notes = Notes::default();
+            let file = folder.path().join(format!(".{total}.rows"));
+            fs::write(&file, "number\n0\n").unwrap();
+            let mut rows = Rows::open(&file, &mut notes).unwrap();
+            rows.begin(&["number"], total);
+            for index in 0..4 {
+                rows.row(index, "", || {
+                    std::thread::sleep(Duration::from_millis(millis));
+                    Ok(vec![index.to_string()])
+                })
+                .unwrap();
+            }
+            notes.0
+        };
+        // Two rows of 0.6 s and more were computed, the first was read.
+        let notes = said(1003, 600);
+        assert!(notes.len() == 1 && notes[0].starts_with("1000 of 1003 rows to go: about 1"), "{notes:?}");
+        assert!(notes[0].ends_with(" min"), "{notes:?}");
+        assert!(said(5, 600).is_empty(), "a second is no time");
+        assert!(said(1004, 1).is_empty(), "not enough to know");
+    }
 
     /// Killed after two of four rows and in the middle of the third, a study computes the last two.
     #[test]

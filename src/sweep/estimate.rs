@@ -63,7 +63,11 @@ impl Estimates {
         else {
             return;
         };
-        let images = images(row.text("data.dataset"), validation, limit, epochs);
+        let dataset = row.text("data.dataset");
+        if !same_sweep && !is_counted(dataset, limit) {
+            return;
+        }
+        let images = images(dataset, validation, limit, epochs);
         let (rate, precision) = (seconds / (macs * images), row.text(Column::Precision));
         let same = |sample: &&mut Sample| {
             sample.macs == macs && sample.precision == precision && sample.same_sweep == same_sweep
@@ -86,16 +90,23 @@ impl Estimates {
     pub fn seconds(&self, point: &Point) -> Option<f64> {
         let precision = point.experiment.train.precision.name();
         let macs = (point.cost.macs.max(1)) as f64;
+        let is_counted = is_counted(&point.experiment.data.dataset, point.experiment.data.limit);
         // Runs of the same sweep are preferred, whatever their cost.
         let distance = |sample: &&Sample| (!sample.same_sweep, (sample.macs / macs).ln().abs());
         let nearest = self
             .samples
             .iter()
-            .filter(|sample| sample.precision == precision)
+            .filter(|sample| sample.precision == precision && (sample.same_sweep || is_counted))
             .min_by(|a, b| distance(a).partial_cmp(&distance(b)).unwrap_or(std::cmp::Ordering::Equal));
         let rate = nearest.map(|sample| sample.rate.0 / sample.rate.1 as f64).or(self.provisional)?;
         Some(rate * work(point))
     }
+}
+
+/// Whether the number of training images is known without looking at them. Where it is not, as for a folder of images, only runs
+/// of one sweep can be compared, which have the same images.
+fn is_counted(dataset: &str, limit: usize) -> bool {
+    limit > 0 || data::info(dataset).is_some_and(|info| info.train > 0)
 }
 
 /// The multiply-adds of a point's run, up to a constant factor.
@@ -114,19 +125,6 @@ fn images(dataset: &str, validation: usize, limit: usize, epochs: f64) -> f64 {
         limit => limit,
     };
     epochs * (TRAINING * train + validation) as f64 + info.map_or(0, |info| info.test) as f64
-}
-
-/// Formats a duration: `4.5 s`, `45 s`, `12 min`, `3 h 20 min`.
-pub fn duration(seconds: f64) -> String {
-    // An empty sum is -0.
-    let seconds = seconds + 0.0;
-    let whole = seconds.round() as u64;
-    match whole {
-        0..10 => format!("{seconds:.1} s"),
-        10..100 => format!("{whole} s"),
-        100..6000 => format!("{} min", (whole + 30) / 60),
-        _ => format!("{} h {:02} min", whole / 3600, whole % 3600 / 60),
-    }
 }
 
 #[cfg(test)]
@@ -153,6 +151,18 @@ mod tests {
         row
     }
 
+    /// A finished run on 40 images of a folder made 512 images of another dataset take three hours.
+    #[test]
+    fn a_run_on_uncounted_images_is_no_measure() {
+        let sweep = sweep();
+        let mut folder = row(sweep.points[0].cost.macs, 3.0);
+        folder.set("data.dataset", "folder");
+        folder.set("data.limit", "0");
+        let mut estimates = Estimates::default();
+        estimates.add(&folder, false, "cpu");
+        assert_eq!(estimates.seconds(&sweep.points[0]), None);
+    }
+
     #[test]
     fn time_goes_with_cost_images_and_epochs_of_the_nearest_run() {
         let sweep = sweep();
@@ -173,11 +183,5 @@ mod tests {
         // A run of the same sweep is preferred.
         estimates.learn(&row(macs * 100, 100.0), "cpu");
         assert!(close(seconds(&estimates, 0), expected(2.0) / 4.0));
-    }
-
-    #[test]
-    fn times_are_written_for_people() {
-        let texts = [0.4, 99.0, 200.0, 12_000.0, -0.0].map(duration);
-        assert_eq!(texts, ["0.4 s", "99 s", "3 min", "3 h 20 min", "0.0 s"]);
     }
 }

@@ -21,7 +21,7 @@ mod state;
 mod status;
 mod tables;
 
-pub use estimate::{Estimates, duration};
+pub use estimate::Estimates;
 pub use finished::Finished;
 pub use outcome::PointOutcome;
 pub use report::{Report, SlurmError, SweepError};

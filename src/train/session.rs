@@ -10,7 +10,7 @@ use super::logs::Logs;
 use super::metrics::Sums;
 use super::optimizer::Optimizer;
 use super::recorder::Recorder;
-use super::splits::Splits;
+use super::splits::{Splits, enlarged_note};
 use super::start::{Start, frozen_note};
 use super::{Observer, Outcome, RunOptions, Started};
 use crate::config::Experiment;
@@ -70,7 +70,8 @@ impl Session<'_> {
         };
         observer.started(&self.started(info, state, trainer.batches(state.epoch)));
         let notes = self.weights.notes().iter().cloned();
-        for note in notes.chain(frozen_note(experiment, &model)).chain(info.other_process()) {
+        let enlarged = enlarged_note(&splits.train, network.plan.input);
+        for note in notes.chain(enlarged).chain(frozen_note(experiment, &model)).chain(info.other_process()) {
             observer.note(&note);
         }
         self.keep_start(state, &trainer)?;

@@ -54,6 +54,25 @@ impl Splits {
     }
 }
 
+/// Files whose size is looked at.
+const LOOKED_AT: usize = 8;
+
+/// Says that image files are enlarged to the network's input, which takes time and shows nothing more; `None` where they have a
+/// quarter of its pixels or more.
+pub(super) fn enlarged_note(images: &Images, input: [usize; 3]) -> Option<String> {
+    let [channels, height, width] = input;
+    // A file that cannot be read is an error when its turn comes.
+    let sizes = (0..images.len().min(LOOKED_AT)).map_while(|i| images.own_size(i).ok());
+    let [h, w] = sizes.max_by_key(|[h, w]| h * w).filter(|_| images.are_files())?;
+    (4 * h * w <= height * width).then(|| {
+        let times = (height * width) as f64 / (h * w) as f64;
+        format!(
+            "the images have {w}x{h} pixels and are enlarged to the network's input of {width}x{height}, which takes about \
+             {times:.0} times the operations of --set model.input=[{channels},{h},{w}]"
+        )
+    })
+}
+
 /// Refuses images that would fill the memory once resized.
 fn check_room(name: &str, needed: u64) -> Result<(), DataError> {
     let mebibytes = needed >> 20;

@@ -141,6 +141,39 @@ fn a_folder_is_trained_on_and_known_by_its_images() {
     assert_eq!(place.runs("f").len(), 2, "other images are another experiment");
 }
 
+/// Two datasets in one `eval` were refused after the first of them had been evaluated. And small files were enlarged to the
+/// network's input without a word.
+#[test]
+fn runs_of_two_datasets_and_small_files_are_said() {
+    let place = Place::trained("tiny", TINY);
+    images(&place, "a", 40);
+    let own =
+        TINY.replace("dataset = \"synthetic\"\nvalidation = 100\nlimit = 128", "dataset = \"folder\"\npath = \"a\"");
+    let own = own.replace("batch = 64", "batch = 4").replace("epochs = 2", "epochs = 1");
+    place.file("small.toml", own.replace("[1, 14, 14]", "[3, 12, 12]"));
+    place.file("large.toml", own.replace("[1, 14, 14]", "[3, 20, 24]"));
+    let [small, large] = ["small.toml", "large.toml"].map(|file| place.strata(&["train", file]).err);
+    assert!(!small.contains("enlarged"), "{small}");
+    assert_eq!(large.matches("are enlarged to the network's input of 24x20").count(), 1, "{large}");
+
+    let two = place.strata(&["eval", "tiny", "small", "--format", "csv"]);
+    assert!(two.err.contains("note: no ensemble: the runs are on synthetic and folder"), "{}", two.err);
+    let table = two.good();
+    let lines: Vec<&str> = table.lines().collect();
+    assert_eq!(lines.len(), 3, "{table}");
+    assert_eq!(lines[0], "run,dataset,loss,top1,top5,correct,total");
+    assert!(lines[1].starts_with("tiny,synthetic,") && lines[2].starts_with("small,folder,"), "{table}");
+    let matrix = ["eval", "tiny", "small", "--confusion", "c.csv"];
+    place.strata(&matrix).refused(&["--confusion is one matrix of all runs, but the runs are on synthetic and folder"]);
+
+    // Seen from the working directory, as the user named them.
+    images(&place, "b", 44);
+    place.strata(&["train", "small.toml", "--set", "data.path=b"]).good();
+    let table = place.strata(&["compare", "small", "--columns", "data.path", "--runs"]).good();
+    let paths: Vec<&str> = table.lines().skip(1).flat_map(str::split_whitespace).collect();
+    assert!(paths.contains(&"a") && paths.contains(&"b"), "{table}");
+}
+
 /// Smaller copies of the images are another experiment, which says what is missing, and trains and evaluates on them.
 #[test]
 fn prepared_copies_are_used_where_the_experiment_says_so() {

@@ -138,6 +138,16 @@ fn more_threads_than_cores_are_noted() {
     assert_eq!(run(&["-q"]), "");
 }
 
+/// `strata mine train` only said that there is no command of this name.
+#[test]
+fn an_experiment_in_front_of_its_command_is_recognised() {
+    let place = Place::with_tiny();
+    place
+        .strata(&["tiny", "train"])
+        .refused(&["`tiny` is an experiment; the command comes first: `strata train tiny`"]);
+    place.strata(&["trian", "tiny"]).refused(&["a similar subcommand exists: 'train'"]);
+}
+
 #[test]
 fn cuda_where_there_is_none_is_refused() {
     if tch::Cuda::is_available() {

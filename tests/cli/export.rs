@@ -20,10 +20,10 @@ fn trackers_read_what_was_exported() {
         ("mlflow", "mlruns", "train_loss"),
         ("wandb", "wandb", "train_loss"),
     ] {
-        let out = place.strata(&["export", tracker, "tiny"]).good();
-        assert!(out.trim_end().lines().all(|line| line.contains(folder)) && place.path(folder).is_dir(), "{out}");
+        let wrote = place.strata(&["export", tracker, "tiny"]).wrote();
+        assert!(wrote.len() == 1 && wrote[0].contains(folder) && place.path(folder).is_dir(), "{wrote:?}");
         // A second export replaces the first.
-        assert_eq!(place.strata(&["export", tracker]).good(), out);
+        assert_eq!(place.strata(&["export", tracker]).wrote(), wrote);
         let Some(python) = python() else {
             println!("{tracker} is not installed (scripts/trackers.sh): its files were written but not read back");
             continue;
@@ -59,4 +59,27 @@ fn shells_get_completions_of_every_command() {
             assert!(script.contains(command), "{shell} {command}");
         }
     }
+}
+
+/// Tab after `strata COMMAND WORD`, by the script in bash itself.
+#[test]
+fn bash_completes_names_of_experiments() {
+    let place = Place::new();
+    for name in ["mine", "sweeps/mine-wide", "other"] {
+        place.file(&format!("experiments/{name}.toml"), TINY);
+    }
+    let script = place.strata(&["completions", "bash"]).good();
+    let complete = |words: &str, at: usize| {
+        let last = words.rsplit(' ').next().unwrap();
+        let ask = format!(
+            "{script}\nCOMP_WORDS=({words})\nCOMP_CWORD={at}\n_strata strata '{last}' x\nprintf '%s\\n' \"${{COMPREPLY[@]}}\""
+        );
+        let bash = Command::new("bash").args(["-c", &ask]).current_dir(place.path("")).output().unwrap();
+        String::from_utf8(bash.stdout).unwrap().trim().to_owned()
+    };
+    for command in ["train", "show", "cost", "bench", "sweep"] {
+        assert_eq!(complete(&format!("strata {command} mi"), 2), "mine", "{command}");
+        assert_eq!(complete(&format!("strata {command} sw"), 2), "sweeps/mine-wide", "{command}");
+    }
+    assert_eq!(complete("strata eval mi", 2), "", "a run is none of them");
 }

@@ -139,7 +139,7 @@ fn a_run_is_exported_with_its_weights() {
     place.strata(&["export", "onnx", "tiny", "tiny"]).refused(&["one run or experiment file"]);
     place.strata(&["export", "wandb", "tiny", "--input", "1x14x14"]).refused(&["options of `strata export onnx`"]);
     place.strata(&["export", "onnx", "tiny", "--input", "1x0x4"]).refused(&["cannot take an input of [1, 0, 4]"]);
-    assert_eq!(place.strata(&["export", "onnx", "tiny"]).good(), "tiny.onnx\n");
+    assert_eq!(place.strata(&["export", "onnx", "tiny"]).wrote(), ["tiny.onnx"]);
     let weights = place.run("tiny").path("checkpoint/best/weights.safetensors");
     let weights = weights.to_str().unwrap();
     place.strata(&["export", "onnx", "tiny.toml", "--weights", weights, "-o", "file.onnx"]).good();

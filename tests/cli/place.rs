@@ -138,6 +138,14 @@ impl Ran {
         self.out
     }
 
+    /// The run went well; gives the files that it says it wrote.
+    #[track_caller]
+    pub(crate) fn wrote(self) -> Vec<String> {
+        let files = self.err.lines().filter_map(|line| line.strip_prefix("wrote ")).map(str::to_owned).collect();
+        assert_eq!(self.good(), "", "what a command writes to files is not said on standard output");
+        files
+    }
+
     /// The input was refused in words for a person, each of `parts` among them.
     #[track_caller]
     pub(crate) fn refused(self, parts: &[&str]) {

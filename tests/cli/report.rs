@@ -10,8 +10,7 @@ use std::time::{Duration, Instant};
 #[test]
 fn the_page_holds_what_was_run() {
     let place = Place::trained("tiny", TINY);
-    let out = place.strata(&["report"]).good();
-    assert_eq!(out, "results/report.html\n");
+    assert_eq!(place.strata(&["report"]).wrote(), ["results/report.html"]);
     let html = fs::read_to_string(place.path("results/report.html")).unwrap();
     let key = place.run("tiny").key().to_owned();
     assert!(html.contains(&format!("strata train results/runs/tiny/{key}/experiment.toml --force")));

@@ -27,6 +27,62 @@ fn the_plot_of_a_run_is_in_colour() {
     assert!(!shown.contains("u{1b}"), "{shown}");
 }
 
+/// The text of a terminal without what commands it, in the lines that were written.
+fn lines(shown: &str) -> Vec<String> {
+    let mut text = String::new();
+    let mut rest = shown.chars();
+    while let Some(c) = rest.next() {
+        match c {
+            // `ESC [ … letter`; all but colours move to another place.
+            '\u{1b}' => {
+                if rest.by_ref().skip(1).find(char::is_ascii_alphabetic) != Some('m') {
+                    text.push('\n');
+                }
+            }
+            '\r' => text.push('\n'),
+            c => text.push(c),
+        }
+    }
+    text.lines().map(str::to_owned).collect()
+}
+
+/// Lines of progress had 73 columns and more, and wrapped.
+#[test]
+fn progress_fits_down_to_40_columns() {
+    let place = Place::with_tiny();
+    place.file(
+        "grid.toml",
+        TINY.to_owned() + "\n[sweep]\ntrain.weight_decay = [0.0001, 0.0002]\ntrain.momentum = [0.9, 0.95]\n",
+    );
+    for columns in [40, 60, 80, 120] {
+        for arguments in
+            ["train tiny.toml --force", "sweep grid.toml --jobs 2", "study lesion tiny -o draws=2 -o images=50"]
+        {
+            // The table of a sweep has columns that stay.
+            if columns < 60 && arguments.starts_with("sweep") {
+                continue;
+            }
+            let line = format!("{arguments} --results results{columns}");
+            let Some(shown) = on_terminal(&place, columns, &line) else { return };
+            let wide: Vec<String> = lines(&shown).into_iter().filter(|line| line.chars().count() > columns).collect();
+            // A path is as long as it is.
+            assert!(wide.iter().all(|line| line.contains("results")), "{columns} columns, {arguments}: {wide:#?}");
+            assert!(
+                shown.contains("elapsed") == (columns >= 100) || !arguments.starts_with("train"),
+                "{columns}: {shown}"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_was_found_fits() {
+    let place = Place::new();
+    let Some(shown) = on_terminal(&place, 80, "doctor") else { return };
+    assert!(shown.contains("\ndataset    fashion-mnist: not fetched"), "{shown}");
+    assert!(shown.lines().all(|line| line.trim_end().chars().count() <= 80), "{shown}");
+}
+
 #[test]
 fn the_points_of_a_sweep_fit() {
     let place = Place::new();

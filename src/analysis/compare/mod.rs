@@ -12,6 +12,7 @@ mod filter;
 mod functions;
 mod group;
 mod order;
+mod paths;
 mod view;
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use super::difference::Against;
 use super::expected::{Expected, TOLERANCE, expected};
 use super::group::{counted, decimals, is_fraction, number, status, texts, values, written, written_percent};
+use super::paths::short_paths;
 use super::{Comparison, Request};
 use crate::analysis::statistics::Spread;
 use crate::runs::format::cut_apart;
@@ -120,7 +121,7 @@ impl ComparisonView<'_> {
         };
         let mut cells: Vec<String> = lines.iter().map(cell).collect();
         if !self.request.plain {
-            cells = cut_apart(&cells, LONGEST);
+            cells = short(&header, &cells);
         }
         self.push(if in_percent { format!("{header} (%)") } else { header }, cells);
     }
@@ -297,7 +298,7 @@ impl ComparisonView<'_> {
             .chain(&seed)
             .map(|&column| {
                 let texts: Vec<String> = self.lines.iter().map(|line| text(line, column)).collect();
-                (column, cut_apart(&texts, LONGEST))
+                (column, short(&self.records.columns[column], &texts))
             })
             .collect();
         // The settings that differ among the lines of a name: four, or as many as tell them apart.
@@ -326,6 +327,14 @@ impl ComparisonView<'_> {
             format!("{name}{settings}")
         };
         names.iter().enumerate().map(label).collect()
+    }
+}
+
+/// The texts of a column as short as people need them.
+fn short(header: &str, texts: &[String]) -> Vec<String> {
+    match std::env::current_dir() {
+        Ok(folder) if ["data.path", "source"].contains(&header) => cut_apart(&short_paths(texts, &folder), LONGEST),
+        _ => cut_apart(texts, LONGEST),
     }
 }
 

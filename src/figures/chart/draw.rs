@@ -1,7 +1,7 @@
 //! Draws the data of a chart.
 
 use super::frame::{Frame, HEIGHT, WIDTH};
-use super::labels::{self, Circle};
+use super::labels::{self, Circle, Segment, Surroundings};
 use super::{Chart, ChartPoint, Marks, Series, Stroke, darker, legend};
 use crate::figures::svg::{Anchor, CARD, FAINT, Font, card, escape, line, n, text, width};
 use std::fmt::Write;
@@ -114,17 +114,26 @@ pub(super) fn dot(svg: &mut String, [x, y]: [f64; 2], colour: &str, stroke: Stro
 
 fn draw_points(svg: &mut String, chart: &Chart, frame: &Frame) {
     let mut marks: Vec<(Circle, &ChartPoint, &Series)> = Vec::new();
-    let mut links: Vec<Circle> = Vec::new();
+    let mut lines: Vec<Segment> = Vec::new();
     for series in &chart.series {
-        let Marks::Points { points, linked } = &series.marks else { continue };
-        let from = marks.len();
-        for point in points {
-            if let Some([x, y]) = frame.place(point.x, point.y) {
-                marks.push((Circle { x, y, r: chart.radius(point.area) }, point, series));
+        match &series.marks {
+            Marks::Points { points, linked } => {
+                let from = marks.len();
+                for point in points {
+                    if let Some([x, y]) = frame.place(point.x, point.y) {
+                        marks.push((Circle { x, y, r: chart.radius(point.area) }, point, series));
+                    }
+                }
+                if *linked {
+                    lines.extend(
+                        marks[from..].windows(2).map(|pair| [&pair[0].0, &pair[1].0].map(|mark| [mark.x, mark.y])),
+                    );
+                }
             }
-        }
-        if *linked {
-            links.extend(marks[from..].windows(2).flat_map(|pair| beads(&pair[0].0, &pair[1].0)));
+            Marks::Line { points, .. } => {
+                let runs = runs(frame, points);
+                lines.extend(runs.iter().flat_map(|run| run.windows(2).map(|pair| [pair[0], pair[1]])));
+            }
         }
     }
     // Large ones first, so that none hides a smaller one.
@@ -141,19 +150,10 @@ fn draw_points(svg: &mut String, chart: &Chart, frame: &Frame) {
             if point.hint.is_empty() { String::new() } else { format!("<title>{}</title>", escape(&point.hint)) }
         );
     }
-    draw_labels(svg, frame, &marks, &links);
+    draw_labels(svg, frame, &marks, &lines);
 }
 
-/// Small circles along a line, for labels to keep off.
-fn beads(from: &Circle, to: &Circle) -> Vec<Circle> {
-    let count = ((to.x - from.x).hypot(to.y - from.y) / 12.0).ceil().max(1.0);
-    (1..count as usize)
-        .map(|step| step as f64 / count)
-        .map(|part| Circle { x: from.x + (to.x - from.x) * part, y: from.y + (to.y - from.y) * part, r: 1.0 })
-        .collect()
-}
-
-fn draw_labels(svg: &mut String, frame: &Frame, marks: &[(Circle, &ChartPoint, &Series)], links: &[Circle]) {
+fn draw_labels(svg: &mut String, frame: &Frame, marks: &[(Circle, &ChartPoint, &Series)], lines: &[Segment]) {
     let named: Vec<&(Circle, &ChartPoint, &Series)> =
         marks.iter().filter(|(_, point, _)| !point.label.is_empty()).collect();
     let circles: Vec<Circle> = named.iter().map(|(circle, ..)| *circle).collect();
@@ -161,17 +161,12 @@ fn draw_labels(svg: &mut String, frame: &Frame, marks: &[(Circle, &ChartPoint, &
         named.iter().map(|(_, point, _)| [width(&point.label, LABEL, false), LABEL * 1.15]).collect();
     let area = [frame.left + 3.0, frame.top + 2.0, frame.right - 2.0, frame.bottom - 3.0];
     let unnamed = marks.iter().filter(|(_, point, _)| point.label.is_empty()).map(|(circle, ..)| *circle);
-    let others: Vec<Circle> = links.iter().copied().chain(unnamed).collect();
-    let places = labels::place(&circles, &sizes, &others, area);
+    let unnamed: Vec<Circle> = unnamed.collect();
+    let places = labels::place(&circles, &sizes, &Surroundings { circles: &unnamed, lines, area });
     for (label, circle) in places.iter().zip(&circles).filter(|(label, _)| label.led) {
-        // From the edge of the mark to the nearest side of the label.
-        let [x, y] = [
-            circle.x.clamp(label.x - label.w / 2.0, label.x + label.w / 2.0),
-            circle.y.clamp(label.y - label.h / 2.0 + 2.0, label.y + label.h / 2.0 - 2.0),
-        ];
-        let length = (x - circle.x).hypot(y - circle.y).max(1.0);
-        let start = [circle.x + (x - circle.x) / length * circle.r, circle.y + (y - circle.y) / length * circle.r];
-        line(svg, start, [x, y], FAINT, 0.9);
+        if let Some([start, end]) = labels::leader(circle, label) {
+            line(svg, start, end, FAINT, 0.9);
+        }
     }
     for (label, (_, point, series)) in places.iter().zip(&named) {
         let font = Font::new(LABEL).colour(darker(series.colour)).anchor(Anchor::Middle).halo();

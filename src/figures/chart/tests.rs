@@ -1,6 +1,6 @@
 //! What charts must hold whatever the data.
 
-use super::labels::{Circle, Label, place};
+use super::labels::{Circle, Label, Segment, Surroundings, leader, place};
 use super::*;
 
 fn labels(axis: &Axis, values: &[f64]) -> Vec<String> {
@@ -77,7 +77,8 @@ fn labels_lie_neither_on_one_another_nor_on_marks() {
         .map(|i| Circle { x: 300.0 + f64::from(i % 4) * 22.0, y: 300.0 + f64::from(i / 4) * 14.0, r: 6.0 })
         .collect();
     let sizes = vec![[80.0, 15.0]; marks.len()];
-    let places = place(&marks, &sizes, &[], [0.0, 0.0, 700.0, 600.0]);
+    let around = Surroundings { circles: &[], lines: &[], area: [0.0, 0.0, 700.0, 600.0] };
+    let places = place(&marks, &sizes, &around);
     let apart = |a: &Label, b: &Label| (a.x - b.x).abs() >= (a.w + b.w) / 2.0 || (a.y - b.y).abs() >= (a.h + b.h) / 2.0;
     for (index, a) in places.iter().enumerate() {
         assert!(places[..index].iter().all(|b| apart(a, b)), "{places:?}");
@@ -88,6 +89,55 @@ fn labels_lie_neither_on_one_another_nor_on_marks() {
         };
         assert!(marks.iter().all(off), "{a:?} lies on a mark");
     }
+}
+
+/// The line to VGG-13 BN used to go through the label VGG-13: places were tried with another line than the one drawn. The marks
+/// are the large ones of the chart of accuracy against operations, with labels that are longer and two lines besides.
+#[test]
+fn leaders_cross_neither_labels_nor_marks_nor_lines() {
+    let marks = [
+        [859.0, 302.6, 35.2],
+        [859.0, 334.5, 35.2],
+        [817.8, 317.5, 34.6],
+        [817.8, 348.0, 34.6],
+        [763.6, 348.2, 33.9],
+        [763.6, 376.8, 33.9],
+        [695.0, 369.2, 33.9],
+        [695.0, 392.5, 33.9],
+        [884.5, 222.6, 33.1],
+        [828.0, 214.6, 27.7],
+        [817.7, 209.6, 26.9],
+        [764.9, 229.2, 24.4],
+        [766.7, 231.9, 22.8],
+        [699.4, 248.1, 19.6],
+    ]
+    .map(|[x, y, r]| Circle { x, y, r });
+    let sizes: Vec<[f64; 2]> = (0..marks.len()).map(|index| [[100.0, 75.0][index % 2], 15.5]).collect();
+    let lines: [Segment; 2] = [[[560.0, 440.0], [900.0, 410.0]], [[720.0, 430.0], [720.0, 500.0]]];
+    let around = Surroundings { circles: &[], lines: &lines, area: [94.0, 98.0, 1014.0, 642.0] };
+    let places = place(&marks, &sizes, &around);
+    // Every point of a line, a tenth of a pixel or so apart.
+    let along = |[from, to]: Segment| {
+        let at = move |axis: usize, step: i32| from[axis] + (to[axis] - from[axis]) * f64::from(step) / 2000.0;
+        (0..=2000).map(move |step| [at(0, step), at(1, step)])
+    };
+    let within =
+        |label: &Label, [x, y]: [f64; 2]| (x - label.x).abs() < label.w / 2.0 && (y - label.y).abs() < label.h / 2.0;
+    let mut led = 0;
+    for (index, (label, mark)) in places.iter().zip(&marks).enumerate() {
+        assert!(lines.iter().all(|&line| !along(line).any(|point| within(label, point))), "{label:?} lies on a line");
+        let Some(leader) = leader(mark, label).filter(|_| label.led) else { continue };
+        led += 1;
+        let others = || (0..marks.len()).filter(|&other| other != index);
+        for [x, y] in along(leader) {
+            assert!(!others().any(|other| within(&places[other], [x, y])), "{leader:?} crosses a label of {places:?}");
+            assert!(
+                !others().any(|other| (x - marks[other].x).hypot(y - marks[other].y) < marks[other].r - 0.01),
+                "{leader:?}"
+            );
+        }
+    }
+    assert!(led > 0, "no label is far from its mark: {places:?}");
 }
 
 #[test]

@@ -63,7 +63,7 @@ impl Listing {
             path if path.is_dir() => tree::scan(path)?,
             path if path.is_file() => labels::scan(path)?,
             path => {
-                let remedy = "data.path names a folder of images or a CSV file, relative to the experiment file";
+                let remedy = "data.path names a folder of images or a CSV file, relative to the experiment file, or in --set to the working directory";
                 return Err(DataError::corrupt(path.display(), "there is no such folder or file", remedy));
             }
         };
