@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use strata::arch::activations::Act;
 use strata::arch::presets::PresetName;
 use strata::arch::rows::OpName;
 use strata::config::{Experiment, Machine, Sweep};
@@ -80,6 +81,7 @@ fn every_key_is_on_the_page_of_keys() {
     let mut names: BTreeSet<String> =
         PresetName::TEXTS.iter().chain(OpName::TEXTS).map(|&name| name.to_owned()).collect();
     names.extend(recipe::<OptimizerName>().chain(recipe::<ScheduleName>()).chain(recipe::<LossName>()));
+    names.extend(Act::ALL.iter().map(|act| act.name().to_owned()));
     let datasets = DATASETS.iter().flat_map(|name| DataSource::keys(name).iter().chain([name]));
     names.extend(datasets.map(|&name| name.to_owned()));
     // Written only when they are on.
@@ -150,4 +152,26 @@ fn every_study_is_on_the_page_of_studies() {
             study.keys().iter().copied().filter(|key| !part.contains(&format!("`{key}"))).collect();
         assert!(missing.is_empty(), "{}: {missing:?}", study.text());
     }
+}
+
+/// Source files and tests that the page on extending names are there; those of its examples stand in code.
+#[test]
+fn the_page_on_extending_names_what_there_is() {
+    let page = fs::read_to_string(root().join("docs/extending.md")).unwrap();
+    let files = ["src", "tests"].map(|folder| files_below(&root().join(folder))).concat();
+    let sources: String = files.iter().map(|file| fs::read_to_string(file).unwrap_or_default()).collect();
+    let text: String = page.split("```").step_by(2).collect();
+    for word in text.split('`').skip(1).step_by(2).filter(|word| word.chars().all(|c| c.is_ascii_graphic())) {
+        let is_file = (word.starts_with("src/") || word.starts_with("tests/")) && !word.contains("NAME");
+        let is_test = word.split('_').count() > 3 && word.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+        assert!(!is_file || root().join(word).exists(), "there is no {word}");
+        assert!(!is_test || sources.contains(&format!("fn {word}(")), "there is no test {word}");
+    }
+}
+
+/// The source files below a folder.
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let below = entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] });
+    below.filter(|path| path.extension().is_some_and(|extension| extension == "rs")).collect()
 }
