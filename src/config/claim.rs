@@ -1,7 +1,7 @@
 //! The `[claim]` table: a published statement, what is measured, and the rule that decides, which is written before the run.
 
 use super::document::{Document, overridden};
-use super::experiment::Machine;
+use super::machine::Machine;
 use super::problem::{ConfigError, Place, Problem, from_serde};
 use super::sweep::Sweep;
 use serde::Deserialize;

@@ -2,9 +2,11 @@
 
 use super::architecture::Architectures;
 use super::data::Data;
-use super::experiment::{Experiment, Keys, Machine, build_shared, missing, read};
+use super::experiment::{Experiment, build_shared, read};
+use super::machine::Machine;
 use super::problem::{ConfigError, Missing, Problem};
 use super::to_toml::model_rows;
+use super::top_level::{TopLevel, missing};
 use super::train;
 use crate::arch::Network;
 use std::path::Path;
@@ -61,7 +63,7 @@ fn describe(
     known: &mut Architectures,
     missing: &[Missing],
 ) -> Result<Description, Problem> {
-    let keys = Keys::read(root, name)?;
+    let keys = TopLevel::read(root, name)?;
     train::check_keys(root.get("train"))?;
     let lacks = |key: &str| missing.iter().any(|missing| missing.key == key);
     let model =

@@ -1,11 +1,11 @@
 //! The key that an unknown one was meant to be, in its own table or in another.
 
 use super::data::Data;
-use super::experiment::Keys;
 use super::model::SHARED;
 use super::nearest::{elsewhere, nearest, translated};
 use super::pretrained::Pretrained;
 use super::problem::{UnknownKey, did_you_mean};
+use super::top_level::TopLevel;
 use super::train;
 use crate::arch::Scaling;
 use crate::arch::presets::PresetName;
@@ -32,7 +32,7 @@ fn meant(found: &str, allowed: &[&str]) -> Option<String> {
     // In [model] itself such a key is one that the preset does not have.
     let outside = allowed.is_empty() || allowed.contains(&"model");
     let of_preset = || (outside && PresetName::all_keys().contains(&found)).then(|| format!("model.{found}"));
-    let at_the_top = || keys_of::<Keys>().contains(&found).then(|| found.to_owned());
+    let at_the_top = || keys_of::<TopLevel>().contains(&found).then(|| found.to_owned());
     here()
         .or_else(at_the_top)
         .or_else(other_table)
@@ -49,7 +49,7 @@ pub fn key_of_word(word: &str) -> Option<String> {
 /// The keys of a file that their tables do not have, where these keys are fixed, each with what it was meant to be: for an error
 /// that is about another one.
 pub(super) fn unknown(root: &DeTable) -> Vec<(Range<usize>, String)> {
-    let mut found = misspelt(root, keys_of::<Keys>());
+    let mut found = misspelt(root, keys_of::<TopLevel>());
     for (name, allowed) in tables() {
         if let Some(table) = root.get(name).and_then(|value| value.get_ref().as_table()) {
             found.extend(match name {

@@ -1,6 +1,6 @@
 //! The `[init]` table: the weights that training starts from, and the rows that it leaves as they are.
 
-use super::experiment::{FindRun, FoundRun, Machine};
+use super::machine::{FindRun, FoundRun, Machine};
 use super::problem::{Place, Problem, from_serde};
 use crate::arch::Network;
 use crate::arch::rows::Row;

@@ -1,6 +1,6 @@
 //! The `[train]` table: how long, with what optimizer, along what schedule, on what loss.
 
-use super::experiment::Machine;
+use super::machine::Machine;
 use super::precision::{Precision, PrecisionName};
 use super::problem::{Missing, Place, Problem, from_serde};
 use super::serialize::to_table;

@@ -3,7 +3,7 @@
 use super::table::View;
 use super::{Protocol, Rows, Split, StudyError, Subject};
 use crate::data::{Images, image_files, images_of};
-use crate::figures::heatmap::viridis;
+use crate::figures::ramp::viridis;
 use crate::figures::thumbnails::{Thumbnail, thumbnails};
 use crate::model::{Part, Parts, float};
 use crate::named::{KeyError, check_range};

@@ -1,8 +1,8 @@
 //! How the ranks of a run begin together: rank 0 opens the folder and decides, the others follow and write nothing.
 
 use super::checkpoint::TrainState;
+use super::checks::{check_precision, device_name};
 use super::error::TrainError;
-use super::run::{check_precision, device_name, sized_splits};
 use super::session::Session;
 use super::splits::Splits;
 use super::start::Start;
@@ -46,25 +46,6 @@ fn tell(ranks: &Ranks, word: &Word) -> Result<(), TrainError> {
     Ok(())
 }
 
-/// Checks that an experiment is for as many ranks as there are, on a device that they can train on.
-///
-/// # Errors
-/// [`TrainError::Ranks`].
-pub(super) fn check_ranks(experiment: &Experiment, options: &RunOptions) -> Result<(), TrainError> {
-    let (wanted, world) = (experiment.train.ranks, options.ranks.world());
-    if wanted != world {
-        let there = if world == 1 { "this is a single process".to_owned() } else { format!("{world} were started") };
-        return Err(RanksError::Launcher(format!(
-            "train.ranks = {wanted}, but {there}: `torchrun --no-python --nproc-per-node {wanted} strata train …`"
-        ))
-        .into());
-    }
-    if world > 1 && options.device.is_cuda() {
-        return Err(RanksError::Device.into());
-    }
-    Ok(())
-}
-
 /// Trains as a rank other than 0.
 ///
 /// # Errors
@@ -92,7 +73,7 @@ pub(super) fn follow(
         return Ok(Outcome { status, record, folder, skipped: true, divergence: None });
     }
     check_precision(experiment, options.device)?;
-    let splits = sized_splits(experiment, &options.cache)?;
+    let splits = Splits::sized(experiment, &options.cache)?;
     if splits.fingerprint != word.data {
         return Err(differ(format!("rank {} has other images of {} than rank 0", ranks.rank(), splits.name)));
     }

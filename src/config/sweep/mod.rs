@@ -33,9 +33,11 @@ mod tests;
 pub use halving::Halving;
 
 use super::document::{Document, overridden};
-use super::experiment::{Experiment, Machine, check_name};
+use super::experiment::Experiment;
 use super::key::Key;
+use super::machine::Machine;
 use super::problem::ConfigError;
+use super::top_level::check_name;
 use crate::arch::Cost;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

@@ -2,7 +2,8 @@
 
 use super::{Directions, Form, Landscape};
 use crate::figures::chart::{Axis, COLOURS, Chart, Figure, Marks, Series, Stroke};
-use crate::figures::heatmap::{Heatmap, Ramp};
+use crate::figures::heatmap::Heatmap;
+use crate::figures::ramp::Ramp;
 use crate::runs::Table;
 use crate::study::table::View;
 

@@ -8,13 +8,13 @@ pub use step_cost::StepCost;
 
 use super::average::Average;
 use super::checkpoint::TrainState;
+use super::checks::check_precision;
 use super::epoch::{EpochEnd, Trainer};
 use super::error::TrainError;
 use super::evaluate::{Inference, for_each_batch};
 use super::logs::Logs;
 use super::metrics::{Sums, cross_entropy};
 use super::optimizer::Optimizer;
-use super::run::check_precision;
 use super::{Observer, StepReport};
 use crate::config::Experiment;
 use crate::data::{self, Batch, Images, Normalise};
