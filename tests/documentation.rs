@@ -7,7 +7,7 @@ use strata::arch::activations::Act;
 use strata::arch::presets::PresetName;
 use strata::arch::rows::OpName;
 use strata::config::{Experiment, Machine, Sweep};
-use strata::data::{DATASETS, DataSource};
+use strata::data::DatasetName;
 use strata::named::Named;
 use strata::recipe::{losses::LossName, optimizers::OptimizerName, schedules::ScheduleName};
 use strata::study::StudyName;
@@ -69,8 +69,8 @@ fn keys(table: &toml::Table, found: &mut BTreeSet<String>) {
     }
 }
 
-/// The names of a list of `[train]`, with their keys.
-fn recipe<N: Named>() -> impl Iterator<Item = String> {
+/// The names of a list, with their keys.
+fn named<N: Named>() -> impl Iterator<Item = String> {
     N::TEXTS.iter().copied().chain(N::all_keys()).map(str::to_owned)
 }
 
@@ -80,10 +80,13 @@ fn every_key_is_on_the_page_of_keys() {
     let page = fs::read_to_string(root().join("docs/keys.md")).unwrap();
     let mut names: BTreeSet<String> =
         PresetName::TEXTS.iter().chain(OpName::TEXTS).map(|&name| name.to_owned()).collect();
-    names.extend(recipe::<OptimizerName>().chain(recipe::<ScheduleName>()).chain(recipe::<LossName>()));
+    names.extend(
+        named::<DatasetName>()
+            .chain(named::<OptimizerName>())
+            .chain(named::<ScheduleName>())
+            .chain(named::<LossName>()),
+    );
     names.extend(Act::ALL.iter().map(|act| act.name().to_owned()));
-    let datasets = DATASETS.iter().flat_map(|name| DataSource::keys(name).iter().chain([name]));
-    names.extend(datasets.map(|&name| name.to_owned()));
     // Written only when they are on.
     names.extend(
         [
@@ -154,18 +157,32 @@ fn every_study_is_on_the_page_of_studies() {
     }
 }
 
-/// Source files and tests that the page on extending names are there; those of its examples stand in code.
+/// Words in code marks, without those in blocks of code.
+fn marked(text: &str) -> Vec<String> {
+    let prose: String = text.split("```").step_by(2).collect();
+    prose.split('`').skip(1).step_by(2).filter(|word| !word.contains(char::is_whitespace)).map(str::to_owned).collect()
+}
+
 #[test]
-fn the_page_on_extending_names_what_there_is() {
-    let page = fs::read_to_string(root().join("docs/extending.md")).unwrap();
+fn source_files_that_pages_name_are_there() {
+    for (page, text) in pages() {
+        let files = marked(&text).into_iter().filter(|word| word.starts_with("src/") || word.starts_with("tests/"));
+        for file in files.filter(|file| !file.contains("NAME") && !file.contains('*')) {
+            assert!(root().join(&file).exists(), "{}: there is no {file}", page.display());
+        }
+    }
+}
+
+/// The page on extending names tests that an entry of a list has to pass.
+#[test]
+fn tests_that_the_page_on_extending_names_are_there() {
     let files = ["src", "tests"].map(|folder| files_below(&root().join(folder))).concat();
     let sources: String = files.iter().map(|file| fs::read_to_string(file).unwrap_or_default()).collect();
-    let text: String = page.split("```").step_by(2).collect();
-    for word in text.split('`').skip(1).step_by(2).filter(|word| word.chars().all(|c| c.is_ascii_graphic())) {
-        let is_file = (word.starts_with("src/") || word.starts_with("tests/")) && !word.contains("NAME");
-        let is_test = word.split('_').count() > 3 && word.chars().all(|c| c.is_ascii_lowercase() || c == '_');
-        assert!(!is_file || root().join(word).exists(), "there is no {word}");
-        assert!(!is_test || sources.contains(&format!("fn {word}(")), "there is no test {word}");
+    let page = fs::read_to_string(root().join("docs/extending.md")).unwrap();
+    let is_test =
+        |word: &String| word.split('_').count() > 3 && word.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+    for test in marked(&page).into_iter().filter(is_test) {
+        assert!(sources.contains(&format!("fn {test}(")), "there is no test {test}");
     }
 }
 

@@ -27,9 +27,9 @@ pub struct Description {
 }
 
 impl Description {
-    /// Reads a file with overrides. One that could not be trained for want of keys is read for its network alone; without a
-    /// dataset its input and classes are keys of `[model]`. The network is built for `input`, `[channels, height, width]`,
-    /// if given, instead of the file's input, scaled or not.
+    /// Reads a file with overrides. If keys that only training needs are missing, only the network is read; without a dataset,
+    /// `input` and `classes` must be set in `[model]`. The network is built for `input`, `[channels, height, width]`, if given,
+    /// instead of the file's input, scaled or not.
     ///
     /// # Errors
     /// As [`Experiment::load`], except for keys that only training needs.

@@ -1,4 +1,4 @@
-//! An experiment: read, completed, checked; and written down again.
+//! Experiments: reading a file, filling in defaults, and validating it.
 
 use super::architecture::Architectures;
 use super::data::Data;
@@ -16,21 +16,21 @@ use std::path::Path;
 use std::sync::Arc;
 use toml::de::DeTable;
 
-/// Everything that decides a result, with nothing left open.
+/// Everything that determines a result, with all defaults filled in.
 #[derive(Clone, Debug)]
 pub struct Experiment {
     pub name: String,
-    /// Title of the network's picture, if it is not the name.
+    /// Title of the network's diagram, if it is not the name.
     pub title: Option<String>,
     pub seed: u64,
     pub data: Data,
     pub origin: Origin,
-    /// Scaled and with every shape known; the points of a sweep that have the same network share it.
+    /// The scaled network with all shapes; points of a sweep with the same network share it.
     pub network: Arc<Network>,
     pub train: Train,
     pub init: Pretrained,
     pub expect: Option<Expect>,
-    /// The file has a `[sweep]`, which is no part of this experiment.
+    /// Whether the file has a `[sweep]`, which is not part of the experiment.
     pub swept: bool,
     pub scaling: Scaling,
     /// The input before scaling.
@@ -42,12 +42,12 @@ impl Experiment {
     /// Reads an experiment file with overrides such as `train.epochs=3`.
     ///
     /// # Errors
-    /// For a file that cannot be read and for everything in it that is unknown, out of range or cannot work.
+    /// If the file cannot be read, or has unknown keys, values out of range, or a network that cannot be built.
     pub fn load(path: &Path, overrides: &[String], machine: Machine) -> Result<Experiment, ConfigError> {
         read(path, overrides, None, |root, name, known| build_shared(root, name, machine, known))
     }
 
-    /// Reads an experiment from a text. Errors call it `file`; `name` is the experiment's where the text has none.
+    /// Reads an experiment from a text. Errors refer to it as `file`; `name` is the default name of the experiment.
     ///
     /// # Errors
     /// As [`Experiment::load`].
@@ -63,10 +63,10 @@ impl Experiment {
         build(&document.root, name, machine).map_err(|problem| document.error(&problem))
     }
 
-    /// The network for training images of this height, 0 for its own input; its parameters are the same.
+    /// The same network for training images of this height, 0 for its own input. Its parameters do not change.
     ///
     /// # Errors
-    /// When the network takes no such input.
+    /// If the network cannot take such an input.
     pub fn network_at(&self, size: usize) -> Result<Network, NetworkError> {
         network_at(&self.network, size)
     }
@@ -145,7 +145,7 @@ fn check_sizes(network: &Network, train: &Train, data: &Data) -> Result<(), Prob
     Ok(())
 }
 
-/// Checks that there is something to synchronise.
+/// Checks that a network trained with `sync_bn` has batch normalisation.
 fn check_sync_bn(network: &Network, train: &Train) -> Result<(), Problem> {
     let has_norm = network.params().iter().any(|param| param.role == Role::RunningMean);
     if has_norm || !train.sync_bn {
@@ -154,7 +154,7 @@ fn check_sync_bn(network: &Network, train: &Train) -> Result<(), Problem> {
     Err(Problem::at("train.sync_bn", "the network has no batch normalisation"))
 }
 
-/// The network for inputs of another height, of the same shape; the network itself for the height 0.
+/// The network for inputs of another height and the same aspect ratio; the network itself for height 0.
 fn network_at(network: &Network, size: usize) -> Result<Network, NetworkError> {
     let mut plan = network.plan.clone();
     let [_, height, width] = plan.input;

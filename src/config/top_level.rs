@@ -30,9 +30,9 @@ pub(super) struct TopLevel {
     #[allow(dead_code)]
     init: Option<IgnoredAny>,
     pub expect: Option<Expect>,
-    // What `strata sweep` varies; a single run passes it over.
+    // The values that `strata sweep` varies; ignored by a single run.
     pub sweep: Option<IgnoredAny>,
-    // What `strata claims` decides by the sweep.
+    // The claim that `strata claims` decides.
     #[allow(dead_code)]
     claim: Option<IgnoredAny>,
 }
@@ -54,7 +54,7 @@ impl TopLevel {
     }
 }
 
-/// The keys, dotted, without which nothing can be trained and which the file lacks.
+/// The required keys, dotted, that are missing.
 pub(super) fn missing(root: &DeTable) -> Vec<Missing> {
     let mut missing = Vec::new();
     if root.get("data").is_none_or(Data::lacks_dataset) {
@@ -67,7 +67,7 @@ pub(super) fn missing(root: &DeTable) -> Vec<Missing> {
     missing
 }
 
-/// A name becomes a folder, so it stays below the one it is put in.
+/// Checks a name, which becomes the name of a folder.
 pub(super) fn check_name(name: &str) -> Result<(), Problem> {
     let fits = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
     if !name.is_empty() && name.len() <= 100 && name.chars().all(fits) && !name.starts_with('.') {
