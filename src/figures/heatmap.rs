@@ -2,7 +2,7 @@
 
 use super::ramp::{Ramp, colour};
 use super::surface::Surface;
-use super::svg::{Anchor, EDGE, FAINT, Font, INK, ON_DARK, card, fit, line, n, text, wrapped};
+use super::svg::{Anchor, EDGE, FAINT, Font, INK, ON_DARK, circle, headed, line, n, rectangle, text};
 use crate::runs::significant;
 use std::fmt::Write;
 
@@ -17,7 +17,7 @@ const TICK: f64 = 14.0;
 pub struct Heatmap {
     pub title: String,
     pub note: String,
-    /// Of the horizontal and of the vertical axis.
+    /// Titles of the horizontal and of the vertical axis.
     pub labels: [String; 2],
     /// Coordinates of the cells, ascending and evenly spaced.
     pub x: Vec<f64>,
@@ -39,13 +39,8 @@ impl Heatmap {
     /// The whole picture, a file of its own.
     pub fn svg(&self) -> String {
         let width = if self.surface { 2.0 * WIDTH } else { WIDTH };
-        let note = wrapped(&self.note, TICK, width - 60.0);
-        let top = 74.0 + 20.0 * note.len() as f64;
-        let mut svg = card(&self.title, [width, top + SIDE + 84.0]);
-        text(&mut svg, [30.0, 36.0], &fit(&self.title, 22.0, true, width - 60.0), Font::new(22.0).bold(), false);
-        for (index, line) in note.iter().enumerate() {
-            text(&mut svg, [30.0, 66.0 + 20.0 * index as f64], line, Font::new(TICK).colour(FAINT), false);
-        }
+        let (mut svg, heading) = headed(&self.title, &self.note, TICK, [width, SIDE + 92.0]);
+        let top = heading + 8.0;
         self.cells(&mut svg, top);
         for &level in &self.contours {
             self.contour(&mut svg, top, level);
@@ -81,14 +76,8 @@ impl Heatmap {
                 let fill = &same[0];
                 let [left, up] = [LEFT + x as f64 * w, top + SIDE - (y + 1) as f64 * h];
                 // A little larger than the cell: browsers leave seams between rectangles that only touch.
-                let _ = writeln!(
-                    svg,
-                    "<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" fill=\"{fill}\"/>",
-                    n(left),
-                    n(up),
-                    n(same.len() as f64 * w + 0.3),
-                    n(h + 0.3)
-                );
+                let size = [same.len() as f64 * w + 0.3, h + 0.3];
+                rectangle(svg, [left, up], size, &format!("fill=\"{fill}\""));
                 x += same.len();
             }
         }
@@ -136,14 +125,8 @@ impl Heatmap {
         for pair in places.windows(2) {
             line(svg, pair[0], pair[1], ON_DARK, 1.6);
         }
-        for [x, y] in places {
-            let _ = writeln!(
-                svg,
-                "<circle cx=\"{}\" cy=\"{}\" r=\"4\" fill=\"#d55e00\" stroke=\"{ON_DARK}\" stroke-width=\"1.2\"/>",
-                n(x),
-                n(y)
-            );
-        }
+        let dot = format!("fill=\"#d55e00\" stroke=\"{ON_DARK}\" stroke-width=\"1.2\"");
+        places.into_iter().for_each(|place| circle(svg, place, 4.0, &dot));
     }
 
     fn axes(&self, svg: &mut String, top: f64) {
@@ -179,13 +162,7 @@ impl Heatmap {
         for index in 0..STEPS {
             let fill = colour((index as f64 + 0.5) / STEPS as f64);
             let y = top + SIDE - (index + 1) as f64 * step;
-            let _ = writeln!(
-                svg,
-                "<rect x=\"{}\" y=\"{}\" width=\"{BAR}\" height=\"{}\" fill=\"{fill}\"/>",
-                n(left),
-                n(y),
-                n(step + 0.3)
-            );
+            rectangle(svg, [left, y], [BAR, step + 0.3], &format!("fill=\"{fill}\""));
         }
         for index in 0..=5 {
             let part = f64::from(index) / 5.0;
