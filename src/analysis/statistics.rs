@@ -43,7 +43,7 @@ impl Spread {
 
     /// Half the width of the 95 % confidence interval of the mean: Student's t for n - 1 degrees of freedom times the
     /// standard error. NaN for a single value.
-    pub fn half_width(&self) -> f64 {
+    pub(super) fn half_width(&self) -> f64 {
         if self.n < 2 {
             return f64::NAN;
         }
@@ -57,7 +57,7 @@ impl Spread {
     }
 
     /// Whether the interval excludes zero, that is, whether a mean of differences is more than noise.
-    pub fn excludes_zero(&self) -> bool {
+    pub(super) fn excludes_zero(&self) -> bool {
         let [low, high] = self.interval();
         low > 0.0 || high < 0.0
     }

@@ -89,7 +89,7 @@ impl Model {
     ///
     /// # Errors
     /// See [`Model::build`].
-    pub fn build_frozen(
+    pub(crate) fn build_frozen(
         network: &Network,
         device: Device,
         seed: u64,

@@ -1,4 +1,4 @@
-//! What must hold before a run starts or goes on.
+//! Checks before a run starts or resumes.
 
 use super::RunOptions;
 use super::error::TrainError;
@@ -8,7 +8,7 @@ use crate::runs::Environment;
 use std::path::Path;
 use tch::Device;
 
-/// Checks that an experiment is for as many ranks as there are, on a device that they can train on.
+/// Checks the number of ranks, and that they can train on the device.
 ///
 /// # Errors
 /// [`TrainError::Ranks`].
@@ -53,7 +53,7 @@ pub fn check_data(run: &Path, dataset: &str, fingerprint: &str) -> Result<(), Tr
     }
 }
 
-/// Checks that the image files of a run that goes on give the pixels that they gave before. Runs that recorded no decoder pass.
+/// Checks that a resumed run decodes its image files to the same pixels as before. Runs without a recorded decoder pass.
 pub(super) fn check_decoder(run: &Path, before: Option<u32>, now: Option<u32>) -> Result<(), TrainError> {
     match (before, now) {
         (Some(before), Some(now)) if before != now => {

@@ -4,7 +4,7 @@ use super::checkpoint::{Checkpoints, TrainState};
 use super::checks::{check_data, check_decoder, check_precision, check_ranks, device_name};
 use super::error::TrainError;
 use super::finished::{finished, keep_experiment};
-use super::follow::{follow, tell_begin, tell_finished};
+use super::follow::{announce_begin, announce_finished, follow};
 use super::session::Session;
 use super::splits::{Fingerprints, Splits};
 use super::start::Start;
@@ -25,7 +25,7 @@ use std::time::Instant;
 /// When data, the run folder or a checkpoint cannot be used, or memory is exhausted. A loss that is NaN or infinite is an
 /// [`Outcome`], not an error.
 ///
-/// Of several ranks the first writes the run's folder, and the others write nothing.
+/// With several ranks, rank 0 writes the run's folder and the others write nothing.
 pub fn run(experiment: &Experiment, options: &RunOptions, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
     check_ranks(experiment, options)?;
     let result = match options.ranks.is_first() {
@@ -50,7 +50,7 @@ fn lead(experiment: &Experiment, options: &RunOptions, observer: &mut dyn Observ
             check_data(&path, &experiment.data.dataset, &fingerprint)?;
         }
         keep_experiment(experiment, &path)?;
-        return tell_finished(&options.ranks, outcome, experiment.key());
+        return announce_finished(&options.ranks, outcome, experiment.key());
     }
     check_precision(experiment, options.device)?;
     // Data before the run folder: a dataset that cannot be read should not leave an empty run behind.
@@ -67,9 +67,9 @@ fn lead(experiment: &Experiment, options: &RunOptions, observer: &mut dyn Observ
     }
     // Another process may have finished it while this one waited for data.
     if let Some(outcome) = finished(folder.path(), experiment)? {
-        return tell_finished(&options.ranks, outcome, experiment.key());
+        return announce_finished(&options.ranks, outcome, experiment.key());
     }
-    tell_begin(&options.ranks, experiment, &splits)?;
+    announce_begin(&options.ranks, experiment, &splits)?;
     let mut info = environment(experiment, options, &splits, folder.path())?;
     folder.write("experiment.toml", &experiment.to_toml().to_string())?;
     folder.write("run.json", &info.to_json())?;

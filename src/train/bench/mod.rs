@@ -68,7 +68,8 @@ pub struct Timing {
     pub ms: Vec<f64>,
     /// Milliseconds a step spent waiting for its batch, included in `ms`; not measured in evaluation.
     pub waited_ms: Option<f64>,
-    /// Milliseconds a step spent adding up tensors of all ranks, waiting for the others included; part of `ms`. 0 for the only rank.
+    /// Milliseconds a step spent adding up tensors of all ranks, waiting for the others included; part of `ms`. 0 for the only
+    /// rank.
     pub summing_ms: f64,
 }
 
@@ -147,7 +148,7 @@ impl Bench<'_> {
         let (mut clock, before) = (Clock::default(), self.trainer.ranks.time_in_sums());
         match self.trainer.epoch(&mut self.state, &mut clock)? {
             EpochEnd::Diverged(divergence) => tracing::warn!("{}: the round ended early", divergence.what),
-            EpochEnd::Whole { .. } | EpochEnd::Interrupted => {}
+            EpochEnd::Complete { .. } | EpochEnd::Interrupted => {}
         }
         let waited = match clock.waited.as_slice() {
             [first, .., last] => (last - first) / (clock.waited.len() - 1) as f64,
