@@ -13,7 +13,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The variable that sets a fault.
-pub const VARIABLE: &str = "STRATA_FAULT";
+const VARIABLE: &str = "STRATA_FAULT";
 
 /// The fault injected at a point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -58,7 +58,7 @@ pub fn open_without_links(options: &mut OpenOptions, path: &Path) -> io::Result<
 }
 
 /// Syncs a folder, so that renames and new entries in it survive a power failure.
-pub fn sync_folder(folder: &Path) -> io::Result<()> {
+fn sync_folder(folder: &Path) -> io::Result<()> {
     fault::before("sync", folder)?;
     File::open(folder)?.sync_all()
 }

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use strata::arch::activations::Act;
 use strata::arch::presets::PresetName;
 use strata::arch::rows::OpName;
 use strata::config::{Experiment, Machine, Sweep};
-use strata::data::{DATASETS, DataSource};
+use strata::data::DatasetName;
 use strata::named::Named;
 use strata::recipe::{losses::LossName, optimizers::OptimizerName, schedules::ScheduleName};
 use strata::study::StudyName;
@@ -68,8 +69,8 @@ fn keys(table: &toml::Table, found: &mut BTreeSet<String>) {
     }
 }
 
-/// The names of a list of `[train]`, with their keys.
-fn recipe<N: Named>() -> impl Iterator<Item = String> {
+/// The names of a list, with their keys.
+fn named<N: Named>() -> impl Iterator<Item = String> {
     N::TEXTS.iter().copied().chain(N::all_keys()).map(str::to_owned)
 }
 
@@ -79,9 +80,13 @@ fn every_key_is_on_the_page_of_keys() {
     let page = fs::read_to_string(root().join("docs/keys.md")).unwrap();
     let mut names: BTreeSet<String> =
         PresetName::TEXTS.iter().chain(OpName::TEXTS).map(|&name| name.to_owned()).collect();
-    names.extend(recipe::<OptimizerName>().chain(recipe::<ScheduleName>()).chain(recipe::<LossName>()));
-    let datasets = DATASETS.iter().flat_map(|name| DataSource::keys(name).iter().chain([name]));
-    names.extend(datasets.map(|&name| name.to_owned()));
+    names.extend(
+        named::<DatasetName>()
+            .chain(named::<OptimizerName>())
+            .chain(named::<ScheduleName>())
+            .chain(named::<LossName>()),
+    );
+    names.extend(Act::ALL.iter().map(|act| act.name().to_owned()));
     // Written only when they are on.
     names.extend(
         [
@@ -150,4 +155,40 @@ fn every_study_is_on_the_page_of_studies() {
             study.keys().iter().copied().filter(|key| !part.contains(&format!("`{key}"))).collect();
         assert!(missing.is_empty(), "{}: {missing:?}", study.text());
     }
+}
+
+/// Words in code marks, without those in blocks of code.
+fn marked(text: &str) -> Vec<String> {
+    let prose: String = text.split("```").step_by(2).collect();
+    prose.split('`').skip(1).step_by(2).filter(|word| !word.contains(char::is_whitespace)).map(str::to_owned).collect()
+}
+
+#[test]
+fn source_files_that_pages_name_are_there() {
+    for (page, text) in pages() {
+        let files = marked(&text).into_iter().filter(|word| word.starts_with("src/") || word.starts_with("tests/"));
+        for file in files.filter(|file| !file.contains("NAME") && !file.contains('*')) {
+            assert!(root().join(&file).exists(), "{}: there is no {file}", page.display());
+        }
+    }
+}
+
+/// The page on extending names tests that an entry of a list has to pass.
+#[test]
+fn tests_that_the_page_on_extending_names_are_there() {
+    let files = ["src", "tests"].map(|folder| files_below(&root().join(folder))).concat();
+    let sources: String = files.iter().map(|file| fs::read_to_string(file).unwrap_or_default()).collect();
+    let page = fs::read_to_string(root().join("docs/extending.md")).unwrap();
+    let is_test =
+        |word: &String| word.split('_').count() > 3 && word.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+    for test in marked(&page).into_iter().filter(is_test) {
+        assert!(sources.contains(&format!("fn {test}(")), "there is no test {test}");
+    }
+}
+
+/// The source files below a folder.
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let below = entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] });
+    below.filter(|path| path.extension().is_some_and(|extension| extension == "rs")).collect()
 }

@@ -57,7 +57,7 @@ impl Spread {
     }
 
     /// Whether the interval excludes zero, that is, whether a mean of differences is more than noise.
-    pub fn excludes_zero(&self) -> bool {
+    pub(super) fn excludes_zero(&self) -> bool {
         let [low, high] = self.interval();
         low > 0.0 || high < 0.0
     }

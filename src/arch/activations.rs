@@ -1,6 +1,7 @@
 //! The point-wise non-linearities that a row's `act` column can name.
 //!
-//! Adding one takes a line in the list below and an arm in `src/model/activations.rs`, which says how libtorch computes it.
+//! Adding one takes a line in the list below, an arm in `src/model/activations.rs`, which says how libtorch computes it, and one in
+//! `src/export/onnx/layers.rs`, which says how ONNX does.
 
 macro_rules! activations {
     ($($(#[$doc:meta])* $name:literal => $variant:ident { label: $label:literal, fused: $fused:literal, joins_sum: $joins_sum:literal },)*) => {

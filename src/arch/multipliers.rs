@@ -22,7 +22,7 @@ impl Multipliers {
     }
 
     /// A width that must stay divisible by a number of groups.
-    pub fn width_in_groups(&self, width: usize, groups: usize) -> usize {
+    pub(super) fn width_in_groups(&self, width: usize, groups: usize) -> usize {
         self.width(width).div_ceil(groups.max(1)) * groups.max(1)
     }
 

@@ -44,7 +44,7 @@ pub struct Namer {
 
 impl Namer {
     /// Sets the name of rows without one; returns the previous setting.
-    pub fn set_default(&mut self, name: String) -> String {
+    pub(super) fn set_default(&mut self, name: String) -> String {
         std::mem::replace(&mut self.default, name)
     }
 

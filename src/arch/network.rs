@@ -206,7 +206,7 @@ impl Network {
     }
 
     /// Number of residual blocks, those without a shortcut counted too.
-    pub fn residuals(&self) -> usize {
+    pub(super) fn residuals(&self) -> usize {
         self.rows.iter().map(|row| count_residuals(&row.nodes, &|_| true)).sum()
     }
 

@@ -140,7 +140,7 @@ impl<'a> Chain<'a> {
     }
 
     /// Batch normalisation in the network's style, γ starting at `gamma`.
-    pub fn norm_from(&mut self, name: impl Into<String>, gamma: f64) -> Built {
+    pub(super) fn norm_from(&mut self, name: impl Into<String>, gamma: f64) -> Built {
         let Style { bn_eps: eps, bn_momentum: momentum, bn_scale, .. } = *self.style;
         self.op(name, BatchNorm { eps, momentum, gamma: bn_scale.then_some(gamma) })
     }
@@ -155,7 +155,14 @@ impl<'a> Chain<'a> {
     }
 
     /// Convolution, normalisation and non-linearity with full names. Without normalisation the convolution has a bias.
-    pub fn conv_norm_act_named(&mut self, conv_name: &str, norm_name: &str, conv: Conv, norm: Norm, act: Act) -> Built {
+    pub(super) fn conv_norm_act_named(
+        &mut self,
+        conv_name: &str,
+        norm_name: &str,
+        conv: Conv,
+        norm: Norm,
+        act: Act,
+    ) -> Built {
         let bias = conv.bias || norm == Norm::None;
         self.conv(conv_name, conv.bias(bias))?;
         if norm == Norm::Batch {

@@ -113,7 +113,7 @@ pub(crate) fn run(command: &Bench, shared: &Shared) -> Result<Done> {
         let [experiment] = experiments.as_slice() else {
             bail!(Usage("--worker takes one experiment".to_owned()));
         };
-        let ranks = Ranks::meet(ranks::place()?.as_ref())?;
+        let ranks = Ranks::meet(ranks::rank_info()?.as_ref())?;
         return worker(experiment, device, command.steps.into(), ranks);
     }
     if command.ops {

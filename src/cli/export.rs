@@ -1,6 +1,7 @@
 //! `strata export`
 
-use super::{Done, Shared, Usage, export_onnx, machine, wrote};
+use super::export_onnx::{self, OnnxExport};
+use super::{Done, Shared, Usage, machine, wrote};
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
@@ -24,16 +25,16 @@ pub(crate) struct Export {
     tracker: Name,
     /// Run folders, sweeps, or names of either [default: all runs of the results folder]; for onnx one run, or an experiment file
     #[arg(value_name = "RUN")]
-    pub(super) runs: Vec<String>,
+    runs: Vec<String>,
     /// Folder to write to [default: tensorboard, mlruns or wandb]; for onnx the file [default: NAME.onnx]
     #[arg(short, long, value_name = "PATH")]
-    pub(super) output: Option<PathBuf>,
+    output: Option<PathBuf>,
     /// For onnx: the weights of the experiment file, under the network's parameter names
     #[arg(long, value_name = "W.safetensors")]
-    pub(super) weights: Option<PathBuf>,
+    weights: Option<PathBuf>,
     /// For onnx: the input's channels, height and width [default: the experiment's]
     #[arg(long, value_name = "CxHxW")]
-    pub(super) input: Option<String>,
+    input: Option<String>,
 }
 
 impl Export {
@@ -57,18 +58,22 @@ enum Name {
 }
 
 pub(crate) fn run(command: &Export, shared: &Shared) -> Result<Done> {
-    let (tracker, usual) = match command.tracker {
-        Name::Onnx => return export_onnx::run(command, shared),
+    let Export { tracker, runs, output, weights, input } = command;
+    let (tracker, usual) = match tracker {
+        Name::Onnx => {
+            let (output, weights, input) = (output.as_deref(), weights.as_deref(), input.as_deref());
+            return export_onnx::run(&OnnxExport { runs, output, weights, input }, shared);
+        }
         Name::TensorBoard => (Tracker::TensorBoard, "tensorboard"),
         Name::Mlflow => (Tracker::Mlflow, "mlruns"),
         Name::Wandb => (Tracker::Wandb, "wandb"),
     };
-    if command.weights.is_some() || command.input.is_some() {
+    if weights.is_some() || input.is_some() {
         bail!(Usage("--weights and --input are options of `strata export onnx`".to_owned()));
     }
-    let output = command.output.clone().unwrap_or_else(|| PathBuf::from(usual));
+    let output = output.clone().unwrap_or_else(|| PathBuf::from(usual));
     let store = shared.store();
-    let folders = folders(&command.runs, &store)?;
+    let folders = folders(runs, &store)?;
     if folders.is_empty() {
         bail!(Usage("none of these is a run, or a sweep whose runs are here; of a sweep in git only its tables are, and `strata sweep` \
                      trains its runs".to_owned()));

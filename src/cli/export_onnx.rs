@@ -1,32 +1,39 @@
 //! `strata export onnx RUN_OR_FILE`
 
 use super::cost::sides;
-use super::export::Export;
 use super::precision::PrecisionArgs;
 use super::runs::{TrainedRun, build, is_run, run_of_file};
 use super::{Done, Shared, Usage, wrote};
 use anyhow::{Context, Result, bail};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use strata::arch::Network;
 use strata::config::Experiment;
 use strata::export::onnx;
 use strata::files::write_output;
 use tch::{Device, Tensor};
 
-pub(super) fn run(command: &Export, shared: &Shared) -> Result<Done> {
-    let [word] = command.runs.as_slice() else {
+/// What `strata export onnx` is asked for.
+pub(super) struct OnnxExport<'a> {
+    pub runs: &'a [String],
+    pub output: Option<&'a Path>,
+    pub weights: Option<&'a Path>,
+    pub input: Option<&'a str>,
+}
+
+pub(super) fn run(command: &OnnxExport, shared: &Shared) -> Result<Done> {
+    let [word] = command.runs else {
         bail!(Usage("`strata export onnx` takes one run or experiment file".to_owned()));
     };
     shared.device()?; // starts the threads; what is exported does not depend on the device
     let (experiment, tensors) = network(word, command, shared)?;
     let mut plan = experiment.network.plan.clone();
-    plan.input = command.input.as_deref().map(sides).transpose()?.unwrap_or(plan.input);
+    plan.input = command.input.map(sides).transpose()?.unwrap_or(plan.input);
     let input = plan.input;
     // Auxiliary heads are only trained with, and may not fit another input.
     let network = Network::inference(plan)
         .map_err(|error| Usage(format!("the network cannot take an input of {input:?}: {error}")))?;
     let bytes = onnx::encode(&network, &tensors, &experiment.name, &metadata(&experiment))?;
-    let output = command.output.clone().unwrap_or_else(|| PathBuf::from(format!("{}.onnx", experiment.name)));
+    let output = command.output.map_or_else(|| PathBuf::from(format!("{}.onnx", experiment.name)), Path::to_owned);
     write_output(&output, &bytes).with_context(|| format!("cannot write {}", output.display()))?;
     wrote(&output);
     Ok(Done::Well)
@@ -34,7 +41,7 @@ pub(super) fn run(command: &Export, shared: &Shared) -> Result<Done> {
 
 /// The experiment of a run with its best weights; that of a file with those of `--weights`, else those that training starts
 /// from.
-fn network(word: &str, command: &Export, shared: &Shared) -> Result<(Experiment, Vec<(String, Tensor)>)> {
+fn network(word: &str, command: &OnnxExport, shared: &Shared) -> Result<(Experiment, Vec<(String, Tensor)>)> {
     if command.weights.is_none() && (is_run(word, &shared.results) || run_of_file(word, shared)?.is_some()) {
         let TrainedRun { experiment, model, .. } =
             TrainedRun::load(word, PrecisionArgs::default(), shared, Device::Cpu)?;
@@ -44,7 +51,7 @@ fn network(word: &str, command: &Export, shared: &Shared) -> Result<(Experiment,
     experiment.network =
         Network::inference(experiment.network.plan.clone()).map_err(|error| Usage(error.to_string()))?.into();
     let mut model = build(&experiment, Device::Cpu)?;
-    match &command.weights {
+    match command.weights {
         Some(path) => model.load_weights(path)?,
         None => tracing::warn!("note: `{word}` is no run: its weights are those that seed {} draws", experiment.seed),
     }

@@ -28,7 +28,8 @@ pub(crate) struct StudyArgs {
     /// What to study
     #[arg(value_parser = names())]
     name: StudyName,
-    /// Run folders, or names of runs (NAME, NAME/KEY, NAME@latest, NAME@best); `scaling` also takes sweeps and names of several runs
+    /// Run folders, or names of runs (NAME, NAME/KEY, NAME@latest, NAME@best); `scaling` also takes sweeps and names of several
+    /// runs
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<String>,
     /// Set an option of the study; can be given more than once
@@ -79,7 +80,7 @@ pub(crate) fn run(command: &StudyArgs, shared: &Shared) -> Result<Done> {
             });
         }
     }
-    Subject::tell_apart(&mut subjects);
+    Subject::disambiguate(&mut subjects);
     let words = std::env::args().skip(1).map(|word| if word.contains(' ') { format!("'{word}'") } else { word });
     let line = ["strata".to_owned()].into_iter().chain(words).collect::<Vec<_>>().join(" ");
     let mut progress = Progress::new(command.name.text(), shared.quiet);

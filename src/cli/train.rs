@@ -17,8 +17,8 @@ use strata::{data, interrupt, train, watchdog};
 
 /// Run experiments: train, validate every epoch, test at the end
 ///
-/// An interrupted run is resumed from its last checkpoint; a finished one is skipped. Ctrl-C finishes the step, saves and exits with
-/// code 130; pressed again, it stops at once.
+/// An interrupted run is resumed from its last checkpoint; a finished one is skipped. Ctrl-C finishes the step, saves and exits
+/// with code 130; pressed again, it stops at once.
 ///
 /// Started by torchrun, srun or mpirun, the processes train together, each on its part of every batch (docs/distributed.md).
 #[derive(Args)]
@@ -45,9 +45,9 @@ pub(crate) struct Train {
 }
 
 pub(crate) fn run(command: &Train, shared: &Shared) -> Result<Done> {
-    let place = ranks::place()?;
-    let _ = RANKS.set(place.as_ref().map_or(1, |place| place.world));
-    if place.is_some() && command.epochs_more.is_some() {
+    let info = ranks::rank_info()?;
+    let _ = RANKS.set(info.as_ref().map_or(1, |info| info.world));
+    if info.is_some() && command.epochs_more.is_some() {
         bail!(Usage("--epochs-more continues a run on one rank only".to_owned()));
     }
     let experiments = experiments(command, shared)?;
@@ -58,7 +58,7 @@ pub(crate) fn run(command: &Train, shared: &Shared) -> Result<Done> {
         force: command.force,
         until: command.until.map(|epoch| epoch as usize),
         graphs: command.cuda_graphs,
-        ranks: Ranks::meet(place.as_ref())?,
+        ranks: Ranks::meet(info.as_ref())?,
     };
     if command.events {
         stop_with_stdin();

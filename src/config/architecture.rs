@@ -10,7 +10,7 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::DeValue;
 
-/// Bounds the memory that a typing error in a width can ask for.
+/// The largest number of parameters: a typing error in a width should not exhaust the memory.
 const MAX_PARAMS: u64 = 100_000_000_000;
 
 /// A `[model]` with its `[scaling]`, built.
@@ -25,11 +25,11 @@ pub(super) struct Architecture {
     pub overrides: toml::Table,
 }
 
-/// Networks by what they were written as: most points of a sweep have the network of another.
+/// A cache of networks by their text: most points of a sweep share a network.
 #[derive(Default)]
 pub(super) struct Architectures {
     known: HashMap<String, Architecture>,
-    /// Input that the networks are built for, whatever is written; `[scaling]` does not multiply it.
+    /// The input that all networks are built for, instead of the file's; `[scaling]` does not change it.
     input: Option<[usize; 3]>,
 }
 
@@ -38,17 +38,18 @@ impl Architectures {
         Architectures { input, known: HashMap::new() }
     }
 
-    /// Builds a `[model]`, or takes it from those that were built. Without a dataset, `[model]` must set its input and classes.
+    /// Builds a `[model]`, or returns the one that was built from the same text. Without a dataset, `[model]` must set `input`
+    /// and `classes`.
     ///
     /// # Errors
-    /// For keys, rows and shapes that cannot be, and for a network with fewer outputs than the dataset has classes.
+    /// For invalid keys, rows and shapes, and for a network with fewer outputs than the dataset has classes.
     pub(super) fn get(
         &mut self,
         model: &Spanned<DeValue>,
         scaling: &Scaling,
         dataset: Option<&Data>,
     ) -> Result<Architecture, Problem> {
-        // Places in the text are part of this, which costs a hit now and then but never mixes two up.
+        // Positions in the text are part of the cache key: this misses some hits, but never confuses two networks.
         let written =
             format!("{:?} {scaling:?} {model:?}", dataset.map(|set| (set.source.info().name, set.class_count())));
         if let Some(known) = self.known.get(&written) {

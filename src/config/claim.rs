@@ -1,8 +1,8 @@
-//! The `[claim]` table: a published statement, what is measured, and the rule that decides, which is written before the run.
+//! The `[claim]` table: a published statement, what is measured, and the rule that decides. It is written before the runs.
 
 use super::document::{Document, overridden};
-use super::experiment::Machine;
-use super::problem::{ConfigError, Place, Problem, from_serde};
+use super::machine::Machine;
+use super::problem::{ConfigError, Location, Problem, from_serde};
 use super::sweep::Sweep;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ pub struct ClaimFile {
     pub name: String,
     pub file: PathBuf,
     pub claim: Claim,
-    /// `None` for a claim about tables that other commands write.
+    /// `None` for a claim about tables written by other commands.
     pub sweep: Option<Sweep>,
 }
 
@@ -24,7 +24,7 @@ pub struct ClaimFile {
 #[serde(deny_unknown_fields)]
 pub struct Claim {
     pub number: u32,
-    /// The heading of the slide that makes it.
+    /// The heading of the slide that makes the claim.
     pub slide: String,
     pub sentence: String,
     /// The published figures and their source.
@@ -36,7 +36,7 @@ pub struct Claim {
     /// Commands of this program that are run after the sweep and write further tables: `study gradients {runs}`.
     #[serde(default)]
     pub commands: Vec<String>,
-    /// All of them must hold.
+    /// All tests must hold.
     #[serde(rename = "test")]
     pub tests: Vec<ClaimTest>,
 }
@@ -45,7 +45,7 @@ pub struct Claim {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClaimTest {
-    /// What is compared, for people.
+    /// What is compared, in words.
     pub says: String,
     /// A column of the table, a column of the epochs, or `train_error`, `val_error`, `test_error`.
     pub measure: String,
@@ -56,16 +56,16 @@ pub struct ClaimTest {
     /// The rows that are measured, as dotted keys and their values; a list allows several, whose mean is taken at each seed.
     #[serde(default)]
     of: toml::Table,
-    /// The rows that these are compared with, at equal seeds; without it the measure itself is the effect.
+    /// The rows to compare with, at equal seeds. Without them the measure itself is the effect.
     against: Option<toml::Table>,
-    /// The effect is the change in percent rather than the difference.
+    /// The effect is the relative change in percent instead of the difference.
     #[serde(default)]
     pub ratio: bool,
     pub is: Relation,
     /// What the effect is compared with.
     #[serde(default)]
     pub value: f64,
-    /// How far beyond `value` the effect must be, or may be.
+    /// The distance from `value` that the effect must have, or may have.
     #[serde(default)]
     pub margin: f64,
     /// A CSV file below the results folder, instead of the sweep's table.
@@ -73,7 +73,7 @@ pub struct ClaimTest {
     /// Another table for the rows of `against`, and the name of the measure there.
     pub against_table: Option<String>,
     pub against_measure: Option<String>,
-    /// The column that tells which rows are compared with each other.
+    /// The column that pairs the rows that are compared.
     #[serde(default = "seed")]
     pub pair: String,
 }
@@ -82,7 +82,7 @@ fn seed() -> String {
     "seed".to_owned()
 }
 
-/// How the effect should lie to the value.
+/// The relation of the effect to the value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Relation {
@@ -98,7 +98,7 @@ pub enum Relation {
     AtMost,
 }
 
-/// A column, and the texts or numbers of which it must have one.
+/// A column and its allowed texts or numbers.
 pub type Condition = (String, Vec<String>);
 
 impl ClaimTest {
@@ -107,12 +107,12 @@ impl ClaimTest {
         flat(&self.of)
     }
 
-    /// The conditions on the rows that these are compared with.
+    /// The conditions on the rows to compare with.
     pub fn baseline(&self) -> Option<Vec<Condition>> {
         self.against.as_ref().map(flat)
     }
 
-    /// The open interval that the effect lies in if the claim holds.
+    /// The open interval in which the effect lies if the claim holds.
     pub fn region(&self) -> [f64; 2] {
         let (value, margin) = (self.value, self.margin);
         match self.is {
@@ -149,8 +149,8 @@ impl ClaimTest {
             let Some(conditions) = conditions else { continue };
             if let Some((column, _)) = conditions.iter().find(|(column, _)| !sweep.columns.contains(column)) {
                 let columns: Vec<&str> = sweep.columns.iter().map(String::as_str).collect();
-                let place = Place::Key(format!("claim.test.{index}.{key}"));
-                return Err(Problem::unknown(place, "swept key", column, &columns));
+                let location = Location::Key(format!("claim.test.{index}.{key}"));
+                return Err(Problem::unknown(location, "swept key", column, &columns));
             }
             let mut seeds: Vec<u64> = sweep
                 .points

@@ -1,30 +1,30 @@
 //! The `[data]` table.
 
-use super::problem::{Place, Problem, from_serde};
-use crate::data::{Augment, DATASETS, DataSource, Normalise, Prepared};
-use crate::named::keys_of;
+use super::problem::{Location, Problem, from_serde};
+use crate::data::{Augment, DATASETS, DataSource, DatasetName, Normalise, Prepared};
+use crate::named::{Named, keys_of};
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, Deserializer, ValueDeserializer};
 
-/// What is trained on.
+/// The `[data]` table with its defaults filled in.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Data {
     pub dataset: String,
-    /// Number of training images, the first ones, that are set aside for validation. By default a tenth of the images that
-    /// are used, at most 5,000.
+    /// Number of training images held out for validation, taken from the start. By default a tenth of the images that are used,
+    /// at most 5,000.
     pub validation: usize,
-    /// Number of training images to use of the rest, the first ones; 0 for all.
+    /// Number of the remaining training images to use, taken from the start; 0 for all.
     pub limit: usize,
-    /// Names of the classes to use, which get the labels 0, 1, … in this order; empty for all.
+    /// Names of the classes to use; their labels are 0, 1, … in this order. Empty for all classes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub classes: Vec<String>,
     pub normalise: Scale,
     pub augment: Augment,
-    /// Validation and test images are seen mirrored, too: the mean of both probabilities counts.
+    /// Test-time augmentation: average the probabilities of each image and of its mirror image.
     #[serde(skip_serializing_if = "is_false")]
     pub test_flip: bool,
-    /// Smaller copies of image files, where they are to be used. Without it nothing is written: keys of experiments stay.
+    /// The smaller copies of image files to use. Not written when absent, so that keys of existing experiments do not change.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prepared: Option<Prepared>,
     /// The dataset with the keys that it adds.
@@ -55,16 +55,16 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
-/// How pixels become numbers.
+/// How bytes of pixels are normalised.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scale {
-    /// Minus the dataset's mean, divided by its standard deviation, channel by channel.
+    /// Subtract the dataset's mean and divide by its standard deviation, per channel.
     #[default]
     Standard,
-    /// 0 to 1
+    /// Scale to [0, 1].
     Unit,
-    /// -1 to 1
+    /// Scale to [-1, 1].
     Centred,
 }
 
@@ -77,8 +77,8 @@ impl Data {
         let span = table.span();
         let (common, own) = match table.get_ref().clone() {
             DeValue::Table(table) => {
-                let added =
-                    table.get("dataset").and_then(|name| name.get_ref().as_str()).map_or(&[][..], DataSource::keys);
+                let name = table.get("dataset").and_then(|name| DatasetName::parse(name.get_ref().as_str()?));
+                let added = name.map_or(&[][..], DatasetName::keys);
                 let (own, common): (DeTable, DeTable) =
                     table.into_iter().partition(|(key, _)| added.contains(&&**key.get_ref()));
                 (DeValue::Table(common), own)
@@ -88,10 +88,10 @@ impl Data {
         check_foreign(&common)?;
         let keys = Keys::deserialize(ValueDeserializer::from(Spanned::new(span.clone(), common)));
         let keys = keys.map_err(|error| from_serde(&error, "", &[]))?;
-        let place = || Place::Key("data.dataset".to_owned());
-        let unknown = || Problem::unknown(place(), "dataset", &keys.dataset, DATASETS);
-        let source =
-            DataSource::read(&keys.dataset, Deserializer::from(Spanned::new(span, own))).ok_or_else(unknown)?;
+        let location = || Location::Key("data.dataset".to_owned());
+        let unknown = || Problem::unknown(location(), "dataset", &keys.dataset, DATASETS);
+        let name = DatasetName::parse(&keys.dataset).ok_or_else(unknown)?;
+        let source = name.read(Deserializer::from(Spanned::new(span, own)));
         let mut source = source.map_err(|error| from_serde(&error, "", &[]))?;
         source.complete().map_err(|error| Problem::at(format!("data.{}", error.key), error.message))?;
         let Keys { dataset, validation, limit, classes, normalise, augment, test_flip, prepared } = keys;
@@ -109,18 +109,18 @@ impl Data {
 
     /// Every key that `[data]` can have.
     pub(super) fn allowed() -> Vec<&'static str> {
-        let own = DATASETS.iter().flat_map(|name| DataSource::keys(name));
+        let own = DatasetName::ALL.iter().flat_map(|name| name.keys());
         keys_of::<Keys>().iter().chain(own).copied().collect()
     }
 
-    /// Whether nothing but the name of the dataset is missing.
+    /// Whether only the name of the dataset is missing.
     pub(super) fn lacks_dataset(value: &Spanned<DeValue>) -> bool {
         let DeValue::Table(table) = value.get_ref() else { return false };
         !table.contains_key("dataset") && table.keys().all(|key| keys_of::<Keys>().contains(&&**key.get_ref()))
     }
 
-    /// Number of classes: those of the dataset, or of the ones chosen.
-    pub fn class_count(&self) -> usize {
+    /// Number of classes: of the dataset, or of `classes` where it is set.
+    pub(super) fn class_count(&self) -> usize {
         if self.classes.is_empty() { self.source.classes() } else { self.classes.len() }
     }
 
@@ -156,37 +156,39 @@ impl Data {
     }
 
     /// # Errors
-    /// For an augmentation that makes no sense for images of these channels, height and width.
+    /// For an augmentation that cannot be applied to images of these channels, height and width.
     pub(super) fn check_augment(&self, shape: [usize; 3]) -> Result<(), Problem> {
         self.augment.check(shape).map_err(|error| Problem::at(format!("data.augment.{}", error.key), error.message))
     }
 }
 
-/// Refuses names that are none of the dataset's classes, as far as these are known, and fewer than two.
+/// Rejects unknown class names, where the dataset's are known, and a list of a single class.
 fn check_classes(names: &[String], known: &[&str]) -> Result<(), Problem> {
     if names.len() == 1 {
         return Err(Problem::at("data.classes", "a network tells at least two classes apart"));
     }
     match names.iter().find(|name| !known.is_empty() && !known.contains(&name.as_str())) {
-        Some(name) => Err(Problem::unknown(Place::Key("data.classes".to_owned()), "class", name, known)),
+        Some(name) => Err(Problem::unknown(Location::Key("data.classes".to_owned()), "class", name, known)),
         None => Ok(()),
     }
 }
 
-/// Refuses a key that only other datasets have.
+/// Rejects a key of another dataset.
 fn check_foreign(table: &DeValue) -> Result<(), Problem> {
     let named = table.get("dataset").and_then(|name| name.get_ref().as_str()).unwrap_or_default();
-    for other in DATASETS {
-        if let Some(key) = DataSource::keys(other).iter().find(|key| table.get(key).is_some()) {
+    for other in DatasetName::ALL {
+        if let Some(key) = other.keys().iter().find(|key| table.get(key).is_some()) {
             let message = format!("`{key}` is not a key of dataset = \"{named}\"");
-            return Err(Problem::word(format!("data.{key}"), message).help(format!("dataset = \"{other}\" has it")));
+            return Err(
+                Problem::word(format!("data.{key}"), message).help(format!("dataset = \"{}\" has it", other.text()))
+            );
         }
     }
     Ok(())
 }
 
-/// Follows `limit`, so that a run on few images does not spend its time on validation. 0 where the images are counted when
-/// they are loaded: the dataset then divides them.
+/// The default of `validation`. It follows `limit`, so that a run on few images does not spend its time on validation. 0 where
+/// images are counted when they are loaded: the dataset then makes the split.
 fn default_validation(images: usize, limit: usize) -> usize {
     let (used, left) = match limit {
         0 => (images, images),

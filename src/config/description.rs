@@ -2,9 +2,11 @@
 
 use super::architecture::Architectures;
 use super::data::Data;
-use super::experiment::{Experiment, Keys, Machine, build_shared, missing, read};
+use super::experiment::{Experiment, build_shared, read};
+use super::machine::Machine;
 use super::problem::{ConfigError, Missing, Problem};
 use super::to_toml::model_rows;
+use super::top_level::{TopLevel, missing};
 use super::train;
 use crate::arch::Network;
 use std::path::Path;
@@ -25,9 +27,9 @@ pub struct Description {
 }
 
 impl Description {
-    /// Reads a file with overrides. One that could not be trained for want of keys is read for its network alone; without a
-    /// dataset its input and classes are keys of `[model]`. The network is built for `input`, `[channels, height, width]`,
-    /// if given, instead of the file's input, scaled or not.
+    /// Reads a file with overrides. If keys that only training needs are missing, only the network is read; without a dataset,
+    /// `input` and `classes` must be set in `[model]`. The network is built for `input`, `[channels, height, width]`, if given,
+    /// instead of the file's input, scaled or not.
     ///
     /// # Errors
     /// As [`Experiment::load`], except for keys that only training needs.
@@ -61,7 +63,7 @@ fn describe(
     known: &mut Architectures,
     missing: &[Missing],
 ) -> Result<Description, Problem> {
-    let keys = Keys::read(root, name)?;
+    let keys = TopLevel::read(root, name)?;
     train::check_keys(root.get("train"))?;
     let lacks = |key: &str| missing.iter().any(|missing| missing.key == key);
     let model =

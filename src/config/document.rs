@@ -1,15 +1,15 @@
-//! An experiment file as TOML with the place of every value, and overrides merged into it.
+//! An experiment file as TOML with the location of every value, and overrides merged into it.
 
 use super::known_keys;
 use super::nesting::{MAX_LEVELS, too_deep};
 use super::pretrained::is_file_name;
-use super::problem::{ConfigError, Place, Problem, Source, from_serde};
+use super::problem::{ConfigError, Location, Problem, Source, from_serde};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// A parsed text; the places in it are those of the source.
+/// A parsed text; the locations in it are those of the source.
 #[derive(Clone, Debug)]
 pub(super) struct Document<'a> {
     pub source: &'a Source,
@@ -17,7 +17,7 @@ pub(super) struct Document<'a> {
 }
 
 impl<'a> Document<'a> {
-    /// Parses the source's text and sets its overrides in it.
+    /// Parses the source's text and applies its overrides.
     ///
     /// # Errors
     /// For TOML that cannot be read or is nested too deep, and for an override that does not fit what is there.
@@ -31,7 +31,7 @@ impl<'a> Document<'a> {
             DeTable::parse(text).map(Spanned::into_inner).map_err(|error| {
                 let mut problem = from_serde(&error, "", &[]);
                 problem.message.insert_str(0, "invalid TOML: ");
-                if let Place::Span(span) = &mut problem.place {
+                if let Location::Span(span) = &mut problem.location {
                     *span = span.start + offset..span.end + offset;
                 }
                 source.error(&problem, span(&problem), Vec::new())
@@ -50,10 +50,10 @@ impl<'a> Document<'a> {
 
     /// The error that shows a problem in this document.
     pub(super) fn error(&self, problem: &Problem) -> ConfigError {
-        let span = match &problem.place {
-            Place::Span(span) => Some(span.clone()),
-            Place::Key(key) => self.find(key).map(|(word, value)| value.unwrap_or(word)),
-            Place::Word(key) => self.find(key).map(|(word, _)| word),
+        let span = match &problem.location {
+            Location::Span(span) => Some(span.clone()),
+            Location::Key(key) => self.find(key).map(|(word, value)| value.unwrap_or(word)),
+            Location::Word(key) => self.find(key).map(|(word, _)| word),
         };
         let others =
             known_keys::unknown(&self.root).into_iter().filter(|(other, _)| Some(other) != span.as_ref()).collect();
@@ -63,12 +63,12 @@ impl<'a> Document<'a> {
         }
     }
 
-    /// Where a dotted key is written, or the longest part of it that is, and where its value is. The value of a table with
-    /// a header of its own is that header.
+    /// The spans of a dotted key, or of the longest prefix of it that is present, and of its value. The span of a table with a
+    /// header is that header.
     fn find(&self, key: &str) -> Option<(Range<usize>, Option<Range<usize>>)> {
         let mut parts = key.split('.').filter(|part| !part.is_empty());
         let (written, mut value) = self.root.get_key_value(parts.next()?)?;
-        let mut places = (written.span(), (!value.get_ref().is_table()).then(|| value.span()));
+        let mut locations = (written.span(), (!value.get_ref().is_table()).then(|| value.span()));
         for part in parts {
             let next = match value.get_ref() {
                 DeValue::Table(table) => table.get_key_value(part).map(|(key, value)| (key.span(), value)),
@@ -78,14 +78,14 @@ impl<'a> Document<'a> {
                 _ => None,
             };
             let Some((word, next)) = next else { break };
-            (places, value) = ((word, Some(next.span())), next);
+            (locations, value) = ((word, Some(next.span())), next);
         }
-        Some(places)
+        Some(locations)
     }
 }
 
-/// Makes each `data.path` absolute, and each file in `init.from` one that is seen from the working directory, those that a sweep
-/// has too: they are relative to `folder`.
+/// Resolves paths, which are relative to `folder`: each `data.path` becomes absolute, and each file in `init.from` relative to
+/// the working directory. Values of a sweep are resolved, too.
 fn anchor(table: &mut DeTable<'_>, folder: &Path) {
     for (key, value) in table.iter_mut() {
         let (is_data, is_init) = (key.get_ref() == "data", key.get_ref() == "init");
@@ -109,16 +109,16 @@ fn anchor(table: &mut DeTable<'_>, folder: &Path) {
     }
 }
 
-/// What a path in a file of this folder becomes; `None` for what stays as it is.
+/// Resolves a path relative to a folder; `None` leaves it unchanged.
 type Anchor = fn(&str, &Path) -> Option<PathBuf>;
 
 fn absolute(path: &str, folder: &Path) -> Option<PathBuf> {
     std::path::absolute(folder.join(path)).ok()
 }
 
-/// A file of weights, relative to the working directory where it is below it: that is written into tables and into the files of
-/// runs, and should mean the same in a copy elsewhere. Those files lie in other folders, so that a file which is not beside them
-/// is looked for in the working directory.
+/// A file of weights, relative to the working directory if it is below it. This path is written to tables and to the files of
+/// runs, and stays valid when the whole tree is copied. The files of runs are in other folders, so a path that does not exist
+/// beside the experiment file is looked up in the working directory.
 fn seen_from_here(path: &str, folder: &Path) -> Option<PathBuf> {
     if !is_file_name(path) {
         return None;
@@ -144,9 +144,9 @@ fn anchor_path(value: &mut DeValue<'_>, folder: &Path, anchor: Anchor) {
 }
 
 fn span(problem: &Problem) -> Option<Range<usize>> {
-    match &problem.place {
-        Place::Span(span) => Some(span.clone()),
-        Place::Key(_) | Place::Word(_) => None,
+    match &problem.location {
+        Location::Span(span) => Some(span.clone()),
+        Location::Key(_) | Location::Word(_) => None,
     }
 }
 
@@ -162,10 +162,11 @@ pub(super) fn overridden(file: &str, text: &str, overrides: &[String]) -> Result
     Ok(source)
 }
 
-/// `train.lr=0.1` as a line of TOML. A value that is not TOML is taken as a string, so that no shell needs two kinds of quotes.
+/// `train.lr=0.1` as a line of TOML. A value that is not TOML is taken as a string, which saves a second pair of quotes in the
+/// shell.
 ///
 /// # Errors
-/// Where there is no `=`.
+/// If there is no `=`.
 fn override_line(text: &str) -> Result<String, ConfigError> {
     let Some((key, value)) = text.split_once('=') else {
         return Err(ConfigError::file(format!(
@@ -173,7 +174,7 @@ fn override_line(text: &str) -> Result<String, ConfigError> {
         )));
     };
     let (key, value) = (key.trim(), value.trim());
-    // What is nested too deep is refused with its place when the line is parsed.
+    // Nesting that is too deep is reported with its location when the line is parsed.
     if too_deep(value).is_some() {
         return Ok(format!("{key} = {value}"));
     }
@@ -215,8 +216,8 @@ fn parts_of_key(line: &str) -> usize {
     parts
 }
 
-/// Sets in `into` the one value that `from` has, under a dotted key of `parts` parts. The tables on the way are kept, and
-/// lists, which are indexed by number; the value that the key names is replaced entirely.
+/// Copies the single value of `from`, under a dotted key of `parts` parts, to `into`. Tables and lists on the path are kept,
+/// lists are indexed by number, and the value at the key is replaced as a whole.
 fn merge<'a>(into: &mut DeTable<'a>, from: DeTable<'a>, parts: usize) -> Result<(), Problem> {
     for (key, value) in from {
         match into.get_mut(key.get_ref().as_ref()) {

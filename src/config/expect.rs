@@ -12,7 +12,7 @@ pub struct Expect {
     pub test_top1: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test_top5: Option<f64>,
-    /// How far below still counts as met; 0.005, half a point, without it.
+    /// How far a mean may be below and still count as met. Default: 0.005, half a point.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tolerance: Option<f64>,
     /// Paper and table, or repository.

@@ -1,37 +1,36 @@
-//! An experiment: read, completed, checked; and written down again.
+//! Experiments: reading a file, filling in defaults, and validating it.
 
 use super::architecture::Architectures;
 use super::data::Data;
 use super::document::{Document, overridden};
 use super::expect::Expect;
+use super::machine::Machine;
 use super::model::Origin;
 use super::pretrained::Pretrained;
-use super::problem::{ConfigError, Missing, Problem, from_serde};
-use super::train::{self, Train};
+use super::problem::{ConfigError, Problem};
+use super::top_level::{TopLevel, missing};
+use super::train::Train;
 use crate::arch::params::Role;
 use crate::arch::{Network, NetworkError, Scaling};
-use serde::Deserialize;
-use serde::de::IgnoredAny;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use toml::Spanned;
-use toml::de::{DeTable, Deserializer};
+use toml::de::DeTable;
 
-/// Everything that decides a result, with nothing left open.
+/// Everything that determines a result, with all defaults filled in.
 #[derive(Clone, Debug)]
 pub struct Experiment {
     pub name: String,
-    /// Title of the network's picture, if it is not the name.
+    /// Title of the network's diagram, if it is not the name.
     pub title: Option<String>,
     pub seed: u64,
     pub data: Data,
     pub origin: Origin,
-    /// Scaled and with every shape known; the points of a sweep that have the same network share it.
+    /// The scaled network with all shapes; points of a sweep with the same network share it.
     pub network: Arc<Network>,
     pub train: Train,
     pub init: Pretrained,
     pub expect: Option<Expect>,
-    /// The file has a `[sweep]`, which is no part of this experiment.
+    /// Whether the file has a `[sweep]`, which is not part of the experiment.
     pub swept: bool,
     pub scaling: Scaling,
     /// The input before scaling.
@@ -39,39 +38,16 @@ pub struct Experiment {
     pub(super) overrides: toml::Table,
 }
 
-/// Properties of the machine that `auto` in a file depends on, and the runs that it has.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Machine {
-    /// bf16 is computed by the processor itself.
-    pub native_bf16: bool,
-    /// The number of ranks that this process is one of; 0 stands for 1.
-    pub ranks: usize,
-    /// Finds the weights of a run that `init.from` names; the error says why there are none. Without it no run is found.
-    pub find_run: Option<FindRun>,
-}
-
-/// From a run as it is written on the command line to its best weights.
-pub type FindRun = fn(&str) -> Result<FoundRun, String>;
-
-/// A run that was found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FoundRun {
-    /// What names this run and no other: NAME/KEY.
-    pub name: String,
-    /// The file of its best weights.
-    pub weights: PathBuf,
-}
-
 impl Experiment {
     /// Reads an experiment file with overrides such as `train.epochs=3`.
     ///
     /// # Errors
-    /// For a file that cannot be read and for everything in it that is unknown, out of range or cannot work.
+    /// If the file cannot be read, or has unknown keys, values out of range, or a network that cannot be built.
     pub fn load(path: &Path, overrides: &[String], machine: Machine) -> Result<Experiment, ConfigError> {
         read(path, overrides, None, |root, name, known| build_shared(root, name, machine, known))
     }
 
-    /// Reads an experiment from a text. Errors call it `file`; `name` is the experiment's where the text has none.
+    /// Reads an experiment from a text. Errors refer to it as `file`; `name` is the default name of the experiment.
     ///
     /// # Errors
     /// As [`Experiment::load`].
@@ -87,10 +63,10 @@ impl Experiment {
         build(&document.root, name, machine).map_err(|problem| document.error(&problem))
     }
 
-    /// The network for training images of this height, 0 for its own input; its parameters are the same.
+    /// The same network for training images of this height, 0 for its own input. Its parameters do not change.
     ///
     /// # Errors
-    /// When the network takes no such input.
+    /// If the network cannot take such an input.
     pub fn network_at(&self, size: usize) -> Result<Network, NetworkError> {
         network_at(&self.network, size)
     }
@@ -113,62 +89,6 @@ pub(super) fn read<T>(
     build(&document.root, &stem, &mut Architectures::new(input)).map_err(|problem| document.error(&problem))
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Keys {
-    name: Option<String>,
-    pub title: Option<String>,
-    #[serde(default)]
-    seed: u64,
-    // These four are read by hand; they are here so that serde knows and lists them.
-    #[allow(dead_code)]
-    data: Option<IgnoredAny>,
-    #[allow(dead_code)]
-    model: Option<IgnoredAny>,
-    #[serde(default)]
-    pub scaling: Scaling,
-    #[allow(dead_code)]
-    train: Option<IgnoredAny>,
-    #[allow(dead_code)]
-    init: Option<IgnoredAny>,
-    expect: Option<Expect>,
-    // What `strata sweep` varies; a single run passes it over.
-    pub sweep: Option<IgnoredAny>,
-    // What `strata claims` decides by the sweep.
-    #[allow(dead_code)]
-    claim: Option<IgnoredAny>,
-}
-
-impl Keys {
-    pub(super) fn read(root: &DeTable, name: &str) -> Result<Keys, Problem> {
-        let keys = Keys::deserialize(Deserializer::from(Spanned::new(0..0, root.clone())))
-            .map_err(|error| from_serde(&error, "", &[]))?;
-        if keys.seed > i64::MAX as u64 {
-            return Err(Problem::at("seed", format!("a seed is between 0 and {}", i64::MAX)));
-        }
-        check_name(&keys.name(name))?;
-        keys.expect.as_ref().map_or(Ok(()), Expect::check)?;
-        Ok(keys)
-    }
-
-    pub(super) fn name(&self, stem: &str) -> String {
-        self.name.clone().unwrap_or_else(|| stem.to_owned())
-    }
-}
-
-/// The keys, dotted, without which nothing can be trained and which the file lacks.
-pub(super) fn missing(root: &DeTable) -> Vec<Missing> {
-    let mut missing = Vec::new();
-    if root.get("data").is_none_or(Data::lacks_dataset) {
-        missing.push(Missing::new("data.dataset"));
-    }
-    if root.get("model").is_none() {
-        missing.push(Missing::new("model"));
-    }
-    missing.extend(train::missing(root.get("train")));
-    missing
-}
-
 pub(super) fn build(root: &DeTable, name: &str, machine: Machine) -> Result<Experiment, Problem> {
     build_shared(root, name, machine, &mut Architectures::default())
 }
@@ -180,7 +100,7 @@ pub(super) fn build_shared(
     machine: Machine,
     known: &mut Architectures,
 ) -> Result<Experiment, Problem> {
-    let keys = Keys::read(root, name)?;
+    let keys = TopLevel::read(root, name)?;
     let missing = missing(root);
     let (Some(data), Some(model), []) = (root.get("data"), root.get("model"), missing.as_slice()) else {
         return Err(Problem::missing(&missing));
@@ -225,7 +145,7 @@ fn check_sizes(network: &Network, train: &Train, data: &Data) -> Result<(), Prob
     Ok(())
 }
 
-/// Checks that there is something to synchronise.
+/// Checks that a network trained with `sync_bn` has batch normalisation.
 fn check_sync_bn(network: &Network, train: &Train) -> Result<(), Problem> {
     let has_norm = network.params().iter().any(|param| param.role == Role::RunningMean);
     if has_norm || !train.sync_bn {
@@ -234,7 +154,7 @@ fn check_sync_bn(network: &Network, train: &Train) -> Result<(), Problem> {
     Err(Problem::at("train.sync_bn", "the network has no batch normalisation"))
 }
 
-/// The network for inputs of another height, of the same shape; the network itself for the height 0.
+/// The network for inputs of another height and the same aspect ratio; the network itself for height 0.
 fn network_at(network: &Network, size: usize) -> Result<Network, NetworkError> {
     let mut plan = network.plan.clone();
     let [_, height, width] = plan.input;
@@ -242,18 +162,4 @@ fn network_at(network: &Network, size: usize) -> Result<Network, NetworkError> {
         plan.input = [plan.input[0], size, (size * width / height).max(1)];
     }
     Network::new(plan)
-}
-
-/// A name becomes a folder, so it stays below the one it is put in.
-pub(super) fn check_name(name: &str) -> Result<(), Problem> {
-    let fits = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
-    if !name.is_empty() && name.len() <= 100 && name.chars().all(fits) && !name.starts_with('.') {
-        return Ok(());
-    }
-    Err(Problem::at(
-        "name",
-        format!(
-            "{name:?} is not a valid name: use at most 100 letters, digits, `-`, `_` and `.`, not starting with `.`"
-        ),
-    ))
 }

@@ -5,10 +5,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt;
 
-/// Digits of the short form.
+/// Number of digits of the short form.
 const SHORT: usize = 10;
 
-/// The SHA-256 of everything that decides an experiment's result, the seed included and the name not.
+/// The SHA-256 of everything that determines an experiment's result: the seed is included, the name is not.
 ///
 /// It is shown, and names folders, by its first ten digits. Ten digits are 40 bits, which two experiments can share, so a key
 /// is compared as a whole.
@@ -35,13 +35,13 @@ impl Key {
         self.0.is_empty()
     }
 
-    /// Whether a key that was written down is this one. Earlier versions wrote the short form alone.
+    /// Whether a stored key is this one. Earlier versions stored the short form only.
     pub fn is_written(&self, written: &str) -> bool {
         if written.len() > SHORT { written == self.0 } else { written == self.short() }
     }
 }
 
-/// A key as it was written down.
+/// Reads a stored key.
 impl From<&str> for Key {
     fn from(written: &str) -> Key {
         Key(written.to_owned())

@@ -1,11 +1,11 @@
-//! The key that an unknown one was meant to be, in its own table or in another.
+//! Suggestions for unknown keys: a key of the same table or of another.
 
 use super::data::Data;
-use super::experiment::Keys;
 use super::model::SHARED;
 use super::nearest::{elsewhere, nearest, translated};
 use super::pretrained::Pretrained;
 use super::problem::{UnknownKey, did_you_mean};
+use super::top_level::TopLevel;
 use super::train;
 use crate::arch::Scaling;
 use crate::arch::presets::PresetName;
@@ -15,14 +15,13 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeString, DeTable};
 
-/// The help for a key that its table does not have.
+/// The help text for an unknown key.
 pub(super) fn help(UnknownKey { found, allowed }: &UnknownKey) -> String {
     let allowed: Vec<&str> = allowed.iter().map(String::as_str).collect();
     did_you_mean(meant(found, &allowed).as_deref(), &allowed)
 }
 
-/// The key that a person has most likely meant by one that is none of `allowed`: one of these, or the dotted key of
-/// another table.
+/// The most likely intended key for one that is not in `allowed`: one of these, or the dotted key of another table.
 fn meant(found: &str, allowed: &[&str]) -> Option<String> {
     let here = || translated(found, allowed).map(str::to_owned);
     // `depth` and `width` are keys of presets and rows, too.
@@ -32,7 +31,7 @@ fn meant(found: &str, allowed: &[&str]) -> Option<String> {
     // In [model] itself such a key is one that the preset does not have.
     let outside = allowed.is_empty() || allowed.contains(&"model");
     let of_preset = || (outside && PresetName::all_keys().contains(&found)).then(|| format!("model.{found}"));
-    let at_the_top = || keys_of::<Keys>().contains(&found).then(|| found.to_owned());
+    let at_the_top = || keys_of::<TopLevel>().contains(&found).then(|| found.to_owned());
     here()
         .or_else(at_the_top)
         .or_else(other_table)
@@ -41,15 +40,15 @@ fn meant(found: &str, allowed: &[&str]) -> Option<String> {
         .or_else(|| nearest(found, allowed).map(str::to_owned))
 }
 
-/// The key, dotted where it is one of a table, that a word stands for: its last part, or another library's name of it.
+/// The dotted key that a word refers to: by the last part of the key, or by another library's name for it.
 pub fn key_of_word(word: &str) -> Option<String> {
     meant(word, &[]).filter(|key| key.contains('.') || matches!(key.as_str(), "name" | "seed" | "title"))
 }
 
-/// The keys of a file that their tables do not have, where these keys are fixed, each with what it was meant to be: for an error
-/// that is about another one.
+/// All unknown keys of a file in tables with fixed keys, each with a suggestion. They are listed below an error about something
+/// else.
 pub(super) fn unknown(root: &DeTable) -> Vec<(Range<usize>, String)> {
-    let mut found = misspelt(root, keys_of::<Keys>());
+    let mut found = misspelt(root, keys_of::<TopLevel>());
     for (name, allowed) in tables() {
         if let Some(table) = root.get(name).and_then(|value| value.get_ref().as_table()) {
             found.extend(match name {
@@ -67,7 +66,7 @@ fn misspelt(table: &DeTable, allowed: &[&str]) -> Vec<(Range<usize>, String)> {
     keys.map(|key| (key.span(), question(meant(key.get_ref(), allowed).as_deref()))).collect()
 }
 
-/// The keys that are another library's names.
+/// Keys that are names from other libraries.
 fn translations(table: &DeTable) -> Vec<(Range<usize>, String)> {
     let ours = |key: &Spanned<DeString>| Some((key.span(), question(Some(elsewhere(key.get_ref())?))));
     table.keys().filter_map(ours).collect()

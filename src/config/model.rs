@@ -1,6 +1,6 @@
-//! The `[model]` table: a preset with its keys, or rows; and what both share.
+//! The `[model]` table: a preset with its keys, or rows, and the keys that both share.
 
-use super::problem::{Place, Problem, from_serde};
+use super::problem::{Location, Problem, from_serde};
 use crate::arch::activations::Act;
 use crate::arch::network::{Decay, Plan, StochasticDepth};
 use crate::arch::node::SurvivalGate;
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, Deserializer, ValueDeserializer};
 
-/// Keys that every network has, written or not.
+/// Keys of every network.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Shared {
@@ -23,7 +23,7 @@ pub(super) struct Shared {
     pub act: Option<Act>,
     pub bn_eps: Option<f64>,
     pub bn_momentum: Option<f64>,
-    /// Whether normalisations learn a factor γ; written down only where they do not.
+    /// Whether normalisations learn a factor γ; not written if they do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bn_scale: Option<bool>,
     pub init: Option<InitKeys>,
@@ -33,7 +33,7 @@ pub(super) struct Shared {
 pub(super) const SHARED: &[&str] =
     &["input", "classes", "norm", "act", "bn_eps", "bn_momentum", "bn_scale", "init", "stochastic_depth"];
 
-/// [`Init`] as written: what is missing is the preset's.
+/// [`Init`] as written; missing keys have the preset's values.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct InitKeys {
@@ -102,9 +102,9 @@ pub(super) fn read(table: Spanned<DeTable>, input: [usize; 3], classes: usize) -
         (None, Some((_, rows))) => {
             if let Some((key, _)) = table.iter().next() {
                 let allowed: Vec<&str> = ["rows", "preset", "override"].iter().chain(SHARED).copied().collect();
-                let place = Place::Span(key.span());
+                let location = Location::Span(key.span());
                 let message = format!("there is no key `{}` in a model of rows", key.get_ref());
-                return Err(Problem::unknown_key(place, message, key.get_ref(), &allowed));
+                return Err(Problem::unknown_key(location, message, key.get_ref(), &allowed));
             }
             let rows = read_rows(rows)?;
             let origin = Origin::Rows(rows.clone());
@@ -119,7 +119,7 @@ pub(super) fn read(table: Spanned<DeTable>, input: [usize; 3], classes: usize) -
     Ok(Model { origin, plan, overrides })
 }
 
-/// Whether a network can take such images; `key` is what an error points at.
+/// Checks that a network can take images of this shape; errors point to `key`.
 pub(super) fn check_sides(key: &str, [c, h, w]: [usize; 3]) -> Result<(), Problem> {
     if !(1..=1024).contains(&c) || ![h, w].iter().all(|side| (1..=8192).contains(side)) {
         let message = format!("input is [channels, height, width] within 1024, 8192, 8192, not [{c}, {h}, {w}]");
@@ -153,11 +153,11 @@ fn from_preset(
     input: [usize; 3],
     classes: usize,
 ) -> Result<(Origin, Plan), Problem> {
-    let place = Place::Span(name.span());
+    let location = Location::Span(name.span());
     let name = String::deserialize(ValueDeserializer::from(name)).map_err(|error| from_serde(&error, "model", &[]))?;
     let keys = Deserializer::from(Spanned::new(span, keys));
     let Some(known) = PresetName::parse(&name) else {
-        return Err(Problem::unknown(place, "preset", &name, PresetName::TEXTS));
+        return Err(Problem::unknown(location, "preset", &name, PresetName::TEXTS));
     };
     let preset = known.read(keys).map_err(|error| {
         let mut problem = from_serde(&error, &format!("preset {name}"), SHARED);
@@ -197,21 +197,21 @@ fn read_row(row: Spanned<DeValue>) -> Result<Row, Problem> {
         );
     };
     columns.values().try_for_each(check_nested)?;
-    let place = Place::Span(op.span());
+    let location = Location::Span(op.span());
     let op = String::deserialize(ValueDeserializer::from(op)).map_err(|error| from_serde(&error, "row", &[]))?;
     let Some(known) = OpName::parse(&op) else {
-        return Err(Problem::unknown(place, "operation", &op, OpName::TEXTS));
+        return Err(Problem::unknown(location, "operation", &op, OpName::TEXTS));
     };
     known.read(Deserializer::from(Spanned::new(span.clone(), columns))).map_err(|error| {
         let mut problem = from_serde(&error, &format!("{op} rows"), &["op"]);
-        if !matches!(problem.place, Place::Span(_)) {
-            problem.place = Place::Span(span);
+        if !matches!(problem.location, Location::Span(_)) {
+            problem.location = Location::Span(span);
         }
         problem
     })
 }
 
-/// Reads the rows in a row by themselves: serde, which reads them as a part of it, loses the places of their errors.
+/// Reads nested rows one by one, because serde loses the locations of errors in them.
 fn check_nested(value: &Spanned<DeValue>) -> Result<(), Problem> {
     match value.get_ref() {
         DeValue::Array(items) => items.iter().try_for_each(check_nested),
@@ -241,7 +241,7 @@ fn override_rows(rows: &mut [Row], overrides: Spanned<DeValue>) -> Result<toml::
             .or(numbered.and_then(|number| number.checked_sub(1)).filter(|&index| index < rows.len()));
         let Some(index) = index else {
             let allowed: Vec<&str> = labels.iter().map(String::as_str).collect();
-            return Err(Problem::unknown(Place::Span(label.span()), "row", label.get_ref(), &allowed));
+            return Err(Problem::unknown(Location::Span(label.span()), "row", label.get_ref(), &allowed));
         };
         rows[index] = overridden(&rows[index], columns)?;
     }
@@ -331,13 +331,13 @@ impl Shared {
     }
 }
 
-fn set<T: Copy>(place: &mut T, value: Option<T>) {
+fn set<T: Copy>(location: &mut T, value: Option<T>) {
     if let Some(value) = value {
-        *place = value;
+        *location = value;
     }
 }
 
-/// The help of a row error: where rows come from when they are not written in the file.
+/// The help for an error in a row that is not written in the file: where it comes from.
 pub(super) fn row_help(origin: &Origin, label: &str) -> Option<String> {
     match origin {
         Origin::Rows(_) => None,

@@ -1,4 +1,4 @@
-//! The name that a misspelt or foreign one was meant to be.
+//! Suggestions for misspelt names and for names from other libraries.
 
 /// Names of PyTorch, torchvision, timm, Lightning and Keras, with our key or column.
 pub(super) const ELSEWHERE: &[(&str, &str)] = &[
@@ -148,13 +148,13 @@ pub(super) fn elsewhere(found: &str) -> Option<&'static str> {
     ELSEWHERE.iter().find(|(theirs, _)| *theirs == found).map(|&(_, ours)| ours)
 }
 
-/// The one of `allowed` that another library calls `found`.
+/// The name in `allowed` that another library calls `found`.
 pub(super) fn translated<'a>(found: &str, allowed: &[&'a str]) -> Option<&'a str> {
     let ours = elsewhere(found)?;
     allowed.iter().copied().find(|name| *name == ours || Some(*name) == ours.rsplit('.').next())
 }
 
-/// The name that a person most likely meant: what another library calls it, or the nearest in spelling.
+/// The most likely intended name: by another library's name for it, or the nearest in spelling.
 pub fn nearest<'a>(found: &str, allowed: &[&'a str]) -> Option<&'a str> {
     if let Some(translated) = translated(found, allowed) {
         return Some(translated);

@@ -1,7 +1,7 @@
 //! A limit on how deep the tables and lists of a TOML text are nested, checked before it is parsed.
 //!
 //! The parser allows 80 parts of a dotted key, each a table in the one before it, in each of 80 brackets: 6,400 levels. Such
-//! a value is built, changed and dropped by functions that call themselves once a level, which overflows the stack.
+//! values are built, changed and dropped by recursive functions, which would overflow the stack.
 
 use std::ops::Range;
 use toml_parser::Source;
@@ -10,7 +10,7 @@ use toml_parser::lexer::TokenKind;
 /// The most levels that a text may have below a table's header. Experiment files have eight at most.
 pub const MAX_LEVELS: usize = 32;
 
-/// Where a text goes deeper than [`MAX_LEVELS`], if it does: a place that a message can show.
+/// The span at which a text exceeds [`MAX_LEVELS`], if it does.
 pub fn too_deep(text: &str) -> Option<Range<usize>> {
     // Levels of the open brackets, and of the key or value that is being read.
     let (mut outer, mut levels, mut open) = (0, 0, Vec::new());

@@ -6,14 +6,14 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum PrecisionName {
-    /// bf16 where the processor computes in it, fp32 elsewhere.
+    /// bf16 where the processor computes it natively, otherwise fp32.
     Auto,
     Fp32,
     Bf16,
     Fp16,
 }
 
-/// What the arithmetic runs in.
+/// The precision of training and evaluation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Precision {

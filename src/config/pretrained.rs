@@ -1,7 +1,7 @@
-//! The `[init]` table: the weights that training starts from, and the rows that it leaves as they are.
+//! The `[init]` table: the weights that training starts from, and the rows that are frozen.
 
-use super::experiment::{FindRun, FoundRun, Machine};
-use super::problem::{Place, Problem, from_serde};
+use super::machine::{FindRun, FoundRun, Machine};
+use super::problem::{Location, Problem, from_serde};
 use crate::arch::Network;
 use crate::arch::rows::Row;
 use crate::files::sha256;
@@ -18,15 +18,15 @@ use toml::de::{DeValue, ValueDeserializer};
 
 /// The word of `freeze` for every row but the classifier: a linear probe.
 const BACKBONE: &str = "backbone";
-/// Endings that tell a file of weights from the name of a run.
+/// Extensions of weight files; other values of `from` are names of runs.
 const ENDINGS: [&str; 3] = ["safetensors", "pth", "pt"];
 
-/// Where the weights of a network come from, and what training leaves as it is. By default all are drawn and all are learned.
+/// The source of a network's weights, and its frozen rows. By default all weights are drawn and trained.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Pretrained {
-    /// The file of weights as seen from the working directory, or the run as NAME/KEY, so that it means the same on another
-    /// machine. A run that was not found keeps its name; empty for none.
+    /// The file of weights relative to the working directory, or the run as NAME/KEY, so that it is valid on another machine. A
+    /// run that was not found keeps its name; empty for none.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub from: String,
     /// The SHA-256 of that file. It stands for the file in the experiment's key.
@@ -36,13 +36,13 @@ pub struct Pretrained {
     replace: Words,
     #[serde(skip_serializing_if = "Words::is_empty")]
     freeze: Words,
-    /// The rows, counted from 0, whose weights are drawn in any case.
+    /// Indices, from 0, of the rows whose weights are drawn in any case.
     #[serde(skip)]
     pub replaced: BTreeSet<usize>,
-    /// The rows, counted from 0, that are not trained. Rows without parameters that lie between them are part of it.
+    /// Indices, from 0, of the frozen rows, including rows without parameters between them.
     #[serde(skip)]
     pub frozen: BTreeSet<usize>,
-    /// The file, or why there is none; `None` where nothing was looked for, since the hash was written.
+    /// The file, or why there is none; `None` if it was not looked up because the hash was given.
     #[serde(skip)]
     found: Option<Result<PathBuf, String>>,
     #[serde(skip)]
@@ -60,7 +60,7 @@ impl Words {
 }
 
 impl Pretrained {
-    /// Reads `[init]` for a network. A run or file that is not there is no error before training: see [`Pretrained::weights`].
+    /// Reads `[init]` for a network. A missing run or file is an error only in training: see [`Pretrained::weights`].
     pub(super) fn read(
         table: Option<&Spanned<DeValue>>,
         network: &Network,
@@ -82,7 +82,7 @@ impl Pretrained {
         Ok(init)
     }
 
-    /// Finds the file and its hash. Where the hash is written, as in the file of a run, nothing is read.
+    /// Finds the file and its hash. If the hash is given, as in the file of a run, nothing is read.
     fn find(&mut self, machine: Machine) {
         self.find_run = machine.find_run;
         if self.from.is_empty() || self.sha256.is_some() {
@@ -110,7 +110,7 @@ impl Pretrained {
     /// The file of the weights that training starts from; `None` where they are drawn.
     ///
     /// # Errors
-    /// Says why there is none.
+    /// If the file was not found; the message says why.
     pub fn weights(&self) -> Result<Option<PathBuf>, String> {
         if self.from.is_empty() {
             return Ok(None);
@@ -122,7 +122,7 @@ impl Pretrained {
     /// Whether the file was found, where it was looked for: not where its hash is written.
     ///
     /// # Errors
-    /// Says why not.
+    /// If it was not found; the message says why.
     pub fn check(&self) -> Result<(), String> {
         match &self.found {
             Some(Err(problem)) => Err(format!("init.from: {problem}")),
@@ -130,7 +130,7 @@ impl Pretrained {
         }
     }
 
-    /// What decides the result, rows by their numbers: the path does not, and a row can be named in several ways.
+    /// The part of `[init]` that determines the result, with rows by index: the path does not, and a row has several names.
     pub(super) fn key_table(&self) -> toml::Table {
         let numbers = |rows: &BTreeSet<usize>| rows.iter().map(|row| (row + 1) as i64).collect::<Vec<_>>();
         let weights = self.sha256.clone().or_else(|| Some(self.from.clone()).filter(|from| !from.is_empty()));
@@ -153,8 +153,8 @@ fn has_params(row: &crate::arch::network::RowNodes) -> bool {
     !row.params().is_empty()
 }
 
-/// The rows that the words of a key name: by `name`, by number (`row3`), as `classifier`, as `backbone`, or by the prefix that
-/// all their parameters have (`features`).
+/// Resolves names of rows: a row's `name`, its number (`row3`), `classifier`, `backbone`, or a prefix that all parameters of the
+/// rows share (`features`).
 fn rows_of(network: &Network, words: &Words, key: &str) -> Result<BTreeSet<usize>, Problem> {
     let is_classifier = |index: usize| matches!(network.plan.rows.get(index), Some(Row::Classifier(_)));
     let mut found = BTreeSet::new();
@@ -175,15 +175,15 @@ fn rows_of(network: &Network, words: &Words, key: &str) -> Result<BTreeSet<usize
                 network.rows.iter().filter(|row| has_params(row)).map(|row| row.label.as_str()).collect();
             allowed.dedup();
             allowed.push(if key == "freeze" { BACKBONE } else { "classifier" });
-            return Err(Problem::unknown(Place::Key(format!("init.{key}")), "row", word, &allowed));
+            return Err(Problem::unknown(Location::Key(format!("init.{key}")), "row", word, &allowed));
         }
         found.extend(rows);
     }
     Ok(found)
 }
 
-/// Frozen rows with the rows without parameters in front of them, such as poolings: a run of frozen rows is not interrupted by
-/// what has nothing to learn, and the dropout in front of a classifier goes with the classifier.
+/// Extends frozen rows by the rows without parameters in front of them, such as poolings: these do not interrupt a sequence of
+/// frozen rows, and the dropout in front of a classifier belongs to the classifier.
 fn with_rows_between(network: &Network, mut frozen: BTreeSet<usize>) -> BTreeSet<usize> {
     for index in (0..network.rows.len()).rev() {
         if frozen.contains(&(index + 1)) && !has_params(&network.rows[index]) {
@@ -193,7 +193,7 @@ fn with_rows_between(network: &Network, mut frozen: BTreeSet<usize>) -> BTreeSet
     frozen
 }
 
-/// Hashes that are known, by path, length and time of change: the points of a sweep start from one file.
+/// Cached hashes by path, length and modification time: the points of a sweep share a file.
 static HASHES: LazyLock<Mutex<HashMap<FileFacts, String>>> = LazyLock::new(Mutex::default);
 
 type FileFacts = (PathBuf, u64, SystemTime);

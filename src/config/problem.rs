@@ -7,41 +7,41 @@ use annotate_snippets::{AnnotationKind, Level, Origin, Renderer, Snippet};
 use std::fmt;
 use std::ops::Range;
 
-/// What is wrong, and where; rendered with the text by [`Source::error`].
+/// An error and its location; rendered with the text by [`Source::error`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Problem {
-    pub place: Place,
+    pub location: Location,
     pub message: String,
     pub help: Option<String>,
-    /// For a key that its table does not have; [`Document::error`](super::document::Document::error) adds the help, because the key
+    /// Set for an unknown key; [`Document::error`](super::document::Document::error) adds the help, because the key
     /// may be that of another table.
     pub unknown_key: Option<Box<UnknownKey>>,
 }
 
-/// A key that was found, and those that are allowed in its place.
+/// An unknown key and the allowed keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct UnknownKey {
     pub found: String,
     pub allowed: Vec<String>,
 }
 
-/// Where a problem is.
+/// The location of a problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Place {
-    /// Bytes of the text.
+pub(super) enum Location {
+    /// A range of bytes of the text.
     Span(Range<usize>),
     /// The value of a dotted key such as `train.lr` or `model.rows.3`; the longest part of it that is written is shown.
     Key(String),
-    /// A dotted key itself, where its value is not what is wrong.
+    /// A dotted key itself rather than its value.
     Word(String),
 }
 
-/// A key that a file lacks.
+/// A missing key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Missing {
-    /// Dotted.
+    /// The dotted key.
     pub key: String,
-    /// What needs it, where that is not plain.
+    /// What requires the key, where that is not obvious.
     pub reason: Option<String>,
 }
 
@@ -53,24 +53,24 @@ impl Missing {
 
 impl Problem {
     pub(super) fn at(key: impl Into<String>, message: impl Into<String>) -> Problem {
-        Problem { place: Place::Key(key.into()), message: message.into(), help: None, unknown_key: None }
+        Problem { location: Location::Key(key.into()), message: message.into(), help: None, unknown_key: None }
     }
 
-    /// What is wrong with a key of `table`.
+    /// An error about a key of `table`.
     pub(super) fn of_key(table: &str, error: KeyError) -> Problem {
         Problem::at(format!("{table}.{}", error.key), error.message)
     }
 
     pub(super) fn span(span: Range<usize>, message: impl Into<String>) -> Problem {
-        Problem { place: Place::Span(span), message: message.into(), help: None, unknown_key: None }
+        Problem { location: Location::Span(span), message: message.into(), help: None, unknown_key: None }
     }
 
-    /// A key that is itself what is wrong, and not its value.
+    /// An error about a key itself rather than its value.
     pub(super) fn word(key: impl Into<String>, message: impl Into<String>) -> Problem {
-        Problem { place: Place::Word(key.into()), message: message.into(), help: None, unknown_key: None }
+        Problem { location: Location::Word(key.into()), message: message.into(), help: None, unknown_key: None }
     }
 
-    /// Required keys that are missing, shown at the table that lacks all of them, if it is one.
+    /// Missing required keys, shown at their table if it is the same for all.
     pub(super) fn missing(keys: &[Missing]) -> Problem {
         let quoted: Vec<String> = keys.iter().map(|missing| format!("`{}`", missing.key)).collect();
         let message = match quoted.as_slice() {
@@ -80,10 +80,10 @@ impl Problem {
         };
         let mut tables = keys.iter().map(|missing| missing.key.split_once('.').map_or("", |(table, _)| table));
         let table = tables.next().unwrap_or_default();
-        let place = if tables.all(|other| other == table) { table } else { "" };
+        let location = if tables.all(|other| other == table) { table } else { "" };
         let help: Vec<&str> = keys.iter().filter_map(|missing| missing.reason.as_deref()).collect();
         let help = (!help.is_empty()).then(|| help.join("; "));
-        Problem { place: Place::Key(place.to_owned()), message, help, unknown_key: None }
+        Problem { location: Location::Key(location.to_owned()), message, help, unknown_key: None }
     }
 
     pub(super) fn help(mut self, help: impl Into<String>) -> Problem {
@@ -91,22 +91,22 @@ impl Problem {
         self
     }
 
-    /// A name that is not one of a list.
-    pub(super) fn unknown(place: Place, what: &str, found: &str, allowed: &[&str]) -> Problem {
-        Problem::not_one_of(place, format!("there is no {what} `{found}`"), found, allowed)
+    /// An unknown name.
+    pub(super) fn unknown(location: Location, what: &str, found: &str, allowed: &[&str]) -> Problem {
+        Problem::not_one_of(location, format!("there is no {what} `{found}`"), found, allowed)
     }
 
-    /// A name that is not one of a list, with a message that says so.
-    pub(super) fn not_one_of(place: Place, message: String, found: &str, allowed: &[&str]) -> Problem {
+    /// An unknown name, with a message.
+    pub(super) fn not_one_of(location: Location, message: String, found: &str, allowed: &[&str]) -> Problem {
         let help = Some(did_you_mean(nearest(found, allowed), allowed));
-        Problem { place, message, help, unknown_key: None }
+        Problem { location, message, help, unknown_key: None }
     }
 
-    /// A key that a table does not have. It may be one of another table, or another library's name for one of ours.
-    pub(super) fn unknown_key(place: Place, message: String, found: &str, allowed: &[&str]) -> Problem {
+    /// An unknown key. It may belong to another table, or be another library's name for a key.
+    pub(super) fn unknown_key(location: Location, message: String, found: &str, allowed: &[&str]) -> Problem {
         let allowed = allowed.iter().map(|&name| name.to_owned()).collect();
         Problem {
-            place,
+            location,
             message,
             help: None,
             unknown_key: Some(Box::new(UnknownKey { found: found.to_owned(), allowed })),
@@ -123,12 +123,12 @@ pub(super) fn did_you_mean(near: Option<&str>, allowed: &[&str]) -> String {
     }
 }
 
-/// Turns serde's error into a problem in the words of a file, with the nearest name for an unknown one.
+/// Translates an error of serde into the terms of experiment files, with a suggestion for an unknown name.
 pub(super) fn from_serde(error: &toml::de::Error, context: &str, more_keys: &[&str]) -> Problem {
     let message = error.message();
     // What is missing in the file as a whole has an empty span: there is nothing to point at.
     let span = error.span().filter(|span| !(span.is_empty() && message.starts_with("missing field")));
-    let place = span.map_or_else(|| Place::Key(context.to_owned()), Place::Span);
+    let location = span.map_or_else(|| Location::Key(context.to_owned()), Location::Span);
     for (start, is_key) in [("unknown field `", true), ("unknown variant `", false)] {
         let Some(rest) = message.strip_prefix(start) else { continue };
         let found = rest.split('`').next().unwrap_or_default();
@@ -143,14 +143,14 @@ pub(super) fn from_serde(error: &toml::de::Error, context: &str, more_keys: &[&s
         }
         // A row's columns are those of its operation alone.
         return match is_key && !context.ends_with(" rows") {
-            true => Problem::unknown_key(place, message, found, &allowed),
-            false => Problem::not_one_of(place, message, found, &allowed),
+            true => Problem::unknown_key(location, message, found, &allowed),
+            false => Problem::not_one_of(location, message, found, &allowed),
         };
     }
-    Problem { place, message: in_words(message), help: None, unknown_key: None }
+    Problem { location, message: in_words(message), help: None, unknown_key: None }
 }
 
-/// serde's wording, which speaks of Rust's types, in the words of a file.
+/// Replaces serde's wording, which names Rust types, by the terms of experiment files.
 fn in_words(message: &str) -> String {
     if let Some(key) = message.strip_prefix("missing field ") {
         return format!("the key {key} is missing");
@@ -191,12 +191,12 @@ fn in_words(message: &str) -> String {
     format!("wrong {kind}: {found}, expected {wanted}")
 }
 
-/// A text and what it is called: an experiment file with the `--set` overrides behind it, one a line.
+/// A text and its name: an experiment file, followed by the `--set` overrides, one per line.
 #[derive(Clone, Debug)]
 pub(super) struct Source {
     name: String,
     text: String,
-    /// Where the file's own text ends.
+    /// Length of the file's own text.
     file_end: usize,
     overrides: Vec<Range<usize>>,
 }
@@ -207,7 +207,7 @@ impl Source {
         Source { name: name.into(), file_end: text.len(), text, overrides: Vec::new() }
     }
 
-    /// What errors call the file: its path.
+    /// The name of the file in errors: its path.
     pub(super) fn name(&self) -> &str {
         &self.name
     }
@@ -217,7 +217,7 @@ impl Source {
         &self.text[..self.file_end]
     }
 
-    /// Adds a line behind the file's text.
+    /// Appends an override.
     pub(super) fn push_override(&mut self, line: &str) {
         self.text.push('\n');
         let start = self.text.len();
@@ -225,12 +225,12 @@ impl Source {
         self.overrides.push(start..self.text.len());
     }
 
-    /// The lines behind the file's text, each with where it starts.
+    /// The overrides, each with its offset.
     pub(super) fn overrides(&self) -> impl Iterator<Item = (usize, &str)> {
         self.overrides.iter().map(|range| (range.start, &self.text[range.clone()]))
     }
 
-    /// The error that shows a problem in this text, and with it other places in the same piece of text, each with a note.
+    /// Renders a problem in this text, together with other locations in the same part of it, each with a note.
     pub(super) fn error(
         &self,
         problem: &Problem,
@@ -245,8 +245,8 @@ impl Source {
         let mut group = match inside {
             None if notes.is_empty() => title.element(Origin::path(name)),
             inside => {
-                let place = inside.map(|span| AnnotationKind::Primary.span(span));
-                title.element(Snippet::source(text).path(name).annotations(place.into_iter().chain(notes)))
+                let location = inside.map(|span| AnnotationKind::Primary.span(span));
+                title.element(Snippet::source(text).path(name).annotations(location.into_iter().chain(notes)))
             }
         };
         if let Some(help) = &problem.help {
@@ -255,7 +255,7 @@ impl Source {
         ConfigError { message: problem.message.clone(), rendered: Renderer::plain().render(&[group]) }
     }
 
-    /// The piece of text that a span lies in: the file, or one override.
+    /// The part of the text that contains a span: the file, or one override.
     fn part(&self, span: Option<Range<usize>>) -> (&str, &str, Option<Range<usize>>) {
         let line = span
             .as_ref()
@@ -280,7 +280,7 @@ impl Source {
 pub struct ConfigError {
     /// One line.
     pub message: String,
-    /// Several lines: the message, the place in the file, help.
+    /// Several lines: the message, the location in the file, and help.
     pub rendered: String,
 }
 

@@ -1,4 +1,4 @@
-//! Experiments written down again, and their keys.
+//! Experiments as TOML, and their keys.
 
 use super::experiment::Experiment;
 use super::key::Key;
@@ -10,7 +10,7 @@ use crate::arch::presets::Preset;
 use crate::arch::rows::Row;
 
 impl Experiment {
-    /// The experiment with the rows as they were written: a preset stays a preset. Reading it gives the same key.
+    /// The experiment as TOML; a preset stays a preset. Reading the result gives the same key.
     pub fn to_toml(&self) -> toml::Table {
         let mut model = match &self.origin {
             Origin::Preset(preset) => to_table(preset),
@@ -31,14 +31,14 @@ impl Experiment {
         root
     }
 
-    /// `bn_scale` where it is not what the preset has.
+    /// `bn_scale` where it differs from the preset's.
     fn bn_scale_beside(&self, preset: &Preset) -> Option<bool> {
         let plan = &self.network.plan;
         let own = preset.expand(plan.classes).map_or(true, |rows| rows.style.bn_scale);
         (plan.style.bn_scale != own).then_some(plan.style.bn_scale)
     }
 
-    /// The experiment with every row written out: presets expanded, overrides and scaling worked in.
+    /// The experiment with all rows written out: presets expanded, overrides and scaling applied.
     pub fn to_toml_rows(&self) -> toml::Table {
         self.frame(model_rows(&self.network))
     }
@@ -62,14 +62,14 @@ impl Experiment {
         root
     }
 
-    /// The hash of everything that decides the result. Two files that expand into the same rows have the same key.
+    /// The hash of everything that determines the result. Files that expand to the same rows have the same key.
     pub fn key(&self) -> Key {
         let mut root = self.to_toml_rows();
         root.retain(|key, _| !["name", "title", "expect"].contains(&key));
         if let Some(init) = root.get_mut("init") {
             *init = toml::Value::Table(self.init.key_table());
         }
-        // Images that move stay the same: their fingerprint is part of the key.
+        // The path of images is not part of the key; their fingerprint is.
         for (table, key) in ASIDE.map(|key| ("train", key)).into_iter().chain([("data", "path")]) {
             root.get_mut(table).and_then(toml::Value::as_table_mut).map(|table| table.remove(key));
         }

@@ -1,8 +1,8 @@
-//! The `[train]` table: how long, with what optimizer, along what schedule, on what loss.
+//! The `[train]` table: epochs, optimizer, schedule, loss and precision.
 
-use super::experiment::Machine;
+use super::machine::Machine;
 use super::precision::{Precision, PrecisionName};
-use super::problem::{Missing, Place, Problem, from_serde};
+use super::problem::{Location, Missing, Problem, from_serde};
 use super::serialize::to_table;
 use super::stage::Stage;
 use crate::named::{KeyError, Named, check_range, keys_of};
@@ -15,7 +15,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, Deserializer, ValueDeserializer};
 
-/// The keys that `[train]` has whatever it chooses. Any other is a key of an optimizer, a schedule or a loss.
+/// The keys that `[train]` always has. All others belong to an optimizer, a schedule or a loss.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Frame {
@@ -23,7 +23,7 @@ struct Frame {
     batch: usize,
     accumulate: usize,
     optimizer: OptimizerName,
-    /// The optimizer's where it is missing.
+    /// Default: the optimizer's.
     lr: Option<f64>,
     weight_decay: f64,
     decay_all: bool,
@@ -43,7 +43,7 @@ struct Frame {
     keep_every: usize,
     size: usize,
     stages: Vec<Stage>,
-    /// The number of ranks that were started where it is missing.
+    /// Default: the number of ranks that were started.
     ranks: Option<usize>,
     sync_bn: bool,
 }
@@ -85,31 +85,30 @@ impl Default for Frame {
 pub struct Train {
     pub epochs: usize,
     pub batch: usize,
-    /// Parts in which a batch is carried out, one after the other, and their gradients added up: less memory, the same step but
-    /// for the statistics of batch normalisation.
+    /// Gradient accumulation: number of parts in which a batch is computed, one after another. Needs less memory; the step is the
+    /// same but for the statistics of batch normalisation.
     pub accumulate: usize,
     pub optimizer: OptimizerSpec,
     pub lr: f64,
     pub weight_decay: f64,
-    /// Weight decay on biases and normalisations too, as in Torch's and Caffe's habit; else on weights alone.
+    /// Apply weight decay to biases and normalisations, too, as Torch and Caffe do; by default only to weights.
     pub decay_all: bool,
-    /// Factor on the learning rate for each level below the last one; 1 for one rate.
+    /// Layer-wise learning rate decay: factor for each level below the last; 1 for equal rates.
     pub layer_decay: f64,
     /// Factor on the learning rate of biases, those of normalisations included.
     pub bias_lr_factor: f64,
     pub schedule: ScheduleSpec,
-    /// Epochs in which the rate rises from 0, in front of the schedule.
+    /// Epochs of linear warm-up from 0, before the schedule.
     pub warmup: f64,
     pub loss: LossSpec,
-    /// Largest norm of all gradients together; 0 for no bound.
+    /// Maximum norm of all gradients together; 0 for no clipping.
     pub clip_norm: f64,
-    /// Decay of the moving average of the weights that is evaluated; 0 for none.
+    /// Decay of the moving average of the weights, which is then evaluated; 0 for none.
     pub ema: f64,
     /// Radius of sharpness-aware minimisation; 0 for none.
     pub sam_rho: f64,
     pub precision: Precision,
-    /// Carry out convolutions in the cheapest way that computes the same; set false to rule out fused kernels when
-    /// debugging.
+    /// Use fused kernels and rewritten convolutions that compute the same function; set false to rule them out when debugging.
     pub rewrites: bool,
     /// Number of epochs without a better `val_top1` after which the run stops; 0 to never stop early.
     pub patience: usize,
@@ -119,13 +118,13 @@ pub struct Train {
     pub log_gradients: usize,
     /// Interval, in epochs, at which weights are kept; 0 for none.
     pub keep_every: usize,
-    /// Height of the training images where it is not that of `model.input`; 0 where it is.
+    /// Height of the training images; 0 for that of `model.input`.
     pub size: usize,
     /// Sizes and batches from later epochs on.
     pub stages: Vec<Stage>,
-    /// Number of processes that train together, each on its part of every batch.
+    /// Number of ranks: processes that train together, each on its part of every batch.
     pub ranks: usize,
-    /// Batch normalisation by the images of all ranks rather than each by its own.
+    /// Synchronised batch normalisation: statistics over the images of all ranks.
     pub sync_bn: bool,
 }
 
@@ -140,7 +139,7 @@ pub(super) fn allowed() -> Vec<&'static str> {
     keys_of::<Frame>().iter().flat_map(|key| std::iter::once(*key).chain(own(key))).collect()
 }
 
-/// The table as it is written, split into the keys that it always has and those of its choices.
+/// The table as written, split into the keys that it always has and those of optimizer, schedule and loss.
 struct Written<'a> {
     span: Range<usize>,
     frame: Frame,
@@ -163,7 +162,7 @@ impl<'a> Written<'a> {
             let name = key.get_ref().as_ref();
             if !allowed.contains(&name) {
                 let message = format!("there is no key `{name}` here");
-                return Err(Problem::unknown_key(Place::Span(key.span()), message, name, &allowed));
+                return Err(Problem::unknown_key(Location::Span(key.span()), message, name, &allowed));
             }
             let table = if keys_of::<Frame>().contains(&name) { &mut frame } else { &mut own };
             table.insert(key.clone(), value.clone());
@@ -173,7 +172,7 @@ impl<'a> Written<'a> {
         Ok(Written { span, frame, own })
     }
 
-    /// What the table chooses by `key`, with its own keys.
+    /// The entry that `key` names, with its own keys.
     fn choice<N: Named>(&self, key: &str, name: N) -> Result<N::Entry, Problem> {
         let keys = name.keys();
         let foreign = N::all_keys().into_iter().find(|key| !keys.contains(key) && self.own.contains_key(*key));
@@ -190,7 +189,7 @@ impl<'a> Written<'a> {
         name.read(Deserializer::from(Spanned::new(self.span.clone(), own))).map_err(|error| from_serde(&error, "", &[]))
     }
 
-    /// A key that what is chosen cannot do without, where it is not written.
+    /// A required key of the chosen entry that is missing.
     fn missing<N: Named>(&self, key: &str, name: N) -> Option<Missing> {
         let none = Deserializer::from(Spanned::new(0..0, DeTable::new()));
         let message = name.read(none).err()?.message().to_owned();
@@ -200,7 +199,7 @@ impl<'a> Written<'a> {
     }
 }
 
-/// The keys that are missing in a `[train]`; none where it is wrong in another way.
+/// The missing keys of a `[train]`; none if it is invalid in another way.
 pub(super) fn missing(table: Option<&Spanned<DeValue>>) -> Vec<Missing> {
     let Ok(written) = Written::read(table) else { return Vec::new() };
     let frame = &written.frame;
@@ -218,11 +217,11 @@ pub(super) fn check_keys(table: Option<&Spanned<DeValue>>) -> Result<(), Problem
     Written::read(table).map(drop)
 }
 
-/// Keys of `[train]` that say what a run writes besides its result: they are not part of its key, nor columns of its summary.
+/// Keys of `[train]` that control additional output: not part of a run's key, and not columns of its summary.
 pub(crate) const ASIDE: [&str; 3] = ["log_every", "log_gradients", "keep_every"];
 
 impl Train {
-    /// Reads the table and fills in what is missing, from the machine where that decides.
+    /// Reads the table and fills in defaults, some of which depend on the machine.
     pub(super) fn read(table: Option<&Spanned<DeValue>>, machine: Machine) -> Result<Train, Problem> {
         let written = Written::read(table)?;
         let frame = written.frame.clone();
@@ -313,25 +312,25 @@ impl Train {
         Ok(())
     }
 
-    /// The height of the training images, 0 for the network's input, and the images per step in an epoch, the first being 0.
+    /// The height of the training images, 0 for the network's input, and the batch size in an epoch; the first epoch is 0.
     pub fn stage(&self, epoch: usize) -> (usize, usize) {
         let or = |new: usize, old: usize| if new > 0 { new } else { old };
         let begun = self.stages.iter().filter(|stage| stage.from <= epoch);
         begun.fold((self.size, self.batch), |(size, batch), stage| (or(stage.size, size), or(stage.batch, batch)))
     }
 
-    /// The heights of training images that are not simply the network's input.
+    /// The heights of training images that differ from the network's input.
     pub fn sizes(&self) -> impl Iterator<Item = usize> {
         std::iter::once(self.size).chain(self.stages.iter().map(|stage| stage.size)).filter(|&size| size > 0)
     }
 
-    /// The table written out, with the keys of its choices. The order is that in which keys have always been hashed.
+    /// The table with all keys. Their order must not change: it determines the hash.
     pub(super) fn table(&self) -> toml::Table {
         let owned = |(key, value): (&str, toml::Value)| (key.to_owned(), value);
         let count = |count: usize| toml::Value::Integer(count as i64);
         let mut table = toml::Table::new();
         table.extend([("epochs", count(self.epochs)), ("batch", count(self.batch))].map(owned));
-        // What is off is not written: a key that a new version adds must not change the hash of existing experiments.
+        // Options that are off are not written: a new key must not change the hash of existing experiments.
         if self.accumulate > 1 {
             table.insert("accumulate".to_owned(), count(self.accumulate));
         }

@@ -13,9 +13,6 @@ pub(crate) fn train(keys: &str) -> Train {
 fn every_key_has_one_owner() {
     let all = allowed();
     assert_eq!(all.iter().collect::<HashSet<_>>().len(), all.len(), "{all:?}");
-    assert_eq!(&all[4..9], ["lr", "momentum", "nesterov", "ns_steps", "adamw_lr"]);
-    assert_eq!(&all[9..14], ["beta1", "beta2", "alpha", "eps", "always_adapt"]);
-    assert_eq!(&all[16..24].join(" "), "layer_decay bias_lr_factor schedule milestones gamma every final_lr peak_at");
 }
 
 #[test]

@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use super::DataError;
 
 /// A file as published: its name, the exact size of its unpacked content, and its checksum.
+#[derive(Debug)]
 pub(super) struct Expected {
     pub name: &'static str,
     pub bytes: u64,
@@ -19,6 +20,7 @@ pub(super) struct Expected {
 }
 
 /// A SHA-256 that is known.
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Checksum {
     /// The checksum of the unpacked content.
     Content(&'static str),

@@ -34,7 +34,7 @@ pub use augment::{
 pub(crate) use batch::train_batch;
 pub use batch::{Batch, Mixed, eval_batch, order, part_of};
 pub use dataset::Dataset;
-pub use datasets::{DATASETS, DataSource, Info, Source, folder_at, info, source};
+pub use datasets::{DATASETS, DataSource, DatasetName, Info, Source, folder_at, info, source};
 pub use decode::{DECODER, decode};
 pub use error::DataError;
 pub use fingerprint::fingerprint;

@@ -1,9 +1,8 @@
 //! A confusion matrix as a picture: a row a true class, a column a predicted class, and the accuracy of each class.
 
-use super::svg::{Anchor, EDGE, FAINT, Font, INK, card, fit, line, n, text, width};
+use super::svg::{Anchor, EDGE, FAINT, Font, INK, card, fit, line, rectangle, text, width};
 use crate::analysis::Confusion;
 use crate::runs::grouped;
-use std::fmt::Write;
 
 const RIGHT: &str = "#0072b2";
 const WRONG: &str = "#d55e00";
@@ -89,7 +88,7 @@ impl Matrix<'_> {
             let x = left + self.side() + 14.0;
             let bar = [x, middle - 0.32 * cell, top1 * (ACCURACY - 14.0), 0.64 * cell];
             if top1 > 0.0 {
-                rectangle(svg, bar, RIGHT, 0.22);
+                filled(svg, bar, RIGHT, 0.22);
             }
             if labelled {
                 text(svg, [x + 8.0, middle], &format!("{:.1} %", 100.0 * top1), Font::new(LABEL), false);
@@ -101,7 +100,7 @@ impl Matrix<'_> {
         let Matrix { cell, left, top, .. } = *self;
         let [x, y] = [left + predicted as f64 * cell, top + class as f64 * cell];
         let (colour, strength) = if class == predicted { (RIGHT, share) } else { (WRONG, share.sqrt()) };
-        rectangle(svg, [x, y, cell, cell], colour, strength);
+        filled(svg, [x, y, cell, cell], colour, strength);
         if cell >= NUMBERED {
             let percent = 100.0 * share;
             let number = if percent < 0.95 { format!("{percent:.1}") } else { format!("{percent:.0}") };
@@ -129,16 +128,8 @@ impl Matrix<'_> {
     }
 }
 
-fn rectangle(svg: &mut String, [x, y, w, h]: [f64; 4], colour: &str, opacity: f64) {
-    // Writing to a string cannot fail.
-    let _ = writeln!(
-        svg,
-        "<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" fill=\"{colour}\" fill-opacity=\"{opacity:.3}\"/>",
-        n(x),
-        n(y),
-        n(w),
-        n(h)
-    );
+fn filled(svg: &mut String, [x, y, w, h]: [f64; 4], colour: &str, opacity: f64) {
+    rectangle(svg, [x, y], [w, h], &format!("fill=\"{colour}\" fill-opacity=\"{opacity:.3}\""));
 }
 
 #[cfg(test)]

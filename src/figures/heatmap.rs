@@ -1,7 +1,8 @@
 //! A matrix of values over two axes as coloured cells, with contours and a colour bar.
 
-use super::surface::surface;
-use super::svg::{Anchor, EDGE, FAINT, Font, INK, ON_DARK, card, fit, line, n, text, wrapped};
+use super::ramp::{Ramp, colour};
+use super::surface::Surface;
+use super::svg::{Anchor, EDGE, FAINT, Font, INK, ON_DARK, circle, headed, line, n, rectangle, text};
 use crate::runs::significant;
 use std::fmt::Write;
 
@@ -16,7 +17,7 @@ const TICK: f64 = 14.0;
 pub struct Heatmap {
     pub title: String,
     pub note: String,
-    /// Of the horizontal and of the vertical axis.
+    /// Titles of the horizontal and of the vertical axis.
     pub labels: [String; 2],
     /// Coordinates of the cells, ascending and evenly spaced.
     pub x: Vec<f64>,
@@ -34,76 +35,20 @@ pub struct Heatmap {
     pub surface: bool,
 }
 
-/// How values become colours, from the lowest to the highest.
-#[derive(Clone, Copy, Debug)]
-pub enum Ramp {
-    Linear([f64; 2]),
-    /// Both above 0.
-    Log([f64; 2]),
-}
-
-impl Ramp {
-    /// The place of a value, 0 to 1.
-    pub(super) fn place(self, value: f64) -> f64 {
-        let part = match self {
-            Ramp::Linear([low, high]) => (value - low) / (high - low),
-            Ramp::Log([low, high]) => (value / low).ln() / (high / low).ln(),
-        };
-        if part.is_nan() { 1.0 } else { part.clamp(0.0, 1.0) }
-    }
-
-    fn value(self, part: f64) -> f64 {
-        match self {
-            Ramp::Linear([low, high]) => low + part * (high - low),
-            Ramp::Log([low, high]) => low * (high / low).powf(part),
-        }
-    }
-}
-
-/// Six colours of viridis (van der Walt and Smith), dark to light: even steps of lightness, also for colour-blind readers.
-const COLOURS: [[f64; 3]; 6] = [
-    [68.0, 1.0, 84.0],
-    [65.0, 68.0, 135.0],
-    [42.0, 120.0, 142.0],
-    [34.0, 168.0, 132.0],
-    [122.0, 209.0, 81.0],
-    [253.0, 231.0, 37.0],
-];
-
-/// The colour at a place of the ramp, 0 to 1.
-pub fn viridis(part: f64) -> [u8; 3] {
-    let at = part * (COLOURS.len() - 1) as f64;
-    let from = (at as usize).min(COLOURS.len() - 2);
-    let mix = |channel: usize| {
-        let [low, high] = [COLOURS[from][channel], COLOURS[from + 1][channel]];
-        (low + (high - low) * (at - from as f64)).round() as u8
-    };
-    [mix(0), mix(1), mix(2)]
-}
-
-pub(super) fn colour(part: f64) -> String {
-    let [r, g, b] = viridis(part);
-    format!("#{r:02x}{g:02x}{b:02x}")
-}
-
 impl Heatmap {
     /// The whole picture, a file of its own.
     pub fn svg(&self) -> String {
         let width = if self.surface { 2.0 * WIDTH } else { WIDTH };
-        let note = wrapped(&self.note, TICK, width - 60.0);
-        let top = 74.0 + 20.0 * note.len() as f64;
-        let mut svg = card(&self.title, [width, top + SIDE + 84.0]);
-        text(&mut svg, [30.0, 36.0], &fit(&self.title, 22.0, true, width - 60.0), Font::new(22.0).bold(), false);
-        for (index, line) in note.iter().enumerate() {
-            text(&mut svg, [30.0, 66.0 + 20.0 * index as f64], line, Font::new(TICK).colour(FAINT), false);
-        }
+        let (mut svg, heading) = headed(&self.title, &self.note, TICK, [width, SIDE + 92.0]);
+        let top = heading + 8.0;
         self.cells(&mut svg, top);
         for &level in &self.contours {
             self.contour(&mut svg, top, level);
         }
         self.way(&mut svg, top);
         if self.surface {
-            surface(&mut svg, [WIDTH, top], [WIDTH - 40.0, SIDE], self);
+            let surface = Surface { labels: &self.labels, values: &self.values, ramp: self.ramp };
+            surface.draw(&mut svg, [WIDTH, top], [WIDTH - 40.0, SIDE]);
         }
         self.axes(&mut svg, top);
         self.bar(&mut svg, top);
@@ -131,14 +76,8 @@ impl Heatmap {
                 let fill = &same[0];
                 let [left, up] = [LEFT + x as f64 * w, top + SIDE - (y + 1) as f64 * h];
                 // A little larger than the cell: browsers leave seams between rectangles that only touch.
-                let _ = writeln!(
-                    svg,
-                    "<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" fill=\"{fill}\"/>",
-                    n(left),
-                    n(up),
-                    n(same.len() as f64 * w + 0.3),
-                    n(h + 0.3)
-                );
+                let size = [same.len() as f64 * w + 0.3, h + 0.3];
+                rectangle(svg, [left, up], size, &format!("fill=\"{fill}\""));
                 x += same.len();
             }
         }
@@ -186,14 +125,8 @@ impl Heatmap {
         for pair in places.windows(2) {
             line(svg, pair[0], pair[1], ON_DARK, 1.6);
         }
-        for [x, y] in places {
-            let _ = writeln!(
-                svg,
-                "<circle cx=\"{}\" cy=\"{}\" r=\"4\" fill=\"#d55e00\" stroke=\"{ON_DARK}\" stroke-width=\"1.2\"/>",
-                n(x),
-                n(y)
-            );
-        }
+        let dot = format!("fill=\"#d55e00\" stroke=\"{ON_DARK}\" stroke-width=\"1.2\"");
+        places.into_iter().for_each(|place| circle(svg, place, 4.0, &dot));
     }
 
     fn axes(&self, svg: &mut String, top: f64) {
@@ -229,13 +162,7 @@ impl Heatmap {
         for index in 0..STEPS {
             let fill = colour((index as f64 + 0.5) / STEPS as f64);
             let y = top + SIDE - (index + 1) as f64 * step;
-            let _ = writeln!(
-                svg,
-                "<rect x=\"{}\" y=\"{}\" width=\"{BAR}\" height=\"{}\" fill=\"{fill}\"/>",
-                n(left),
-                n(y),
-                n(step + 0.3)
-            );
+            rectangle(svg, [left, y], [BAR, step + 0.3], &format!("fill=\"{fill}\""));
         }
         for index in 0..=5 {
             let part = f64::from(index) / 5.0;
@@ -273,8 +200,5 @@ mod tests {
         assert_eq!([svg.matches("<path").count(), svg.matches("<circle").count()], [1, 2]);
         let wide = Heatmap { surface: true, ..map.clone() }.svg();
         assert_eq!(wide.matches("<path").count(), 1 + 2, "two squares between the middles of six cells");
-        assert_eq!((colour(0.0), colour(1.0)), ("#440154".to_owned(), "#fde725".to_owned()));
-        assert!((Ramp::Log([1.0, 100.0]).place(10.0) - 0.5).abs() < 1e-12);
-        assert_eq!(Ramp::Log([1.0, 100.0]).place(f64::INFINITY), 1.0);
     }
 }

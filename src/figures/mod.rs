@@ -10,6 +10,7 @@ pub mod diagram;
 pub mod heatmap;
 mod interval;
 pub mod picture;
+pub mod ramp;
 mod surface;
 pub mod svg;
 pub mod thumbnails;

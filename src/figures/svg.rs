@@ -5,20 +5,21 @@
 
 use std::fmt::Write;
 
-pub const FONTS: &str = "Inter, system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif";
-pub const INK: &str = "#1b2430";
-pub const FAINT: &str = "#5b6675";
-pub const CARD: &str = "#ffffff";
-pub const EDGE: &str = "#d5dbe3";
+pub(super) const FONTS: &str =
+    "Inter, system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif";
+pub(super) const INK: &str = "#1b2430";
+pub(super) const FAINT: &str = "#5b6675";
+pub(super) const CARD: &str = "#ffffff";
+pub(super) const EDGE: &str = "#d5dbe3";
 pub const GRID: &str = "#e7ebf0";
 
 /// Colours of text on the fill of a box, which is the same on a dark page: never those of [`DARK_MODE`].
-pub const ON_LIGHT: &str = "#111820";
-pub const ON_DARK: &str = "#fefefe";
+pub(super) const ON_LIGHT: &str = "#111820";
+pub(super) const ON_DARK: &str = "#fefefe";
 
-/// Turns ground, ink and grid over where the reader's system is set to dark, and gives the colours of series (`chart::COLOURS`) the
-/// lightness that they need there. Texts in darker shades of them come last, since later rules win.
-pub const DARK_MODE: &str = r##"<style>@media (prefers-color-scheme: dark) {
+/// Turns ground, ink and grid over where the reader's system is set to dark, and gives the colours of series (`chart::COLOURS`)
+/// the lightness that they need there. Texts in darker shades of them come last, since later rules win.
+pub(super) const DARK_MODE: &str = r##"<style>@media (prefers-color-scheme: dark) {
 svg [fill="#ffffff"] { fill: #171f27 } svg [stroke="#ffffff"] { stroke: #171f27 }
 svg [fill="#f5f7fa"] { fill: #202832 } svg [stroke="#d5dbe3"] { stroke: #313c49 } svg [stroke="#e7ebf0"] { stroke: #28323d }
 svg [fill="#1b2430"] { fill: #e6ebf1 } svg [stroke="#1b2430"], svg [stroke="#5b6675"] { stroke: #a3afbd }
@@ -124,7 +125,7 @@ pub fn card(title: &str, size: [f64; 2]) -> String {
 const CARD_START: &str = "<rect class=\"card\"";
 
 /// The picture without its card, for slides and pages of any colour.
-pub fn without_card(svg: &str) -> String {
+pub(super) fn without_card(svg: &str) -> String {
     svg.lines().filter(|line| !line.starts_with(CARD_START)).flat_map(|line| [line, "\n"]).collect()
 }
 
@@ -178,7 +179,7 @@ impl Font {
         Font { anchor, ..self }
     }
 
-    pub fn halo(self) -> Font {
+    pub(super) fn halo(self) -> Font {
         Font { halo: true, ..self }
     }
 }
@@ -190,7 +191,7 @@ pub fn text(svg: &mut String, [x, y]: [f64; 2], text: &str, font: Font, turned: 
     }
     let Font { size, bold, colour, anchor, halo } = font;
     let baseline = size * 0.35;
-    let place = if turned {
+    let position = if turned {
         format!("transform=\"translate({} {}) rotate(-90)\"", n(x + baseline), n(y))
     } else {
         format!("x=\"{}\" y=\"{}\"", n(x), n(y + baseline))
@@ -209,7 +210,7 @@ pub fn text(svg: &mut String, [x, y]: [f64; 2], text: &str, font: Font, turned: 
     // Writing to a string cannot fail.
     let _ = writeln!(
         svg,
-        "<text {place} font-size=\"{}\" fill=\"{colour}\"{anchor}{weight}{rim}>{}</text>",
+        "<text {position} font-size=\"{}\" fill=\"{colour}\"{anchor}{weight}{rim}>{}</text>",
         n(size),
         escape(text)
     );
@@ -226,6 +227,32 @@ pub fn line(svg: &mut String, [x1, y1]: [f64; 2], [x2, y2]: [f64; 2], colour: &s
         n(y2),
         n(width)
     );
+}
+
+/// A rectangle: its left upper corner, its size and its other attributes.
+pub(super) fn rectangle(svg: &mut String, corner: [f64; 2], size: [f64; 2], attributes: &str) {
+    let ([x, y], [w, h]) = (corner.map(n), size.map(n));
+    let _ = writeln!(svg, "<rect x=\"{x}\" y=\"{y}\" width=\"{w}\" height=\"{h}\" {attributes}/>");
+}
+
+/// A circle: its centre, its radius and its other attributes.
+pub fn circle(svg: &mut String, centre: [f64; 2], radius: f64, attributes: &str) {
+    let ([x, y], r) = (centre.map(n), n(radius));
+    let _ = writeln!(svg, "<circle cx=\"{x}\" cy=\"{y}\" r=\"{r}\" {attributes}/>");
+}
+
+/// Begins a picture of a width and of `height` below its heading, which is a title and a note in lines of text of this size.
+/// Returns the lower edge of the heading, too.
+pub fn headed(title: &str, note: &str, size: f64, [width, height]: [f64; 2]) -> (String, f64) {
+    let room = width - 60.0;
+    let note = wrapped(note, size, room);
+    let top = 66.0 + 20.0 * note.len() as f64;
+    let mut svg = card(title, [width, top + height]);
+    text(&mut svg, [30.0, 36.0], &fit(title, 22.0, true, room), Font::new(22.0).bold(), false);
+    for (index, line) in note.iter().enumerate() {
+        text(&mut svg, [30.0, 66.0 + 20.0 * index as f64], line, Font::new(size).colour(FAINT), false);
+    }
+    (svg, top)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Small images in rows, each with lines of text below it. Pixels are rectangles, so that a picture needs no image decoder.
 
-use super::svg::{FAINT, Font, INK, card, fit, n, text, width as width_of, wrapped};
+use super::svg::{FAINT, Font, INK, fit, headed, n, text, width as width_of};
 use std::fmt::Write;
 
 const CELL: f64 = 140.0;
@@ -26,19 +26,15 @@ pub fn thumbnails(title: &str, note: &str, images: &[Thumbnail], across: usize) 
     let lines = images.iter().map(|image| image.lines.len()).max().unwrap_or(0);
     let step = [CELL + GAP, CELL + LINE * lines as f64 + GAP];
     let width = 2.0 * MARGIN + across as f64 * step[0] - GAP;
-    let note = wrapped(note, 14.0, width - 2.0 * MARGIN);
-    let top = 64.0 + 20.0 * note.len() as f64;
-    let mut svg = card(title, [width, top + images.len().div_ceil(across) as f64 * step[1] + 12.0]);
-    text(&mut svg, [MARGIN, 36.0], &fit(title, 22.0, true, width - 2.0 * MARGIN), Font::new(22.0).bold(), false);
-    for (index, line) in note.iter().enumerate() {
-        text(&mut svg, [MARGIN, 66.0 + 20.0 * index as f64], line, Font::new(14.0).colour(FAINT), false);
-    }
+    let height = images.len().div_ceil(across) as f64 * step[1] + 10.0;
+    let (mut svg, heading) = headed(title, note, 14.0, [width, height]);
+    let top = heading - 2.0;
     for (index, image) in images.iter().enumerate() {
-        let place = [MARGIN + (index % across) as f64 * step[0], top + (index / across) as f64 * step[1]];
-        pixels(&mut svg, place, image);
+        let corner = [MARGIN + (index % across) as f64 * step[0], top + (index / across) as f64 * step[1]];
+        pixels(&mut svg, corner, image);
         for (number, line) in image.lines.iter().enumerate() {
             let colour = if number == 0 { INK } else { FAINT };
-            let at = [place[0], place[1] + CELL + 12.0 + LINE * number as f64];
+            let at = [corner[0], corner[1] + CELL + 12.0 + LINE * number as f64];
             // A long class is written smaller before the number behind it is cut.
             let size = 13.5 * (CELL / width_of(line, 13.5, false)).clamp(SMALLEST / 13.5, 1.0);
             text(&mut svg, at, &fit(line, size, false, CELL), Font::new(size).colour(colour), false);

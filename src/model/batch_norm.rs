@@ -68,15 +68,14 @@ impl BatchNorm {
         // Neither the fused kernel nor libtorch takes β without γ.
         let ones = if self.gamma.is_none() { Some(self.beta.detach().ones_like()) } else { None };
         let norm = Norm { gamma: self.gamma.as_ref().or(ones.as_ref()), group, ..self.numbers() };
-        let kernel = activations::kernel(act).filter(|_| add.is_none() || act.joins_sum());
-        if let Some(kernel) = kernel.filter(|_| group.is_some() || (self.fused && fused::supports(x))) {
-            return or_panic(fused::norm_act(x, add, &norm, kernel, train));
-        }
-        let y = if group.is_some() {
-            or_panic(fused::norm_act(x, None, &norm, Activation::None, train))
-        } else {
-            let Norm { gamma, beta, mean, var, momentum, eps, .. } = norm;
-            x.batch_norm(gamma, beta, mean, var, train, momentum, eps, true)
+        let by_kernel = |add, act| or_panic(fused::norm_act(x, add, &norm, act, train));
+        let y = match activations::kernel(act).filter(|_| add.is_none() || act.joins_sum()) {
+            Some(whole) if group.is_some() || (self.fused && fused::supports(x)) => return by_kernel(add, whole),
+            _ if group.is_some() => by_kernel(None, Activation::None),
+            _ => {
+                let Norm { gamma, beta, mean, var, momentum, eps, .. } = norm;
+                x.batch_norm(gamma, beta, mean, var, train, momentum, eps, true)
+            }
         };
         activations::apply_to_sum(act, y, add)
     }

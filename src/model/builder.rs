@@ -1,12 +1,11 @@
 //! Builds the modules of a network and the tensors that they share with [`Model`](super::Model).
 
-use super::Segment;
 use super::batch_norm::BatchNorm;
 use super::block;
 use super::conv_norm_act::ConvNormAct;
 use super::convolution::Convolution;
 use super::layers;
-use super::parts::{Module, Tap, Taps, label};
+use super::module::{Module, Tap, Taps, label};
 use super::tensors::Tensors;
 use crate::arch::layer::Layer;
 use crate::arch::node::{Merge, Node, Residual};
@@ -20,6 +19,15 @@ use tch::Tensor;
 use tch::nn::{self, SequentialT};
 
 type Result<T> = std::result::Result<T, TorchError>;
+
+/// Consecutive nodes and the auxiliary head on their output, if there is one.
+#[derive(Debug)]
+pub(super) struct Segment {
+    pub(super) trunk: SequentialT,
+    pub(super) head: Option<(SequentialT, f64)>,
+    /// It computes in training what it computes in evaluation.
+    pub(super) frozen: bool,
+}
 
 /// Makes modules and collects their tensors in the order of the forward pass.
 pub(super) struct Builder<'a> {

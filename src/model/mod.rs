@@ -9,6 +9,7 @@ mod conv_norm_act;
 mod convolution;
 mod init;
 mod layers;
+mod module;
 mod parts;
 mod pool;
 mod tensors;
@@ -29,8 +30,9 @@ mod properties_tests;
 #[cfg(test)]
 mod reference_tests;
 
+pub use module::Taps;
 pub(crate) use parts::float;
-pub use parts::{Part, Parts, Taps};
+pub use parts::{Part, Parts};
 pub use weights::{WeightsError, float_bytes, parse_tensors, read_tensors, tensor_bytes, write_tensors};
 
 use crate::arch::Network;
@@ -38,10 +40,10 @@ use crate::arch::network::RowNodes;
 use crate::arch::node::Node;
 use crate::arch::params::Param;
 use crate::torch::{ProcessGroup, TorchError, catch};
-use builder::Builder;
+use builder::{Builder, Segment};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use tch::nn::{self, ModuleT, SequentialT};
+use tch::nn::{self, ModuleT};
 use tch::{Device, Kind, Tensor};
 
 /// A network as a graph of tch modules, with its tensors.
@@ -55,15 +57,6 @@ pub struct Model {
     channels_last: bool,
     /// See [`Model::build_for_ranks`].
     sync: Option<Arc<ProcessGroup>>,
-}
-
-/// Consecutive nodes and the auxiliary head on their output, if there is one.
-#[derive(Debug)]
-struct Segment {
-    trunk: SequentialT,
-    head: Option<(SequentialT, f64)>,
-    /// It computes in training what it computes in evaluation.
-    frozen: bool,
 }
 
 /// Logits `[N, classes]` of the network and, in training, of each auxiliary head with the weight of its loss.
@@ -96,7 +89,7 @@ impl Model {
     ///
     /// # Errors
     /// See [`Model::build`].
-    pub fn build_frozen(
+    pub(crate) fn build_frozen(
         network: &Network,
         device: Device,
         seed: u64,

@@ -2,13 +2,13 @@
 
 use super::block;
 use super::builder::Builder;
+use super::module::{Module, Taps};
 use crate::arch::Network;
-use crate::arch::node::{Merge, Node, Survival, SurvivalGate, walk};
+use crate::arch::node::{Merge, Node, Survival, SurvivalGate};
 use crate::arch::ops::{Dropout, Op};
 use crate::arch::params::Param;
 use crate::torch::{TorchError, catch};
-use std::sync::{Arc, Mutex, PoisonError};
-use tch::nn::{self, ModuleT, SequentialT};
+use tch::nn::{self, ModuleT};
 use tch::{Device, Kind, Tensor};
 
 /// The network of evaluation: no auxiliary heads, no dropout, stochastic depth as its expectation. Parameters record no gradients.
@@ -30,39 +30,6 @@ pub struct Part {
     pub input: Vec<i64>,
     pub output: Vec<i64>,
     module: Module,
-}
-
-#[derive(Debug)]
-pub(super) enum Module {
-    Block(Box<block::Residual>),
-    Conv(SequentialT),
-    Other(SequentialT),
-}
-
-/// Values of gates of the last forward passes, each with the label of its gate.
-#[derive(Clone, Debug, Default)]
-pub struct Taps(Arc<Mutex<Vec<(String, Tensor)>>>);
-
-impl Taps {
-    /// What was recorded since the last call.
-    pub fn take(&self) -> Vec<(String, Tensor)> {
-        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-/// Passes its input on, and records it.
-#[derive(Debug)]
-pub(super) struct Tap {
-    pub label: String,
-    pub taps: Taps,
-}
-
-impl ModuleT for Tap {
-    fn forward_t(&self, x: &Tensor, _train: bool) -> Tensor {
-        let value = (self.label.clone(), x.detach());
-        self.taps.0.lock().unwrap_or_else(PoisonError::into_inner).push(value);
-        x.shallow_clone()
-    }
 }
 
 impl Part {
@@ -229,22 +196,6 @@ fn settle(nodes: &mut [Node]) {
             }
         }
     }
-}
-
-/// What the names of the layers have in common; without names, what the first one does.
-pub(super) fn label(nodes: &[Node]) -> String {
-    let mut names: Vec<Vec<&str>> = Vec::new();
-    let mut first = None;
-    walk(nodes, false, &mut |layer, _| {
-        first.get_or_insert_with(|| layer.op.describe());
-        if !layer.name.is_empty() {
-            names.push(layer.name.split('.').collect());
-        }
-    });
-    let Some(shared) = names.first() else { return first.unwrap_or_default() };
-    let same = |depth: &usize| names.iter().all(|name| name.get(*depth) == shared.get(*depth));
-    let depth = (0..shared.len()).take_while(same).count();
-    if depth == 0 { shared.join(".") } else { shared[..depth].join(".") }
 }
 
 #[cfg(test)]

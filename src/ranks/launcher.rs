@@ -1,14 +1,14 @@
-//! What a launcher says by environment variables: torchrun's own, or those of srun and mpirun beside `MASTER_ADDR` and
+//! Reads the environment variables of a launcher: torchrun's, or those of srun and mpirun together with `MASTER_ADDR` and
 //! `MASTER_PORT`.
 
 use super::RanksError;
 use std::time::Duration;
 
-/// Variables that make a process a rank. A process that a rank starts, such as a point of a sweep, is none and gets none of them.
+/// Variables that make a process a rank. They are removed for processes that a rank starts, such as a point of a sweep.
 pub const LAUNCHER_VARIABLES: [&str; 4] = ["RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"];
 
-/// The rank and the number of ranks as each launcher calls them. Slurm's variables of a step, not of a job: those of a job are also
-/// set where srun is not used.
+/// The variables for the rank and the number of ranks, for each launcher. Those of Slurm are of a step, because those of a job
+/// are set without srun, too.
 const LAUNCHERS: [(&str, &str); 3] = [
     ("RANK", "WORLD_SIZE"),
     ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),
@@ -17,33 +17,33 @@ const LAUNCHERS: [(&str, &str); 3] = [
 
 /// Overrides [`TIMEOUT`], in seconds.
 const TIMEOUT_VARIABLE: &str = "STRATA_RANKS_TIMEOUT";
-/// How long a rank waits for the others: longer than any checkpoint takes to write.
+/// How long a rank waits for the others; longer than writing a checkpoint takes.
 const TIMEOUT: Duration = Duration::from_secs(300);
 
-/// The place of this process among several ranks.
+/// The rank of this process, and where the ranks meet.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct RankInfo {
     pub rank: usize,
     pub world: usize,
     /// Where the ranks meet.
     pub host: String,
     pub port: u16,
-    /// The launcher serves the store, as torchrun does; else rank 0 does.
+    /// Whether the launcher serves the store, as torchrun does; otherwise rank 0 does.
     pub agent_serves: bool,
-    /// How often the launcher has started the ranks again, with the same store.
+    /// Number of restarts by the launcher with the same store.
     pub attempt: u32,
     pub timeout: Duration,
 }
 
-/// The place that the environment gives this process; `None` where it is the only rank.
+/// Reads the rank of this process from the environment; `None` if it is the only one.
 ///
 /// # Errors
 /// [`RanksError::Launcher`] for variables that are missing or wrong.
-pub fn place() -> Result<Option<Place>, RanksError> {
+pub fn rank_info() -> Result<Option<RankInfo>, RanksError> {
     read(|name| std::env::var(name).ok())
 }
 
-fn read(get: impl Fn(&str) -> Option<String>) -> Result<Option<Place>, RanksError> {
+fn read(get: impl Fn(&str) -> Option<String>) -> Result<Option<RankInfo>, RanksError> {
     let wrong = |message: String| Err(RanksError::Launcher(message));
     // srun and mpirun start independent processes as well; only those that are told where to meet belong together.
     let meets = get("MASTER_ADDR").is_some();
@@ -80,14 +80,14 @@ fn read(get: impl Fn(&str) -> Option<String>) -> Result<Option<Place>, RanksErro
     // Among several agents, each of which counts for itself, every attempt has a store of its own.
     let one_agent = get("GROUP_WORLD_SIZE").is_some_and(|agents| agents == "1");
     let attempt = get("TORCHELASTIC_RESTART_COUNT").filter(|_| one_agent).and_then(|count| count.parse().ok());
-    Ok(Some(Place { rank, world, host, port, agent_serves, attempt: attempt.unwrap_or(0), timeout }))
+    Ok(Some(RankInfo { rank, world, host, port, agent_serves, attempt: attempt.unwrap_or(0), timeout }))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn read_from(variables: &str) -> Result<Option<Place>, RanksError> {
+    fn read_from(variables: &str) -> Result<Option<RankInfo>, RanksError> {
         let found = |name: &str| {
             let mut pairs = variables.split_whitespace().filter_map(|pair| pair.split_once('='));
             pairs.find(|(key, _)| *key == name).map(|(_, value)| value.to_owned())
@@ -99,15 +99,15 @@ mod tests {
 
     #[test]
     fn launchers_say_who_is_who() {
-        let place = |variables: &str| read_from(&format!("{variables} {MEET}")).unwrap().unwrap();
-        let torchrun = place("RANK=1 LOCAL_RANK=1 WORLD_SIZE=2 TORCHELASTIC_USE_AGENT_STORE=True");
+        let info = |variables: &str| read_from(&format!("{variables} {MEET}")).unwrap().unwrap();
+        let torchrun = info("RANK=1 LOCAL_RANK=1 WORLD_SIZE=2 TORCHELASTIC_USE_AGENT_STORE=True");
         assert_eq!((torchrun.rank, torchrun.world, torchrun.port, torchrun.agent_serves), (1, 2, 29500, true));
         assert_eq!((torchrun.host.as_str(), torchrun.timeout), ("node1", TIMEOUT));
         let restarted = "RANK=1 WORLD_SIZE=4 TORCHELASTIC_RESTART_COUNT=3 GROUP_WORLD_SIZE=";
-        assert_eq!([1, 2].map(|agents| place(&format!("{restarted}{agents}")).attempt), [3, 0]);
-        let srun = place("SLURM_PROCID=3 SLURM_STEP_NUM_TASKS=4 SLURM_NTASKS=8");
+        assert_eq!([1, 2].map(|agents| info(&format!("{restarted}{agents}")).attempt), [3, 0]);
+        let srun = info("SLURM_PROCID=3 SLURM_STEP_NUM_TASKS=4 SLURM_NTASKS=8");
         assert_eq!((srun.rank, srun.world, srun.agent_serves), (3, 4, false));
-        let mpirun = place("OMPI_COMM_WORLD_RANK=0 OMPI_COMM_WORLD_SIZE=2 STRATA_RANKS_TIMEOUT=7");
+        let mpirun = info("OMPI_COMM_WORLD_RANK=0 OMPI_COMM_WORLD_SIZE=2 STRATA_RANKS_TIMEOUT=7");
         assert_eq!((mpirun.rank, mpirun.world, mpirun.timeout.as_secs()), (0, 2, 7));
     }
 
@@ -117,7 +117,7 @@ mod tests {
             "",
             MEET,
             "RANK=0 WORLD_SIZE=1",
-            // Independent processes that srun or mpirun started, such as those of a sweep, and a batch script.
+            // Independent processes started by srun or mpirun, such as those of a sweep, and a batch script.
             "SLURM_PROCID=3 SLURM_STEP_NUM_TASKS=4",
             "OMPI_COMM_WORLD_RANK=1 OMPI_COMM_WORLD_SIZE=2",
             "SLURM_NTASKS=4 MASTER_ADDR=node1",

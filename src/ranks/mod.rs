@@ -1,13 +1,13 @@
 //! The ranks of a run: processes that train one network together, each on its part of every batch.
 //!
-//! torchrun, srun or mpirun starts them and says by environment variables who is who; c10d's store and Gloo, both part of
-//! libtorch, connect them. A process without such variables is the only rank, and everything here is then free.
+//! They are started by torchrun, srun or mpirun, which set environment variables, and are connected by c10d's store and Gloo,
+//! both part of libtorch. A process without these variables is the only rank, for which all operations here do nothing.
 
 mod launcher;
 #[cfg(test)]
 mod tests;
 
-pub use launcher::{LAUNCHER_VARIABLES, Place, place};
+pub use launcher::{LAUNCHER_VARIABLES, RankInfo, rank_info};
 #[cfg(test)]
 pub(crate) use tests::on_ranks;
 
@@ -21,7 +21,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 use tch::Tensor;
 
-/// How long the ranks that are left wait for a sign of the others before they call them lost.
+/// How long the remaining ranks wait for a sign of the others before they report them lost.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(2);
 
 /// The ranks cannot start, or one was lost.
@@ -60,7 +60,7 @@ struct Group {
     processes: Arc<ProcessGroup>,
     /// The launcher serves the store, else rank 0 does.
     agent_serves: bool,
-    /// A rank was asked to stop, as of the last [`Ranks::sums`]: the same on all ranks.
+    /// Whether a rank was asked to stop, as of the last [`Ranks::sums`]; equal on all ranks.
     stops: AtomicBool,
     /// Nanoseconds spent in sums so far.
     summing: AtomicU64,
@@ -73,13 +73,13 @@ impl Default for Ranks {
 }
 
 impl Ranks {
-    /// Meets the other ranks; `None` is the place of the only one.
+    /// Connects to the other ranks; `None` for a single process.
     ///
     /// # Errors
     /// [`RanksError::NotMet`] when the port is in use or cannot be reached, the others do not come in time, or they were told of
     /// another number of ranks.
-    pub fn meet(place: Option<&Place>) -> Result<Ranks, RanksError> {
-        let Some(Place { rank, world, host, port, agent_serves, attempt, timeout }) = place.cloned() else {
+    pub fn meet(info: Option<&RankInfo>) -> Result<Ranks, RanksError> {
+        let Some(RankInfo { rank, world, host, port, agent_serves, attempt, timeout }) = info.cloned() else {
             return Ok(Ranks::default());
         };
         let (serves, prefix) = (rank == 0 && !agent_serves, format!("strata/{attempt}"));
@@ -97,13 +97,13 @@ impl Ranks {
         Ok(Ranks { rank, world, group: Some(Arc::new(group)) })
     }
 
-    /// A rank that is connected to no other.
+    /// A single rank.
     #[cfg(test)]
     pub(crate) fn unconnected(rank: usize, world: usize) -> Ranks {
         Ranks { rank, world, group: None }
     }
 
-    /// Counted from 0.
+    /// The number of this rank, from 0.
     pub fn rank(&self) -> usize {
         self.rank
     }
@@ -118,7 +118,7 @@ impl Ranks {
         self.rank == 0
     }
 
-    /// Replaces a contiguous tensor on the CPU by the sum over all ranks; the bits are the same on all of them.
+    /// Replaces a contiguous tensor on the CPU by its sum over all ranks (all-reduce). The result is bitwise equal on all ranks.
     ///
     /// # Errors
     /// [`RanksError::Lost`].
@@ -130,12 +130,12 @@ impl Ranks {
         summed.map_err(|error| self.lost(&error))
     }
 
-    /// How long this rank has been in [`Ranks::sum`] and [`Ranks::sums`] so far, waiting for the others included.
+    /// Time spent in [`Ranks::sum`] and [`Ranks::sums`] so far, including the wait for other ranks.
     pub fn time_in_sums(&self) -> Duration {
         Duration::from_nanos(self.group.as_ref().map_or(0, |group| group.summing.load(Ordering::Relaxed)))
     }
 
-    /// Adds up numbers of all ranks, and lets all of them know whether one was asked to stop.
+    /// Sums numbers over all ranks, and tells all of them whether one was asked to stop.
     ///
     /// # Errors
     /// [`RanksError::Lost`].
@@ -150,7 +150,7 @@ impl Ranks {
         Ok(numbers)
     }
 
-    /// The greatest of the ranks' numbers.
+    /// The maximum over all ranks.
     ///
     /// # Errors
     /// [`RanksError::Lost`].
@@ -167,24 +167,24 @@ impl Ranks {
         self.group.as_ref().map(|group| group.processes.clone())
     }
 
-    /// The loss of a rank behind an error of a forward or backward pass, if that is what it was.
+    /// The lost rank that caused an error in a forward or backward pass, if there is one.
     pub fn lost_in_pass(&self, error: &TorchError) -> Option<RanksError> {
         let failed = self.group.as_ref().is_some_and(|group| group.processes.has_failed());
         failed.then(|| self.lost(error))
     }
 
-    /// Whether the run stops: a signal asked this process to, or of several ranks one, as of the last [`Ranks::sums`]. Ranks that
-    /// each looked for themselves would stop at different steps.
+    /// Whether the run stops because of a signal: to this process, or, with several ranks, to any of them as of the last
+    /// [`Ranks::sums`]. Ranks that checked their own signals would stop at different steps.
     pub fn stop_requested(&self) -> bool {
         self.group.as_ref().map_or_else(interrupt::requested, |group| group.stops.load(Ordering::Relaxed))
     }
 
-    /// The part of `count` things that is this rank's: every one is one rank's, in their order.
+    /// The range of `count` items that belongs to this rank; the ranges of all ranks follow one another.
     pub fn part_of(&self, count: usize) -> Range<usize> {
         count * self.rank / self.world..count * (self.rank + 1) / self.world
     }
 
-    /// Replaces tensors by those of rank 0.
+    /// Replaces tensors by those of rank 0 (broadcast).
     ///
     /// # Errors
     /// [`RanksError::Lost`].
@@ -192,7 +192,7 @@ impl Ranks {
         let Some(group) = &self.group else { return Ok(()) };
         let _no_grad = tch::no_grad_guard();
         for tensor in tensors {
-            // A copy, because the group takes one memory format only.
+            // Copied, because the group takes only one memory format.
             let values = tensor.detach().reshape([-1]).copy();
             group.processes.broadcast(&values).map_err(|error| self.lost(&error))?;
             tensor.detach().copy_(&values.reshape(tensor.size()));
@@ -200,7 +200,7 @@ impl Ranks {
         Ok(())
     }
 
-    /// The text that rank 0 has; `own` is not read on the others.
+    /// Sends rank 0's text to all ranks and returns it; `own` is ignored on the others.
     ///
     /// # Errors
     /// [`RanksError::Lost`].
@@ -219,25 +219,25 @@ impl Ranks {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    /// Leaves the reason for which this rank ends, for the others to report.
+    /// Records why this rank ends, for the others to report.
     pub fn report(&self, error: &str) {
         if let Some(group) = &self.group {
             let _ = group.processes.set(&reason_key(self.rank), error); // the others then say that it ended
         }
     }
 
-    /// What became of the others when an operation with them failed.
+    /// Explains why an operation with the other ranks failed.
     fn lost(&self, error: &TorchError) -> RanksError {
         tracing::debug!("rank {}: {error}", self.rank);
         let Some(group) = self.group.clone() else { return RanksError::Lost(error.to_string()) };
         let (rank, world, agent_serves) = (self.rank, self.world, group.agent_serves);
         let (sender, receiver) = mpsc::channel();
-        // On a thread of its own: a store whose process is stopped never answers.
+        // In a thread, because a store whose process is suspended never answers.
         thread::spawn(move || {
             let _ = sender.send(missing(&group.processes, rank, world));
         });
         let found = receiver.recv_timeout(2 * SIGN_OF_LIFE).unwrap_or_else(|_| Err(TorchError("no answer".to_owned())));
-        // The group is of no use any more, and taking it down would wait for ranks that are stopped.
+        // The group cannot be used any more, and destroying it would wait for suspended ranks.
         std::mem::forget(self.group.clone());
         RanksError::Lost(match found {
             Ok(lost) if lost.is_empty() => format!("rank {rank} lost its connection to the others: {error}"),
@@ -250,7 +250,7 @@ impl Ranks {
     }
 }
 
-/// The ranks that give no sign of life, or left a reason for their end.
+/// The ranks that do not answer, or recorded a reason for their end.
 fn missing(group: &ProcessGroup, rank: usize, world: usize) -> Result<Vec<String>, TorchError> {
     group.set(&alive_key(rank), "")?;
     let begun = Instant::now();
@@ -278,7 +278,7 @@ fn reason_key(rank: usize) -> String {
     format!("ended/{rank}")
 }
 
-/// What libtorch says, with a remedy where one is known.
+/// The error of libtorch, with a remedy where one is known.
 fn in_words(reason: &str, meeting: &Meeting) -> String {
     if reason.contains("EADDRINUSE") || reason.contains("failed to listen") {
         return format!("port {} is in use here or may not be used; set another MASTER_PORT", meeting.port);

@@ -8,7 +8,7 @@ use tch::{Device, Kind};
 pub(crate) fn on_ranks<T: Send>(world: usize, f: impl Fn(Ranks) -> T + Sync) -> Vec<T> {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     thread::scope(|scope| {
-        let place = |rank| Place {
+        let info = |rank| RankInfo {
             rank,
             world,
             host: "127.0.0.1".to_owned(),
@@ -18,8 +18,8 @@ pub(crate) fn on_ranks<T: Send>(world: usize, f: impl Fn(Ranks) -> T + Sync) -> 
             timeout: Duration::from_secs(60),
         };
         let start = |rank| {
-            let (place, f) = (place(rank), &f);
-            scope.spawn(move || f(Ranks::meet(Some(&place)).unwrap()))
+            let (info, f) = (info(rank), &f);
+            scope.spawn(move || f(Ranks::meet(Some(&info)).unwrap()))
         };
         let ranks: Vec<_> = (0..world).map(start).collect();
         ranks.into_iter().map(|rank| rank.join().unwrap()).collect()
@@ -77,8 +77,8 @@ fn a_port_in_use_is_named() {
     let held = TcpListener::bind("0.0.0.0:0").unwrap();
     let port = held.local_addr().unwrap().port();
     let host = "127.0.0.1".to_owned();
-    let place =
-        Place { rank: 0, world: 2, host, port, agent_serves: false, attempt: 0, timeout: Duration::from_secs(5) };
-    let error = Ranks::meet(Some(&place)).unwrap_err().to_string();
+    let info =
+        RankInfo { rank: 0, world: 2, host, port, agent_serves: false, attempt: 0, timeout: Duration::from_secs(5) };
+    let error = Ranks::meet(Some(&info)).unwrap_err().to_string();
     assert!(error.contains(&format!("port {port} is in use")), "{error}");
 }

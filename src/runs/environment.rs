@@ -83,7 +83,7 @@ impl Environment {
     }
 
     /// The commit, with `-dirty` where the working tree had changes.
-    pub fn git_mark(&self) -> String {
+    pub(super) fn git_mark(&self) -> String {
         if self.dirty { format!("{}-dirty", self.git) } else { self.git.clone() }
     }
 

@@ -1,4 +1,5 @@
-//! Tables by the step, on request: `steps.csv` with losses (`train.log_every`), `gradients.csv` with norms (`train.log_gradients`).
+//! Tables by the step, on request: `steps.csv` with losses (`train.log_every`), `gradients.csv` with norms
+//! (`train.log_gradients`).
 
 use super::error::RunError;
 use super::folder::RunFolder;
@@ -77,9 +78,9 @@ impl GradientRow<'_> {
     /// As a line of [`GRADIENTS`].
     pub fn line(&self) -> String {
         let GradientRow { step, epoch, position, row, norms } = self;
-        let place = [step.to_string(), epoch.to_string(), position.to_string(), (*row).to_owned()];
+        let position_columns = [step.to_string(), epoch.to_string(), position.to_string(), (*row).to_owned()];
         // A row's name may have a comma in it.
-        let columns = place.into_iter().chain(norms.map(significant)).collect();
+        let columns = position_columns.into_iter().chain(norms.map(significant)).collect();
         Table { columns, rows: Vec::new() }.to_csv()
     }
 }

@@ -3,7 +3,7 @@
 use super::table::View;
 use super::{Protocol, Rows, Split, StudyError, Subject};
 use crate::data::{Images, image_files, images_of};
-use crate::figures::heatmap::viridis;
+use crate::figures::ramp::viridis;
 use crate::figures::thumbnails::{Thumbnail, thumbnails};
 use crate::model::{Part, Parts, float};
 use crate::named::{KeyError, check_range};
@@ -20,7 +20,8 @@ use tch::{Kind, Tensor};
 pub struct Attention {
     pub images: usize,
     pub split: Split,
-    /// A folder of image files in place of the split; empty for none. A file whose folder is named as a class is of that class.
+    /// A folder of image files to use instead of the split; empty for none. A file in a folder named after a class has that
+    /// label.
     pub path: String,
     /// The part of the network whose output Grad-CAM weighs, counted from 1; 0 for the last one that has several pixels.
     pub part: usize,
@@ -44,7 +45,7 @@ const COLUMNS: [&str; 9] = [
     "saliency_centre",
 ];
 
-/// Images of a study with what is known of them.
+/// Images with their names and labels.
 struct Shown {
     images: Images,
     /// Numbers in the split, or file names.
@@ -53,7 +54,7 @@ struct Shown {
     truth: Vec<Option<i64>>,
 }
 
-/// What a network makes of images.
+/// A network's output for images, and its maps.
 struct Look {
     /// `[N, classes]`
     logits: Tensor,
@@ -64,7 +65,7 @@ struct Look {
 }
 
 impl Look {
-    /// `class` gives the index of a class `[N]` for logits `[N, classes]`; the maps are those of its logit.
+    /// Computes the maps of the logit of one class per image: `class` maps logits `[N, classes]` to indices `[N]`.
     fn at(parts: &Parts, part: usize, x: &Tensor, class: impl Fn(&Tensor) -> Tensor) -> Look {
         let run = |parts: &[Part], x: &Tensor| parts.iter().fold(x.shallow_clone(), |x, part| part.forward(&x, false));
         let x = x.detach().set_requires_grad(true);
@@ -81,7 +82,7 @@ impl Look {
     }
 }
 
-/// The share of a map `[H, W]` in the middle half of its height and width; NaN for a map of zeros.
+/// The fraction of the sum of a map `[H, W]` in the middle half of its height and width; NaN for a map of zeros.
 fn centre(map: &Tensor) -> f64 {
     let middle = map.size().iter().zip(0..).fold(map.to_kind(Kind::Double), |map, (&size, dim)| {
         let edge = size / 4;
@@ -93,7 +94,7 @@ fn centre(map: &Tensor) -> f64 {
 /// Most pixels along a side in pictures: every pixel is a rectangle.
 const SIDE: i64 = 96;
 
-/// Planes `[C, H, W]` of numbers from 0 to 1 as a picture.
+/// Converts planes `[C, H, W]` with values from 0 to 1 to a thumbnail.
 fn thumbnail(planes: &Tensor, lines: Vec<String>) -> Thumbnail {
     let size: Vec<i64> = planes.size()[1..].iter().map(|&side| side.min(SIDE)).collect();
     let small = planes.unsqueeze(0).adaptive_avg_pool2d(size.as_slice()).squeeze_dim(0);
@@ -102,7 +103,7 @@ fn thumbnail(planes: &Tensor, lines: Vec<String>) -> Thumbnail {
     Thumbnail { shape, pixels: Vec::try_from(bytes).unwrap_or_default(), lines }
 }
 
-/// A map `[H, W]` in colours, `[3, H, W]`, its largest value as the lightest.
+/// Maps `[H, W]` to colours `[3, H, W]`; the largest value is the lightest.
 fn coloured(map: &Tensor) -> Tensor {
     let map = map.to_kind(Kind::Double);
     let scaled = &map / map.max().clamp_min(f64::MIN_POSITIVE);
@@ -183,7 +184,7 @@ impl Protocol for Attention {
     }
 }
 
-/// A map `[1, h, w]` brought to the size of the image, `[H, W]`.
+/// Resizes a map `[1, h, w]` to the size of the image, `[H, W]`.
 fn full_size(map: &Tensor, size: [i64; 2]) -> Tensor {
     map.unsqueeze(1).upsample_bilinear2d(size, false, None, None).squeeze()
 }
@@ -232,7 +233,7 @@ impl Attention {
         Ok(Shown { images, names: files.iter().map(relative).collect(), truth: files.iter().map(class).collect() })
     }
 
-    /// The network, and the index of the part whose output is weighed.
+    /// The network, and the index of the part that Grad-CAM uses.
     fn parts(&self, subject: &Subject) -> Result<(Parts, usize), StudyError> {
         let parts = Parts::new(&subject.network, subject.device, &subject.weights, false)?;
         let is_map = |index: usize| parts.list[index].output.len() == 3;

@@ -1,4 +1,4 @@
-//! Makes a study: finds its files, goes on with what is there, and writes table and picture.
+//! Runs a study: resumes from an incomplete table, and writes table and picture.
 
 use super::rows::{Observer, Rows};
 use super::{Study, StudyError, Subject};
@@ -14,23 +14,23 @@ use std::path::{Path, PathBuf};
 
 /// Digits of a study's key in file names.
 const SHORT: usize = 10;
-/// Characters of the names of all runs in a file name.
+/// Longest list of run names in a file name, in characters.
 const LONGEST: usize = 60;
 
-/// Files of a study that is done.
+/// The files of a finished study.
 #[derive(Clone, Debug)]
 pub struct Conducted {
     pub table: PathBuf,
     pub picture: PathBuf,
     pub svg: String,
-    /// The table was there.
+    /// Whether the table existed already.
     pub skipped: bool,
 }
 
-/// Makes a study of runs below the folder `results`, or draws one that is finished. `command` is written beside the table.
+/// Runs a study in the folder `results`, or redraws a finished one. `command` is written beside the table.
 ///
 /// # Errors
-/// When the study cannot be made of these runs, when a file cannot be written, and [`StudyError::Stopped`] after a signal.
+/// When the study does not apply to these runs, when a file cannot be written, and [`StudyError::Stopped`] after a signal.
 pub fn conduct(
     study: &Study,
     subjects: &[Subject],
@@ -86,7 +86,7 @@ pub fn conduct(
     Ok(Conducted { table: path, picture, svg, skipped })
 }
 
-/// Everything that decides the table.
+/// Everything that determines the table.
 ///
 /// # Errors
 /// When a file that it depends on cannot be read.

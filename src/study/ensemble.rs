@@ -11,14 +11,14 @@ use serde::{Deserialize, Serialize};
 use std::ops::RangeInclusive;
 use tch::{Kind, Tensor};
 
-/// Options of the study `ensemble`: probabilities of k of the n runs averaged, over random choices of the k. A run that was
-/// trained a multiple of the others' epochs is no member: it is what one network reaches with the training of k.
+/// Options of the study `ensemble`: probabilities of k of the n runs averaged, over random choices of the k. A run trained for a
+/// multiple of the others' epochs is not a member, but a reference: one network with the training time of k.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Ensemble {
     /// Test images; 0 for all.
     pub images: usize,
-    /// Most choices of each size.
+    /// Maximum number of choices of each size.
     pub choices: usize,
     /// Bins of the expected calibration error.
     pub bins: usize,
@@ -170,24 +170,17 @@ fn figure(table: &Table) -> Figure {
         let axis = if percent { Axis::new(label).percent() } else { Axis::new(label) };
         let mut chart = Chart::new(label, members(), axis);
         let rows = view.matching(&[("kind", "ensemble")]);
-        let points = rows.each(|row| [row.number("members"), row.number(column)]).collect();
+        let points = rows.points("members", column);
         let spread = |row: View| {
             let (mean, std) = (row.number(column), row.number(&format!("{column}_std")));
             [row.number("members"), mean - std, mean + std]
         };
         let marks = Marks::Line { points, band: rows.each(spread).collect(), stroke: Stroke::Solid };
         chart.series.push(Series { name: "ensemble".to_owned(), colour: COLOURS[0], marks });
-        let point = |row: View| ChartPoint {
-            x: row.number("members"),
-            y: row.number(column),
-            area: 0.0,
-            label: String::new(),
-            hint: row.text("run").to_owned(),
-        };
+        let point = |row: View| ChartPoint::dot(row.number("members"), row.number(column), row.text("run"));
         let points: Vec<ChartPoint> = view.matching(&[("kind", "longer")]).each(point).collect();
         if !points.is_empty() {
-            let marks = Marks::Points { points, linked: false };
-            chart.series.push(Series { name: "one network trained longer".to_owned(), colour: COLOURS[1], marks });
+            chart.series.push(Series::points("one network trained longer", COLOURS[1], points));
         }
         chart
     };

@@ -1,4 +1,4 @@
-//! Why a study ends early.
+//! Errors of studies.
 
 use crate::data::DataError;
 use crate::input_error::IsInputError;
@@ -7,13 +7,13 @@ use crate::runs::RunError;
 use crate::torch::TorchError;
 use crate::train::{CheckpointError, TrainError};
 
-/// A study that cannot begin or go on.
+/// The reason that a study cannot start or continue.
 #[derive(Debug, thiserror::Error)]
 pub enum StudyError {
-    /// A signal: the rows so far stay, and the same command goes on from there.
+    /// Interrupted by a signal. The rows so far are kept, and the same command resumes.
     #[error("stopped; the same command goes on")]
     Stopped,
-    /// The study cannot be made of these runs.
+    /// The study does not apply to these runs.
     #[error("{0}")]
     Unfit(String),
     #[error("{0}")]

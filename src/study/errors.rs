@@ -1,4 +1,4 @@
-//! The mistakes that a network is surest of, as pictures.
+//! The most confident mistakes of a network, as pictures.
 
 use super::table::View;
 use super::{Protocol, Rows, Split, StudyError, Subject};
@@ -10,11 +10,11 @@ use serde::{Deserialize, Serialize};
 use std::ops::RangeInclusive;
 use tch::{Kind, Tensor};
 
-/// Options of the study `errors`: the test images that a run takes for another class with the highest probability.
+/// Options of the study `errors`: the test images that a run misclassifies with the highest probability.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Errors {
-    /// Mistakes shown.
+    /// Number of mistakes to show.
     pub count: usize,
     /// Test images; 0 for all.
     pub images: usize,
@@ -88,12 +88,12 @@ struct Mistake {
     image: usize,
     truth: i64,
     predicted: i64,
-    /// Of the prediction and of the true class.
+    /// Probabilities of the predicted and of the true class.
     probabilities: [f64; 2],
 }
 
 impl Errors {
-    /// The most confident mistakes, the surest first; of equal ones the first image.
+    /// The mistakes by descending confidence; ties are broken by the order of images.
     fn mistakes(&self, subject: &Subject) -> Result<Vec<Mistake>, StudyError> {
         let _no_grad = tch::no_grad_guard();
         let parts = subject.parts()?;

@@ -1,9 +1,9 @@
-//! What gates let through, by depth (Srivastava et al. 2015, section 4; Hu et al. 2018, section 7).
+//! Values of gates, by depth (Srivastava et al. 2015, section 4; Hu et al. 2018, section 7).
 
 use super::table::View;
 use super::{Protocol, Rows, Split, StudyError, Subject};
 use crate::arch::node::walk_residuals;
-use crate::figures::chart::{Axis, COLOURS, Chart, Figure, Marks, Series, Stroke};
+use crate::figures::chart::{Axis, Chart, Figure, Marks, Series, Stroke, colour};
 use crate::named::{KeyError, check_range};
 use crate::runs::{Table, significant};
 use serde::{Deserialize, Serialize};
@@ -86,16 +86,16 @@ impl Protocol for Gates {
             work.push((subject, gates, survival));
         }
         rows.begin(&COLUMNS, work.iter().map(|(_, gates, survival)| gates.len() + survival.len()).sum());
-        let mut place = 0;
+        let mut row = 0;
         for (subject, gates, survival) in &work {
             let drawn = |&p: &f64| ("survival", String::new(), [p, (p * (1.0 - p)).sqrt(), 0.0, 1.0 - p, p]);
             let gates = gates.iter().map(|(label, sums)| (sums.kind, label.clone(), sums.numbers())).enumerate();
             for (index, (kind, label, numbers)) in gates.chain(survival.iter().map(drawn).enumerate()) {
-                rows.row(place, &subject.name, || {
+                rows.row(row, &subject.name, || {
                     let first = [subject.name.clone(), kind.to_owned(), (index + 1).to_string(), label];
                     Ok(first.into_iter().chain(numbers.map(significant)).collect())
                 })?;
-                place += 1;
+                row += 1;
             }
         }
         Ok(())
@@ -113,9 +113,9 @@ impl Protocol for Gates {
                     let [x, mean, deviation] = ["position", "mean", "deviation"].map(|column| row.number(column));
                     [x, (mean - deviation).max(0.0), (mean + deviation).min(1.0)]
                 };
-                let points = rows.each(|row| [row.number("position"), row.number("mean")]).collect();
+                let points = rows.points("position", "mean");
                 let band = if kind == "survival" { Vec::new() } else { rows.each(spread).collect() };
-                let (name, colour) = (format!("{run}: {kind}"), COLOURS[index % COLOURS.len()]);
+                let (name, colour) = (format!("{run}: {kind}"), colour(index));
                 if !rows.is_empty() {
                     chart.series.push(Series { name, colour, marks: Marks::Line { points, band, stroke } });
                 }

@@ -1,4 +1,4 @@
-//! Norms of weights and gradients by depth, and what activations look like.
+//! Norms of weights and gradients, and statistics of activations, by depth.
 
 mod steps;
 
@@ -6,7 +6,7 @@ use super::labels::labels;
 use super::table::View;
 use super::{Protocol, Rows, Split, StudyError, Subject};
 use crate::arch::node::walk;
-use crate::figures::chart::{Axis, COLOURS, Chart, Figure, Marks, Series, Stroke};
+use crate::figures::chart::{Axis, Chart, Figure, Series, Stroke, colour};
 use crate::model::{Model, Parts};
 use crate::named::{KeyError, check_range, is_default};
 use crate::runs::{Table, group_by, significant};
@@ -23,21 +23,21 @@ use tch::{Kind, Tensor};
 pub struct Gradients {
     /// Training images.
     pub images: usize,
-    /// Of dropout and stochastic depth.
+    /// The seed of dropout and stochastic depth.
     pub seed: i64,
     // Tables of weights keep the key that they had before there was a choice.
     #[serde(skip_serializing_if = "is_default")]
     pub form: GradientForm,
 }
 
-/// Where the norms are from.
+/// The source of the norms.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GradientForm {
     /// A pass at the start and one at the end of training.
     #[default]
     Weights,
-    /// What training wrote by the step (`train.log_gradients`).
+    /// The table that training wrote by step (`train.log_gradients`).
     Steps,
 }
 
@@ -83,9 +83,9 @@ impl Protocol for Gradients {
             }
         }
         rows.begin(&COLUMNS, lines.len());
-        for (place, cells) in lines.into_iter().enumerate() {
+        for (row, cells) in lines.into_iter().enumerate() {
             let what = cells[0].clone();
-            rows.row(place, &what, || Ok(cells))?;
+            rows.row(row, &what, || Ok(cells))?;
         }
         Ok(())
     }
@@ -143,7 +143,7 @@ impl Gradients {
     }
 }
 
-/// The share of channels that are 0 for every image and pixel.
+/// The fraction of channels that are 0 for every image and pixel.
 fn dead(x: &Tensor) -> f64 {
     let channels = x.transpose(0, 1).flatten(1, -1);
     channels.abs().amax([1i64].as_slice(), false).eq(0.0).to_kind(Kind::Double).mean(Kind::Double).double_value(&[])
@@ -167,16 +167,13 @@ fn figure(subjects: &[Subject], table: &Table) -> Figure {
         for (rank, run) in runs.iter().enumerate() {
             for (state, stroke) in [("trained", Stroke::Solid), ("initial", Stroke::Dashed)] {
                 let of = |kind: &str, column: &str| -> Vec<[f64; 2]> {
-                    let rows = view.matching(&[("run", run), ("weights", state), ("kind", kind)]);
-                    rows.each(|row| [row.number("position"), row.number(column)]).collect()
+                    view.matching(&[("run", run), ("weights", state), ("kind", kind)]).points("position", column)
                 };
                 // Seeds of one setting share a colour and an entry of the legend.
                 let name = if rank == 0 { format!("{label}, {state}{seeds}") } else { String::new() };
-                let colour = COLOURS[index % COLOURS.len()];
                 let drawn = [of("weight", "gradient_norm"), of("activation", "deviation")];
                 for (chart, points) in panels.iter_mut().zip(drawn) {
-                    let marks = Marks::Line { points, band: Vec::new(), stroke };
-                    chart.series.push(Series { name: name.clone(), colour, marks });
+                    chart.series.push(Series::line(name.clone(), colour(index), points, stroke));
                 }
             }
         }

@@ -23,20 +23,20 @@ pub struct Landscape {
     pub images: usize,
     /// Points along each axis, an odd number.
     pub points: usize,
-    /// The axes go from minus this to this; between two runs, by this beyond them. Those of a trajectory are as long as it takes to
-    /// show all of it, times this.
+    /// Half length of the axes. Between two runs, the distance beyond them; for a trajectory, a factor on the length that shows
+    /// all of it.
     pub range: f64,
     pub batch: usize,
     pub seed: u64,
     // Tables along random directions keep the key that they had before there was a choice.
     #[serde(skip_serializing_if = "is_default")]
     pub directions: Directions,
-    /// Epochs before this one are left out of a trajectory.
+    /// The first epoch of a trajectory.
     #[serde(skip_serializing_if = "is_default")]
     pub from_epoch: usize,
 }
 
-/// What the axes of a plane are.
+/// The axes of a plane.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Directions {
@@ -46,13 +46,13 @@ pub enum Directions {
     Trajectory,
 }
 
-/// What is evaluated.
+/// The set of weights that is evaluated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Form {
     Plane,
     Line,
-    /// From the weights of a run to those of another.
+    /// The line between the weights of two runs.
     Between,
 }
 
@@ -72,7 +72,7 @@ impl Default for Landscape {
 }
 
 const COLUMNS: [&str; 5] = ["run", "x", "y", "loss", "top1"];
-/// Rows with an epoch are of the weights after it, which may be beside the plane; the others of its points.
+/// Rows with an epoch have the weights after it, which need not lie in the plane; other rows are points of the plane.
 const TRAJECTORY: [&str; 8] = ["run", "x", "y", "loss", "top1", "epoch", "x_share", "y_share"];
 
 impl Protocol for Landscape {
@@ -151,9 +151,9 @@ impl Landscape {
             let key = |axis: u64| random::key(self.seed, "study.landscape", &[axis]);
             let [x_way, y_way] = [0, 1].map(|axis| filter_normalised(objective.origin(), key(axis)));
             self.each_point(height, rows, |rows, [x, y]| {
-                let place = number * self.points * height + y * self.points + x;
+                let row = number * self.points * height + y * self.points + x;
                 let at = [self.coordinate(x), if height > 1 { self.coordinate(y) } else { 0.0 }];
-                rows.row(place, &subject.name, || {
+                rows.row(row, &subject.name, || {
                     let sums = objective.score(&[(at[0], &x_way), (at[1], &y_way)]);
                     Ok(cells(&subject.name, at[0], at[1], &sums))
                 })
@@ -197,7 +197,7 @@ impl Landscape {
         let name = &subject.name;
         for (index, epoch) in trajectory.epochs.iter().enumerate() {
             rows.row(index, &format!("{name} epoch {epoch}"), || {
-                let [x, y] = trajectory.places[index];
+                let [x, y] = trajectory.points[index];
                 let cells = cells(name, x, y, &objective.score_everywhere(&[(1.0, &trajectory.steps[index])]));
                 let last = [epoch.to_string()].into_iter().chain(trajectory.shares.map(significant));
                 Ok(cells.into_iter().chain(last).collect())

@@ -22,11 +22,11 @@ pub struct Lesion {
     pub images: usize,
     /// Numbers of blocks that are deleted together.
     pub deleted: Vec<usize>,
-    /// Numbers of swaps of two blocks of one shape.
+    /// Numbers of swaps of two blocks of equal shape.
     pub swapped: Vec<usize>,
-    /// Random choices for each of these numbers.
+    /// Number of random choices for each of these numbers.
     pub draws: usize,
-    /// Training images that statistics are estimated on.
+    /// Number of training images on which statistics are estimated.
     pub estimate: usize,
     pub batch: usize,
     pub seed: u64,
@@ -49,7 +49,7 @@ impl Default for Lesion {
 const COLUMNS: [&str; 11] =
     ["run", "kind", "blocks", "draw", "block", "position", "resizes", "kendall_tau", "statistics", "loss", "top1"];
 
-/// One changed network.
+/// A changed network.
 struct Task {
     kind: &'static str,
     count: usize,
@@ -83,10 +83,10 @@ impl Protocol for Lesion {
             work.push((subject, parts, tasks));
         }
         rows.begin(&COLUMNS, work.iter().map(|(.., tasks)| tasks.len()).sum());
-        let mut place = 0;
+        let mut first_row = 0;
         for (subject, parts, tasks) in &work {
-            self.of_one(subject, parts, tasks, place, rows)?;
-            place += tasks.len();
+            self.of_one(subject, parts, tasks, first_row, rows)?;
+            first_row += tasks.len();
         }
         Ok(())
     }
@@ -144,7 +144,7 @@ impl Lesion {
         subject: &Subject,
         parts: &Parts,
         tasks: &[Task],
-        place: usize,
+        first_row: usize,
         rows: &mut Rows,
     ) -> Result<(), StudyError> {
         // By the first part that changes: activations in front of it are computed once, and only those of one part are kept.
@@ -160,7 +160,7 @@ impl Lesion {
         for index in order {
             let task = &tasks[index];
             let what = format!("{} {}", subject.name, task.kind);
-            rows.row(place + index, &what, || {
+            rows.row(first_row + index, &what, || {
                 // Only the head is kept for the whole network.
                 let first = task.order.first_change().min(parts.list.len().saturating_sub(1));
                 test.advance(first);
@@ -197,7 +197,7 @@ impl Task {
     }
 }
 
-/// Blocks, by their number, that keep their shape and can change places.
+/// Groups of interchangeable blocks, by index: those that keep the shape of their input.
 fn groups(list: &[Part], blocks: &[usize]) -> Vec<Vec<usize>> {
     let mut groups: Vec<(&[i64], Vec<usize>)> = Vec::new();
     for (number, &part) in blocks.iter().enumerate().filter(|(_, part)| list[**part].keeps_shape()) {

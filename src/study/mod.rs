@@ -1,7 +1,8 @@
-//! Studies of trained networks: what is lost without a block, which paths gradients take, what a gate does, and the like.
+//! Studies of trained networks: lesions, gradient paths, gates, loss surfaces, ensembles, and others.
 //!
 //! Each study is an entry of [`Study`], a struct of its options in a file of its own. [`conduct`] writes its table row by row and
-//! draws its picture: `results/studies/<study>/<runs>-<key>.csv` and `.svg`, and `.toml` with what the numbers depend on.
+//! draws its picture: `results/studies/<study>/<runs>-<key>.csv` and `.svg`, and a `.toml` with everything that determines the
+//! numbers.
 
 mod attention;
 mod conduct;
@@ -45,17 +46,17 @@ use crate::runs::Table;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
-/// What a study computes and draws.
+/// The table and the picture of a study.
 pub trait Protocol {
     /// One line for the list of studies.
     fn about(&self) -> &'static str;
 
-    /// How many runs it can be made of.
+    /// The number of runs that it takes.
     fn runs(&self) -> RangeInclusive<usize> {
         1..=16
     }
 
-    /// Whether it looks at weights or images; else it reads only what is written down of finished runs.
+    /// Whether it needs weights or images; otherwise it reads only the files of finished runs.
     fn needs_weights(&self) -> bool {
         true
     }
@@ -64,7 +65,7 @@ pub trait Protocol {
     /// For an option that is out of range.
     fn check(&self) -> Result<(), KeyError>;
 
-    /// Files that it reads besides weights and images of the runs: what is in them decides the table, too.
+    /// Files that it reads besides weights and images of the runs; their content determines the table, too.
     ///
     /// # Errors
     /// When they cannot be listed.
@@ -72,10 +73,10 @@ pub trait Protocol {
         Ok(Vec::new())
     }
 
-    /// Computes the rows of the table in an order that depends on options and runs alone.
+    /// Computes the rows of the table, in an order that depends only on options and runs.
     ///
     /// # Errors
-    /// When the study cannot be made of these runs, or is stopped.
+    /// When the study does not apply to these runs, or is interrupted.
     fn run(&self, subjects: &[Subject], rows: &mut Rows) -> Result<(), StudyError>;
 
     /// The picture of a table, as SVG.

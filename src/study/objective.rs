@@ -1,6 +1,7 @@
 //! The loss as a function of the weights, with its gradient, for studies of its surface.
 //!
-//! In fp32 or float64 and without Winograd's algorithm: the rounding errors of both it and bf16 would show as roughness.
+//! Computed in fp32 or float64 and without Winograd's algorithm: the rounding of both bf16 and Winograd's transforms would appear as
+//! roughness.
 
 use super::{Split, StudyError, Subject};
 use crate::arch::params::{Param, Role};
@@ -15,10 +16,10 @@ use tch::{Kind, Tensor};
 pub(super) struct Objective {
     parts: Parts,
     batches: Vec<(Tensor, Tensor)>,
-    /// What is learned, in the order of the forward pass.
+    /// The learned parameters, in the order of the forward pass.
     params: Vec<Tensor>,
     origin: Vec<Tensor>,
-    /// The origin with running statistics.
+    /// All tensors at the origin, including running statistics.
     everything: Vec<Tensor>,
     _direct: DirectConvolutions,
 }
@@ -27,7 +28,7 @@ pub(super) struct Objective {
 pub(super) type Direction = Vec<Tensor>;
 
 impl Objective {
-    /// On the first training images, without augmentation.
+    /// An objective on the first training images, without augmentation.
     ///
     /// # Errors
     /// When memory is exhausted or an image cannot be read.
@@ -43,13 +44,13 @@ impl Objective {
         Ok(Objective { parts, batches, params, origin, everything, _direct: DirectConvolutions::require() })
     }
 
-    /// All tensors of the origin, running statistics too.
+    /// All tensors at the origin, including running statistics.
     pub(super) fn everything(&self) -> &[Tensor] {
         &self.everything
     }
 
-    /// Loss and accuracy where every tensor, running statistics too, has moved by multiples of directions. A variance that would
-    /// be negative there is 0.
+    /// Loss and accuracy with all tensors, including running statistics, moved by multiples of directions. Negative variances are
+    /// set to 0.
     pub(super) fn score_everywhere(&self, steps: &[(f64, &Direction)]) -> Sums {
         let _no_grad = tch::no_grad_guard();
         let set = |steps: &[(f64, &Direction)]| {
@@ -65,10 +66,10 @@ impl Objective {
         sums
     }
 
-    /// Weights of the network by name in the order of [`Objective::everything`].
+    /// Selects weights by name in the order of [`Objective::everything`].
     ///
     /// # Errors
-    /// When one is missing.
+    /// When a weight is missing.
     pub(super) fn arranged(&self, weights: &BTreeMap<String, Tensor>) -> Result<Vec<Tensor>, StudyError> {
         let tensor = |((param, _), like): (&(Param, Tensor), &Tensor)| match weights.get(&param.name) {
             Some(tensor) if tensor.size() == like.size() => Ok(tensor.to_kind(like.kind()).to_device(like.device())),
@@ -101,15 +102,15 @@ impl Objective {
     /// Loss and accuracy at the origin plus multiples of directions.
     pub(super) fn score(&self, steps: &[(f64, &Direction)]) -> Sums {
         let _no_grad = tch::no_grad_guard();
-        self.place(steps);
+        self.set_parameters(steps);
         let sums = self.sums();
-        self.place(&[]);
+        self.set_parameters(&[]);
         sums
     }
 
     /// The gradient of the mean loss at the origin plus a multiple of a direction.
     pub(super) fn gradient(&self, steps: &[(f64, &Direction)]) -> Direction {
-        self.place(steps);
+        self.set_parameters(steps);
         let params: Vec<Tensor> = self.params.iter().map(|param| param.set_requires_grad(true)).collect();
         let count: i64 = self.batches.iter().map(|(_, labels)| labels.numel() as i64).sum();
         let mut sum: Option<Direction> = None;
@@ -123,7 +124,7 @@ impl Objective {
             });
         }
         params.iter().for_each(|param| drop(param.set_requires_grad(false)));
-        self.place(&[]);
+        self.set_parameters(&[]);
         sum.unwrap_or_default()
     }
 
@@ -134,7 +135,7 @@ impl Objective {
     }
 
     /// Puts the weights at the origin plus multiples of directions.
-    fn place(&self, steps: &[(f64, &Direction)]) {
+    fn set_parameters(&self, steps: &[(f64, &Direction)]) {
         let _no_grad = tch::no_grad_guard();
         for (index, (param, origin)) in self.params.iter().zip(&self.origin).enumerate() {
             let mut param = param.shallow_clone();

@@ -2,7 +2,7 @@
 
 use super::table::View;
 use super::{Protocol, Rows, Split, StudyError, Subject, reorder};
-use crate::figures::chart::{Axis, COLOURS, Chart, Figure, Marks, Series, Stroke};
+use crate::figures::chart::{Axis, Chart, Figure, Series, Stroke, colour};
 use crate::model::{Part, Parts, float};
 use crate::named::{KeyError, check_range};
 use crate::random;
@@ -12,14 +12,14 @@ use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
 /// Options of the study `paths`: the norm of the gradient at the input that arrives through exactly k of the n residual branches.
-/// The forward pass is whole; the backward pass goes through the branches of k random blocks and the shortcuts of the others.
-/// With C(n,k) paths of this length, norm times share says where the gradient comes from.
+/// The forward pass is unchanged; the backward pass goes through the branches of k random blocks and the shortcuts of the others.
+/// The norm times the share of paths, C(n,k) / 2ⁿ, gives the contribution of each length to the gradient.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Paths {
     /// Training images.
     pub images: usize,
-    /// Random paths of each length.
+    /// Number of random paths of each length.
     pub samples: usize,
     pub seed: u64,
 }
@@ -46,7 +46,7 @@ fn share(n: usize, k: usize) -> f64 {
     share * 0.5f64.powi(halvings as i32)
 }
 
-/// The graph of each part on inputs of its own, for backward passes that choose the way through every block.
+/// The graphs of the parts, each on detached inputs, so that a backward pass can choose its way through every block.
 struct Ways<'p> {
     parts: &'p [Part],
     /// Input of the branch, input of the shortcut, output.
@@ -110,19 +110,19 @@ impl Protocol for Paths {
             work.push((subject, parts, blocks));
         }
         rows.begin(&COLUMNS, work.iter().map(|(.., blocks)| blocks + 1).sum());
-        let mut place = 0;
+        let mut row = 0;
         for (subject, parts, n) in &work {
             let (x, labels) = subject.batches(Split::Train, self.images, self.images)?.remove(0);
             let ways = Ways::new(parts, &x, &labels);
             for length in 0..=*n {
-                rows.row(place, &format!("{} length {length}", subject.name), || {
+                rows.row(row, &format!("{} length {length}", subject.name), || {
                     let (mean, deviation) = self.norms(&ways, *n, length);
                     let share = share(*n, length);
                     let numbers = [share, mean, deviation, share * mean].map(significant);
                     let first = [subject.name.clone(), n.to_string(), length.to_string()];
                     Ok(first.into_iter().chain(numbers).collect())
                 })?;
-                place += 1;
+                row += 1;
             }
         }
         Ok(())
@@ -134,7 +134,7 @@ impl Protocol for Paths {
 }
 
 impl Paths {
-    /// Mean and deviation over paths of the norm for an image.
+    /// Mean and standard deviation, over paths, of the norm per image.
     fn norms(&self, ways: &Ways, n: usize, length: usize) -> (f64, f64) {
         let norms: Vec<f64> = (0..self.samples)
             .map(|sample| {
@@ -172,12 +172,7 @@ fn figure(table: &Table) -> Figure {
         let columns = [of_run.numbers("share"), of_run.numbers("gradient"), parts.clone()];
         for (chart, values) in panels.iter_mut().zip(columns) {
             let points = lengths.iter().zip(values).map(|(&length, value)| [length, value]).collect();
-            let (name, colour) = (run.clone(), COLOURS[index % COLOURS.len()]);
-            chart.series.push(Series {
-                name,
-                colour,
-                marks: Marks::Line { points, band: Vec::new(), stroke: Stroke::Solid },
-            });
+            chart.series.push(Series::line(run, colour(index), points, Stroke::Solid));
         }
         // The shortest and the longest path between which 95 % of the gradient arrive.
         let mut sum = 0.0;
@@ -213,8 +208,8 @@ mod tests {
     use crate::arch::golden::network;
     use crate::study::rows::Unseen;
 
-    /// Veit et al. 2016, section 5: of the 2⁵⁴ paths of a ResNet-110, 95 % are 19 to 35 modules long, and the effective ones, of 5
-    /// to 17 modules, are 0.45 %.
+    /// Veit et al. 2016, section 5: of the 2⁵⁴ paths of a ResNet-110, 95 % are 19 to 35 modules long, and the effective ones, of
+    /// 5 to 17 modules, are 0.45 %.
     #[test]
     fn shares_are_the_papers() {
         let sum = |from: usize, to: usize| (from..=to).map(|k| share(54, k)).sum::<f64>();

@@ -1,15 +1,15 @@
-//! Random choices of blocks to delete or to swap, and how far an order is from the original.
+//! Random choices of blocks to delete or to swap, and the distance of an order from the original.
 
 use crate::random;
 
-/// `count` of `n`, without repeats, in ascending order.
+/// Chooses `count` of `n` without replacement, in ascending order.
 pub(super) fn choose(key: u64, count: usize, n: usize) -> Vec<usize> {
     let mut chosen: Vec<usize> = random::permutation(key, n).into_iter().take(count).map(|i| i as usize).collect();
     chosen.sort_unstable();
     chosen
 }
 
-/// An order of 0..n after `swaps` swaps, each of two that belong to one group.
+/// A permutation of 0..n by `swaps` swaps, each within a group.
 pub(super) fn swapped(key: u64, groups: &[Vec<usize>], n: usize, swaps: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..n).collect();
     // A group is drawn in proportion to its pairs, so that every pair is equally likely.
@@ -30,7 +30,7 @@ pub(super) fn swapped(key: u64, groups: &[Vec<usize>], n: usize, swaps: usize) -
     order
 }
 
-/// Kendall's rank correlation of an order of 0..n with the ascending one: 1 where nothing moved, -1 reversed.
+/// Kendall's rank correlation of a permutation of 0..n with the identity: 1 for the identity, -1 for the reversal.
 pub(super) fn kendall_tau(order: &[usize]) -> f64 {
     let n = order.len();
     let discordant: usize =

@@ -1,4 +1,4 @@
-//! The table of a study while it is made: a row is computed once, written at once, and read back by the next process.
+//! The table of a study in progress: each row is written as soon as it is computed, and read by a process that resumes.
 
 use super::StudyError;
 use crate::files::{append_synced, write_atomic};
@@ -13,18 +13,18 @@ const TIMED: Duration = Duration::from_secs(1);
 /// Seconds below which nobody needs to know.
 const WORTH_SAYING: f64 = 10.0;
 
-/// Receives a study's progress: rows done, rows in all, and what the last one was.
+/// Receives a study's progress: finished rows, all rows, and the label of the last one.
 pub trait Observer {
     fn progress(&mut self, done: usize, total: usize, what: &str);
     /// A message for the user.
     fn note(&mut self, _text: &str) {}
 }
 
-/// The rows of a study in the order in which they are computed, which depends on the study and its runs alone: a process that goes
-/// on takes as many from the file as there are, and computes the others.
+/// The rows of a study in the order in which they are computed, which depends only on the study and its runs: a process that
+/// resumes reads the rows in the file and computes the others.
 pub struct Rows<'a> {
     columns: Vec<String>,
-    /// Place in the finished table, and cells.
+    /// Index in the finished table, and cells.
     rows: Vec<(usize, Vec<String>)>,
     known: std::vec::IntoIter<Vec<String>>,
     file: PathBuf,
@@ -38,7 +38,7 @@ pub struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    /// Reads what an earlier process wrote into `file`; a last line without an end was being written when it was killed.
+    /// Reads the rows of an earlier process from `file`. An incomplete last line, left by a kill, is dropped.
     ///
     /// # Errors
     /// When the file cannot be read or written.
@@ -67,14 +67,14 @@ impl<'a> Rows<'a> {
         })
     }
 
-    /// Says what the rows will be; call it once, before the first row.
+    /// Sets the columns and the number of rows; call it once, before the first row.
     pub fn begin(&mut self, columns: &[&str], total: usize) {
         self.columns = columns.iter().map(|&column| column.to_owned()).collect();
         self.total = total;
     }
 
-    /// Writes a picture of the rows so far; a failure is a note, since it is drawn again at the end.
-    pub fn draft(&mut self, svg: &str) {
+    /// Writes a picture of the rows so far. A failure is only noted, because it is drawn again at the end.
+    pub(super) fn draft(&mut self, svg: &str) {
         let Some(path) = &self.picture else { return };
         if let Err(error) = write_atomic(path, svg.as_bytes()) {
             let text = format!("note: {} cannot be written: {error}", path.display());
@@ -87,13 +87,13 @@ impl<'a> Rows<'a> {
         self.observer.note(text);
     }
 
-    /// The next row, computed unless an earlier process did; `place` is where the finished table has it.
+    /// Adds the next row, which is computed unless an earlier process did. `index` is its position in the finished table.
     ///
     /// # Errors
-    /// Those of `compute`, a file that cannot be written, and [`StudyError::Stopped`] after a signal.
+    /// Errors of `compute`, a file that cannot be written, and [`StudyError::Stopped`] after a signal.
     pub fn row(
         &mut self,
-        place: usize,
+        index: usize,
         what: &str,
         compute: impl FnOnce() -> Result<Vec<String>, StudyError>,
     ) -> Result<(), StudyError> {
@@ -108,13 +108,13 @@ impl<'a> Rows<'a> {
                 cells
             }
         };
-        self.rows.push((place, cells));
+        self.rows.push((index, cells));
         self.observer.progress(self.rows.len(), self.total, what);
         self.estimate();
         Ok(())
     }
 
-    /// Says once how long the other rows will take, when enough of them were computed to know.
+    /// Prints once how long the other rows will take, when enough of them were computed.
     fn estimate(&mut self) {
         let (rows, time) = self.timed;
         if self.estimated || time < TIMED {
@@ -128,8 +128,8 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// Adds rows that are read rather than computed, in the order of the finished table. They are not written down for a process
-    /// that goes on, which reads them again.
+    /// Adds rows that are read rather than computed, in the order of the finished table. They are not written for a process that
+    /// resumes, which reads them again.
     pub fn extend(&mut self, lines: Vec<Vec<String>>) {
         self.rows.extend(lines.into_iter().enumerate());
         self.observer.progress(self.rows.len(), self.total, "");
@@ -151,7 +151,7 @@ impl<'a> Rows<'a> {
     /// The rows so far, in the order of the finished table.
     pub fn table(&self) -> Table {
         let mut rows: Vec<&(usize, Vec<String>)> = self.rows.iter().collect();
-        rows.sort_by_key(|(place, _)| *place);
+        rows.sort_by_key(|(index, _)| *index);
         Table { columns: self.columns.clone(), rows: rows.into_iter().map(|(_, cells)| cells.clone()).collect() }
     }
 }

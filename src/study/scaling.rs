@@ -1,9 +1,9 @@
-//! Accuracy against cost by the rule of scaling: single axes and compound rules (Tan and Le 2019, figure 8), with a power law each.
+//! Accuracy against cost by scaling rule: single axes and compound rules (Tan and Le 2019, figure 8), with a power law for each.
 
 use super::table::View;
 use super::{Protocol, Rows, StudyError, Subject};
 use crate::arch::Scaling as Rule;
-use crate::figures::chart::{Axis, COLOURS, Chart, ChartPoint, Figure, Marks, Series, Stroke};
+use crate::figures::chart::{Axis, Chart, ChartPoint, Figure, Series, Stroke, colour};
 use crate::named::KeyError;
 use crate::runs::{Record, Table, significant};
 use serde::{Deserialize, Serialize};
@@ -41,7 +41,7 @@ impl Measure {
     }
 }
 
-/// Rows of `fit` have the law of a rule, those of `run` a run.
+/// Rows `fit` have the power law of a rule, rows `run` a run.
 const COLUMNS: [&str; 12] = [
     "kind",
     "rule",
@@ -58,7 +58,7 @@ const COLUMNS: [&str; 12] = [
 ];
 const UNSCALED: &str = "unscaled";
 
-/// How a network was scaled, in a word or by α, β and γ.
+/// The name of a scaling rule: an axis, or α, β and γ.
 fn rule(scaling: &Rule) -> String {
     let (depth, width, resolution) = scaling.total();
     match [depth, width, resolution].map(|multiplier| multiplier != 1.0) {
@@ -83,7 +83,7 @@ struct PowerLaw {
 }
 
 impl PowerLaw {
-    /// Least squares in the logarithms of `[multiply-adds, error]`; `None` where all have one cost.
+    /// Fits by least squares in the logarithms of `[multiply-adds, error]`; `None` if all have the same cost.
     fn fit(points: &[[f64; 2]]) -> Option<PowerLaw> {
         let logs = points.iter().filter(|[_, error]| *error > 0.0).map(|[macs, error]| [(macs / 1e6).ln(), error.ln()]);
         let logs: Vec<[f64; 2]> = logs.collect();
@@ -149,15 +149,15 @@ impl Protocol for Scaling {
 /// Multiply-adds and error of the runs of a rule.
 fn measured(view: &View, rule: &str) -> Vec<[f64; 2]> {
     let runs = view.matching(&[("kind", "run"), ("rule", rule)]);
-    runs.each(|row| [row.number("macs"), row.number("error")]).collect()
+    runs.points("macs", "error")
 }
 
-/// Those of the unscaled network, and of a rule.
+/// Multiply-adds and error of the runs of the unscaled network and of a rule.
 fn points(view: &View, rule: &str) -> Vec<[f64; 2]> {
     [measured(view, UNSCALED), measured(view, rule)].concat()
 }
 
-/// The mean error of every cost, ascending.
+/// The mean error at each cost, ascending.
 fn means(mut points: Vec<[f64; 2]>) -> Vec<[f64; 2]> {
     points.sort_by(|a, b| a[0].total_cmp(&b[0]));
     let mean = |same: &[[f64; 2]]| [same[0][0], same.iter().map(|point| point[1]).sum::<f64>() / same.len() as f64];
@@ -165,7 +165,7 @@ fn means(mut points: Vec<[f64; 2]>) -> Vec<[f64; 2]> {
 }
 
 impl Scaling {
-    /// The row of a run; `None` for one that has no result.
+    /// The row of a run; `None` if it has no result.
     fn line(&self, subject: &Subject) -> Result<Option<Vec<String>>, StudyError> {
         let Some(experiment) = &subject.experiment else { return Ok(None) };
         let record = Record::load(&subject.folder)?;
@@ -190,22 +190,18 @@ impl Scaling {
                 .padding(0.07),
         );
         for (index, rule) in view.matching(&[("kind", "run")]).values("rule").iter().enumerate() {
-            let colour = COLOURS[index % COLOURS.len()];
-            let mark = |[x, y]: [f64; 2]| ChartPoint { x, y, area: 0.0, label: String::new(), hint: rule.clone() };
-            let marks =
-                Marks::Points { points: means(measured(&view, rule)).into_iter().map(mark).collect(), linked: false };
+            let points_of_rule = means(measured(&view, rule)).into_iter().map(|[x, y]| ChartPoint::dot(x, y, rule));
             let fit = view.matching(&[("kind", "fit"), ("rule", rule)]);
             let name = match fit.is_empty() {
                 true => rule.clone(),
                 false => format!("{rule}: cost^{:.3}", -fit.number("exponent")),
             };
-            chart.series.push(Series { name, colour, marks });
+            chart.series.push(Series::points(name, colour(index), points_of_rule.collect()));
             if !fit.is_empty() {
                 let law = PowerLaw { coefficient: fit.number("coefficient"), exponent: fit.number("exponent") };
                 let costs = means(points(&view, rule));
                 let line = costs.iter().map(|&[macs, _]| [macs, law.at(macs)]).collect();
-                let marks = Marks::Line { points: line, band: Vec::new(), stroke: Stroke::Pale };
-                chart.series.push(Series { name: String::new(), colour, marks });
+                chart.series.push(Series::line("", colour(index), line, Stroke::Pale));
             }
         }
         Figure::new(

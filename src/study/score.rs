@@ -1,4 +1,4 @@
-//! Loss and accuracy of a changed network, from the activation in front of the first change on.
+//! Loss and accuracy of a changed network, computed from the activations before the first change.
 
 use super::{StudyError, Subject};
 use crate::arch::params::Role;
@@ -8,12 +8,12 @@ use crate::torch::fused::KeptWeights;
 use crate::train::{Sums, cross_entropy};
 use tch::Tensor;
 
-/// The order in which parts run, each whole or removed.
+/// The order in which parts run; `false` marks a removed part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Order(pub Vec<(usize, bool)>);
 
 impl Order {
-    /// The network as it is.
+    /// The unchanged network.
     pub(super) fn whole(parts: usize) -> Order {
         Order((0..parts).map(|part| (part, true)).collect())
     }
@@ -25,7 +25,7 @@ impl Order {
     }
 }
 
-/// Inputs of the part `at` for some images, which only move forward.
+/// The inputs of the part `at` for some images. It only moves forward.
 pub(super) struct Frontier<'a> {
     parts: &'a Parts,
     subject: &'a Subject,
@@ -72,10 +72,10 @@ impl<'a> Frontier<'a> {
         float(order.0[self.at..].iter().fold(x.shallow_clone(), step))
     }
 
-    /// Estimates the running statistics of all normalisations for another order, as means over these batches.
+    /// Estimates the running statistics of all normalisations for an order, as means over these batches.
     ///
     /// # Errors
-    /// Only those of libtorch.
+    /// Errors of libtorch.
     pub(super) fn estimate(&self, order: &Order) -> Result<(), StudyError> {
         let _no_grad = tch::no_grad_guard();
         let statistics = Statistics::of(self.parts);

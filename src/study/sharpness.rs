@@ -4,27 +4,27 @@ use super::objective::{Direction, Objective, dot, filter_norms, norm, normal, ti
 use super::table::View;
 use super::{Protocol, Rows, StudyError, Subject};
 use crate::analysis::Spread;
-use crate::figures::chart::{Axis, COLOURS, Chart, ChartPoint, Figure, Marks, Series, Stroke};
+use crate::figures::chart::{Axis, Chart, ChartPoint, Figure, Series, Stroke, colour};
 use crate::named::{KeyError, check_range};
 use crate::random;
 use crate::runs::{Table, significant};
 use serde::{Deserialize, Serialize};
 
 /// Options of the study `sharpness`: the two Hessian eigenvalues of largest magnitude of the training loss in evaluation mode, by
-/// power iteration, and its trace by Hutchinson's estimate, from differences of gradients. The eigenvalue is not invariant to the scale of the
-/// weights; the filter-normalised one measures every direction in units of the norms of the filters.
+/// power iteration, and its trace by Hutchinson's estimate, from differences of gradients. The eigenvalue is not invariant to the
+/// scale of the weights; the filter-normalised one measures every direction in units of the norms of the filters.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Sharpness {
     /// Training images, without augmentation.
     pub images: usize,
-    /// Most power iterations.
+    /// Maximum number of power iterations.
     pub iterations: usize,
-    /// They end when the eigenvalue changes by less than this part.
+    /// Relative change of the eigenvalue at which the iteration ends.
     pub tolerance: f64,
-    /// Random directions for the trace.
+    /// Number of random directions for the trace.
     pub probes: usize,
-    /// Length of the step to each side, as a part of the norm of the weights.
+    /// Step of the central differences, relative to the norm of the weights.
     pub step: f64,
     pub batch: usize,
     pub seed: u64,
@@ -59,24 +59,24 @@ impl Protocol for Sharpness {
                 let probe = if probe == 0 { String::new() } else { probe.to_string() };
                 vec![subject.name.clone(), quantity.to_owned(), probe, significant(value), iterations.to_string()]
             };
-            let place = index * each;
+            let first_row = index * each;
             // Read from what another process wrote, the first eigenvalue has no vector: then it is computed for the second.
             let mut first = None;
-            rows.row(place, &format!("{} eigenvalue", subject.name), || {
+            rows.row(first_row, &format!("{} eigenvalue", subject.name), || {
                 let found = first.insert(self.eigenpair(&objective, None, None));
                 Ok(cells("eigenvalue", 0, found.value, found.iterations))
             })?;
-            rows.row(place + 1, &format!("{} second eigenvalue", subject.name), || {
+            rows.row(first_row + 1, &format!("{} second eigenvalue", subject.name), || {
                 let first = first.unwrap_or_else(|| self.eigenpair(&objective, None, None));
                 let found = self.eigenpair(&objective, None, Some(&first.vector));
                 Ok(cells("second eigenvalue", 0, found.value, found.iterations))
             })?;
-            rows.row(place + 2, &format!("{} filter-normalised eigenvalue", subject.name), || {
+            rows.row(first_row + 2, &format!("{} filter-normalised eigenvalue", subject.name), || {
                 let found = self.eigenpair(&objective, Some(&filter_norms(objective.origin())), None);
                 Ok(cells("filter-normalised eigenvalue", 0, found.value, found.iterations))
             })?;
             for probe in 1..=self.probes {
-                rows.row(place + 2 + probe, &format!("{} trace", subject.name), || {
+                rows.row(first_row + 2 + probe, &format!("{} trace", subject.name), || {
                     Ok(cells("trace", probe, self.probe(&objective, probe), 1))
                 })?;
             }
@@ -106,15 +106,12 @@ impl Protocol for Sharpness {
                 let Some(spread) = spread(run, quantity) else { continue };
                 let (x, y, half) = (spread.mean, index as f64, spread.half_width());
                 let label = if half.is_nan() { format!("{x:.0}") } else { format!("{x:.0} ± {half:.0}") };
-                let marks = [
-                    Marks::Line { points: vec![[0.0, y], [x, y]], band: Vec::new(), stroke: Stroke::Solid },
-                    Marks::Points {
-                        points: vec![ChartPoint { x, y, area: 0.0, label, hint: String::new() }],
-                        linked: false,
-                    },
-                ];
-                let colour = COLOURS[index % COLOURS.len()];
-                chart.series.extend(marks.map(|marks| Series { name: String::new(), colour, marks }));
+                chart.series.push(Series::line("", colour(index), vec![[0.0, y], [x, y]], Stroke::Solid));
+                chart.series.push(Series::points(
+                    "",
+                    colour(index),
+                    vec![ChartPoint { label, ..ChartPoint::dot(x, y, "") }],
+                ));
             }
             chart
         };
@@ -127,17 +124,17 @@ impl Protocol for Sharpness {
     }
 }
 
-/// What power iteration finds.
+/// An eigenvalue and its eigenvector.
 struct Eigenpair {
     value: f64,
-    /// Its L2 norm is 1.
+    /// The eigenvector, of L2 norm 1.
     vector: Direction,
     iterations: usize,
 }
 
 impl Sharpness {
-    /// The eigenvalue of largest magnitude of the Hessian H, or of D·H·D for a diagonal D. With `found`, an eigenvector of length 1,
-    /// the largest of the others: the iteration stays orthogonal to it.
+    /// The eigenvalue of largest magnitude of the Hessian H, or of D·H·D for a diagonal D. With `found`, an eigenvector of norm
+    /// 1, the next one: the iteration stays orthogonal to it.
     fn eigenpair(&self, objective: &Objective, scale: Option<&Direction>, found: Option<&Direction>) -> Eigenpair {
         let scaled = |v: &Direction| match scale {
             Some(scale) => v.iter().zip(scale).map(|(v, scale)| v * scale).collect(),
@@ -176,7 +173,7 @@ impl Sharpness {
         times(&objective.hessian_times(&times(v, 1.0 / length), step), length)
     }
 
-    /// z·H·z for a z of random signs, whose mean is the trace.
+    /// z·H·z for a vector z of random signs; its expectation is the trace.
     fn probe(&self, objective: &Objective, probe: usize) -> f64 {
         let normal = normal(objective.origin(), random::key(self.seed, "study.sharpness.trace", &[probe as u64]));
         let signs: Direction = normal.iter().map(|n| n.ge(0.0).to_kind(n.kind()) * 2.0 - 1.0).collect();

@@ -2,7 +2,8 @@
 
 use super::table::View;
 use super::{Protocol, Rows, Split, StudyError, Subject};
-use crate::figures::heatmap::{Heatmap, Ramp};
+use crate::figures::heatmap::Heatmap;
+use crate::figures::ramp::Ramp;
 use crate::named::{KeyError, check_range};
 use crate::runs::{Table, significant};
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! A trained run as studies see it: its network, its weights, its images.
+//! A trained run for studies: its network, weights and images.
 
 use super::StudyError;
 use crate::arch::Network;
@@ -26,12 +26,12 @@ pub enum Split {
 
 /// A trained run with its best weights.
 pub struct Subject {
-    /// The run's name; with its key where two of a study have one name.
+    /// The run's name, with its key if two runs of a study have the same name.
     pub name: String,
-    /// The run's folder; empty for a network that no run has.
+    /// The run's folder; empty for a network without a run, in tests.
     pub folder: PathBuf,
     pub network: Arc<Network>,
-    /// `None` for a network that no run has, in tests.
+    /// `None` for a network without a run, in tests.
     pub experiment: Option<Experiment>,
     pub weights: Vec<(String, Tensor)>,
     pub classes: Vec<String>,
@@ -41,15 +41,15 @@ pub struct Subject {
     train: Images,
     test: Images,
     normalise: Normalise,
-    /// What decides its numbers: the run's key, the hash of the weights, that of the images, how it is computed.
+    /// Everything that determines its numbers: the run's key, the hashes of weights and images, precision and device.
     identity: toml::Table,
 }
 
 impl Subject {
-    /// Loads the best weights of a run and its images. `experiment` is the run's, its precision perhaps changed.
+    /// Loads the best weights of a run and its images. `experiment` is the run's, possibly with another precision.
     ///
     /// # Errors
-    /// When weights or images cannot be read, or the images are not those of the run.
+    /// When weights or images cannot be read, or the images differ from those of the run.
     pub fn load(folder: &Path, experiment: Experiment, device: Device, cache: &Path) -> Result<Subject, StudyError> {
         let path = best_weights(folder, &experiment.key())?;
         let weights: Vec<(String, Tensor)> = read_tensors(&path)?.into_iter().collect();
@@ -86,7 +86,7 @@ impl Subject {
         })
     }
 
-    /// A run for studies that read its files alone: without weights and images.
+    /// A run without weights and images, for studies that read only its files.
     ///
     /// # Errors
     /// When its result cannot be read.
@@ -146,7 +146,7 @@ impl Subject {
     }
 
     /// Adds the key to names that several subjects have.
-    pub fn tell_apart(subjects: &mut [Subject]) {
+    pub fn disambiguate(subjects: &mut [Subject]) {
         let names: Vec<String> = subjects.iter().map(|subject| subject.name.clone()).collect();
         for (subject, name) in subjects.iter_mut().zip(&names) {
             if names.iter().filter(|other| *other == name).count() > 1 {
@@ -156,7 +156,7 @@ impl Subject {
         }
     }
 
-    /// As a table: what a study's key is hashed of.
+    /// The table that a study's key is computed from.
     pub fn identity(&self) -> &toml::Table {
         &self.identity
     }
@@ -179,8 +179,8 @@ impl Subject {
         }
     }
 
-    /// The first `count` images, all for 0, normalised, in batches of pixels `[N, C, H, W]` and labels `[N]`. They stay in memory,
-    /// because a study evaluates them many times.
+    /// The first `count` images, all for 0, normalised, in batches of pixels `[N, C, H, W]` and labels `[N]`. They stay in
+    /// memory, because a study evaluates them many times.
     ///
     /// # Errors
     /// An image file that cannot be decoded.
@@ -188,11 +188,16 @@ impl Subject {
         self.batches_of(self.images(split), count, size)
     }
 
-    /// As [`Subject::batches`], for any images of the network's input.
+    /// Batches like those of [`Subject::batches`], for any images of the network's input size.
     ///
     /// # Errors
     /// An image file that cannot be decoded.
-    pub fn batches_of(&self, images: &Images, count: usize, size: usize) -> Result<Vec<(Tensor, Tensor)>, StudyError> {
+    pub(super) fn batches_of(
+        &self,
+        images: &Images,
+        count: usize,
+        size: usize,
+    ) -> Result<Vec<(Tensor, Tensor)>, StudyError> {
         let count = if count == 0 { images.len() } else { count.min(images.len()) };
         let size = size.max(1);
         let batch = |start: usize| {
@@ -202,7 +207,7 @@ impl Subject {
         (0..count).step_by(size).map(batch).collect()
     }
 
-    /// Computes in the run's precision while it lives.
+    /// Autocast to the run's precision while the guard lives.
     pub fn autocast(&self) -> Option<Autocast> {
         Autocast::bf16_if(self.precision == Precision::Bf16, self.device)
     }

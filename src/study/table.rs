@@ -1,8 +1,8 @@
-//! Reads a study's table for its picture.
+//! Access to a study's table for its picture.
 
 use crate::runs::Table;
 
-/// Some rows of a table.
+/// A selection of rows of a table.
 #[derive(Clone)]
 pub(super) struct View<'t> {
     table: &'t Table,
@@ -18,7 +18,7 @@ impl<'t> View<'t> {
         self.table.column(column).map_or("", |column| self.table.rows[row][column].as_str())
     }
 
-    /// The rows with these values.
+    /// The rows with these values in these columns.
     pub(super) fn matching(&self, wanted: &[(&str, &str)]) -> View<'t> {
         let matches = |&&row: &&usize| wanted.iter().all(|(column, value)| self.cell(row, column) == *value);
         View { table: self.table, rows: self.rows.iter().filter(matches).copied().collect() }
@@ -28,7 +28,7 @@ impl<'t> View<'t> {
         self.rows.is_empty()
     }
 
-    /// The values of a column, each once, in their order.
+    /// The distinct values of a column, in order of appearance.
     pub(super) fn values(&self, column: &str) -> Vec<String> {
         let mut values: Vec<String> = Vec::new();
         for &row in &self.rows {
@@ -43,6 +43,11 @@ impl<'t> View<'t> {
     /// A value for each row.
     pub(super) fn each<'s, T>(&'s self, value: impl Fn(View<'t>) -> T + 's) -> impl Iterator<Item = T> + 's {
         self.rows.iter().map(move |&row| value(View { table: self.table, rows: vec![row] }))
+    }
+
+    /// A point for each row, from two columns of numbers.
+    pub(super) fn points(&self, x: &str, y: &str) -> Vec<[f64; 2]> {
+        self.each(|row| [row.number(x), row.number(y)]).collect()
     }
 
     /// The cell of the first row.

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::path::Path;
 
-/// The file for results of points that the sweep no longer has.
+/// The file for results of points that are no longer in the sweep.
 const ARCHIVED: &str = "archived.csv";
 
 /// Its name in earlier versions.
@@ -16,11 +16,11 @@ const FORMER: &str = "former.csv";
 
 /// The finished points in the tables of a sweep.
 pub(super) struct Archived {
-    /// By the longest form of their key, without empty cells.
+    /// Results by the longest form of the key, without empty cells.
     rows: BTreeMap<String, Record>,
     /// The columns of all tables, in their order.
     columns: Vec<String>,
-    /// Those that [`ARCHIVED`] or [`FORMER`] has.
+    /// The keys in [`ARCHIVED`] or [`FORMER`].
     written: HashMap<String, Record>,
 }
 
@@ -56,8 +56,8 @@ impl Archived {
         forms(key).into_iter().find_map(|form| self.rows.get(form))
     }
 
-    /// Writes the results of points that are not among `points` and have no run here into [`ARCHIVED`], and logs a warning. What
-    /// the file has already is kept, so that a kill at any moment loses nothing.
+    /// Writes the results of points that are not among `points` and have no run here into [`ARCHIVED`], and logs a warning. Its
+    /// existing content is kept, so that a kill at any moment loses nothing.
     pub(super) fn write<'a>(
         &self,
         points: impl Iterator<Item = &'a Key>,

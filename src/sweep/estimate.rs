@@ -1,9 +1,9 @@
 //! Estimates the time of points from finished runs.
 //!
-//! Time is assumed proportional to the multiply-adds of all images that are trained on or evaluated; an image costs three times as much
-//! in training as in evaluation. The rate is that of the finished run with the nearest
-//! multiply-adds in the same precision on the same kind of device: of the same sweep, or else of any run in the results folder.
-//! The number of threads and the load of the machine are not known.
+//! Time is assumed proportional to the multiply-adds of all images that are trained on or evaluated; an image costs three times
+//! as much in training as in evaluation. The rate is that of the finished run with the nearest multiply-adds in the same
+//! precision on the same kind of device: of the same sweep, or else of any run in the results folder. The number of threads and
+//! the load of the machine are not known.
 
 use crate::config::{Data, Point, Sweep};
 use crate::data;
@@ -13,7 +13,7 @@ use crate::runs::{Column, Record, Status, Store};
 #[derive(Clone, Debug, Default)]
 pub struct Estimates {
     samples: Vec<Sample>,
-    /// That of a running point, used while there is no finished run.
+    /// The rate of a running point, used while there is no finished run.
     provisional: Option<f64>,
 }
 
@@ -40,12 +40,12 @@ impl Estimates {
     }
 
     /// Adds a finished run of this sweep.
-    pub fn learn(&mut self, row: &Record, device: &str) {
+    pub(super) fn learn(&mut self, row: &Record, device: &str) {
         self.add(row, true, device);
     }
 
     /// Adds a running point, which has done `fraction` of its work in `seconds`. Its rate is used while there is no finished run.
-    pub fn add_running(&mut self, point: &Point, fraction: f64, seconds: f64) {
+    pub(super) fn add_running(&mut self, point: &Point, fraction: f64, seconds: f64) {
         if fraction > 0.0 {
             self.provisional = Some(seconds / (fraction * work(point)));
         }
@@ -78,7 +78,7 @@ impl Estimates {
         }
     }
 
-    /// Which runs the rates come from, for people.
+    /// The source of the rates, in words.
     pub fn basis(&self) -> &'static str {
         match self.samples.iter().any(|sample| sample.same_sweep) {
             true => "estimated from finished points of this sweep",

@@ -9,7 +9,7 @@ use crate::runs::{Epochs, Record, RunError, Status, Store, Table, median};
 use std::collections::HashMap;
 use std::path::Path;
 
-/// What a setting is to do next.
+/// The next action for a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Goal {
     /// Train up to this epoch; `None` is the last one of the run.
@@ -26,7 +26,7 @@ struct Decision {
     rung: usize,
     setting: usize,
     score: f64,
-    /// Whether it goes on; `None` while that is open.
+    /// Whether the setting continues; `None` while that is undecided.
     kept: Option<bool>,
 }
 
@@ -71,7 +71,7 @@ impl<'a> Rungs<'a> {
         goals
     }
 
-    /// The best value of a run up to the epoch of a rung, higher is better; `None` while it has not come there. A loss that is
+    /// The best value of a run up to the epoch of a rung, higher is better; `None` until it gets there. A loss that is
     /// NaN or infinite ranks last.
     fn score(&mut self, point: usize, rung: usize, store: &Store) -> Option<f64> {
         if let Some(&score) = self.scores.get(&(point, rung)) {
@@ -133,38 +133,38 @@ fn decide(
         let known: Vec<f64> = values.iter().map_while(|&value| value).collect();
         complete = complete && known.len() == entered.len();
         let kept = kept(halving, &known, complete);
-        for (place, &setting) in entered.iter().enumerate() {
-            let goes_on = if kept.contains(&place) { Some(true) } else { complete.then_some(false) };
-            goals[setting] = match (values[place], goes_on) {
+        for (position, &setting) in entered.iter().enumerate() {
+            let goes_on = if kept.contains(&position) { Some(true) } else { complete.then_some(false) };
+            goals[setting] = match (values[position], goes_on) {
                 (None, _) => Goal::Epoch(Some(rung)),
                 (Some(_), Some(false)) => Goal::Stop,
                 (Some(_), _) => Goal::Wait,
             };
-            if let Some(&score) = known.get(place) {
+            if let Some(&score) = known.get(position) {
                 decisions.push(Decision { rung, setting, score, kept: goes_on });
             }
         }
-        entered = kept.into_iter().map(|place| entered[place]).collect();
+        entered = kept.into_iter().map(|position| entered[position]).collect();
     }
     entered.into_iter().for_each(|setting| goals[setting] = Goal::Epoch(None));
     (goals, decisions)
 }
 
-/// The places of the results that go on, in the order in which that is decided; of equal results the first. At least one
-/// goes on once all are known.
+/// Indices of the results that continue, in the order in which that is decided; of equal results the first. At least one
+/// continues once all are known.
 fn kept(halving: &Halving, values: &[f64], complete: bool) -> Vec<usize> {
     let (mut kept, mut ranked): (Vec<usize>, Vec<usize>) = (Vec::new(), Vec::new());
-    for (place, value) in values.iter().enumerate() {
+    for (position, value) in values.iter().enumerate() {
         let rank = ranked.partition_point(|&other| values[other] >= *value);
-        ranked.insert(rank, place);
+        ranked.insert(rank, position);
         if halving.asynchronous {
-            let best = &ranked[..halving.kept(place + 1)];
-            kept.extend(best.iter().filter(|place| !kept.contains(place)).copied().collect::<Vec<_>>());
+            let best = &ranked[..halving.kept(position + 1)];
+            kept.extend(best.iter().filter(|position| !kept.contains(position)).copied().collect::<Vec<_>>());
         }
     }
     if complete {
         let best = &ranked[..halving.kept(ranked.len()).max(1).min(ranked.len())];
-        kept.extend(best.iter().filter(|place| !kept.contains(place)).copied().collect::<Vec<_>>());
+        kept.extend(best.iter().filter(|position| !kept.contains(position)).copied().collect::<Vec<_>>());
     }
     kept
 }

@@ -28,7 +28,7 @@ pub use report::{Report, SlurmError, SweepError};
 pub use runner::run;
 pub use slurm::{SlurmOptions, run_on_slurm};
 pub use state::{Failure, Options};
-pub use tables::{SweepTables, write_tables};
+pub use tables::SweepTables;
 
 use crate::runs::Record;
 use event::Event;

@@ -12,7 +12,7 @@ pub enum PointOutcome {
     Diverged,
     /// Stopped together with the sweep, to be resumed later.
     Stopped,
-    /// Stopped after the epoch that it was to reach.
+    /// Stopped at its rung.
     Rung(usize),
     /// Locked by another process.
     Held,

@@ -1,4 +1,4 @@
-//! What a sweep came to, and why it stops early.
+//! The result of a sweep, and its errors.
 
 use super::state::Failure;
 use super::tables::SweepTables;
@@ -20,13 +20,13 @@ pub struct Report {
 }
 
 impl Report {
-    /// How many of the `failed` diverged.
+    /// The number of `failed` points that diverged.
     pub fn diverged(&self) -> usize {
         self.failed.iter().filter(|(_, failure)| *failure == Failure::Diverged).count()
     }
 }
 
-/// Why a sweep stops early.
+/// The reason that a sweep stops early.
 #[derive(Debug, thiserror::Error)]
 pub enum SweepError {
     #[error(transparent)]
@@ -35,7 +35,7 @@ pub enum SweepError {
     Slurm(#[from] SlurmError),
 }
 
-/// Why a command of Slurm did not do what it was to.
+/// An error of a Slurm command.
 #[derive(Debug, thiserror::Error)]
 #[error("{command}: {reason}")]
 pub struct SlurmError {

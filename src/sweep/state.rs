@@ -46,7 +46,7 @@ pub struct Options {
 pub enum Failure {
     /// The loss became NaN or infinite.
     Diverged,
-    /// With the reason.
+    /// Failed, with the reason.
     Failed(String),
 }
 

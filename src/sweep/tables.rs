@@ -25,7 +25,7 @@ pub struct SweepTables {
 /// Writes the tables into `sweeps/<name>/` of the results folder. `failed` are the points that were given up: a process that was
 /// killed, or never came to its run, records no status. Git tracks the tables but not the runs, so that what the existing
 /// table says of a finished point stays until a run of it ends here.
-pub fn write_tables(store: &Store, sweep: &Sweep, failed: &[usize]) -> Result<SweepTables, RunError> {
+pub(super) fn write_tables(store: &Store, sweep: &Sweep, failed: &[usize]) -> Result<SweepTables, RunError> {
     let folder = claim_sweep_folder(store, sweep)?;
     // Processes that share the sweep write the tables one after the other, or the last to write could be the first to read.
     let lock_path = folder.join(".lock");

@@ -20,7 +20,7 @@ use super::ffi;
 #[must_use = "autocast ends when the guard is dropped"]
 pub struct Autocast {
     device: i32,
-    former: Option<ffi::AutocastState>,
+    previous: Option<ffi::AutocastState>,
     /// The state is the thread's own, so the guard must not move to another.
     _this_thread: PhantomData<*const ()>,
 }
@@ -38,10 +38,10 @@ impl Autocast {
 
     fn enter(device: Device, half: bool) -> Autocast {
         let device = ffi::device_number(device);
-        let mut former = ffi::AutocastState::default();
-        // SAFETY: `former` is a valid place for the state; the returned text is taken over by `check`.
-        let entered = unsafe { ffi::check(ffi::strata_autocast_enter(device, half.into(), &mut former)) };
-        Autocast { device, former: entered.is_ok().then_some(former), _this_thread: PhantomData }
+        let mut previous = ffi::AutocastState::default();
+        // SAFETY: `previous` is a valid place for the state; the returned text is taken over by `check`.
+        let entered = unsafe { ffi::check(ffi::strata_autocast_enter(device, half.into(), &mut previous)) };
+        Autocast { device, previous: entered.is_ok().then_some(previous), _this_thread: PhantomData }
     }
 
     /// Turns on bfloat16 autocast if `on`, for code that runs with and without it.
@@ -52,10 +52,10 @@ impl Autocast {
 
 impl Drop for Autocast {
     fn drop(&mut self) {
-        if let Some(former) = self.former {
-            // SAFETY: `former` is the state this guard found on this thread; the text is taken over by `check`.
+        if let Some(previous) = self.previous {
+            // SAFETY: `previous` is the state this guard found on this thread; the text is taken over by `check`.
             // Entering worked for this device type, so leaving does; a drop could do nothing about an error anyway.
-            let _ = unsafe { ffi::check(ffi::strata_autocast_exit(self.device, former)) };
+            let _ = unsafe { ffi::check(ffi::strata_autocast_exit(self.device, previous)) };
         }
     }
 }

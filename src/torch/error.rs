@@ -100,13 +100,13 @@ impl Drop for Depth {
 fn install_quiet_hook() {
     static INSTALL: Once = Once::new();
     INSTALL.call_once(|| {
-        let former = panic::take_hook();
+        let previous = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
             let torch =
                 |payload: &(dyn Any + Send)| payload.is::<TorchError>() || tch_message(payload_text(payload)).is_some();
             let expected = CATCHING.get() > 0 && torch(info.payload());
             if !expected {
-                former(info);
+                previous(info);
             }
         }));
     });

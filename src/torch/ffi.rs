@@ -11,8 +11,12 @@ use torch_sys::C_tensor;
 use super::abi::{StepNumbers, WindowGeometry};
 use super::error::{Result, TorchError};
 
+/// A borrowed tensor; null where one may be missing.
+pub(super) type Handle = *const C_tensor;
 /// A borrowed list of tensors: the handles in order.
-pub(super) type Handles = *const *const C_tensor;
+pub(super) type Handles = *const Handle;
+/// Where an owned tensor is stored.
+pub(super) type Out = *mut *mut C_tensor;
 /// Null, or an error text owned by the receiver.
 pub(super) type ErrorText = *mut c_char;
 
@@ -28,10 +32,10 @@ pub(super) struct AutocastState {
 /// What batch normalisation needs beside its input, each pointer or null: `StrataNorm`.
 #[repr(C)]
 pub(super) struct NormHandles {
-    pub gamma: *const C_tensor,
-    pub beta: *const C_tensor,
-    pub mean: *const C_tensor,
-    pub var: *const C_tensor,
+    pub gamma: Handle,
+    pub beta: Handle,
+    pub mean: Handle,
+    pub var: Handle,
     pub momentum: f64,
     pub eps: f64,
     pub group: *mut GroupHandle,
@@ -63,16 +67,12 @@ unsafe extern "C" {
     #[cfg(test)]
     pub(super) fn strata_test_threads(count: c_int) -> ErrorText;
 
-    pub(super) fn strata_autocast_enter(device: c_int, half: c_int, former: *mut AutocastState) -> ErrorText;
-    pub(super) fn strata_autocast_exit(device: c_int, former: AutocastState) -> ErrorText;
+    pub(super) fn strata_autocast_enter(device: c_int, half: c_int, previous: *mut AutocastState) -> ErrorText;
+    pub(super) fn strata_autocast_exit(device: c_int, previous: AutocastState) -> ErrorText;
 
-    pub(super) fn strata_contiguous(
-        tensor: *const C_tensor,
-        channels_last: c_int,
-        out: *mut *mut C_tensor,
-    ) -> ErrorText;
-    pub(super) fn strata_images(from: *const f32, shape: *const i64, out: *mut *mut C_tensor) -> ErrorText;
-    pub(super) fn strata_set_channels_last(tensor: *const C_tensor) -> ErrorText;
+    pub(super) fn strata_contiguous(tensor: Handle, channels_last: c_int, out: Out) -> ErrorText;
+    pub(super) fn strata_images(from: *const f32, shape: *const i64, out: Out) -> ErrorText;
+    pub(super) fn strata_set_channels_last(tensor: Handle) -> ErrorText;
 
     pub(super) fn strata_optimizer_step(
         kind: c_int,
@@ -86,7 +86,7 @@ unsafe extern "C" {
     pub(super) fn strata_ema_update(n: usize, averages: Handles, params: Handles, decay: f64) -> ErrorText;
 
     pub(super) fn strata_zero_grad(n: usize, params: Handles) -> ErrorText;
-    pub(super) fn strata_set_grad(param: *const C_tensor, grad: *const C_tensor) -> ErrorText;
+    pub(super) fn strata_set_grad(param: Handle, grad: Handle) -> ErrorText;
     pub(super) fn strata_clip_grad_norm(n: usize, grads: Handles, max_norm: f64, norm: *mut f64) -> ErrorText;
     pub(super) fn strata_all_finite(n: usize, tensors: Handles, finite: *mut c_int) -> ErrorText;
 
@@ -106,8 +106,8 @@ unsafe extern "C" {
         out: *mut *mut GroupHandle,
     ) -> ErrorText;
     pub(super) fn strata_group_free(group: *mut GroupHandle);
-    pub(super) fn strata_group_sum(group: *mut GroupHandle, tensor: *const C_tensor) -> ErrorText;
-    pub(super) fn strata_group_broadcast(group: *mut GroupHandle, tensor: *const C_tensor) -> ErrorText;
+    pub(super) fn strata_group_sum(group: *mut GroupHandle, tensor: Handle) -> ErrorText;
+    pub(super) fn strata_group_broadcast(group: *mut GroupHandle, tensor: Handle) -> ErrorText;
     pub(super) fn strata_group_set_idle(group: *mut GroupHandle, idle: c_int);
     pub(super) fn strata_group_failed(group: *const GroupHandle) -> c_int;
     pub(super) fn strata_group_set(group: *mut GroupHandle, key: *const c_char, value: *const c_char) -> ErrorText;
@@ -171,79 +171,67 @@ unsafe extern "C" {
     #[cfg(test)]
     pub(super) fn strata_activation(name: *const c_char) -> c_int;
     pub(super) fn strata_conv(
-        x: *const C_tensor,
-        weight: *const C_tensor,
-        bias: *const C_tensor,
+        x: Handle,
+        weight: Handle,
+        bias: Handle,
         window: *const WindowGeometry,
         relu: c_int,
-        out: *mut *mut C_tensor,
+        out: Out,
     ) -> ErrorText;
     pub(super) fn strata_norm_act(
-        x: *const C_tensor,
-        add: *const C_tensor,
+        x: Handle,
+        add: Handle,
         norm: *const NormHandles,
         act: c_int,
         batch: c_int,
-        out: *mut *mut C_tensor,
+        out: Out,
     ) -> ErrorText;
     pub(super) fn strata_max_pool(
-        x: *const C_tensor,
+        x: Handle,
         kernel_h: i64,
         kernel_w: i64,
         window: *const WindowGeometry,
-        out: *mut *mut C_tensor,
+        out: Out,
     ) -> ErrorText;
-    pub(super) fn strata_lrn(
-        x: *const C_tensor,
-        size: i64,
-        alpha: f64,
-        beta: f64,
-        k: f64,
-        out: *mut *mut C_tensor,
-    ) -> ErrorText;
+    pub(super) fn strata_lrn(x: Handle, size: i64, alpha: f64, beta: f64, k: f64, out: Out) -> ErrorText;
 
     pub(super) fn strata_depthwise(
-        x: *const C_tensor,
-        weight: *const C_tensor,
-        bias: *const C_tensor,
+        x: Handle,
+        weight: Handle,
+        bias: Handle,
         kernel_h: i64,
         kernel_w: i64,
         window: *const WindowGeometry,
-        out: *mut *mut C_tensor,
+        out: Out,
     ) -> ErrorText;
     pub(super) fn strata_grad_enabled() -> c_int;
     pub(super) fn strata_conv_norm(
-        x: *const C_tensor,
-        weight: *const C_tensor,
-        bias: *const C_tensor,
+        x: Handle,
+        weight: Handle,
+        bias: Handle,
         norm: *const NormHandles,
-        add: *const C_tensor,
+        add: Handle,
         act: c_int,
         window: *const WindowGeometry,
-        out: *mut *mut C_tensor,
+        out: Out,
     ) -> ErrorText;
     pub(super) fn strata_depthwise_norm(
-        x: *const C_tensor,
-        weight: *const C_tensor,
-        bias: *const C_tensor,
+        x: Handle,
+        weight: Handle,
+        bias: Handle,
         norm: *const NormHandles,
         act: c_int,
         kernel_h: i64,
         kernel_w: i64,
         window: *const WindowGeometry,
-        out: *mut *mut C_tensor,
+        out: Out,
     ) -> ErrorText;
-    pub(super) fn strata_concat(n: usize, parts: Handles, out: *mut *mut C_tensor) -> ErrorText;
+    pub(super) fn strata_concat(n: usize, parts: Handles, out: Out) -> ErrorText;
 
-    pub(super) fn strata_subsample(
-        x: *const C_tensor,
-        channels: i64,
-        stride: i64,
-        out: *mut *mut C_tensor,
-    ) -> ErrorText;
-    pub(super) fn strata_gate(x: *const C_tensor, factor: *const C_tensor, out: *mut *mut C_tensor) -> ErrorText;
-    pub(super) fn strata_squeeze(x: *const C_tensor, same: *mut *mut C_tensor, mean: *mut *mut C_tensor) -> ErrorText;
-    pub(super) fn strata_fork(x: *const C_tensor, one: *mut *mut C_tensor, other: *mut *mut C_tensor) -> ErrorText;
+    pub(super) fn strata_subsample(x: Handle, channels: i64, stride: i64, out: Out) -> ErrorText;
+    pub(super) fn strata_gate(x: Handle, factor: Handle, out: Out) -> ErrorText;
+    pub(super) fn strata_squeeze(x: Handle, same: Out, mean: Out) -> ErrorText;
+    pub(super) fn strata_fork(x: Handle, one: Out, other: Out) -> ErrorText;
 
     pub(super) fn strata_profile_start() -> ErrorText;
     pub(super) fn strata_profile_stop(out: *mut *mut c_char) -> ErrorText;
@@ -279,7 +267,7 @@ pub(super) unsafe fn take_text(text: *mut c_char) -> String {
 ///
 /// # Safety
 /// `call` either returns null and stores an owned `at::Tensor*`, or returns an error text.
-pub(super) unsafe fn tensor_from(call: impl FnOnce(*mut *mut C_tensor) -> ErrorText) -> Result<Tensor> {
+pub(super) unsafe fn tensor_from(call: impl FnOnce(Out) -> ErrorText) -> Result<Tensor> {
     let mut out: *mut C_tensor = ptr::null_mut();
     // SAFETY: the text comes from C++; on success `out` is an owned tensor, taken over once.
     unsafe {
@@ -292,9 +280,7 @@ pub(super) unsafe fn tensor_from(call: impl FnOnce(*mut *mut C_tensor) -> ErrorT
 ///
 /// # Safety
 /// As [`tensor_from`], for both.
-pub(super) unsafe fn two_tensors_from(
-    call: impl FnOnce(*mut *mut C_tensor, *mut *mut C_tensor) -> ErrorText,
-) -> Result<(Tensor, Tensor)> {
+pub(super) unsafe fn two_tensors_from(call: impl FnOnce(Out, Out) -> ErrorText) -> Result<(Tensor, Tensor)> {
     let (mut one, mut other): (*mut C_tensor, *mut C_tensor) = (ptr::null_mut(), ptr::null_mut());
     // SAFETY: the text comes from C++; on success both are owned tensors, each taken over once.
     unsafe {
@@ -317,7 +303,7 @@ pub(super) unsafe fn text_from(call: unsafe extern "C" fn(*mut *mut c_char) -> E
 }
 
 /// The handles of `tensors`, valid as long as these are borrowed.
-pub(super) fn handles(tensors: &[Tensor]) -> Vec<*const C_tensor> {
+pub(super) fn handles(tensors: &[Tensor]) -> Vec<Handle> {
     tensors.iter().map(Tensor::as_ptr).collect()
 }
 
@@ -335,7 +321,7 @@ pub(super) fn device_number(device: Device) -> c_int {
 }
 
 /// The handle of a tensor that may be missing.
-pub(super) fn or_null(tensor: Option<&Tensor>) -> *const C_tensor {
+pub(super) fn or_null(tensor: Option<&Tensor>) -> Handle {
     tensor.map_or(ptr::null(), Tensor::as_ptr)
 }
 

@@ -1,4 +1,5 @@
-//! A moving average of the weights, which is what is evaluated where `train.ema` is set (Szegedy et al. 2016; Tan & Le 2019).
+//! An exponential moving average of the weights, which is evaluated instead of them if `train.ema` is set (Szegedy et al. 2016;
+//! Tan & Le 2019).
 
 use crate::model::Model;
 use crate::torch::{self, TorchError};
@@ -28,7 +29,7 @@ impl Average {
     }
 
     /// Runs `f` while the model's weights are exchanged for the averages.
-    pub fn applied<T>(&self, f: impl FnOnce() -> T) -> T {
+    pub(super) fn applied<T>(&self, f: impl FnOnce() -> T) -> T {
         self.swap();
         let result = f();
         self.swap();
@@ -53,7 +54,7 @@ impl Average {
     ///
     /// # Errors
     /// The name of a tensor that is missing or has another shape.
-    pub fn restore(&self, read: impl Fn(&str) -> Option<Tensor>) -> Result<(), String> {
+    pub(super) fn restore(&self, read: impl Fn(&str) -> Option<Tensor>) -> Result<(), String> {
         let _no_grad = tch::no_grad_guard();
         for (name, average) in self.names.iter().zip(&self.averages) {
             match read(name) {

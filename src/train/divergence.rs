@@ -1,7 +1,7 @@
 //! Finds where the numbers of a run became NaN or infinite.
 //!
 //! A run checks its loss in every step, and at the norm of the gradients where it clips. Gradients that are not finite
-//! without clipping show one step later, in the parameters that they changed: that costs nothing in a sound run. The place
+//! without clipping show one step later, in the parameters that they changed: that costs nothing in a sound run. The location
 //! is looked for only when something is wrong.
 
 use super::evaluate::{targets, tensors};
@@ -22,12 +22,13 @@ pub(super) struct Divergence {
     /// In words: `the loss is NaN`.
     pub what: String,
     /// In words, where it could be found.
-    pub place: Option<String>,
+    pub location: Option<String>,
 }
 
 impl Divergence {
     /// The loss of a step, counted from 1, is not finite. Looks into the parameters first, for they were whole when the
-    /// forward pass of the step before ended, then through the rows; `batch` is `None` if the loss is that of another rank's images.
+    /// forward pass of the step before ended, then through the rows; `batch` is `None` if the loss is that of another rank's
+    /// images.
     pub(super) fn of_loss(
         loss: f64,
         step: u64,
@@ -36,28 +37,32 @@ impl Divergence {
         batch: Option<&Batch>,
     ) -> Divergence {
         let what = format!("the loss is {loss}");
-        let place = in_parameters(model, step).or_else(|| in_rows(experiment, model, batch?, step));
-        Divergence { step, what, place }
+        let location = in_parameters(model, step).or_else(|| in_rows(experiment, model, batch?, step));
+        Divergence { step, what, location }
     }
 
     /// The gradients of a step, counted from 1, are not finite.
     pub(super) fn of_gradients(step: u64, params: &[(Param, Tensor)]) -> Divergence {
         let what = "the gradients are not finite".to_owned();
         let gradients = params.iter().map(|(param, tensor)| (param, tensor.grad()));
-        let place = last_not_finite(gradients).map(|name| format!("first in that of `{name}`"));
-        Divergence { step, what, place }
+        let location = last_not_finite(gradients).map(|name| format!("first in that of `{name}`"));
+        Divergence { step, what, location }
     }
 
     /// The validation loss after `step` steps is not finite.
     pub(super) fn of_validation(step: u64, model: &Model) -> Divergence {
-        Divergence { step, what: "the validation loss is not finite".to_owned(), place: in_parameters(model, step + 1) }
+        Divergence {
+            step,
+            what: "the validation loss is not finite".to_owned(),
+            location: in_parameters(model, step + 1),
+        }
     }
 
     /// In one line, without advice.
     pub(super) fn said(&self, epoch: usize, batch: usize) -> String {
-        let Divergence { step, what, place } = self;
-        let place = place.as_ref().map_or_else(String::new, |place| format!(", {place}"));
-        format!("{what} in step {step} (epoch {epoch}, batch {batch}){place}")
+        let Divergence { step, what, location } = self;
+        let location = location.as_ref().map_or_else(String::new, |location| format!(", {location}"));
+        format!("{what} in step {step} (epoch {epoch}, batch {batch}){location}")
     }
 }
 
@@ -174,8 +179,8 @@ lr = 0.1
         let (experiment, model, batch) = parts();
         let name = model.trainable().into_iter().map(|(param, _)| param.name).rfind(|name| name.starts_with("row2."));
         fill(&model, &name.unwrap(), f64::INFINITY);
-        let place = in_rows(&experiment, &model, &batch, 1).unwrap();
-        assert!(place.contains("row 2"), "{place}");
+        let location = in_rows(&experiment, &model, &batch, 1).unwrap();
+        assert!(location.contains("row 2"), "{location}");
     }
 
     #[test]
@@ -185,7 +190,7 @@ lr = 0.1
         fill(&model, &names[0], f64::NAN);
         fill(&model, &names[3], f64::NAN);
         let found = Divergence::of_loss(f64::NAN, 9, &experiment, &model, Some(&batch));
-        assert_eq!(found.place, Some(format!("first in the update of `{}` in step 8", names[3])));
+        assert_eq!(found.location, Some(format!("first in the update of `{}` in step 8", names[3])));
     }
 
     #[test]
@@ -199,6 +204,6 @@ lr = 0.1
             let _ = params[index].1.grad().fill_(f64::INFINITY);
         }
         let found = Divergence::of_gradients(3, &params);
-        assert_eq!(found.place, Some(format!("first in that of `{}`", params[2].0.name)));
+        assert_eq!(found.location, Some(format!("first in that of `{}`", params[2].0.name)));
     }
 }

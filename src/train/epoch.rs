@@ -43,7 +43,7 @@ pub(super) struct Resized {
 
 /// How an epoch ended.
 pub(super) enum EpochEnd {
-    Whole {
+    Complete {
         seconds: f64,
         images: usize,
     },
@@ -131,7 +131,9 @@ impl Trainer<'_> {
         let lost = |error: TorchError| ranks.lost_in_pass(&error).map_or(TrainError::Torch(error), TrainError::Ranks);
         match catch(|| data::prefetch(parts.len(), fill, step)).map_err(lost)?? {
             ControlFlow::Break(end) => Ok(end),
-            ControlFlow::Continue(()) => Ok(EpochEnd::Whole { seconds: start.elapsed().as_secs_f64(), images: count }),
+            ControlFlow::Continue(()) => {
+                Ok(EpochEnd::Complete { seconds: start.elapsed().as_secs_f64(), images: count })
+            }
         }
     }
 

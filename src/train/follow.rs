@@ -1,8 +1,8 @@
-//! How the ranks of a run begin together: rank 0 opens the folder and decides, the others follow and write nothing.
+//! The start of a run with several ranks: rank 0 opens the folder and decides, the others follow and write nothing.
 
 use super::checkpoint::TrainState;
+use super::checks::{check_precision, device_name};
 use super::error::TrainError;
-use super::run::{check_precision, device_name, sized_splits};
 use super::session::Session;
 use super::splits::Splits;
 use super::start::Start;
@@ -14,9 +14,9 @@ use crate::runs::{Environment, Record, RunResult, Status};
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
 
-/// What rank 0 tells the others.
+/// What rank 0 sends to the others.
 #[derive(Serialize, Deserialize)]
-struct Word {
+struct Announcement {
     key: Key,
     /// Fingerprint of its images.
     data: String,
@@ -24,44 +24,25 @@ struct Word {
     finished: Option<Status>,
 }
 
-/// Tells the other ranks that the run begins on these images.
+/// Sends the other ranks the key and the images of the run that begins.
 ///
 /// # Errors
 /// When a rank is lost.
-pub(super) fn tell_begin(ranks: &Ranks, experiment: &Experiment, splits: &Splits) -> Result<(), TrainError> {
-    tell(ranks, &Word { key: experiment.key(), data: splits.fingerprint.clone(), finished: None })
+pub(super) fn announce_begin(ranks: &Ranks, experiment: &Experiment, splits: &Splits) -> Result<(), TrainError> {
+    announce(ranks, &Announcement { key: experiment.key(), data: splits.fingerprint.clone(), finished: None })
 }
 
-/// Tells the other ranks that the run is finished, and gives its outcome back.
+/// Sends the other ranks the status of a finished run, and returns its outcome.
 ///
 /// # Errors
 /// When a rank is lost.
-pub(super) fn tell_finished(ranks: &Ranks, outcome: Outcome, key: Key) -> Result<Outcome, TrainError> {
-    tell(ranks, &Word { key, data: String::new(), finished: Some(outcome.status) })?;
+pub(super) fn announce_finished(ranks: &Ranks, outcome: Outcome, key: Key) -> Result<Outcome, TrainError> {
+    announce(ranks, &Announcement { key, data: String::new(), finished: Some(outcome.status) })?;
     Ok(outcome)
 }
 
-fn tell(ranks: &Ranks, word: &Word) -> Result<(), TrainError> {
-    ranks.text_of_first(&serde_json::to_string(word).unwrap_or_default())?;
-    Ok(())
-}
-
-/// Checks that an experiment is for as many ranks as there are, on a device that they can train on.
-///
-/// # Errors
-/// [`TrainError::Ranks`].
-pub(super) fn check_ranks(experiment: &Experiment, options: &RunOptions) -> Result<(), TrainError> {
-    let (wanted, world) = (experiment.train.ranks, options.ranks.world());
-    if wanted != world {
-        let there = if world == 1 { "this is a single process".to_owned() } else { format!("{world} were started") };
-        return Err(RanksError::Launcher(format!(
-            "train.ranks = {wanted}, but {there}: `torchrun --no-python --nproc-per-node {wanted} strata train …`"
-        ))
-        .into());
-    }
-    if world > 1 && options.device.is_cuda() {
-        return Err(RanksError::Device.into());
-    }
+fn announce(ranks: &Ranks, announced: &Announcement) -> Result<(), TrainError> {
+    ranks.text_of_first(&serde_json::to_string(announced).unwrap_or_default())?;
     Ok(())
 }
 
@@ -76,24 +57,25 @@ pub(super) fn follow(
 ) -> Result<Outcome, TrainError> {
     let (ranks, key) = (&options.ranks, experiment.key());
     let differ = |message: String| TrainError::Ranks(RanksError::Differ(message));
-    let word: Word = serde_json::from_str(&ranks.text_of_first("")?)
+    let announced: Announcement = serde_json::from_str(&ranks.text_of_first("")?)
         .map_err(|_| differ("rank 0 is of another version of strata".to_owned()))?;
-    if word.key != key {
-        let (rank, its) = (ranks.rank(), word.key);
+    if announced.key != key {
+        let (rank, its) = (ranks.rank(), announced.key);
         return Err(differ(format!(
             "rank {rank} has another experiment (key {key}) than rank 0 (key {its}); `train.precision` written out makes \
              different machines agree"
         )));
     }
-    let mut info = Environment::new(&device_name(options.device), experiment.train.precision.name(), "", &word.data);
-    if let Some(status) = word.finished {
+    let mut info =
+        Environment::new(&device_name(options.device), experiment.train.precision.name(), "", &announced.data);
+    if let Some(status) = announced.finished {
         let record = Record::new(experiment, &info, &RunResult::of_status(status));
         let folder = options.store.run_folder(&experiment.name, &key);
         return Ok(Outcome { status, record, folder, skipped: true, divergence: None });
     }
     check_precision(experiment, options.device)?;
-    let splits = sized_splits(experiment, &options.cache)?;
-    if splits.fingerprint != word.data {
+    let splits = Splits::sized(experiment, &options.cache)?;
+    if splits.fingerprint != announced.data {
         return Err(differ(format!("rank {} has other images of {} than rank 0", ranks.rank(), splits.name)));
     }
     info.dataset.clone_from(&splits.name);

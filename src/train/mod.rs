@@ -3,6 +3,7 @@
 mod average;
 pub mod bench;
 mod checkpoint;
+mod checks;
 mod continued;
 mod divergence;
 mod epoch;
@@ -37,13 +38,14 @@ mod tally;
 
 pub use average::Average;
 pub use checkpoint::{Best, CheckpointError, Checkpoints, TrainState, best_weights, kept_weights};
+pub use checks::check_data;
 pub use continued::continue_from;
 pub use error::TrainError;
 pub use evaluate::{Inference, evaluate, for_each_batch, tensors};
 pub use lost::record as record_lost_run;
 pub use metrics::{Sums, cross_entropy};
 pub use optimizer::Optimizer;
-pub use run::{check_data, run};
+pub use run::run;
 pub use scaler::GradScaler;
 pub use schedule::learning_rate;
 pub use splits::{Fingerprints, Splits};

@@ -62,7 +62,7 @@ impl Optimizer {
     }
 
     /// Makes the gradients undefined: the next backward pass stores its own.
-    pub fn drop_gradients(&self) -> Result<(), TorchError> {
+    pub(super) fn drop_gradients(&self) -> Result<(), TorchError> {
         self.groups.iter().try_for_each(|group| torch::zero_grad(&group.of.params))
     }
 
@@ -85,7 +85,7 @@ impl Optimizer {
     }
 
     /// Restores a state that was saved after `steps` steps; gives the name of a buffer that is missing or of another shape.
-    pub fn restore(&mut self, steps: u64, read: impl Fn(&str) -> Option<Tensor>) -> Result<(), String> {
+    pub(super) fn restore(&mut self, steps: u64, read: impl Fn(&str) -> Option<Tensor>) -> Result<(), String> {
         let _no_grad = tch::no_grad_guard();
         for (name, tensor) in self.entries() {
             match read(&name) {

@@ -1,15 +1,16 @@
 //! One run from an experiment to its tables: what must hold before it starts, and what is recorded of its end.
 
 use super::checkpoint::{Checkpoints, TrainState};
+use super::checks::{check_data, check_decoder, check_precision, check_ranks, device_name};
 use super::error::TrainError;
 use super::finished::{finished, keep_experiment};
-use super::follow::{check_ranks, follow, tell_begin, tell_finished};
+use super::follow::{announce_begin, announce_finished, follow};
 use super::session::Session;
 use super::splits::{Fingerprints, Splits};
 use super::start::Start;
 use super::{Observer, Outcome, RunOptions};
-use crate::config::{Experiment, Precision};
-use crate::data::{DECODER, DataError};
+use crate::config::Experiment;
+use crate::data::DECODER;
 use crate::interrupt;
 use crate::ranks::RanksError;
 use crate::runs::{Environment, Status, utc_now};
@@ -17,7 +18,6 @@ use crate::torch;
 use crate::watchdog;
 use std::path::Path;
 use std::time::Instant;
-use tch::Device;
 
 /// Trains, validates and tests an experiment: resumes what an earlier process left, and skips a run that is finished.
 ///
@@ -25,7 +25,7 @@ use tch::Device;
 /// When data, the run folder or a checkpoint cannot be used, or memory is exhausted. A loss that is NaN or infinite is an
 /// [`Outcome`], not an error.
 ///
-/// Of several ranks the first writes the run's folder, and the others write nothing.
+/// With several ranks, rank 0 writes the run's folder and the others write nothing.
 pub fn run(experiment: &Experiment, options: &RunOptions, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
     check_ranks(experiment, options)?;
     let result = match options.ranks.is_first() {
@@ -50,12 +50,12 @@ fn lead(experiment: &Experiment, options: &RunOptions, observer: &mut dyn Observ
             check_data(&path, &experiment.data.dataset, &fingerprint)?;
         }
         keep_experiment(experiment, &path)?;
-        return tell_finished(&options.ranks, outcome, experiment.key());
+        return announce_finished(&options.ranks, outcome, experiment.key());
     }
     check_precision(experiment, options.device)?;
     // Data before the run folder: a dataset that cannot be read should not leave an empty run behind.
     let normalise = experiment.data.normalisation(experiment.network.plan.input[0]);
-    let splits = sized_splits(experiment, &options.cache)?;
+    let splits = Splits::sized(experiment, &options.cache)?;
     // A run that goes on has its weights in the checkpoint.
     let resumes = !options.force && Checkpoints::new(&path, experiment.key()).begun();
     let weights = if resumes { Start::default() } else { Start::read(experiment)? };
@@ -67,9 +67,9 @@ fn lead(experiment: &Experiment, options: &RunOptions, observer: &mut dyn Observ
     }
     // Another process may have finished it while this one waited for data.
     if let Some(outcome) = finished(folder.path(), experiment)? {
-        return tell_finished(&options.ranks, outcome, experiment.key());
+        return announce_finished(&options.ranks, outcome, experiment.key());
     }
-    tell_begin(&options.ranks, experiment, &splits)?;
+    announce_begin(&options.ranks, experiment, &splits)?;
     let mut info = environment(experiment, options, &splits, folder.path())?;
     folder.write("experiment.toml", &experiment.to_toml().to_string())?;
     folder.write("run.json", &info.to_json())?;
@@ -118,51 +118,4 @@ fn environment(
         }
     }
     Ok(info)
-}
-
-/// The images at the network's input; those of training as they are where they are resized from epoch to epoch.
-pub(super) fn sized_splits(experiment: &Experiment, cache: &Path) -> Result<Splits, DataError> {
-    let (mut splits, input) = (Splits::load(experiment, cache)?, experiment.network.plan.input);
-    if experiment.train.sizes().next().is_none() {
-        return splits.resized(input);
-    }
-    let none = splits.train.take(0);
-    let train = std::mem::replace(&mut splits.train, none);
-    Ok(Splits { train, ..splits.resized(input)? })
-}
-
-/// Checks that the device can train in the experiment's precision.
-///
-/// # Errors
-/// [`TrainError::Fp16OnCpu`].
-pub(super) fn check_precision(experiment: &Experiment, device: Device) -> Result<(), TrainError> {
-    let fits = experiment.train.precision != Precision::Fp16 || device.is_cuda();
-    fits.then_some(()).ok_or(TrainError::Fp16OnCpu)
-}
-
-pub(super) fn device_name(device: Device) -> String {
-    format!("{device:?}").to_lowercase()
-}
-
-/// Checks that a run was trained on the images that are in the cache now. Runs without a recorded fingerprint pass.
-///
-/// # Errors
-/// [`TrainError::DataChanged`] when the fingerprints differ.
-pub fn check_data(run: &Path, dataset: &str, fingerprint: &str) -> Result<(), TrainError> {
-    match Environment::read(run) {
-        Some(info) if !info.data.is_empty() && info.data != fingerprint => {
-            Err(TrainError::DataChanged { name: dataset.to_owned(), run: run.to_owned() })
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Checks that the image files of a run that goes on give the pixels that they gave before. Runs that recorded no decoder pass.
-fn check_decoder(run: &Path, before: Option<u32>, now: Option<u32>) -> Result<(), TrainError> {
-    match (before, now) {
-        (Some(before), Some(now)) if before != now => {
-            Err(TrainError::DecoderChanged { run: run.to_owned(), before, now })
-        }
-        _ => Ok(()),
-    }
 }

@@ -168,8 +168,8 @@ impl Session<'_> {
         self.options.store.run_folder(&self.experiment.name, &self.experiment.key())
     }
 
-    /// Whether the run stops early: `train.patience` epochs have passed since the best one. Both are in the checkpoint, so a resumed
-    /// run stops at the same epoch.
+    /// Whether the run stops early: `train.patience` epochs have passed since the best one. Both are in the checkpoint, so a
+    /// resumed run stops at the same epoch.
     fn out_of_patience(&self, state: &TrainState) -> bool {
         let (patience, best) = (self.experiment.train.patience, state.best.as_ref());
         patience > 0 && best.is_some_and(|best| state.epoch - best.epoch >= patience)
@@ -207,7 +207,7 @@ impl Session<'_> {
         trainer.logs.flush()?;
         state.seconds = self.seconds(seconds_before);
         let (seconds, images) = match end {
-            EpochEnd::Whole { seconds, images } => (seconds, images),
+            EpochEnd::Complete { seconds, images } => (seconds, images),
             EpochEnd::Interrupted => {
                 self.save(state, trainer)?;
                 return Ok(ControlFlow::Break(Stop::Interrupted));

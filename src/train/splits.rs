@@ -40,6 +40,20 @@ impl Splits {
         Ok(Splits { train, validation, test: set.test, classes: set.classes, name: set.name, fingerprint })
     }
 
+    /// Loads the images at the network's input; those of training in their own size where it changes from epoch to epoch.
+    ///
+    /// # Errors
+    /// As [`Splits::load`] and [`Splits::resized`].
+    pub(super) fn sized(experiment: &Experiment, cache: &Path) -> Result<Splits, DataError> {
+        let (mut splits, input) = (Splits::load(experiment, cache)?, experiment.network.plan.input);
+        if experiment.train.sizes().next().is_none() {
+            return splits.resized(input);
+        }
+        let none = splits.train.take(0);
+        let train = std::mem::replace(&mut splits.train, none);
+        Ok(Splits { train, ..splits.resized(input)? })
+    }
+
     /// The images resized to a network's input, `[C, H, W]`.
     ///
     /// # Errors

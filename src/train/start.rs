@@ -1,4 +1,4 @@
-//! The weights that a run starts from, where they are not drawn: `[init]`.
+//! The weights that a run starts from, if `[init]` gives them.
 
 use super::error::TrainError;
 use crate::arch::params::Param;
@@ -105,7 +105,7 @@ impl Start {
         }
     }
 
-    /// What a person should know of how training begins.
+    /// Notes on the start of training for the user.
     pub(super) fn notes(&self) -> &[String] {
         &self.notes
     }

@@ -21,7 +21,7 @@ use tch::{Device, Tensor};
 
 /// A batch, or the part of it that is this rank's, on the device.
 struct Inputs {
-    /// `[N, C, H, W]`, not there where a small batch has no image for this rank.
+    /// `[N, C, H, W]`; `None` if a small batch has no image for this rank.
     pixels: Option<Tensor>,
     /// `[N]`
     labels: Tensor,
@@ -53,10 +53,10 @@ impl Inputs {
     }
 }
 
-/// The loss of a batch, NaN or infinite.
+/// A loss that is NaN or infinite.
 struct NotFinite {
     loss: f64,
-    /// It is that of images of this rank.
+    /// Whether it comes from images of this rank.
     here: bool,
 }
 
@@ -92,7 +92,8 @@ impl Trainer<'_> {
         Ok(None)
     }
 
-    /// Loss and hits of the whole batch at the weights, and the gradients there or, with `sam_rho`, where the loss is highest nearby.
+    /// Loss and hits of the whole batch at the weights, and the gradients there or, with `sam_rho`, where the loss is highest
+    /// nearby.
     fn gradients(&mut self, state: &TrainState, inputs: &Inputs) -> Result<Result<Sums, NotFinite>, TrainError> {
         let passed = self.accumulate(state, inputs)?;
         let rho = self.experiment.train.sam_rho;
@@ -113,8 +114,8 @@ impl Trainer<'_> {
         // Dropout and stochastic depth draw from libtorch's generator. Seeding it from the step number, and among several ranks
         // from the rank, gives a resumed run the same draws, with no generator state to save.
         let (rank, world) = (self.ranks.rank(), self.ranks.world());
-        let place = [state.step, rank as u64];
-        tch::manual_seed(random::key(*seed, "step", if world == 1 { &place[..1] } else { &place }) as i64);
+        let counters = [state.step, rank as u64];
+        tch::manual_seed(random::key(*seed, "step", if world == 1 { &counters[..1] } else { &counters }) as i64);
         let part = train.stage(state.epoch).1.div_ceil(train.accumulate * world) as i64;
         let (local, here) = match self.local(state, inputs, part)? {
             Ok(sums) => (sums, false),

@@ -1,8 +1,7 @@
 //! Corpora of broken images, weights and tables, made here, each with the exact message in `tests/corpus/KIND.txt`.
-//!
-//! `STRATA_BLESS=1 cargo test --release --test cli broken` writes the messages anew; read each of them before it is kept.
 
 use super::place::{Place, Ran, TINY};
+use super::snapshot::expect;
 use image::{GrayImage, ImageFormat, RgbImage};
 use safetensors::SafeTensors;
 use std::fmt::Write as _;
@@ -31,13 +30,7 @@ fn check(kind: &str, extension: &str, cases: Vec<Case>, read: impl Fn(&Path) -> 
         fs::remove_file(&path).unwrap();
     }
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is written beside them");
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/corpus/{kind}.txt"));
-    if std::env::var_os("STRATA_BLESS").is_some() {
-        fs::write(&path, &messages).unwrap();
-    }
-    let expected = fs::read_to_string(&path).unwrap_or_default();
-    let changed: Vec<&str> = messages.lines().filter(|line| !expected.lines().any(|known| known == *line)).collect();
-    assert!(messages == expected, "{} of {} messages changed:\n{}", changed.len(), cases.len(), changed.join("\n"));
+    expect(&format!("corpus/{kind}.txt"), &messages);
     assert!(!messages.contains("NOT REFUSED"), "{messages}");
 }
 

@@ -1,16 +1,11 @@
 //! The corpus of broken experiment files: `tests/corpus/NAME.toml` with the exact message in `NAME.txt` beside it.
 //!
-//! A first line `# --set KEY=VALUE` is an override. `STRATA_BLESS=1 cargo test --release --test cli corpus` writes the
-//! messages anew; read each of them before it is kept.
+//! A first line `# --set KEY=VALUE` is an override.
 
 use super::place::Place;
+use super::snapshot::{expect_all, kept};
 use std::fs;
-use std::path::{Path, PathBuf};
 use strata::config::{Experiment, Machine};
-
-fn corpus() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus")
-}
 
 fn overrides(text: &str) -> Vec<String> {
     text.lines().map_while(|line| line.strip_prefix("# --set ")).map(str::to_owned).collect()
@@ -18,7 +13,7 @@ fn overrides(text: &str) -> Vec<String> {
 
 /// The broken files, sorted by name: file name and text.
 fn broken() -> Vec<(String, String)> {
-    let mut files: Vec<(String, String)> = fs::read_dir(corpus())
+    let mut files: Vec<(String, String)> = fs::read_dir(kept("corpus"))
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
@@ -30,36 +25,32 @@ fn broken() -> Vec<(String, String)> {
 
 #[test]
 pub(crate) fn every_broken_file_gets_its_message() {
-    let bless = std::env::var_os("STRATA_BLESS").is_some();
     let files = broken();
     assert!(files.len() >= 200, "only {} files", files.len());
-    let mut wrong = Vec::new();
-    for (name, text) in &files {
-        let stem = name.trim_end_matches(".toml");
-        let message = match Experiment::parse(name, text, stem, &overrides(text), Machine::default()) {
-            Ok(_) => "this file is not refused\n".to_owned(),
-            Err(error) => format!("{error}\n"),
-        };
-        let expected = corpus().join(format!("{stem}.txt"));
-        if bless {
-            fs::write(&expected, &message).unwrap();
-        } else if fs::read_to_string(&expected).unwrap_or_default() != message {
-            wrong.push(format!("{name}:\n{message}"));
-        }
-    }
-    assert!(wrong.is_empty(), "{} messages changed:\n\n{}", wrong.len(), wrong.join("\n"));
+    let messages: Vec<(String, String)> = files
+        .iter()
+        .map(|(name, text)| {
+            let stem = name.trim_end_matches(".toml");
+            let message = match Experiment::parse(name, text, stem, &overrides(text), Machine::default()) {
+                Ok(_) => "this file is not refused\n".to_owned(),
+                Err(error) => format!("{error}\n"),
+            };
+            (format!("corpus/{stem}.txt"), message)
+        })
+        .collect();
+    expect_all(messages.iter().map(|(file, message)| (file.clone(), message.as_str())));
 }
 
 #[test]
 fn a_refused_file_leaves_nothing_behind() {
     let place = Place::new();
     for name in ["key_train", "row_groups", "toml_open_list", "set_range", "missing_everything", "unknown_dataset"] {
-        let text = fs::read_to_string(corpus().join(format!("{name}.toml"))).unwrap();
+        let text = fs::read_to_string(kept("corpus").join(format!("{name}.toml"))).unwrap();
         place.file(&format!("{name}.toml"), &text);
         let mut arguments = vec!["train".to_owned(), format!("{name}.toml")];
         arguments.extend(overrides(&text).into_iter().flat_map(|set| ["--set".to_owned(), set]));
         let ran = place.strata(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
-        assert_eq!(ran.err, fs::read_to_string(corpus().join(format!("{name}.txt"))).unwrap());
+        assert_eq!(ran.err, fs::read_to_string(kept("corpus").join(format!("{name}.txt"))).unwrap());
         ran.refused(&[]);
     }
     assert!(!place.path("results").exists() && !place.path("cache").exists());

@@ -1,15 +1,10 @@
 //! What the program prints of a results folder, and the keys of the experiments, word for word: `tests/golden`.
-//!
-//! `STRATA_BLESS=1 cargo test --release --test cli golden` writes the texts anew; read what changed before it is kept.
 
 use super::place::Place;
+use super::snapshot::{expect, expect_all, kept};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use strata::config::{Experiment, Machine};
-
-fn golden(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
-}
 
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
@@ -22,25 +17,13 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Compares `text` with what stands in a file of `tests/golden`, or writes it there.
-fn expect(file: &str, text: &str) -> Result<(), String> {
-    let path = golden(file);
-    if std::env::var_os("STRATA_BLESS").is_some() {
-        fs::write(&path, text).unwrap();
-    }
-    match fs::read_to_string(&path).unwrap_or_default() == text {
-        true => Ok(()),
-        false => Err(format!("{file}:\n{text}")),
-    }
-}
-
 /// A place with the results of `tests/golden`, and the experiments of the repository.
 fn place() -> Place {
     let place = Place::new();
-    copy(&golden("results"), &place.path("results"));
+    copy(&kept("golden/results"), &place.path("results"));
     copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments"), &place.path("experiments"));
     for table in ["foreign.csv", "logged.csv"] {
-        fs::copy(golden(table), place.path(table)).unwrap();
+        fs::copy(kept("golden").join(table), place.path(table)).unwrap();
     }
     place
 }
@@ -72,14 +55,14 @@ const COMMANDS: [(&str, &[&str]); 21] = [
 #[test]
 fn commands_print_what_they_printed() {
     let place = place();
-    let wrong: Vec<String> = COMMANDS
+    let texts: Vec<(String, String)> = COMMANDS
         .iter()
-        .filter_map(|(name, arguments)| {
+        .map(|(name, arguments)| {
             let ran = place.strata(arguments);
-            expect(&format!("{name}.txt"), &format!("{:?}\n{}{}", ran.code, ran.out, ran.err)).err()
+            (format!("golden/{name}.txt"), format!("{:?}\n{}{}", ran.code, ran.out, ran.err))
         })
         .collect();
-    assert!(wrong.is_empty(), "{} outputs changed:\n\n{}", wrong.len(), wrong.join("\n"));
+    expect_all(texts.iter().map(|(file, text)| (file.clone(), text.as_str())));
 }
 
 /// The report without its pictures and the moment in which it was written.
@@ -95,7 +78,7 @@ fn the_report_says_what_it_said() {
     }
     let text: String = text.lines().filter(|line| !line.contains(" UTC")).map(|line| format!("{line}\n")).collect();
     let text = text.split_once("<script").map_or(text.as_str(), |(before, _)| before);
-    expect("report.html", text).unwrap();
+    expect("golden/report.html", text);
 }
 
 /// A key that changes makes everybody's results strangers.
@@ -115,7 +98,7 @@ fn experiments_keep_their_keys() {
             format!("{},{}\n", path.strip_prefix(root).unwrap().display(), key.sha256())
         })
         .collect();
-    expect("keys.csv", &keys).unwrap();
+    expect("golden/keys.csv", &keys);
 }
 
 /// `[train]` as it is written down, and the key, for every optimizer, schedule and precision, with and without their own keys.
@@ -154,5 +137,5 @@ fn recipes_keep_their_keys() {
             }
         }
     }
-    expect("train_tables.txt", &text).unwrap();
+    expect("golden/train_tables.txt", &text);
 }

@@ -23,6 +23,7 @@ mod ranks;
 mod recipe;
 mod report;
 mod resume;
+mod snapshot;
 mod study;
 mod sweep;
 mod terminal;

@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
+use strata::arch::activations::Act;
 use strata::arch::{Network, Plan};
 use strata::config::{Experiment, Machine};
 use strata::export::onnx;
@@ -87,11 +88,15 @@ fn files(folder: &str) -> Vec<PathBuf> {
 }
 
 fn check(test: &str, files: Vec<PathBuf>, chosen: impl Fn(&Network) -> bool) {
+    let experiments = files.iter().map(|file| Experiment::load(file, &[], Machine::default()).unwrap());
+    check_all(test, experiments, chosen);
+}
+
+fn check_all(test: &str, experiments: impl Iterator<Item = Experiment>, chosen: impl Fn(&Network) -> bool) {
     let Some(mut runner) = Runner::start(test) else { return };
     let place = Place::new();
     let [path, tensors] = ["x.onnx", "x.safetensors"].map(|name| place.path(name));
-    for file in files {
-        let experiment = Experiment::load(&file, &[], Machine::default()).unwrap();
+    for experiment in experiments {
         let network = small(experiment.network.plan.clone());
         if !chosen(&network) {
             continue;
@@ -109,9 +114,9 @@ fn check(test: &str, files: Vec<PathBuf>, chosen: impl Fn(&Network) -> bool) {
         // The reference evaluator computes grouped convolutions one by one, in Python.
         let reference = network.layers().len() < 700;
         let off = runner.difference(&path, &tensors, reference);
-        println!("{}: {off:.1e}, {:.1} s", file.display(), start.elapsed().as_secs_f64());
+        println!("{}: {off:.1e}, {:.1} s", experiment.name, start.elapsed().as_secs_f64());
         // Rounding alone comes to 1e-3 in the deepest networks with random weights.
-        assert!(off < 5e-3, "{}: {off}", file.display());
+        assert!(off < 5e-3, "{}: {off}", experiment.name);
     }
 }
 
@@ -123,6 +128,19 @@ fn networks_for_small_images_run_in_onnx() {
 #[test]
 fn networks_for_imagenet_run_in_onnx() {
     check("networks_for_imagenet_run_in_onnx", files("imagenet"), |network| network.cost().params < 13_000_000);
+}
+
+#[test]
+fn every_activation_runs_in_onnx() {
+    let experiments = Act::ALL.iter().map(|act| {
+        let act = act.name();
+        let text = format!(
+            "[data]\ndataset = 'synthetic'\n[model]\nrows = [{{ op = 'conv', kernel = 3, width = 8, act = '{act}' }}, \
+             {{ op = 'act', act = '{act}' }}, {{ op = 'global_avg_pool' }}, {{ op = 'classifier' }}]\n[train]\nepochs = 1"
+        );
+        Experiment::parse(act, &text, act, &[], Machine::default()).unwrap()
+    });
+    check_all("every_activation_runs_in_onnx", experiments, |_| true);
 }
 
 /// Ten gigabytes are written and read.

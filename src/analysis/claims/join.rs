@@ -35,8 +35,8 @@ pub(super) fn union(files: &[PathBuf]) -> Result<Table, TableError> {
             }
         }
         let places: Vec<Option<usize>> = all.columns.iter().map(|column| table.column(column)).collect();
-        let cell = |row: &[String], place: &Option<usize>| place.map_or_else(String::new, |at| row[at].clone());
-        let cells = |row: &Vec<String>| places.iter().map(|place| cell(row, place)).collect::<Vec<_>>();
+        let cell = |row: &[String], index: &Option<usize>| index.map_or_else(String::new, |at| row[at].clone());
+        let cells = |row: &Vec<String>| places.iter().map(|index| cell(row, index)).collect::<Vec<_>>();
         all.rows.extend(table.rows.iter().map(cells));
     }
     Ok(all)

@@ -31,8 +31,8 @@ impl Results {
     /// A column of what the paths stand for.
     fn cells(&self, paths: &[&str], column: &str) -> Vec<String> {
         let table = self.collect(paths).unwrap();
-        let place = table.column(column).unwrap();
-        table.rows.iter().map(|row| row[place].clone()).collect()
+        let index = table.column(column).unwrap();
+        table.rows.iter().map(|row| row[index].clone()).collect()
     }
 
     #[track_caller]
@@ -46,7 +46,7 @@ impl Results {
 #[test]
 fn tables_that_are_large_together_are_refused() {
     let results = Results::new();
-    let header = |letter: char| (0..6000).map(|place| format!("{letter}{place}")).collect::<Vec<_>>().join(",");
+    let header = |letter: char| (0..6000).map(|index| format!("{letter}{index}")).collect::<Vec<_>>().join(",");
     results.file("a.csv", &format!("{}\n", header('a'))).file("b.csv", &format!("{}\n", header('b')));
     results.refused(&["$/a.csv", "$/b.csv"], "0 rows of 12001 columns; one table has at most 10000 columns");
     results.file("long.csv", &format!("x\n{}", "1\n".repeat(4000)));

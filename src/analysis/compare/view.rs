@@ -167,7 +167,7 @@ impl ComparisonView<'_> {
         };
         let lines = self.lines;
         let column = |write: &dyn Fn(&Spread) -> String| lines.iter().map(|line| text(line, write)).collect::<Vec<_>>();
-        let verdict = |spread: &Spread| match (spread.n, spread.excludes_zero()) {
+        let significance = |spread: &Spread| match (spread.n, spread.excludes_zero()) {
             (..2, _) => "–",
             (_, true) => "yes",
             (_, false) => "noise",
@@ -180,7 +180,7 @@ impl ComparisonView<'_> {
             self.push(format!("delta_{metric}_low"), column(&|spread| bound(spread, 0)));
             self.push(format!("delta_{metric}_high"), column(&|spread| bound(spread, 1)));
             self.push(format!("delta_{metric}_n"), column(&|spread| spread.n.to_string()));
-            self.push("differs".to_owned(), column(&|spread| verdict(spread).to_owned()));
+            self.push("differs".to_owned(), column(&|spread| significance(spread).to_owned()));
             return;
         }
         let in_percent = self.in_percent(metric_column);
@@ -204,7 +204,7 @@ impl ComparisonView<'_> {
             }
         };
         self.push("95 % interval".to_owned(), column(&interval));
-        self.push("differs".to_owned(), column(&|spread| verdict(spread).to_owned()));
+        self.push("differs".to_owned(), column(&|spread| significance(spread).to_owned()));
         if !lines.iter().any(|line| line.difference.is_some()) {
             self.notes.push("no seed is common to the baseline and the others".to_owned());
             return;

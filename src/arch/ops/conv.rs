@@ -45,7 +45,7 @@ impl Conv {
         self
     }
 
-    pub fn bias_init(mut self, value: f64) -> Conv {
+    pub(crate) fn bias_init(mut self, value: f64) -> Conv {
         self.bias = true;
         self.bias_init = Some(value);
         self

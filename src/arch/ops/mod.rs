@@ -1,7 +1,7 @@
 //! Operations: what a layer computes, one file each.
 //!
 //! To add one, write a struct and its [`Operation`] in a file of this folder, name it in the list at the end of this file, and
-//! build its module in `src/model/layers.rs`. Shapes, cost, parameters, tables and diagrams follow from the trait.
+//! build its module in `src/model/layers.rs` and its ONNX nodes in `src/export/onnx/layers.rs`. Shapes, cost, parameters, tables and diagrams follow from the trait.
 
 mod act;
 mod adaptive_avg_pool;

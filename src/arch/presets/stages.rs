@@ -32,7 +32,7 @@ impl Stem {
     }
 
     /// Rows of a small stem whose first activation, for blocks of this order, is left to the first block.
-    pub fn without_activation(width: usize, order: Order) -> Vec<Row> {
+    pub(crate) fn without_activation(width: usize, order: Order) -> Vec<Row> {
         let conv = small(width).act(Act::None);
         // ReLU-only pre-activation has its normalisations behind convolutions, also behind this one.
         vec![if order == Order::Preact { conv.norm(Norm::None).unbiased() } else { conv }.into()]

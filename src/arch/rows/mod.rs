@@ -57,7 +57,7 @@ impl Context {
     }
 }
 
-pub const MAX_BLOCKS: usize = 20_000;
+pub(crate) const MAX_BLOCKS: usize = 20_000;
 
 /// A row's columns: they expand into layers, and they can be scaled.
 pub trait Expand {

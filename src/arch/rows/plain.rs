@@ -73,18 +73,18 @@ impl ConvRow {
     }
 
     /// A bias even where normalisation follows.
-    pub fn biased(mut self) -> ConvRow {
+    pub(crate) fn biased(mut self) -> ConvRow {
         self.bias = Some(true);
         self
     }
 
     /// No bias even where no normalisation follows.
-    pub fn unbiased(mut self) -> ConvRow {
+    pub(crate) fn unbiased(mut self) -> ConvRow {
         self.bias = Some(false);
         self
     }
 
-    pub fn bias_init(mut self, value: f64) -> ConvRow {
+    pub(crate) fn bias_init(mut self, value: f64) -> ConvRow {
         self.bias_init = Some(value);
         self
     }

@@ -8,17 +8,18 @@ use super::scaling::{Solved, Target};
 use super::{Point, Sweep};
 use crate::config::MAX_LEVELS;
 use crate::config::architecture::Architectures;
-use crate::config::experiment::{Machine, build, build_shared};
-use crate::config::problem::{Place, Problem};
+use crate::config::experiment::{build, build_shared};
+use crate::config::machine::Machine;
+use crate::config::problem::{Location, Problem};
 use std::collections::HashMap;
 use std::ops::Range;
 use std::path::PathBuf;
 use toml::de::{DeTable, DeValue};
 
-/// A sweep of more points is taken for a mistake.
+/// The most points of a sweep; more are taken for a mistake.
 const MAX_POINTS: usize = 10_000;
 
-/// Keys are compared with each other, and each is a column of the sweep's table.
+/// The most keys that vary: each is a column of the sweep's table.
 const MAX_KEYS: usize = 100;
 
 /// The `[sweep]` table, read.
@@ -159,7 +160,7 @@ struct Expander<'s> {
 }
 
 impl Expander<'_> {
-    /// Draws until `count` samples have a point that is new and within the limits.
+    /// Draws until `count` samples have contributed a new point within the limits.
     fn samples(&mut self, random: &Random) -> Result<(), Problem> {
         let mut kept = 0;
         for number in 0..random.tries() {
@@ -183,7 +184,7 @@ impl Expander<'_> {
             .help("widen the ranges or the limits, draw more `digits`, or lower `count`"))
     }
 
-    /// Refuses a range with integer ends for a real-valued key: integers are drawn from it, only two from `[0, 1]`.
+    /// Rejects a range with integer ends for a real-valued key: it would give integers, and only two from `[0, 1]`.
     fn check_whole(&self, random: &Random) -> Result<(), Problem> {
         let whole: Vec<&str> = random.whole().collect();
         let real = |written: &toml::Value, key: &str| {
@@ -289,14 +290,14 @@ impl Expander<'_> {
         Problem::span(self.spec.span.clone(), message).help("leave one of them out, or change its seed")
     }
 
-    /// A problem with a key that is swept is shown where its value stands in `[sweep]`.
+    /// Moves an error about a swept key to its value in `[sweep]`.
     fn blame(&self, problem: Problem, sample: &[(&str, Value)], grid: &[(&str, &Value)]) -> Problem {
-        let (Place::Key(key) | Place::Word(key)) = &problem.place else { return problem };
+        let (Location::Key(key) | Location::Word(key)) = &problem.location else { return problem };
         let of = |swept: &str| key == swept || key.starts_with(&format!("{swept}."));
         let in_grid = grid.iter().find(|(swept, _)| of(swept)).map(|(_, value)| value.span());
         let in_sample = sample.iter().find(|(swept, _)| of(swept)).map(|(_, value)| value.span());
         match in_grid.or(in_sample) {
-            Some(span) => Problem { place: Place::Span(span), ..problem },
+            Some(span) => Problem { location: Location::Span(span), ..problem },
             None => problem,
         }
     }

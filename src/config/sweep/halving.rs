@@ -1,4 +1,4 @@
-//! `[sweep.halving]`: settings that are worse than others after a few epochs stop there.
+//! `[sweep.halving]`: stops settings that are worse than others after a few epochs.
 
 use crate::config::problem::{Problem, from_serde};
 use serde::{Deserialize, Deserializer};
@@ -16,10 +16,11 @@ pub struct Halving {
     /// The fraction of settings that goes on after each rung.
     #[serde(deserialize_with = "fraction")]
     pub keep: f64,
-    /// The column of `epochs.csv` that settings are ranked by. The best epoch so far counts, and of several seeds the median.
+    /// The column of `epochs.csv` that settings are ranked by: its best value so far, and the median over seeds.
     #[serde(default = "default_by")]
     pub by: String,
-    /// Settings go on as soon as they are among the best of those before them, instead of when all have reached the rung.
+    /// Asynchronous: a setting continues if it is among the best that have reached the rung so far, without waiting for the
+    /// others.
     #[serde(default)]
     pub asynchronous: bool,
 }
@@ -67,7 +68,7 @@ impl Halving {
         Err(Problem::span(span, message))
     }
 
-    /// Refuses rungs at which every point has ended.
+    /// Rejects rungs that no point reaches.
     pub(super) fn check(&self, epochs: impl Iterator<Item = usize>) -> Result<(), Problem> {
         match (self.rungs.last(), epochs.max()) {
             (Some(&last), Some(epochs)) if last >= epochs => Err(Problem::at(
@@ -83,7 +84,7 @@ impl Halving {
         self.by.ends_with("loss")
     }
 
-    /// How many of `count` settings go on; none of a few.
+    /// The number of settings out of `count` that continue; may be 0.
     pub fn kept(&self, count: usize) -> usize {
         // A third of nine is three, whatever the rounding.
         (count as f64 * self.keep + 1e-9) as usize

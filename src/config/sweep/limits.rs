@@ -12,7 +12,7 @@ pub(super) struct Limits {
     params: Option<[f64; 2]>,
 }
 
-/// The range of costs of all points, inside the limits or not.
+/// The range of costs of all points, including those outside the limits.
 #[derive(Clone, Debug)]
 pub(super) struct Met {
     macs: [u64; 2],

@@ -33,9 +33,11 @@ mod tests;
 pub use halving::Halving;
 
 use super::document::{Document, overridden};
-use super::experiment::{Experiment, Machine, check_name};
+use super::experiment::Experiment;
 use super::key::Key;
+use super::machine::Machine;
 use super::problem::ConfigError;
+use super::top_level::check_name;
 use crate::arch::Cost;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -44,9 +46,9 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub struct Sweep {
     pub name: String,
-    /// The file that it was read from.
+    /// The path of the sweep's file.
     pub file: PathBuf,
-    /// Keys set over those of the file, `KEY=VALUE`.
+    /// Overrides of keys in the file, `KEY=VALUE`.
     pub overrides: Vec<String>,
     /// Columns of the sweep's table: the keys that vary and, for scaled points, the multipliers that were solved for.
     pub columns: Vec<String>,
@@ -58,16 +60,16 @@ pub struct Sweep {
     pub repeats: usize,
 }
 
-/// Longer values are not part of a point's label.
+/// Longest value, in characters, that is part of a point's label.
 const LONGEST: usize = 40;
 
 /// One experiment of a sweep.
 #[derive(Debug)]
 pub struct Point {
-    /// A value for each of the sweep's columns.
+    /// The values in the sweep's columns.
     pub values: Vec<String>,
     pub experiment: Experiment,
-    /// The experiment's key and cost, worked out once.
+    /// The experiment's key and cost, computed once.
     pub key: Key,
     pub cost: Cost,
 }
@@ -84,8 +86,8 @@ impl Sweep {
         Sweep::parse(&path.display().to_string(), &text, &name, overrides, machine)
     }
 
-    /// Reads a sweep from a text. `file` is what errors call it, `name` what the sweep is called, and its experiments where
-    /// the text does not say.
+    /// Reads a sweep from a text. Errors refer to it as `file`; `name` is the name of the sweep, and the default name of its
+    /// experiments.
     ///
     /// # Errors
     /// As [`Sweep::load`].
@@ -129,7 +131,7 @@ impl Sweep {
         settings
     }
 
-    /// A point in words: `model.depth=20 seed=1`.
+    /// The label of a point: `model.depth=20 seed=1`.
     pub fn label(&self, index: usize) -> String {
         let Some(point) = self.points.get(index) else { return String::new() };
         let label = self.label_of(&point.values);

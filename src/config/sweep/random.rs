@@ -1,9 +1,9 @@
 //! `[sweep.random]`: samples from ranges and lists, each of which goes through the whole grid.
 //!
-//! A number depends on the seed, the key and the try alone: adding a key does not change what is drawn for the others.
+//! A number depends only on the seed, the key and the number of the draw: adding a key does not change the values of others.
 
 use super::axes::{Axis, Value, dotted, text_of};
-use crate::config::problem::{Place, Problem, from_serde};
+use crate::config::problem::{Location, Problem, from_serde};
 use crate::random;
 use serde::Deserialize;
 use std::ops::Range;
@@ -17,9 +17,9 @@ pub(super) struct Random<'a> {
     ranges: Vec<(String, Source<'a>)>,
 }
 
-/// Where a key's values come from.
+/// The source of a key's values.
 enum Source<'a> {
-    /// One of these.
+    /// A choice from a list.
     List(Vec<Value<'a>>),
     Range(Numbers),
 }
@@ -82,13 +82,13 @@ impl<'a> Random<'a> {
         self.ranges.iter().map(|(key, _)| key.clone())
     }
 
-    /// Keys that whole numbers are drawn for because the ends of their range are whole, and for no other reason.
+    /// Keys with integer values only because the ends of their range are integers.
     pub(super) fn whole(&self) -> impl Iterator<Item = &str> {
         let whole = |source: &Source| matches!(source, Source::Range(Numbers { whole: true, step: None, .. }));
         self.ranges.iter().filter(move |(_, source)| whole(source)).map(|(key, _)| key.as_str())
     }
 
-    /// So many draws are made before giving up.
+    /// The most draws before giving up.
     pub(super) fn tries(&self) -> usize {
         (50 * self.count).clamp(1000, 20_000)
     }
@@ -123,7 +123,7 @@ impl<'a> Random<'a> {
     }
 }
 
-/// Finds the ranges and lists in a table; other tables are entered.
+/// Finds the ranges and lists in a table, recursively.
 fn collect<'a>(table: DeTable<'a>, prefix: &str, ranges: &mut Vec<(String, Source<'a>)>) -> Result<(), Problem> {
     for (word, value) in table {
         let (key, span) = (dotted(prefix, word.get_ref()), value.span());
@@ -141,8 +141,8 @@ fn collect<'a>(table: DeTable<'a>, prefix: &str, ranges: &mut Vec<(String, Sourc
             other => {
                 let message = format!("`{key}` is drawn, so it is a range or a list, not {}", text_of(&other));
                 let allowed = ["count", "seed", "uniform", "log_uniform", "step", "digits"];
-                let problem = Problem::not_one_of(Place::Span(word.span()), message, word.get_ref(), &allowed);
-                return Err(Problem { place: Place::Span(span), ..problem }.help(
+                let problem = Problem::not_one_of(Location::Span(word.span()), message, word.get_ref(), &allowed);
+                return Err(Problem { location: Location::Span(span), ..problem }.help(
                     "a range: { uniform = [32, 256], step = 32 } or { log_uniform = [0.001, 1.0], digits = 2 }",
                 ));
             }
@@ -218,7 +218,7 @@ pub(super) fn rounded(value: f64, digits: usize) -> f64 {
     format!("{value:.*e}", digits.saturating_sub(1)).parse().unwrap_or(value)
 }
 
-/// A number as TOML writes it: with a point or an exponent, so that it stays one that is not whole.
+/// Formats a float for TOML, with a point or an exponent.
 pub(super) fn float(value: f64) -> String {
     toml::Value::Float(value).to_string()
 }

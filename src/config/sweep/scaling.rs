@@ -1,4 +1,4 @@
-//! `[sweep.scaling]`: networks of one cost, scaled along different axes. The multiplier that meets the cost is solved for.
+//! `[sweep.scaling]`: networks of equal cost, scaled along different axes. The multiplier that meets the cost is computed.
 
 use super::axes::{Value, set};
 use super::random::{float, rounded};
@@ -9,7 +9,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, Deserializer};
 
-/// What the points are to cost, and by which axes they get there.
+/// The target costs of the points, and the axes along which they are scaled.
 pub(super) struct Target {
     pub span: Range<usize>,
     pub axes: Vec<By>,
@@ -64,7 +64,7 @@ enum Numbers {
 }
 
 impl Numbers {
-    /// As goals; `None` where a number is not above 0, there is none, or one is there twice.
+    /// Converts them to goals; `None` if a number is not positive, or if the list is empty or has duplicates.
     fn goals(self, goal: fn(f64) -> Goal) -> Option<Vec<Goal>> {
         let numbers = match self {
             Numbers::One(number) => vec![number],
@@ -84,7 +84,7 @@ fn a_tenth() -> f64 {
 const KEYS: [&str; 4] = ["macs", "times", "axes", "tolerance"];
 
 impl Target {
-    /// Takes the target out of `[sweep.scaling]`; lists on other keys stay there, they are grid axes.
+    /// Removes the target from `[sweep.scaling]` and reads it; lists on other keys remain, as axes of the grid.
     pub(super) fn take(sweep: &mut DeTable) -> Result<Option<Target>, Problem> {
         let Some(scaling) = sweep.get_mut("scaling") else { return Ok(None) };
         let span = scaling.span();
@@ -103,11 +103,11 @@ impl Target {
             let message = format!("`scaling.{}` is solved for, so it cannot be swept too", key.get_ref());
             return Err(Problem::span(key.span(), message));
         }
-        // A word that is no list is no axis of the grid, but a key of this table that is misspelt.
+        // A value that is not a list is not an axis of the grid, but a misspelt key of this table.
         if let Some((key, _)) = table.iter().find(|(_, value)| !value.get_ref().is_array()) {
             let message = format!("there is no key `{}` in sweep.scaling", key.get_ref());
-            let place = crate::config::problem::Place::Span(key.span());
-            return Err(Problem::not_one_of(place, message, key.get_ref(), &KEYS));
+            let location = crate::config::problem::Location::Span(key.span());
+            return Err(Problem::not_one_of(location, message, key.get_ref(), &KEYS));
         }
         let Keys { macs, times, axes, tolerance } =
             Keys::deserialize(Deserializer::from(Spanned::new(span.clone(), keys)))
@@ -131,7 +131,7 @@ impl Target {
         Ok(Some(Target { span, axes, goals, tolerance }))
     }
 
-    /// How many networks there are: every axis at every cost.
+    /// The number of networks: every axis at every cost.
     pub(super) fn len(&self) -> usize {
         self.axes.len() * self.goals.len()
     }
@@ -151,8 +151,8 @@ impl Target {
     }
 
     /// Finds the multiplier along an axis with which a network comes nearest to the target. `cost` counts the multiply-adds of
-    /// a table. Cost never falls by more than rounding when a multiplier grows, so halving an interval finds the place; where
-    /// it goes in steps, as with depth, the nearer step counts.
+    /// a table. Cost never falls by more than rounding when a multiplier grows, so halving an interval finds the multiplier;
+    /// where it goes in steps, as with depth, the nearer step counts.
     pub(super) fn solve(
         &self,
         (by, goal): (By, Goal),
@@ -204,7 +204,7 @@ pub(super) struct Solved {
 }
 
 impl Solved {
-    /// The key that is set, and its value as TOML.
+    /// The key to set, and its value as TOML.
     pub(super) fn setting(&self) -> (&'static str, String) {
         (self.by.key(), float(self.value))
     }
@@ -239,17 +239,17 @@ impl By {
         }
     }
 
-    /// The value that scales nothing.
+    /// The neutral value of the multiplier.
     fn neutral(self) -> f64 {
         if self == By::Compound { 0.0 } else { 1.0 }
     }
 
-    /// Multipliers go by powers of two, φ is a power already; both to this many digits.
+    /// The search is over powers of two; φ is an exponent already. Both are rounded to this many digits.
     fn value(self, power: f64) -> f64 {
         rounded(if self == By::Compound { power } else { power.exp2() }, 6)
     }
 
-    /// Larger multipliers have no use, and make networks slow to count.
+    /// The largest multiplier: larger ones are useless, and networks become slow to count.
     fn furthest(self) -> u32 {
         if self == By::Compound { 16 } else { 6 }
     }
@@ -264,7 +264,7 @@ struct Search<'t, 'f> {
 }
 
 impl Search<'_, '_> {
-    /// The cost at a value; `None` for a network that cannot be (a map smaller than its kernel, more parameters than fit).
+    /// The cost at a value; `None` for an invalid network (a map smaller than its kernel, too many parameters).
     fn at(&mut self, value: f64) -> Result<Option<u64>, Problem> {
         let text = float(value);
         let parsed: Value = match DeValue::parse(&text) {
@@ -302,7 +302,7 @@ impl Search<'_, '_> {
         Ok(())
     }
 
-    /// The shortest value of the same cost: 2 rather than 1.66667.
+    /// Shortens a value as far as the cost stays the same: 2 rather than 1.66667.
     fn simplify(&mut self) -> Result<(), Problem> {
         let (value, macs) = self.best;
         if value == self.by.neutral() {

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use flate2::read::GzDecoder;
 
-use super::Info;
+use super::{Info, Source};
 use crate::data::fetch::{self, Transport};
 use crate::data::image_tree::{self, Tree};
 use crate::data::sums_note::{self, NOTE};
@@ -19,12 +19,14 @@ const PIXELS: usize = 3 * 32 * 32;
 const ARCHIVE_LIMIT: u64 = 200_000_000;
 
 /// A file and how many records it has.
+#[derive(Debug)]
 pub(super) struct Part {
     pub name: &'static str,
     pub records: usize,
 }
 
-/// Such a dataset as published.
+/// A dataset in this form, as published.
+#[derive(Debug)]
 pub(super) struct CifarSet {
     pub info: &'static Info,
     pub train: &'static [Part],
@@ -38,6 +40,59 @@ pub(super) struct CifarSet {
     pub labels: fn(u8) -> Vec<u8>,
     /// The label byte that counts.
     pub label: usize,
+}
+
+impl Source for CifarSet {
+    fn info(&self) -> &'static Info {
+        self.info
+    }
+
+    fn present(&self, folder: &Path) -> bool {
+        let full = |part: &Part| fs::metadata(folder.join(part.name)).is_ok_and(|m| m.len() == self.bytes(part));
+        folder.join(NOTE).is_file() && self.parts().all(full)
+    }
+
+    fn check(&self, folder: &Path, depth: Depth) -> Result<(), DataError> {
+        let note = sums_note::read(folder, self.name())?;
+        for part in self.parts() {
+            let path = folder.join(part.name);
+            let length = fs::metadata(&path).map_err(DataError::io("read", &path))?.len();
+            let expected = self.bytes(part);
+            if length != expected {
+                let problem = format!("it has {length} bytes and should have {expected}");
+                return Err(DataError::damaged(&path, problem, self.name()));
+            }
+        }
+        let known = self.parts().map(|part| Some((part.name, sums_note::sum(&note, part.name)?)));
+        let known = known.collect::<Option<Vec<_>>>().ok_or_else(|| sums_note::incomplete(folder, self.name()))?;
+        verify(self.name(), folder, known.into_iter(), depth)
+    }
+
+    fn load(&self, folder: &Path) -> Result<Dataset, DataError> {
+        self.check(folder, Depth::Changed)?;
+        let note = sums_note::read(folder, self.name())?;
+        Ok(Dataset {
+            name: sums_note::name(&note).unwrap_or(self.name()).into(),
+            classes: self.info.class_names.iter().map(|&name| name.to_owned()).collect(),
+            train: self.read(folder, self.train)?,
+            validation: None,
+            test: self.read(folder, self.test)?,
+        })
+    }
+
+    fn fetch(&self, cache: &Path, from: Option<&Path>) -> Result<(), DataError> {
+        fetch::install(
+            self.name(),
+            cache,
+            |folder| from.is_none() && self.check(folder, Depth::Whole).is_ok(),
+            |new, temporary| match from.map(|path| (path, path.join(self.archive))) {
+                None => self.download(new, temporary, &fetch::http),
+                Some((folder, archive)) if archive.is_file() => self.unpack_archive(&archive, folder, new, temporary),
+                Some((file, _)) if file.is_file() => self.unpack_archive(file, file, new, temporary),
+                Some((folder, _)) => self.pack_tree(folder, new),
+            },
+        )
+    }
 }
 
 impl CifarSet {
@@ -55,40 +110,6 @@ impl CifarSet {
 
     fn bytes(&self, part: &Part) -> u64 {
         (part.records * self.record()) as u64
-    }
-
-    pub(super) fn present(&self, folder: &Path) -> bool {
-        let full = |part: &Part| fs::metadata(folder.join(part.name)).is_ok_and(|m| m.len() == self.bytes(part));
-        folder.join(NOTE).is_file() && self.parts().all(full)
-    }
-
-    /// Checks that the files are those whose sums were noted when they were fetched.
-    pub(super) fn check(&self, folder: &Path, depth: Depth) -> Result<(), DataError> {
-        let note = sums_note::read(folder, self.name())?;
-        for part in self.parts() {
-            let path = folder.join(part.name);
-            let length = fs::metadata(&path).map_err(DataError::io("read", &path))?.len();
-            let expected = self.bytes(part);
-            if length != expected {
-                let problem = format!("it has {length} bytes and should have {expected}");
-                return Err(DataError::damaged(&path, problem, self.name()));
-            }
-        }
-        let known = self.parts().map(|part| Some((part.name, sums_note::sum(&note, part.name)?)));
-        let known = known.collect::<Option<Vec<_>>>().ok_or_else(|| sums_note::incomplete(folder, self.name()))?;
-        verify(self.name(), folder, known.into_iter(), depth)
-    }
-
-    pub(super) fn load(&self, folder: &Path) -> Result<Dataset, DataError> {
-        self.check(folder, Depth::Changed)?;
-        let note = sums_note::read(folder, self.name())?;
-        Ok(Dataset {
-            name: sums_note::name(&note).unwrap_or(self.name()).into(),
-            classes: self.info.class_names.iter().map(|&name| name.to_owned()).collect(),
-            train: self.read(folder, self.train)?,
-            validation: None,
-            test: self.read(folder, self.test)?,
-        })
     }
 
     fn read(&self, folder: &Path, parts: &[Part]) -> Result<Images, DataError> {
@@ -114,20 +135,6 @@ impl CifarSet {
             }
         }
         Ok(Images::new([3, 32, 32], pixels, labels))
-    }
-
-    pub(super) fn fetch(&self, cache: &Path, from: Option<&Path>) -> Result<(), DataError> {
-        fetch::install(
-            self.name(),
-            cache,
-            |folder| from.is_none() && self.check(folder, Depth::Whole).is_ok(),
-            |new, temporary| match from.map(|path| (path, path.join(self.archive))) {
-                None => self.download(new, temporary, &fetch::http),
-                Some((folder, archive)) if archive.is_file() => self.unpack_archive(&archive, folder, new, temporary),
-                Some((file, _)) if file.is_file() => self.unpack_archive(file, file, new, temporary),
-                Some((folder, _)) => self.pack_tree(folder, new),
-            },
-        )
     }
 
     fn download(&self, new: &Path, temporary: &Path, transport: Transport) -> Result<(), DataError> {

@@ -1,7 +1,7 @@
 //! CIFAR-10: its binary form, or a tree of images that is packed once into that form.
 
 use super::cifar::{CifarSet, Part};
-use super::{Info, source_of_set};
+use super::{Info, Published, Source};
 use serde::{Deserialize, Serialize};
 
 const CLASSES: [&str; 10] = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
@@ -47,4 +47,8 @@ pub(super) static SET: CifarSet = CifarSet {
 #[serde(deny_unknown_fields)]
 pub struct Cifar10 {}
 
-source_of_set!(Cifar10, SET);
+impl Published for Cifar10 {
+    fn set(&self) -> &'static dyn Source {
+        &SET
+    }
+}

@@ -1,11 +1,9 @@
 //! CIFAR-100 in its binary form, whose records have a superclass and a class; or a tree of the 100 classes.
 
 use super::cifar::{CifarSet, Part};
-use super::{Info, Source};
-use crate::data::{DataError, Dataset, Depth};
+use super::{Info, Published, Source};
 use crate::named::is_default;
 use serde::{Deserialize, Serialize};
-use std::path::Path;
 
 #[rustfmt::skip]
 const FINE: [&str; 100] = [
@@ -27,7 +25,7 @@ const SUPERCLASS: [u8; 100] = [
 const TRAIN: usize = if cfg!(test) { 200 } else { 50_000 };
 const TEST: usize = if cfg!(test) { 100 } else { 10_000 };
 
-static FINE_INFO: Info = Info {
+const INFO: Info = Info {
     name: "cifar100",
     description: "CIFAR-100 (Krizhevsky 2009): 32x32 colour photographs, 100 classes or 20 superclasses",
     classes: 100,
@@ -40,21 +38,8 @@ static FINE_INFO: Info = Info {
     std: &[0.2673, 0.2564, 0.2762],
 };
 
-static COARSE_INFO: Info = Info {
-    name: "cifar100",
-    description: "CIFAR-100 (Krizhevsky 2009): 32x32 colour photographs, 100 classes or 20 superclasses",
-    classes: 20,
-    class_names: &COARSE,
-    shape: [3, 32, 32],
-    train: 50_000,
-    test: 10_000,
-    open: false,
-    mean: &[0.5071, 0.4865, 0.4409],
-    std: &[0.2673, 0.2564, 0.2762],
-};
-
-pub(super) static FINE_SET: CifarSet = CifarSet {
-    info: &FINE_INFO,
+const SET: CifarSet = CifarSet {
+    info: &INFO,
     train: &[Part { name: "train.bin", records: TRAIN }],
     test: &[Part { name: "test.bin", records: TEST }],
     archive: "cifar-100-binary.tar.gz",
@@ -65,17 +50,10 @@ pub(super) static FINE_SET: CifarSet = CifarSet {
     label: 1,
 };
 
-pub(super) static COARSE_SET: CifarSet = CifarSet {
-    info: &COARSE_INFO,
-    train: &[Part { name: "train.bin", records: TRAIN }],
-    test: &[Part { name: "test.bin", records: TEST }],
-    archive: "cifar-100-binary.tar.gz",
-    address: "https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz",
-    archive_sha256: "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",
-    folders: &FINE,
-    labels: |fine| vec![SUPERCLASS[usize::from(fine)], fine],
-    label: 0,
-};
+pub(super) static FINE_SET: CifarSet = SET;
+
+pub(super) static COARSE_SET: CifarSet =
+    CifarSet { info: &Info { classes: 20, class_names: &COARSE, ..INFO }, label: 0, ..SET };
 
 /// The dataset of Krizhevsky (2009).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,33 +74,11 @@ enum Labels {
     Coarse,
 }
 
-impl Cifar100 {
-    fn set(self) -> &'static CifarSet {
+impl Published for Cifar100 {
+    fn set(&self) -> &'static dyn Source {
         match self.labels {
             Labels::Fine => &FINE_SET,
             Labels::Coarse => &COARSE_SET,
         }
-    }
-}
-
-impl Source for Cifar100 {
-    fn info(&self) -> &'static Info {
-        self.set().info
-    }
-
-    fn present(&self, folder: &Path) -> bool {
-        self.set().present(folder)
-    }
-
-    fn check(&self, folder: &Path, depth: Depth) -> Result<(), DataError> {
-        self.set().check(folder, depth)
-    }
-
-    fn load(&self, folder: &Path) -> Result<Dataset, DataError> {
-        self.set().load(folder)
-    }
-
-    fn fetch(&self, cache: &Path, from: Option<&Path>) -> Result<(), DataError> {
-        self.set().fetch(cache, from)
     }
 }

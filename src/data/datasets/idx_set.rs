@@ -5,16 +5,41 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::Info;
+use super::{Info, Source};
 use crate::data::fetch::{self, Checksum, Expected, Transport};
 use crate::data::verify::{Depth, verify};
 use crate::data::{DataError, Dataset, Images, idx, sums_note};
 use crate::files::sha256;
 
-/// Such a dataset as published.
+/// What such datasets have in common.
+pub(super) const INFO: Info = Info {
+    name: "",
+    description: "",
+    classes: 10,
+    class_names: &[],
+    shape: [1, 28, 28],
+    train: 60_000,
+    test: 10_000,
+    open: false,
+    mean: &[],
+    std: &[],
+};
+
+/// The files of 60,000 and 10,000 images with their checksums: images and labels of the training split, then of the test split.
+pub(super) const fn files([train, train_labels, test, test_labels]: [Checksum; 4]) -> [Expected; 4] {
+    [
+        Expected { name: "train-images-idx3-ubyte", bytes: 47_040_016, sha256: train },
+        Expected { name: "train-labels-idx1-ubyte", bytes: 60_008, sha256: train_labels },
+        Expected { name: "t10k-images-idx3-ubyte", bytes: 7_840_016, sha256: test },
+        Expected { name: "t10k-labels-idx1-ubyte", bytes: 10_008, sha256: test_labels },
+    ]
+}
+
+/// A dataset in this form, as published.
+#[derive(Debug)]
 pub(super) struct IdxSet {
     pub info: &'static Info,
-    /// Images and labels of the training split, then of the test split.
+    /// See [`files`].
     pub files: &'static [Expected],
     /// Folders of .gz files, in the order tried.
     pub addresses: &'static [&'static str],
@@ -22,18 +47,17 @@ pub(super) struct IdxSet {
     pub package: Option<&'static str>,
 }
 
-impl IdxSet {
-    fn name(&self) -> &'static str {
-        self.info.name
+impl Source for IdxSet {
+    fn info(&self) -> &'static Info {
+        self.info
     }
 
-    pub(super) fn present(&self, folder: &Path) -> bool {
+    fn present(&self, folder: &Path) -> bool {
         let full = |f: &Expected| fs::metadata(folder.join(f.name)).is_ok_and(|m| m.is_file() && m.len() == f.bytes);
         self.files.iter().all(full)
     }
 
-    /// Checks that the files are the published ones.
-    pub(super) fn check(&self, folder: &Path, depth: Depth) -> Result<(), DataError> {
+    fn check(&self, folder: &Path, depth: Depth) -> Result<(), DataError> {
         for file in self.files {
             let path = folder.join(file.name);
             let Ok(found) = fs::metadata(&path) else {
@@ -58,7 +82,7 @@ impl IdxSet {
         verify(self.name(), folder, known.collect::<Result<Vec<_>, _>>()?.into_iter(), depth)
     }
 
-    pub(super) fn load(&self, folder: &Path) -> Result<Dataset, DataError> {
+    fn load(&self, folder: &Path) -> Result<Dataset, DataError> {
         self.check(folder, Depth::Changed)?;
         let path = |i: usize| folder.join(self.files[i].name);
         Ok(Dataset {
@@ -68,6 +92,23 @@ impl IdxSet {
             validation: None,
             test: self.split(&path(2), &path(3))?,
         })
+    }
+
+    fn fetch(&self, cache: &Path, from: Option<&Path>) -> Result<(), DataError> {
+        let intact = |folder: &Path| from.is_none() && self.check(folder, Depth::Whole).is_ok();
+        fetch::install(self.name(), cache, intact, |new, temporary| {
+            match from {
+                Some(folder) => self.take_folder(folder, new)?,
+                None => self.download(new, &|package, out| self.take_debian(package, temporary, out), &fetch::http)?,
+            }
+            self.write_note(new)
+        })
+    }
+}
+
+impl IdxSet {
+    fn name(&self) -> &'static str {
+        self.info.name
     }
 
     fn split(&self, images: &Path, labels: &Path) -> Result<Images, DataError> {
@@ -83,17 +124,6 @@ impl IdxSet {
             return Err(DataError::damaged(labels, problem, self.name()));
         }
         Ok(Images::new([1, 28, 28], pixels, label_bytes.into_iter().map(u16::from).collect()))
-    }
-
-    pub(super) fn fetch(&self, cache: &Path, from: Option<&Path>) -> Result<(), DataError> {
-        let intact = |folder: &Path| from.is_none() && self.check(folder, Depth::Whole).is_ok();
-        fetch::install(self.name(), cache, intact, |new, temporary| {
-            match from {
-                Some(folder) => self.take_folder(folder, new)?,
-                None => self.download(new, &|package, out| self.take_debian(package, temporary, out), &fetch::http)?,
-            }
-            self.write_note(new)
-        })
     }
 
     fn write_note(&self, new: &Path) -> Result<(), DataError> {

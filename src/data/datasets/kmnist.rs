@@ -1,8 +1,8 @@
 //! Kuzushiji-MNIST: cursive Japanese characters in MNIST's form. Its published checksums are those of the .gz files.
 
-use super::idx_set::IdxSet;
-use super::{Info, source_of_set};
-use crate::data::fetch::{Checksum::Packed, Expected};
+use super::idx_set::{self, IdxSet};
+use super::{Info, Published, Source};
+use crate::data::fetch::Checksum::Packed;
 use serde::{Deserialize, Serialize};
 
 /// The modern hiragana, transliterated.
@@ -11,40 +11,20 @@ const CLASSES: [&str; 10] = ["o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re
 static INFO: Info = Info {
     name: "kmnist",
     description: "Kuzushiji-MNIST (Clanuwat et al. 2018): grey 28x28 cursive Japanese",
-    classes: 10,
     class_names: &CLASSES,
-    shape: [1, 28, 28],
-    train: 60_000,
-    test: 10_000,
-    open: false,
     mean: &[0.1918],
     std: &[0.3483],
+    ..idx_set::INFO
 };
 
 pub(super) const SET: IdxSet = IdxSet {
     info: &INFO,
-    files: &[
-        Expected {
-            name: "train-images-idx3-ubyte",
-            bytes: 47_040_016,
-            sha256: Packed("51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4"),
-        },
-        Expected {
-            name: "train-labels-idx1-ubyte",
-            bytes: 60_008,
-            sha256: Packed("e38f9ebcd0f3ebcdec7fc8eabdcdaef93bb0df8ea12bee65224341c8183d8e17"),
-        },
-        Expected {
-            name: "t10k-images-idx3-ubyte",
-            bytes: 7_840_016,
-            sha256: Packed("edd7a857845ad6bb1d0ba43fe7e794d164fe2dce499a1694695a792adfac43c5"),
-        },
-        Expected {
-            name: "t10k-labels-idx1-ubyte",
-            bytes: 10_008,
-            sha256: Packed("20bb9a0ef54c7db3efc55a92eef5582c109615df22683c380526788f98e42a1c"),
-        },
-    ],
+    files: &idx_set::files([
+        Packed("51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4"),
+        Packed("e38f9ebcd0f3ebcdec7fc8eabdcdaef93bb0df8ea12bee65224341c8183d8e17"),
+        Packed("edd7a857845ad6bb1d0ba43fe7e794d164fe2dce499a1694695a792adfac43c5"),
+        Packed("20bb9a0ef54c7db3efc55a92eef5582c109615df22683c380526788f98e42a1c"),
+    ]),
     addresses: &["http://codh.rois.ac.jp/kmnist/dataset/kmnist"],
     package: None,
 };
@@ -54,4 +34,8 @@ pub(super) const SET: IdxSet = IdxSet {
 #[serde(deny_unknown_fields)]
 pub struct Kmnist {}
 
-source_of_set!(Kmnist, SET);
+impl Published for Kmnist {
+    fn set(&self) -> &'static dyn Source {
+        &SET
+    }
+}

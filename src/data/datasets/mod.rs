@@ -14,10 +14,8 @@ mod mnist;
 mod synthetic;
 
 use super::{DataError, Dataset, Depth};
-use crate::named::{KeyError, keys_of};
-use serde::{Deserialize, Deserializer, Serialize};
+use crate::named::{KeyError, Named, named};
 use std::fmt::Debug;
-use std::ops::{Deref, DerefMut};
 use std::path::Path;
 
 pub use info::Info;
@@ -72,106 +70,62 @@ pub trait Source: Debug {
     }
 }
 
-/// Implements [`Source`] for a dataset that is one published set of files.
-macro_rules! source_of_set {
-    ($source:ty, $set:expr) => {
-        impl $crate::data::datasets::Source for $source {
-            fn info(&self) -> &'static $crate::data::datasets::Info {
-                $set.info
-            }
-
-            fn present(&self, folder: &std::path::Path) -> bool {
-                $set.present(folder)
-            }
-
-            fn check(
-                &self,
-                folder: &std::path::Path,
-                depth: $crate::data::Depth,
-            ) -> Result<(), $crate::data::DataError> {
-                $set.check(folder, depth)
-            }
-
-            fn load(&self, folder: &std::path::Path) -> Result<$crate::data::Dataset, $crate::data::DataError> {
-                $set.load(folder)
-            }
-
-            fn fetch(
-                &self,
-                cache: &std::path::Path,
-                from: Option<&std::path::Path>,
-            ) -> Result<(), $crate::data::DataError> {
-                $set.fetch(cache, from)
-            }
-        }
-    };
-}
-use source_of_set;
-
-macro_rules! datasets {
-    ($($name:literal => $variant:ident($source:ty),)*) => {
-        /// One of the datasets, with its own keys.
-        #[derive(Clone, Debug, PartialEq, Serialize)]
-        #[serde(untagged)]
-        pub enum DataSource { $($variant($source),)* }
-
-        /// The names that `data.dataset` can have.
-        pub const DATASETS: &[&str] = &[$($name),*];
-
-        impl DataSource {
-            /// The own keys of the dataset `name`.
-            pub fn keys(name: &str) -> &'static [&'static str] {
-                match name {
-                    $($name => keys_of::<$source>(),)*
-                    _ => &[],
-                }
-            }
-
-            /// Reads the own keys of the dataset `name`; `None` where there is no such dataset. Done by hand because serde's
-            /// tagged enums lose the spans of errors.
-            pub fn read<'de, D: Deserializer<'de>>(name: &str, keys: D) -> Option<Result<DataSource, D::Error>> {
-                match name {
-                    $($name => Some(<$source>::deserialize(keys).map(DataSource::$variant)),)*
-                    _ => None,
-                }
-            }
-
-            /// The dataset `name` with its keys at their defaults.
-            pub(super) fn named(name: &str) -> Option<DataSource> {
-                match name {
-                    $($name => Some(DataSource::$variant(<$source>::default())),)*
-                    _ => None,
-                }
-            }
-        }
-
-        impl DerefMut for DataSource {
-            fn deref_mut(&mut self) -> &mut Self::Target {
-                match self { $(DataSource::$variant(source) => source,)* }
-            }
-        }
-
-        impl Deref for DataSource {
-            type Target = dyn Source;
-
-            fn deref(&self) -> &Self::Target {
-                match self { $(DataSource::$variant(source) => source,)* }
-            }
-        }
-    };
+/// A dataset that is published as a set of files, or as several to choose from.
+trait Published: Debug {
+    fn set(&self) -> &'static dyn Source;
 }
 
-// name => variant(struct),
-datasets! {
-    "fashion-mnist" => FashionMnist(fashion_mnist::FashionMnist),
-    "mnist" => Mnist(mnist::Mnist),
-    "kmnist" => Kmnist(kmnist::Kmnist),
-    "cifar10" => Cifar10(cifar10::Cifar10),
-    "cifar100" => Cifar100(cifar100::Cifar100),
-    "imagenet" => Imagenet(imagenet::Imagenet),
-    "folder" => Folder(folder::Folder),
-    "idx" => Idx(idx::Idx),
-    "synthetic" => Synthetic(synthetic::Synthetic),
+impl<P: Published> Source for P {
+    fn info(&self) -> &'static Info {
+        self.set().info()
+    }
+
+    fn present(&self, folder: &Path) -> bool {
+        self.set().present(folder)
+    }
+
+    fn check(&self, folder: &Path, depth: Depth) -> Result<(), DataError> {
+        self.set().check(folder, depth)
+    }
+
+    fn load(&self, folder: &Path) -> Result<Dataset, DataError> {
+        self.set().load(folder)
+    }
+
+    fn fetch(&self, cache: &Path, from: Option<&Path>) -> Result<(), DataError> {
+        self.set().fetch(cache, from)
+    }
+}
+
+named! {
+    /// One of the datasets, with its own keys.
+    #[serde(untagged)]
+    DataSource: Source,
+    /// The name of a dataset, as in `data.dataset`.
+    DatasetName {
+        "fashion-mnist" => FashionMnist(fashion_mnist::FashionMnist),
+        "mnist" => Mnist(mnist::Mnist),
+        "kmnist" => Kmnist(kmnist::Kmnist),
+        "cifar10" => Cifar10(cifar10::Cifar10),
+        "cifar100" => Cifar100(cifar100::Cifar100),
+        "imagenet" => Imagenet(imagenet::Imagenet),
+        "folder" => Folder(folder::Folder),
+        "idx" => Idx(idx::Idx),
+        "synthetic" => Synthetic(synthetic::Synthetic),
+    }
+}
+
+/// The names that `data.dataset` can have.
+pub const DATASETS: &[&str] = DatasetName::TEXTS;
+
+/// The dataset `name` with its keys at their defaults.
+fn named(name: &str) -> Option<DataSource> {
+    match DatasetName::parse(name)? {
+        // These have no default for the path.
+        DatasetName::Folder => Some(folder::Folder::default().into()),
+        DatasetName::Idx => Some(idx::Idx::default().into()),
+        published => published.read(toml::Table::new()).ok(),
+    }
 }
 
 /// The dataset `name` with its keys at their defaults.
@@ -179,7 +133,7 @@ datasets! {
 /// # Errors
 /// Says which names there are and which is nearest.
 pub fn source(name: &str) -> Result<DataSource, DataError> {
-    DataSource::named(name).ok_or_else(|| {
+    named(name).ok_or_else(|| {
         let nearest = DATASETS.iter().map(|known| (strsim::damerau_levenshtein(known, name), known)).min();
         let hint = match nearest {
             Some((distance, near)) if distance <= near.len() / 2 => format!(" (did you mean '{near}'?)"),
@@ -196,7 +150,7 @@ pub fn folder_at(path: &Path) -> DataSource {
 
 /// The facts of the dataset `name`.
 pub fn info(name: &str) -> Option<&'static Info> {
-    DataSource::named(name).map(|source| source.info())
+    named(name).map(|source| source.info())
 }
 
 #[cfg(test)]

@@ -146,33 +146,33 @@ fn difference(bits: &mut Bits, table: &Table) -> Option<i32> {
     Some((entry as i32) >> 16)
 }
 
-/// Reads the AC coefficients of a block; gives the place of the last one.
+/// Reads the AC coefficients of a block; gives the index of the last one.
 #[inline(always)]
 fn block<const STORED: bool>(shared: &mut Bits, table: &Table, out: &mut [i16; BLOCK]) -> Option<u8> {
-    let (mut bits, mut place, mut last) = (*shared, 1u32, 0u32);
-    let mut store = |place: u32, value: i16| {
+    let (mut bits, mut index, mut last) = (*shared, 1u32, 0u32);
+    let mut store = |index: u32, value: i16| {
         if STORED {
-            out[usize::from(ZIGZAG[place as usize % BLOCK]) % BLOCK] = value;
+            out[usize::from(ZIGZAG[index as usize % BLOCK]) % BLOCK] = value;
         }
     };
-    'block: while place < END {
+    'block: while index < END {
         bits.fill();
         // 56 bits are enough for five entries.
         for _ in 0..5 {
             let entry = table.fast[(bits.next >> (64 - LOOK)) as usize];
             let value = if entry & LONG != 0 {
-                place += (entry >> 8) & 0x7f;
+                index += (entry >> 8) & 0x7f;
                 bits.long(entry) as i16
             } else if entry != 0 {
                 bits.skip(entry & 0xff);
-                place += (entry >> 8) & 0xff;
-                if place >= END {
+                index += (entry >> 8) & 0xff;
+                if index >= END {
                     break 'block;
                 }
-                store(place, (entry >> 16) as i16);
-                last = place;
-                place += 1;
-                if place >= END {
+                store(index, (entry >> 16) as i16);
+                last = index;
+                index += 1;
+                if index >= END {
                     break 'block;
                 }
                 continue;
@@ -182,15 +182,15 @@ fn block<const STORED: bool>(shared: &mut Bits, table: &Table, out: &mut [i16; B
                 if symbol & 15 == 0 && symbol >> 4 != 15 {
                     break 'block;
                 }
-                place += u32::from(symbol >> 4);
+                index += u32::from(symbol >> 4);
                 value as i16
             };
-            if place >= END {
+            if index >= END {
                 return None;
             }
-            store(place, value);
-            last = place;
-            place += 1;
+            store(index, value);
+            last = index;
+            index += 1;
             continue 'block;
         }
     }

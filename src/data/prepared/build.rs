@@ -17,8 +17,8 @@ use std::path::Path;
 const GROUP: usize = 256;
 const QUALITY: u8 = 90;
 
-/// Makes the copies of all `images` unless they are there and undamaged. Without a form it is that which is there already, else raw bytes where
-/// they take no more than half of the free disk space, else JPEG. Gives the form.
+/// Makes the copies of all `images` unless they are there and undamaged. Without a form it is that which is there already, else
+/// raw bytes where they take no more than half of the free disk space, else JPEG. Gives the form.
 ///
 /// # Errors
 /// Images that are not files, a file that cannot be read, or a full disk.
@@ -104,7 +104,7 @@ fn fill(prepared: Prepared, images: &[&Images], sums: &[[u8; 16]], folder: &Path
     let (done, whole, mut end) = resume(&text, sums);
     index.set_len(whole).map_err(write(INDEX))?;
     data.set_len(end).map_err(write(IMAGES))?;
-    let place: HashMap<[u8; 16], (usize, usize)> = images
+    let first_image: HashMap<[u8; 16], (usize, usize)> = images
         .iter()
         .enumerate()
         .flat_map(|(split, images)| {
@@ -115,7 +115,7 @@ fn fill(prepared: Prepared, images: &[&Images], sums: &[[u8; 16]], folder: &Path
         let mut copies: Vec<Copy> = Vec::new();
         copies.resize_with(sums.len(), || (Vec::new(), [0, 0]));
         share(threads(), sums.iter().zip(&mut copies), |(sum, out)| {
-            let (split, i) = place[sum];
+            let (split, i) = first_image[sum];
             *out = copy(prepared, images[split], i)?;
             Ok::<(), DataError>(())
         })?;
@@ -135,7 +135,7 @@ fn fill(prepared: Prepared, images: &[&Images], sums: &[[u8; 16]], folder: &Path
     Ok(())
 }
 
-/// Of an index that may end in the middle of a line: how many images it has, the bytes of their lines, and the end of the last one.
+/// Parses an index that may end within a line: the number of its images, the bytes of their lines, and the end of the last image.
 fn resume(text: &str, sums: &[[u8; 16]]) -> (usize, u64, u64) {
     let (mut done, mut whole, mut end) = (0, 0, 0);
     for line in text.split_inclusive('\n') {

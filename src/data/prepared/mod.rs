@@ -6,6 +6,7 @@
 //! `data.prepared` says so, and its key and its data fingerprint change with it.
 
 mod build;
+mod form;
 
 use super::decode::{Encoded, Part};
 use super::fetch::digest;
@@ -15,12 +16,12 @@ use super::{DataError, Images, sums_note};
 use crate::named::KeyError;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use std::fmt;
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 pub(super) use build::build;
+pub use form::Form;
 
 const IMAGES: &str = "images.bin";
 const INDEX: &str = "index.txt";
@@ -34,26 +35,6 @@ pub struct Prepared {
     pub size: usize,
     #[serde(default)]
     pub form: Form,
-}
-
-/// How the copies are stored.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Form {
-    /// JPEG of quality 90: an eighth of the space of `Raw`.
-    #[default]
-    Jpeg,
-    /// Bytes of pixels: nothing to decode.
-    Raw,
-}
-
-impl fmt::Display for Form {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str(match self {
-            Form::Jpeg => "jpeg",
-            Form::Raw => "raw",
-        })
-    }
 }
 
 impl Prepared {

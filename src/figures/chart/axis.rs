@@ -229,7 +229,7 @@ impl Span {
 
 /// Whether values belong on a logarithmic axis: all above 0, the largest at least ten times the smallest, and either further
 /// apart than 20 times or with steps of about the same ratio, as learning rates and batch sizes are chosen.
-pub fn suits_log(values: &[f64]) -> bool {
+pub(crate) fn suits_log(values: &[f64]) -> bool {
     /// Steps such as 1, 3, 10 count as even, and so do 1, 2, 5, 10.
     const EVEN: f64 = 1.6;
     let mut values: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();

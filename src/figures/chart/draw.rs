@@ -3,7 +3,7 @@
 use super::frame::{Frame, HEIGHT, WIDTH};
 use super::labels::{self, Circle, Segment, Surroundings};
 use super::{Chart, ChartPoint, Marks, Series, Stroke, darker, legend};
-use crate::figures::svg::{Anchor, CARD, FAINT, Font, card, escape, line, n, text, width};
+use crate::figures::svg::{Anchor, CARD, FAINT, Font, card, circle, escape, line, n, text, width};
 use std::fmt::Write;
 
 const LABEL: f64 = 13.5;
@@ -102,14 +102,9 @@ fn draw_lone(svg: &mut String, frame: &Frame, series: &Series) {
 }
 
 /// The dot that replaces a line of one point: hollow for a pale line, to distinguish two at the same position.
-pub(super) fn dot(svg: &mut String, [x, y]: [f64; 2], colour: &str, stroke: Stroke) {
+pub(super) fn dot(svg: &mut String, centre: [f64; 2], colour: &str, stroke: Stroke) {
     let (radius, fill) = if stroke == Stroke::Pale { (6.5, CARD) } else { (4.5, colour) };
-    let _ = writeln!(
-        svg,
-        "<circle cx=\"{}\" cy=\"{}\" r=\"{radius}\" fill=\"{fill}\" stroke=\"{colour}\" stroke-width=\"1.8\"/>",
-        n(x),
-        n(y)
-    );
+    circle(svg, centre, radius, &format!("fill=\"{fill}\" stroke=\"{colour}\" stroke-width=\"1.8\""));
 }
 
 fn draw_points(svg: &mut String, chart: &Chart, frame: &Frame) {

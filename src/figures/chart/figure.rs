@@ -4,7 +4,7 @@ use super::draw;
 use super::frame::Frame;
 use super::grid::Grid;
 use super::{Chart, Marks, Series};
-use crate::figures::svg::{DARK_MODE, FAINT, Font, card, n, text, width, without_card, wrapped};
+use crate::figures::svg::{DARK_MODE, Font, card, headed, n, text, width, without_card};
 use std::fmt::Write;
 
 const WIDTH: f64 = 1200.0;
@@ -42,17 +42,14 @@ impl Figure {
 
     /// The whole picture, a file of its own.
     pub fn svg(&self) -> String {
-        let note = wrapped(&self.note, SIZE, WIDTH - 2.0 * MARGIN);
-        let top = 66.0 + 20.0 * note.len() as f64 + if note.is_empty() { 0.0 } else { 6.0 };
         let (legend, lines) = (self.lines(), self.has_lines());
         let grids = self.grids();
         let panel = self.panels.iter().map(|chart| height(chart, PANEL)).fold(0.0, f64::max);
-        let foot = top + if grids.is_empty() { panel } else { grids.iter().map(Grid::height).sum() };
-        let mut svg = card(&self.title, [WIDTH, foot + LINE * legend.len() as f64 + 10.0]);
-        text(&mut svg, [MARGIN, 36.0], &self.title, Font::new(22.0).bold(), false);
-        for (index, line) in note.iter().enumerate() {
-            text(&mut svg, [MARGIN, 66.0 + 20.0 * index as f64], line, Font::new(SIZE).colour(FAINT), false);
-        }
+        let panels = if grids.is_empty() { panel } else { grids.iter().map(Grid::height).sum() };
+        let gap = if self.note.is_empty() { 0.0 } else { 6.0 };
+        let height = gap + panels + LINE * legend.len() as f64 + 10.0;
+        let (mut svg, heading) = headed(&self.title, &self.note, SIZE, [WIDTH, height]);
+        let (top, foot) = (heading + gap, heading + gap + panels);
         if grids.is_empty() {
             self.write_row(&mut svg, [top, foot]);
         }

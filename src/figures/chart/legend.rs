@@ -2,7 +2,7 @@
 
 use super::frame::Frame;
 use super::{Chart, Marks};
-use crate::figures::svg::{Anchor, EDGE, FAINT, Font, n, text, width};
+use crate::figures::svg::{Anchor, EDGE, FAINT, Font, circle, line, n, text, width};
 use std::fmt::Write;
 
 const SIZE: f64 = 15.0;
@@ -35,19 +35,17 @@ pub(super) fn write(svg: &mut String, chart: &Chart, frame: &Frame) {
     let mut y = frame.top + 14.0;
     for series in chart.series.iter().filter(|series| !series.name.is_empty()) {
         let colour = series.colour;
-        // Writing to a string cannot fail.
-        let _ = match &series.marks {
+        match &series.marks {
             Marks::Line { stroke, .. } => {
-                let style = stroke.attributes();
-                writeln!(svg, "<path d=\"M{} {y}h22\" fill=\"none\" stroke=\"{colour}\" {style}/>", n(left - 4.0))
+                let (style, x) = (stroke.attributes(), n(left - 4.0));
+                // Writing to a string cannot fail.
+                let _ = writeln!(svg, "<path d=\"M{x} {y}h22\" fill=\"none\" stroke=\"{colour}\" {style}/>");
             }
-            Marks::Points { .. } => writeln!(
-                svg,
-                "<circle cx=\"{}\" cy=\"{y}\" r=\"7.5\" fill=\"{colour}\" fill-opacity=\"0.5\" stroke=\"{colour}\" \
-                 stroke-width=\"1.5\"/>",
-                n(left + 7.0)
-            ),
-        };
+            Marks::Points { .. } => {
+                let style = format!("fill=\"{colour}\" fill-opacity=\"0.5\" stroke=\"{colour}\" stroke-width=\"1.5\"");
+                circle(svg, [left + 7.0, y], 7.5, &style);
+            }
+        }
         text(svg, [left + NAME, y], &series.name, Font::new(SIZE), false);
         y += LINE;
     }
@@ -61,17 +59,8 @@ pub(super) fn write(svg: &mut String, chart: &Chart, frame: &Frame) {
         let r = chart.radius(*area);
         let top = ground - 2.0 * r;
         let end = centre + largest(chart) + 10.0;
-        let _ = writeln!(
-            svg,
-            "<circle cx=\"{}\" cy=\"{}\" r=\"{}\" fill=\"none\" stroke=\"{FAINT}\"/>\
-             <path d=\"M{} {}H{}\" stroke=\"{EDGE}\"/>",
-            n(centre),
-            n(ground - r),
-            n(r),
-            n(centre),
-            n(top),
-            n(end)
-        );
+        circle(svg, [centre, ground - r], r, &format!("fill=\"none\" stroke=\"{FAINT}\""));
+        line(svg, [centre, top], [end, top], EDGE, 1.0);
         let font = Font::new(SIZE - 1.0).colour(FAINT).anchor(Anchor::Start);
         text(svg, [end + 5.0, top], label, font, false);
     }

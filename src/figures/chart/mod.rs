@@ -16,12 +16,13 @@ mod palette_tests;
 #[cfg(test)]
 mod tests;
 
-pub use axis::{Axis, Scale, Unit, suits_log};
+pub(crate) use axis::suits_log;
+pub use axis::{Axis, Scale, Unit};
 pub use figure::Figure;
 pub use styles::{LineStyle, LineStyles};
 
-/// Okabe and Ito's colours, dark grey for their black and olive for their yellow, which is too pale for lines on white. They stay apart
-/// for colour-blind readers, as do those that `svg::DARK_MODE` puts in their place.
+/// Okabe and Ito's colours, dark grey for their black and olive for their yellow, which is too pale for lines on white. They stay
+/// apart for colour-blind readers, as do those that `svg::DARK_MODE` puts in their place.
 pub const COLOURS: [&str; 8] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#3c3c3c", "#5c5a00"];
 
 /// A series' hue dark enough for text on white; ink for a colour that is none of [`COLOURS`].
@@ -55,6 +56,23 @@ pub struct Series {
     pub name: String,
     pub colour: &'static str,
     pub marks: Marks,
+}
+
+impl Series {
+    /// A line without a band.
+    pub fn line(name: impl Into<String>, colour: &'static str, points: Vec<[f64; 2]>, stroke: Stroke) -> Series {
+        Series { name: name.into(), colour, marks: Marks::Line { points, band: Vec::new(), stroke } }
+    }
+
+    /// Points that no line joins.
+    pub fn points(name: impl Into<String>, colour: &'static str, points: Vec<ChartPoint>) -> Series {
+        Series { name: name.into(), colour, marks: Marks::Points { points, linked: false } }
+    }
+}
+
+/// The colour of the series with this number, from 0 on.
+pub fn colour(index: usize) -> &'static str {
+    COLOURS[index % COLOURS.len()]
 }
 
 /// What a series is drawn as.
@@ -102,6 +120,13 @@ pub struct ChartPoint {
     pub label: String,
     /// Shown where a reader points at the mark; may be empty.
     pub hint: String,
+}
+
+impl ChartPoint {
+    /// A dot of the usual size without a label.
+    pub fn dot(x: f64, y: f64, hint: &str) -> ChartPoint {
+        ChartPoint { x, y, area: 0.0, label: String::new(), hint: hint.to_owned() }
+    }
 }
 
 /// The key to the area of points.

@@ -55,7 +55,7 @@ impl LineStyles {
     }
 
     /// Whether every line is in a panel of its own, for want of common keys.
-    pub fn has_panel_each(&self) -> bool {
+    pub(crate) fn has_panel_each(&self) -> bool {
         !self.panels.is_empty() && self.legend.is_empty()
     }
 
@@ -65,7 +65,7 @@ impl LineStyles {
     }
 
     /// The chart without lines that each panel begins as.
-    pub fn charts(&self, chart: Chart) -> Vec<Chart> {
+    pub(crate) fn charts(&self, chart: Chart) -> Vec<Chart> {
         match self.panels.as_slice() {
             [] => vec![chart],
             panels => panels.iter().map(|title| Chart { title: title.clone(), ..chart.clone() }).collect(),

@@ -4,7 +4,7 @@ use super::spans;
 use crate::analysis::Spread;
 use crate::analysis::settings::{Measured, Settings};
 use crate::figures::chart::{
-    Axis, COLOURS, Chart, ChartPoint, Figure, LineStyle, LineStyles, Marks, Series, Stroke, suits_log,
+    Axis, COLOURS, Chart, ChartPoint, Figure, LineStyle, LineStyles, Marks, Series, Stroke, colour, suits_log,
 };
 use crate::runs::group_by;
 use std::collections::HashSet;
@@ -103,8 +103,7 @@ fn number_series(
     let dots = points
         .iter()
         .flat_map(|((x, _), point)| point.top1[split].iter().map(|&y| dot(*x, y, String::new(), &point.setting.label)));
-    let marks = Marks::Points { points: dots.collect(), linked: false };
-    series.push(Series { name: String::new(), colour, marks });
+    series.push(Series::points("", colour, dots.collect()));
     series
 }
 
@@ -128,12 +127,10 @@ pub(super) fn by_name(mut measured: Vec<&Measured>, name: &str, note: impl Fn(&s
             let Some(spread) = Spread::of(&point.top1[split]) else { continue };
             let y = row as f64;
             let points = vec![[spread.lowest, y], [spread.highest, y]];
-            let marks = Marks::Line { points, band: Vec::new(), stroke: Stroke::Thin };
-            chart.series.push(Series { name: String::new(), colour: COLOURS[0], marks });
+            chart.series.push(Series::line("", COLOURS[0], points, Stroke::Thin));
             dots.push(dot(spread.mean, y, String::new(), &point.setting.label));
         }
-        let marks = Marks::Points { points: dots, linked: false };
-        chart.series.push(Series { name: String::new(), colour: COLOURS[0], marks });
+        chart.series.push(Series::points("", COLOURS[0], dots));
         chart
     });
     let mut text = String::new();
@@ -201,7 +198,7 @@ fn cost_series(
     joined: bool,
     named: bool,
 ) -> Vec<Series> {
-    let colour = COLOURS[index % COLOURS.len()];
+    let colour = colour(index);
     points.sort_by(|a, b| a.0.total_cmp(&b.0));
     let mut series = Vec::new();
     let mut means = Vec::new();
@@ -209,8 +206,7 @@ fn cost_series(
         let Some(spread) = Spread::of(&point.top1[split]) else { continue };
         if spread.n > 1 {
             let points = vec![[x, spread.lowest], [x, spread.highest]];
-            let marks = Marks::Line { points, band: Vec::new(), stroke: Stroke::Thin };
-            series.push(Series { name: String::new(), colour, marks });
+            series.push(Series::line("", colour, points, Stroke::Thin));
         }
         let label = match point.setting.x {
             _ if !named => String::new(),

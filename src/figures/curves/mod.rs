@@ -23,7 +23,7 @@ pub struct CurveGroup {
     pub runs: Vec<Epochs>,
 }
 
-/// Of more groups, only the best are read and drawn.
+/// The most groups that are drawn; of more, only the best are read.
 pub const MOST: usize = 128;
 /// Higher losses are not drawn: those of a run that diverges would squeeze all others onto one line. Guessing among a thousand
 /// classes costs 7 nats.
@@ -85,12 +85,10 @@ pub fn figure(groups: &[CurveGroup], all: usize, title: &str) -> Figure {
         });
         let draw = |charts: &mut [Chart], value: fn(&EpochRow) -> f64, pale: bool| {
             let (points, band) = over_seeds(&group.runs, value);
-            let marks = if pale {
-                Marks::Line { points, band: Vec::new(), stroke: Stroke::Pale }
-            } else {
-                Marks::Line { points, band, stroke }
-            };
-            charts[panel].series.push(Series { name: if pale { String::new() } else { name.clone() }, colour, marks });
+            charts[panel].series.push(match pale {
+                true => Series::line("", colour, points, Stroke::Pale),
+                false => Series { name: name.clone(), colour, marks: Marks::Line { points, band, stroke } },
+            });
         };
         if both {
             draw(&mut losses, |row| drawable(row.train_loss), true);
@@ -130,8 +128,8 @@ fn is_broken(series: &Series) -> bool {
 fn add_best(groups: &[&CurveGroup], panels: &mut [Chart], value: fn(&EpochRow) -> f64) {
     let Some(best) = groups.iter().max_by(|a, b| reached(a).total_cmp(&reached(b))) else { return };
     for panel in panels {
-        let marks = Marks::Line { points: over_seeds(&best.runs, value).0, band: Vec::new(), stroke: Stroke::Thin };
-        panel.series.push(Series { name: format!("{}, the best", best.name), colour: COLOURS[6], marks });
+        let (points, _) = over_seeds(&best.runs, value);
+        panel.series.push(Series::line(format!("{}, the best", best.name), COLOURS[6], points, Stroke::Thin));
     }
 }
 
@@ -142,8 +140,7 @@ fn drawable(loss: f64) -> f64 {
 
 /// An entry of the legend without data.
 fn key(name: &str, stroke: Stroke) -> Series {
-    let marks = Marks::Line { points: Vec::new(), band: Vec::new(), stroke };
-    Series { name: name.to_owned(), colour: COLOURS[6], marks }
+    Series::line(name, COLOURS[6], Vec::new(), stroke)
 }
 
 fn note(all: usize, drawn: &[&CurveGroup], both: bool) -> String {

@@ -163,13 +163,13 @@ impl Shape {
     fn each(&self, f: &mut dyn FnMut(usize)) {
         let mut at = vec![0; self.sides.len()];
         for _ in 0..self.count {
-            f(self.start + at.iter().zip(&self.sides).map(|(place, (_, stride))| place * stride).sum::<usize>());
-            for (place, (side, _)) in at.iter_mut().zip(&self.sides).rev() {
-                *place += 1;
-                if *place < *side {
+            f(self.start + at.iter().zip(&self.sides).map(|(index, (_, stride))| index * stride).sum::<usize>());
+            for (index, (side, _)) in at.iter_mut().zip(&self.sides).rev() {
+                *index += 1;
+                if *index < *side {
                     break;
                 }
-                *place = 0;
+                *index = 0;
             }
         }
     }

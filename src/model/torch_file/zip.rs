@@ -54,7 +54,7 @@ fn number(bytes: &[u8], at: usize, width: usize) -> Option<u64> {
     Some(bytes.iter().rev().fold(0, |number, &byte| number << 8 | u64::from(byte)))
 }
 
-fn place(bytes: &[u8], at: usize, width: usize) -> Option<usize> {
+fn offset(bytes: &[u8], at: usize, width: usize) -> Option<usize> {
     number(bytes, at, width).and_then(|number| usize::try_from(number).ok())
 }
 
@@ -67,9 +67,9 @@ fn directory(file: &[u8]) -> Option<(u64, usize)> {
         return Some((count, start as usize));
     }
     let locator = end.checked_sub(LOCATOR_64).filter(|&at| file[at..].starts_with(b"PK\x06\x07"))?;
-    let end = place(file, locator + 8, 8)?;
+    let end = offset(file, locator + 8, 8)?;
     let record = file.get(end..end.checked_add(END_64)?).filter(|record| record.starts_with(b"PK\x06\x06"))?;
-    Some((number(record, 32, 8)?, place(record, 48, 8)?))
+    Some((number(record, 32, 8)?, offset(record, 48, 8)?))
 }
 
 /// Name and content of the entry whose header is at `at`, and where the next header is.

@@ -1,20 +1,20 @@
 //! Norms by row and step, as training wrote them (`train.log_gradients`).
 
-use crate::figures::chart::{Axis, COLOURS, Chart, Figure, Marks, Series, Stroke};
+use crate::figures::chart::{Axis, COLOURS, Chart, Figure, Series, Stroke, colour};
 use crate::runs::{GRADIENTS, Table};
 use crate::study::table::View;
 use crate::study::{Rows, StudyError, Subject};
 use std::path::PathBuf;
 
 const COLUMNS: [&str; 8] = ["run", "step", "epoch", "position", "row", "gradient_norm", "weight_norm", "update_norm"];
-/// Steps of a run in the table.
+/// Maximum number of steps per run in the table.
 const STEPS: usize = 200;
 const STROKES: [Stroke; 3] = [Stroke::Solid, Stroke::Dashed, Stroke::Dotted];
 
 /// The tables that training wrote.
 ///
 /// # Errors
-/// When a run has none.
+/// When a run has no such table.
 pub(super) fn files(subjects: &[Subject]) -> Result<Vec<PathBuf>, StudyError> {
     let file = |subject: &Subject| {
         let path = subject.folder.join(GRADIENTS.name);
@@ -29,7 +29,7 @@ pub(super) fn files(subjects: &[Subject]) -> Result<Vec<PathBuf>, StudyError> {
     subjects.iter().map(file).collect()
 }
 
-/// Copies the rows of evenly spaced steps, the last one among them.
+/// Copies the rows of evenly spaced steps, including the last one.
 ///
 /// # Errors
 /// When a table cannot be read.
@@ -48,14 +48,14 @@ pub(super) fn run(subjects: &[Subject], rows: &mut Rows) -> Result<(), StudyErro
     Ok(())
 }
 
-/// Rows of the network that are drawn: all, or so many that are evenly spaced, the first and the last among them.
+/// The rows of the network to draw: all, or `most` evenly spaced ones, including the first and the last.
 fn shown(positions: Vec<String>, most: usize) -> Vec<String> {
     let last = positions.len().saturating_sub(1);
     let count = positions.len().min(most);
     (0..count).map(|index| positions[index * last / (count - 1).max(1)].clone()).collect()
 }
 
-/// Gradients and updates of rows by the step.
+/// Gradients and updates of rows by step.
 pub(super) fn figure(table: &Table) -> Figure {
     let view = View::new(table);
     let axis = || Axis::new("training step").count();
@@ -77,8 +77,7 @@ pub(super) fn figure(table: &Table) -> Figure {
                 point(&|row| row.number("update_norm") / row.number("weight_norm")),
             ];
             for (chart, points) in panels.iter_mut().zip(lines) {
-                let marks = Marks::Line { points, band: Vec::new(), stroke: STROKES[index % STROKES.len()] };
-                chart.series.push(Series { name: name.clone(), colour: COLOURS[number % COLOURS.len()], marks });
+                chart.series.push(Series::line(&name, colour(number), points, STROKES[index % STROKES.len()]));
             }
         }
     }

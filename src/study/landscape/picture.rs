@@ -1,8 +1,9 @@
 //! The pictures of a loss surface: lines, and a plane with contours and surface.
 
 use super::{Directions, Form, Landscape};
-use crate::figures::chart::{Axis, COLOURS, Chart, Figure, Marks, Series, Stroke};
-use crate::figures::heatmap::{Heatmap, Ramp};
+use crate::figures::chart::{Axis, Chart, Figure, Series, Stroke, colour};
+use crate::figures::heatmap::Heatmap;
+use crate::figures::ramp::Ramp;
 use crate::runs::Table;
 use crate::study::table::View;
 
@@ -20,14 +21,9 @@ impl Landscape {
         ];
         for (index, run) in view.values("run").iter().enumerate() {
             let rows = view.matching(&[("run", run)]);
-            let colour = COLOURS[index % COLOURS.len()];
-            let columns: [Vec<[f64; 2]>; 2] = [
-                rows.each(|row| [row.number("x"), row.number("loss")]).collect(),
-                rows.each(|row| [row.number("x"), 1.0 - row.number("top1")]).collect(),
-            ];
-            for (chart, points) in panels.iter_mut().zip(columns) {
-                let marks = Marks::Line { points, band: Vec::new(), stroke: Stroke::Solid };
-                chart.series.push(Series { name: run.clone(), colour, marks });
+            let error = rows.each(|row| [row.number("x"), 1.0 - row.number("top1")]).collect();
+            for (chart, points) in panels.iter_mut().zip([rows.points("x", "loss"), error]) {
+                chart.series.push(Series::line(run, colour(index), points, Stroke::Solid));
             }
         }
         let title = if self.form == Form::Between { "Loss between two runs" } else { "Loss along a random direction" };
@@ -43,7 +39,7 @@ impl Landscape {
         format!("{directions}{} training images without augmentation, evaluation mode, fp32.", self.images)
     }
 
-    /// The plane of a table, of all its points or of a coarse grid of them.
+    /// The plane of a table with all its points, or a coarse grid of them.
     pub(super) fn plane(&self, table: &Table) -> Heatmap {
         let whole = View::new(table);
         let view = whole.matching(&[("epoch", "")]);
@@ -80,7 +76,7 @@ impl Landscape {
         }
     }
 
-    /// The places of the epochs of a trajectory; of no other plane are there any.
+    /// The positions of the epochs of a trajectory; empty for other planes.
     fn way(&self, view: &View) -> Vec<[f64; 2]> {
         let places = view.each(|row| (!row.text("epoch").is_empty()).then(|| [row.number("x"), row.number("y")]));
         places.flatten().collect()
@@ -112,15 +108,15 @@ impl Landscape {
     }
 }
 
-/// The share of the square on which the loss is less than 1 above its minimum.
+/// The fraction of the square in which the loss is less than 1 above its minimum.
 pub(super) fn basin(values: &[Vec<f64>]) -> f64 {
     let low = values.iter().flatten().copied().filter(|value| value.is_finite()).fold(f64::INFINITY, f64::min);
     let all = values.iter().flatten();
     all.clone().filter(|&&value| value < low + 1.0).count() as f64 / all.count().max(1) as f64
 }
 
-/// The share of second differences that are not negative along the four lines through the centre, up to a thousandth of the
-/// values, which is noise.
+/// The fraction of second differences along the four lines through the centre that are not negative, up to noise of a thousandth
+/// of the values.
 pub(super) fn convexity(values: &[Vec<f64>]) -> f64 {
     let n = values.len().min(values.first().map_or(0, Vec::len));
     let middle = n / 2;

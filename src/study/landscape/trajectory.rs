@@ -10,27 +10,27 @@ use tch::{Kind, Tensor};
 /// Epochs of a run that kept their weights, and the plane that fits them best.
 pub(super) struct Trajectory {
     pub epochs: Vec<usize>,
-    /// Where an epoch is in the plane, seen from the run's best weights, in units of the L2 norm of learned parameters.
-    pub places: Vec<[f64; 2]>,
-    /// From the best weights to those of each epoch, running statistics included.
+    /// Coordinates of each epoch in the plane relative to the run's best weights, in the L2 norm of learned parameters.
+    pub points: Vec<[f64; 2]>,
+    /// Differences from the best weights to those of each epoch, including running statistics.
     pub steps: Vec<Direction>,
-    /// First and second principal component, orthonormal in the learned parameters. Running statistics go along: they are
-    /// combined from those of the epochs with the same coefficients.
+    /// First and second principal component, orthonormal in the learned parameters. Running statistics are combined from those of
+    /// the epochs with the same coefficients.
     pub components: [Direction; 2],
-    /// Their shares of the variance.
+    /// Fractions of the variance that they explain.
     pub shares: [f64; 2],
 }
 
-/// The kept weights of epochs from `first` on.
+/// The saved weights of epochs from `first` on.
 pub(super) fn files(subject: &Subject, first: usize) -> Vec<(usize, PathBuf)> {
     kept_weights(&subject.folder).into_iter().filter(|(epoch, _)| *epoch >= first).collect()
 }
 
 impl Trajectory {
-    /// Reads the weights that a run kept of epochs from `first` on.
+    /// Reads the weights that a run saved for epochs from `first` on.
     ///
     /// # Errors
-    /// When it kept fewer than three, or a file cannot be read.
+    /// When there are fewer than three, or a file cannot be read.
     pub(super) fn read(subject: &Subject, objective: &Objective, first: usize) -> Result<Trajectory, StudyError> {
         let mut kept = Vec::new();
         for (epoch, path) in files(subject, first) {
@@ -46,7 +46,7 @@ impl Trajectory {
         })
     }
 
-    /// `kept` has an epoch and all its tensors each. `None` if they are on a line.
+    /// Fits the plane to epochs with all their tensors. `None` if they are collinear.
     pub(super) fn new(objective: &Objective, kept: &[(usize, Vec<Tensor>)]) -> Option<Trajectory> {
         let _no_grad = tch::no_grad_guard();
         let from = objective.everything();
@@ -67,21 +67,21 @@ impl Trajectory {
         let shares = [found[0].1, found[1].1];
         let components = found.map(|(component, _)| towards(component, objective, &learned[0]));
         let own = [0, 1].map(|axis: usize| objective.learned(&components[axis]));
-        let places = learned.iter().map(|step| [dot(step, &own[0]), dot(step, &own[1])]).collect();
-        Some(Trajectory { epochs: kept.iter().map(|(epoch, _)| *epoch).collect(), places, steps, components, shares })
+        let points = learned.iter().map(|step| [dot(step, &own[0]), dot(step, &own[1])]).collect();
+        Some(Trajectory { epochs: kept.iter().map(|(epoch, _)| *epoch).collect(), points, steps, components, shares })
     }
 
     /// Middle and half length of an axis that has all epochs and the best weights on it, with a margin, times `scale`.
     pub(super) fn axis(&self, axis: usize, scale: f64) -> [f64; 2] {
         let (low, high) = self
-            .places
+            .points
             .iter()
-            .fold((0.0_f64, 0.0_f64), |(low, high), place| (low.min(place[axis]), high.max(place[axis])));
+            .fold((0.0_f64, 0.0_f64), |(low, high), point| (low.min(point[axis]), high.max(point[axis])));
         [(low + high) / 2.0, 0.6 * (high - low) * scale]
     }
 }
 
-/// Scalar products of vectors from their mean, `[n, n]` in float64; `None` for fewer than three vectors.
+/// Scalar products of centred vectors, `[n, n]` in float64; `None` for fewer than three vectors.
 fn centred_products(vectors: &[Direction]) -> Option<Tensor> {
     let n = vectors.len() as i64;
     if n < 3 {
@@ -109,7 +109,7 @@ fn combined(vectors: &[Direction], coefficients: &[f64], factor: f64) -> Directi
     sum
 }
 
-/// The component or its opposite, whichever leads towards the first epoch: an eigenvector has no sign of its own.
+/// Fixes the sign of a component, which an eigenvector leaves open: it points towards the first epoch.
 fn towards(component: Direction, objective: &Objective, first: &Direction) -> Direction {
     let sign = if dot(first, &objective.learned(&component)) < 0.0 { -1.0 } else { 1.0 };
     times(&component, sign)
@@ -134,7 +134,7 @@ mod tests {
         objective.everything().iter().zip(noise).map(|(tensor, noise)| tensor + (noise * 0.05).abs()).collect()
     }
 
-    /// The plane through the weights of three epochs, one of them the best, has all of them in it: the loss at their places is
+    /// The plane through the weights of three epochs, one of them the best, has all of them in it: the loss at their points is
     /// that of the networks themselves, running statistics included.
     #[test]
     fn a_plane_through_three_epochs_holds_them() {
@@ -144,8 +144,8 @@ mod tests {
         let kept = [(0, moved(&objective, 1)), (1, moved(&objective, 2)), (2, best)];
         let trajectory = Trajectory::new(&objective, &kept).unwrap();
         let [x, y] = &trajectory.components;
-        for (place, step) in trajectory.places.iter().zip(&trajectory.steps) {
-            let on_plane = objective.score_everywhere(&[(place[0], x), (place[1], y)]).mean_loss();
+        for (point, step) in trajectory.points.iter().zip(&trajectory.steps) {
+            let on_plane = objective.score_everywhere(&[(point[0], x), (point[1], y)]).mean_loss();
             let own = objective.score_everywhere(&[(1.0, step)]).mean_loss();
             assert!((on_plane - own).abs() < 1e-9 * own, "{on_plane} against {own}");
         }

@@ -1,6 +1,6 @@
 //! Error without each block, by the number of deleted blocks, and by how far the order is changed.
 
-use crate::figures::chart::{Axis, COLOURS, Chart, ChartPoint, Figure, Marks, Series, Stroke};
+use crate::figures::chart::{Axis, Chart, ChartPoint, Figure, Marks, Series, Stroke, colour};
 use crate::runs::Table;
 use crate::study::table::View;
 
@@ -11,35 +11,26 @@ pub(super) fn figure(table: &Table) -> Figure {
     let mut deleted = Chart::new("several blocks", Axis::new("deleted blocks").count(), error());
     let mut swapped = Chart::new("another order", Axis::new("Kendall's τ"), error());
     for (index, run) in view.values("run").iter().enumerate() {
-        let colour = COLOURS[index % COLOURS.len()];
+        let colour = colour(index);
         let of_run = view.matching(&[("run", run)]);
         for (statistics, stroke) in [("as trained", Stroke::Solid), ("estimated", Stroke::Dashed)] {
             let rows = of_run.matching(&[("kind", "single"), ("statistics", statistics)]);
             if rows.is_empty() {
                 continue;
             }
-            let points: Vec<[f64; 2]> = rows.each(|row| [row.number("position"), 1.0 - row.number("top1")]).collect();
+            let points = rows.each(|row| [row.number("position"), 1.0 - row.number("top1")]).collect();
             let name = match statistics {
                 "estimated" => format!("{run}, statistics estimated"),
                 _ => run.clone(),
             };
             let marked = rows.matching(&[("resizes", "yes")]);
-            single.series.push(Series { name, colour, marks: Marks::Line { points, band: Vec::new(), stroke } });
-            let dot = |row: View| ChartPoint {
-                x: row.number("position"),
-                y: 1.0 - row.number("top1"),
-                area: 0.0,
-                label: String::new(),
-                hint: row.text("block").to_owned(),
-            };
-            let points = marked.each(dot).collect();
-            single.series.push(Series { name: String::new(), colour, marks: Marks::Points { points, linked: false } });
+            single.series.push(Series::line(name, colour, points, stroke));
+            let dot = |row: View| ChartPoint::dot(row.number("position"), 1.0 - row.number("top1"), row.text("block"));
+            single.series.push(Series::points("", colour, marked.each(dot).collect()));
         }
         let whole = 1.0 - of_run.matching(&[("kind", "whole")]).number("top1");
         let last = of_run.matching(&[("kind", "single")]).numbers("position").into_iter().fold(1.0, f64::max);
-        let points = vec![[1.0, whole], [last, whole]];
-        let marks = Marks::Line { points, band: Vec::new(), stroke: Stroke::Pale };
-        single.series.push(Series { name: String::new(), colour, marks });
+        single.series.push(Series::line("", colour, vec![[1.0, whole], [last, whole]], Stroke::Pale));
         deleted.series.extend(by_count(&of_run, "deleted", &|rows| rows.number("blocks"), [0.0, whole], colour));
         let tau = |rows: &View| mean(&rows.numbers("kendall_tau"));
         swapped.series.extend(by_count(&of_run, "swapped", &tau, [1.0, whole], colour));

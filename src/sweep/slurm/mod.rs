@@ -1,5 +1,5 @@
-//! Runs the points of a sweep as jobs of Slurm: a job array with a task for each point. This process only submits and watches;
-//! what it knows of points it reads from their run folders, so that it can be stopped and started again at any time.
+//! Runs the points of a sweep as jobs of Slurm: a job array with a task for each point. This process only submits and polls; it
+//! reads the state of points from their run folders, so that it can be stopped and restarted at any time.
 
 mod jobs;
 
@@ -55,7 +55,7 @@ struct Driver<'a> {
     stopped: usize,
 }
 
-/// What is known of a point.
+/// The state of a point.
 #[derive(Clone, Default)]
 struct Watched {
     attempts: usize,
@@ -145,7 +145,7 @@ impl Driver<'_> {
         }
     }
 
-    /// Settles the points that have ended; `quietly` those that had before. Returns their number.
+    /// Handles the points that have ended, with `quietly` without messages. Returns their number.
     fn settle(&mut self, queue: &HashMap<usize, bool>, quietly: bool, watcher: &mut dyn Watcher) -> usize {
         let mut settled = 0;
         for point in 0..self.points.len() {

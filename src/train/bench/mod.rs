@@ -8,13 +8,13 @@ pub use step_cost::StepCost;
 
 use super::average::Average;
 use super::checkpoint::TrainState;
+use super::checks::check_precision;
 use super::epoch::{EpochEnd, Trainer};
 use super::error::TrainError;
 use super::evaluate::{Inference, for_each_batch};
 use super::logs::Logs;
 use super::metrics::{Sums, cross_entropy};
 use super::optimizer::Optimizer;
-use super::run::check_precision;
 use super::{Observer, StepReport};
 use crate::config::Experiment;
 use crate::data::{self, Batch, Images, Normalise};
@@ -68,7 +68,8 @@ pub struct Timing {
     pub ms: Vec<f64>,
     /// Milliseconds a step spent waiting for its batch, included in `ms`; not measured in evaluation.
     pub waited_ms: Option<f64>,
-    /// Milliseconds a step spent adding up tensors of all ranks, waiting for the others included; part of `ms`. 0 for the only rank.
+    /// Milliseconds a step spent adding up tensors of all ranks, waiting for the others included; part of `ms`. 0 for the only
+    /// rank.
     pub summing_ms: f64,
 }
 
@@ -147,7 +148,7 @@ impl Bench<'_> {
         let (mut clock, before) = (Clock::default(), self.trainer.ranks.time_in_sums());
         match self.trainer.epoch(&mut self.state, &mut clock)? {
             EpochEnd::Diverged(divergence) => tracing::warn!("{}: the round ended early", divergence.what),
-            EpochEnd::Whole { .. } | EpochEnd::Interrupted => {}
+            EpochEnd::Complete { .. } | EpochEnd::Interrupted => {}
         }
         let waited = match clock.waited.as_slice() {
             [first, .., last] => (last - first) / (clock.waited.len() - 1) as f64,

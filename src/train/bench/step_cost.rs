@@ -1,10 +1,10 @@
-//! The least work of a step, whatever carries it out: its arithmetic, and the bytes that must move.
+//! The minimum work of a step: its arithmetic, and the bytes that must move.
 
 use super::{Phase, Roofline};
 use crate::config::{Experiment, Precision};
 use serde::Serialize;
 
-/// The least work of one step.
+/// The minimum work of one step.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct StepCost {
     /// Floating-point operations of convolutions and linear layers, a multiply-add being two. Training does each three

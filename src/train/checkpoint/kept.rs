@@ -1,7 +1,7 @@
-//! Weights of single epochs (`train.keep_every`), for studies of the way that training took.
+//! Weights of single epochs (`train.keep_every`), for studies of the trajectory of training.
 //!
-//! They are written before the checkpoint of their epoch, so that an epoch that counts has its file. A kill between the two leaves
-//! a file of an epoch that is trained again, to the same weights, and written again.
+//! They are written before the checkpoint of their epoch, so that an epoch that counts has its file. A kill between the two
+//! leaves a file of an epoch that is trained again, to the same weights, and written again.
 
 use super::CheckpointError;
 use crate::files::{make_folder, write_atomic};

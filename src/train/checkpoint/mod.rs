@@ -168,7 +168,7 @@ impl Checkpoints {
     }
 
     /// Copies the last and the best checkpoint of another run, to go on from there; [`Checkpoints::point_to`] makes them count.
-    pub fn copy_from(&self, other: &Checkpoints) -> Result<TrainState, CheckpointError> {
+    pub(crate) fn copy_from(&self, other: &Checkpoints) -> Result<TrainState, CheckpointError> {
         let hint = "its folder was changed: `strata train --force` trains it again";
         let last = VerifiedCheckpoint::read(&other.folder.join("last"))?;
         last.check_key(&other.key, hint)?;
@@ -181,7 +181,7 @@ impl Checkpoints {
     }
 
     /// Points the links to the checkpoint that was saved in this state.
-    pub fn point_to(&self, state: &TrainState) -> Result<(), CheckpointError> {
+    pub(crate) fn point_to(&self, state: &TrainState) -> Result<(), CheckpointError> {
         state.best.as_ref().map_or(Ok(()), |best| self.link("best", best.folder))?;
         self.link("last", state.folder())
     }

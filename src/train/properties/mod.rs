@@ -88,7 +88,7 @@ impl Trial {
         };
         let mut state = TrainState::default();
         let end = trainer.epoch(&mut state, &mut Quiet).unwrap();
-        if let EpochEnd::Whole { .. } = end {
+        if let EpochEnd::Complete { .. } = end {
             assert_eq!(state.step, trainer.batches(0) as u64);
         }
         (end, state, trainer.average)
@@ -100,8 +100,8 @@ fn parsed(text: &str) -> Option<Experiment> {
 }
 
 /// Whether an experiment overflows with libtorch's own operations, too: some do with any implementation, because dozens of
-/// normalisations in a row divide by the tiny variance of a few nearly equal images. At that edge, where libtorch nearly overflows
-/// in fp32, the last digits decide.
+/// normalisations in a row divide by the tiny variance of a few nearly equal images. At that edge, where libtorch nearly
+/// overflows in fp32, the last digits decide.
 fn explodes_in_libtorch(text: &str) -> bool {
     let plain = text.replace("'bf16'", "'fp32'").replace("rewrites = true", "rewrites = false");
     let experiment = parsed(&plain).unwrap();

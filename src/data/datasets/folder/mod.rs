@@ -19,8 +19,7 @@ use listing::{Entry, Listing, listed};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-const NAME: &str = "folder";
+use sums::NAME;
 
 static INFO: Info = Info {
     name: NAME,

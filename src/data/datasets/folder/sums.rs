@@ -52,10 +52,13 @@ pub(super) fn of<'a>(
     Ok(all)
 }
 
+/// The name of the dataset, and of its folder in the cache.
+pub(super) const NAME: &str = "folder";
+
 /// `<cache>/datasets/folder/<digest of the path>.txt`
 fn record(source: &Path, cache: &Path) -> PathBuf {
     let name = digest(source.as_os_str().as_encoded_bytes());
-    crate::data::folder(super::NAME, cache).join(format!("{}.txt", name.get(..16).unwrap_or(&name)))
+    crate::data::folder(NAME, cache).join(format!("{}.txt", name.get(..16).unwrap_or(&name)))
 }
 
 /// `<bytes> <time> <digits> <path>`
