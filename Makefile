@@ -70,7 +70,7 @@ audit: ## check Cargo.lock against RustSec's advisories; installs cargo-audit (o
 	@cargo audit --version >/dev/null 2>&1 || cargo install cargo-audit --locked
 	@cargo audit $(ARGS)
 
-bench: build bench-peers ## benchmark training steps and evaluation against PyTorch, OpenVINO and Keras: about an hour; ARGS="resnet20" for one network
+bench: build bench-peers ## benchmark training steps and evaluation against PyTorch, OpenVINO and Keras: an hour or two; ARGS=--quick: five minutes; ARGS=resnet20: one network
 	@python3 bench/run.py $(if $(ARGS),$(ARGS),--docs docs/speed.md)
 
 bench-busy: build bench-peers ## benchmark training steps next to 0, 1 and 2 busy processes: 8 minutes; ARGS="googlenet" for one network

@@ -1,6 +1,6 @@
 """Times Strata's steps against PyTorch's modes (and Keras on the deck's network), taking turns on the same machine.
 
-usage: run.py [NETWORK…] [--rounds 3] [--batch 128] [--images 224] [--threads N] [--modes eager,bf16] [--phases train,eval]
+usage: run.py [NETWORK…] [--quick] [--rounds 3] [--batch 128] [--images 224] [--threads N] [--modes eager,bf16] [--phases train,eval]
 Uses only Python's standard library; the peers run in the environment that `make bench-peers` installs. docs/speed.md describes
 the method and the columns.
 """
@@ -49,6 +49,8 @@ NETWORKS = [
     *(Network(name) for name in ("inception_resnet", "resnext29", "se_resnet20", "wide_resnet16")),
     *(Network(name) for name in ("mobilenet_v1", "mobilenet_v2")),
 ]
+# The first of them are those that --quick measures.
+QUICK = 4
 # torchvision's networks, for --images. Averages of weights and auxiliary heads are not part of the comparison.
 LARGE = [
     Network("imagenet/resnet50", [], "sgd", 1.3, 1.3),
@@ -220,11 +222,12 @@ def arguments():
     names = [network.name for network in NETWORKS + LARGE]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("networks", nargs="*", metavar="NETWORK", help=f"{', '.join(names)}; default: all of a size")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--quick", action="store_true", help="five minutes: four networks, one round, few modes")
+    parser.add_argument("--rounds", type=int, help="3, with --quick 1")
     parser.add_argument("--batch", type=int, help="128, with --images 32")
     parser.add_argument("--images", type=int, metavar="SIDE", help="ImageNet networks, on images of SIDE x SIDE pixels")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--modes", default=",".join(MODES), help="of PyTorch and OpenVINO; none: Strata alone")
+    parser.add_argument("--modes", help="of PyTorch and OpenVINO, all by default; none: Strata alone")
     parser.add_argument("--phases", default="train,eval")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="for Strata: train.rewrites=false")
     parser.add_argument("--no-keras", dest="keras", action="store_false")
@@ -242,7 +245,12 @@ def arguments():
                 parser.error(f"unknown {what} {word}; known are {', '.join(known)}")
         return words
 
-    settings.modes = chosen(settings.modes, MODES, "mode")
+    if settings.quick:
+        settings.keras = settings.start = False
+        settings.networks = settings.networks or [network.name for network in (LARGE if settings.images else NETWORKS[:QUICK])]
+    settings.rounds = (1 if settings.quick else 3) if settings.rounds is None else settings.rounds
+    modes = settings.modes or ",".join(quick_modes() if settings.quick else MODES)
+    settings.modes = chosen(modes, MODES, "mode")
     settings.phases = chosen(settings.phases, ["train", "eval"], "phase")
     wanted = chosen(",".join(settings.networks), names, "network")
     known = LARGE if settings.images else NETWORKS
@@ -263,6 +271,14 @@ def arguments():
         parser.error(f"{settings.python} does not exist; run `make bench-peers`, or use --modes none --no-keras")
     os.chdir(ROOT)
     return settings
+
+
+def quick_modes():
+    """Modes that start in seconds, in bf16 where the processor computes in it."""
+    with open("/proc/cpuinfo") as lines:
+        flags = lines.read().split()
+    bf16 = any(flag in flags for flag in ("avx512_bf16", "amx_bf16"))
+    return ["channels_last", *(["bf16"] if bf16 else []), "openvino"]
 
 
 def say(text):
