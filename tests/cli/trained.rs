@@ -59,7 +59,7 @@ fn two_seeds_make_an_ensemble() {
     let compared = place.strata(&["compare", "tiny@latest", "--format", "csv"]).good();
     assert_eq!(compared.lines().count(), 2, "{compared}");
     place.strata(&["diff", "tiny@best", "tiny@latest"]).good();
-    place.strata(&["eval", "tiny@newest"]).refused(&["there is no run `tiny@newest`: it is tiny@latest or tiny@best"]);
+    place.strata(&["eval", "tiny@newest"]).refused(&["there is no run `tiny@newest`: did you mean `tiny@latest`?"]);
     place.strata(&["eval", "tiny@bst"]).refused(&["did you mean `tiny@best`?"]);
     let out = place.strata(&["eval", &runs[0], &runs[1], "--format", "csv"]).good();
     let lines: Vec<&str> = out.lines().collect();
