@@ -126,7 +126,7 @@ struct Kernels {
   void (*depthwise_input)(const T* dy, const A* weight, const struct Pool& pool, T* dx);
   void (*depthwise_weight)(const T* x, const T* dy, const struct Pool& pool, A* gradient, A* bias);
 
-  // Of 2x2 and of 4x4 outputs.
+  // Tiles of 2x2 and of 4x4 outputs.
   WinogradKernels<T> winograd2, winograd4;
 
   // The whole of winograd2 for `count` tiles at once, their sums in registers: null where the processor has no products of pairs.
