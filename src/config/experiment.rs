@@ -63,7 +63,7 @@ impl Experiment {
         build(&document.root, name, machine).map_err(|problem| document.error(&problem))
     }
 
-    /// The same network for training images of this height, 0 for its own input. Its parameters do not change.
+    /// Builds the network for training images of this height, 0 for its own input. Its parameters do not change.
     ///
     /// # Errors
     /// If the network cannot take such an input.
