@@ -63,8 +63,33 @@ pub(super) enum Merge {
     /// The last module of the body, left out of `body`, adds the shortcut and applies what follows the sum.
     Joined(Box<ConvNormAct>),
     Body,
-    Gate(SequentialT),
-    ShortcutGate(SequentialT),
+    Gate(Gate),
+}
+
+/// A gate T between body F and shortcut S.
+#[derive(Debug)]
+pub(super) struct Gate {
+    pub chain: SequentialT,
+    /// `chain` computes what T is the sigmoid of.
+    pub logits: bool,
+    /// F + (1 − T) · S in the place of T · F + (1 − T) · S.
+    pub shortcut_only: bool,
+}
+
+impl Gate {
+    fn merge(&self, chain: Tensor, body: Tensor, shortcut: &Tensor, factor: &Factor, fused: bool) -> Tensor {
+        let alike = |map: &Tensor| map.size() == chain.size() && map.kind() == chain.kind();
+        if self.logits && matches!(factor, Factor::One) && fused::supports(&chain) && alike(&body) && alike(shortcut) {
+            return or_panic(fused::gated_sum(&chain, &body, shortcut, self.shortcut_only));
+        }
+        let transform = if self.logits { chain.sigmoid() } else { chain };
+        let branch = match self.shortcut_only {
+            true => body - transform * shortcut,
+            false => transform * (body - shortcut),
+        };
+        // A block that is left out leaves S.
+        shortcut + factor.times(branch, fused)
+    }
 }
 
 #[derive(Debug)]
@@ -151,17 +176,9 @@ impl Residual {
                 body + self.shortcut.forward_t(aside, train)
             }
             (Merge::Gate(gate), Some(factor)) => {
-                let transform = gate.forward_t(x, train);
-                let body = self.body.forward_t(x, train);
+                let [transform, body] = [&gate.chain, &self.body].map(|chain| chain.forward_t(x, train));
                 let shortcut = self.shortcut.forward_t(aside, train);
-                // T·F + (1 − T)·S; a block that is left out leaves S
-                &shortcut + factor.times(transform * (body - &shortcut), self.fused)
-            }
-            (Merge::ShortcutGate(gate), Some(factor)) => {
-                let transform = gate.forward_t(x, train);
-                let body = self.body.forward_t(x, train);
-                let shortcut = self.shortcut.forward_t(aside, train);
-                &shortcut + factor.times(body - transform * &shortcut, self.fused)
+                gate.merge(transform, body, &shortcut, &factor, self.fused)
             }
         };
         self.after.forward_t(&merged, train)

@@ -7,6 +7,7 @@ use super::convolution::Convolution;
 use super::layers;
 use super::module::{Module, Tap, Taps, label};
 use super::tensors::Tensors;
+use crate::arch::activations::Act;
 use crate::arch::layer::Layer;
 use crate::arch::node::{Merge, Node, Residual};
 use crate::arch::ops::{AdaptiveAvgPool, Op};
@@ -176,8 +177,19 @@ impl<'a> Builder<'a> {
         Ok(match merge {
             Merge::Sum { scale } => block::Merge::Sum(*scale),
             Merge::Body => block::Merge::Body,
-            Merge::Gate(gate) => block::Merge::Gate(self.gate(gate, gate)?),
-            Merge::ShortcutGate(gate) => block::Merge::ShortcutGate(self.gate(gate, gate)?),
+            Merge::Gate(gate) => block::Merge::Gate(self.sum_gate(gate, false)?),
+            Merge::ShortcutGate(gate) => block::Merge::Gate(self.sum_gate(gate, true)?),
+        })
+    }
+
+    /// The sigmoid at the end of a gate is left to the sum, which computes both in one pass.
+    fn sum_gate(&mut self, nodes: &[Node], shortcut_only: bool) -> Result<block::Gate> {
+        let sigmoid = Op::Act(Act::Sigmoid);
+        Ok(match nodes.split_last() {
+            Some((Node::Layer(last), logits)) if self.rewrite && self.taps.is_none() && last.op == sigmoid => {
+                block::Gate { chain: self.gate(logits, nodes)?, logits: true, shortcut_only }
+            }
+            _ => block::Gate { chain: self.gate(nodes, nodes)?, logits: false, shortcut_only },
         })
     }
 

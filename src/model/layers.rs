@@ -8,8 +8,8 @@ use crate::arch::layer::Layer;
 use crate::arch::ops::{Lrn, Op, PadShortcut};
 use crate::torch::TorchError;
 use crate::torch::fused;
-use tch::Tensor;
 use tch::nn::{ModuleT, SequentialT};
+use tch::{Device, Kind, Tensor};
 
 /// Appends the module of a layer to a chain. With `fused` it may run in a kernel of [`fused`].
 ///
@@ -42,7 +42,12 @@ pub(super) fn add(
         Op::Lrn(norm) => lrn(chain, *norm, fused),
         Op::Dropout(dropout) => {
             let rate = dropout.rate;
-            chain.add_fn_t(move |x, train| x.dropout(rate, train))
+            chain.add_fn_t(move |x, train| {
+                match train && rate > 0.0 && rate < 1.0 && fused && fused::supports_numbers(x) {
+                    true => or_panic(fused::dropout(x, rate, random_key())),
+                    false => x.dropout(rate, train),
+                }
+            })
         }
         Op::Flatten(_) => chain.add_fn(|x| x.flatten(1, -1)),
         Op::PadShortcut(shortcut) => pad_shortcut(chain, layer, *shortcut, fused),
@@ -51,6 +56,11 @@ pub(super) fn add(
             chain.add_fn(move |x| x * factor)
         }
     })
+}
+
+/// From the generator that the training loop seeds at every step.
+fn random_key() -> u64 {
+    Tensor::randint(i64::MAX, [1], (Kind::Int64, Device::Cpu)).int64_value(&[0]).cast_unsigned()
 }
 
 fn lrn(chain: SequentialT, Lrn { size, alpha, beta, k }: Lrn, fused: bool) -> SequentialT {

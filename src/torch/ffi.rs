@@ -230,6 +230,14 @@ unsafe extern "C" {
 
     pub(super) fn strata_subsample(x: Handle, channels: i64, stride: i64, out: Out) -> ErrorText;
     pub(super) fn strata_gate(x: Handle, factor: Handle, out: Out) -> ErrorText;
+    pub(super) fn strata_gated_sum(
+        gate: Handle,
+        body: Handle,
+        shortcut: Handle,
+        shortcut_only: c_int,
+        out: Out,
+    ) -> ErrorText;
+    pub(super) fn strata_dropout(x: Handle, rate: f64, key: u64, out: Out) -> ErrorText;
     pub(super) fn strata_squeeze(x: Handle, same: Out, mean: Out) -> ErrorText;
     pub(super) fn strata_fork(x: Handle, one: Out, other: Out) -> ErrorText;
 

@@ -37,9 +37,14 @@ impl Activation {
     }
 }
 
+/// Whether `x` is of a device and kind that the operations here are made for, whatever its rank.
+pub fn supports_numbers(x: &Tensor) -> bool {
+    x.device() == Device::Cpu && matches!(x.kind(), Kind::BFloat16 | Kind::Float | Kind::Double)
+}
+
 /// Whether `x` is of a device, rank and kind that the operations here are made for.
 pub fn supports(x: &Tensor) -> bool {
-    x.device() == Device::Cpu && x.dim() == 4 && matches!(x.kind(), Kind::BFloat16 | Kind::Float | Kind::Double)
+    x.dim() == 4 && supports_numbers(x)
 }
 
 /// The convolution `[N, C, H, W]` → `[N, K, H', W']` with a weight `[K, C, h, w]`, a bias `[K]` and, if requested, ReLU
@@ -256,6 +261,27 @@ pub fn subsample(x: &Tensor, channels: i64, stride: i64) -> Result<Tensor> {
 pub fn gate(x: &Tensor, factor: &Tensor) -> Result<Tensor> {
     // SAFETY: the handles are valid while borrowed; C++ stores an owned tensor.
     unsafe { ffi::tensor_from(|out| ffi::strata_gate(x.as_ptr(), factor.as_ptr(), out)) }
+}
+
+/// σ(gate) · body + (1 − σ(gate)) · shortcut, the sum of Highway networks; with `shortcut_only`, body + (1 − σ(gate)) · shortcut.
+/// Three maps `[N, C, H, W]` of one kind.
+///
+/// # Errors
+/// Tensors that do not fit together, and those of libtorch.
+pub fn gated_sum(gate: &Tensor, body: &Tensor, shortcut: &Tensor, shortcut_only: bool) -> Result<Tensor> {
+    let (gate, body, shortcut) = (gate.as_ptr(), body.as_ptr(), shortcut.as_ptr());
+    // SAFETY: the handles are valid while borrowed; C++ stores an owned tensor.
+    unsafe { ffi::tensor_from(|out| ffi::strata_gated_sum(gate, body, shortcut, c_int::from(shortcut_only), out)) }
+}
+
+/// Dropout: each number is 0 with probability `rate`, else divided by `1 - rate`. Which ones depends on the key and the place in memory
+/// alone (Philox4x32-10), not on the number of threads.
+///
+/// # Errors
+/// A rate outside [0, 1), and those of libtorch.
+pub fn dropout(x: &Tensor, rate: f64, key: u64) -> Result<Tensor> {
+    // SAFETY: the handle is valid while borrowed; C++ stores an owned tensor.
+    unsafe { ffi::tensor_from(|out| ffi::strata_dropout(x.as_ptr(), rate, key, out)) }
 }
 
 /// The map and its mean over pixels `[N, C, 1, 1]`. What follows must use the map that is returned: both gradients are then

@@ -12,11 +12,17 @@ static bool readable(const Tensor& x) {
 
 void require_defined(const Tensor& x) { TORCH_CHECK(x.defined(), "a tensor is undefined"); }
 
-void require_map(const Tensor& x) {
+void require_numbers(const Tensor& x) {
   require_defined(x);
   const auto kind = x.scalar_type();
-  TORCH_CHECK(readable(x) && x.dim() == 4 && x.numel() > 0, "a map [N, C, H, W] on the CPU is needed, not ", x.sizes());
+  TORCH_CHECK(readable(x), "a tensor on the CPU is needed, not ", x.sizes());
   TORCH_CHECK(kind == at::kBFloat16 || kind == at::kFloat || kind == at::kDouble, "no fused operation for ", kind);
+}
+
+void require_map(const Tensor& x) {
+  require_defined(x);
+  TORCH_CHECK(readable(x) && x.dim() == 4 && x.numel() > 0, "a map [N, C, H, W] on the CPU is needed, not ", x.sizes());
+  require_numbers(x);
 }
 
 at::ScalarType sums_kind(at::ScalarType activations) { return activations == at::kDouble ? at::kDouble : at::kFloat; }

@@ -10,6 +10,9 @@ namespace strata {
 
 void require_defined(const Tensor& x);
 
+// Any tensor on the CPU of a kind that there are kernels for.
+void require_numbers(const Tensor& x);
+
 // A map [N, C, H, W] on the CPU of a kind that there are kernels for.
 void require_map(const Tensor& x);
 

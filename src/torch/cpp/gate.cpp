@@ -1,5 +1,5 @@
-// What squeeze-and-excitation (Hu et al. 2018) and shortcuts need: a map used twice, its mean over pixels, its product with a
-// factor for each channel. Each pass handles both uses, where autograd would add gradients in passes of its own.
+// What squeeze-and-excitation (Hu et al. 2018), Highway networks and shortcuts need: a map used twice, its mean over pixels, its product
+// with a factor for each channel, sums with a gate. Each pass handles all uses, where autograd would take passes of its own.
 
 #include <c10/util/Exception.h>
 
@@ -125,6 +125,52 @@ Tensors fork(const Tensor& x) {
   return differentiable({x}, forward);
 }
 
+Tensors gated_sum_gradients(const Gradients& given, bool shortcut_only) {
+  const Pixels gate = dense_pixels(given.saved[0]), body = dense_pixels(given.saved[1]), shortcut = dense_pixels(given.saved[2]);
+  const auto kind = gate.tensor.scalar_type();
+  const Pixels dy = dense_pixels(given.outputs[0].to(kind));
+  for (const Pixels& map : {body, shortcut, dy}) require_alike(map.tensor, gate.tensor.sizes(), kind);
+  const auto map = [&] { return new_map(gate.images, gate.channels, gate.height, gate.width, kind); };
+  const Tensor dgate = map(), dbody = map(), dshortcut = map();
+  with_type(kind, [&](auto zero) {
+    using T = decltype(zero);
+    const int64_t size = gate.height * gate.width * gate.channels;
+    tasks(gate.images, [&](int64_t n) {
+      const int64_t at = n * size;
+      kernels<T>().gated_sum_backward(data<T>(gate.tensor) + at, data<T>(body.tensor) + at, data<T>(shortcut.tensor) + at,
+                                      data<T>(dy.tensor) + at, size, shortcut_only, mutable_data<T>(dgate) + at,
+                                      mutable_data<T>(dbody) + at, mutable_data<T>(dshortcut) + at);
+    });
+  });
+  return {dgate, dbody, dshortcut};
+}
+
+// T · body + (1 - T) · shortcut, or body + (1 - T) · shortcut, with T = σ(gate); three maps of one size and kind.
+Tensor gated_sum(const Tensor& gate, const Tensor& body, const Tensor& shortcut, bool shortcut_only) {
+  const auto forward = [&]() -> Forward {
+    for (const Tensor& map : {gate, body, shortcut}) {
+      require_map(map);
+      TORCH_CHECK(map.sizes() == gate.sizes() && map.scalar_type() == gate.scalar_type(), "a map ", map.sizes(), " of ",
+                  map.scalar_type(), " does not fit a gate ", gate.sizes(), " of ", gate.scalar_type());
+    }
+    const Pixels t = dense_pixels(gate), b = dense_pixels(body), s = dense_pixels(shortcut);
+    const Tensor y = new_map(t.images, t.channels, t.height, t.width, t.tensor.scalar_type());
+    with_type(t.tensor.scalar_type(), [&](auto zero) {
+      using T = decltype(zero);
+      const int64_t size = t.height * t.width * t.channels;
+      tasks(t.images, [&](int64_t n) {
+        const int64_t at = n * size;
+        kernels<T>().gated_sum(data<T>(t.tensor) + at, data<T>(b.tensor) + at, data<T>(s.tensor) + at, size, shortcut_only,
+                               mutable_data<T>(y) + at);
+      });
+    });
+    return {{y}, {t.tensor, b.tensor, s.tensor}, [shortcut_only](const Gradients& given) {
+              return gated_sum_gradients(given, shortcut_only);
+            }};
+  };
+  return differentiable({gate, body, shortcut}, forward)[0];
+}
+
 }  // namespace
 }  // namespace strata
 
@@ -132,6 +178,11 @@ using namespace strata;
 
 extern "C" char* strata_gate(const Tensor* x, const Tensor* factor, Tensor** out) {
   return guarded([&] { *out = new Tensor(gate(*x, *factor)); });
+}
+
+extern "C" char* strata_gated_sum(const Tensor* gate, const Tensor* body, const Tensor* shortcut, int shortcut_only,
+                                  Tensor** out) {
+  return guarded([&] { *out = new Tensor(gated_sum(*gate, *body, *shortcut, shortcut_only != 0)); });
 }
 
 extern "C" char* strata_squeeze(const Tensor* x, Tensor** same, Tensor** mean) {

@@ -133,6 +133,13 @@ proptest! {
         check(&[Some(x), Some(factor)], 2, |l| fused::gate(some(l, 0), some(l, 1)), |l| some(l, 0) * some(l, 1))?;
     }
 
+    #[test]
+    fn gated_sums(maps in kind().prop_flat_map(|kind| vec(near(vec![2, 5, 3, 2], kind), 3))) {
+        let maps: Vec<Option<Any>> = maps.into_iter().map(Some).collect();
+        let ours = |l: &List| fused::gated_sum(some(l, 0), some(l, 1), some(l, 2), false);
+        check(&maps, 3, ours, |l| some(l, 2) + some(l, 0).sigmoid() * (some(l, 1) - some(l, 2)))?;
+    }
+
     /// The first step of SGD is its gradient, with momentum or without; of Adam and RMSprop no more is asked than that they
     /// end, for a second moment may be negative here.
     #[test]

@@ -1,4 +1,4 @@
-// Passes over the map [pixels, cols] of one image: a factor for each channel, means, sums of two maps.
+// Passes over the map [pixels, cols] of one image: a factor for each channel, means, sums of two maps, gated ones too.
 
 #include "parts.h"
 #include "vectors.h"
@@ -57,6 +57,32 @@ void add(const T* a, const T* b, int64_t size, T* out) {
   }
 }
 
+template <class T>
+void gated_sum(const T* gate, const T* body, const T* shortcut, int64_t size, bool shortcut_only, T* out) {
+  const auto pass = [&](auto only) {
+    over(size, [&](int64_t i, auto n) {
+      const auto t = sigmoid<T>(load(gate + i, n)), b = load(body + i, n), s = load(shortcut + i, n);
+      store(out + i, only ? b + (1 - t) * s : s + t * (b - s), n);
+    });
+  };
+  shortcut_only ? pass(std::true_type()) : pass(std::false_type());
+}
+
+template <class T>
+void gated_sum_backward(const T* gate, const T* body, const T* shortcut, const T* dy, int64_t size, bool shortcut_only,
+                        T* dgate, T* dbody, T* dshortcut) {
+  const auto pass = [&](auto only) {
+    over(size, [&](int64_t i, auto n) {
+      const auto t = sigmoid<T>(load(gate + i, n)), d = load(dy + i, n), s = load(shortcut + i, n);
+      const auto other = only ? -s : load(body + i, n) - s;  // the derivative of the sum by t
+      store(dgate + i, d * other * t * (1 - t), n);
+      store(dbody + i, only ? d : d * t, n);
+      store(dshortcut + i, d * (1 - t), n);
+    });
+  };
+  shortcut_only ? pass(std::true_type()) : pass(std::false_type());
+}
+
 }  // namespace
 
 template <class T>
@@ -65,6 +91,8 @@ void STRATA_ISA::gate_kernels(Kernels<T>& table) {
   table.column_sums = column_sums<T>;
   table.add_column = add_column<T>;
   table.add = add<T>;
+  table.gated_sum = gated_sum<T>;
+  table.gated_sum_backward = gated_sum_backward<T>;
 }
 STRATA_INSTANTIATE(gate_kernels)
 

@@ -141,7 +141,19 @@ struct Kernels {
   void (*column_sums)(const T* a, const T* b, int64_t pixels, int64_t cols, A scale, T* sums);
   void (*add_column)(const T* a, const T* column, int64_t pixels, int64_t cols, A scale, T* out);
   void (*add)(const T* a, const T* b, int64_t size, T* out);
+
+  // shortcut + t · (body - shortcut), or body + (1 - t) · shortcut where only the shortcut is gated, with t = σ(gate).
+  void (*gated_sum)(const T* gate, const T* body, const T* shortcut, int64_t size, bool shortcut_only, T* out);
+  void (*gated_sum_backward)(const T* gate, const T* body, const T* shortcut, const T* dy, int64_t size, bool shortcut_only,
+                             T* dgate, T* dbody, T* dshortcut);
+
+  // out = x · scale where the random number of that place is at least `threshold`, else 0. Numbers are those of places from `first` on,
+  // a multiple of kRandomBlock; they depend on the key and the place alone.
+  void (*dropout)(const T* x, int64_t first, int64_t size, uint64_t key, uint32_t threshold, A scale, T* out);
 };
+
+// Places that `dropout` draws random numbers for at a time.
+constexpr int64_t kRandomBlock = 64;
 
 // A window over one image.
 struct Pool {

@@ -15,6 +15,8 @@ void norm_kernels(Kernels<T>& table);
 template <class T>
 void gate_kernels(Kernels<T>& table);
 template <class T>
+void dropout_kernels(Kernels<T>& table);
+template <class T>
 void pool_kernels(Kernels<T>& table);
 template <class T>
 void lrn_kernels(Kernels<T>& table);

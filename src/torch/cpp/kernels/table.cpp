@@ -10,6 +10,7 @@ Kernels<T> table() {
   layout_kernels(all);
   norm_kernels(all);
   gate_kernels(all);
+  dropout_kernels(all);
   pool_kernels(all);
   lrn_kernels(all);
   depthwise_kernels(all);
