@@ -18,7 +18,7 @@ const COLUMNS: &str = "\
     forward, loss, backward, optimizer, accuracies. Columns:\n  \
       ms                      median time of a step; ms_min and ms_max are the fastest and the slowest\n  \
       gflops                  10^9 operations per second in convolutions and linear layers\n  \
-      peak                    share of the machine's peak, which is measured with a large matrix product\n  \
+      peak                    share of the machine's peak, the best of a few large products and 1x1 convolutions\n  \
       arithmetic_bound_ms     time that the operations would take at that peak\n  \
       memory_bound_ms         time that the bytes would take at the measured memory bandwidth\n  \
       waited                  share of a step spent waiting for its batch\n  \
