@@ -2,6 +2,7 @@
 
 #include <ATen/Version.h>
 
+#include <cstdlib>
 #include <cstring>
 #include <string>
 
@@ -15,6 +16,12 @@ namespace {
 // The instruction sets that the kernels are compiled for, best last.
 enum class Set { Baseline, Avx2, Avx512, Avx512Bf16 };
 
+// Whether ONEDNN_MAX_CPU_ISA keeps oneDNN from bfloat16 instructions, where libtorch's variable knows AVX-512 as a whole.
+bool without_bf16() {
+  const char* most = std::getenv("ONEDNN_MAX_CPU_ISA");
+  return most && (std::strcmp(most, "AVX512_CORE") == 0 || std::strcmp(most, "AVX512_CORE_VNNI") == 0);
+}
+
 // The best set for this processor, and no better one than ATEN_CPU_CAPABILITY allows, as in libtorch: tests run the lower sets
 // on any processor.
 Set best_set() {
@@ -25,7 +32,7 @@ Set best_set() {
                       __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512vl");
   if (allowed == "DEFAULT" || !avx2) return Set::Baseline;
   if (allowed == "AVX2" || !avx512) return Set::Avx2;
-  return __builtin_cpu_supports("avx512bf16") ? Set::Avx512Bf16 : Set::Avx512;
+  return __builtin_cpu_supports("avx512bf16") && !without_bf16() ? Set::Avx512Bf16 : Set::Avx512;
 #else
   return Set::Baseline;
 #endif
