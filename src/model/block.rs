@@ -77,12 +77,14 @@ pub(super) struct Gate {
 }
 
 impl Gate {
-    fn merge(&self, chain: Tensor, body: Tensor, shortcut: &Tensor, factor: &Factor, fused: bool) -> Tensor {
-        let alike = |map: &Tensor| map.size() == chain.size() && map.kind() == chain.kind();
-        if self.logits && matches!(factor, Factor::One) && fused::supports(&chain) && alike(&body) && alike(shortcut) {
-            return or_panic(fused::gated_sum(&chain, &body, shortcut, self.shortcut_only));
+    /// The sum, from what `chain` computed.
+    fn merge(&self, computed: Tensor, body: Tensor, shortcut: &Tensor, factor: &Factor, fused: bool) -> Tensor {
+        let alike = |map: &Tensor| map.size() == computed.size() && map.kind() == computed.kind();
+        if self.logits && matches!(factor, Factor::One) && fused::supports(&computed) && alike(&body) && alike(shortcut)
+        {
+            return or_panic(fused::gated_sum(&computed, &body, shortcut, self.shortcut_only));
         }
-        let transform = if self.logits { chain.sigmoid() } else { chain };
+        let transform = if self.logits { computed.sigmoid() } else { computed };
         let branch = match self.shortcut_only {
             true => body - transform * shortcut,
             false => transform * (body - shortcut),

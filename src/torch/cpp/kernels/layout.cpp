@@ -40,8 +40,17 @@ inline U32 words(const bf16* p) {
 inline U32 words(const float* p) {
   return words(narrow(loadu<Vec<float>>(p)));
 }
-// Up to 2 · kLanes neighbours as kLanes words, zeros behind them.
+// 2 · kLanes neighbours as kLanes words. They are joined in registers: a load right behind two smaller stores would wait for both.
+template <std::size_t... lane>
+inline U32 joined(U16 low, U16 high, std::index_sequence<lane...>) {
+  return (U32)__builtin_shufflevector(low, high, lane...);
+}
+inline U32 pairs(const float* p) {
+  return joined(narrow(loadu<Vec<float>>(p)), narrow(loadu<Vec<float>>(p + kLanes)), std::make_index_sequence<2 * kLanes>());
+}
+// As above, of fewer, with zeros behind them.
 inline U32 pairs(const float* p, int64_t n) {
+  if (n == 2 * kLanes) return pairs(p);
   uint16_t out[2 * kLanes] = {};
   storeu(out, narrow(load(p, n < kLanes ? n : kLanes)));
   if (n > kLanes) storeu(out + kLanes, narrow(load(p + kLanes, n - kLanes)));
