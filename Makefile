@@ -6,7 +6,7 @@ CARGO_FLAGS = --release --locked
 SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build experiment sweep compare claims report tables test lint bench bench-busy bench-peers bench-parts torture cluster-test fuzz asan ubsan audit clean
+.PHONY: help setup build experiment sweep compare claims report tables test lint bench bench-busy bench-peers bench-parts bench-ranks torture cluster-test fuzz asan ubsan audit clean
 
 help: ## list the targets
 	@echo "Strata: experiments on deep convolutional architectures. Targets:"
@@ -81,6 +81,9 @@ bench-peers: ## install PyTorch, OpenVINO and Keras for `make bench` (3 GB, once
 
 bench-parts: setup ## criterion benchmarks of single operations; NAME="batch norm" selects
 	@cargo bench --locked --bench parts $(if $(filter command line,$(origin NAME)),-- "$(NAME)")
+
+bench-ranks: build ## benchmark two ranks of one thread against one process of two: 15 minutes; ARGS="googlenet --buckets 0 25" for one network
+	@python3 bench/ranks.py $(ARGS)
 
 clean: ## remove what cargo built; keeps the cache and results
 	@cargo clean

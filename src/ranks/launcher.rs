@@ -17,6 +17,8 @@ const LAUNCHERS: [(&str, &str); 3] = [
 
 /// Overrides [`TIMEOUT`], in seconds.
 const TIMEOUT_VARIABLE: &str = "STRATA_RANKS_TIMEOUT";
+/// The size of gradient buckets in MiB, 0 for none.
+const BUCKET_VARIABLE: &str = "STRATA_BUCKET_MIB";
 /// How long a rank waits for the others; longer than writing a checkpoint takes.
 const TIMEOUT: Duration = Duration::from_secs(300);
 
@@ -33,6 +35,8 @@ pub struct RankInfo {
     /// Number of restarts by the launcher with the same store.
     pub attempt: u32,
     pub timeout: Duration,
+    /// Bytes of gradients that are added up at once, 0 for all of them; `None` to decide by the size of the network.
+    pub bucket_bytes: Option<usize>,
 }
 
 /// Reads the rank of this process from the environment; `None` if it is the only one.
@@ -76,11 +80,17 @@ fn read(get: impl Fn(&str) -> Option<String>) -> Result<Option<RankInfo>, RanksE
         Some((Ok(seconds), _)) if seconds > 0 => Duration::from_secs(seconds.into()),
         Some((_, text)) => return wrong(format!("{TIMEOUT_VARIABLE}={text} is not a number of seconds")),
     };
+    let bucket_bytes = match get(BUCKET_VARIABLE).map(|text| (text.parse::<u16>(), text)) {
+        None => None,
+        Some((Ok(mib), _)) => Some(usize::from(mib) << 20),
+        Some((_, text)) => return wrong(format!("{BUCKET_VARIABLE}={text} is not a number of MiB, 0 to 65535")),
+    };
     let agent_serves = get("TORCHELASTIC_USE_AGENT_STORE").is_some_and(|text| text == "True");
     // Among several agents, each of which counts for itself, every attempt has a store of its own.
     let one_agent = get("GROUP_WORLD_SIZE").is_some_and(|agents| agents == "1");
     let attempt = get("TORCHELASTIC_RESTART_COUNT").filter(|_| one_agent).and_then(|count| count.parse().ok());
-    Ok(Some(RankInfo { rank, world, host, port, agent_serves, attempt: attempt.unwrap_or(0), timeout }))
+    let attempt = attempt.unwrap_or(0);
+    Ok(Some(RankInfo { rank, world, host, port, agent_serves, attempt, timeout, bucket_bytes }))
 }
 
 #[cfg(test)]
@@ -109,6 +119,9 @@ mod tests {
         assert_eq!((srun.rank, srun.world, srun.agent_serves), (3, 4, false));
         let mpirun = info("OMPI_COMM_WORLD_RANK=0 OMPI_COMM_WORLD_SIZE=2 STRATA_RANKS_TIMEOUT=7");
         assert_eq!((mpirun.rank, mpirun.world, mpirun.timeout.as_secs()), (0, 2, 7));
+        let buckets = ["", "STRATA_BUCKET_MIB=0", "STRATA_BUCKET_MIB=25"];
+        let bytes = buckets.map(|variable| info(&format!("RANK=0 WORLD_SIZE=2 {variable}")).bucket_bytes);
+        assert_eq!(bytes, [None, Some(0), Some(25 << 20)]);
     }
 
     #[test]
@@ -140,6 +153,7 @@ mod tests {
             ("RANK=0 WORLD_SIZE=2 MASTER_ADDR=node1 MASTER_PORT=0", "MASTER_PORT=0 is not a port"),
             ("RANK=0 WORLD_SIZE=2 MASTER_ADDR=node1 MASTER_PORT=99999", "1 to 65535"),
             (&format!("RANK=0 WORLD_SIZE=2 {MEET} STRATA_RANKS_TIMEOUT=0"), "number of seconds"),
+            (&format!("RANK=0 WORLD_SIZE=2 {MEET} STRATA_BUCKET_MIB=-1"), "number of MiB"),
         ] {
             let error = read_from(variables).unwrap_err();
             assert!(error.to_string().contains(part) && matches!(error, RanksError::Launcher(_)), "{error}");

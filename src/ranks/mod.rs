@@ -9,7 +9,7 @@ mod tests;
 
 pub use launcher::{LAUNCHER_VARIABLES, RankInfo, rank_info};
 #[cfg(test)]
-pub(crate) use tests::on_ranks;
+pub(crate) use tests::{on_ranks, on_ranks_in_buckets};
 
 use crate::input_error::IsInputError;
 use crate::interrupt;
@@ -64,6 +64,8 @@ struct Group {
     stops: AtomicBool,
     /// Nanoseconds spent in sums so far.
     summing: AtomicU64,
+    /// See [`RankInfo::bucket_bytes`].
+    bucket_bytes: Option<usize>,
 }
 
 impl Default for Ranks {
@@ -79,9 +81,8 @@ impl Ranks {
     /// [`RanksError::NotMet`] when the port is in use or cannot be reached, the others do not come in time, or they were told of
     /// another number of ranks.
     pub fn meet(info: Option<&RankInfo>) -> Result<Ranks, RanksError> {
-        let Some(RankInfo { rank, world, host, port, agent_serves, attempt, timeout }) = info.cloned() else {
-            return Ok(Ranks::default());
-        };
+        let Some(info) = info.cloned() else { return Ok(Ranks::default()) };
+        let RankInfo { rank, world, host, port, agent_serves, attempt, timeout, bucket_bytes } = info;
         let (serves, prefix) = (rank == 0 && !agent_serves, format!("strata/{attempt}"));
         let meeting = Meeting { host, port, rank, world, serves, prefix, timeout };
         let processes = ProcessGroup::open(&meeting).map_err(|TorchError(reason)| {
@@ -93,6 +94,7 @@ impl Ranks {
             agent_serves,
             stops: AtomicBool::new(false),
             summing: AtomicU64::new(0),
+            bucket_bytes,
         };
         Ok(Ranks { rank, world, group: Some(Arc::new(group)) })
     }
@@ -123,14 +125,33 @@ impl Ranks {
     /// # Errors
     /// [`RanksError::Lost`].
     pub fn sum(&self, tensor: &Tensor) -> Result<(), RanksError> {
-        let Some(group) = &self.group else { return Ok(()) };
-        let begun = Instant::now();
-        let summed = group.processes.sum(tensor);
-        group.summing.fetch_add(begun.elapsed().as_nanos() as u64, Ordering::Relaxed);
-        summed.map_err(|error| self.lost(&error))
+        self.adding_up(|group| group.sum(tensor))?;
+        Ok(())
     }
 
-    /// Time spent in [`Ranks::sum`] and [`Ranks::sums`] so far, including the wait for other ranks.
+    /// Runs an operation in which the group adds up tensors, for the time in sums and the names of lost ranks; `None`, without
+    /// running it, for the only rank.
+    ///
+    /// # Errors
+    /// [`RanksError::Lost`].
+    pub fn adding_up<T>(
+        &self,
+        operation: impl FnOnce(&ProcessGroup) -> Result<T, TorchError>,
+    ) -> Result<Option<T>, RanksError> {
+        let Some(group) = &self.group else { return Ok(None) };
+        let begun = Instant::now();
+        let done = operation(&group.processes);
+        group.summing.fetch_add(begun.elapsed().as_nanos() as u64, Ordering::Relaxed);
+        done.map(Some).map_err(|error| self.lost(&error))
+    }
+
+    /// See [`RankInfo::bucket_bytes`].
+    pub fn bucket_bytes(&self) -> Option<usize> {
+        self.group.as_ref().and_then(|group| group.bucket_bytes)
+    }
+
+    /// Time spent in [`Ranks::adding_up`], [`Ranks::sum`] and [`Ranks::sums`] so far, including the wait for other ranks. Sums in the
+    /// background of a backward pass count only while they are waited for.
     pub fn time_in_sums(&self) -> Duration {
         Duration::from_nanos(self.group.as_ref().map_or(0, |group| group.summing.load(Ordering::Relaxed)))
     }

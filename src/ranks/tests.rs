@@ -6,6 +6,15 @@ use tch::{Device, Kind};
 
 /// Runs `f` on `world` ranks and gives what each returned.
 pub(crate) fn on_ranks<T: Send>(world: usize, f: impl Fn(Ranks) -> T + Sync) -> Vec<T> {
+    on_ranks_in_buckets(world, None, f)
+}
+
+/// As [`on_ranks`], with gradient buckets of a size.
+pub(crate) fn on_ranks_in_buckets<T: Send>(
+    world: usize,
+    bucket_bytes: Option<usize>,
+    f: impl Fn(Ranks) -> T + Sync,
+) -> Vec<T> {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     thread::scope(|scope| {
         let info = |rank| RankInfo {
@@ -16,6 +25,7 @@ pub(crate) fn on_ranks<T: Send>(world: usize, f: impl Fn(Ranks) -> T + Sync) -> 
             agent_serves: false,
             attempt: 0,
             timeout: Duration::from_secs(60),
+            bucket_bytes,
         };
         let start = |rank| {
             let (info, f) = (info(rank), &f);
@@ -77,8 +87,16 @@ fn a_port_in_use_is_named() {
     let held = TcpListener::bind("0.0.0.0:0").unwrap();
     let port = held.local_addr().unwrap().port();
     let host = "127.0.0.1".to_owned();
-    let info =
-        RankInfo { rank: 0, world: 2, host, port, agent_serves: false, attempt: 0, timeout: Duration::from_secs(5) };
+    let info = RankInfo {
+        rank: 0,
+        world: 2,
+        host,
+        port,
+        agent_serves: false,
+        attempt: 0,
+        timeout: Duration::from_secs(5),
+        bucket_bytes: None,
+    };
     let error = Ranks::meet(Some(&info)).unwrap_err().to_string();
     assert!(error.contains(&format!("port {port} is in use")), "{error}");
 }

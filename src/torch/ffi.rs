@@ -58,6 +58,10 @@ pub(super) struct GraphHandle(());
 #[repr(C)]
 pub(super) struct GroupHandle(());
 
+/// The buckets of `cpp/buckets.cpp`, behind a pointer only.
+#[repr(C)]
+pub(super) struct BucketsHandle(());
+
 unsafe extern "C" {
     fn strata_free_text(text: *mut c_char);
 
@@ -86,7 +90,6 @@ unsafe extern "C" {
     pub(super) fn strata_ema_update(n: usize, averages: Handles, params: Handles, decay: f64) -> ErrorText;
 
     pub(super) fn strata_zero_grad(n: usize, params: Handles) -> ErrorText;
-    pub(super) fn strata_set_grad(param: Handle, grad: Handle) -> ErrorText;
     pub(super) fn strata_clip_grad_norm(n: usize, grads: Handles, max_norm: f64, norm: *mut f64) -> ErrorText;
     pub(super) fn strata_all_finite(n: usize, tensors: Handles, finite: *mut c_int) -> ErrorText;
 
@@ -112,6 +115,23 @@ unsafe extern "C" {
     pub(super) fn strata_group_failed(group: *const GroupHandle) -> c_int;
     pub(super) fn strata_group_set(group: *mut GroupHandle, key: *const c_char, value: *const c_char) -> ErrorText;
     pub(super) fn strata_group_get(group: *mut GroupHandle, key: *const c_char, out: *mut *mut c_char) -> ErrorText;
+
+    pub(super) fn strata_buckets_new(
+        group: *mut GroupHandle,
+        n: usize,
+        params: Handles,
+        m: usize,
+        statistics: Handles,
+        first: usize,
+        limit: usize,
+        out: *mut *mut BucketsHandle,
+    ) -> ErrorText;
+    pub(super) fn strata_buckets_free(buckets: *mut BucketsHandle);
+    #[cfg(test)]
+    pub(super) fn strata_buckets_state(buckets: *const BucketsHandle, count: *mut usize, begun: *mut usize);
+    pub(super) fn strata_buckets_arm(buckets: *mut BucketsHandle);
+    pub(super) fn strata_buckets_finish(buckets: *mut BucketsHandle, share: f64) -> ErrorText;
+    pub(super) fn strata_buckets_abandon(buckets: *mut BucketsHandle) -> ErrorText;
 
     pub(super) fn strata_blocks(
         coefficients: *const i16,

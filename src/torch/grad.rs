@@ -1,4 +1,4 @@
-//! Gradients of a list of parameters: read, set, clear, clip, check.
+//! Gradients of a list of parameters: read, clear, clip, check.
 
 use std::ffi::c_int;
 
@@ -21,15 +21,6 @@ pub fn zero_grad(params: &[Tensor]) -> Result<()> {
     let p = ffi::handles(params);
     // SAFETY: the handles are valid while borrowed; the text is taken over by `check`.
     unsafe { ffi::check(ffi::strata_zero_grad(p.len(), p.as_ptr())) }
-}
-
-/// Gives a parameter a gradient that it did not have, of its shape and kind.
-///
-/// # Errors
-/// When the gradient does not fit the parameter.
-pub fn set_grad(param: &Tensor, grad: &Tensor) -> Result<()> {
-    // SAFETY: the handles are valid while borrowed; the text is taken over by `check`.
-    unsafe { ffi::check(ffi::strata_set_grad(param.as_ptr(), grad.as_ptr())) }
 }
 
 /// Scales `grads` in place so that their joint L2 norm is at most `max_norm`; returns the norm before, 0 for no

@@ -10,6 +10,7 @@
 //! | [`optim`] | fused optimizer steps, moving averages |
 //! | [`grad`] | reading, clearing, clipping and checking gradients |
 //! | [`ProcessGroup`] | processes that add up their tensors: c10d's store and Gloo |
+//! | [`GradientBuckets`] | their gradients, added up while the backward pass runs |
 //! | [`Graph`] | kernels of a GPU recorded and launched at once |
 //! | [`cuda`] | CUDA found at run time, in a program that starts without it |
 //! | `cpp/threads.cpp`, [`start_threads`] | the threads that operations are divided among |
@@ -25,6 +26,7 @@
 
 mod abi;
 mod autocast;
+mod buckets;
 pub mod context;
 pub mod cuda;
 mod error;
@@ -43,13 +45,14 @@ mod profile;
 mod threads;
 
 pub use autocast::Autocast;
+pub use buckets::GradientBuckets;
 pub use context::{
     available_memory_mib, cpu_capability, keep_memory, loaded_version, peak_memory_mib, reset_peak_memory,
     set_deterministic, set_tf32, synchronize, version,
 };
 pub use error::{Result, TorchError, catch, first_line, throw};
 pub use ffi::MAX_GPU;
-pub use grad::{all_finite, clip_grad_norm, grads, set_grad, zero_grad};
+pub use grad::{all_finite, clip_grad_norm, grads, zero_grad};
 pub use graph::Graph;
 pub use memory_format::{channels_last, contiguous, images, set_channels_last};
 pub use optim::{StepKind, StepNumbers, ema_update, optimizer_step};

@@ -7,6 +7,7 @@ use super::error::TrainError;
 use super::logs::Logs;
 use super::optimizer::Optimizer;
 use super::recorder::Recorder;
+use super::reduce::Reduction;
 use super::schedule::learning_rate;
 use super::{Observer, StepReport};
 use crate::config::Experiment;
@@ -32,6 +33,7 @@ pub(super) struct Trainer<'a> {
     /// Tables of single steps.
     pub logs: Logs<'a>,
     pub ranks: Ranks,
+    pub reduction: Reduction,
 }
 
 /// The network for training images of another size, on the tensors of the model, and these images.

@@ -20,6 +20,7 @@ struct Announcement {
     key: Key,
     /// Fingerprint of its images.
     data: String,
+    bucket_bytes: Option<usize>,
     /// The status of a run that an earlier process finished: there is nothing to do.
     finished: Option<Status>,
 }
@@ -29,7 +30,8 @@ struct Announcement {
 /// # Errors
 /// When a rank is lost.
 pub(super) fn announce_begin(ranks: &Ranks, experiment: &Experiment, splits: &Splits) -> Result<(), TrainError> {
-    announce(ranks, &Announcement { key: experiment.key(), data: splits.fingerprint.clone(), finished: None })
+    let (key, data) = (experiment.key(), splits.fingerprint.clone());
+    announce(ranks, &Announcement { key, data, bucket_bytes: ranks.bucket_bytes(), finished: None })
 }
 
 /// Sends the other ranks the status of a finished run, and returns its outcome.
@@ -37,7 +39,8 @@ pub(super) fn announce_begin(ranks: &Ranks, experiment: &Experiment, splits: &Sp
 /// # Errors
 /// When a rank is lost.
 pub(super) fn announce_finished(ranks: &Ranks, outcome: Outcome, key: Key) -> Result<Outcome, TrainError> {
-    announce(ranks, &Announcement { key, data: String::new(), finished: Some(outcome.status) })?;
+    let (data, bucket_bytes) = (String::new(), ranks.bucket_bytes());
+    announce(ranks, &Announcement { key, data, bucket_bytes, finished: Some(outcome.status) })?;
     Ok(outcome)
 }
 
@@ -65,6 +68,9 @@ pub(super) fn follow(
             "rank {rank} has another experiment (key {key}) than rank 0 (key {its}); `train.precision` written out makes \
              different machines agree"
         )));
+    }
+    if announced.bucket_bytes != ranks.bucket_bytes() {
+        return Err(differ(format!("rank {} has another STRATA_BUCKET_MIB than rank 0", ranks.rank())));
     }
     let mut info =
         Environment::new(&device_name(options.device), experiment.train.precision.name(), "", &announced.data);

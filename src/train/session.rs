@@ -10,6 +10,7 @@ use super::logs::Logs;
 use super::metrics::Sums;
 use super::optimizer::Optimizer;
 use super::recorder::Recorder;
+use super::reduce::Reduction;
 use super::splits::{Splits, enlarged_note};
 use super::start::{Start, frozen_note};
 use super::{Observer, Outcome, RunOptions, Started};
@@ -67,6 +68,7 @@ impl Session<'_> {
             recorder: self.recorder(),
             logs: folder.map(open).transpose()?.unwrap_or_default(),
             ranks: self.options.ranks.clone(),
+            reduction: Reduction::default(),
         };
         observer.started(&self.started(info, state, trainer.batches(state.epoch)));
         let notes = self.weights.notes().iter().cloned();

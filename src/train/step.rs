@@ -8,7 +8,6 @@ use super::evaluate::{targets, tensors};
 use super::faults;
 use super::metrics::Sums;
 use super::pass::{Pass, pass};
-use super::reduce::sum_gradients;
 use super::sam::Ascent;
 use super::scaler::GradScaler;
 use super::schedule::rate_factor;
@@ -117,6 +116,7 @@ impl Trainer<'_> {
         let counters = [state.step, rank as u64];
         tch::manual_seed(random::key(*seed, "step", if world == 1 { &counters[..1] } else { &counters }) as i64);
         let part = train.stage(state.epoch).1.div_ceil(train.accumulate * world) as i64;
+        self.reduction.prepare(&self.ranks, self.model)?;
         let (local, here) = match self.local(state, inputs, part)? {
             Ok(sums) => (sums, false),
             Err(loss) => (Sums { loss, ..Sums::default() }, !loss.is_finite()),
@@ -124,10 +124,11 @@ impl Trainer<'_> {
         let numbers = [local.loss, local.top1 as f64, local.top5 as f64, if here { 1.0 } else { 0.0 }];
         let [loss, top1, top5, bad] = self.ranks.sums(numbers)?;
         if bad > 0.0 {
+            self.reduction.abandon(&self.ranks)?;
             return Ok(Err(NotFinite { loss, here }));
         }
         let whole = inputs.whole;
-        sum_gradients(&self.ranks, self.model, inputs.count() as f64 / whole as f64)?;
+        self.reduction.finish(&self.ranks, inputs.count() as f64 / whole as f64)?;
         let (top1, top5, count) = (top1 as u64, top5 as u64, whole as u64);
         Ok(Ok(Sums { loss: loss * whole as f64, top1, top5, count }))
     }
@@ -138,7 +139,11 @@ impl Trainer<'_> {
         let scale = state.scaler.as_ref().map_or(1.0, GradScaler::scale);
         let (mut loss, mut logits) = (0.0, Vec::new());
         let parts = inputs.parts(part);
-        for index in 0..self.passes(parts.len())? {
+        let passes = self.passes(parts.len())?;
+        for index in 0..passes {
+            if index + 1 == passes {
+                self.reduction.arm();
+            }
             let Some((pixels, targets)) = parts.get(index) else {
                 if !self.idle_pass()? {
                     return Ok(Err(0.0));

@@ -37,6 +37,14 @@ fn normalised() -> String {
     text.replace("batch = 25", "batch = 33").replace("[train]", "[train]\nsync_bn = true")
 }
 
+/// With gradients of 2 MiB, which are added up in two buckets where [`IN_BUCKETS`] is set.
+fn wide() -> String {
+    let rows = "{ op = \"conv\", kernel = 3, width = 240, stride = 2 },\n  { op = \"conv\", kernel = 3, width = 240 },";
+    PLAIN.replace("{ op = \"conv\", kernel = 3, width = 4 },", rows)
+}
+
+const IN_BUCKETS: (&str, &str) = ("STRATA_BUCKET_MIB", "1");
+
 fn free_port() -> String {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string()
 }
@@ -56,13 +64,24 @@ fn ended(child: Child) -> Ran {
 
 /// Runs all ranks, of which one may have a fault injected.
 fn train(place: &Place, arguments: &[&str], world: usize, fault: Option<(usize, &str)>) -> Vec<Ran> {
+    train_with(place, arguments, world, fault, &[])
+}
+
+/// As [`train`], with further environment variables.
+fn train_with(
+    place: &Place,
+    arguments: &[&str],
+    world: usize,
+    fault: Option<(usize, &str)>,
+    variables: &[(&str, &str)],
+) -> Vec<Ran> {
     let port = free_port();
     let start = |number| {
         let mut command = rank(place, arguments, number, &world.to_string(), &port);
         if let Some((_, fault)) = fault.filter(|(of, _)| *of == number) {
             command.env("STRATA_FAULT", fault);
         }
-        command.spawn().unwrap()
+        command.envs(variables.iter().copied()).spawn().unwrap()
     };
     let children: Vec<Child> = (0..world).map(start).collect();
     children.into_iter().map(ended).collect()
@@ -193,14 +212,47 @@ fn a_signal_to_one_rank_stops_all_at_the_same_step() {
     assert_eq!(place.run("plain").summary()["status"], "interrupted");
 }
 
+/// As above, where sums are under way in the background: among three ranks their order of additions depends on the buckets.
+#[test]
+fn a_rank_killed_while_buckets_are_added_up() {
+    let start = || {
+        let place = Place::new();
+        place.file("wide.toml", wide());
+        place
+    };
+    let whole = start();
+    for ran in train_with(&whole, &["wide.toml"], 3, None, &[IN_BUCKETS]) {
+        ran.good();
+    }
+    for killed in [2, 0] {
+        let place = start();
+        let begun = Instant::now();
+        let ran = train_with(&place, &["wide.toml"], 3, Some((killed, "step:7:kill")), &[IN_BUCKETS]);
+        assert!(begun.elapsed() < Duration::from_secs(40), "{:?}", begun.elapsed());
+        for left in (0..3).filter(|&rank| rank != killed).map(|rank| &ran[rank]) {
+            assert_eq!(left.code, Some(1), "{}", left.err);
+            assert!(left.err.contains(&format!("rank {killed} ended or does not answer")), "{}", left.err);
+        }
+        for ran in train_with(&place, &["wide.toml"], 3, None, &[IN_BUCKETS]) {
+            ran.good();
+        }
+        let (run, whole) = (place.run("wide"), whole.run("wide"));
+        assert_eq!(run.epochs(), whole.epochs());
+        assert!(run.result() == whole.result(), "weights or summary differ");
+    }
+}
+
 /// Nothing closes its connections, so only the timeout tells.
 #[test]
 fn a_stopped_rank_ends_the_others_after_the_timeout() {
-    for stopped in [1, 0] {
+    for (stopped, text, buckets) in [(1, PLAIN, "0"), (0, PLAIN, "0"), (1, wide().as_str(), "1")] {
         let place = Place::new();
-        place.file("plain.toml", PLAIN.replace("epochs = 3", "epochs = 3000"));
+        place.file("plain.toml", text.replace("epochs = 3", "epochs = 3000"));
         let port = free_port();
-        let start = |number| rank(&place, &["plain.toml"], number, "2", &port).env("STRATA_RANKS_TIMEOUT", "8").spawn();
+        let start = |number| {
+            let mut command = rank(&place, &["plain.toml"], number, "2", &port);
+            command.env("STRATA_RANKS_TIMEOUT", "8").env(IN_BUCKETS.0, buckets).spawn()
+        };
         let mut children: Vec<Child> = (0..2).map(|number| start(number).unwrap()).collect();
         wait_for_an_epoch(&place);
         let signal = |name: &str, child: &Child| {
@@ -226,6 +278,17 @@ fn a_rank_with_another_experiment_is_named() {
     let first = ended(first);
     assert_eq!(first.code, Some(1), "{}", first.err);
     assert!(first.err.contains("error: rank 1 failed: rank 1 has another experiment"), "{}", first.err);
+}
+
+#[test]
+fn a_rank_with_other_buckets_is_named() {
+    let place = Place::new();
+    place.file("plain.toml", PLAIN);
+    let port = free_port();
+    let first = rank(&place, &["plain.toml"], 0, "2", &port).spawn().unwrap();
+    let second = rank(&place, &["plain.toml"], 1, "2", &port).env(IN_BUCKETS.0, IN_BUCKETS.1).spawn().unwrap();
+    ended(second).refused(&["rank 1 has another STRATA_BUCKET_MIB than rank 0"]);
+    ended(first);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-// Gradients of a list of parameters: set, clear, clip, check.
+// Gradients of a list of parameters: clear, clip, check.
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/_foreach_mul.h>
@@ -20,14 +20,6 @@ char* strata_zero_grad(size_t n, Handles params) {
   return guarded([&] {
     for (size_t i = 0; i < n; ++i)
       if (params[i]->defined() && params[i]->grad().defined()) params[i]->mutable_grad().reset();
-  });
-}
-
-char* strata_set_grad(const Tensor* param, const Tensor* grad) {
-  return guarded([&] {
-    TORCH_CHECK(param->sizes() == grad->sizes() && param->scalar_type() == grad->scalar_type(),
-                "the gradient does not fit the parameter");
-    param->mutable_grad() = *grad;
   });
 }
 

@@ -27,10 +27,16 @@ class Group {
   c10::intrusive_ptr<c10d::Store> store;
   std::atomic<bool> idle{false}, failed{false};
 
-  Group(c10::intrusive_ptr<c10d::Store> store, c10::intrusive_ptr<c10d::Backend> backend)
-      : store(std::move(store)), backend_(std::move(backend)) {}
+  Group(c10::intrusive_ptr<c10d::Store> store, int rank, int world, std::chrono::milliseconds timeout)
+      : store(std::move(store)), rank_(rank), world_(world), timeout_(timeout), backend_(connect("gloo")) {}
 
-  int world() const { return backend_->getSize(); }
+  // A backend waits for its operations before it is destroyed. One that another rank will not take part in ends at the
+  // timeout only, which would be too late for the other ranks to learn why this one ends.
+  ~Group() {
+    if (in_flight_ > 0) static_cast<void>(background_.release());
+  }
+
+  int world() const { return world_; }
 
   // Runs an operation in which all ranks take part. They are numbered in the order in which they begin, which must be the
   // same on every rank, so there is one at a time.
@@ -38,23 +44,61 @@ class Group {
   void together(F&& begin) {
     const std::lock_guard turn(order_);
     at::NoGradGuard no_grad;
+    noticing([&] { begin(*backend_)->wait(); });
+  }
+
+  void connect_background() {
+    if (!background_) background_ = connect("background");
+  }
+
+  Wait begin_sum(const Tensor& tensor) {
+    at::NoGradGuard no_grad;
+    Tensors list{tensor};
+    c10::intrusive_ptr<c10d::Work> work;
+    noticing([&] { work = background_->allreduce(list); });
+    ++in_flight_;
+    return [this, work] {
+      noticing([&] { work->wait(); });
+      --in_flight_;
+    };
+  }
+
+ private:
+  int rank_, world_;
+  std::chrono::milliseconds timeout_;
+  c10::intrusive_ptr<c10d::Backend> backend_;
+  // Operations in the background have connections, and so numbers, of their own: they begin in another order relative to the
+  // others on every rank.
+  c10::intrusive_ptr<c10d::Backend> background_;
+  std::atomic<int> in_flight_{0};
+  std::mutex order_;
+
+  c10::intrusive_ptr<c10d::Backend> connect(const char* name) const {
+    // Also reads GLOO_SOCKET_IFNAME.
+    auto options = c10d::ProcessGroupGloo::Options::create_default(timeout_);
+    return c10::make_intrusive<c10d::ProcessGroupGloo>(c10::make_intrusive<c10d::PrefixStore>(name, store), rank_,
+                                                       world_, options);
+  }
+
+  template <class F>
+  void noticing(F&& run) {
     try {
-      begin(*backend_)->wait();
+      run();
     } catch (...) {
       failed = true;
       throw;
     }
   }
-
- private:
-  c10::intrusive_ptr<c10d::Backend> backend_;
-  std::mutex order_;
 };
 
 void sum(Group& group, const Tensor& tensor) {
   Tensors list{tensor};
   group.together([&](c10d::Backend& backend) { return backend.allreduce(list); });
 }
+
+void connect_background(Group& group) { group.connect_background(); }
+
+Wait begin_sum(Group& group, const Tensor& tensor) { return group.begin_sum(tensor); }
 
 Tensors gather(Group& group, const Tensor& tensor) {
   Tensors list{tensor};
@@ -100,11 +144,7 @@ char* strata_group_open(const char* host, uint16_t port, int rank, int world, in
     c10::intrusive_ptr<c10d::Store> store =
         c10::make_intrusive<c10d::PrefixStore>(prefix, c10::make_intrusive<c10d::TCPStore>(host, where));
     check_place(*store, rank, world);
-    // Also reads GLOO_SOCKET_IFNAME.
-    auto options = c10d::ProcessGroupGloo::Options::create_default(timeout);
-    auto gloo = c10::make_intrusive<c10d::ProcessGroupGloo>(c10::make_intrusive<c10d::PrefixStore>("gloo", store), rank,
-                                                            world, options);
-    *out = new StrataGroup{std::make_shared<Group>(std::move(store), std::move(gloo))};
+    *out = new StrataGroup{std::make_shared<Group>(std::move(store), rank, world, timeout)};
   });
 }
 

@@ -15,6 +15,7 @@ use super::evaluate::{Inference, for_each_batch};
 use super::logs::Logs;
 use super::metrics::{Sums, cross_entropy};
 use super::optimizer::Optimizer;
+use super::reduce::Reduction;
 use super::{Observer, StepReport};
 use crate::config::Experiment;
 use crate::data::{self, Batch, Images, Normalise};
@@ -122,8 +123,20 @@ impl Workload {
         let optimizer = Optimizer::new(experiment, model.trainable());
         let average = (experiment.train.ema > 0.0).then(|| Average::new(model, experiment.train.ema));
         let (resized, recorder, logs, ranks) = (None, None, Logs::default(), self.ranks.clone());
-        let trainer =
-            Trainer { experiment, images, normalise, model, resized, optimizer, average, recorder, logs, ranks };
+        let reduction = Reduction::default();
+        let trainer = Trainer {
+            experiment,
+            images,
+            normalise,
+            model,
+            resized,
+            optimizer,
+            average,
+            recorder,
+            logs,
+            ranks,
+            reduction,
+        };
         Bench { trainer, state: TrainState::default(), rounds_of: self.rounds_of }
     }
 }

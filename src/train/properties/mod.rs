@@ -16,6 +16,7 @@ use crate::train::epoch::{EpochEnd, Trainer};
 use crate::train::evaluate::{Inference, evaluate};
 use crate::train::logs::Logs;
 use crate::train::optimizer::Optimizer;
+use crate::train::reduce::Reduction;
 use crate::train::tally::tally;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
@@ -85,6 +86,7 @@ impl Trial {
             recorder: None,
             logs: Logs::default(),
             ranks: Ranks::default(),
+            reduction: Reduction::default(),
         };
         let mut state = TrainState::default();
         let end = trainer.epoch(&mut state, &mut Quiet).unwrap();
