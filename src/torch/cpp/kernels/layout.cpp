@@ -40,7 +40,7 @@ inline U32 words(const bf16* p) {
 inline U32 words(const float* p) {
   return words(narrow(loadu<Vec<float>>(p)));
 }
-// Up to 2 · kLanes neighbours as kLanes words, zeros behind them.
+// Up to 2 · kLanes neighbours as kLanes words, zeros after them.
 inline U32 pairs(const float* p, int64_t n) {
   uint16_t out[2 * kLanes] = {};
   storeu(out, narrow(load(p, n < kLanes ? n : kLanes)));
