@@ -6,7 +6,7 @@ use std::fmt::Display;
 use std::io::{Write, stderr};
 use std::sync::Mutex;
 
-/// Prints lines in the place of [`emit_directly`].
+/// Prints lines instead of [`emit_directly`].
 type Printer = Box<dyn Fn(&str) + Send>;
 
 static PRINTER: Mutex<Option<Printer>> = Mutex::new(None);

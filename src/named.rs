@@ -81,8 +81,8 @@ fn merged(lists: impl IntoIterator<Item = &'static [&'static str]>) -> Vec<&'sta
                 continue;
             }
             let before = list[index + 1..].iter().find_map(position);
-            let behind = list[..index].last().and_then(position).map(|last| last + 1);
-            all.insert(before.or(behind).unwrap_or(all.len()), key);
+            let after = list[..index].last().and_then(position).map(|last| last + 1);
+            all.insert(before.or(after).unwrap_or(all.len()), key);
         }
     }
     all

@@ -10,7 +10,7 @@ use std::ops::AddAssign;
 pub struct Cost {
     /// Values that are learned.
     pub params: u64,
-    /// Values that are kept but not learned: running statistics of batch normalisation.
+    /// Values of buffers: running statistics of batch normalisation.
     pub buffers: u64,
     /// Multiply-adds.
     pub macs: u64,

@@ -16,7 +16,7 @@ pub struct Layer {
 }
 
 impl Layer {
-    /// The layer's tensors, learned and kept, under their full names.
+    /// The layer's parameters and buffers, under their full names.
     pub fn params(&self) -> Vec<Param> {
         let full = |param: Param| Param { name: format!("{}.{}", self.name, param.name), ..param };
         self.op.tensors(self.input).into_iter().map(full).collect()

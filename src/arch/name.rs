@@ -8,9 +8,9 @@ use std::fmt;
 /// The `name` column of a row.
 ///
 /// - `"layer1"`: the blocks of the row are `layer1.0`, `layer1.1`, …; a single convolution is `layer1.conv` with `layer1.bn`.
-/// - `"features.{}"`: `{}` is the next number not used yet behind that prefix, for each block or, in rows of single layers,
+/// - `"features.{}"`: `{}` is the next number not used yet after that prefix, for each block or, in rows of single layers,
 ///   for each layer, with or without parameters (torchvision's VGG, AlexNet and MobileNet).
-/// - `{=}` is the number given last behind that prefix: `["features.{}.0", "features.{=}.1"]` are two layers of one number.
+/// - `{=}` is the number given last after that prefix: `["features.{}.0", "features.{=}.1"]` are two layers of one number.
 /// - `["conv1", "bn1"]`: the names of the row's layers one by one.
 /// - nothing: `row3` for the third row.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -79,7 +79,7 @@ impl Namer {
         }
     }
 
-    /// The prefix of layer `index` of a row of single layers; `part` is its name behind a common prefix (`conv`, `bn`).
+    /// The prefix of layer `index` of a row of single layers; `part` is its name after a common prefix (`conv`, `bn`).
     pub fn layer(&mut self, name: &Name, index: usize, part: &str) -> String {
         if name.0.len() > 1 {
             // A layer beyond the list has no parameters, or they get the row's default name.

@@ -74,7 +74,7 @@ pub struct RowNodes {
 }
 
 impl RowNodes {
-    /// The row's tensors, learned and kept, in the order of the forward pass.
+    /// The row's parameters and buffers, in the order of the forward pass.
     pub fn params(&self) -> Vec<Param> {
         let mut params = Vec::new();
         walk(&self.nodes, false, &mut |layer, _| params.extend(layer.params()));
@@ -235,7 +235,7 @@ impl Network {
         total
     }
 
-    /// Every tensor, learned and kept, in the order of the forward pass.
+    /// Every parameter and buffer, in the order of the forward pass.
     pub fn params(&self) -> Vec<Param> {
         self.rows.iter().flat_map(RowNodes::params).collect()
     }

@@ -52,7 +52,7 @@ pub struct Residual {
 }
 
 impl Residual {
-    /// A block with the identity as its shortcut and nothing in front of or behind the two paths.
+    /// A block with the identity as its shortcut and nothing before or after the two paths.
     pub fn new(body: Vec<Node>, merge: Merge) -> Residual {
         let [pre, shortcut, after] = [(); 3].map(|()| Vec::new());
         Residual { pre, body, shortcut, merge, after, survival: Survival::ALWAYS }

@@ -1,11 +1,11 @@
-//! Where each parameter stands in a network: its row, its depth, and whether its layer is a hidden one.
+//! The position of each parameter in a network: its row, its depth, and whether its layer is a hidden one.
 
 use super::Network;
 use super::layer::Layer;
 use super::node::{Node, walk};
 use std::collections::HashMap;
 
-/// The place of a parameter in a network.
+/// The position of a parameter in a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {
     /// Index in [`Network::rows`].

@@ -90,7 +90,7 @@ pub fn steps<'n>(nodes: &[&'n Node], fuse: bool) -> Vec<Step<'n>> {
     steps
 }
 
-/// The non-linearity behind a block's sum, where the last module of its body can compute both: act(norm(…) + shortcut).
+/// The non-linearity after a block's sum, where the last module of its body can compute both: act(norm(…) + shortcut).
 pub fn joins_sum(residual: &Residual, last: Option<&Step>) -> Option<Act> {
     let Some(Step::ConvNormAct(ConvNormActLayers { norm: Some(_), act: Act::None, .. })) = last else { return None };
     if residual.merge != (Merge::Sum { scale: 1.0 }) || residual.survival.probability < 1.0 {

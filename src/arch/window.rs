@@ -101,7 +101,7 @@ impl Window {
         let side = |size: usize, before: usize, after: usize, kernel: usize, stride: usize| {
             let free = (size + before + after).checked_sub(kernel)?;
             let mut steps = if self.ceil { free.div_ceil(stride) } else { free / stride };
-            // A window that would start in the padding behind the map is dropped (Caffe and PyTorch do the same).
+            // A window that would start in the padding after the map is dropped (Caffe and PyTorch do the same).
             if self.ceil && steps * stride >= size + before {
                 steps -= 1;
             }

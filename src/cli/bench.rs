@@ -33,8 +33,8 @@ pub(crate) struct Bench {
     /// Experiment files, or their names
     #[arg(required_unless_present = "data", value_name = "FILE")]
     pub files: Vec<String>,
-    /// Time reading of images instead: images per second of one core for each stage, beside torchvision's loaders where `make
-    /// bench-peers` installed them. FILE is an experiment or a folder of images [default: photographs made by formula]
+    /// Time image loading instead: images per second on one core for each stage, next to torchvision's loaders where `make
+    /// bench-peers` installed them. FILE is an experiment or a folder of images [default: synthetic photographs]
     #[arg(long, conflicts_with_all = ["batch", "phase", "ops", "worker"])]
     data: bool,
     /// Batch size [default: the experiment's]

@@ -21,7 +21,7 @@ const HEADER: [&str; 6] = ["stage", "strata", "torchvision_v1", "torchvision_v2"
 const WORKER: &str = include_str!("../../bench/loader.py");
 
 /// What is timed, and the files that torchvision reads beside it.
-struct Subject {
+struct LoaderWorkload {
     what: String,
     images: Images,
     normalise: Normalise,
@@ -30,11 +30,11 @@ struct Subject {
 }
 
 pub(crate) fn run(command: &Bench, shared: &Shared) -> Result<Done> {
-    let subject = subject(command, shared)?;
-    let mut peer = Peer::start(&subject)?;
+    let workload = workload(command, shared)?;
+    let mut peer = Peer::start(&workload)?;
     let mut times: [Vec<[f64; 5]>; 3] = Default::default();
     for round in 0..u64::from(command.steps) {
-        times[0].push(array(data::stage_seconds(&subject.images, &subject.normalise, round)?));
+        times[0].push(array(data::stage_seconds(&workload.images, &workload.normalise, round)?));
         if let Some(peer) = &mut peer {
             times[1].push(peer.round("v1")?);
             times[2].push(peer.round("v2")?);
@@ -43,7 +43,7 @@ pub(crate) fn run(command: &Bench, shared: &Shared) -> Result<Done> {
     let line = |(stage, name): (usize, &&str)| {
         let speed = |times: &Vec<[f64; 5]>| {
             let seconds = median(&times.iter().map(|round| round[stage]).collect::<Vec<_>>());
-            (seconds > 0.0).then(|| subject.images.len() as f64 / seconds)
+            (seconds > 0.0).then(|| workload.images.len() as f64 / seconds)
         };
         let ratio = |other: &Vec<[f64; 5]>| {
             let rounds = times[0].iter().zip(other).map(|(own, other)| other[stage] / own[stage]);
@@ -55,12 +55,12 @@ pub(crate) fn run(command: &Bench, shared: &Shared) -> Result<Done> {
         vec![(*name).to_owned(), own, first, second, of_first, of_second]
     };
     let lines: Vec<Vec<String>> = STAGES.iter().enumerate().map(line).collect();
-    tracing::info!("{}; images per second of one core, medians of {} rounds", subject.what, command.steps);
+    tracing::info!("{}; images per second of one core, medians of {} rounds", workload.what, command.steps);
     print(&show(command.format, &HEADER, lines, &["of_v1", "torchvision_v1"])?)?;
     Ok(Done::Well)
 }
 
-fn subject(command: &Bench, shared: &Shared) -> Result<Subject> {
+fn workload(command: &Bench, shared: &Shared) -> Result<LoaderWorkload> {
     let made = tempfile::tempdir()?;
     let imagenet = data::source("imagenet")?;
     let shape = imagenet.info().shape;
@@ -69,7 +69,7 @@ fn subject(command: &Bench, shared: &Shared) -> Result<Subject> {
     };
     let mut normalise = imagenet.info().normalise(shape[0]);
     let (images, paths, what) = match command.files.as_slice() {
-        [] => of_files(data::write_photographs(made.path(), MADE)?, format!("{MADE} made photographs"))?,
+        [] => of_files(data::write_photographs(made.path(), MADE)?, format!("{MADE} synthetic photographs"))?,
         [folder] if Path::new(folder).is_dir() => {
             let mut paths = data::image_files(Path::new(folder))?;
             paths.truncate(MOST);
@@ -90,7 +90,7 @@ fn subject(command: &Bench, shared: &Shared) -> Result<Subject> {
     if images.is_empty() {
         bail!(Usage(format!("there are no images in {}", command.files.concat())));
     }
-    Ok(Subject { what, images, normalise, paths, _made: made })
+    Ok(LoaderWorkload { what, images, normalise, paths, _made: made })
 }
 
 /// torchvision, as a process that waits for its turn.
@@ -111,18 +111,18 @@ struct Round {
 
 impl Peer {
     /// `None` where there is no torchvision.
-    fn start(subject: &Subject) -> Result<Option<Peer>> {
+    fn start(workload: &LoaderWorkload) -> Result<Option<Peer>> {
         let python = data::cache_dir()?.join("peers/bin/python");
-        let absent = || tracing::info!("torchvision is not installed: `make bench-peers` brings it for comparison");
+        let absent = || tracing::info!("torchvision is not installed: `make bench-peers` installs it for comparison");
         if !python.exists() {
             absent();
             return Ok(None);
         }
         let mut list = tempfile::NamedTempFile::new()?;
-        for path in &subject.paths {
+        for path in &workload.paths {
             writeln!(list, "{}", std::path::absolute(path)?.display())?;
         }
-        let [_, height, width] = subject.images.shape;
+        let [_, height, width] = workload.images.shape;
         let mut command = Command::new(python);
         command.args(["-c", WORKER]).arg(list.path()).args([height, width].map(|side| side.to_string()));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());

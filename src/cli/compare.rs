@@ -196,7 +196,7 @@ fn plot(command: &Compare, records: &Records, comparison: &Comparison) -> Result
                      `strata sweep` trains its runs".to_owned()));
     }
     if !without.is_empty() {
-        tracing::warn!("no curves, for want of an epochs.csv: {}", without.join(", "));
+        tracing::warn!("no curves for runs without an epochs.csv: {}", without.join(", "));
     }
     let svg = curves::chart(&groups, &title(command));
     command.plot.iter().try_for_each(|file| write_picture(file, &svg, command.transparent))

@@ -27,10 +27,10 @@ pub(crate) struct Convert {
     /// File to write
     #[arg(short, long, value_name = "OUT.safetensors")]
     output: PathBuf,
-    /// Whose names the file has [default: torchvision's, which are Strata's]
+    /// Library whose parameter names the file uses [default: torchvision, as Strata does]
     #[arg(long, value_name = "LIBRARY", requires = "network")]
     from: Option<Name>,
-    /// Whose names to write [default: torchvision's, which are Strata's]
+    /// Library whose parameter names to write [default: torchvision, as Strata does]
     #[arg(long, value_name = "LIBRARY", requires = "network")]
     to: Option<Name>,
     /// The experiment file with the network

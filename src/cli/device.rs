@@ -36,14 +36,14 @@ pub(super) fn parse(word: &str) -> Result<Named, Usage> {
     }
 }
 
-/// What was meant.
+/// The suggestion at the end of the error message; empty where no word is near.
 fn hint(word: &str) -> String {
     let lower = word.trim().to_lowercase();
     let (letters, number) = lower.split_at(lower.trim_end_matches(|c: char| c.is_ascii_digit()).len());
     let name = letters.trim_end_matches([':', '-', '_', ' ']);
-    let meant = match number {
+    let suggestion = match number {
         _ if ELSEWHERE.contains(&name) => {
-            return format!("; of GPUs, only those of NVIDIA are supported, so give cpu in the place of `{word}`");
+            return format!("; only NVIDIA GPUs are supported: use cpu instead of `{word}`");
         }
         "" if GPU_WORDS.contains(&name) => "cuda".to_owned(),
         number if !number.is_empty() && (name.is_empty() || GPU_WORDS.contains(&name)) => format!("cuda:{number}"),
@@ -52,7 +52,7 @@ fn hint(word: &str) -> String {
             None => return String::new(),
         },
     };
-    format!("; did you mean `{meant}`?")
+    format!("; did you mean `{suggestion}`?")
 }
 
 #[cfg(test)]
@@ -62,7 +62,7 @@ mod tests {
     #[test]
     fn words_of_other_libraries_are_translated() {
         let said = |word: &str| parse(word).unwrap_err().0;
-        for (word, meant) in [
+        for (word, suggestion) in [
             ("gpu", "cuda"),
             ("GPU", "cuda"),
             ("gpu:1", "cuda:1"),
@@ -75,10 +75,10 @@ mod tests {
             ("cuda:x", "cuda"),
         ] {
             let error = said(word);
-            let whole = format!("--device is auto, cpu, cuda or cuda:N, not `{word}`; did you mean `{meant}`?");
+            let whole = format!("--device is auto, cpu, cuda or cuda:N, not `{word}`; did you mean `{suggestion}`?");
             assert_eq!(error, whole);
         }
-        assert!(said("mps").ends_with("only those of NVIDIA are supported, so give cpu in the place of `mps`"));
+        assert!(said("mps").ends_with("only NVIDIA GPUs are supported: use cpu instead of `mps`"));
         assert!(said("toaster").ends_with("not `toaster`"));
         assert_eq!(parse("cuda:3").ok(), Some(Named::Gpu(3)));
     }

@@ -48,7 +48,7 @@ pub(crate) fn run(command: &Diff, shared: &Shared) -> Result<Done> {
         _ => false,
     };
     let (unknown, same): (Vec<&str>, Vec<&str>) = same.into_iter().partition(|title| unknown(title));
-    for (titles, word) in [(same, "equal"), (unknown, "not compared, for want of a run")] {
+    for (titles, word) in [(same, "equal"), (unknown, "not compared without a run")] {
         if !titles.is_empty() {
             text.push_str(&format!("\n{word}: {}\n", titles.join(", ")));
         }

@@ -55,7 +55,7 @@ fn seconds(value: f64) -> String {
     if value < 1000.0 { format!("{value:.1} s") } else { format!("{:.0} s", value) }
 }
 
-/// Lines of the table for a run of so many epochs.
+/// Lines of the table for a run of this many epochs.
 #[derive(Default)]
 pub(super) struct EpochTable {
     epochs: usize,

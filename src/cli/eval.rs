@@ -19,7 +19,7 @@ use tch::{Device, Kind, Tensor};
 
 /// Evaluate trained runs on a split: loss, Top-1 and Top-5; for several runs also their ensemble
 ///
-/// Runs of several datasets are evaluated each on its own, without an ensemble.
+/// Runs on different datasets are evaluated separately, without an ensemble.
 ///
 /// If a name has several runs, the one that the experiment file of this name describes is evaluated; --set selects another.
 #[derive(Args)]
@@ -38,7 +38,7 @@ pub(crate) struct Eval {
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
     /// Write the confusion matrix and the accuracy of each class: a table (.csv) or a picture (.svg, .png, .pdf; - is SVG on
-    /// standard output, in the place of the table). Repeatable; for several runs, the matrix of their ensemble
+    /// standard output, instead of the table). Repeatable; for several runs, the matrix of their ensemble
     #[arg(long, value_name = "FILE")]
     confusion: Vec<ConfusionFile>,
     #[command(flatten)]
@@ -123,7 +123,7 @@ impl Evaluation {
     /// Adds the probabilities of another run. The sum stays a logarithm, since a probability may underflow.
     ///
     /// # Errors
-    /// Why the two make no ensemble.
+    /// When the two cannot form an ensemble.
     fn add(&mut self, other: Evaluation) -> Result<(), String> {
         if self.dataset != other.dataset {
             return Err(format!("the runs are on {} and {}", self.dataset, other.dataset));
@@ -135,7 +135,7 @@ impl Evaluation {
         Ok(())
     }
 
-    /// Turns the sum over so many runs into their mean, with its loss and accuracies.
+    /// Turns the sum over this many runs into their mean, with its loss and accuracies.
     fn finish_mean(&mut self, runs: usize) {
         self.log_probabilities = &self.log_probabilities - (runs as f64).ln();
         let (scores, labels) = (&self.log_probabilities, &self.labels);

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 use strata::emit;
 use strata::export::{ExportedRun, Tracker};
-use strata::runs::{Found, Store};
+use strata::runs::{Store, StoreEntry};
 
 /// Export networks to ONNX, and runs to TensorBoard, MLflow or Weights & Biases
 ///
@@ -97,10 +97,12 @@ fn folders(words: &[String], store: &Store) -> Result<Vec<PathBuf>> {
     let mut folders = Vec::new();
     for found in found {
         match found {
-            Found::Run(folder) => folders.push(folder),
-            Found::Sweep(folder) => folders.extend(store.sweep_runs(&folder)?),
-            Found::File(path) => bail!(Usage(format!("{} is a table; export takes runs and sweeps", path.display()))),
-            Found::Loose { .. } => {}
+            StoreEntry::Run(folder) => folders.push(folder),
+            StoreEntry::Sweep(folder) => folders.extend(store.sweep_runs(&folder)?),
+            StoreEntry::File(path) => {
+                bail!(Usage(format!("{} is a table; export takes runs and sweeps", path.display())))
+            }
+            StoreEntry::Loose { .. } => {}
         }
     }
     let (mut runs, without): (Vec<_>, Vec<_>) =

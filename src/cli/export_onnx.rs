@@ -53,7 +53,9 @@ fn network(word: &str, command: &OnnxExport, shared: &Shared) -> Result<(Experim
     let mut model = build(&experiment, Device::Cpu)?;
     match command.weights {
         Some(path) => model.load_weights(path)?,
-        None => tracing::warn!("note: `{word}` is no run: its weights are those that seed {} draws", experiment.seed),
+        None => {
+            tracing::warn!("note: `{word}` is not a run: its weights are initialised from seed {}", experiment.seed)
+        }
     }
     Ok((experiment, model.named_tensors()))
 }

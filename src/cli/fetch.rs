@@ -21,11 +21,11 @@ pub(crate) struct Fetch {
     prepare: Option<u16>,
     /// How to store the copies [default: raw where they take no more than half of the free disk space]
     #[arg(long, value_enum, requires = "prepare")]
-    form: Option<FormName>,
+    form: Option<FormatArg>,
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
-enum FormName {
+enum FormatArg {
     /// JPEG of quality 90
     Jpeg,
     /// Bytes of pixels: eight times the space, nothing to decode
@@ -47,8 +47,8 @@ pub(crate) fn run(command: &Fetch) -> Result<Done> {
     };
     if let Some(size) = command.prepare {
         let form = command.form.map(|form| match form {
-            FormName::Jpeg => data::Form::Jpeg,
-            FormName::Raw => data::Form::Raw,
+            FormatArg::Jpeg => data::PreparedFormat::Jpeg,
+            FormatArg::Raw => data::PreparedFormat::Raw,
         });
         let data::Prepared { size, form } = data::prepare(&source, size.into(), form, &cache)?;
         tracing::info!("experiments use the copies with: [data] prepared = {{ size = {size}, form = \"{form}\" }}");

@@ -13,7 +13,7 @@ const WIDEST: usize = 70;
 const HEIGHT: usize = 7;
 /// Columns for the numbers on the left of a panel.
 const NUMBERS: usize = 8;
-/// A line of training loss has about so many points, however long the run.
+/// A line of training loss has about this many points, however long the run.
 const POINTS: usize = 400;
 
 /// What is plotted; x is in epochs.
@@ -28,7 +28,7 @@ pub(super) struct LivePlot {
 }
 
 impl LivePlot {
-    /// A run of so many epochs; `rows` are those of an earlier process.
+    /// A run of this many epochs; `rows` are those of an earlier process.
     pub(super) fn new(epochs: usize, rows: &[EpochRow]) -> LivePlot {
         let mut plot = LivePlot { epochs, ..LivePlot::default() };
         for row in rows {
@@ -69,7 +69,7 @@ impl LivePlot {
         (room && !dumb).then(|| self.draw(usize::from(columns) - 1))
     }
 
-    /// Two panels side by side in so many columns.
+    /// Two panels side by side in this many columns.
     fn draw(&self, columns: usize) -> String {
         let width = ((columns - 2) / 2).min(WIDEST);
         let loss = self.loss.last().map_or(f64::NAN, |[_, loss]| *loss);
@@ -134,7 +134,7 @@ fn panel(title: &str, points: &[[f64; 2]], epochs: usize, width: usize, number: 
     lines
 }
 
-/// A text in exactly so many columns.
+/// A text in exactly this many columns.
 fn fit(text: &str, width: usize) -> String {
     let mut text: String = text.chars().take(width).collect();
     text.extend(std::iter::repeat_n(' ', width - text.chars().count()));

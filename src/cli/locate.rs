@@ -77,16 +77,16 @@ fn top_level(known: &[String]) -> String {
     format!("{EXPERIMENTS}/ has {}{hidden}", shown.join(", "))
 }
 
-/// The name that a misspelt one most likely means.
+/// The known name nearest to a misspelt one.
 fn near<'a>(file: &str, known: &'a [String]) -> Option<&'a str> {
     let known: Vec<&str> = known.iter().map(String::as_str).collect();
-    let meant = file.strip_prefix("experiments/").unwrap_or(file);
+    let name = file.strip_prefix("experiments/").unwrap_or(file);
     // The ending too may be misspelt.
-    let meant = Path::new(meant).with_extension("").display().to_string();
+    let name = Path::new(name).with_extension("").display().to_string();
     // Folders below experiments/ are easily forgotten.
     let lasts: Vec<&str> = known.iter().map(|name| name.rsplit('/').next().unwrap_or_default()).collect();
     let below = |word: &str| lasts.iter().position(|last| *last == word).map(|place| known[place]);
-    below(&meant).or_else(|| nearest(&meant, &known)).or_else(|| below(nearest(&meant, &lasts)?))
+    below(&name).or_else(|| nearest(&name, &known)).or_else(|| below(nearest(&name, &lasts)?))
 }
 
 /// Adds the names of all experiment files below a folder, sorted.

@@ -301,10 +301,10 @@ pub(crate) fn description(file: &str, overrides: &[String], input: Option<[usize
 }
 
 fn warn_of_sweep(path: &Path, file: &Path) {
-    tracing::warn!("the [sweep] of {} is left out; `strata sweep {}` runs its points", path.display(), file.display());
+    tracing::warn!("the [sweep] of {} is ignored; `strata sweep {}` runs its points", path.display(), file.display());
 }
 
-/// Wrong words on the command line.
+/// A wrong command line.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct Usage(pub String);
@@ -336,12 +336,12 @@ pub(crate) fn print(text: &str) -> Result<()> {
     }
 }
 
-/// Says on standard error that a file was written, for every command in the same words.
+/// Reports on standard error that a file was written, for every command in the same words.
 pub(crate) fn wrote(path: &Path) {
     tracing::info!("wrote {}", path.display());
 }
 
-/// Writes a picture where a user asked for it, and says so.
+/// Writes a picture to the file that the user named, and reports it.
 pub(crate) fn write_picture(file: &PictureFile, svg: &str, transparent: bool) -> Result<()> {
     file.write(svg, transparent)?;
     if !file.is_stdout() {
@@ -350,18 +350,18 @@ pub(crate) fn write_picture(file: &PictureFile, svg: &str, transparent: bool) ->
     Ok(())
 }
 
-/// What a command came to.
+/// The outcome of a command.
 pub(crate) enum Done {
     Well,
-    /// A run diverged or failed; it was said where it happened.
+    /// A run diverged or failed; it was reported where it happened.
     WithFailures,
     /// Stopped by a signal.
     Interrupted,
-    /// Another process has the run: for a sweep, which comes back to it.
+    /// The run is locked by another process: for a sweep, which tries it again later.
     Held,
 }
 
-/// Says what went wrong and finds the exit code for it.
+/// Reports an error and returns its exit code.
 pub(crate) fn exit_code(result: Result<Done>) -> ExitCode {
     match result {
         Ok(Done::Well) => ExitCode::SUCCESS,

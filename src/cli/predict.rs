@@ -79,7 +79,7 @@ fn check_network(command: &Predict, shared: &Shared) -> Result<()> {
     Ok(())
 }
 
-/// The files that the command line names, and in the place of a folder the images in it.
+/// The files that the command line names, and for a folder the images in it.
 fn images(named: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for path in named {

@@ -23,7 +23,7 @@ const DRAWN_EVERY: Duration = Duration::from_secs(10);
 /// Least time between updates of the plot on the terminal.
 const PLOTTED_EVERY: Duration = Duration::from_millis(250);
 
-/// A line of the bar for terminals of at least so many columns, with the first `parts` of loss, Top-1 and speed. Room is left for
+/// A line of the bar for terminals of at least this many columns, with the first `parts` of loss, Top-1 and speed. Room is left for
 /// `epoch 100/200`, `Top-1 100.00 %` and `12345 images/s`.
 struct Layout {
     columns: usize,

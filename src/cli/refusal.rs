@@ -5,7 +5,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use strata::config::key_of_word;
 use strata::emit;
 
-/// Prints what clap refuses, and help and version. An experiment in the place of a command, and an
+/// Prints what clap refuses, and help and version. An experiment instead of a command, and an
 /// option that is a key of experiments, get the way to write it.
 pub(crate) fn print_refusal(error: &clap::Error) {
     if let (ErrorKind::InvalidSubcommand, Some(ContextValue::String(word))) =

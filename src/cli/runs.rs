@@ -126,7 +126,7 @@ fn has_keys(folder: &Path, set: &[String]) -> Result<bool> {
 const LISTED: usize = 20;
 const KEYS: usize = 5;
 
-/// The error for a name that several runs have: a table of what tells them apart.
+/// The error for a name that several runs have: a table of what distinguishes them.
 pub(super) fn several_runs(name: &str, folders: &[PathBuf], shared: &Shared) -> Result<Usage> {
     let mut table = shared.store().differences(folders);
     let (fixed, keys) = (["run", "started", "status", "val_top1"].len(), table.columns.len());

@@ -16,10 +16,10 @@ use strata::named::Named;
 use strata::study::{Observer, Study, StudyError, StudyName, Subject, conduct};
 use strata::{data, emit};
 
-/// Study trained runs: what is lost without a block, which paths gradients take, and others (docs/studies.md)
+/// Analyse trained runs: block lesions, gradient paths, loss landscapes and others (docs/studies.md)
 ///
-/// Writes studies/NAME/RUNS-KEY.csv and .svg below the results folder. A study that was stopped goes on when the same command is
-/// run again; one that is finished is only drawn again.
+/// Writes studies/NAME/RUNS-KEY.csv and .svg below the results folder. The same command resumes an interrupted study, and only
+/// redraws a finished one.
 #[derive(Args)]
 #[command(after_help = "Examples:
   strata study lesion preact20 plain20
@@ -35,7 +35,7 @@ pub(crate) struct StudyArgs {
     /// Set an option of the study; can be given more than once
     #[arg(short, long = "option", value_name = "KEY=VALUE")]
     options: Vec<String>,
-    /// Make a finished study again
+    /// Run a finished study again
     #[arg(long)]
     force: bool,
     /// Write the picture to this file, too (.svg, .png, .pdf; - is SVG on standard output); can be given more than once
@@ -90,7 +90,7 @@ pub(crate) fn run(command: &StudyArgs, shared: &Shared) -> Result<Done> {
     };
     progress.end();
     match conducted.skipped {
-        true => tracing::info!("{} is there already; --force makes it again", conducted.table.display()),
+        true => tracing::info!("{} exists; --force runs the study again", conducted.table.display()),
         false => wrote(&conducted.table),
     }
     wrote(&conducted.picture);

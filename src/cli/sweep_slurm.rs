@@ -28,7 +28,7 @@ pub(crate) struct SlurmArgs {
     /// Further option of sbatch, for example --sbatch=--gres=gpu:1; can be given more than once
     #[arg(long, value_name = "OPTION", requires = "slurm", help_heading = "Slurm")]
     sbatch: Vec<String>,
-    /// Seconds between two looks at the queue
+    /// Poll interval of the queue, in seconds
     #[arg(long, value_name = "SECONDS", requires = "slurm", default_value_t = 10, help_heading = "Slurm",
           value_parser = clap::value_parser!(u64).range(1..=3600))]
     poll: u64,

@@ -23,7 +23,7 @@ pub(super) struct SweepView<'a> {
 
 /// The line of the whole sweep.
 const WHOLE: &Templates = &[(100, "{bar:20.cyan/blue} {wide_msg} {elapsed:>6} elapsed"), (0, "{wide_msg}")];
-/// That of a running point: how far it is, then its settings, of which a narrow terminal cuts the end.
+/// The line of a running point: how far it is, then its settings, of which a narrow terminal cuts the end.
 const JOB: &Templates = &[(80, "  {bar:16.green/blue} {wide_msg}"), (0, "  {wide_msg}")];
 
 /// The progress bars on a terminal.

@@ -32,7 +32,7 @@ pub(crate) fn render(format: Format, header: &[&str], lines: &[Vec<String>]) -> 
         }
         return Ok(String::from_utf8(writer.into_inner()?)?);
     }
-    // A key is no number, not even where it happens to have digits alone, and a seed or a setting no count.
+    // A key is not a number, even if all its characters are digits, and a seed or a setting is not a count.
     let is_counted = |name: &&str| !(["key", "seed"].contains(name) || name.contains('.'));
     let is_number = |index: usize, text: &str| is_count(text) && header.get(index).is_none_or(is_counted);
     let written = |(index, text): (usize, &String)| match format {

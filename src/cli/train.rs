@@ -143,7 +143,7 @@ fn train_one(
     })
 }
 
-/// Trains as one of the ranks behind the first.
+/// Trains as one of the ranks after the first.
 fn follow(experiment: &Experiment, options: &RunOptions) -> Result<Done, TrainError> {
     Ok(match train::run(experiment, options, &mut Quiet)?.status {
         Status::Interrupted if options.ranks.stop_requested() => Done::Interrupted,

@@ -165,7 +165,7 @@ impl Data {
 /// Rejects unknown class names, where the dataset's are known, and a list of a single class.
 fn check_classes(names: &[String], known: &[&str]) -> Result<(), Problem> {
     if names.len() == 1 {
-        return Err(Problem::at("data.classes", "a network tells at least two classes apart"));
+        return Err(Problem::at("data.classes", "a network needs at least two classes"));
     }
     match names.iter().find(|name| !known.is_empty() && !known.contains(&name.as_str())) {
         Some(name) => Err(Problem::unknown(Location::Key("data.classes".to_owned()), "class", name, known)),

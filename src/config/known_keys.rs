@@ -18,11 +18,11 @@ use toml::de::{DeString, DeTable};
 /// The help text for an unknown key.
 pub(super) fn help(UnknownKey { found, allowed }: &UnknownKey) -> String {
     let allowed: Vec<&str> = allowed.iter().map(String::as_str).collect();
-    did_you_mean(meant(found, &allowed).as_deref(), &allowed)
+    did_you_mean(suggestion(found, &allowed).as_deref(), &allowed)
 }
 
 /// The most likely intended key for one that is not in `allowed`: one of these, or the dotted key of another table.
-fn meant(found: &str, allowed: &[&str]) -> Option<String> {
+fn suggestion(found: &str, allowed: &[&str]) -> Option<String> {
     let here = || translated(found, allowed).map(str::to_owned);
     // `depth` and `width` are keys of presets and rows, too.
     let other_table =
@@ -42,7 +42,7 @@ fn meant(found: &str, allowed: &[&str]) -> Option<String> {
 
 /// The dotted key that a word refers to: by the last part of the key, or by another library's name for it.
 pub fn key_of_word(word: &str) -> Option<String> {
-    meant(word, &[]).filter(|key| key.contains('.') || matches!(key.as_str(), "name" | "seed" | "title"))
+    suggestion(word, &[]).filter(|key| key.contains('.') || matches!(key.as_str(), "name" | "seed" | "title"))
 }
 
 /// All unknown keys of a file in tables with fixed keys, each with a suggestion. They are listed below an error about something
@@ -63,7 +63,7 @@ pub(super) fn unknown(root: &DeTable) -> Vec<(Range<usize>, String)> {
 
 fn misspelt(table: &DeTable, allowed: &[&str]) -> Vec<(Range<usize>, String)> {
     let keys = table.keys().filter(|key| !allowed.contains(&&**key.get_ref()));
-    keys.map(|key| (key.span(), question(meant(key.get_ref(), allowed).as_deref()))).collect()
+    keys.map(|key| (key.span(), question(suggestion(key.get_ref(), allowed).as_deref()))).collect()
 }
 
 /// Keys that are names from other libraries.
@@ -113,14 +113,14 @@ mod tests {
 
     #[test]
     fn names_of_other_libraries_and_keys_of_other_tables_are_understood() {
-        let meant = |found: &str, allowed: &[&str]| meant(found, allowed).unwrap_or_default();
-        assert_eq!(meant("Learning-Rate", &["epochs", "lr"]), "lr");
-        assert_eq!(meant("batch_size", &["name", "seed", "train"]), "train.batch");
-        assert_eq!(meant("lr", &["name", "seed", "train"]), "train.lr");
-        assert_eq!(meant("limit", &["lr"]), "data.limit");
-        assert_eq!(meant("epoch", &["epochs"]), "epochs");
-        assert_eq!(meant("kernel_size", &["kernel", "width"]), "kernel");
-        assert_eq!(meant("wholly_other", &["lr"]), "");
+        let suggestion = |found: &str, allowed: &[&str]| suggestion(found, allowed).unwrap_or_default();
+        assert_eq!(suggestion("Learning-Rate", &["epochs", "lr"]), "lr");
+        assert_eq!(suggestion("batch_size", &["name", "seed", "train"]), "train.batch");
+        assert_eq!(suggestion("lr", &["name", "seed", "train"]), "train.lr");
+        assert_eq!(suggestion("limit", &["lr"]), "data.limit");
+        assert_eq!(suggestion("epoch", &["epochs"]), "epochs");
+        assert_eq!(suggestion("kernel_size", &["kernel", "width"]), "kernel");
+        assert_eq!(suggestion("wholly_other", &["lr"]), "");
         assert_eq!(nearest("val_acc", &["val_loss", "val_top1"]), Some("val_top1"));
     }
 }

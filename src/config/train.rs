@@ -324,54 +324,48 @@ impl Train {
         std::iter::once(self.size).chain(self.stages.iter().map(|stage| stage.size)).filter(|&size| size > 0)
     }
 
-    /// The table with all keys. Their order must not change: it determines the hash.
+    /// The table with all keys. Their order must not change: it determines the hash. Options that are off are not written: a new
+    /// key must not change the hash of existing experiments.
     pub(super) fn table(&self) -> toml::Table {
-        let owned = |(key, value): (&str, toml::Value)| (key.to_owned(), value);
         let count = |count: usize| toml::Value::Integer(count as i64);
-        let mut table = toml::Table::new();
-        table.extend([("epochs", count(self.epochs)), ("batch", count(self.batch))].map(owned));
-        // Options that are off are not written: a new key must not change the hash of existing experiments.
-        if self.accumulate > 1 {
-            table.insert("accumulate".to_owned(), count(self.accumulate));
-        }
-        if self.ranks > 1 {
-            table.insert("ranks".to_owned(), count(self.ranks));
-        }
-        if self.sync_bn {
-            table.insert("sync_bn".to_owned(), true.into());
-        }
-        let name = self.optimizer.kind().text();
-        table.extend([("optimizer", name.into()), ("lr", self.lr.into())].map(owned));
-        table.extend(to_table(&self.optimizer));
-        table.extend([("weight_decay", self.weight_decay.into()), ("decay_all", self.decay_all.into())].map(owned));
-        let factors = [("layer_decay", self.layer_decay), ("bias_lr_factor", self.bias_lr_factor)].into_iter();
-        table.extend(factors.filter(|(_, factor)| *factor != 1.0).map(|(key, factor)| owned((key, factor.into()))));
-        table.insert("schedule".to_owned(), self.schedule.kind().text().into());
-        table.extend(to_table(&self.schedule));
-        table.insert("warmup".to_owned(), self.warmup.into());
-        if self.loss.kind() != LossName::CrossEntropy {
-            table.insert("loss".to_owned(), self.loss.kind().text().into());
-        }
-        table.extend(to_table(&self.loss));
-        table.extend([("clip_norm", self.clip_norm.into()), ("ema", self.ema.into())].map(owned));
-        if self.sam_rho > 0.0 {
-            table.insert("sam_rho".to_owned(), self.sam_rho.into());
-        }
-        table.extend([("precision", self.precision.name().into()), ("rewrites", self.rewrites.into())].map(owned));
-        let switches = [
-            ("patience", self.patience),
-            ("log_every", self.log_every),
-            ("log_gradients", self.log_gradients),
-            ("keep_every", self.keep_every),
-            ("size", self.size),
+        let above = |off: usize, number: usize| (number > off).then(|| count(number));
+        let factor = |off: f64, factor: f64| (factor != off).then(|| factor.into());
+        let keys = [
+            ("epochs", Some(count(self.epochs))),
+            ("batch", Some(count(self.batch))),
+            ("accumulate", above(1, self.accumulate)),
+            ("ranks", above(1, self.ranks)),
+            ("sync_bn", self.sync_bn.then(|| true.into())),
+            ("optimizer", Some(self.optimizer.kind().text().into())),
+            ("lr", Some(self.lr.into())),
+            ("weight_decay", Some(self.weight_decay.into())),
+            ("decay_all", Some(self.decay_all.into())),
+            ("layer_decay", factor(1.0, self.layer_decay)),
+            ("bias_lr_factor", factor(1.0, self.bias_lr_factor)),
+            ("schedule", Some(self.schedule.kind().text().into())),
+            ("warmup", Some(self.warmup.into())),
+            ("loss", (self.loss.kind() != LossName::CrossEntropy).then(|| self.loss.kind().text().into())),
+            ("clip_norm", Some(self.clip_norm.into())),
+            ("ema", Some(self.ema.into())),
+            ("sam_rho", factor(0.0, self.sam_rho)),
+            ("precision", Some(self.precision.name().into())),
+            ("rewrites", Some(self.rewrites.into())),
+            ("patience", above(0, self.patience)),
+            ("log_every", above(0, self.log_every)),
+            ("log_gradients", above(0, self.log_gradients)),
+            ("keep_every", above(0, self.keep_every)),
+            ("size", above(0, self.size)),
+            ("stages", toml::Value::try_from(&self.stages).ok().filter(|_| !self.stages.is_empty())),
         ];
-        table.extend(
-            switches.into_iter().filter(|(_, number)| *number > 0).map(|(key, number)| (key.to_owned(), count(number))),
-        );
-        if let Ok(stages) = toml::Value::try_from(&self.stages)
-            && !self.stages.is_empty()
-        {
-            table.insert("stages".to_owned(), stages);
+        let mut table = toml::Table::new();
+        for (key, value) in keys {
+            table.extend(value.map(|value| (key.to_owned(), value)));
+            match key {
+                "lr" => table.extend(to_table(&self.optimizer)),
+                "schedule" => table.extend(to_table(&self.schedule)),
+                "loss" => table.extend(to_table(&self.loss)),
+                _ => {}
+            }
         }
         table
     }

@@ -143,7 +143,7 @@ impl Batch {
         self.mixed = Some(Mixed { labels: partners, share: share.max(1.0 - share) });
     }
 
-    /// Fills the batch with the images in `range` as far as there are so many, normalised only.
+    /// Fills the batch with the images in `range` up to as many as there are, normalised only.
     ///
     /// # Errors
     /// An image file that cannot be decoded; the batch is then of no use.
@@ -177,7 +177,7 @@ impl Batch {
             let (view, i) = (view(i), i % images.len());
             let pixels = match view.resized_crop {
                 None => images.image(i)?,
-                Some(key) => images.part(i, |size| ResizedCrop::window(key, size))?.into(),
+                Some(key) => images.window(i, |size| ResizedCrop::window(key, size))?.into(),
             };
             view.draw(&pixels, out, &tables, &std);
             Ok(())

@@ -56,35 +56,35 @@ pub(super) fn resampled(
     channels: usize,
     choose: impl FnOnce([usize; 2]) -> Resampler,
 ) -> Result<Vec<u8>, DataError> {
-    let (map, part) = part(bytes, path, remedy, choose)?;
-    Ok(part.resampled(&map, channels))
+    let (map, region) = region(bytes, path, remedy, choose)?;
+    Ok(region.resampled(&map, channels))
 }
 
 /// Decodes what the map needs of a picture: the first half of [`resampled`].
-pub(super) fn part(
+pub(super) fn region(
     bytes: &[u8],
     path: &Path,
     remedy: &str,
     choose: impl FnOnce([usize; 2]) -> Resampler,
-) -> Result<(Resampler, Part), DataError> {
+) -> Result<(Resampler, Region), DataError> {
     let Some(jpeg) = Jpeg::new(bytes).filter(|_| !is_cut_off(bytes)) else {
         let picture = Picture::decode(bytes, path, remedy)?;
         let map = choose(picture.size);
-        let part = picture.part(map.source());
-        return Ok((map, part));
+        let region = picture.region(map.source());
+        return Ok((map, region));
     };
     let map = choose(jpeg.size());
     let source = map.source();
-    let part = match jpeg.window(source) {
-        Some(pixels) => Part { pixels, width: source.width, left: 0 },
+    let region = match jpeg.window(source) {
+        Some(pixels) => Region { pixels, width: source.width, left: 0 },
         // Broken in a way that the general decoder may forgive.
-        None => Picture::decode(bytes, path, remedy)?.part(source),
+        None => Picture::decode(bytes, path, remedy)?.region(source),
     };
-    Ok((map, part))
+    Ok((map, region))
 }
 
-/// The rows of a picture that a map needs, as one plane of luma or three of colours.
-pub(super) struct Part {
+/// The region of a picture that a resampling map reads, as one plane of luma or three of colours.
+pub(super) struct Region {
     pub pixels: Vec<u8>,
     /// Bytes of a row.
     pub width: usize,
@@ -92,7 +92,7 @@ pub(super) struct Part {
     pub left: usize,
 }
 
-impl Part {
+impl Region {
     pub(super) fn resampled(mut self, map: &Resampler, channels: usize) -> Vec<u8> {
         let plane = map.source().height * self.width;
         if channels == 1 && self.pixels.len() > plane {
@@ -169,10 +169,10 @@ impl Picture {
         Ok(Picture { size: [image.height() as usize, image.width() as usize], rgb: image.into_raw() })
     }
 
-    fn part(&self, Window { top, left, height, width }: Window) -> Part {
+    fn region(&self, Window { top, left, height, width }: Window) -> Region {
         let row = |y: usize| &self.rgb[3 * (y * self.size[1] + left)..][..3 * width];
         let plane = |c: usize| (top..top + height).flat_map(move |y| row(y).iter().skip(c).step_by(3).copied());
-        Part { pixels: (0..3).flat_map(plane).collect(), width, left: 0 }
+        Region { pixels: (0..3).flat_map(plane).collect(), width, left: 0 }
     }
 
     /// All of it, plane after plane.
@@ -296,7 +296,7 @@ mod tests {
     fn the_centre_of_224_is_that_of_256() {
         let rgb = (0..256 * 512).flat_map(|i| [(i % 512 / 2) as u8, (i / 512) as u8, 7]).collect();
         let map = centre([256, 512], [3, 224, 224]);
-        let pixels = Picture { size: [256, 512], rgb }.part(map.source()).resampled(&map, 3);
+        let pixels = Picture { size: [256, 512], rgb }.region(map.source()).resampled(&map, 3);
         let (columns, rows) = (&pixels[..224], pixels[224 * 224..2 * 224 * 224].iter().step_by(224));
         assert!(columns.iter().enumerate().all(|(x, &p)| usize::from(p) == (x + 144) / 2), "{columns:?}");
         assert!(rows.enumerate().all(|(y, &p)| usize::from(p) == y + 16));

@@ -1,6 +1,6 @@
 //! Errors of datasets: each message names the file and the remedy.
 
-use super::prepared::Form;
+use super::prepared::PreparedFormat;
 use crate::input_error::IsInputError;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ pub enum DataError {
     Missing { name: String, folder: PathBuf },
     /// No smaller copies of the images were made.
     #[error("the images are not prepared: {} is not there; run `strata fetch {fetch} --prepare {size} --form {form}`", .folder.display())]
-    NotPrepared { folder: PathBuf, fetch: String, size: usize, form: Form },
+    NotPrepared { folder: PathBuf, fetch: String, size: usize, form: PreparedFormat },
     /// A file (or what came from an address) is not what it should be.
     #[error("{file}: {problem}; {remedy}")]
     Corrupt { file: String, problem: String, remedy: String },

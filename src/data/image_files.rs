@@ -82,7 +82,7 @@ impl fmt::Display for Sum {
     }
 }
 
-/// A text that is no [`Sum`].
+/// A text that is not a [`Sum`].
 pub(super) struct NoSum;
 
 impl FromStr for Sum {

@@ -8,14 +8,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::DataError;
-use super::decode::{self, Encoded, Part, centre, luma};
+use super::decode::{self, Encoded, Region, centre, luma};
 use super::image_files::Files;
 use super::prepared::Cache;
 use super::resample::{Resampler, Window};
 use crate::workers::{share, threads};
 
 /// Images that a thread resizes before it takes more.
-const PART: usize = 64;
+const CHUNK: usize = 64;
 
 /// Labelled images of one shape. Clones and slices share the pixels or the list of files.
 #[derive(Debug, Clone)]
@@ -108,8 +108,8 @@ impl Images {
         match &self.store {
             Store::Memory(pixels) => Ok(Cow::Borrowed(self.in_memory(pixels, i))),
             _ => {
-                let (map, part) = self.needed(i, |size| centre(size, self.shape))?;
-                Ok(Cow::Owned(part.resampled(&map, self.shape[0])))
+                let (map, region) = self.needed(i, |size| centre(size, self.shape))?;
+                Ok(Cow::Owned(region.resampled(&map, self.shape[0])))
             }
         }
     }
@@ -128,13 +128,13 @@ impl Images {
 
     /// The window of image `i` that `choose` gives for its [height, width] (of a file: as it was photographed), resampled
     /// to C·H·W bytes. Errors and panics as [`Images::image`].
-    pub(super) fn part(&self, i: usize, choose: impl FnOnce([usize; 2]) -> Window) -> Result<Vec<u8>, DataError> {
+    pub(super) fn window(&self, i: usize, choose: impl FnOnce([usize; 2]) -> Window) -> Result<Vec<u8>, DataError> {
         let [channels, height, width] = self.shape;
         let map = |size| self.map(size, choose(size));
         match &self.store {
             Store::Files(_) | Store::Prepared(..) => {
-                let (map, part) = self.needed(i, map)?;
-                Ok(part.resampled(&map, channels))
+                let (map, region) = self.needed(i, map)?;
+                Ok(region.resampled(&map, channels))
             }
             Store::Memory(pixels) => {
                 let (map, mut out) = (map([height, width]), Vec::with_capacity(channels * height * width));
@@ -154,10 +154,10 @@ impl Images {
         &self,
         i: usize,
         choose: impl FnOnce([usize; 2]) -> Resampler,
-    ) -> Result<(Resampler, Part), DataError> {
+    ) -> Result<(Resampler, Region), DataError> {
         match (self.content(i)?, &self.store) {
-            (Some((content, path, remedy)), _) => decode::part(&content, &path, remedy, choose),
-            (None, Store::Prepared(files, cache)) => cache.part(&files.files[self.first + i].sum.content(), choose),
+            (Some((content, path, remedy)), _) => decode::region(&content, &path, remedy, choose),
+            (None, Store::Prepared(files, cache)) => cache.region(&files.files[self.first + i].sum.content(), choose),
             (None, _) => Err(no_files()),
         }
     }
@@ -241,7 +241,7 @@ impl Images {
         }
     }
 
-    /// The images in `range`, as far as there are so many.
+    /// The images in `range`, up to as many as there are.
     pub fn slice(&self, range: Range<usize>) -> Images {
         let end = range.end.min(self.len());
         let start = range.start.min(end);
@@ -285,18 +285,18 @@ impl Images {
         let map = Resampler::stretch([self.shape[1], self.shape[2]], [shape[1], shape[2]]);
         let size = shape.iter().product::<usize>();
         let mut resized = vec![0; self.len() * size];
-        let parts = resized.chunks_mut((PART * size).max(1)).enumerate();
-        let resize = |(part, out): (usize, &mut [u8])| {
+        let chunks = resized.chunks_mut((CHUNK * size).max(1)).enumerate();
+        let resize = |(chunk, out): (usize, &mut [u8])| {
             let (mut image, mut scratch) = (Vec::new(), Vec::new());
             for (i, out) in out.chunks_exact_mut(size).enumerate() {
                 image.clear();
-                let source = self.in_memory(pixels, part * PART + i);
+                let source = self.in_memory(pixels, chunk * CHUNK + i);
                 resample_planes(source, self.shape[0], shape[0], &map, &mut image, &mut scratch);
                 out.copy_from_slice(&image);
             }
             Ok::<(), Infallible>(())
         };
-        let Ok(()) = share(threads(), parts, resize);
+        let Ok(()) = share(threads(), chunks, resize);
         Images::new(shape, resized, self.labels.clone())
     }
 }
@@ -390,9 +390,9 @@ pub(super) mod tests {
     fn a_part_is_resized_to_the_whole() {
         let folder = tempfile::tempdir().unwrap();
         let right = |[height, width]: [usize; 2]| Window { top: 0, left: width / 2, height, width: width - width / 2 };
-        let of_file = files(folder.path(), [3, 2, 2], &[[80, 40]]).part(0, right).unwrap();
+        let of_file = files(folder.path(), [3, 2, 2], &[[80, 40]]).window(0, right).unwrap();
         assert!(of_file[4..8].iter().all(|&green| green > 127), "only the right half: {of_file:?}");
         let memory = Images::new([1, 1, 4], vec![1, 2, 50, 60], vec![0]);
-        assert_eq!(memory.part(0, right).unwrap(), [50, 53, 58, 60]);
+        assert_eq!(memory.window(0, right).unwrap(), [50, 53, 58, 60]);
     }
 }

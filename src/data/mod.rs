@@ -43,7 +43,7 @@ pub use image_folder::image_files;
 pub use images::Images;
 pub use normalise::Normalise;
 pub use prefetch::prefetch;
-pub use prepared::{Form, Prepared};
+pub use prepared::{Prepared, PreparedFormat};
 pub use stages::{StageSeconds, images_of, stage_seconds, write_photographs};
 pub use verify::Depth;
 
@@ -88,7 +88,12 @@ pub fn load(source: &DataSource, cache: &Path) -> Result<Dataset, DataError> {
 ///
 /// # Errors
 /// As [`load`]; images in memory; a file that cannot be decoded; a full disk.
-pub fn prepare(source: &DataSource, size: usize, form: Option<Form>, cache: &Path) -> Result<Prepared, DataError> {
+pub fn prepare(
+    source: &DataSource,
+    size: usize,
+    form: Option<PreparedFormat>,
+    cache: &Path,
+) -> Result<Prepared, DataError> {
     let set = load(source, cache)?;
     prepared::build(size, form, &set.parts(), cache, &source.fetch_arguments())
 }

@@ -43,12 +43,12 @@ pub fn stage_seconds(images: &Images, norm: &Normalise, epoch: u64) -> Result<St
         let start = now();
         let content = images.content(i as usize)?;
         let read = now();
-        let (map, part) = match &content {
-            Some((bytes, path, remedy)) => decode::part(bytes, path, remedy, choose)?,
+        let (map, region) = match &content {
+            Some((bytes, path, remedy)) => decode::region(bytes, path, remedy, choose)?,
             None => images.needed(i as usize, choose)?,
         };
         let decoded = now();
-        let pixels = part.resampled(&map, channels);
+        let pixels = region.resampled(&map, channels);
         let resized = now();
         view.draw(&pixels, &mut out, &tables, &std);
         let normalised = now();

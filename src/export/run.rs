@@ -3,24 +3,15 @@
 use super::error::ExportError;
 use crate::config::{Experiment, Machine};
 use crate::runs::record::flatten;
-use crate::runs::{Environment, EpochRow, Epochs, Record, Status};
+use crate::runs::{Column, Environment, EpochRow, Epochs, Record, Status};
 use jiff::{SignedDuration, Timestamp};
 use std::path::Path;
 
 /// Results of the whole run; the other columns of `summary.csv` are settings or are in `epochs.csv`.
-const RESULTS: [&str; 11] = [
-    "params",
-    "macs",
-    "best_epoch",
-    "val_loss",
-    "val_top1",
-    "val_top5",
-    "test_loss",
-    "test_top1",
-    "test_top5",
-    "seconds",
-    "epochs",
-];
+const RESULTS: [Column; 11] = {
+    use Column::*;
+    [Params, Macs, BestEpoch, ValLoss, ValTop1, ValTop5, TestLoss, TestTop1, TestTop5, Seconds, Epochs]
+};
 
 /// A run as trackers know runs: settings, one set of values an epoch, results.
 #[derive(Clone, Debug)]
@@ -57,7 +48,7 @@ impl ExportedRun {
         let record = Record::read(folder).unwrap_or_default();
         let environment = Environment::read(folder).unwrap_or_default();
         let started =
-            [record.text("started"), &environment.process.started].into_iter().find_map(|text| text.parse().ok());
+            [record.text(Column::Started), &environment.process.started].into_iter().find_map(|text| text.parse().ok());
         let started = started.unwrap_or(Timestamp::UNIX_EPOCH);
         let mut settings = Vec::new();
         flatten("", &toml::Value::Table(experiment.to_toml()), &mut settings);
@@ -70,7 +61,7 @@ impl ExportedRun {
             started,
             settings,
             epochs: epochs(&rows, started),
-            results: RESULTS.iter().filter_map(|&column| Some((column, record.number(column)?))).collect(),
+            results: RESULTS.iter().filter_map(|column| Some((column.name(), record.number(column)?))).collect(),
         })
     }
 

@@ -144,7 +144,7 @@ pub fn wrapped(text: &str, size: f64, room: f64) -> Vec<String> {
     lines
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Anchor {
     Start,
     Middle,
@@ -184,8 +184,16 @@ impl Font {
     }
 }
 
-/// Writes a text with the middle of its height at `y`; `turned` runs upwards.
-pub fn text(svg: &mut String, [x, y]: [f64; 2], text: &str, font: Font, turned: bool) {
+/// Writes a text on a line of its own, with the middle of its height at `y`; `turned` runs upwards.
+pub fn text(svg: &mut String, at: [f64; 2], text: &str, font: Font, turned: bool) {
+    if !text.is_empty() {
+        inline_text(svg, at, text, font, turned);
+        svg.push('\n');
+    }
+}
+
+/// As [`text`], inside a line.
+pub(super) fn inline_text(svg: &mut String, [x, y]: [f64; 2], text: &str, font: Font, turned: bool) {
     if text.is_empty() {
         return;
     }
@@ -208,7 +216,7 @@ pub fn text(svg: &mut String, [x, y]: [f64; 2], text: &str, font: Font, turned: 
         ""
     };
     // Writing to a string cannot fail.
-    let _ = writeln!(
+    let _ = write!(
         svg,
         "<text {position} font-size=\"{}\" fill=\"{colour}\"{anchor}{weight}{rim}>{}</text>",
         n(size),

@@ -35,7 +35,7 @@ pub fn thumbnails(title: &str, note: &str, images: &[Thumbnail], across: usize) 
         for (number, line) in image.lines.iter().enumerate() {
             let colour = if number == 0 { INK } else { FAINT };
             let at = [corner[0], corner[1] + CELL + 12.0 + LINE * number as f64];
-            // A long class is written smaller before the number behind it is cut.
+            // A long class is written smaller before the number after it is cut.
             let size = 13.5 * (CELL / width_of(line, 13.5, false)).clamp(SMALLEST / 13.5, 1.0);
             text(&mut svg, at, &fit(line, size, false, CELL), Font::new(size).colour(colour), false);
         }

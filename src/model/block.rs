@@ -160,7 +160,7 @@ impl Factor {
 }
 
 impl Residual {
-    /// The output where body and gate see `x` and the shortcut `aside`, both behind `pre`; a `factor` of `None` leaves the
+    /// The output where body and gate see `x` and the shortcut `aside`, both after `pre`; a `factor` of `None` leaves the
     /// shortcut alone.
     fn merged(&self, x: &Tensor, aside: &Tensor, factor: Option<Factor>, train: bool) -> Tensor {
         let merged = match (&self.merge, factor) {

@@ -32,7 +32,7 @@ mod reference_tests;
 
 pub use module::Taps;
 pub(crate) use parts::float;
-pub use parts::{Part, Parts};
+pub use parts::{SplitModel, Submodule};
 pub use weights::{WeightsError, float_bytes, parse_tensors, read_tensors, tensor_bytes, write_tensors};
 
 use crate::arch::Network;
@@ -206,7 +206,7 @@ impl Model {
         self.store.device()
     }
 
-    /// Every tensor, learned and kept, with its description, in the order of the forward pass.
+    /// Every parameter and buffer with its description, in the order of the forward pass.
     pub fn params(&self) -> &[(Param, Tensor)] {
         &self.params
     }

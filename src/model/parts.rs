@@ -1,4 +1,4 @@
-//! A trained network in parts that run one at a time, for studies that change the forward pass or look into it.
+//! A trained network split into submodules that run one at a time, for studies that change the forward pass or read activations.
 
 use super::block;
 use super::builder::Builder;
@@ -13,26 +13,26 @@ use tch::{Device, Kind, Tensor};
 
 /// The network of evaluation: no auxiliary heads, no dropout, stochastic depth as its expectation. Parameters record no gradients.
 #[derive(Debug)]
-pub struct Parts {
+pub struct SplitModel {
     /// In the order of the forward pass.
-    pub list: Vec<Part>,
+    pub list: Vec<Submodule>,
     params: Vec<(Param, Tensor)>,
     taps: Taps,
     device: Device,
 }
 
-/// A block, a convolution with the normalisation and activation behind it, or another layer.
+/// A block, a convolution with the normalisation and activation after it, or another layer.
 #[derive(Debug)]
-pub struct Part {
+pub struct Submodule {
     /// What the names of its parameters have in common, such as `layer1.0`; without parameters, what it does.
     pub label: String,
-    /// Shapes of one image before and behind it.
+    /// Shapes of one image before and after it.
     pub input: Vec<i64>,
     pub output: Vec<i64>,
     module: Module,
 }
 
-impl Part {
+impl Submodule {
     pub fn forward(&self, x: &Tensor, train: bool) -> Tensor {
         match &self.module {
             Module::Block(block) => block.forward_t(x, train),
@@ -85,12 +85,12 @@ fn resized(x: &Tensor, output: &[i64]) -> Tensor {
         x = x.narrow(dim, 0, wanted.min(x.size()[dim as usize]));
     }
     let missing: Vec<i64> = (1..).zip(output).map(|(dim, &wanted)| wanted - x.size()[dim]).collect();
-    // Pairs of zeros before and behind, the last dimension first.
+    // Pairs of zeros before and after, the last dimension first.
     let pad: Vec<i64> = missing.iter().rev().flat_map(|&missing| [0, missing]).collect();
     if missing.iter().all(|&missing| missing == 0) { x } else { x.constant_pad_nd(pad) }
 }
 
-impl Parts {
+impl SplitModel {
     /// Builds the parts and copies the weights of a trained network, in which its heads may be missing. `rewrite` is as in
     /// [`Model::build`](super::Model::build).
     ///
@@ -101,7 +101,7 @@ impl Parts {
         device: Device,
         weights: &[(String, Tensor)],
         rewrite: bool,
-    ) -> Result<Parts, TorchError> {
+    ) -> Result<SplitModel, TorchError> {
         let network = settled(network)?;
         catch(|| {
             let _no_grad = tch::no_grad_guard();
@@ -126,13 +126,13 @@ impl Parts {
             let mut x = Tensor::zeros(network.plan.input.map(|side| side as i64), (kind, device)).unsqueeze(0);
             let mut list = Vec::with_capacity(modules.len());
             for (label, module) in modules {
-                let mut part = Part { label, input: x.size()[1..].to_vec(), output: Vec::new(), module };
+                let mut part = Submodule { label, input: x.size()[1..].to_vec(), output: Vec::new(), module };
                 x = part.forward(&x, false);
                 part.output = x.size()[1..].to_vec();
                 list.push(part);
             }
             taps.take();
-            Ok(Parts { list, params, taps, device })
+            Ok(SplitModel { list, params, taps, device })
         })?
     }
 
@@ -142,7 +142,7 @@ impl Parts {
         float(x)
     }
 
-    /// Learned and kept tensors with their descriptions.
+    /// Parameters and buffers with their descriptions.
     pub fn params(&self) -> &[(Param, Tensor)] {
         &self.params
     }
@@ -222,7 +222,7 @@ mod tests {
             let network = network(keys, [3, 32, 32], 5);
             let mut model = Model::new(&network, Device::Cpu, 1).unwrap();
             model.to_kind(Kind::Double);
-            let parts = Parts::new(&network, Device::Cpu, &model.named_tensors(), true).unwrap();
+            let parts = SplitModel::new(&network, Device::Cpu, &model.named_tensors(), true).unwrap();
             let x = input(&[2, 3, 32, 32]);
             let difference = (parts.forward_from(0, &x) - model.forward(&x, false).logits).abs().max();
             assert!(difference.double_value(&[]) < 1e-12, "{keys}");
@@ -242,7 +242,7 @@ mod tests {
     fn parts_have_the_names_of_their_parameters() {
         let network = network("preset = 'resnet'\nlayout = 'cifar'\ndepth = 8\nshortcut = 'A'", [3, 32, 32], 5);
         let model = Model::new(&network, Device::Cpu, 1).unwrap();
-        let parts = Parts::new(&network, Device::Cpu, &model.named_tensors(), true).unwrap();
+        let parts = SplitModel::new(&network, Device::Cpu, &model.named_tensors(), true).unwrap();
         let labels: Vec<&str> = parts.list.iter().map(|part| part.label.as_str()).collect();
         assert_eq!(labels[..4], ["conv1", "layer1.0", "layer2.0", "layer3.0"], "{labels:?}");
         assert!(parts.list[1].has_shortcut() && parts.list[1].keeps_shape() && !parts.list[2].keeps_shape());

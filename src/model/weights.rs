@@ -155,7 +155,7 @@ fn is_pickle(bytes: &[u8]) -> bool {
 }
 
 impl Model {
-    /// All tensors, learned and kept, with their names.
+    /// All parameters and buffers with their names.
     pub fn named_tensors(&self) -> Vec<(String, Tensor)> {
         self.params().iter().map(|(param, tensor)| (param.name.clone(), tensor.shallow_clone())).collect()
     }

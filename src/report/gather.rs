@@ -1,6 +1,6 @@
 //! Reads everything in a results folder: runs, archived results, sweeps, other tables and pictures.
 
-use crate::runs::{Column, Found, Record, Records, RunError, Store, Table, loose_files, walk};
+use crate::runs::{Column, Record, Records, RunError, Store, StoreEntry, Table, loose_files, walk};
 use std::fs;
 use std::ops::Deref;
 use std::path::PathBuf;
@@ -58,14 +58,14 @@ pub fn gather(store: &Store) -> Result<Contents, RunError> {
     let mut contents = Contents::default();
     for found in walk(store.root()) {
         match found {
-            Found::Run(folder) => match Record::load(&folder) {
+            StoreEntry::Run(folder) => match Record::load(&folder) {
                 Ok(record) => match store.is_archived(&folder) {
                     true => contents.archived.push(StoredRun { folder, record }),
                     false => contents.runs.push(StoredRun { folder, record }),
                 },
                 Err(error) => contents.notes.push(error.to_string()),
             },
-            Found::Sweep(folder) if store.is_sweep(&folder) => {
+            StoreEntry::Sweep(folder) if store.is_sweep(&folder) => {
                 match Records::from_csv(&folder.join("table.csv"), false) {
                     Ok(points) => {
                         let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -75,9 +75,9 @@ pub fn gather(store: &Store) -> Result<Contents, RunError> {
                 }
             }
             // Elsewhere `table.csv` is a name like any other.
-            Found::Sweep(folder) => contents.add_files(loose_files(&folder), folder),
-            Found::Loose { folder, files } => contents.add_files(files, folder),
-            Found::File(_) => {}
+            StoreEntry::Sweep(folder) => contents.add_files(loose_files(&folder), folder),
+            StoreEntry::Loose { folder, files } => contents.add_files(files, folder),
+            StoreEntry::File(_) => {}
         }
     }
     contents

@@ -1,5 +1,6 @@
-//! One of several runs of a name: `NAME@latest`, `NAME@best`, and what tells the runs apart.
+//! One of several runs of a name: `NAME@latest`, `NAME@best`, and what distinguishes the runs.
 
+use super::columns::Column;
 use super::environment::Environment;
 use super::format::cut;
 use super::record::{Record, flatten};
@@ -36,7 +37,7 @@ impl Choice {
             Choice::Best => {
                 let result = |folder: &PathBuf| {
                     let record = Record::read(folder)?;
-                    Some([record.number("val_top1")?, -record.number("val_loss").unwrap_or(f64::INFINITY)])
+                    Some([record.number(Column::ValTop1)?, -record.number(Column::ValLoss).unwrap_or(f64::INFINITY)])
                 };
                 let results = folders.iter().filter_map(|folder| Some((result(folder)?, folder)));
                 results.max_by(|(a, _), (b, _)| a[0].total_cmp(&b[0]).then(a[1].total_cmp(&b[1])))?.1
@@ -69,12 +70,13 @@ impl Store {
             let time = started(folder).0.get(..16).unwrap_or_default().replace('T', " ");
             let mut row = vec![folder.strip_prefix(runs).unwrap_or(folder).display().to_string()];
             row.extend(keys.iter().map(|key| cut(settings.get(*key).map_or("", String::as_str), LONGEST)));
-            row.extend([time, record.text("status").to_owned(), record.text("val_top1").to_owned()]);
+            row.extend([time, record.text(Column::Status).to_owned(), record.text(Column::ValTop1).to_owned()]);
             row
         };
         let rows = folders.iter().zip(&settings).map(row).collect();
         let columns = ["run"].into_iter().chain(keys.iter().map(|key| key.as_str()));
-        let columns = columns.chain(["started", "status", "val_top1"]).map(str::to_owned).collect();
+        let columns = columns.chain([Column::Started, Column::Status, Column::ValTop1].map(Column::name));
+        let columns = columns.map(str::to_owned).collect();
         Table { columns, rows }
     }
 }
@@ -93,7 +95,7 @@ fn settings(folder: &Path) -> BTreeMap<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runs::Found;
+    use crate::runs::StoreEntry;
     use std::fs;
 
     #[test]
@@ -114,8 +116,8 @@ mod tests {
         let b = run("bbbbbbbbbb", "0.2", "2026-01-02T00:00:00Z", "done,0.9,0.4");
         let c = run("cccccccccc", "0.3", "2026-01-03T00:00:00Z", "");
         let found = |word: &str| store.find(word).unwrap();
-        assert_eq!(found("net@latest"), [Found::Run(c.clone())]);
-        assert_eq!(found("net@best"), [Found::Run(b.clone())]);
+        assert_eq!(found("net@latest"), [StoreEntry::Run(c.clone())]);
+        assert_eq!(found("net@best"), [StoreEntry::Run(b.clone())]);
         assert!(store.find("nett@best").unwrap_err().to_string().contains("did you mean `net`"));
         assert!(store.find("net@worst").unwrap_err().to_string().contains("NAME@latest or NAME@best"));
         assert_eq!(Choice::Best.of(std::slice::from_ref(&c)), None);

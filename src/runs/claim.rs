@@ -27,8 +27,8 @@ pub(super) struct Claim {
     _alive: Sender<()>,
 }
 
-/// A claim as it is found.
-struct Found {
+/// The claim that is in a folder.
+struct ExistingClaim {
     text: String,
     /// Time since the last heartbeat.
     age: Duration,
@@ -49,16 +49,16 @@ impl Claim {
             // Atomic on NFS and Lustre, too.
             match OpenOptions::new().write(true).create_new(true).open(&path) {
                 Ok(file) => break file,
-                // Removed between two looks again and again, or not readable.
+                // Removed between open and read again and again, or not readable.
                 Err(error) if error.kind() == ErrorKind::AlreadyExists && tries < 100 => tries += 1,
                 Err(error) => return Err(error),
             }
-            let Some(found) = Found::read(folder) else { continue };
+            let Some(found) = ExistingClaim::read(folder) else { continue };
             if found.is_valid(folder) {
                 return Ok(Err(found.holder()));
             }
             contested |= !found.is_here();
-            if Found::read(folder).is_some_and(|now| now.text == found.text) {
+            if ExistingClaim::read(folder).is_some_and(|now| now.text == found.text) {
                 fs::remove_file(&path)
                     .or_else(|error| if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) })?;
             }
@@ -72,7 +72,7 @@ impl Claim {
         }
         match fs::read_to_string(&path) {
             Ok(now) if now == text => {}
-            now => return Ok(Err(Found { text: now.unwrap_or_default(), age: Duration::ZERO }.holder())),
+            now => return Ok(Err(ExistingClaim { text: now.unwrap_or_default(), age: Duration::ZERO }.holder())),
         }
         let (alive, dropped) = channel();
         let beat = text.clone();
@@ -106,18 +106,18 @@ impl Drop for Claim {
 
 /// The process on another machine that has claimed a folder, if any.
 pub(super) fn claimed_elsewhere(folder: &Path) -> Option<String> {
-    Found::read(folder).filter(|found| found.is_valid(folder)).map(|found| found.holder())
+    ExistingClaim::read(folder).filter(|found| found.is_valid(folder)).map(|found| found.holder())
 }
 
-impl Found {
-    fn read(folder: &Path) -> Option<Found> {
-        // Opened and not only looked at: an open asks the server, where a look may be answered from a cache.
+impl ExistingClaim {
+    fn read(folder: &Path) -> Option<ExistingClaim> {
+        // Opened, not only stat-ed: open asks the server, while stat may be answered from a cache.
         let file = File::open(folder.join(NAME)).ok()?;
         let changed = file.metadata().and_then(|metadata| metadata.modified()).ok()?;
         let mut bytes = Vec::new();
         file.take(1000).read_to_end(&mut bytes).ok()?;
         let text = String::from_utf8_lossy(&bytes).into_owned();
-        Some(Found { text, age: SystemTime::now().duration_since(changed).unwrap_or_default() })
+        Some(ExistingClaim { text, age: SystemTime::now().duration_since(changed).unwrap_or_default() })
     }
 
     fn holder(&self) -> String {

@@ -2,7 +2,7 @@
 
 use super::choice::Choice;
 use super::error::TableError;
-use super::store::{Found, Store, folders, walk};
+use super::store::{Store, StoreEntry, folders, walk};
 use super::table::Table;
 use crate::config::nearest;
 use crate::input_error::IsInputError;
@@ -27,7 +27,7 @@ impl Store {
     ///
     /// # Errors
     /// When there are none.
-    pub fn everything(&self) -> Result<Vec<Found>, FindError> {
+    pub fn everything(&self) -> Result<Vec<StoreEntry>, FindError> {
         let found = rows_below(self.root());
         if found.is_empty() {
             let hint = "`strata train FILE` makes a run, --results DIR looks elsewhere";
@@ -41,7 +41,7 @@ impl Store {
     ///
     /// # Errors
     /// When there is none; the message has the nearest name.
-    pub fn find(&self, word: &str) -> Result<Vec<Found>, FindError> {
+    pub fn find(&self, word: &str) -> Result<Vec<StoreEntry>, FindError> {
         let path = Path::new(word);
         if path.is_file() {
             return Ok(vec![file(path)?]);
@@ -58,7 +58,7 @@ impl Store {
         match candidates.iter().find(|folder| !word.is_empty() && folder.is_dir()) {
             Some(folder) => Ok(below(folder)),
             None => match Choice::split(word) {
-                Some((name, choice)) => Ok(vec![Found::Run(self.chosen(name, choice)?)]),
+                Some((name, choice)) => Ok(vec![StoreEntry::Run(self.chosen(name, choice)?)]),
                 None => Err(FindError::Missing(self.unknown(word))),
             },
         }
@@ -72,11 +72,11 @@ impl Store {
         let mut folders = Vec::new();
         for found in self.find(word)? {
             match found {
-                Found::Run(folder) => folders.push(folder),
-                Found::Sweep(folder) => {
+                StoreEntry::Run(folder) => folders.push(folder),
+                StoreEntry::Sweep(folder) => {
                     folders.extend(self.sweep_runs(&folder)?);
                 }
-                Found::File(_) | Found::Loose { .. } => {}
+                StoreEntry::File(_) | StoreEntry::Loose { .. } => {}
             }
         }
         Ok(folders)
@@ -137,12 +137,12 @@ impl Store {
 }
 
 /// The runs and sweeps below a folder.
-fn rows_below(folder: &Path) -> Vec<Found> {
-    walk(folder).into_iter().filter(|found| !matches!(found, Found::Loose { .. })).collect()
+fn rows_below(folder: &Path) -> Vec<StoreEntry> {
+    walk(folder).into_iter().filter(|found| !matches!(found, StoreEntry::Loose { .. })).collect()
 }
 
 /// The runs and sweeps below a folder, with a warning if there are none: a shell expands `results/*` to `results/tables`, too.
-fn below(path: &Path) -> Vec<Found> {
+fn below(path: &Path) -> Vec<StoreEntry> {
     let found = rows_below(path);
     if found.is_empty() {
         tracing::warn!("{} is skipped: {NO_RUN}", path.display());
@@ -150,23 +150,23 @@ fn below(path: &Path) -> Vec<Found> {
     found
 }
 
-fn file(path: &Path) -> Result<Found, FindError> {
+fn file(path: &Path) -> Result<StoreEntry, FindError> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let name = path.file_name().unwrap_or_default();
     if name == "summary.csv" && folder.join("experiment.toml").is_file() {
-        return Ok(Found::Run(folder.to_owned()));
+        return Ok(StoreEntry::Run(folder.to_owned()));
     }
     if name == "table.csv" && folder.parent().is_some_and(|parent| parent.ends_with("sweeps")) {
-        return Ok(Found::Sweep(folder.to_owned()));
+        return Ok(StoreEntry::Sweep(folder.to_owned()));
     }
     if path.extension().is_some_and(|extension| extension == "toml" || extension == "json") {
         let hint = "compare takes run folders, sweep folders, names of them, and CSV files";
         return Err(FindError::Missing(format!("{} is not a table: {hint}", path.display())));
     }
-    Ok(Found::File(path.to_owned()))
+    Ok(StoreEntry::File(path.to_owned()))
 }
 
-fn pattern(pattern: &str) -> Result<Vec<Found>, FindError> {
+fn pattern(pattern: &str) -> Result<Vec<StoreEntry>, FindError> {
     let paths = glob::glob(pattern)
         .map_err(|error| FindError::Missing(format!("`{pattern}` is not a pattern: {}", error.msg)))?;
     let mut found = Vec::new();

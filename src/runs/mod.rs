@@ -37,6 +37,6 @@ pub use record::{Record, RunResult};
 pub use records::{Origin, Records, group_by};
 pub use status::Status;
 pub use steps::{GRADIENTS, GradientRow, STEPS, StepFile, StepLog, StepRow};
-pub use store::{Found, Store, folders, loose_files, walk};
+pub use store::{Store, StoreEntry, folders, loose_files, walk};
 pub use sweep_folder::{SweepSource, claim_sweep_folder, sweep_folder};
 pub use table::Table;

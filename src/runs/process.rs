@@ -33,7 +33,7 @@ pub struct Process {
     pub cpu_capability: String,
     /// Sums over images are split among threads, so that their number changes rounding.
     pub threads: i64,
-    /// Those of [`VARIABLES`] that are set.
+    /// The variables among [`VARIABLES`] that are set.
     pub environment: BTreeMap<String, String>,
     /// UTC, ISO 8601.
     pub started: String,

@@ -23,9 +23,9 @@ pub struct Store {
     root: PathBuf,
 }
 
-/// Something found in a folder or at a path.
+/// An entry of a results folder, or what a path refers to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Found {
+pub enum StoreEntry {
     /// The folder of a run.
     Run(PathBuf),
     /// The folder of a sweep, with its `table.csv`.
@@ -36,10 +36,13 @@ pub enum Found {
     Loose { folder: PathBuf, files: Vec<PathBuf> },
 }
 
-impl Found {
+impl StoreEntry {
     pub fn path(&self) -> &Path {
         match self {
-            Found::Run(path) | Found::Sweep(path) | Found::File(path) | Found::Loose { folder: path, .. } => path,
+            StoreEntry::Run(path)
+            | StoreEntry::Sweep(path)
+            | StoreEntry::File(path)
+            | StoreEntry::Loose { folder: path, .. } => path,
         }
     }
 }
@@ -110,26 +113,26 @@ impl Store {
 }
 
 /// Finds runs, sweeps and loose files below a folder, sorted by name. What cannot be read is skipped.
-pub fn walk(folder: &Path) -> Vec<Found> {
+pub fn walk(folder: &Path) -> Vec<StoreEntry> {
     let mut found = Vec::new();
     enter(folder, DEPTH, &mut found);
     found
 }
 
-fn enter(folder: &Path, depth: usize, found: &mut Vec<Found>) {
+fn enter(folder: &Path, depth: usize, found: &mut Vec<StoreEntry>) {
     let has = |file: &str| folder.join(file).is_file();
     // A sweep's folder has a summary.csv, too.
     if has("table.csv") {
-        return found.push(Found::Sweep(folder.to_owned()));
+        return found.push(StoreEntry::Sweep(folder.to_owned()));
     }
     if has("summary.csv") || has("experiment.toml") {
-        return found.push(Found::Run(folder.to_owned()));
+        return found.push(StoreEntry::Run(folder.to_owned()));
     }
     let below = if depth > 0 { folders(folder) } else { Vec::new() };
     below.iter().for_each(|below| enter(below, depth - 1, found));
     let files = loose_files(folder);
     if !files.is_empty() {
-        found.push(Found::Loose { folder: folder.to_owned(), files });
+        found.push(StoreEntry::Loose { folder: folder.to_owned(), files });
     }
 }
 
@@ -186,12 +189,12 @@ mod tests {
         assert_eq!(
             walk(store.root()),
             [
-                Found::Sweep(path("bench")),
-                Found::Run(path("kept")),
-                Found::Run(path("runs/a/1111111111")),
-                Found::Run(path("runs/a/2222222222")),
-                Found::Sweep(path("sweeps/s")),
-                Found::Loose { folder: path("tables"), files },
+                StoreEntry::Sweep(path("bench")),
+                StoreEntry::Run(path("kept")),
+                StoreEntry::Run(path("runs/a/1111111111")),
+                StoreEntry::Run(path("runs/a/2222222222")),
+                StoreEntry::Sweep(path("sweeps/s")),
+                StoreEntry::Loose { folder: path("tables"), files },
             ]
         );
         assert!(store.is_sweep(&path("sweeps/s")) && !store.is_sweep(&path("bench")));

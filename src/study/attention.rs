@@ -1,11 +1,11 @@
 //! Where in an image a network finds its class: Grad-CAM (Selvaraju et al. 2017) and saliency (Simonyan et al. 2014).
 
-use super::table::View;
+use super::table::Selection;
 use super::{Protocol, Rows, Split, StudyError, Subject};
 use crate::data::{Images, image_files, images_of};
 use crate::figures::ramp::viridis;
 use crate::figures::thumbnails::{Thumbnail, thumbnails};
-use crate::model::{Part, Parts, float};
+use crate::model::{SplitModel, Submodule, float};
 use crate::named::{KeyError, check_range};
 use crate::runs::{Table, significant};
 use serde::{Deserialize, Serialize};
@@ -54,8 +54,8 @@ struct Shown {
     truth: Vec<Option<i64>>,
 }
 
-/// A network's output for images, and its maps.
-struct Look {
+/// A network's output for images, and what in the images it depends on.
+struct Attribution {
     /// `[N, classes]`
     logits: Tensor,
     /// Grad-CAM `[N, h, w]`, in the size of the part's output, not negative.
@@ -64,10 +64,11 @@ struct Look {
     saliency: Tensor,
 }
 
-impl Look {
+impl Attribution {
     /// Computes the maps of the logit of one class per image: `class` maps logits `[N, classes]` to indices `[N]`.
-    fn at(parts: &Parts, part: usize, x: &Tensor, class: impl Fn(&Tensor) -> Tensor) -> Look {
-        let run = |parts: &[Part], x: &Tensor| parts.iter().fold(x.shallow_clone(), |x, part| part.forward(&x, false));
+    fn at(parts: &SplitModel, part: usize, x: &Tensor, class: impl Fn(&Tensor) -> Tensor) -> Attribution {
+        let run =
+            |parts: &[Submodule], x: &Tensor| parts.iter().fold(x.shallow_clone(), |x, part| part.forward(&x, false));
         let x = x.detach().set_requires_grad(true);
         let map = run(&parts.list[..=part], &x);
         let logits = float(run(&parts.list[part + 1..], &map));
@@ -78,7 +79,7 @@ impl Look {
         let weights = gradients[0].mean_dim([2i64, 3].as_slice(), true, map.kind());
         let cam = (weights * &map).sum_dim_intlist([1i64].as_slice(), false, map.kind()).relu();
         let saliency = gradients[1].abs().amax([1i64].as_slice(), false);
-        Look { logits: logits.detach(), cam: cam.detach(), saliency }
+        Attribution { logits: logits.detach(), cam: cam.detach(), saliency }
     }
 }
 
@@ -144,12 +145,12 @@ impl Protocol for Attention {
             rows.begin(&COLUMNS, shown.names.len());
             for (index, name) in shown.names.iter().enumerate() {
                 rows.row(index, name, || {
-                    let (look, predicted) = self.look(subject, &shown.images, &parts, part, index)?;
-                    let probabilities = look.logits.softmax(1, Kind::Double);
+                    let (attribution, predicted) = self.attribution(subject, &shown.images, &parts, part, index)?;
+                    let probabilities = attribution.logits.softmax(1, Kind::Double);
                     let probability = |class: i64| significant(probabilities.double_value(&[0, class]));
                     let truth = shown.truth[index];
                     let size = shown.images.shape.map(|side| side as i64);
-                    let maps = [full_size(&look.cam, [size[1], size[2]]), look.saliency.select(0, 0)];
+                    let maps = [full_size(&attribution.cam, [size[1], size[2]]), attribution.saliency.select(0, 0)];
                     let class = |class: Option<i64>| class.map(|class| subject.class(class)).unwrap_or_default();
                     let mut cells = vec![subject.name.clone(), name.clone(), class(truth), class(Some(predicted))];
                     cells.extend([probability(predicted), truth.map(probability).unwrap_or_default()]);
@@ -163,15 +164,15 @@ impl Protocol for Attention {
     }
 
     fn picture(&self, subjects: &[Subject], table: &Table) -> Result<String, StudyError> {
-        let view = View::new(table);
+        let view = Selection::new(table);
         let mut pictures = Vec::new();
         for subject in subjects {
             let shown = self.shown(subject)?;
             let (parts, part) = self.parts(subject)?;
-            let rows: Vec<View> = view.each(|row| row).collect();
+            let rows: Vec<Selection> = view.each(|row| row).collect();
             for (index, row) in rows.iter().enumerate().take(shown.names.len()) {
-                let (look, _) = self.look(subject, &shown.images, &parts, part, index)?;
-                pictures.extend(grid(&shown.images, index, &look, row)?);
+                let (attribution, _) = self.attribution(subject, &shown.images, &parts, part, index)?;
+                pictures.extend(grid(&shown.images, index, &attribution, row)?);
             }
         }
         let title = format!("Where {} looks", view.text("run"));
@@ -190,13 +191,18 @@ fn full_size(map: &Tensor, size: [i64; 2]) -> Tensor {
 }
 
 /// Image, overlay and saliency of a row of the table.
-fn grid(images: &Images, index: usize, look: &Look, row: &View) -> Result<[Thumbnail; 3], StudyError> {
+fn grid(
+    images: &Images,
+    index: usize,
+    attribution: &Attribution,
+    row: &Selection,
+) -> Result<[Thumbnail; 3], StudyError> {
     let [channels, height, width] = images.shape.map(|side| side as i64);
     let bytes = Tensor::from_slice(&images.image(index)?).view([channels, height, width]);
     let image = bytes.to_kind(Kind::Double) / 255.0;
     let grey = image.mean_dim([0i64].as_slice(), true, Kind::Double);
-    let cam = full_size(&look.cam, [height, width]).to_device(tch::Device::Cpu);
-    let saliency = look.saliency.select(0, 0).to_device(tch::Device::Cpu);
+    let cam = full_size(&attribution.cam, [height, width]).to_device(tch::Device::Cpu);
+    let saliency = attribution.saliency.select(0, 0).to_device(tch::Device::Cpu);
     let percent = |column: &str| match row.number(column) {
         share if share.is_finite() => format!("{:.1} %", 100.0 * share),
         _ => "–".to_owned(),
@@ -234,8 +240,8 @@ impl Attention {
     }
 
     /// The network, and the index of the part that Grad-CAM uses.
-    fn parts(&self, subject: &Subject) -> Result<(Parts, usize), StudyError> {
-        let parts = Parts::new(&subject.network, subject.device, &subject.weights, false)?;
+    fn parts(&self, subject: &Subject) -> Result<(SplitModel, usize), StudyError> {
+        let parts = SplitModel::new(&subject.network, subject.device, &subject.weights, false)?;
         let is_map = |index: usize| parts.list[index].output.len() == 3;
         let last = (0..parts.list.len()).rev().find(|&index| is_map(index) && parts.list[index].output[1..] != [1, 1]);
         let chosen = match self.part {
@@ -247,20 +253,20 @@ impl Attention {
         })
     }
 
-    /// Maps and prediction for an image.
-    fn look(
+    /// Attribution and predicted class of an image.
+    fn attribution(
         &self,
         subject: &Subject,
         images: &Images,
-        parts: &Parts,
+        parts: &SplitModel,
         part: usize,
         index: usize,
-    ) -> Result<(Look, i64), StudyError> {
+    ) -> Result<(Attribution, i64), StudyError> {
         let (x, _) = subject.batches_of(&images.slice(index..index + 1), 1, 1)?.remove(0);
         let kind = parts.params().first().map_or(Kind::Float, |(_, tensor)| tensor.kind());
-        let look = Look::at(parts, part, &x.to_kind(kind), |logits| logits.argmax(1, false));
-        let predicted = look.logits.argmax(1, false).int64_value(&[0]);
-        Ok((look, predicted))
+        let attribution = Attribution::at(parts, part, &x.to_kind(kind), |logits| logits.argmax(1, false));
+        let predicted = attribution.logits.argmax(1, false).int64_value(&[0]);
+        Ok((attribution, predicted))
     }
 }
 

@@ -22,7 +22,7 @@ fn grad_cam_in_front_of_a_global_average_is_the_class_activation_map() {
     let x = input(&subject);
     for class in 0..4 {
         let wanted = Tensor::full([6], class, (Kind::Int64, tch::Device::Cpu));
-        let look = Look::at(&parts, part, &x, |_| wanted.shallow_clone());
+        let attribution = Attribution::at(&parts, part, &x, |_| wanted.shallow_clone());
         let _no_grad = tch::no_grad_guard();
         let map = parts.list[..=part].iter().fold(x.shallow_clone(), |x, part| part.forward(&x, false));
         let (_, weight) = subject.weights.iter().find(|(_, tensor)| tensor.size() == [4, map.size()[1]]).unwrap();
@@ -30,7 +30,7 @@ fn grad_cam_in_front_of_a_global_average_is_the_class_activation_map() {
         let cam = (map.shallow_clone() * weights).sum_dim_intlist([1i64].as_slice(), false, Kind::Double);
         assert!(cam.min().double_value(&[]) < 0.0 && cam.max().double_value(&[]) > 0.0, "both signs");
         let expected = cam.relu() / (map.size()[2] * map.size()[3]) as f64;
-        let difference = (look.cam - &expected).abs().max().double_value(&[]);
+        let difference = (attribution.cam - &expected).abs().max().double_value(&[]);
         assert!(difference < 1e-12 * expected.max().double_value(&[]), "class {class}: {difference}");
     }
 }
@@ -41,8 +41,8 @@ fn saliency_is_the_slope_of_the_logit() {
     let subject = subject();
     let (parts, part) = Attention::default().parts(&subject).unwrap();
     let x = input(&subject).narrow(0, 1, 1);
-    let look = Look::at(&parts, part, &x, |logits| logits.argmax(1, false));
-    let class = look.logits.argmax(1, false).int64_value(&[0]);
+    let attribution = Attribution::at(&parts, part, &x, |logits| logits.argmax(1, false));
+    let class = attribution.logits.argmax(1, false).int64_value(&[0]);
     let _no_grad = tch::no_grad_guard();
     for [row, column] in [[0, 0], [13, 20], [31, 7]] {
         let slope = |channel: i64| {
@@ -54,7 +54,7 @@ fn saliency_is_the_slope_of_the_logit() {
             ((logit(1e-6) - logit(-1e-6)) / 2e-6).abs()
         };
         let wanted = (0..3).map(slope).fold(0.0, f64::max);
-        let found = look.saliency.double_value(&[0, row, column]);
+        let found = attribution.saliency.double_value(&[0, row, column]);
         assert!((found - wanted).abs() < 1e-6 * wanted.max(1e-3), "{found} against {wanted}");
     }
 }

@@ -1,6 +1,6 @@
 //! Ensembles: accuracy, loss and calibration by the number of members.
 
-use super::table::View;
+use super::table::Selection;
 use super::{Protocol, Rows, Split, StudyError, Subject, reorder};
 use crate::figures::chart::{Axis, COLOURS, Chart, ChartPoint, Figure, Marks, Series, Stroke};
 use crate::model::float;
@@ -162,7 +162,7 @@ fn cells(kind: &str, run: &str, members: usize, all: &[[f64; 3]]) -> Vec<String>
 }
 
 fn figure(table: &Table) -> Figure {
-    let view = View::new(table);
+    let view = Selection::new(table);
     let members = || Axis::new("members, or times the training").count();
     let panels =
         [("top1", "test Top-1", true), ("nll", "negative log-likelihood", false), ("ece", "calibration error", false)];
@@ -171,13 +171,13 @@ fn figure(table: &Table) -> Figure {
         let mut chart = Chart::new(label, members(), axis);
         let rows = view.matching(&[("kind", "ensemble")]);
         let points = rows.points("members", column);
-        let spread = |row: View| {
+        let spread = |row: Selection| {
             let (mean, std) = (row.number(column), row.number(&format!("{column}_std")));
             [row.number("members"), mean - std, mean + std]
         };
         let marks = Marks::Line { points, band: rows.each(spread).collect(), stroke: Stroke::Solid };
         chart.series.push(Series { name: "ensemble".to_owned(), colour: COLOURS[0], marks });
-        let point = |row: View| ChartPoint::dot(row.number("members"), row.number(column), row.text("run"));
+        let point = |row: Selection| ChartPoint::dot(row.number("members"), row.number(column), row.text("run"));
         let points: Vec<ChartPoint> = view.matching(&[("kind", "longer")]).each(point).collect();
         if !points.is_empty() {
             chart.series.push(Series::points("one network trained longer", COLOURS[1], points));

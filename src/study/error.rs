@@ -11,7 +11,7 @@ use crate::train::{CheckpointError, TrainError};
 #[derive(Debug, thiserror::Error)]
 pub enum StudyError {
     /// Interrupted by a signal. The rows so far are kept, and the same command resumes.
-    #[error("stopped; the same command goes on")]
+    #[error("stopped; the same command resumes")]
     Stopped,
     /// The study does not apply to these runs.
     #[error("{0}")]

@@ -1,6 +1,6 @@
 //! The most confident mistakes of a network, as pictures.
 
-use super::table::View;
+use super::table::Selection;
 use super::{Protocol, Rows, Split, StudyError, Subject};
 use crate::figures::thumbnails::{Thumbnail, thumbnails};
 use crate::model::float;
@@ -60,7 +60,7 @@ impl Protocol for Errors {
     }
 
     fn picture(&self, subjects: &[Subject], table: &Table) -> Result<String, StudyError> {
-        let view = View::new(table);
+        let view = Selection::new(table);
         let mut shown = Vec::new();
         for subject in subjects {
             let images = subject.images(Split::Test);

@@ -1,6 +1,6 @@
 //! Values of gates, by depth (Srivastava et al. 2015, section 4; Hu et al. 2018, section 7).
 
-use super::table::View;
+use super::table::Selection;
 use super::{Protocol, Rows, Split, StudyError, Subject};
 use crate::arch::node::walk_residuals;
 use crate::figures::chart::{Axis, Chart, Figure, Marks, Series, Stroke, colour};
@@ -102,14 +102,14 @@ impl Protocol for Gates {
     }
 
     fn picture(&self, _: &[Subject], table: &Table) -> Result<String, StudyError> {
-        let view = View::new(table);
+        let view = Selection::new(table);
         let mut chart =
             Chart::new("gates", Axis::new("gate, in order").count(), Axis::new("value of the gate").range(0.0, 1.0));
         for (index, run) in view.values("run").iter().enumerate() {
             for (kind, stroke) in [("gate", Stroke::Solid), ("excitation", Stroke::Solid), ("survival", Stroke::Dotted)]
             {
                 let rows = view.matching(&[("run", run), ("kind", kind)]);
-                let spread = |row: View| {
+                let spread = |row: Selection| {
                     let [x, mean, deviation] = ["position", "mean", "deviation"].map(|column| row.number(column));
                     [x, (mean - deviation).max(0.0), (mean + deviation).min(1.0)]
                 };

@@ -3,11 +3,11 @@
 mod steps;
 
 use super::labels::labels;
-use super::table::View;
+use super::table::Selection;
 use super::{Protocol, Rows, Split, StudyError, Subject};
 use crate::arch::node::walk;
 use crate::figures::chart::{Axis, Chart, Figure, Series, Stroke, colour};
-use crate::model::{Model, Parts};
+use crate::model::{Model, SplitModel};
 use crate::named::{KeyError, check_range, is_default};
 use crate::runs::{Table, group_by, significant};
 use crate::train::cross_entropy;
@@ -128,7 +128,7 @@ impl Gradients {
 
     fn activations(&self, subject: &Subject, weights: &[(String, Tensor)]) -> Result<Vec<Vec<String>>, StudyError> {
         let _no_grad = tch::no_grad_guard();
-        let parts = Parts::new(&subject.network, subject.device, weights, false)?;
+        let parts = SplitModel::new(&subject.network, subject.device, weights, false)?;
         let (x, _) = subject.batches(Split::Train, self.images, self.images)?.remove(0);
         let mut x = x.to_kind(parts.params().first().map_or(Kind::Float, |(_, tensor)| tensor.kind()));
         let mut lines = Vec::new();
@@ -150,7 +150,7 @@ fn dead(x: &Tensor) -> f64 {
 }
 
 fn figure(subjects: &[Subject], table: &Table) -> Figure {
-    let view = View::new(table);
+    let view = Selection::new(table);
     let labels = labels(subjects);
     let label_of = |run: &String| {
         let found = subjects.iter().zip(&labels).find(|(subject, _)| subject.name == *run);

@@ -18,7 +18,7 @@ use trajectory::Trajectory;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Landscape {
-    pub form: Form,
+    pub form: LandscapeForm,
     /// Training images.
     pub images: usize,
     /// Points along each axis, an odd number.
@@ -49,7 +49,7 @@ pub enum Directions {
 /// The set of weights that is evaluated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Form {
+pub enum LandscapeForm {
     Plane,
     Line,
     /// The line between the weights of two runs.
@@ -59,7 +59,7 @@ pub enum Form {
 impl Default for Landscape {
     fn default() -> Landscape {
         Landscape {
-            form: Form::Plane,
+            form: LandscapeForm::Plane,
             images: 1000,
             points: 51,
             range: 1.0,
@@ -84,7 +84,7 @@ impl Protocol for Landscape {
         if self.points.is_multiple_of(2) || self.points < 3 {
             return Err(KeyError::new("points", format!("`points` is an odd number from 3 on, not {}", self.points)));
         }
-        if self.directions == Directions::Trajectory && self.form != Form::Plane {
+        if self.directions == Directions::Trajectory && self.form != LandscapeForm::Plane {
             return Err(KeyError::new("directions", "`directions = trajectory` goes with `form = plane`"));
         }
         check_range("range", self.range, 1e-6, 100.0)?;
@@ -98,7 +98,7 @@ impl Protocol for Landscape {
 
     fn run(&self, subjects: &[Subject], rows: &mut Rows) -> Result<(), StudyError> {
         match (self.form, subjects) {
-            (Form::Between, [first, second]) => {
+            (LandscapeForm::Between, [first, second]) => {
                 rows.begin(&COLUMNS, self.points);
                 let name = format!("{} to {}", first.name, second.name);
                 let objective = Objective::new(first, self.images, self.batch)?;
@@ -115,19 +115,19 @@ impl Protocol for Landscape {
                 }
                 Ok(())
             }
-            (Form::Between, _) => Err(StudyError::Unfit("`form = between` takes two runs".to_owned())),
-            (Form::Plane, [_, _, ..]) => {
+            (LandscapeForm::Between, _) => Err(StudyError::Unfit("`form = between` takes two runs".to_owned())),
+            (LandscapeForm::Plane, [_, _, ..]) => {
                 Err(StudyError::Unfit("a plane is drawn of one run; `-o form=line` takes several".to_owned()))
             }
-            (Form::Plane, [subject]) if self.directions == Directions::Trajectory => self.along(subject, rows),
+            (LandscapeForm::Plane, [subject]) if self.directions == Directions::Trajectory => self.along(subject, rows),
             _ => self.around(subjects, rows),
         }
     }
 
     fn picture(&self, _: &[Subject], table: &Table) -> Result<String, StudyError> {
         Ok(match self.form {
-            Form::Plane => self.plane(table).svg(),
-            Form::Line | Form::Between => self.lines(table).svg(),
+            LandscapeForm::Plane => self.plane(table).svg(),
+            LandscapeForm::Line | LandscapeForm::Between => self.lines(table).svg(),
         })
     }
 }
@@ -144,7 +144,7 @@ impl Landscape {
 
     /// Lines and planes along random directions, coarse grids first: a picture is drawn after each.
     fn around(&self, subjects: &[Subject], rows: &mut Rows) -> Result<(), StudyError> {
-        let height = if self.form == Form::Plane { self.points } else { 1 };
+        let height = if self.form == LandscapeForm::Plane { self.points } else { 1 };
         rows.begin(&COLUMNS, subjects.len() * self.points * height);
         for (number, subject) in subjects.iter().enumerate() {
             let objective = Objective::new(subject, self.images, self.batch)?;

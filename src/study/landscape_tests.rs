@@ -51,9 +51,9 @@ fn planes_lines_and_ways_between_runs_have_their_points() {
     assert_eq!(rows.rows.len(), 25);
     assert_eq!(rows.rows[12][1..3], ["0", "0"], "the centre is in the middle of the table");
     assert!(plane.picture(&subjects, &rows).unwrap().contains("Training loss around example"));
-    let line = Landscape { form: Form::Line, ..plane.clone() };
+    let line = Landscape { form: LandscapeForm::Line, ..plane.clone() };
     assert_eq!(table(&line, &subjects).rows.len(), 5);
-    let between = Landscape { form: Form::Between, ..plane };
+    let between = Landscape { form: LandscapeForm::Between, ..plane };
     let subjects = [subject(), subject()];
     let rows = table(&between, &subjects);
     assert!(rows.rows.iter().all(|row| row[3] == rows.rows[0][3]), "equal runs: {rows:?}");

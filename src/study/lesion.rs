@@ -3,7 +3,7 @@
 use super::reorder::{choose, kendall_tau, swapped};
 use super::score::{Frontier, Order, Statistics};
 use super::{Protocol, Rows, Split, StudyError, Subject};
-use crate::model::{Part, Parts};
+use crate::model::{SplitModel, Submodule};
 use crate::named::{KeyError, check_range};
 use crate::random;
 use crate::runs::{Table, accuracy, significant};
@@ -78,7 +78,7 @@ impl Protocol for Lesion {
             let tasks = self.tasks(&parts);
             if tasks.len() < 2 {
                 let name = &subject.name;
-                return Err(StudyError::Unfit(format!("{name} has no block or layer that it could do without")));
+                return Err(StudyError::Unfit(format!("{name} has no block or layer that can be removed")));
             }
             work.push((subject, parts, tasks));
         }
@@ -98,11 +98,11 @@ impl Protocol for Lesion {
 
 impl Lesion {
     /// The changed networks in the order of the table.
-    fn tasks(&self, parts: &Parts) -> Vec<Task> {
+    fn tasks(&self, parts: &SplitModel) -> Vec<Task> {
         let list = &parts.list;
         let whole = Order::whole(list.len());
-        let residual = list.iter().any(Part::has_shortcut);
-        let counts = |part: &Part| if residual { part.has_shortcut() } else { part.is_removable() };
+        let residual = list.iter().any(Submodule::has_shortcut);
+        let counts = |part: &Submodule| if residual { part.has_shortcut() } else { part.is_removable() };
         let blocks: Vec<usize> = (0..list.len()).filter(|&index| counts(&list[index])).collect();
         let plain = |kind, order| Task { kind, count: 0, draw: 0, single: None, tau: 1.0, estimated: false, order };
         let without = |chosen: &[usize]| {
@@ -142,7 +142,7 @@ impl Lesion {
     fn of_one(
         &self,
         subject: &Subject,
-        parts: &Parts,
+        parts: &SplitModel,
         tasks: &[Task],
         first_row: usize,
         rows: &mut Rows,
@@ -178,7 +178,7 @@ impl Lesion {
 }
 
 impl Task {
-    fn cells(&self, subject: &Subject, parts: &Parts, sums: Sums) -> Vec<String> {
+    fn cells(&self, subject: &Subject, parts: &SplitModel, sums: Sums) -> Vec<String> {
         let single = self.single.map(|part| &parts.list[part]);
         let removable = |part: &usize| parts.list[*part].is_removable();
         vec![
@@ -198,7 +198,7 @@ impl Task {
 }
 
 /// Groups of interchangeable blocks, by index: those that keep the shape of their input.
-fn groups(list: &[Part], blocks: &[usize]) -> Vec<Vec<usize>> {
+fn groups(list: &[Submodule], blocks: &[usize]) -> Vec<Vec<usize>> {
     let mut groups: Vec<(&[i64], Vec<usize>)> = Vec::new();
     for (number, &part) in blocks.iter().enumerate().filter(|(_, part)| list[**part].keeps_shape()) {
         let shape = list[part].input.as_slice();

@@ -32,7 +32,7 @@ pub use error::StudyError;
 pub use errors::Errors;
 pub use gates::Gates;
 pub use gradients::{GradientForm, Gradients};
-pub use landscape::{Directions, Form, Landscape};
+pub use landscape::{Directions, Landscape, LandscapeForm};
 pub use lesion::Lesion;
 pub use paths::Paths;
 pub use rows::{Observer, Rows};

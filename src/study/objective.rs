@@ -5,23 +5,23 @@
 
 use super::{Split, StudyError, Subject};
 use crate::arch::params::{Param, Role};
-use crate::model::Parts;
+use crate::model::SplitModel;
 use crate::random;
-use crate::torch::fused::DirectConvolutions;
+use crate::torch::fused::{ModeGuard, use_direct_convolutions};
 use crate::train::{Sums, cross_entropy};
 use std::collections::BTreeMap;
 use tch::{Kind, Tensor};
 
 /// A network in evaluation mode, its trained weights, and images.
 pub(super) struct Objective {
-    parts: Parts,
+    parts: SplitModel,
     batches: Vec<(Tensor, Tensor)>,
     /// The learned parameters, in the order of the forward pass.
     params: Vec<Tensor>,
     origin: Vec<Tensor>,
     /// All tensors at the origin, including running statistics.
     everything: Vec<Tensor>,
-    _direct: DirectConvolutions,
+    _direct: ModeGuard,
 }
 
 /// A direction in the space of the weights: a tensor for each parameter.
@@ -33,7 +33,7 @@ impl Objective {
     /// # Errors
     /// When memory is exhausted or an image cannot be read.
     pub(super) fn new(subject: &Subject, images: usize, batch: usize) -> Result<Objective, StudyError> {
-        let parts = Parts::new(&subject.network, subject.device, &subject.weights, subject.rewrites)?;
+        let parts = SplitModel::new(&subject.network, subject.device, &subject.weights, subject.rewrites)?;
         let learned = parts.params().iter().filter(|(param, _)| param.role.trainable());
         let params: Vec<Tensor> = learned.map(|(_, tensor)| tensor.shallow_clone()).collect();
         let kind = params.first().map_or(Kind::Float, Tensor::kind);
@@ -41,7 +41,7 @@ impl Objective {
         let batches = batches.into_iter().map(|(x, labels)| (x.to_kind(kind), labels)).collect();
         let origin = params.iter().map(Tensor::copy).collect();
         let everything = parts.params().iter().map(|(_, tensor)| tensor.copy()).collect();
-        Ok(Objective { parts, batches, params, origin, everything, _direct: DirectConvolutions::require() })
+        Ok(Objective { parts, batches, params, origin, everything, _direct: use_direct_convolutions() })
     }
 
     /// All tensors at the origin, including running statistics.
@@ -73,9 +73,7 @@ impl Objective {
     pub(super) fn arranged(&self, weights: &BTreeMap<String, Tensor>) -> Result<Vec<Tensor>, StudyError> {
         let tensor = |((param, _), like): (&(Param, Tensor), &Tensor)| match weights.get(&param.name) {
             Some(tensor) if tensor.size() == like.size() => Ok(tensor.to_kind(like.kind()).to_device(like.device())),
-            _ => {
-                Err(StudyError::Unfit(format!("there is no weight `{}` of this network among those kept", param.name)))
-            }
+            _ => Err(StudyError::Unfit(format!("the saved weights have no tensor `{}` of this network", param.name))),
         };
         self.parts.params().iter().zip(&self.everything).map(tensor).collect()
     }

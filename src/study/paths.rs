@@ -1,9 +1,9 @@
 //! Gradients by path length (Veit et al. 2016, section 5 and figure 6).
 
-use super::table::View;
+use super::table::Selection;
 use super::{Protocol, Rows, Split, StudyError, Subject, reorder};
 use crate::figures::chart::{Axis, Chart, Figure, Series, Stroke, colour};
-use crate::model::{Part, Parts, float};
+use crate::model::{SplitModel, Submodule, float};
 use crate::named::{KeyError, check_range};
 use crate::random;
 use crate::runs::{Table, significant};
@@ -48,7 +48,7 @@ fn share(n: usize, k: usize) -> f64 {
 
 /// The graphs of the parts, each on detached inputs, so that a backward pass can choose its way through every block.
 struct Ways<'p> {
-    parts: &'p [Part],
+    parts: &'p [Submodule],
     /// Input of the branch, input of the shortcut, output.
     graphs: Vec<[Tensor; 3]>,
     /// The gradient of the sum of the losses at the logits.
@@ -56,7 +56,7 @@ struct Ways<'p> {
 }
 
 impl Ways<'_> {
-    fn new<'p>(parts: &'p Parts, x: &Tensor, labels: &Tensor) -> Ways<'p> {
+    fn new<'p>(parts: &'p SplitModel, x: &Tensor, labels: &Tensor) -> Ways<'p> {
         let mut x = x.detach();
         let mut graphs = Vec::with_capacity(parts.list.len());
         for part in &parts.list {
@@ -156,7 +156,7 @@ impl Paths {
 }
 
 fn figure(table: &Table) -> Figure {
-    let view = View::new(table);
+    let view = Selection::new(table);
     let length = || Axis::new("path length, in residual branches").count();
     let mut panels = [
         Chart::new("paths", length(), Axis::new("share of all paths").percent()),

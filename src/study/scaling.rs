@@ -1,6 +1,6 @@
 //! Accuracy against cost by scaling rule: single axes and compound rules (Tan and Le 2019, figure 8), with a power law for each.
 
-use super::table::View;
+use super::table::Selection;
 use super::{Protocol, Rows, StudyError, Subject};
 use crate::arch::Scaling as Rule;
 use crate::figures::chart::{Axis, Chart, ChartPoint, Figure, Series, Stroke, colour};
@@ -123,7 +123,7 @@ impl Protocol for Scaling {
             lines.extend(self.line(subject)?);
         }
         let table = Table { columns: COLUMNS.map(str::to_owned).to_vec(), rows: lines.clone() };
-        let view = View::new(&table);
+        let view = Selection::new(&table);
         let rules = view.values("rule");
         if rules.iter().all(|rule| rule == UNSCALED) {
             return Err(StudyError::Unfit("none of these runs is finished and has a [scaling]".to_owned()));
@@ -147,13 +147,13 @@ impl Protocol for Scaling {
 }
 
 /// Multiply-adds and error of the runs of a rule.
-fn measured(view: &View, rule: &str) -> Vec<[f64; 2]> {
+fn measured(view: &Selection, rule: &str) -> Vec<[f64; 2]> {
     let runs = view.matching(&[("kind", "run"), ("rule", rule)]);
     runs.points("macs", "error")
 }
 
 /// Multiply-adds and error of the runs of the unscaled network and of a rule.
-fn points(view: &View, rule: &str) -> Vec<[f64; 2]> {
+fn points(view: &Selection, rule: &str) -> Vec<[f64; 2]> {
     [measured(view, UNSCALED), measured(view, rule)].concat()
 }
 
@@ -181,7 +181,7 @@ impl Scaling {
     }
 
     fn figure(&self, table: &Table) -> Figure {
-        let view = View::new(table);
+        let view = Selection::new(table);
         let mut chart = Chart::new(
             "",
             Axis::new("multiply-adds (logarithmic)").log().padding(0.05),

@@ -2,9 +2,9 @@
 
 use super::{StudyError, Subject};
 use crate::arch::params::Role;
-use crate::model::Parts;
+use crate::model::SplitModel;
 use crate::model::float;
-use crate::torch::fused::KeptWeights;
+use crate::torch::fused::keep_packed_weights;
 use crate::train::{Sums, cross_entropy};
 use tch::Tensor;
 
@@ -27,21 +27,21 @@ impl Order {
 
 /// The inputs of the part `at` for some images. It only moves forward.
 pub(super) struct Frontier<'a> {
-    parts: &'a Parts,
+    parts: &'a SplitModel,
     subject: &'a Subject,
     at: usize,
     batches: Vec<(Tensor, Tensor)>,
 }
 
 impl<'a> Frontier<'a> {
-    pub(super) fn new(subject: &'a Subject, parts: &'a Parts, batches: Vec<(Tensor, Tensor)>) -> Frontier<'a> {
+    pub(super) fn new(subject: &'a Subject, parts: &'a SplitModel, batches: Vec<(Tensor, Tensor)>) -> Frontier<'a> {
         Frontier { parts, subject, at: 0, batches }
     }
 
     /// Runs the unchanged parts in front of `part`.
     pub(super) fn advance(&mut self, part: usize) {
         let _no_grad = tch::no_grad_guard();
-        let _weights = KeptWeights::keep();
+        let _weights = keep_packed_weights();
         let _autocast = self.subject.autocast();
         for (x, _) in &mut self.batches {
             *x = self.parts.list[self.at..part].iter().fold(x.shallow_clone(), |x, part| part.forward(&x, false));
@@ -52,7 +52,7 @@ impl<'a> Frontier<'a> {
     /// Loss and accuracies with the parts in another order from here on.
     pub(super) fn score(&self, order: &Order) -> Sums {
         let _no_grad = tch::no_grad_guard();
-        let _weights = KeptWeights::keep();
+        let _weights = keep_packed_weights();
         let mut sums = Sums::default();
         for (x, labels) in &self.batches {
             let logits = {
@@ -100,7 +100,7 @@ impl<'a> Frontier<'a> {
 pub(super) struct Statistics(Vec<Tensor>);
 
 impl Statistics {
-    pub(super) fn of(parts: &Parts) -> Statistics {
+    pub(super) fn of(parts: &SplitModel) -> Statistics {
         let kept =
             parts.params().iter().filter(|(param, _)| matches!(param.role, Role::RunningMean | Role::RunningVar));
         Statistics(kept.map(|(_, tensor)| tensor.shallow_clone()).collect())

@@ -1,7 +1,7 @@
 //! Curvature at the trained weights: the largest eigenvalues and the trace of the Hessian.
 
 use super::objective::{Direction, Objective, dot, filter_norms, norm, normal, times};
-use super::table::View;
+use super::table::Selection;
 use super::{Protocol, Rows, StudyError, Subject};
 use crate::analysis::Spread;
 use crate::figures::chart::{Axis, Chart, ChartPoint, Figure, Series, Stroke, colour};
@@ -85,7 +85,7 @@ impl Protocol for Sharpness {
     }
 
     fn picture(&self, _: &[Subject], table: &Table) -> Result<String, StudyError> {
-        let view = View::new(table);
+        let view = Selection::new(table);
         let runs = view.values("run");
         let panels = [
             ("eigenvalue", "largest eigenvalue"),

@@ -1,6 +1,6 @@
 //! Similarity of representations: linear CKA (Kornblith et al. 2019), debiased and in minibatches (Nguyen et al. 2021).
 
-use super::table::View;
+use super::table::Selection;
 use super::{Protocol, Rows, Split, StudyError, Subject};
 use crate::figures::heatmap::Heatmap;
 use crate::figures::ramp::Ramp;
@@ -80,7 +80,7 @@ impl Protocol for Similarity {
     }
 
     fn picture(&self, _: &[Subject], table: &Table) -> Result<String, StudyError> {
-        let view = View::new(table);
+        let view = Selection::new(table);
         let (parts, others) = (view.values("part"), view.values("other_part"));
         let values = parts.iter().map(|part| view.matching(&[("part", part)]).numbers("cka")).collect();
         let label = |run: &str| format!("part of {run}, in order");
@@ -119,7 +119,7 @@ impl Similarity {
             if labels.size()[0] < self.batch as i64 {
                 continue;
             }
-            let grams = |(subject, parts): &(&Subject, crate::model::Parts), x: &Tensor| {
+            let grams = |(subject, parts): &(&Subject, crate::model::SplitModel), x: &Tensor| {
                 let _autocast = subject.autocast();
                 let mut x = x.shallow_clone();
                 let mut grams = Vec::new();

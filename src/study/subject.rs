@@ -5,7 +5,7 @@ use crate::arch::Network;
 use crate::config::{Experiment, Precision};
 use crate::data::{Images, Normalise, eval_batch};
 use crate::hex::hex;
-use crate::model::{Parts, read_tensors};
+use crate::model::{SplitModel, read_tensors};
 use crate::runs::Record;
 use crate::torch::Autocast;
 use crate::train::{Splits, best_weights, check_data, tensors};
@@ -168,8 +168,8 @@ impl Subject {
 
     /// # Errors
     /// When memory is exhausted or a weight is missing.
-    pub fn parts(&self) -> Result<Parts, StudyError> {
-        Ok(Parts::new(&self.network, self.device, &self.weights, self.rewrites)?)
+    pub fn parts(&self) -> Result<SplitModel, StudyError> {
+        Ok(SplitModel::new(&self.network, self.device, &self.weights, self.rewrites)?)
     }
 
     pub fn images(&self, split: Split) -> &Images {

@@ -4,14 +4,14 @@ use crate::runs::Table;
 
 /// A selection of rows of a table.
 #[derive(Clone)]
-pub(super) struct View<'t> {
+pub(super) struct Selection<'t> {
     table: &'t Table,
     rows: Vec<usize>,
 }
 
-impl<'t> View<'t> {
-    pub(super) fn new(table: &'t Table) -> View<'t> {
-        View { table, rows: (0..table.rows.len()).collect() }
+impl<'t> Selection<'t> {
+    pub(super) fn new(table: &'t Table) -> Selection<'t> {
+        Selection { table, rows: (0..table.rows.len()).collect() }
     }
 
     fn cell(&self, row: usize, column: &str) -> &'t str {
@@ -19,9 +19,9 @@ impl<'t> View<'t> {
     }
 
     /// The rows with these values in these columns.
-    pub(super) fn matching(&self, wanted: &[(&str, &str)]) -> View<'t> {
+    pub(super) fn matching(&self, wanted: &[(&str, &str)]) -> Selection<'t> {
         let matches = |&&row: &&usize| wanted.iter().all(|(column, value)| self.cell(row, column) == *value);
-        View { table: self.table, rows: self.rows.iter().filter(matches).copied().collect() }
+        Selection { table: self.table, rows: self.rows.iter().filter(matches).copied().collect() }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -41,8 +41,8 @@ impl<'t> View<'t> {
     }
 
     /// A value for each row.
-    pub(super) fn each<'s, T>(&'s self, value: impl Fn(View<'t>) -> T + 's) -> impl Iterator<Item = T> + 's {
-        self.rows.iter().map(move |&row| value(View { table: self.table, rows: vec![row] }))
+    pub(super) fn each<'s, T>(&'s self, value: impl Fn(Selection<'t>) -> T + 's) -> impl Iterator<Item = T> + 's {
+        self.rows.iter().map(move |&row| value(Selection { table: self.table, rows: vec![row] }))
     }
 
     /// A point for each row, from two columns of numbers.

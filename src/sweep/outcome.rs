@@ -31,7 +31,7 @@ pub struct Exit {
 }
 
 impl PointOutcome {
-    /// `status` is that in the point's `summary.csv`, `rung` the epoch that it was to reach, if it did; `stopping` tells whether
+    /// `status` is that in the point's `summary.csv`, `rung` the epoch that it was to reach, if it did; `stopping` whether
     /// the sweep stops.
     pub fn of(
         exit: &Exit,

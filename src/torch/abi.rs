@@ -1,7 +1,7 @@
 //! Structs that cross to C++, laid out as in `cpp/abi.h`.
 
 /// How a window moves over a map, height then width: `StrataWindow` in `cpp/abi.h`. Every window must reach the map or the
-/// pixel beside it: `before` is at most the kernel, and the last window begins at most one pixel behind the map.
+/// pixel beside it: `before` is at most the kernel, and the last window begins at most one pixel after the map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct WindowGeometry {

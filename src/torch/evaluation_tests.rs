@@ -14,7 +14,7 @@ fn evaluation_in_one_pass() {
                     continue;
                 }
                 let out = (side - 1) / stride + 1;
-                let moves = WindowGeometry { stride: [stride, stride], before: [kernel / 2; 2], out: [out, out] };
+                let window = WindowGeometry { stride: [stride, stride], before: [kernel / 2; 2], out: [out, out] };
                 let x = channels_last(&numbers(&[4, c, side, side], 0.1));
                 let weight = numbers(&[width, c / groups, kernel, kernel], 0.2);
                 let [bias, gamma, beta, mean] = [0.3, 0.4, 0.5, 0.6].map(|salt| numbers(&[width], salt));
@@ -30,7 +30,7 @@ fn evaluation_in_one_pass() {
                     group: None,
                 };
                 let taps = depthwise.then_some([kernel, kernel]);
-                let form = Kernel { weight: &weight, bias: Some(&bias), depthwise: taps, window: &moves };
+                let form = Kernel { weight: &weight, bias: Some(&bias), depthwise: taps, window: &window };
                 let add = added.then_some(&add);
                 let y = conv_norm(&x, &form, &norm, (&mean, &var), add, Activation::Relu).unwrap();
                 let plain = x.conv2d(&weight, Some(&bias), [stride; 2], [kernel / 2; 2], [1, 1], groups);
@@ -53,12 +53,12 @@ fn tiled([images, inputs, outputs, side]: [i64; 4]) -> [Tensor; 3] {
 /// Evaluation, Winograd's form where there are tiles enough: act(conv(x) · gamma + beta + add).
 fn evaluated(x: &Tensor, weight: &Tensor, add: Option<&Tensor>) -> Tensor {
     let (outputs, sides) = (weight.size()[0], x.size());
-    let moves = WindowGeometry { stride: [1, 1], before: [1, 1], out: [sides[2], sides[3]] };
+    let window = WindowGeometry { stride: [1, 1], before: [1, 1], out: [sides[2], sides[3]] };
     let column = |salt| numbers(&[outputs], salt).to_kind(weight.kind());
     let (gamma, beta, mean, var) = (column(0.4), column(0.5), column(0.6), column(0.7) + 2.0);
     let norm =
         Norm { gamma: Some(&gamma), beta: Some(&beta), mean: None, var: None, momentum: 0.1, eps: 1e-3, group: None };
-    let form = Kernel { weight, bias: None, depthwise: None, window: &moves };
+    let form = Kernel { weight, bias: None, depthwise: None, window: &window };
     conv_norm(x, &form, &norm, (&mean, &var), add, Activation::Relu).unwrap()
 }
 
@@ -130,7 +130,7 @@ fn direct_convolutions_can_be_required() {
     let direct = Tensor::cat(&images, 0);
     assert_ne!(evaluated(&x, &weight, None), direct);
     {
-        let _direct = DirectConvolutions::require();
+        let _direct = use_direct_convolutions();
         assert_eq!(evaluated(&x, &weight, None), direct);
     }
     assert_ne!(evaluated(&x, &weight, None), direct, "the guard is dropped");
@@ -144,12 +144,12 @@ fn weights_are_kept_and_not_too_long() {
         let x = channels_last(&numbers(&[5, channels, side, side], 0.1));
         let weight = channels_last(&numbers(&[16, channels, kernel, kernel], 0.2)).set_requires_grad(true);
         let out = (side - 1) / stride + 1;
-        let moves = WindowGeometry { stride: [stride; 2], before: [kernel / 2; 2], out: [out, out] };
-        let y = || tch::no_grad(|| conv(&x, &weight, None, &moves, false).unwrap());
+        let window = WindowGeometry { stride: [stride; 2], before: [kernel / 2; 2], out: [out, out] };
+        let y = || tch::no_grad(|| conv(&x, &weight, None, &window, false).unwrap());
         let off = |a: &Tensor, b: &Tensor| (a - b).abs().max().double_value(&[]);
         let first = y();
-        let kept = KeptWeights::keep();
-        let nested = KeptWeights::keep();
+        let kept = keep_packed_weights();
+        let nested = keep_packed_weights();
         assert_eq!(off(&y(), &first), 0.0);
         // Behind libtorch's back nothing is noticed: the layout is a kept one.
         let _ = tch::no_grad(|| weight.data().g_mul_scalar_(2.0));
@@ -176,7 +176,7 @@ fn transformed_weights_are_kept_for_their_precision() {
             evaluated(&x, &weight, None)
         };
         let fresh = [run(false), run(true)];
-        let _kept = KeptWeights::keep();
+        let _kept = keep_packed_weights();
         for bf16 in [false, true, false, true] {
             assert_eq!(run(bf16), fresh[usize::from(bf16)]);
         }
@@ -191,11 +191,11 @@ fn a_layout_is_kept_for_its_window() {
     let x = channels_last(&numbers(&[3, 6, 1, 1], 0.1));
     let weight = channels_last(&numbers(&[4, 6, 3, 3], 0.2)).set_requires_grad(true);
     let at = |before| {
-        let moves = WindowGeometry { stride: [1, 1], before: [before; 2], out: [1, 1] };
-        tch::no_grad(|| conv(&x, &weight, None, &moves, false).unwrap())
+        let window = WindowGeometry { stride: [1, 1], before: [before; 2], out: [1, 1] };
+        tch::no_grad(|| conv(&x, &weight, None, &window, false).unwrap())
     };
     let fresh = [0, 1, 2].map(at);
-    let _kept = KeptWeights::keep();
+    let _kept = keep_packed_weights();
     for before in [1, 0, 2, 0, 1] {
         assert_eq!(at(before), fresh[before as usize]);
     }
@@ -206,11 +206,11 @@ fn a_layout_is_kept_for_its_window() {
 fn a_step_makes_kept_weights_new() {
     let x = channels_last(&numbers(&[5, 6, 9, 9], 0.1).to_kind(Kind::Float));
     let weight = channels_last(&numbers(&[4, 6, 3, 3], 0.2).to_kind(Kind::Float)).set_requires_grad(true);
-    let moves = WindowGeometry { stride: [1, 1], before: [1, 1], out: [9, 9] };
-    let _kept = KeptWeights::keep();
-    let y = || tch::no_grad(|| conv(&x, &weight, None, &moves, false).unwrap());
+    let window = WindowGeometry { stride: [1, 1], before: [1, 1], out: [9, 9] };
+    let _kept = keep_packed_weights();
+    let y = || tch::no_grad(|| conv(&x, &weight, None, &window, false).unwrap());
     let before = y();
-    conv(&x, &weight, None, &moves, false).unwrap().sum(Kind::Float).backward();
+    conv(&x, &weight, None, &window, false).unwrap().sum(Kind::Float).backward();
     let numbers = StepNumbers { lr: 0.1, alpha: 0.9, eps: 1e-8, ..StepNumbers::default() };
     let averages = [vec![weight.zeros_like().detach()]];
     let params = [weight.shallow_clone()];
@@ -228,11 +228,11 @@ fn the_number_of_threads_changes_no_bit_of_evaluation() {
         let x = channels_last(&numbers(&[7, channels, side, side], 0.1).to_kind(Kind::BFloat16));
         let weight = numbers(&[24, channels, kernel, kernel], 0.2).to_kind(Kind::Float);
         let out = (side - 1) / stride + 1;
-        let moves = WindowGeometry { stride: [stride; 2], before: [kernel / 2; 2], out: [out, out] };
+        let window = WindowGeometry { stride: [stride; 2], before: [kernel / 2; 2], out: [out, out] };
         let column = |salt| numbers(&[24], salt).to_kind(Kind::Float);
         let (mean, var) = (column(0.4), column(0.5) + 2.0);
         let norm = Norm { gamma: None, beta: None, mean: None, var: None, momentum: 0.1, eps: 1e-5, group: None };
-        let kernel = Kernel { weight: &weight, bias: None, depthwise: None, window: &moves };
+        let kernel = Kernel { weight: &weight, bias: None, depthwise: None, window: &window };
         let run = || {
             let y = conv_norm(&x, &kernel, &norm, (&mean, &var), None, Activation::Silu).unwrap();
             gate(&lrn(&y, 5, 1.0, 0.75, 1.0).unwrap(), &squeeze(&y).unwrap().1).unwrap()

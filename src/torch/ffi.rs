@@ -148,7 +148,7 @@ unsafe extern "C" {
         across: c_int,
         down: c_int,
         out: *mut u8,
-        room: *mut u16,
+        workspace: *mut u16,
     );
     pub(super) fn strata_colours(
         y: *const u8,
@@ -167,7 +167,7 @@ unsafe extern "C" {
         down: *const Taps,
         across: *const Taps,
         out: *mut u8,
-        room: *mut f32,
+        workspace: *mut f32,
     );
 
     /// The C library's.

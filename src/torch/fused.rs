@@ -13,7 +13,7 @@ use super::error::{Result, TorchError};
 use super::ffi;
 use super::process_group::ProcessGroup;
 
-/// A non-linearity that another operation carries out on its output. The numbers are those of `STRATA_ACTIVATIONS` in
+/// A non-linearity that another operation applies to its output. The numbers are those of `STRATA_ACTIVATIONS` in
 /// `cpp/kernels/kernels.h`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i32)]
@@ -154,46 +154,39 @@ pub fn records() -> bool {
     unsafe { ffi::strata_grad_enabled() != 0 }
 }
 
-/// While it exists, a trainable channels-last parameter is packed for matrix products once, not in every batch.
-/// For evaluation on this thread; a parameter that changes, by libtorch or by an optimizer's step, is laid out again.
+/// A mode of this thread that ends when the guard is dropped. Guards nest.
 #[derive(Debug)]
-#[must_use = "weights are kept while it lives"]
-pub struct KeptWeights(PhantomData<*const ()>);
+#[must_use = "the mode ends when the guard is dropped"]
+pub struct ModeGuard {
+    end: unsafe extern "C" fn(),
+    /// The mode is the thread's own, so the guard must not move to another.
+    _this_thread: PhantomData<*const ()>,
+}
 
-impl KeptWeights {
-    pub fn keep() -> KeptWeights {
-        // SAFETY: counts up a number of this thread, which the value cannot leave.
-        unsafe { ffi::strata_keep_weights() }
-        KeptWeights(PhantomData)
+impl ModeGuard {
+    fn new(begin: unsafe extern "C" fn(), end: unsafe extern "C" fn()) -> ModeGuard {
+        // SAFETY: the two functions count a number of this thread up and down; nothing borrows what they guard.
+        unsafe { begin() }
+        ModeGuard { end, _this_thread: PhantomData }
     }
 }
 
-impl Drop for KeptWeights {
+impl Drop for ModeGuard {
     fn drop(&mut self) {
-        // SAFETY: counts the number down again; nothing borrows what is kept.
-        unsafe { ffi::strata_forget_weights() }
+        // SAFETY: as in `new`, on the same thread.
+        unsafe { (self.end)() }
     }
 }
 
-/// While it exists, convolutions of this thread do not use Winograd's algorithm, forward or backward, so that their rounding errors are
-/// those of direct sums.
-#[derive(Debug)]
-#[must_use = "Winograd's algorithm is used again once it is dropped"]
-pub struct DirectConvolutions(PhantomData<*const ()>);
-
-impl DirectConvolutions {
-    pub fn require() -> DirectConvolutions {
-        // SAFETY: counts up a number of this thread, which the value cannot leave.
-        unsafe { ffi::strata_begin_direct() }
-        DirectConvolutions(PhantomData)
-    }
+/// For evaluation: a trainable channels-last parameter is packed for matrix products once, not in every batch. A parameter that
+/// changes, by libtorch or by an optimizer's step, is packed again.
+pub fn keep_packed_weights() -> ModeGuard {
+    ModeGuard::new(ffi::strata_keep_weights, ffi::strata_forget_weights)
 }
 
-impl Drop for DirectConvolutions {
-    fn drop(&mut self) {
-        // SAFETY: counts the number down again.
-        unsafe { ffi::strata_end_direct() }
-    }
+/// Convolutions do not use Winograd's algorithm, forward or backward, so that their rounding errors are those of direct sums.
+pub fn use_direct_convolutions() -> ModeGuard {
+    ModeGuard::new(ffi::strata_begin_direct, ffi::strata_end_direct)
 }
 
 /// The convolution of [`conv_norm`].

@@ -22,7 +22,7 @@ fn leaf(x: &Tensor) -> Tensor {
     x.detach().copy().set_requires_grad(true)
 }
 
-/// What `work` gives with so many threads.
+/// What `work` gives with this many threads.
 fn with_threads<T>(threads: i32, work: impl FnOnce() -> T) -> T {
     let former = tch::get_num_threads();
     tch::set_num_threads(threads);
@@ -97,8 +97,8 @@ fn check(case: &Case, relu: bool, kind: Kind, tolerance: f64) {
     let weight = (numbers(&[width, c, kernel, kernel], 0.2) * 0.3).to_kind(kind);
     let bias = numbers(&[width], 0.4).to_kind(kind);
     let out = [(h + 2 * pad - kernel) / stride + 1, (w + 2 * pad - kernel) / stride + 1];
-    let moves = WindowGeometry { stride: [stride, stride], before: [pad, pad], out };
-    let ours = |l: &[Tensor]| conv(&l[0], &l[1], Some(&l[2]), &moves, relu).unwrap();
+    let window = WindowGeometry { stride: [stride, stride], before: [pad, pad], out };
+    let ours = |l: &[Tensor]| conv(&l[0], &l[1], Some(&l[2]), &window, relu).unwrap();
     let theirs = |l: &[Tensor]| {
         let y = l[0].conv2d(&l[1], Some(&l[2]), [stride, stride], [pad, pad], [1, 1], 1);
         if relu { y.relu() } else { y }
@@ -129,12 +129,12 @@ fn in_bfloat16_it_is_as_near_as_bfloat16_allows() {
         let x = channels_last(&rounded(numbers(&[images, c, h, w], 0.1)));
         let weight = rounded(numbers(&[width, c, kernel, kernel], 0.2) * 0.3);
         let out = [(h + 2 * pad - kernel) / stride + 1, (w + 2 * pad - kernel) / stride + 1];
-        let moves = WindowGeometry { stride: [stride, stride], before: [pad, pad], out };
+        let window = WindowGeometry { stride: [stride, stride], before: [pad, pad], out };
         let run = |ours: bool| {
             let leaves = [leaf(&x), leaf(&weight)];
             let y = if ours {
                 let _autocast = crate::torch::Autocast::bf16(Device::Cpu);
-                conv(&leaves[0], &leaves[1], None, &moves, true).unwrap()
+                conv(&leaves[0], &leaves[1], None, &window, true).unwrap()
             } else {
                 leaves[0].conv2d(&leaves[1], None::<&Tensor>, [stride, stride], [pad, pad], [1, 1], 1).relu()
             };
@@ -155,11 +155,11 @@ fn in_bfloat16_it_is_as_near_as_bfloat16_allows() {
 fn a_slice_of_channels_needs_no_copy() {
     let whole = channels_last(&numbers(&[4, 24, 3, 3], 0.5));
     let weight = numbers(&[10, 8, 3, 3], 0.6);
-    let moves = WindowGeometry { stride: [1, 1], before: [1, 1], out: [3, 3] };
+    let window = WindowGeometry { stride: [1, 1], before: [1, 1], out: [3, 3] };
     let part = |l: &[Tensor]| l[0].narrow(1, 8, 8);
     same(
         &[whole, weight],
-        |l| conv(&part(l), &l[1], None, &moves, true).unwrap(),
+        |l| conv(&part(l), &l[1], None, &window, true).unwrap(),
         |l| part(l).conv2d(&l[1], None::<&Tensor>, [1, 1], [1, 1], [1, 1], 1).relu(),
         1e-10,
     );
@@ -234,17 +234,17 @@ fn pooling_finds_the_same_maxima() {
     for (side, kernel, stride, pad) in [(7, 3, 2, 1), (4, 3, 1, 1), (6, 2, 2, 0), (1, 3, 1, 1)] {
         let x = channels_last(&numbers(&[5, 19, side, side], 0.1));
         let out = (side + 2 * pad - kernel) / stride + 1;
-        let moves = WindowGeometry { stride: [stride, stride], before: [pad, pad], out: [out, out] };
+        let window = WindowGeometry { stride: [stride, stride], before: [pad, pad], out: [out, out] };
         same(
             &[x],
-            |l| max_pool(&l[0], [kernel, kernel], &moves).unwrap(),
+            |l| max_pool(&l[0], [kernel, kernel], &window).unwrap(),
             |l| l[0].max_pool2d([kernel, kernel], [stride, stride], [pad, pad], [1, 1], false),
             1e-12,
         );
     }
     let holes = channels_last(&Tensor::full([1, 2, 2, 2], f64::NAN, DOUBLE));
-    let moves = WindowGeometry { stride: [2, 2], before: [0, 0], out: [1, 1] };
-    assert!(max_pool(&holes, [2, 2], &moves).unwrap().isnan().all().int64_value(&[]) == 1);
+    let window = WindowGeometry { stride: [2, 2], before: [0, 0], out: [1, 1] };
+    assert!(max_pool(&holes, [2, 2], &window).unwrap().isnan().all().int64_value(&[]) == 1);
 }
 
 /// Where a task ends, and who does it, must not show in the sums: the forms for small maps, for rows, for columns.
@@ -260,12 +260,12 @@ fn no_bit_changes(side: i64, channels: i64, stride: i64) {
     let weight = numbers(&[48, channels, 3, 3], 0.2).to_kind(Kind::Float);
     let taps = numbers(&[48, 1, 3, 3], 0.3).to_kind(Kind::Float);
     let out = (side - 1) / stride + 1;
-    let moves = WindowGeometry { stride: [stride; 2], before: [1, 1], out: [out, out] };
+    let window = WindowGeometry { stride: [stride; 2], before: [1, 1], out: [out, out] };
     let same = WindowGeometry { stride: [1, 1], before: [1, 1], out: [out, out] };
     let run = || {
         let leaves = [leaf(&x), leaf(&weight), leaf(&taps)];
         let _autocast = crate::torch::Autocast::bf16(Device::Cpu);
-        let y = conv(&leaves[0], &leaves[1], None, &moves, true).unwrap();
+        let y = conv(&leaves[0], &leaves[1], None, &window, true).unwrap();
         let norm = Norm { gamma: None, beta: None, mean: None, var: None, momentum: 0.1, eps: 1e-5, group: None };
         let z = norm_act(&y, Some(&y), &norm, Activation::Relu, true).unwrap();
         let z = depthwise(&lrn(&z, 5, 1.0, 0.75, 1.0).unwrap(), &leaves[2], None, [3, 3], &same).unwrap();
@@ -291,10 +291,10 @@ fn a_depthwise_convolution_is_one_with_a_group_a_channel() {
             let (weight, bias) =
                 (numbers(&[c, 1, kernel, kernel], 0.2).to_kind(kind), numbers(&[c], 0.3).to_kind(kind));
             let out = (side + 2 * pad - kernel) / stride + 1;
-            let moves = WindowGeometry { stride: [stride, stride], before: [pad, pad], out: [out, out] };
+            let window = WindowGeometry { stride: [stride, stride], before: [pad, pad], out: [out, out] };
             same(
                 &[x, weight, bias],
-                |l| depthwise(&l[0], &l[1], Some(&l[2]), [kernel, kernel], &moves).unwrap(),
+                |l| depthwise(&l[0], &l[1], Some(&l[2]), [kernel, kernel], &window).unwrap(),
                 |l| l[0].conv2d(&l[1], Some(&l[2]), [stride, stride], [pad, pad], [1, 1], c),
                 tolerance,
             );
@@ -314,18 +314,18 @@ fn pooling_in_bfloat16_finds_the_same_maxima() {
     for (c, side, kernel, stride, pad) in [(19, 7, 3, 2, 1), (64, 4, 3, 1, 1), (33, 6, 2, 2, 0)] {
         let x = channels_last(&numbers(&[5, c, side, side], 0.1).to_kind(Kind::BFloat16));
         let out = (side + 2 * pad - kernel) / stride + 1;
-        let moves = WindowGeometry { stride: [stride, stride], before: [pad, pad], out: [out, out] };
+        let window = WindowGeometry { stride: [stride, stride], before: [pad, pad], out: [out, out] };
         same(
             &[x],
-            |l| max_pool(&l[0], [kernel, kernel], &moves).unwrap().to_kind(Kind::Float),
+            |l| max_pool(&l[0], [kernel, kernel], &window).unwrap().to_kind(Kind::Float),
             |l| l[0].max_pool2d([kernel, kernel], [stride, stride], [pad, pad], [1, 1], false).to_kind(Kind::Float),
             0.01,
         );
     }
     for sign in [1.0, -1.0] {
         let hole = channels_last(&Tensor::from_slice(&[1.0, f64::NAN * sign, 2.0, 3.0]).view([1, 1, 2, 2]));
-        let moves = WindowGeometry { stride: [2, 2], before: [0, 0], out: [1, 1] };
-        let found = max_pool(&hole.to_kind(Kind::BFloat16), [2, 2], &moves).unwrap();
+        let window = WindowGeometry { stride: [2, 2], before: [0, 0], out: [1, 1] };
+        let found = max_pool(&hole.to_kind(Kind::BFloat16), [2, 2], &window).unwrap();
         assert!(found.to_kind(Kind::Float).double_value(&[0, 0, 0, 0]).is_nan());
     }
 }
@@ -416,23 +416,23 @@ fn shortcut_a_picks_pixels_and_adds_channels() {
 #[test]
 fn what_does_not_fit_is_an_error_and_not_a_read_past_the_end() {
     let x = channels_last(&numbers(&[2, 4, 6, 6], 0.1).to_kind(Kind::Float));
-    let moves = WindowGeometry { stride: [1, 1], before: [1, 1], out: [6, 6] };
+    let window = WindowGeometry { stride: [1, 1], before: [1, 1], out: [6, 6] };
     let weight = |out: i64, channels: i64, kind| numbers(&[out, channels, 3, 3], 0.2).to_kind(kind);
-    assert!(conv(&x, &weight(6, 5, Kind::Float), None, &moves, false).is_err());
-    assert!(conv(&x, &weight(6, 4, Kind::Double), None, &moves, false).is_err());
+    assert!(conv(&x, &weight(6, 5, Kind::Float), None, &window, false).is_err());
+    assert!(conv(&x, &weight(6, 4, Kind::Double), None, &window, false).is_err());
     let short = numbers(&[3], 0.3).to_kind(Kind::Float);
-    assert!(conv(&x, &weight(6, 4, Kind::Float), Some(&short), &moves, false).is_err());
+    assert!(conv(&x, &weight(6, 4, Kind::Float), Some(&short), &window, false).is_err());
     let norm =
         |column| Norm { gamma: column, beta: column, mean: None, var: None, momentum: 0.1, eps: 1e-5, group: None };
     assert!(norm_act(&x, None, &norm(Some(&short)), Activation::None, true).is_err());
     assert!(norm_act(&x, None, &norm(None), Activation::None, false).is_err());
     assert!(norm_act(&x, Some(&short), &norm(None), Activation::None, true).is_err());
-    assert!(depthwise(&x, &numbers(&[5, 1, 3, 3], 0.2).to_kind(Kind::Float), None, [3, 3], &moves).is_err());
-    assert!(max_pool(&x, [17, 17], &moves).is_err());
+    assert!(depthwise(&x, &numbers(&[5, 1, 3, 3], 0.2).to_kind(Kind::Float), None, [3, 3], &window).is_err());
+    assert!(max_pool(&x, [17, 17], &window).is_err());
     assert!(concat(&[]).is_err());
     assert!(gate(&x, &short).is_err());
     let vector = numbers(&[2, 4], 0.1).to_kind(Kind::Float);
-    assert!(conv(&vector, &weight(6, 4, Kind::Float), None, &moves, false).is_err());
+    assert!(conv(&vector, &weight(6, 4, Kind::Float), None, &window, false).is_err());
 }
 
 #[test]

@@ -34,16 +34,16 @@ pub enum Half {
 ///
 /// # Panics
 /// When the lengths do not fit each other, or nothing is to be done.
-pub fn upsample(near: &[u8], far: Option<(&[u8], Half)>, across: usize, out: &mut [u8], room: &mut Vec<u16>) {
+pub fn upsample(near: &[u8], far: Option<(&[u8], Half)>, across: usize, out: &mut [u8], workspace: &mut Vec<u16>) {
     let count = near.len().checked_sub(2).filter(|&count| count > 0).expect("a sample on both sides");
     assert!(matches!(across, 1 | 2) && out.len() == across * count, "rows do not fit");
     assert!(far.map_or(across == 2, |(far, _)| far.len() == near.len()), "rows do not fit");
-    room.resize(near.len(), 0);
+    workspace.resize(near.len(), 0);
     let down = far.map_or(0, |(_, half)| half as c_int);
     let far = far.map_or(near, |(far, _)| far).as_ptr();
-    let (out, room) = (out.as_mut_ptr(), room.as_mut_ptr());
-    // SAFETY: the lengths are checked above; `room` holds as many numbers as `near`.
-    unsafe { ffi::strata_chroma(near.as_ptr(), far, count as i64, across as c_int, down, out, room) }
+    let (out, workspace) = (out.as_mut_ptr(), workspace.as_mut_ptr());
+    // SAFETY: the lengths are checked above; `workspace` holds as many numbers as `near`.
+    unsafe { ffi::strata_chroma(near.as_ptr(), far, count as i64, across as c_int, down, out, workspace) }
 }
 
 /// YCbCr to RGB, as libjpeg converts it.
@@ -84,14 +84,22 @@ impl Taps<'_> {
 ///
 /// # Panics
 /// When taps reach over the edge of `plane`, or `out` has not the size that they give.
-pub fn resample(plane: &[u8], width: usize, ld: usize, down: Taps, across: Taps, out: &mut [u8], room: &mut Vec<f32>) {
+pub fn resample(
+    plane: &[u8],
+    width: usize,
+    ld: usize,
+    down: Taps,
+    across: Taps,
+    out: &mut [u8],
+    workspace: &mut Vec<f32>,
+) {
     assert!(width <= ld && ld > 0, "rows overlap");
     let rows = plane.len().saturating_sub(width) / ld + usize::from(plane.len() >= width);
     down.check(rows);
     across.check(width);
     assert!(out.len() == down.first.len() * across.first.len(), "the output has another size");
-    room.resize(room.len().max(8 * width + rows.next_multiple_of(8) * across.first.len()), 0.0);
-    let (plane, rows, out, room) = (plane.as_ptr(), rows as i64, out.as_mut_ptr(), room.as_mut_ptr());
+    workspace.resize(workspace.len().max(8 * width + rows.next_multiple_of(8) * across.first.len()), 0.0);
+    let (plane, rows, out, workspace) = (plane.as_ptr(), rows as i64, out.as_mut_ptr(), workspace.as_mut_ptr());
     // SAFETY: the lengths are checked above.
-    unsafe { ffi::strata_resample(plane, rows, width as i64, ld as i64, &down.raw(), &across.raw(), out, room) }
+    unsafe { ffi::strata_resample(plane, rows, width as i64, ld as i64, &down.raw(), &across.raw(), out, workspace) }
 }

@@ -53,7 +53,7 @@ impl Profile {
 
 impl Drop for Profile {
     fn drop(&mut self) {
-        // SAFETY: without a place for it no text is stored; one that tells of an error is taken over by `check`.
+        // SAFETY: without a place for it no text is stored; an error text is taken over by `check`.
         let _ = unsafe { ffi::check(ffi::strata_profile_stop(std::ptr::null_mut())) };
     }
 }

@@ -23,7 +23,7 @@ pub enum ThreadsError {
 
 impl IsInputError for ThreadsError {}
 
-/// Starts `count` threads for the operations that the calling thread carries out, or without a count as many as
+/// Starts `count` threads for the operations that the calling thread runs, or without a count as many as
 /// `OMP_NUM_THREADS` says or there are cores, but no more than `OMP_THREAD_LIMIT` allows. Returns their number.
 ///
 /// Exactly that many take part in every operation: `OMP_DYNAMIC` has no effect.

@@ -7,7 +7,7 @@ use crate::data::{Batch, DataError, Images, Normalise, prefetch};
 use crate::interrupt;
 use crate::model::Model;
 use crate::torch;
-use crate::torch::fused::KeptWeights;
+use crate::torch::fused::keep_packed_weights;
 use std::ops::ControlFlow;
 use tch::{Device, Kind, Tensor};
 
@@ -77,7 +77,7 @@ pub fn for_each_batch(
     mut f: impl FnMut(&Tensor, &Tensor),
 ) -> Result<bool, DataError> {
     let _no_grad = tch::no_grad_guard();
-    let _weights = KeptWeights::keep();
+    let _weights = keep_packed_weights();
     let size = inference.batch.max(1);
     let fill = |i, batch: &mut Batch| batch.fill_eval(images, i * size..(i + 1) * size, normalise);
     let forward = |_, batch: &Batch| -> Result<ControlFlow<()>, DataError> {

@@ -71,16 +71,14 @@ impl Session<'_> {
             reduction: Reduction::default(),
         };
         observer.started(&self.started(info, state, trainer.batches(state.epoch)));
-        let notes = self.weights.notes().iter().cloned();
-        let enlarged = enlarged_note(&splits.train, network.plan.input);
-        for note in notes.chain(enlarged).chain(frozen_note(experiment, &model)).chain(info.other_process()) {
+        let notes = self.weights.notes().iter().cloned().chain(enlarged_note(&splits.train, network.plan.input));
+        for note in notes.chain(frozen_note(experiment, &model)).chain(info.other_process()) {
             observer.note(&note);
         }
         self.keep_start(state, &trainer)?;
         let last = self.options.until.map_or(experiment.train.epochs, |until| until.min(experiment.train.epochs));
         while state.epoch < last && !self.out_of_patience(state) {
-            let end = self.epoch(&mut trainer, state, seconds_before, observer)?;
-            match end {
+            match self.epoch(&mut trainer, state, seconds_before, observer)? {
                 ControlFlow::Continue(()) => {}
                 ControlFlow::Break(Stop::Interrupted) => return self.end(info, Status::Interrupted, state, None),
                 ControlFlow::Break(Stop::Diverged(divergence)) => {
@@ -90,10 +88,10 @@ impl Session<'_> {
                 }
             }
         }
-        if state.epoch < experiment.train.epochs && !self.out_of_patience(state) {
-            return self.end(info, Status::Interrupted, state, None);
-        }
         if state.epoch < experiment.train.epochs {
+            if !self.out_of_patience(state) {
+                return self.end(info, Status::Interrupted, state, None);
+            }
             let patience = experiment.train.patience;
             observer.note(&format!(
                 "validation Top-1 has not improved for {patience} epochs: stopping early (train.patience)"

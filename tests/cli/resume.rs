@@ -242,7 +242,7 @@ fn a_best_checkpoint_elsewhere_is_damage() {
     let place = Place::new();
     let run = stopped(&place);
     edit_manifest(&run, "last", |manifest| manifest["position"]["best"]["folder"] = "../../elsewhere".into());
-    place.strata(&["eval", "tiny"]).refused(&["position.json is damaged", "the folder of a checkpoint is called like"]);
+    place.strata(&["eval", "tiny"]).refused(&["position.json is damaged", "a checkpoint folder has a name such as"]);
     let ran = place.strata(&["train", "tiny.toml"]);
     assert!(ran.err.contains("resuming from the checkpoint before it"), "{}", ran.err);
     ran.good();

@@ -6,7 +6,7 @@ mod tests;
 use crate::input_error::IsInputError;
 use crate::runs::read::unfinished_status;
 use crate::runs::table::{MAX_CELLS, MAX_COLUMNS};
-use crate::runs::{Column, FindError, Found, NO_RUN, Origin, Record, Records, RunError, Store, Table, TableError};
+use crate::runs::{Column, FindError, NO_RUN, Origin, Record, Records, RunError, Store, StoreEntry, Table, TableError};
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -45,21 +45,21 @@ pub fn collect(paths: &[String], store: &Store) -> Result<Records, CollectError>
     found.retain(|found| seen.insert(std::fs::canonicalize(found.path()).unwrap_or_else(|_| found.path().to_owned())));
     leave_out_other_tables(&mut found, paths)?;
     // Among several tables a column says which one each row is from; runs have names.
-    let tables = found.iter().filter(|found| !matches!(found, Found::Run(_))).count();
+    let tables = found.iter().filter(|found| !matches!(found, StoreEntry::Run(_))).count();
     let with_source = tables > 1 && !paths.is_empty();
     let mut joined = Joined::default();
     for found in &found {
         match found {
-            Found::Run(folder) => {
+            StoreEntry::Run(folder) => {
                 let origin = Origin { folder: Some(folder.clone()), complete: true, ours: true };
                 joined.add_record(&Record::load(folder)?, origin);
             }
-            Found::Sweep(folder) => joined.add_sweep(folder, store, with_source)?,
-            Found::File(path) => {
+            StoreEntry::Sweep(folder) => joined.add_sweep(folder, store, with_source)?,
+            StoreEntry::File(path) => {
                 let (table, origins) = Records::from_csv(path, with_source)?.into_parts();
                 joined.add(table.columns, table.rows.into_iter().zip(origins));
             }
-            Found::Loose { .. } => {}
+            StoreEntry::Loose { .. } => {}
         }
         joined.check_size()?;
     }
@@ -68,11 +68,11 @@ pub fn collect(paths: &[String], store: &Store) -> Result<Records, CollectError>
 
 /// Drops tables below a folder that are not of runs, such as a benchmark's: their columns would be those of every run, and empty.
 /// A table that a path names stays.
-fn leave_out_other_tables(found: &mut Vec<Found>, paths: &[String]) -> Result<(), CollectError> {
+fn leave_out_other_tables(found: &mut Vec<StoreEntry>, paths: &[String]) -> Result<(), CollectError> {
     let mut kept = Vec::new();
     for table in found.drain(..) {
         let is_named = paths.iter().any(|path| Path::new(path) == table.path());
-        if let (Found::Sweep(folder), false) = (&table, is_named) {
+        if let (StoreEntry::Sweep(folder), false) = (&table, is_named) {
             let path = folder.join("table.csv");
             if !Table::read(&path)?.is_of_runs() {
                 tracing::debug!("{} is left out: it is not a table of runs (name the file to see it)", path.display());

@@ -41,7 +41,7 @@ pub enum CompareError {
     NoBaseline { baseline: String, hint: String },
     #[error(
         "the baseline `{baseline}` is {count} experiments, and the others cannot be paired with them: \
-         give more conditions (--baseline KEY=VALUE, repeatably)"
+         add conditions (--baseline KEY=VALUE can be given more than once)"
     )]
     SeveralBaselines { baseline: String, count: usize },
     #[error("there is no result to compare; --metric COLUMN selects a column")]
@@ -86,7 +86,7 @@ pub struct Comparison {
     pub groups: Vec<Vec<usize>>,
     /// A label for each line: its name and what distinguishes it from other lines of that name.
     pub labels: Vec<String>,
-    /// The columns of the records that tell lines apart.
+    /// The columns of the records that distinguish lines.
     pub settings: Vec<usize>,
     /// The column of the records that is the result to compare.
     pub metric: Option<usize>,
@@ -165,7 +165,7 @@ fn unknown_column(table: &Table, column: &str) -> CompareError {
     CompareError::Column { column: column.to_owned(), hint }
 }
 
-/// The column that is meant: by the name that PyTorch, timm or Keras give an accuracy, such as `val_acc`, or the nearest.
+/// The column that a name refers to: by the name that PyTorch, timm or Keras give an accuracy, such as `val_acc`, or the nearest.
 fn suggested<'a>(column: &str, columns: &[&'a str]) -> Option<&'a str> {
     let word = column.to_lowercase().replace(['/', '-', ' ', '@'], "_");
     let (split, rest) = match word.split_once('_') {
@@ -180,6 +180,6 @@ fn suggested<'a>(column: &str, columns: &[&'a str]) -> Option<&'a str> {
         "loss" => "loss",
         _ => return nearest(column, columns),
     };
-    let meant = format!("{split}_{result}");
-    columns.iter().copied().find(|known| *known == meant).or_else(|| nearest(column, columns))
+    let ours = format!("{split}_{result}");
+    columns.iter().copied().find(|known| *known == ours).or_else(|| nearest(column, columns))
 }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::{Component, Path, PathBuf};
 
-/// Absolute paths below `folder` as seen from there; others as their last components after `…/`, as many as tell them apart. Texts
+/// Absolute paths below `folder` as seen from there; others as their last components after `…/`, as many as distinguish them. Texts
 /// that are no absolute path stay.
 pub(super) fn short_paths(texts: &[String], folder: &Path) -> Vec<String> {
     let far: HashSet<&Path> =

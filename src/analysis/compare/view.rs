@@ -301,7 +301,7 @@ impl ComparisonView<'_> {
                 (column, short(&self.records.columns[column], &texts))
             })
             .collect();
-        // The settings that differ among the lines of a name: four, or as many as tell them apart.
+        // The settings that differ among the lines of a name: four, or as many as distinguish them.
         let telling = |lines: &Vec<usize>| -> Vec<usize> {
             let count = |columns: &[usize]| {
                 let values = |&line: &usize| columns.iter().map(|column| &cells[column][line]).collect::<Vec<_>>();

@@ -41,7 +41,7 @@ pub trait Operation: Debug {
     /// When the operation cannot be applied to such an input; the message says what does not fit.
     fn output(&self, input: Shape) -> Result<Shape, ShapeError>;
 
-    /// Tensors, learned and kept, in the order of PyTorch's state_dict, named without the layer's prefix (`weight`).
+    /// Parameters and buffers, in the order of PyTorch's state_dict, named without the layer's prefix (`weight`).
     fn tensors(&self, _input: Shape) -> Vec<Param> {
         Vec::new()
     }

@@ -52,7 +52,7 @@ pub struct Efficientnet {
     /// Padding of the stem and the depthwise convolutions: `half` is torchvision's, `same` TensorFlow's and Keras's.
     #[serde(skip_serializing_if = "is_half")]
     pub padding: Padding,
-    /// Hidden channels of squeeze-and-excitation as a part of a block's input; 0 leaves it out.
+    /// Hidden channels of squeeze-and-excitation as a fraction of a block's input; 0 leaves it out.
     pub se: f64,
 }
 

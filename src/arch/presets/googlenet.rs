@@ -61,7 +61,7 @@ const CAFFE_BIAS: f64 = 0.2;
 impl ExpandPreset for Googlenet {
     fn expand(&self, _classes: usize) -> Result<PresetRows, KeyError> {
         if self.form == GooglenetVariant::Keras && self.aux {
-            return Err(KeyError::new("aux", "the Keras form has no auxiliary heads: its maps at 4a are 2x2"));
+            return Err(KeyError::new("aux", "the Keras variant has no auxiliary heads: its maps at 4a are 2x2"));
         }
         let mut rows = self.stem();
         let (b5_kernel, aux_pool) = match self.form {

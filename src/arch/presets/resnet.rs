@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ResnetVariant {
-    /// Depth 18 to 200; widths 64, 128, 256, 512 (times four behind bottlenecks).
+    /// Depth 18 to 200; widths 64, 128, 256, 512 (times four after bottlenecks).
     #[default]
     Imagenet,
-    /// Depth 6n+2 (9n+2 with bottlenecks); widths 16, 32, 64 (times four behind bottlenecks).
+    /// Depth 6n+2 (9n+2 with bottlenecks); widths 16, 32, 64 (times four after bottlenecks).
     Cifar,
 }
 

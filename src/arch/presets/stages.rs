@@ -20,7 +20,7 @@ pub enum Stem {
 }
 
 impl Stem {
-    /// Rows of the stem, with normalisation and non-linearity behind the convolution.
+    /// Rows of the stem, with normalisation and non-linearity after the convolution.
     pub fn rows(self, width: usize) -> Vec<Row> {
         match self {
             Stem::Imagenet => vec![
@@ -34,7 +34,7 @@ impl Stem {
     /// Rows of a small stem whose first activation, for blocks of this order, is left to the first block.
     pub(crate) fn without_activation(width: usize, order: Order) -> Vec<Row> {
         let conv = small(width).act(Act::None);
-        // ReLU-only pre-activation has its normalisations behind convolutions, also behind this one.
+        // ReLU-only pre-activation has its normalisations after convolutions, also after this one.
         vec![if order == Order::Preact { conv.norm(Norm::None).unbiased() } else { conv }.into()]
     }
 }
@@ -86,7 +86,7 @@ pub(super) fn cifar(depth: usize, layers: usize) -> Result<usize, KeyError> {
             Err(KeyError::new(
                 "depth",
                 format!(
-                    "a CIFAR layout with {layers} layers a block has depth {step}n+2, for example {near}, not {depth}"
+                    "a CIFAR layout with {layers} layers per block has depth {step}n+2, for example {near}, not {depth}"
                 ),
             ))
         }

@@ -23,7 +23,7 @@ fn is_five(n: &usize) -> bool {
 
 /// One row of GoogLeNet's table: #1x1, #3x3 reduce and #3x3, #5x5 reduce and #5x5, pool proj.
 ///
-/// Without reductions (`b3 = 192`) and with `pool = 0` (no projection behind the pool) it is the naive module of figure 2a.
+/// Without reductions (`b3 = 192`) and with `pool = 0` (no projection after the pool) it is the naive module of figure 2a.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InceptionRow {

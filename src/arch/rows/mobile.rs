@@ -103,7 +103,7 @@ pub struct MbconvRow {
     pub repeat: usize,
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub stride: usize,
-    /// Hidden channels of squeeze-and-excitation, as a part of the block's input channels (not of the expanded ones); 0 for
+    /// Hidden channels of squeeze-and-excitation, as a fraction of the block's input channels (not of the expanded ones); 0 for
     /// none. Always written out, because the default is not 0.
     #[serde(default = "MbconvRow::default_se")]
     pub se: f64,

@@ -269,7 +269,7 @@ layer_row!(
         size: row.size, alpha: row.alpha, beta: row.beta, k: row.k
     }
 );
-/// A non-linearity by itself, as behind the last sum of a ReLU-only pre-activation network.
+/// A non-linearity by itself, as after the last sum of a ReLU-only pre-activation network.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ActRow {

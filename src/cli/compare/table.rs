@@ -115,7 +115,7 @@ fn remove(table: &mut Table, index: usize) {
     table.rows.iter_mut().for_each(|row| drop(row.remove(index)));
 }
 
-/// Replaces names by labels, which hold the settings that tell lines apart, and hides the settings.
+/// Replaces names by labels, which hold the settings that distinguish lines, and hides the settings.
 fn label(table: &mut Table, comparison: &Comparison, is_setting: impl Fn(&str) -> bool, longest: usize) {
     let Some(name) = table.column("name") else { return };
     for (row, label) in table.rows.iter_mut().zip(cut_apart(&without_shared_name(&comparison.labels), longest)) {

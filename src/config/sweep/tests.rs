@@ -185,7 +185,7 @@ fn points_outside_the_limits_are_left_out_and_counted() {
     assert!(error.contains(&format!("parameters from {} to {}", costs[0].params, costs[1].params)), "{error}");
     assert!(error.contains(&costs[1].macs.to_string()), "{error}");
     assert!(sweep("[sweep]\nseed = [1]\nmacs = [2, 1]").unwrap_err().contains("2 is more than 1"));
-    // Samples are drawn until so many fit.
+    // Samples are drawn until this many fit.
     let random = "[sweep]\nmacs = [15e6, 32e6]\n[sweep.random]\ncount = 5\nmodel.width = { uniform = [4, 40] }\n";
     let random = sweep(random).unwrap();
     assert!(random.points.len() == 5 && random.left_out > 0);

@@ -47,7 +47,7 @@ impl Augmentation for Cutout {
 mod tests {
     use super::*;
 
-    /// Of every centre in a 32x32 image, as in the authors' code, a square of 16 covers 12² pixels on average.
+    /// Over every centre in a 32x32 image, as in the authors' code, a square of 16 covers 12² pixels on average.
     #[test]
     fn squares_are_cut_off_at_the_edge() {
         let mut area = 0;

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub struct Erasing {
     /// Probability for an image.
     pub p: f64,
-    /// The rectangle's smallest and largest part of the area.
+    /// The rectangle's smallest and largest fraction of the area.
     pub area: [f64; 2],
     /// The smallest and largest ratio of height to width.
     pub aspect: [f64; 2],

@@ -23,19 +23,19 @@ pub(super) const ALL: [Kind; 14] = [
 /// The largest values of a policy.
 pub(super) struct Range {
     shear: f64,
-    /// In pixels of the side, or as a part of it.
+    /// In pixels of the side, or as a fraction of it.
     translate: fn(f64) -> f64,
     degrees: f64,
-    /// How far a factor is from 1.
+    /// Largest distance of a factor from 1.
     factor: f64,
     /// Bits that are dropped.
     bits: f64,
 }
 
-/// That of AutoAugment and RandAugment. Translations were up to 150 pixels of images of 331.
+/// The strength of AutoAugment and RandAugment. Translations were up to 150 pixels of images of 331.
 pub(super) const NARROW: Range =
     Range { shear: 0.3, translate: |side| side * 150.0 / 331.0, degrees: 30.0, factor: 0.9, bits: 4.0 };
-/// That of TrivialAugment's wide search space.
+/// The strength of TrivialAugment's wide search space.
 pub(super) const WIDE: Range = Range { shear: 0.99, translate: |_| 32.0, degrees: 135.0, factor: 0.99, bits: 6.0 };
 
 impl Range {

@@ -20,17 +20,17 @@ const ARCHIVE_LIMIT: u64 = 200_000_000;
 
 /// A file and how many records it has.
 #[derive(Debug)]
-pub(super) struct Part {
+pub(super) struct RecordFile {
     pub name: &'static str,
     pub records: usize,
 }
 
-/// A dataset in this form, as published.
+/// A dataset in CIFAR's binary format, as published.
 #[derive(Debug)]
 pub(super) struct CifarSet {
     pub info: &'static Info,
-    pub train: &'static [Part],
-    pub test: &'static [Part],
+    pub train: &'static [RecordFile],
+    pub test: &'static [RecordFile],
     pub archive: &'static str,
     pub address: &'static str,
     pub archive_sha256: &'static str,
@@ -48,22 +48,22 @@ impl Source for CifarSet {
     }
 
     fn present(&self, folder: &Path) -> bool {
-        let full = |part: &Part| fs::metadata(folder.join(part.name)).is_ok_and(|m| m.len() == self.bytes(part));
-        folder.join(NOTE).is_file() && self.parts().all(full)
+        let full = |file: &RecordFile| fs::metadata(folder.join(file.name)).is_ok_and(|m| m.len() == self.bytes(file));
+        folder.join(NOTE).is_file() && self.files().all(full)
     }
 
     fn check(&self, folder: &Path, depth: Depth) -> Result<(), DataError> {
         let note = sums_note::read(folder, self.name())?;
-        for part in self.parts() {
-            let path = folder.join(part.name);
+        for file in self.files() {
+            let path = folder.join(file.name);
             let length = fs::metadata(&path).map_err(DataError::io("read", &path))?.len();
-            let expected = self.bytes(part);
+            let expected = self.bytes(file);
             if length != expected {
                 let problem = format!("it has {length} bytes and should have {expected}");
                 return Err(DataError::damaged(&path, problem, self.name()));
             }
         }
-        let known = self.parts().map(|part| Some((part.name, sums_note::sum(&note, part.name)?)));
+        let known = self.files().map(|file| Some((file.name, sums_note::sum(&note, file.name)?)));
         let known = known.collect::<Option<Vec<_>>>().ok_or_else(|| sums_note::incomplete(folder, self.name()))?;
         verify(self.name(), folder, known.into_iter(), depth)
     }
@@ -100,7 +100,7 @@ impl CifarSet {
         self.info.name
     }
 
-    fn parts(&self) -> impl Iterator<Item = &'static Part> {
+    fn files(&self) -> impl Iterator<Item = &'static RecordFile> {
         self.train.iter().chain(self.test)
     }
 
@@ -108,24 +108,24 @@ impl CifarSet {
         (self.labels)(0).len() + PIXELS
     }
 
-    fn bytes(&self, part: &Part) -> u64 {
-        (part.records * self.record()) as u64
+    fn bytes(&self, file: &RecordFile) -> u64 {
+        (file.records * self.record()) as u64
     }
 
-    fn read(&self, folder: &Path, parts: &[Part]) -> Result<Images, DataError> {
-        let count = parts.iter().map(|part| part.records).sum::<usize>();
+    fn read(&self, folder: &Path, files: &[RecordFile]) -> Result<Images, DataError> {
+        let count = files.iter().map(|file| file.records).sum::<usize>();
         let (mut pixels, mut labels) = (vec![0; count * PIXELS], Vec::with_capacity(count));
         let mut rest = pixels.as_mut_slice();
-        for part in parts {
-            let path = folder.join(part.name);
+        for file in files {
+            let path = folder.join(file.name);
             let io = |e| DataError::io("read", &path)(e);
-            let mut file = BufReader::with_capacity(1 << 20, File::open(&path).map_err(io)?);
-            let (images, others) = rest.split_at_mut(part.records * PIXELS);
+            let mut reader = BufReader::with_capacity(1 << 20, File::open(&path).map_err(io)?);
+            let (images, others) = rest.split_at_mut(file.records * PIXELS);
             rest = others;
             let mut label_bytes = (self.labels)(0);
             for image in images.chunks_exact_mut(PIXELS) {
-                file.read_exact(&mut label_bytes).map_err(io)?;
-                file.read_exact(image).map_err(io)?;
+                reader.read_exact(&mut label_bytes).map_err(io)?;
+                reader.read_exact(image).map_err(io)?;
                 let label = label_bytes[self.label];
                 if usize::from(label) >= self.info.classes {
                     let problem = format!("a label is {label}, but there are {} classes", self.info.classes);
@@ -176,23 +176,23 @@ impl CifarSet {
     fn untar(&self, archive: &Path, source: &str, new: &Path) -> Result<(), DataError> {
         let bad = |problem: String| DataError::corrupt(source, problem, "this file is not used");
         let packed = File::open(archive).map_err(DataError::io("read", archive))?;
-        let limit = 2 * self.parts().map(|part| self.bytes(part)).sum::<u64>();
+        let limit = 2 * self.files().map(|file| self.bytes(file)).sum::<u64>();
         let mut tar = tar::Archive::new(GzDecoder::new(BufReader::new(packed)).take(limit));
         let mut sums: Vec<(&str, String)> = Vec::new();
         for entry in tar.entries().map_err(|e| bad(e.to_string()))? {
             let mut entry = entry.map_err(|e| bad(e.to_string()))?;
             let path = entry.path().map_err(|e| bad(e.to_string()))?.into_owned();
-            let Some(part) = self.parts().find(|part| path.file_name().is_some_and(|f| f == part.name)) else {
+            let Some(file) = self.files().find(|file| path.file_name().is_some_and(|f| f == file.name)) else {
                 continue;
             };
-            let (name, expected) = (part.name, self.bytes(part));
+            let (name, expected) = (file.name, self.bytes(file));
             let (bytes, sha256) = fetch::copy_hashed(&mut entry, &new.join(name), expected + 1, source)?;
             if bytes != expected {
                 return Err(bad(format!("{name} in it has not {expected} bytes")));
             }
             sums.push((name, sha256));
         }
-        if let Some(missing) = self.parts().find(|part| sums.iter().all(|(found, _)| *found != part.name)) {
+        if let Some(missing) = self.files().find(|file| sums.iter().all(|(found, _)| *found != file.name)) {
             return Err(bad(format!("there is no {} in it", missing.name)));
         }
         sums_note::write(new, self.name(), &sums)
@@ -200,9 +200,9 @@ impl CifarSet {
 
     fn pack_tree(&self, folder: &Path, new: &Path) -> Result<(), DataError> {
         let mut sums = Vec::new();
-        for (split, parts) in [("train", self.train), ("test", self.test)] {
+        for (split, files) in [("train", self.train), ("test", self.test)] {
             tracing::info!("decoding the images of {}", folder.join(split).display());
-            let per_class = parts.iter().map(|part| part.records).sum::<usize>() / self.folders.len();
+            let per_class = files.iter().map(|file| file.records).sum::<usize>() / self.folders.len();
             let tree = Tree {
                 name: self.name(),
                 classes: self.folders,
@@ -212,12 +212,12 @@ impl CifarSet {
             };
             let records = image_tree::pack(&folder.join(split), &tree)?;
             let mut rest = records.as_slice();
-            for part in parts {
-                let bytes = self.bytes(part);
+            for file in files {
+                let bytes = self.bytes(file);
                 let (content, others) = rest.split_at(bytes as usize);
                 rest = others;
-                let (_, sum) = fetch::copy_hashed(content, &new.join(part.name), bytes, part.name)?;
-                sums.push((part.name, sum));
+                let (_, sum) = fetch::copy_hashed(content, &new.join(file.name), bytes, file.name)?;
+                sums.push((file.name, sum));
             }
         }
         // Images of a tree may have been compressed with losses: results on them say so.

@@ -1,6 +1,6 @@
 //! CIFAR-10: its binary form, or a tree of images that is packed once into that form.
 
-use super::cifar::{CifarSet, Part};
+use super::cifar::{CifarSet, RecordFile};
 use super::{Info, Published, Source};
 use serde::{Deserialize, Serialize};
 
@@ -22,18 +22,18 @@ static INFO: Info = Info {
     std: &[63.0 / 255.0, 62.1 / 255.0, 66.7 / 255.0],
 };
 
-static TRAIN: [Part; 5] = [
-    Part { name: "data_batch_1.bin", records: RECORDS },
-    Part { name: "data_batch_2.bin", records: RECORDS },
-    Part { name: "data_batch_3.bin", records: RECORDS },
-    Part { name: "data_batch_4.bin", records: RECORDS },
-    Part { name: "data_batch_5.bin", records: RECORDS },
+static TRAIN: [RecordFile; 5] = [
+    RecordFile { name: "data_batch_1.bin", records: RECORDS },
+    RecordFile { name: "data_batch_2.bin", records: RECORDS },
+    RecordFile { name: "data_batch_3.bin", records: RECORDS },
+    RecordFile { name: "data_batch_4.bin", records: RECORDS },
+    RecordFile { name: "data_batch_5.bin", records: RECORDS },
 ];
 
 pub(super) static SET: CifarSet = CifarSet {
     info: &INFO,
     train: &TRAIN,
-    test: &[Part { name: "test_batch.bin", records: RECORDS }],
+    test: &[RecordFile { name: "test_batch.bin", records: RECORDS }],
     archive: "cifar-10-binary.tar.gz",
     address: "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
     archive_sha256: "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",

@@ -1,6 +1,6 @@
 //! CIFAR-100 in its binary form, whose records have a superclass and a class; or a tree of the 100 classes.
 
-use super::cifar::{CifarSet, Part};
+use super::cifar::{CifarSet, RecordFile};
 use super::{Info, Published, Source};
 use crate::named::is_default;
 use serde::{Deserialize, Serialize};
@@ -40,8 +40,8 @@ const INFO: Info = Info {
 
 const SET: CifarSet = CifarSet {
     info: &INFO,
-    train: &[Part { name: "train.bin", records: TRAIN }],
-    test: &[Part { name: "test.bin", records: TEST }],
+    train: &[RecordFile { name: "train.bin", records: TRAIN }],
+    test: &[RecordFile { name: "test.bin", records: TEST }],
     archive: "cifar-100-binary.tar.gz",
     address: "https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz",
     archive_sha256: "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",

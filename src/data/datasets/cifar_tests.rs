@@ -38,11 +38,11 @@ fn untars_loads_and_notices_damage() {
     let archive = folder.path().join("a.tar.gz");
     let packed = flate2::write::GzEncoder::new(File::create(&archive).unwrap(), flate2::Compression::fast());
     let mut tar = tar::Builder::new(packed);
-    for part in SET.parts() {
+    for file in SET.files() {
         let mut header = tar::Header::new_ustar();
-        header.set_size(SET.bytes(part));
-        let path = format!("cifar-10-batches-bin/{}", part.name);
-        tar.append_data(&mut header, path, std::io::repeat(3).take(SET.bytes(part))).unwrap();
+        header.set_size(SET.bytes(file));
+        let path = format!("cifar-10-batches-bin/{}", file.name);
+        tar.append_data(&mut header, path, std::io::repeat(3).take(SET.bytes(file))).unwrap();
     }
     tar.into_inner().unwrap().finish().unwrap();
     SET.untar(&archive, "there", new.path()).unwrap();
@@ -57,7 +57,7 @@ fn untars_loads_and_notices_damage() {
     assert!(SET.present(new.path()) && SET.check(new.path(), Depth::Whole).is_err());
     assert!(SET.load(new.path()).unwrap_err().to_string().contains("data_batch_2.bin: its content has changed"));
     // Noted anew it is not damaged, and still no CIFAR-10.
-    let sums: Vec<_> = SET.parts().map(|part| (part.name, sha256(&new.path().join(part.name)).unwrap())).collect();
+    let sums: Vec<_> = SET.files().map(|file| (file.name, sha256(&new.path().join(file.name)).unwrap())).collect();
     sums_note::write(new.path(), SET.name(), &sums).unwrap();
     assert!(SET.load(new.path()).unwrap_err().to_string().contains("data_batch_2.bin: a label is 10"));
     fs::write(&damaged, &bytes[..100]).unwrap();

@@ -15,7 +15,7 @@ const CLASSES: usize = 10;
 /// Cycles over the width of the image, by class / 2.
 const FREQUENCIES: [f64; CLASSES / 2] = [1.0, 2.0, 3.5, 5.5, 8.0];
 
-/// Gratings made by formula.
+/// Synthetic gratings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Synthetic {}
@@ -52,7 +52,7 @@ impl Source for Synthetic {
     }
 
     fn fetch(&self, _: &Path, _: Option<&Path>) -> Result<(), DataError> {
-        tracing::info!("{NAME} is made by formula: nothing to fetch");
+        tracing::info!("{NAME} is generated: nothing to fetch");
         Ok(())
     }
 

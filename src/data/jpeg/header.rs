@@ -35,7 +35,7 @@ pub(super) const ZIGZAG: [u8; 64] = [
 
 /// Tables by number, and what the frame header says, as they are found.
 #[derive(Default)]
-struct Found {
+struct Segments {
     quantizers: [Option<[i16; 64]>; 4],
     /// DC, then AC.
     tables: [[Option<Arc<Table>>; 4]; 2],
@@ -52,7 +52,7 @@ impl<'a> Frame<'a> {
     /// `None` for what the general decoder must read.
     pub(super) fn read(bytes: &'a [u8]) -> Option<Frame<'a>> {
         let mut rest = bytes.strip_prefix(&[0xff, 0xd8])?;
-        let mut found = Found::default();
+        let mut segments = Segments::default();
         loop {
             let (&[0xff, marker], after) = rest.split_first_chunk::<2>()? else { return None };
             if marker == 0xff {
@@ -63,15 +63,15 @@ impl<'a> Frame<'a> {
             let segment = after.get(2..length)?;
             rest = after.get(length..)?;
             match marker {
-                0xc0 | 0xc1 => found.frame(segment)?,
-                0xc4 => found.tables(segment)?,
-                0xdb => found.quantizers(segment)?,
-                0xdd => found.restart = usize::from(u16::from_be_bytes(*segment.first_chunk()?)),
-                0xda => return found.scan(segment, rest),
-                0xe0 => found.jfif |= segment.starts_with(b"JFIF\0"),
+                0xc0 | 0xc1 => segments.frame(segment)?,
+                0xc4 => segments.tables(segment)?,
+                0xdb => segments.quantizers(segment)?,
+                0xdd => segments.restart = usize::from(u16::from_be_bytes(*segment.first_chunk()?)),
+                0xda => return segments.scan(segment, rest),
+                0xe0 => segments.jfif |= segment.starts_with(b"JFIF\0"),
                 // Turned by its note: the general decoder turns it back.
                 0xe1 if is_turned(segment) => return None,
-                0xee if segment.starts_with(b"Adobe") => found.adobe = segment.get(11).copied(),
+                0xee if segment.starts_with(b"Adobe") => segments.adobe = segment.get(11).copied(),
                 0xe1..=0xef | 0xfe => {}
                 _ => return None,
             }
@@ -85,7 +85,7 @@ fn is_turned(segment: &[u8]) -> bool {
     note.is_some_and(|turn| turn != Orientation::NoTransforms)
 }
 
-impl Found {
+impl Segments {
     fn frame(&mut self, segment: &[u8]) -> Option<()> {
         let (head, components) = segment.split_first_chunk::<6>()?;
         let side = |at: usize| usize::from(u16::from_be_bytes([head[at], head[at + 1]]));

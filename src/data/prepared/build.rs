@@ -1,6 +1,6 @@
 //! Making the copies: a group of images at a time is appended and synced, so that a build that was killed goes on where it was.
 
-use super::{Cache, Form, IMAGES, INDEX, Prepared, Record, contents};
+use super::{Cache, IMAGES, INDEX, Prepared, PreparedFormat, Record, contents};
 use crate::data::decode::resampled;
 use crate::data::resample::Resampler;
 use crate::data::{DataError, Images, sums_note};
@@ -24,7 +24,7 @@ const QUALITY: u8 = 90;
 /// Images that are not files, a file that cannot be read, or a full disk.
 pub(in crate::data) fn build(
     size: usize,
-    form: Option<Form>,
+    form: Option<PreparedFormat>,
     images: &[&Images],
     cache: &Path,
     fetch: &str,
@@ -33,8 +33,8 @@ pub(in crate::data) fn build(
         name: fetch.to_owned(),
         problem: "its images are in memory, there is nothing to prepare".to_owned(),
     })?;
-    let there = |form: &Form| Prepared { size, form: *form }.folder(&sums, cache).is_dir();
-    let prepared = match form.or_else(|| [Form::Raw, Form::Jpeg].into_iter().find(there)) {
+    let there = |form: &PreparedFormat| Prepared { size, form: *form }.folder(&sums, cache).is_dir();
+    let prepared = match form.or_else(|| [PreparedFormat::Raw, PreparedFormat::Jpeg].into_iter().find(there)) {
         Some(form) => Prepared { size, form },
         None => Prepared { size, form: affordable(size, sums.len(), cache)? },
     };
@@ -50,7 +50,7 @@ pub(in crate::data) fn build(
         match error {
             DataError::NotPrepared { .. } => {}
             DataError::Corrupt { .. } => {
-                tracing::warn!("{error:#}; they are made anew");
+                tracing::warn!("{error:#}; they are prepared again");
                 // Without an index, no image counts as done.
                 let index = folder.join(INDEX);
                 fs::remove_file(&index).map_err(DataError::io("delete", &index))?;
@@ -68,9 +68,10 @@ pub(in crate::data) fn build(
 }
 
 /// The form that the disk has room for.
-fn affordable(size: usize, count: usize, cache: &Path) -> Result<Form, DataError> {
+fn affordable(size: usize, count: usize, cache: &Path) -> Result<PreparedFormat, DataError> {
     fs::create_dir_all(cache).map_err(DataError::io("create the folder", cache))?;
-    let disk = rustix::fs::statvfs(cache).map_err(|error| DataError::io("look at the disk of", cache)(error.into()))?;
+    let disk =
+        rustix::fs::statvfs(cache).map_err(|error| DataError::io("get the free space of", cache)(error.into()))?;
     let free = disk.f_bavail.saturating_mul(disk.f_frsize);
     // Photographs are 4:3 on average, and a JPEG of this quality takes 0.4 bytes a pixel.
     let pixels = (count * size * size * 4 / 3) as u64;
@@ -84,7 +85,7 @@ fn affordable(size: usize, count: usize, cache: &Path) -> Result<Form, DataError
             problem: format!("the disk is too full: {sizes}"),
         });
     }
-    let form = if raw <= free / 2 { Form::Raw } else { Form::Jpeg };
+    let form = if raw <= free / 2 { PreparedFormat::Raw } else { PreparedFormat::Jpeg };
     tracing::info!("form {form}: {sizes} (--form chooses)");
     Ok(form)
 }
@@ -160,10 +161,10 @@ fn copy(prepared: Prepared, images: &Images, i: usize) -> Result<Copy, DataError
         Resampler::stretch(full, size)
     })?;
     let bytes = match prepared.form {
-        Form::Raw => planes,
+        PreparedFormat::Raw => planes,
         // What is small enough already loses nothing.
-        Form::Jpeg if from == size => content,
-        Form::Jpeg => {
+        PreparedFormat::Jpeg if from == size => content,
+        PreparedFormat::Jpeg => {
             let plane = size[0] * size[1];
             let rgb: Vec<u8> = (0..plane).flat_map(|i| [0, 1, 2].map(|c| planes[c * plane + i])).collect();
             let mut out = Vec::new();

@@ -6,9 +6,9 @@
 //! `data.prepared` says so, and its key and its data fingerprint change with it.
 
 mod build;
-mod form;
+mod format;
 
-use super::decode::{Encoded, Part};
+use super::decode::{Encoded, Region};
 use super::fetch::digest;
 use super::resample::Resampler;
 use super::verify::{Depth, verify};
@@ -21,7 +21,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 pub(super) use build::build;
-pub use form::Form;
+pub use format::PreparedFormat;
 
 const IMAGES: &str = "images.bin";
 const INDEX: &str = "index.txt";
@@ -34,7 +34,7 @@ pub struct Prepared {
     /// Pixels of the shorter side; smaller images keep their size.
     pub size: usize,
     #[serde(default)]
-    pub form: Form,
+    pub form: PreparedFormat,
 }
 
 impl Prepared {
@@ -145,17 +145,17 @@ impl Cache {
     /// The content of a copy that is a file, what errors call it, and their advice.
     pub(super) fn content(&self, sum: &[u8; 16]) -> Result<Option<Encoded>, DataError> {
         match self.prepared.form {
-            Form::Jpeg => Ok(Some((self.stored(sum)?, self.path.clone(), REMEDY))),
-            Form::Raw => Ok(None),
+            PreparedFormat::Jpeg => Ok(Some((self.stored(sum)?, self.path.clone(), REMEDY))),
+            PreparedFormat::Raw => Ok(None),
         }
     }
 
     /// Reads what is needed of a copy in raw bytes for the map that `choose` gives for its [height, width].
-    pub(super) fn part(
+    pub(super) fn region(
         &self,
         sum: &[u8; 16],
         choose: impl FnOnce([usize; 2]) -> Resampler,
-    ) -> Result<(Resampler, Part), DataError> {
+    ) -> Result<(Resampler, Region), DataError> {
         let Record { offset, size: [height, width], .. } = self.record(sum)?;
         let map = choose([height, width]);
         let source = map.source();
@@ -165,7 +165,7 @@ impl Cache {
         for (plane, part) in pixels.chunks_exact_mut(rows).enumerate() {
             self.read(part, offset + ((plane * height + source.top) * width) as u64)?;
         }
-        Ok((map, Part { pixels, width, left: source.left }))
+        Ok((map, Region { pixels, width, left: source.left }))
     }
 
     fn record(&self, sum: &[u8; 16]) -> Result<Record, DataError> {

@@ -93,7 +93,7 @@ impl GraphBuilder<'_> {
                 vec![int("size", size as i64), float("alpha", alpha), float("beta", beta), float("bias", k)];
             return self.op("LRN", vec![x], attributes);
         }
-        // Of an even size ONNX takes the longer half behind the channel, PyTorch in front of it. The sum over neighbours is a 1x1
+        // For an even size, ONNX takes the longer half after the channel, PyTorch before it. The sum over neighbours is a 1x1
         // convolution with a band of ones.
         let channels = layer.input.channels();
         let near = |out: usize, channel: usize| channel + size / 2 >= out && channel <= out + (size - 1) / 2;

@@ -34,7 +34,7 @@ impl GraphBuilder<'_> {
         self.op("MaxPool", vec![x], attributes(window, Pad { bottom: reach.h, right: reach.w, ..pad }))
     }
 
-    /// The mean of each window. Pixels of the padding count, except with "same" padding; those behind the padding, which only
+    /// The mean of each window. Pixels of the padding count, except with "same" padding; those after the padding, which only
     /// rounding up reaches, never do.
     pub(super) fn avg_pool(&mut self, layer: &Layer, window: &Window, x: String) -> String {
         let (h, w) = layer.input.sides();

@@ -10,7 +10,7 @@ pub struct Axis {
     pub scale: Scale,
     /// Lowest and highest value; without it, what the data take with round ends.
     pub range: Option<[f64; 2]>,
-    /// Room at both ends beyond the data, as a part of what they span: large marks need it. 0 ends at round values.
+    /// Room at both ends beyond the data, as a fraction of what they span: large marks need it. 0 ends at round values.
     pub padding: f64,
     pub unit: Unit,
     /// Names at 0, 1, 2, … instead of numbers; empty for a numeric axis.
@@ -78,7 +78,7 @@ impl Axis {
         }
     }
 
-    /// An axis of things with names, the first at 0.
+    /// An axis of named items, the first at 0.
     pub fn of_names(label: &str, names: Vec<String>) -> Axis {
         Axis { names, ..Axis::new(label) }
     }
@@ -113,7 +113,7 @@ impl Axis {
         self
     }
 
-    /// Whether things on two axes can be compared by their place, so that axes side by side should have one scale.
+    /// Whether values on two axes can be compared by their position, so that axes side by side should have one scale.
     pub(super) fn is_like(&self, other: &Axis) -> bool {
         let of_same = self.unit == Unit::Percent || self.label == other.label;
         of_same && self.unit == other.unit && self.scale == other.scale && self.names.is_empty()
@@ -258,7 +258,7 @@ fn whole(step: f64) -> f64 {
     }
 }
 
-/// Digits behind the point that a step needs.
+/// Decimals that a step needs.
 fn decimals(step: f64) -> usize {
     (0..10)
         .find(|&digits| {

@@ -83,7 +83,7 @@ fn draw_line(svg: &mut String, frame: &Frame, series: &Series) {
     );
 }
 
-/// Places of points that follow one another; a new run begins behind a value that is not finite.
+/// Places of points that follow one another; a new run begins after a value that is not finite.
 fn runs(frame: &Frame, points: &[[f64; 2]]) -> Vec<Vec<[f64; 2]>> {
     let places: Vec<Option<[f64; 2]>> = points.iter().map(|&[x, y]| frame.place(x, y)).collect();
     places.split(Option::is_none).map(|run| run.iter().copied().flatten().collect()).collect()

@@ -12,7 +12,7 @@ const MARGIN: f64 = 30.0;
 /// Height of a panel, titles of its axes included, and width and height of a single one.
 const PANEL: f64 = 470.0;
 const ALONE: [f64; 2] = [520.0, 380.0];
-/// Height of a thing with a name on an axis.
+/// Height of a named item on an axis.
 const ROW: f64 = 24.0;
 /// Legend: size of its text, height of its lines, room for the sign before a name, space after it.
 const SIZE: f64 = 14.5;
@@ -20,7 +20,7 @@ const LINE: f64 = 24.0;
 const SIGN: f64 = 34.0;
 const SPACE: f64 = 26.0;
 
-/// Charts of the same things; their series share colours, and the names of all of them make the legend.
+/// Charts of the same items; their series share colours, and the names of all of them make the legend.
 #[derive(Clone, Debug)]
 pub struct Figure {
     pub title: String,
@@ -118,7 +118,7 @@ impl Figure {
         self.panels.iter().any(Chart::has_lines)
     }
 
-    /// What the legend tells: every name once, then the further lines.
+    /// The entries of the legend: every name once, then the further lines.
     fn named(&self) -> Vec<Series> {
         let mut keys: Vec<Series> = Vec::new();
         for Series { name, colour, marks } in self.panels.iter().flat_map(|chart| &chart.series) {

@@ -54,7 +54,7 @@ impl LineStyles {
         if LineStyles::new(names).has_panel_each() { ALONE } else { names.len() }
     }
 
-    /// Whether every line is in a panel of its own, for want of common keys.
+    /// Whether every line is in a panel of its own, because they have no common keys.
     pub(crate) fn has_panel_each(&self) -> bool {
         !self.panels.is_empty() && self.legend.is_empty()
     }

@@ -83,7 +83,7 @@ fn band(network: &Network, kinds: &Kinds, start: usize, end: usize, repeat: u64)
         Some(if one || count == 1 { numeral.clone() } else { format!("{numeral} ×{count}") })
     };
     let chips: Vec<String> = counts.iter().filter_map(chip).collect();
-    let (style, flat) = look(row, plan);
+    let (style, flat) = style_of(row, plan);
     let title = text::fit(&title(row, plan, repeat), TITLE, !flat, WIDEST);
     let note = if flat {
         String::new()
@@ -112,7 +112,7 @@ fn main_op(row: &RowNodes) -> Option<&Op> {
 }
 
 /// The colour, and whether one line of text is enough.
-fn look(row: &RowNodes, plan: &Row) -> (BoxStyle, bool) {
+fn style_of(row: &RowNodes, plan: &Row) -> (BoxStyle, bool) {
     let single = row.nodes.iter().all(|node| matches!(node, Node::Layer(_)));
     match (plan, main_op(row)) {
         (Row::Aux(_), _) => (BoxStyle::Aux, false),
@@ -241,7 +241,7 @@ fn names(row: &RowNodes) -> (String, String) {
     (name_in(row, &row.nodes), name_in(row, last))
 }
 
-/// Every row behind a band, with its shapes and cost.
+/// Every row that a band stands for, with its shapes and cost.
 fn hint(rows: &[RowNodes]) -> String {
     let line = |row: &RowNodes| {
         let mut cost = Cost::default();

@@ -17,7 +17,7 @@ const NARROW: f64 = 90.0;
 
 /// How a panel draws its nodes.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Look<'a> {
+pub(super) struct ChainOptions<'a> {
     /// Survival under stochastic depth; nothing where every block always takes part.
     pub drop: Option<&'a str>,
     /// Normalisation beside its non-linearity instead of above it, to save height.
@@ -25,8 +25,8 @@ pub(super) struct Look<'a> {
 }
 
 /// Draws nodes one below the other.
-pub(super) fn chain(nodes: &[Node], look: Look) -> Piece {
-    stack(elements(nodes, look, NARROW))
+pub(super) fn chain(nodes: &[Node], options: ChainOptions) -> Piece {
+    stack(elements(nodes, options, NARROW))
 }
 
 /// The width that boxes of these layers need, so that those of a chain can be equally wide.
@@ -34,15 +34,15 @@ fn widest(nodes: &[Node], least: f64) -> f64 {
     nodes.iter().filter_map(layer).map(|layer| strip(&layer.op).w).fold(least, f64::max)
 }
 
-fn elements(nodes: &[Node], look: Look, least: f64) -> Vec<Piece> {
+fn elements(nodes: &[Node], options: ChainOptions, least: f64) -> Vec<Piece> {
     let width = widest(nodes, least);
     let preact = nodes.first().and_then(layer).is_some_and(|layer| light(&layer.op));
     let mut pieces = Vec::new();
     let mut group: Vec<&Layer> = Vec::new();
     for node in nodes {
         let Some(layer) = layer(node) else {
-            close(&mut group, width, look, &mut pieces);
-            pieces.extend(composite(node, look));
+            close(&mut group, width, options, &mut pieces);
+            pieces.extend(composite(node, options));
             continue;
         };
         if matches!(layer.op, Op::Flatten(_)) {
@@ -52,11 +52,11 @@ fn elements(nodes: &[Node], look: Look, least: f64) -> Vec<Piece> {
         let follows = group.last().map(|before| light(&before.op));
         let breaks = if preact { follows == Some(false) } else { !light(&layer.op) };
         if breaks {
-            close(&mut group, width, look, &mut pieces);
+            close(&mut group, width, options, &mut pieces);
         }
         group.push(layer);
     }
-    close(&mut group, width, look, &mut pieces);
+    close(&mut group, width, options, &mut pieces);
     pieces
 }
 
@@ -73,13 +73,13 @@ fn strip(op: &Op) -> Block {
     Block::plain(BoxStyle::of(op), label(op), if light(op) { STRIP } else { HEAVY })
 }
 
-fn close(group: &mut Vec<&Layer>, width: f64, look: Look, pieces: &mut Vec<Piece>) {
+fn close(group: &mut Vec<&Layer>, width: f64, options: ChainOptions, pieces: &mut Vec<Piece>) {
     if group.is_empty() {
         return;
     }
     let mut piece = Piece { boxed: true, ..Piece::default() };
     // Layers on a line of their own, or two short strips beside one another.
-    let short = |layer: &Layer| look.flat && light(&layer.op) && strip(&layer.op).w - 10.0 <= width / 2.0;
+    let short = |layer: &Layer| options.flat && light(&layer.op) && strip(&layer.op).w - 10.0 <= width / 2.0;
     let mut beside = false;
     for (index, layer) in group.iter().enumerate() {
         let pair = !beside && short(layer) && group.get(index + 1).is_some_and(|next| short(next));
@@ -120,19 +120,19 @@ fn wire(x: f64, from: f64, to: f64, arrow: bool) -> Item {
     Item::Line { points: vec![(x, from), (x, to)], arrow }
 }
 
-fn composite(node: &Node, look: Look) -> Vec<Piece> {
+fn composite(node: &Node, options: ChainOptions) -> Vec<Piece> {
     match node {
         Node::Layer(_) => Vec::new(),
-        Node::Branches { join, branches } => vec![side_by_side(*join, branches, look)],
-        Node::Residual(block) => residual(block, look),
-        Node::Excite { gate } => vec![excite(gate, look)],
-        Node::Aux { head, .. } => vec![chain(head, look)],
+        Node::Branches { join, branches } => vec![side_by_side(*join, branches, options)],
+        Node::Residual(block) => residual(block, options),
+        Node::Excite { gate } => vec![excite(gate, options)],
+        Node::Aux { head, .. } => vec![chain(head, options)],
     }
 }
 
-fn side_by_side(join: Join, branches: &[Vec<Node>], look: Look) -> Piece {
-    let look = Look { flat: true, ..look };
-    let pieces: Vec<Piece> = branches.iter().map(|branch| chain(branch, look)).collect();
+fn side_by_side(join: Join, branches: &[Vec<Node>], options: ChainOptions) -> Piece {
+    let options = ChainOptions { flat: true, ..options };
+    let pieces: Vec<Piece> = branches.iter().map(|branch| chain(branch, options)).collect();
     let tallest = pieces.iter().map(|piece| piece.height).fold(0.0, f64::max);
     let total: f64 = pieces.iter().map(Piece::width).sum::<f64>() + LANE * pieces.len().saturating_sub(1) as f64;
     let (split, top) = (6.0, 6.0 + GAP);
@@ -158,8 +158,8 @@ fn side_by_side(join: Join, branches: &[Vec<Node>], look: Look) -> Piece {
     whole
 }
 
-fn excite(gate: &[Node], look: Look) -> Piece {
-    let gate = chain(gate, look);
+fn excite(gate: &[Node], options: ChainOptions) -> Piece {
+    let gate = chain(gate, options);
     let (split, top) = (5.0, 5.0 + GAP);
     let x = LANE * 0.8 + gate.left;
     let y = top + gate.height + 6.0 + DOT;
@@ -173,12 +173,12 @@ fn excite(gate: &[Node], look: Look) -> Piece {
     whole
 }
 
-fn residual(block: &Residual, look: Look) -> Vec<Piece> {
-    let drop = look.drop.filter(|_| block.merge != Merge::Body);
+fn residual(block: &Residual, options: ChainOptions) -> Vec<Piece> {
+    let drop = options.drop.filter(|_| block.merge != Merge::Body);
     let least = [&block.pre, &block.body, &block.after].iter().fold(NARROW, |least, part| widest(part, least));
     let least = least.max(drop.map_or(0.0, |text| Block::plain(BoxStyle::Drop, text.to_owned(), STRIP).w));
-    let mut pieces = elements(&block.pre, look, least);
-    let mut body = elements(&block.body, look, least);
+    let mut pieces = elements(&block.pre, options, least);
+    let mut body = elements(&block.body, options, least);
     let extra = |style, text: String| {
         let block = Block::plain(style, text, STRIP);
         let w = block.w.max(least);
@@ -197,9 +197,9 @@ fn residual(block: &Residual, look: Look) -> Vec<Piece> {
     if block.merge == Merge::Body {
         pieces.extend(body);
     } else {
-        pieces.push(around(stack(body), block, look));
+        pieces.push(around(stack(body), block, options));
     }
-    pieces.extend(elements(&block.after, look, least));
+    pieces.extend(elements(&block.after, options, least));
     pieces
 }
 
@@ -238,10 +238,10 @@ fn shortcut_arrows(shortcut: &Piece, lane: &Lane) -> Vec<Item> {
 }
 
 /// The body with its shortcut on the right, and a gate in between where there is one.
-fn around(body: Piece, block: &Residual, look: Look) -> Piece {
-    let shortcut = chain(&block.shortcut, look);
+fn around(body: Piece, block: &Residual, options: ChainOptions) -> Piece {
+    let shortcut = chain(&block.shortcut, options);
     let gate = match &block.merge {
-        Merge::Gate(gate) | Merge::ShortcutGate(gate) => Some(chain(gate, look)),
+        Merge::Gate(gate) | Merge::ShortcutGate(gate) => Some(chain(gate, options)),
         Merge::Sum { .. } | Merge::Body => None,
     };
     let (split, top) = (5.0, 5.0 + GAP);

@@ -38,7 +38,7 @@ pub fn example(op: &str) -> Result<Network, ExampleError> {
     };
     let row: Row = toml::from_str(&format!("op = '{op}'\n{columns}"))
         .map_err(|source| ExampleError::Columns { op: op.to_owned(), source })?;
-    // The rows behind make it a network; they are not drawn.
+    // The rows after it make it a network; they are not drawn.
     let rows = vec![row, GlobalAvgPoolRow::default().into(), ClassifierRow::named("fc").into()];
     let style = Style { act, ..Style::default() };
     Ok(Network::new(Plan { rows, style, stochastic_depth: StochasticDepth::default(), input, classes: 10 })?)

@@ -1,7 +1,7 @@
 //! Panels: one block of a kind in detail.
 
 use super::bands::block_name;
-use super::block::{Look, chain};
+use super::block::{ChainOptions, chain};
 use super::palette::BoxStyle;
 use super::scene::{Anchor, Area, Item, NOTE, Piece, TITLE, chip_width};
 use super::structure::{BlockKind, Kinds, stride};
@@ -49,7 +49,7 @@ fn panel(kind: &BlockKind) -> Panel {
             format!("survival p = {} to {}", number(high), number(low))
         }
     });
-    let inside = chain(kind.nodes, Look { drop: drop.as_deref(), ..Look::default() });
+    let inside = chain(kind.nodes, ChainOptions { drop: drop.as_deref(), ..ChainOptions::default() });
     let after = match kind.nodes {
         [Node::Aux { head, .. }] => output(head).unwrap_or(kind.output),
         _ => kind.output,

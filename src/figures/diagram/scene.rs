@@ -2,6 +2,7 @@
 
 use super::palette::BoxStyle;
 use crate::figures::svg as text;
+pub(super) use crate::figures::svg::Anchor;
 
 /// Font sizes of boxes: title and note.
 pub(super) const TITLE: f64 = 12.5;
@@ -72,12 +73,6 @@ pub(super) fn size(h: f64) -> f64 {
 
 pub(super) fn chip_width(chip: &str) -> f64 {
     text::width(chip, NOTE, true) + 9.0
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Anchor {
-    Start,
-    Middle,
 }
 
 /// Something to draw.
@@ -163,6 +158,7 @@ impl Item {
                 let left = match anchor {
                     Anchor::Start => *x,
                     Anchor::Middle => x - w / 2.0,
+                    Anchor::End => x - w,
                 };
                 sized(left, y - size * 0.6, w, size * 1.2)
             }

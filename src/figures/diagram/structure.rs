@@ -152,7 +152,7 @@ pub(super) fn stride(input: Shape, output: Shape) -> usize {
 }
 
 /// What makes blocks look alike. Widths, strides, rates and the kernels of depthwise convolutions do not: the table of
-/// rows tells them.
+/// rows shows them.
 fn signature(nodes: &[Node]) -> String {
     nodes.iter().map(node_signature).collect()
 }

@@ -2,11 +2,9 @@
 
 use super::palette::{ARROW, PANEL};
 use super::scene::{Anchor, Area, Block, CHIP, DOT, Item, NOTE, STACK, Scene, chip_width, size};
-use crate::figures::svg::{CARD, EDGE, FAINT, INK, ON_DARK, begin, escape, n};
+use crate::figures::svg::{CARD, EDGE, FAINT, Font, INK, ON_DARK, begin, escape, inline_text, n};
 use std::fmt::Write;
 
-/// From the middle of a line of text to its baseline, in units of its size.
-const BASELINE: f64 = 0.35;
 /// Default pixels per unit, at which the smallest text has 14 pixels.
 const SHOWN: f64 = 4.0 / 3.0;
 const CORNER: f64 = 7.0;
@@ -60,7 +58,13 @@ fn draw(svg: &mut String, item: &Item) {
         }
         Item::Text { x, y, text, size, bold, faint, anchor } => {
             let colour = if *faint { FAINT } else { INK };
-            write_text(svg, (*x, *y), text, *size, *bold, *anchor, colour);
+            inline_text(
+                svg,
+                [*x, *y],
+                text,
+                Font { bold: *bold, ..Font::new(*size).colour(colour).anchor(*anchor) },
+                false,
+            );
         }
     }
 }
@@ -89,11 +93,11 @@ fn draw_block(svg: &mut String, block: &Block) {
     rectangle(svg, [x, y, w, h], radius, fill, edge);
     let size = size(h);
     if block.centred() {
-        let bold = h > 30.0;
-        write_text(svg, (x + w / 2.0, y + h / 2.0), &block.title, size, bold, Anchor::Middle, ink);
+        let font = Font { bold: h > 30.0, ..Font::new(size).colour(ink).anchor(Anchor::Middle) };
+        inline_text(svg, [x + w / 2.0, y + h / 2.0], &block.title, font, false);
     } else {
-        write_text(svg, (x + 10.0, y + h / 2.0 - 8.0), &block.title, size, true, Anchor::Start, ink);
-        write_text(svg, (x + 10.0, y + h / 2.0 + 9.5), &block.note, NOTE, false, Anchor::Start, ink);
+        inline_text(svg, [x + 10.0, y + h / 2.0 - 8.0], &block.title, Font::new(size).bold().colour(ink), false);
+        inline_text(svg, [x + 10.0, y + h / 2.0 + 9.5], &block.note, Font::new(NOTE).colour(ink), false);
     }
     let mut right = x + w - 6.0;
     for chip in block.chips.iter().rev() {
@@ -107,21 +111,8 @@ fn draw_block(svg: &mut String, block: &Block) {
 fn draw_chip(svg: &mut String, x: f64, y: f64, text: &str) {
     let w = chip_width(text);
     rectangle(svg, [x, y, w, CHIP], 4.0, "#2f4b6e", "none");
-    write_text(svg, (x + w / 2.0, y + CHIP / 2.0), text, NOTE, true, Anchor::Middle, ON_DARK);
-}
-
-fn write_text(svg: &mut String, (x, y): (f64, f64), text: &str, size: f64, bold: bool, anchor: Anchor, fill: &str) {
-    if text.is_empty() {
-        return;
-    }
-    let anchor = match anchor {
-        Anchor::Start => "",
-        Anchor::Middle => " text-anchor=\"middle\"",
-    };
-    let weight = if bold { " font-weight=\"600\"" } else { "" };
-    let [x, y] = [x, y + size * BASELINE].map(n);
-    let text = escape(text);
-    let _ = write!(svg, "<text x=\"{x}\" y=\"{y}\" font-size=\"{size}\" fill=\"{fill}\"{anchor}{weight}>{text}</text>");
+    let font = Font::new(NOTE).bold().colour(ON_DARK).anchor(Anchor::Middle);
+    inline_text(svg, [x + w / 2.0, y + CHIP / 2.0], text, font, false);
 }
 
 /// A path through the points that turns in small arcs.

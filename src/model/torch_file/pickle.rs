@@ -50,7 +50,7 @@ pub(super) enum Function {
 const STORAGES: [&str; 11] =
     ["Float", "Double", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool", "ComplexFloat"];
 
-/// The values behind tensors: an entry of the archive.
+/// The storage of tensors: an entry of the archive.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Storage {
     /// The kind of its values: `Float`.
@@ -344,7 +344,7 @@ impl<'a> Machine<'a> {
         let Value::Tuple(items) = &self.values[id] else { return damaged("a shape is no tuple") };
         let number = |&id: &Id| match self.values[id] {
             Value::Int(number) => Ok(number),
-            _ => damaged("a shape has a part that is no number"),
+            _ => damaged("a shape has an entry that is not a number"),
         };
         if items.len() > MAX_SIDES {
             return damaged("a tensor has more than 8 sides");

@@ -9,7 +9,7 @@ const END_64: usize = 56;
 const LOCATOR_64: usize = 20;
 const HEADER: usize = 46;
 const LOCAL_HEADER: usize = 30;
-/// The largest comment behind the last record.
+/// The largest comment after the last record.
 const MAX_COMMENT: usize = 0xFFFF;
 /// A field that is elsewhere, in a field of 64 bits.
 const ELSEWHERE: u64 = 0xFFFF_FFFF;

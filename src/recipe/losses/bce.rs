@@ -9,7 +9,7 @@ use tch::{Kind, Reduction, Tensor};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Bce {
-    /// The part of a label's weight that is spread over all classes.
+    /// The fraction of a label's weight that is spread over all classes.
     pub label_smoothing: f64,
     /// A mixed image shows every class above this part entirely (0.2 in the paper's recipes); 0 for targets as they are.
     #[serde(skip_serializing_if = "is_default")]

@@ -9,7 +9,7 @@ use tch::{Reduction, Tensor};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CrossEntropy {
-    /// The part of a label's weight that is spread over all classes (Szegedy et al. 2015).
+    /// The fraction of a label's weight that is spread over all classes (Szegedy et al. 2015).
     pub label_smoothing: f64,
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Cosine {
-    /// The rate at the end, as a part of `train.lr`.
+    /// The rate at the end, as a fraction of `train.lr`.
     pub final_lr: f64,
 }
 

@@ -1,4 +1,4 @@
-//! Schedules: the learning rate as a part of `train.lr`, behind the warm-up.
+//! Schedules: the learning rate as a fraction of `train.lr`, after the warm-up.
 
 mod constant;
 mod cosine;
@@ -20,7 +20,7 @@ use std::f64::consts::PI;
 pub struct Progress {
     /// Epochs since the start of the run, warm-up included, as a fraction.
     pub epoch: f64,
-    /// Part of the run behind the warm-up, 0 to 1.
+    /// Fraction of the run after the warm-up, 0 to 1.
     pub part: f64,
 }
 
@@ -30,7 +30,7 @@ pub trait LrSchedule {
     /// For a key that is out of range.
     fn check(&self) -> Result<(), KeyError>;
 
-    /// The learning rate as a part of `train.lr`.
+    /// The learning rate as a fraction of `train.lr`.
     fn factor(&self, at: Progress) -> f64;
 
     /// Whether the rate of a step depends on the number of epochs of the run, so that a longer run is another from the start.

@@ -2,7 +2,7 @@
 
 use crate::figures::chart::{Axis, COLOURS, Chart, Figure, Series, Stroke, colour};
 use crate::runs::{GRADIENTS, Table};
-use crate::study::table::View;
+use crate::study::table::Selection;
 use crate::study::{Rows, StudyError, Subject};
 use std::path::PathBuf;
 
@@ -37,7 +37,7 @@ pub(super) fn run(subjects: &[Subject], rows: &mut Rows) -> Result<(), StudyErro
     let mut lines = Vec::new();
     for (subject, path) in subjects.iter().zip(files(subjects)?) {
         let table = Table::read(&path).map_err(crate::runs::RunError::from)?;
-        let steps = View::new(&table).values("step");
+        let steps = Selection::new(&table).values("step");
         let every = steps.len().div_ceil(STEPS).max(1);
         let kept = |step: &str| steps.iter().rev().step_by(every).any(|kept| kept == step);
         let head = |row: &Vec<String>| std::iter::once(&subject.name).chain(row).cloned().collect();
@@ -57,7 +57,7 @@ fn shown(positions: Vec<String>, most: usize) -> Vec<String> {
 
 /// Gradients and updates of rows by step.
 pub(super) fn figure(table: &Table) -> Figure {
-    let view = View::new(table);
+    let view = Selection::new(table);
     let axis = || Axis::new("training step").count();
     let mut panels = [
         Chart::new("gradient", axis(), Axis::new("L2 norm of the gradient").log()),
@@ -71,7 +71,8 @@ pub(super) fn figure(table: &Table) -> Figure {
             let rows = of_run.matching(&[("position", position)]);
             let row = format!("{position} {}", rows.text("row"));
             let name = if runs.len() > 1 { format!("{run}: {row}") } else { row };
-            let point = |value: &dyn Fn(&View) -> f64| rows.each(|row| [row.number("step"), value(&row)]).collect();
+            let point =
+                |value: &dyn Fn(&Selection) -> f64| rows.each(|row| [row.number("step"), value(&row)]).collect();
             let lines: [Vec<[f64; 2]>; 2] = [
                 point(&|row| row.number("gradient_norm")),
                 point(&|row| row.number("update_norm") / row.number("weight_norm")),

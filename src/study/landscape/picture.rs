@@ -1,18 +1,18 @@
 //! The pictures of a loss surface: lines, and a plane with contours and surface.
 
-use super::{Directions, Form, Landscape};
+use super::{Directions, Landscape, LandscapeForm};
 use crate::figures::chart::{Axis, Chart, Figure, Series, Stroke, colour};
 use crate::figures::heatmap::Heatmap;
 use crate::figures::ramp::Ramp;
 use crate::runs::Table;
-use crate::study::table::View;
+use crate::study::table::Selection;
 
 impl Landscape {
     /// Loss and error along lines.
     pub(super) fn lines(&self, table: &Table) -> Figure {
-        let view = View::new(table);
+        let view = Selection::new(table);
         let x = match self.form {
-            Form::Between => "from the first run (0) to the second (1)",
+            LandscapeForm::Between => "from the first run (0) to the second (1)",
             _ => "step along the direction",
         };
         let mut panels = [
@@ -26,13 +26,14 @@ impl Landscape {
                 chart.series.push(Series::line(run, colour(index), points, Stroke::Solid));
             }
         }
-        let title = if self.form == Form::Between { "Loss between two runs" } else { "Loss along a random direction" };
+        let title =
+            if self.form == LandscapeForm::Between { "Loss between two runs" } else { "Loss along a random direction" };
         Figure::new(title, self.protocol(), panels)
     }
 
     fn protocol(&self) -> String {
         let directions = match (self.form, self.directions) {
-            (Form::Between, _) => "",
+            (LandscapeForm::Between, _) => "",
             (_, Directions::Random) => "Filter-normalised directions; ",
             (_, Directions::Trajectory) => "Running statistics move with the weights; ",
         };
@@ -41,7 +42,7 @@ impl Landscape {
 
     /// The plane of a table with all its points, or a coarse grid of them.
     pub(super) fn plane(&self, table: &Table) -> Heatmap {
-        let whole = View::new(table);
+        let whole = Selection::new(table);
         let view = whole.matching(&[("epoch", "")]);
         let sorted = |column: &str| {
             let mut values: Vec<(f64, String)> =
@@ -77,12 +78,12 @@ impl Landscape {
     }
 
     /// The positions of the epochs of a trajectory; empty for other planes.
-    fn way(&self, view: &View) -> Vec<[f64; 2]> {
+    fn way(&self, view: &Selection) -> Vec<[f64; 2]> {
         let places = view.each(|row| (!row.text("epoch").is_empty()).then(|| [row.number("x"), row.number("y")]));
         places.flatten().collect()
     }
 
-    fn axes(&self, view: &View) -> [String; 2] {
+    fn axes(&self, view: &Selection) -> [String; 2] {
         match self.directions {
             Directions::Random => ["first direction", "second direction"].map(str::to_owned),
             Directions::Trajectory => [("first", "x_share"), ("second", "y_share")].map(|(which, share)| {
@@ -91,7 +92,7 @@ impl Landscape {
         }
     }
 
-    fn note(&self, view: &View, values: &[Vec<f64>]) -> String {
+    fn note(&self, view: &Selection, values: &[Vec<f64>]) -> String {
         let protocol = self.protocol();
         if self.directions == Directions::Trajectory {
             let epochs = view.each(|row| row.text("epoch").to_owned()).filter(|epoch| !epoch.is_empty());

@@ -2,10 +2,10 @@
 
 use crate::figures::chart::{Axis, Chart, ChartPoint, Figure, Marks, Series, Stroke, colour};
 use crate::runs::Table;
-use crate::study::table::View;
+use crate::study::table::Selection;
 
 pub(super) fn figure(table: &Table) -> Figure {
-    let view = View::new(table);
+    let view = Selection::new(table);
     let error = || Axis::new("test error").percent();
     let mut single = Chart::new("one block", Axis::new("block or layer, in order").count(), error());
     let mut deleted = Chart::new("several blocks", Axis::new("deleted blocks").count(), error());
@@ -25,14 +25,15 @@ pub(super) fn figure(table: &Table) -> Figure {
             };
             let marked = rows.matching(&[("resizes", "yes")]);
             single.series.push(Series::line(name, colour, points, stroke));
-            let dot = |row: View| ChartPoint::dot(row.number("position"), 1.0 - row.number("top1"), row.text("block"));
+            let dot =
+                |row: Selection| ChartPoint::dot(row.number("position"), 1.0 - row.number("top1"), row.text("block"));
             single.series.push(Series::points("", colour, marked.each(dot).collect()));
         }
         let whole = 1.0 - of_run.matching(&[("kind", "whole")]).number("top1");
         let last = of_run.matching(&[("kind", "single")]).numbers("position").into_iter().fold(1.0, f64::max);
         single.series.push(Series::line("", colour, vec![[1.0, whole], [last, whole]], Stroke::Pale));
         deleted.series.extend(by_count(&of_run, "deleted", &|rows| rows.number("blocks"), [0.0, whole], colour));
-        let tau = |rows: &View| mean(&rows.numbers("kendall_tau"));
+        let tau = |rows: &Selection| mean(&rows.numbers("kendall_tau"));
         swapped.series.extend(by_count(&of_run, "swapped", &tau, [1.0, whole], colour));
     }
     let panels: Vec<Chart> = [single, deleted, swapped].into_iter().filter(|chart| !chart.series.is_empty()).collect();
@@ -46,9 +47,9 @@ pub(super) fn figure(table: &Table) -> Figure {
 
 /// Median and quartiles of the error over the draws of each number of blocks, from the whole network on.
 fn by_count(
-    of_run: &View,
+    of_run: &Selection,
     kind: &str,
-    x: &dyn Fn(&View) -> f64,
+    x: &dyn Fn(&Selection) -> f64,
     start: [f64; 2],
     colour: &'static str,
 ) -> Option<Series> {

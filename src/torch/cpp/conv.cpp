@@ -54,15 +54,16 @@ void convolve(const Shape& s, const Pixels& x, const Tensor& weight, const End<T
 
 template <class T>
 void backward(const Shape& s, ConvBackward<T> to) {
-  if (sizeof(T) > 2 && to.dx && !to.relu && by_winograd<T>(s.turned())) {
-    winograd_input_gradient<T>(s, to);
-    to.dx = nullptr;
-  }
-  if constexpr (sizeof(T) > 2)
+  if constexpr (sizeof(T) > 2) {
+    if (to.dx && !to.relu && by_winograd<T>(s.turned())) {
+      winograd_input_gradient<T>(s, to);
+      to.dx = nullptr;
+    }
     if (to.dw && !to.relu && by_winograd<T>(s)) {
       winograd_weight_gradient<T>(s, to);
       to.dw = nullptr;
     }
+  }
   if (!to.dx && !to.dw && !to.db) return;
   const auto variant = by_rows(s) ? rows_backward<T> : by_columns(s) ? columns_backward<T> : batch_backward<T>;
   variant(s, to);
@@ -159,7 +160,7 @@ extern "C" char* strata_conv(const Tensor* x, const Tensor* weight, const Tensor
   });
 }
 
-// A convolution in evaluation with the normalisation behind it, the sum with `add` and the non-linearity.
+// A convolution in evaluation with the normalisation after it, the sum with `add` and the non-linearity.
 extern "C" char* strata_conv_norm(const Tensor* x, const Tensor* weight, const Tensor* bias, const StrataNorm* norm,
                                   const Tensor* add, int act, const StrataWindow* window, Tensor** out) {
   return guarded([&] {

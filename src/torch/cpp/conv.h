@@ -80,10 +80,10 @@ template <class T>
 bool by_winograd(const Shape& s);
 template <class T>
 void winograd_forward(const Shape& s, const T* x, int64_t ld_x, const Weight<Acc<T>>& w, const End<T>& end, T* y);
-// Writes to.dx alone, where the output went through no relu.
+// Writes to.dx alone, where the output went through no relu; not in bfloat16.
 template <class T>
 void winograd_input_gradient(const Shape& s, const ConvBackward<T>& to);
-// Writes to.dw alone, likewise; not in bfloat16.
+// Writes to.dw alone, likewise.
 template <class T>
 void winograd_weight_gradient(const Shape& s, const ConvBackward<T>& to);
 

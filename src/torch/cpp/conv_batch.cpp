@@ -173,11 +173,7 @@ void weight_gradient(const Shape& s, const Masked<T>& g, const T* x, int64_t ld_
   });
   if (parts > 1)
     tasks(s.out, [&](int64_t row) {
-      for (int64_t i = row * ld; i < (row + 1) * ld; ++i) {
-        A sum = 0;
-        for (int64_t part = 0; part < parts; ++part) sum += partial[part * size + i];
-        dw[i] = sum;
-      }
+      for (int64_t i = row * ld; i < (row + 1) * ld; ++i) dw[i] = sum_of_chunks(partial.data(), parts, size, i);
     });
 }
 

@@ -6,7 +6,7 @@
 namespace strata {
 namespace {
 
-// Values that a copy of known length may read and write behind its end.
+// Values that a copy of known length may read and write past its end.
 constexpr int64_t kBeyond = 16;
 
 // Copies `size` values, and what follows them up to a length that the compiler knows, which takes a fraction of the time.
@@ -20,7 +20,7 @@ inline void copy_more(const T* from, int64_t size, T* to) {
 }
 
 // The values under the kernel at every output pixel of image `n`, zeros where it reaches over the edge: [pixels, taps · in],
-// `ld` apart. There must be room for kBeyond values behind them.
+// `ld` apart. Up to kBeyond values past their end are overwritten.
 template <class T>
 void gather_columns(const Shape& s, const T* images, int64_t n, int64_t ld_x, T* to, int64_t ld) {
   const StrataWindow& w = s.window;
@@ -81,7 +81,7 @@ void columns_forward(const Shape& s, const T* x, int64_t ld_x, const Weight<Acc<
     k.interleave_transposed(w.data, s.out, width, w.ld, to, s.out);
   });
   tasks(s.images, [&](int64_t n) {
-    T* columns = room<T>(0, pixels * depth + kBeyond);
+    T* columns = workspace<T>(0, pixels * depth + kBeyond);
     gather_columns(s, x, n, ld_x, columns, depth);
     A* sums = scratch<A>(kRows * kCols);
     for (int64_t row = 0; row < pixels; row += kRows)
@@ -103,28 +103,29 @@ void columns_backward(const Shape& s, const ConvBackward<T>& to) {
   const int64_t even = pixels + pixels % 2, size = s.out * depth;
   Buffer<T> packed(dx ? s.out * width : 0);
   if (dx) k.interleave_weights(w.data, s.out, width, w.ld, packed.data);
-  const int64_t parts = parts_of(s.images, size);
-  Buffer<A> partial(dw ? parts * size : 0);
-  std::vector<A> sums(db ? parts * s.out : 0, A(0));
-  tasks(parts, [&](int64_t part) {
-    T* masked = room<T>(0, even * s.out);
-    T* turned = room<T>(1, s.out * even);
-    T* columns = room<T>(2, even * depth + kBeyond);
-    T* right = room<T>(3, even * depth);
-    for (int64_t n = s.images * part / parts; n < s.images * (part + 1) / parts; ++n) {
+  const int64_t chunks = chunk_count(s.images, size);
+  Buffer<A> partial(dw ? chunks * size : 0);
+  std::vector<A> sums(db ? chunks * s.out : 0, A(0));
+  tasks(chunks, [&](int64_t index) {
+    const Chunk chunk(s.images, index, chunks);
+    T* masked = workspace<T>(0, even * s.out);
+    T* turned = workspace<T>(1, s.out * even);
+    T* columns = workspace<T>(2, even * depth + kBeyond);
+    T* right = workspace<T>(3, even * depth);
+    for (int64_t n = chunk.begin; n < chunk.end; ++n) {
       k.mask(dy + n * pixels * ld_dy, ld_dy, y + n * pixels * s.out, s.out, pixels, s.out, relu, masked,
-             s.out, db ? &sums[part * s.out] : nullptr);
+             s.out, db ? &sums[index * s.out] : nullptr);
       if (dw) {
         k.transpose(masked, pixels, s.out, s.out, turned, even);
         if (even > pixels)
           for (int64_t o = 0; o < s.out; ++o) turned[o * even + pixels] = T{};
         gather_columns(s, x, n, ld_x, columns, depth);
         k.interleave(columns, pixels, depth, depth, right);
-        const bool add = n > s.images * part / parts;
+        const bool add = n > chunk.begin;
         for (int64_t row = 0; row < s.out; row += kCols)
           for (int64_t col = 0; col < depth; col += kCols)
             product(std::min(kCols, s.out - row), std::min(kCols, depth - col), pixels, even, depth, depth, add,
-                    turned + row * even, right + col * kPair<T>, partial.data + part * size + row * depth + col);
+                    turned + row * even, right + col * kPair<T>, partial.data + index * size + row * depth + col);
       }
       if (!dx) continue;
       A* spread = scratch<A>(pixels * width + s.height * s.width * s.in);
@@ -139,14 +140,10 @@ void columns_backward(const Shape& s, const ConvBackward<T>& to) {
   });
   if (dw)
     tasks(s.out, [&](int64_t o) {
-      for (int64_t i = 0; i < width; ++i) {
-        A sum = 0;
-        for (int64_t part = 0; part < parts; ++part) sum += partial.data[part * size + o * depth + i];
-        dw[o * width + i] = sum;
-      }
+      for (int64_t i = 0; i < width; ++i) dw[o * width + i] = sum_of_chunks(partial.data, chunks, size, o * depth + i);
     });
   if (db) {
-    const auto sum = total(sums, parts, s.out);
+    const auto sum = total(sums, chunks, s.out);
     std::copy(sum.begin(), sum.end(), db);
   }
 }

@@ -77,11 +77,11 @@ void rows_forward(const Shape& s, const T* x, int64_t ld_x, const Weight<Acc<T>>
       k.interleave_transposed(w.data + ky * depth, s.out, depth, w.ld, to + ky * depth * s.out, s.out);
     });
   });
-  const int64_t parts = std::min(2 * kParts, s.images);
-  tasks(parts, [&](int64_t index) {
-    const Part part(s.images, index, parts);
+  const int64_t chunks = std::min(2 * kMaxChunks, s.images);
+  tasks(chunks, [&](int64_t index) {
+    const Chunk chunk(s.images, index, chunks);
     T* framed = zeroed<T>(0, frame.pixels() * s.in);
-    for (int64_t n = part.begin; n < part.end; ++n) {
+    for (int64_t n = chunk.begin; n < chunk.end; ++n) {
       frame.place(x + n * s.height * s.width * ld_x, ld_x, s.in, framed);
       const int64_t start = n * s.window.out_h * s.window.out_w * s.out;
       const End<T> here{end.scale, end.shift, end.add ? end.add + start : nullptr, end.act};
@@ -105,7 +105,7 @@ struct RowsBackward {
   Frame flat;
   bool same_width;
   int64_t length, even;  // of such rows, and rounded up for products of pairs
-  int64_t span;          // room for a channel of the framed input, with what the last taps reach over
+  int64_t span;          // length of a channel of the framed input, with what the last taps reach over
   Buffer<T> packed;      // the kernel turned by half a circle, from outputs to inputs
 
   RowsBackward(const Shape& s, const ConvBackward<T>& to)
@@ -122,14 +122,14 @@ struct RowsBackward {
   }
 
   // Adds the weight's gradient of these images to `dw` [taps, in, out] and the bias's to `db`, which may be null; writes dx.
-  void images(const Part& part, A* dw, A* db) const {
+  void images(const Chunk& chunk, A* dw, A* db) const {
     T* gradient = zeroed<T>(0, turned_frame.pixels() * s.out);
     T* framed = zeroed<T>(1, frame.pixels() * s.in);
-    T* right = room<T>(2, even * s.out + flat.pixels() * s.out);
+    T* right = workspace<T>(2, even * s.out + flat.pixels() * s.out);
     T* wide = right + even * s.out;
     if (!same_width) std::fill(wide, wide + flat.pixels() * s.out, T{});
     T* turned = zeroed<T>(3, s.in * span);
-    for (int64_t n = part.begin; n < part.end; ++n) {
+    for (int64_t n = chunk.begin; n < chunk.end; ++n) {
       place_gradient(n, gradient, db);
       if (to.dx)
         frame_products<T>(gradient, turned_frame, s.kernel_h, s.kernel_w, s.out, s.in, packed.data, {},
@@ -138,7 +138,7 @@ struct RowsBackward {
       interleave_gradient(gradient, wide, right);
       frame.place(to.x + n * s.height * s.width * to.ld_x, to.ld_x, s.in, framed);
       kernels<T>().transpose(framed, frame.pixels(), s.in, s.in, turned, span);
-      add_products(turned, right, n > part.begin, dw);
+      add_products(turned, right, n > chunk.begin, dw);
     }
   }
 
@@ -184,23 +184,20 @@ template <class T>
 void rows_backward(const Shape& s, const ConvBackward<T>& to) {
   using A = Acc<T>;
   const RowsBackward<T> backward(s, to);
-  const int64_t size = s.taps() * s.in * s.out, parts = parts_of(s.images, size);
-  const Buffer<A> partial(to.dw ? parts * size : 0);
-  std::vector<A> sums(to.db ? parts * s.out : 0, A(0));
-  tasks(parts, [&](int64_t index) {
-    backward.images(Part(s.images, index, parts), to.dw ? partial.data + index * size : nullptr,
+  const int64_t size = s.taps() * s.in * s.out, chunks = chunk_count(s.images, size);
+  const Buffer<A> partial(to.dw ? chunks * size : 0);
+  std::vector<A> sums(to.db ? chunks * s.out : 0, A(0));
+  tasks(chunks, [&](int64_t index) {
+    backward.images(Chunk(s.images, index, chunks), to.dw ? partial.data + index * size : nullptr,
                     to.db ? &sums[index * s.out] : nullptr);
   });
   if (to.dw)
     tasks(s.taps() * s.in, [&](int64_t row) {
-      for (int64_t o = 0; o < s.out; ++o) {
-        A sum = 0;
-        for (int64_t part = 0; part < parts; ++part) sum += partial.data[part * size + row * s.out + o];
-        to.dw[o * s.taps() * s.in + row] = sum;
-      }
+      for (int64_t o = 0; o < s.out; ++o)
+        to.dw[o * s.taps() * s.in + row] = sum_of_chunks(partial.data, chunks, size, row * s.out + o);
     });
   if (!to.db) return;
-  const auto sum = total(sums, parts, s.out);
+  const auto sum = total(sums, chunks, s.out);
   std::copy(sum.begin(), sum.end(), to.db);
 }
 STRATA_BACKWARD(rows_backward)

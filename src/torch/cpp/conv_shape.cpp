@@ -35,8 +35,8 @@ Shape shape_of(const Pixels& x, const Tensor& weight, const StrataWindow& window
   Shape s{x.images, x.height, x.width, x.channels, weight.size(0), weight.size(2), weight.size(3), window, false};
   require_window(s.height, s.kernel_h, window.stride_h, window.top, window.out_h);
   require_window(s.width, s.kernel_w, window.stride_w, window.left, window.out_w);
-  // More than any of the variants takes room for.
-  require_product({double(s.images + 2 * kParts), double(s.height + s.kernel_h + window.out_h),
+  // More memory than any of the variants allocates.
+  require_product({double(s.images + 2 * kMaxChunks), double(s.height + s.kernel_h + window.out_h),
                    double(s.width + s.kernel_w + window.out_w), double(s.taps()), double(std::max(s.in, s.out))});
   const auto still = [](int64_t in, int64_t out, int64_t kernel, int64_t stride, int64_t before) {
     // One tap at every pixel; or a map of one pixel, which only one tap can meet.

@@ -57,7 +57,7 @@ Tensors backward(const Gradients& given, const Kernel& kernel, at::ScalarType in
   require_alike(dy.tensor, {x.images, x.channels, window.oh, window.ow}, kind);
   const bool wants_input = given.wants(0);
   const Tensor taps = by_tap(weight.detach());
-  const int64_t parts = std::min(kParts, x.images), size = taps.numel();
+  const int64_t chunks = std::min(kMaxChunks, x.images), size = taps.numel();
   // With stride 1, the gradient of the input is the same convolution with the kernel turned by half a circle.
   const bool turns = window.stride_h == 1 && window.stride_w == 1 && window.top < window.kernel_h &&
                      window.left < window.kernel_w;
@@ -66,17 +66,17 @@ Tensors backward(const Gradients& given, const Kernel& kernel, at::ScalarType in
                   window.kernel_h - 1 - window.top, window.kernel_w - 1 - window.left};
   Tensor dx, dw, db;
   if (wants_input) dx = new_map(x.images, x.channels, x.height, x.width, kind);
-  const Tensor partial = new_tensor({parts, size + x.channels}, sums_kind(kind)).zero_();
+  const Tensor partial = new_tensor({chunks, size + x.channels}, sums_kind(kind)).zero_();
   with_type(kind, [&](auto zero) {
     using T = decltype(zero);
     using A = Acc<T>;
     const auto& k = kernels<T>();
     const int64_t in_size = x.height * x.width * x.channels, out_size = window.oh * window.ow * x.channels;
     const T *in = data<T>(x.tensor), *up = data<T>(dy.tensor);
-    tasks(parts, [&](int64_t index) {
-      const Part part(x.images, index, parts);
+    tasks(chunks, [&](int64_t index) {
+      const Chunk chunk(x.images, index, chunks);
       A* sums = mutable_data<A>(partial) + index * (size + x.channels);
-      for (int64_t n = part.begin; n < part.end; ++n) {
+      for (int64_t n = chunk.begin; n < chunk.end; ++n) {
         if (turned.defined())
           k.depthwise(up + n * out_size, data<A>(turned), nullptr, kNone, back, mutable_data<T>(dx) + n * in_size);
         else if (wants_input)

@@ -33,7 +33,7 @@ Tensors backward(const Gradients& given, const Lrn& window) {
     using T = decltype(zero);
     const int64_t at = first * window.cols;
     kernels<T>().lrn_backward(data<T>(x.tensor) + at, data<T>(dy.tensor) + at, rows, window, mutable_data<T>(dx) + at,
-                              scratch<Acc<T>>(3 * window.room()));
+                              scratch<Acc<T>>(3 * window.workspace()));
   });
   return {dx};
 }
@@ -49,7 +49,7 @@ Tensor lrn(const Tensor& input, int64_t size, double alpha, double beta, double 
     each_piece(x, [&](auto zero, int64_t first, int64_t rows) {
       using T = decltype(zero);
       const int64_t at = first * window.cols;
-      kernels<T>().lrn(data<T>(x.tensor) + at, rows, window, mutable_data<T>(y) + at, scratch<Acc<T>>(window.room()));
+      kernels<T>().lrn(data<T>(x.tensor) + at, rows, window, mutable_data<T>(y) + at, scratch<Acc<T>>(window.workspace()));
     });
     return {{y}, {x.tensor}, [window](const Gradients& given) { return backward(given, window); }};
   };

@@ -175,7 +175,7 @@ void over_ranks(std::vector<double>& one, std::vector<double>& other, Group& gro
   std::copy(numbers + cols, numbers + 2 * cols, other.begin());
 }
 
-// The gradients of gamma and beta, then dx = a · g + b · x + c, with g the gradient behind the non-linearity. `residual` is
+// The gradients of gamma and beta, then dx = a · g + b · x + c, with g the gradient past the non-linearity. `residual` is
 // where g is kept, if anywhere.
 template <class T>
 void norm_gradients(const Pixels& x, const Tensor& y, const Tensor& columns, const Pixels& dy, const Kept& kept, T* residual,
@@ -227,7 +227,7 @@ Tensors backward(const Gradients& given, const Kept& kept) {
   if (kept.added && kept.act != kNone) dadd = like_x();
   with_type(kind, [&](auto zero) {
     using T = decltype(zero);
-    // The first pass keeps the gradient behind the non-linearity where the shortcut wants it, or where to compute it twice
+    // The first pass keeps the gradient past the non-linearity where the shortcut wants it, or where to compute it twice
     // (an exponential) costs more than to write it: in dx then, which the second pass overwrites in place.
     T* to = mutable_data<T>(dx);
     T* residual = dadd.defined() ? mutable_data<T>(dadd) : kActivations[kept.act].costly ? to : nullptr;

@@ -15,15 +15,15 @@
 
 namespace strata {
 
-// Memory that is kept and grows, zero at first. It is aligned to a cache line, as libtorch's tensors are: a vector that
-// straddles two lines takes two reads.
+// A buffer that is kept from call to call and grows, zero at first. It is aligned to a cache line, as libtorch's tensors are:
+// a vector that straddles two lines takes two reads.
 template <class T>
-class Room {
+class Workspace {
  public:
-  Room() = default;
-  Room(const Room&) = delete;
-  Room& operator=(const Room&) = delete;
-  ~Room() { std::free(place_); }
+  Workspace() = default;
+  Workspace(const Workspace&) = delete;
+  Workspace& operator=(const Workspace&) = delete;
+  ~Workspace() { std::free(place_); }
 
   T* of(int64_t size) {
     if (size <= size_) return place_;
@@ -42,24 +42,24 @@ class Room {
   int64_t size_ = 0;
 };
 
-// Room for a thread's sums, kept from call to call.
+// A thread's buffer for sums.
 template <class A>
 A* scratch(int64_t size) {
-  thread_local Room<A> room;
-  return room.of(size);
+  thread_local Workspace<A> workspace;
+  return workspace.of(size);
 }
 
-// Room of a thread for `size` activations, kept from call to call; `slot` tells several apart.
+// A thread's buffers for `size` activations, distinguished by `slot`.
 template <class T>
-T* room(int slot, int64_t size) {
-  thread_local Room<T> rooms[4];
-  return rooms[slot].of(size);
+T* workspace(int slot, int64_t size) {
+  thread_local Workspace<T> workspaces[4];
+  return workspaces[slot].of(size);
 }
 
-// As `room`, filled with zeros.
+// A thread's buffer for activations, filled with zeros.
 template <class T>
 T* zeroed(int slot, int64_t size) {
-  T* place = room<T>(slot, size);
+  T* place = workspace<T>(slot, size);
   std::fill(place, place + size, T{});
   return place;
 }
@@ -101,27 +101,36 @@ struct Pieces {
   int64_t length(int64_t i) const { return std::min(size, rows - i * size); }
 };
 
-// The most parts of a batch that keep sums of their own. Each part is one task, and sums of parts are added in the order of
-// parts, so that the number of threads does not matter.
-constexpr int64_t kParts = 16;
+// The most chunks that a batch is divided into where each keeps sums of its own. A chunk is one task, and the sums of chunks
+// are added in their order, so that the number of threads does not matter.
+constexpr int64_t kMaxChunks = 16;
 
-// So few parts that their sums of `size` numbers each take at most 32 MB.
-inline int64_t parts_of(int64_t images, int64_t size) {
-  return std::min(images, std::clamp<int64_t>((int64_t(8) << 20) / std::max<int64_t>(size, 1), 2, kParts));
+// So few chunks that their sums of `size` numbers each take at most 32 MB.
+inline int64_t chunk_count(int64_t images, int64_t size) {
+  return std::min(images, std::clamp<int64_t>((int64_t(8) << 20) / std::max<int64_t>(size, 1), 2, kMaxChunks));
 }
 
-// The images of part `index` of `parts`.
-struct Part {
+// The images of chunk `index` of `chunks`.
+struct Chunk {
   int64_t begin, end;
-  Part(int64_t images, int64_t index, int64_t parts) : begin(images * index / parts), end(images * (index + 1) / parts) {}
+  Chunk(int64_t images, int64_t index, int64_t chunks)
+      : begin(images * index / chunks), end(images * (index + 1) / chunks) {}
 };
 
-// The sums of `count` pieces, added in the order of pieces and in double.
+// The sum of number `index` over all chunks, which have `size` numbers each.
 template <class A>
-std::vector<double> total(const std::vector<A>& parts, int64_t count, int64_t cols) {
+A sum_of_chunks(const A* partial, int64_t chunks, int64_t size, int64_t index) {
+  A sum = 0;
+  for (int64_t chunk = 0; chunk < chunks; ++chunk) sum += partial[chunk * size + index];
+  return sum;
+}
+
+// The sums of `count` pieces, added in their order and in double.
+template <class A>
+std::vector<double> total(const std::vector<A>& partial, int64_t count, int64_t cols) {
   std::vector<double> sum(cols, 0.0);
   for (int64_t i = 0; i < count; ++i)
-    for (int64_t c = 0; c < cols; ++c) sum[c] += parts[i * cols + c];
+    for (int64_t c = 0; c < cols; ++c) sum[c] += partial[i * cols + c];
   return sum;
 }
 

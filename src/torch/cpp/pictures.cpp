@@ -13,8 +13,8 @@ void strata_blocks(const int16_t* coefficients, const uint8_t* last, const int16
 }
 
 void strata_chroma(const uint8_t* near, const uint8_t* far, int64_t count, int across, int down, uint8_t* out,
-                   uint16_t* room) noexcept {
-  picture_kernels().chroma(near, far, count, across, down, out, room);
+                   uint16_t* workspace) noexcept {
+  picture_kernels().chroma(near, far, count, across, down, out, workspace);
 }
 
 void strata_colours(const uint8_t* y, const uint8_t* cb, const uint8_t* cr, int64_t count, uint8_t* r, uint8_t* g,
@@ -23,8 +23,8 @@ void strata_colours(const uint8_t* y, const uint8_t* cb, const uint8_t* cr, int6
 }
 
 void strata_resample(const uint8_t* in, int64_t rows, int64_t width, int64_t ld, const Taps* down, const Taps* across,
-                     uint8_t* out, float* room) noexcept {
-  picture_kernels().resample(in, rows, width, ld, *down, *across, out, room);
+                     uint8_t* out, float* workspace) noexcept {
+  picture_kernels().resample(in, rows, width, ld, *down, *across, out, workspace);
 }
 
 }  // extern "C"

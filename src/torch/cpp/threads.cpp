@@ -233,7 +233,7 @@ bool enter(SetUp&& set_up) {
 
 bool take(long* from, long* to) { return share.construct->take(from, to, &share.chunk); }
 
-// Passes the turn of the chunk taken last to the one behind it.
+// Passes the turn of the chunk taken last to the one after it.
 void pass_turn() {
   if (share.chunk < 0) return;
   auto& turn = share.construct->turn;

@@ -17,6 +17,6 @@ KeptWeights& kept_weights() {
 
 }  // namespace strata
 
-// Weights that this thread lays out between the two are kept.
+// Weights that this thread packs between the two are kept.
 extern "C" void strata_keep_weights() noexcept { strata::kept_weights().begin(); }
 extern "C" void strata_forget_weights() noexcept { strata::kept_weights().end(); }

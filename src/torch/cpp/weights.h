@@ -1,5 +1,5 @@
-// Weights in the layouts of matrix products, kept from batch to batch while a network is evaluated: to lay them out takes as
-// long as a good part of a small layer.
+// Weights packed for matrix products, kept from batch to batch while a network is evaluated: to pack them takes as long as a
+// good part of a small layer.
 
 #pragma once
 
@@ -11,10 +11,10 @@
 
 namespace strata {
 
-// What a weight is laid out for: one way of carrying out a convolution.
+// What a weight is packed for: one algorithm of convolution.
 enum class Variant { kBatch, kRows, kColumns, kWinograd, kWinogradTiles };
 
-// The map and the window that a layout is for, where it depends on them.
+// The map and the window that a weight is packed for, where packing depends on them.
 using Geometry = std::array<int64_t, 9>;
 
 class KeptWeights {
@@ -57,7 +57,7 @@ class KeptWeights {
 // Those of the calling thread.
 KeptWeights& kept_weights();
 
-// Room for `size` numbers that fill(numbers) lays a weight out in: once, while weights are kept.
+// A buffer of `size` numbers into which fill(numbers) packs a weight: once, while weights are kept.
 template <class T, class Fill>
 Buffer<T> packed_weight(Variant variant, const Geometry& geometry, const Tensor& weight, int64_t size, Fill&& fill) {
   const KeptWeights::Key key{weight.unsafeGetTensorImpl(), variant, geometry, kKind<T>};

@@ -25,9 +25,9 @@ int64_t side_of_tiles(const Shape& s) {
 // How many tiles are in work at once: so many that they and their sums stay in the second cache, but enough to read the whole
 // weight for. Products take six rows at a time.
 int64_t band_of(int64_t places, int64_t in, int64_t strip) {
-  constexpr int64_t room = 768 * 1024 / sizeof(float);
+  constexpr int64_t cache = 768 * 1024 / sizeof(float);
   const int64_t least = std::max<int64_t>(36, in / 4);
-  return std::clamp(room / (places * (in + strip)), least, std::max<int64_t>(96, least)) / 6 * 6;
+  return std::clamp(cache / (places * (in + strip)), least, std::max<int64_t>(96, least)) / 6 * 6;
 }
 
 }  // namespace
@@ -87,7 +87,7 @@ void winograd_forward(const Shape& s, const T* x, int64_t ld_x, const Weight<Acc
     constexpr int64_t band = 4 * kGroup;
     tasks(blocks(all, band), [&](int64_t task) {
       k.winograd_tiles(x, tiles, task * band, std::min(band, all - task * band), packed.data, s.out, end.scale, end.shift,
-                       end.add, end.act, y, room<T>(0, band * places * s.in));
+                       end.add, end.act, y, workspace<T>(0, band * places * s.in));
     });
     return;
   }
@@ -97,7 +97,7 @@ void winograd_forward(const Shape& s, const T* x, int64_t ld_x, const Weight<Acc
   tasks(blocks(all, band), [&](int64_t task) {
     const int64_t first = task * band, count = std::min(band, all - first);
     const int64_t step = count * s.in + gap, sums_step = count * strip + sums_gap;
-    T* spread_input = room<T>(0, places * step);
+    T* spread_input = workspace<T>(0, places * step);
     A* sums = scratch<A>(places * sums_step);
     winograd.input(x, tiles, first, count, spread_input, step);
     for (int64_t col = 0; col < s.out; col += kCols) {
@@ -124,7 +124,8 @@ void winograd_input_gradient(const Shape& s, const ConvBackward<T>& to) {
   });
   winograd_forward<T>(turned, to.dy, to.ld_dy, {weight.tensor, weight.data, ld}, {}, to.dx);
 }
-STRATA_BACKWARD(winograd_input_gradient)
+template void winograd_input_gradient(const Shape&, const ConvBackward<float>&);
+template void winograd_input_gradient(const Shape&, const ConvBackward<double>&);
 
 // The products of each place, summed over tiles: of the transformed input and the transformed gradient of the output.
 template <class T>
@@ -135,17 +136,17 @@ void winograd_weight_gradient(const Shape& s, const ConvBackward<T>& to) {
   const WinogradKernels<T>& winograd = side == 4 ? k.winograd4 : k.winograd2;
   const Tiles inputs = tiles_of(s, to.ld_x, side), outputs = tiles_of(s.turned(), to.ld_dy, side);
   const int64_t places = winograd.places, band = band_of(places, s.in, s.out);
-  // Fewer parts than of direct sums: to write and read the sums of a part takes as long as a good part of its products.
-  const int64_t parts = parts_of(s.images, 4 * places * size);
-  const Buffer<A> partial(parts * places * size);
-  tasks(parts, [&](int64_t index) {
-    const Part images(s.images, index, parts);
-    const int64_t begin = images.begin * inputs.of_image(), end = images.end * inputs.of_image();
+  // Fewer chunks than of direct sums: to write and read the sums of a chunk takes as long as a good part of its products.
+  const int64_t chunks = chunk_count(s.images, 4 * places * size);
+  const Buffer<A> partial(chunks * places * size);
+  tasks(chunks, [&](int64_t index) {
+    const Chunk chunk(s.images, index, chunks);
+    const int64_t begin = chunk.begin * inputs.of_image(), end = chunk.end * inputs.of_image();
     A* sums = partial.data + index * places * size;
     for (int64_t first = begin; first < end; first += band) {
       const int64_t count = std::min(band, end - first), gap = 64 / sizeof(T);
       const int64_t x_step = count * s.in + gap, dy_step = count * s.out + gap;
-      T *x = room<T>(0, places * x_step), *dy = room<T>(1, places * dy_step);
+      T *x = workspace<T>(0, places * x_step), *dy = workspace<T>(1, places * dy_step);
       winograd.input(to.x, inputs, first, count, x, x_step);
       winograd.output_gradient(to.dy, outputs, first, count, dy, dy_step);
       for (int64_t place = 0; place < places; ++place)
@@ -155,8 +156,8 @@ void winograd_weight_gradient(const Shape& s, const ConvBackward<T>& to) {
   });
   tasks(places, [&](int64_t place) {
     A* whole = partial.data + place * size;
-    for (int64_t part = 1; part < parts; ++part)
-      for (int64_t i = 0; i < size; ++i) whole[i] += whole[part * places * size + i];
+    for (int64_t chunk = 1; chunk < chunks; ++chunk)
+      for (int64_t i = 0; i < size; ++i) whole[i] += whole[chunk * places * size + i];
   });
   const Buffer<A> taps(s.taps() * size);  // [9, in, out]
   tasks(s.in, [&](int64_t i) { winograd.weight_gradient(partial.data + i * s.out, size, s.out, taps.data + i * s.out, size); });

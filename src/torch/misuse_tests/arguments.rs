@@ -9,7 +9,7 @@ use tch::{Device, Kind, Tensor};
 
 /// How the elements lie in memory.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Form {
+pub(super) enum Layout {
     RowMajor,
     ChannelsLast,
     Turned,
@@ -25,7 +25,7 @@ pub(super) enum Form {
 pub(super) struct Any {
     pub shape: Vec<i64>,
     pub kind: Kind,
-    pub form: Form,
+    pub layout: Layout,
     pub salt: f64,
 }
 
@@ -37,45 +37,45 @@ impl Any {
     }
 
     pub(super) fn tensor(&self) -> Tensor {
-        match self.form {
-            Form::RowMajor => self.values(&self.shape),
-            Form::ChannelsLast if self.shape.len() == 4 => {
+        match self.layout {
+            Layout::RowMajor => self.values(&self.shape),
+            Layout::ChannelsLast if self.shape.len() == 4 => {
                 crate::torch::channels_last(&self.values(&self.shape)).unwrap()
             }
-            Form::Turned | Form::ChannelsLast => {
+            Layout::Turned | Layout::ChannelsLast => {
                 let turned: Vec<i64> = self.shape.iter().rev().copied().collect();
                 let axes: Vec<i64> = (0..self.shape.len() as i64).rev().collect();
                 self.values(&turned).permute(axes)
             }
-            Form::EverySecond => match self.shape.split_last() {
+            Layout::EverySecond => match self.shape.split_last() {
                 Some((&last, rest)) => {
                     self.values(&[rest, &[2 * last]].concat()).slice(rest.len() as i64, None, None, 2)
                 }
                 None => self.values(&[]),
             },
-            Form::Expanded => self.values(&[]).expand(&self.shape, false),
-            Form::Sparse if !self.shape.is_empty() => self.values(&self.shape).to_sparse_sparse_dim(1),
-            Form::Negative if self.kind == Kind::Double => {
+            Layout::Expanded => self.values(&[]).expand(&self.shape, false),
+            Layout::Sparse if !self.shape.is_empty() => self.values(&self.shape).to_sparse_sparse_dim(1),
+            Layout::Negative if self.kind == Kind::Double => {
                 let values = self.values(&self.shape);
                 Tensor::complex(&values, &values).conj().imag()
             }
-            Form::Sparse | Form::Negative => self.values(&self.shape),
-            Form::Undefined => Tensor::new(),
+            Layout::Sparse | Layout::Negative => self.values(&self.shape),
+            Layout::Undefined => Tensor::new(),
         }
     }
 }
 
-/// A tensor of that shape and kind, one in ten of another, in any form.
+/// A tensor of that shape and kind, one in ten of another, in any layout.
 pub(super) fn near(shape: Vec<i64>, kind: Kind) -> impl Strategy<Value = Any> {
     let shape = prop_oneof![15 => Just(shape), 1 => vec(0..4i64, 0..6)];
     let other = [Kind::Float, Kind::Double, Kind::BFloat16, Kind::Half, Kind::Int64, Kind::Bool, Kind::ComplexFloat];
     let kind = prop_oneof![15 => Just(kind), 1 => select(other.to_vec())];
-    let rare = [Form::Sparse, Form::Negative, Form::Undefined];
-    let form = prop_oneof![
-        20 => select(vec![Form::RowMajor, Form::ChannelsLast, Form::Turned, Form::EverySecond, Form::Expanded]),
+    let rare = [Layout::Sparse, Layout::Negative, Layout::Undefined];
+    let layout = prop_oneof![
+        20 => select(vec![Layout::RowMajor, Layout::ChannelsLast, Layout::Turned, Layout::EverySecond, Layout::Expanded]),
         1 => select(rare.to_vec()),
     ];
-    (shape, kind, form, 0.0..9.0f64).prop_map(|(shape, kind, form, salt)| Any { shape, kind, form, salt })
+    (shape, kind, layout, 0.0..9.0f64).prop_map(|(shape, kind, layout, salt)| Any { shape, kind, layout, salt })
 }
 
 pub(super) fn maybe(of: impl Strategy<Value = Any>) -> impl Strategy<Value = Option<Any>> {
@@ -113,7 +113,7 @@ pub(super) fn moves_of_a_side(size: i64) -> impl Strategy<Value = [i64; 4]> {
 #[derive(Clone, Debug)]
 pub(super) struct Case {
     pub kernel: [i64; 2],
-    pub moves: WindowGeometry,
+    pub window: WindowGeometry,
     /// The map, the weight, the bias, gamma, beta, the mean, the variance, the shortcut.
     pub tensors: Vec<Option<Any>>,
 }
@@ -137,7 +137,7 @@ pub(super) fn case(depthwise: bool) -> impl Strategy<Value = Case> {
         let kernel = prop_oneof![11 => Just([kh, kw]), 1 => [number(1..6), number(1..6)]];
         (kernel, tensors).prop_map(move |(kernel, (x, weight, (bias, gamma, beta), (mean, var, add)))| Case {
             kernel,
-            moves: WindowGeometry { stride: [sh, sw], before: [top, left], out: [oh, ow] },
+            window: WindowGeometry { stride: [sh, sw], before: [top, left], out: [oh, ow] },
             tensors: vec![Some(x), Some(weight), bias, gamma, beta, Some(mean), Some(var), add],
         })
     })
@@ -196,12 +196,12 @@ pub(super) fn check(
         return Ok(());
     }
     let pull = |y: &Tensor| {
-        let salt = Any { shape: y.size(), kind: Kind::Double, form: Form::RowMajor, salt: 0.3 };
+        let salt = Any { shape: y.size(), kind: Kind::Double, layout: Layout::RowMajor, salt: 0.3 };
         catch(|| (y.to_kind(Kind::Double) * salt.tensor()).sum(Kind::Double).backward())
     };
     prop_assert!(pull(&y).is_ok() && pull(&expected).is_ok());
     // Equal numbers have no one maximum, nor one side of a corner.
-    let equal = tensors.iter().flatten().any(|any| any.form == Form::Expanded);
+    let equal = tensors.iter().flatten().any(|any| any.layout == Layout::Expanded);
     for (a, b) in mine.iter().zip(&others).take(if equal || tolerance > 1e-3 { 0 } else { learned }) {
         if let (Some(a), Some(b)) = (a, b) {
             let grad = |tensor: &Tensor| if tensor.defined() { tensor.grad() } else { Tensor::new() };
@@ -215,14 +215,15 @@ pub(super) fn check(
 }
 
 /// The map with the padding that the window asks for, or without what it does not reach.
-pub(super) fn padded(x: &Tensor, kernel: &[i64], moves: &WindowGeometry, fill: f64) -> Tensor {
+pub(super) fn padded(x: &Tensor, kernel: &[i64], window: &WindowGeometry, fill: f64) -> Tensor {
     let size = x.size();
-    let after =
-        |axis: usize| (moves.out[axis] - 1) * moves.stride[axis] + kernel[axis] - moves.before[axis] - size[axis + 2];
-    x.pad([moves.before[1], after(1), moves.before[0], after(0)], "constant", fill)
+    let after = |axis: usize| {
+        (window.out[axis] - 1) * window.stride[axis] + kernel[axis] - window.before[axis] - size[axis + 2]
+    };
+    x.pad([window.before[1], after(1), window.before[0], after(0)], "constant", fill)
 }
 
-pub(super) fn plain_conv(l: &List, moves: &WindowGeometry, groups: i64) -> Tensor {
-    let x = padded(some(l, 0), &some(l, 1).size()[2..], moves, 0.0);
-    x.conv2d(some(l, 1), l[2].as_ref(), moves.stride, [0, 0], [1, 1], groups)
+pub(super) fn plain_conv(l: &List, window: &WindowGeometry, groups: i64) -> Tensor {
+    let x = padded(some(l, 0), &some(l, 1).size()[2..], window, 0.0);
+    x.conv2d(some(l, 1), l[2].as_ref(), window.stride, [0, 0], [1, 1], groups)
 }

@@ -27,10 +27,10 @@ proptest! {
 
     #[test]
     fn convolutions(case in case(false), relu in any::<bool>()) {
-        let Case { moves, tensors, .. } = case;
-        let ours = |l: &List| fused::conv(some(l, 0), some(l, 1), l[2].as_ref(), &moves, relu);
+        let Case { window, tensors, .. } = case;
+        let ours = |l: &List| fused::conv(some(l, 0), some(l, 1), l[2].as_ref(), &window, relu);
         let theirs = |l: &List| {
-            let y = plain_conv(l, &moves, 1);
+            let y = plain_conv(l, &window, 1);
             if relu { y.relu() } else { y }
         };
         check(&tensors[..3], 3, ours, theirs)?;
@@ -38,9 +38,9 @@ proptest! {
 
     #[test]
     fn depthwise_convolutions(case in case(true)) {
-        let Case { kernel, moves, tensors } = case;
-        let ours = |l: &List| fused::depthwise(some(l, 0), some(l, 1), l[2].as_ref(), kernel, &moves);
-        check(&tensors[..3], 3, ours, |l| plain_conv(l, &moves, some(l, 0).size()[1]))?;
+        let Case { kernel, window, tensors } = case;
+        let ours = |l: &List| fused::depthwise(some(l, 0), some(l, 1), l[2].as_ref(), kernel, &window);
+        check(&tensors[..3], 3, ours, |l| plain_conv(l, &window, some(l, 0).size()[1]))?;
     }
 
     #[test]
@@ -48,16 +48,16 @@ proptest! {
         (depthwise, case) in any::<bool>().prop_flat_map(|depthwise| (Just(depthwise), case(depthwise))),
         act in activations(),
     ) {
-        let Case { kernel, moves, tensors } = case;
+        let Case { kernel, window, tensors } = case;
         let ours = |l: &List| {
             let norm =
                 Norm { gamma: l[3].as_ref(), beta: l[4].as_ref(), mean: None, var: None, momentum: 0.1, eps: 2.0, group: None };
             let depthwise = depthwise.then_some(kernel);
-            let form = Kernel { weight: some(l, 1), bias: l[2].as_ref(), depthwise, window: &moves };
-            fused::conv_norm(some(l, 0), &form, &norm, (some(l, 5), some(l, 6)), l[7].as_ref(), act)
+            let call = Kernel { weight: some(l, 1), bias: l[2].as_ref(), depthwise, window: &window };
+            fused::conv_norm(some(l, 0), &call, &norm, (some(l, 5), some(l, 6)), l[7].as_ref(), act)
         };
         let theirs = |l: &List| {
-            let y = plain_conv(l, &moves, if depthwise { some(l, 0).size()[1] } else { 1 });
+            let y = plain_conv(l, &window, if depthwise { some(l, 0).size()[1] } else { 1 });
             let y = y.batch_norm(l[3].as_ref(), l[4].as_ref(), l[5].as_ref(), l[6].as_ref(), false, 0.1, 2.0, false);
             act.apply(match &l[7] {
                 Some(add) if add.defined() => y + add,
@@ -91,11 +91,11 @@ proptest! {
 
     #[test]
     fn pooling(case in case(true)) {
-        let Case { kernel, moves, tensors } = case;
+        let Case { kernel, window, tensors } = case;
         let theirs = |l: &List| {
-            padded(some(l, 0), &kernel, &moves, f64::NEG_INFINITY).max_pool2d(kernel, moves.stride, [0, 0], [1, 1], false)
+            padded(some(l, 0), &kernel, &window, f64::NEG_INFINITY).max_pool2d(kernel, window.stride, [0, 0], [1, 1], false)
         };
-        check(&tensors[..1], 1, |l| fused::max_pool(some(l, 0), kernel, &moves), theirs)?;
+        check(&tensors[..1], 1, |l| fused::max_pool(some(l, 0), kernel, &window), theirs)?;
     }
 
     #[test]
@@ -221,15 +221,15 @@ fn ones(shape: &[i64]) -> Tensor {
     Tensor::ones(shape, (Kind::Float, Device::Cpu))
 }
 
-/// `set_data` puts another tensor in the place of a weight without a trace: its layout used to be taken for the new one's.
+/// `set_data` replaces a weight without changing its version: the old packed weight used to be taken for the new one's.
 #[test]
 fn a_weight_that_was_replaced_is_not_taken_for_the_one_that_was_kept() {
     let _no_grad = tch::no_grad_guard();
     let x = super::channels_last(&ones(&[2, 4, 9, 9])).unwrap();
-    let moves = WindowGeometry { stride: [1, 1], before: [1, 1], out: [9, 9] };
+    let window = WindowGeometry { stride: [1, 1], before: [1, 1], out: [9, 9] };
     let mut weight = super::channels_last(&ones(&[2, 4, 3, 3])).unwrap().set_requires_grad(true);
-    let _kept = fused::KeptWeights::keep();
-    let run = |weight: &Tensor| fused::conv(&x, weight, None, &moves, false).unwrap();
+    let _kept = fused::keep_packed_weights();
+    let run = |weight: &Tensor| fused::conv(&x, weight, None, &window, false).unwrap();
     let _ = run(&weight);
     let other = super::channels_last(&(ones(&[64, 4, 3, 3]) * 2.0)).unwrap();
     weight.set_data(&other);
@@ -239,20 +239,20 @@ fn a_weight_that_was_replaced_is_not_taken_for_the_one_that_was_kept() {
 /// What the backward pass reads must be of the sizes that the forward pass found.
 #[test]
 fn a_gradient_of_tensors_that_were_replaced_is_an_error() {
-    let moves = WindowGeometry { stride: [1, 1], before: [1, 1], out: [9, 9] };
+    let window = WindowGeometry { stride: [1, 1], before: [1, 1], out: [9, 9] };
     let leaf = |shape: &[i64]| super::channels_last(&ones(shape)).unwrap().set_requires_grad(true);
     let norm = || Norm { gamma: None, beta: None, mean: None, var: None, momentum: 0.1, eps: 1e-5, group: None };
-    type Form<'a> = Box<dyn Fn(&Tensor, &Tensor) -> Result<Tensor> + 'a>;
-    let forms: [(&[i64], &[i64], Form); 5] = [
-        (&[2, 4, 3, 3], &[64, 4, 3, 3], Box::new(|x, w| fused::conv(x, w, None, &moves, true))),
-        (&[4, 1, 3, 3], &[4, 1, 5, 5], Box::new(|x, w| fused::depthwise(x, w, None, [3, 3], &moves))),
+    type Call<'a> = Box<dyn Fn(&Tensor, &Tensor) -> Result<Tensor> + 'a>;
+    let calls: [(&[i64], &[i64], Call); 5] = [
+        (&[2, 4, 3, 3], &[64, 4, 3, 3], Box::new(|x, w| fused::conv(x, w, None, &window, true))),
+        (&[4, 1, 3, 3], &[4, 1, 5, 5], Box::new(|x, w| fused::depthwise(x, w, None, [3, 3], &window))),
         (&[2, 4, 1, 1], &[2, 4, 9, 9], Box::new(fused::gate)),
         (&[2, 4, 9, 9], &[2, 4, 90, 90], Box::new(|_, x| fused::lrn(x, 5, 1.0, 0.75, 1.0))),
         (&[2, 4, 9, 9], &[2, 4, 90, 90], Box::new(|_, x| fused::norm_act(x, None, &norm(), Activation::Relu, true))),
     ];
-    for (shape, other, form) in forms {
+    for (shape, other, call) in calls {
         let (x, mut changed) = (leaf(&[2, 4, 9, 9]), leaf(shape));
-        let y = form(&x, &changed).unwrap().sum(Kind::Float);
+        let y = call(&x, &changed).unwrap().sum(Kind::Float);
         changed.set_data(&leaf(other).detach());
         assert!(catch(|| y.backward()).is_err(), "{shape:?}");
     }

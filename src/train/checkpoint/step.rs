@@ -33,7 +33,7 @@ impl fmt::Display for StepFolder {
 
 /// A text that does not name the folder of a checkpoint.
 #[derive(Debug, thiserror::Error)]
-#[error("the folder of a checkpoint is called like {}", StepFolder::new(4, 2))]
+#[error("a checkpoint folder has a name such as {}", StepFolder::new(4, 2))]
 pub struct NoStepFolder;
 
 impl FromStr for StepFolder {

@@ -1,6 +1,6 @@
 //! The hue, by way of Pillow's HSV in bytes.
 
-/// Turns the colours of an RGB image by so many turns, from -0.5 to 0.5; other images have no hue.
+/// Rotates the hue of an RGB image by a fraction of a turn, from -0.5 to 0.5; other images have no hue.
 pub(super) fn shift(image: &mut [u8], shape: [usize; 3], turns: f64) {
     let plane = shape[1] * shape[2];
     if shape[0] != 3 {

@@ -1,7 +1,7 @@
 //! Which images are for training, validation and test.
 
 use super::listing::{Entry, Listing};
-use super::scanned::Part;
+use super::scanned::SplitName;
 use crate::random;
 use serde::{Deserialize, Serialize};
 
@@ -20,10 +20,10 @@ impl Fractions {
     pub(super) fn check(&self) -> Result<(), String> {
         let sum: f64 = self.0.iter().sum();
         match self.0 {
-            parts
-                if parts.iter().all(|part| (0.0..=1.0).contains(part))
+            splits
+                if splits.iter().all(|split| (0.0..=1.0).contains(split))
                     && (sum - 1.0).abs() < 1e-6
-                    && parts[0] > 0.0 =>
+                    && splits[0] > 0.0 =>
             {
                 Ok(())
             }
@@ -35,26 +35,26 @@ impl Fractions {
     }
 }
 
-/// The images of the three parts. What folders or a column assign stays there; the rest is divided at random, class by class, so
-/// that each part has the same share of every class. Within a part the classes take turns, so that the first images of it have
+/// The images of the three splits. What folders or a column assign stays there; the rest is divided at random, class by class, so
+/// that each split has the same share of every class. Within a split the classes take turns, so that the first images of it have
 /// the same number of each.
 pub(super) fn divide<'a>(listing: &'a Listing, fractions: &Fractions, seed: u64) -> [Vec<&'a Entry>; 3] {
-    let has = |part| listing.entries.iter().any(|entry| entry.part == Some(part));
+    let has = |split| listing.entries.iter().any(|entry| entry.split == Some(split));
     let [train, validation, test] = fractions.0;
-    // What there is already gets nothing more.
-    let validation = if has(Part::Validation) { 0.0 } else { validation };
-    let test = if has(Part::Test) { 0.0 } else { test };
+    // A split that is assigned already gets nothing from the random division.
+    let validation = if has(SplitName::Validation) { 0.0 } else { validation };
+    let test = if has(SplitName::Test) { 0.0 } else { test };
     let whole = train + validation + test;
     let empty = || vec![Vec::<&Entry>::new(); listing.classes.len()];
-    let (mut open, mut parts) = (empty(), [empty(), empty(), empty()]);
+    let (mut open, mut splits) = (empty(), [empty(), empty(), empty()]);
     for entry in &listing.entries {
-        let part = match entry.part {
-            Some(Part::Validation) => &mut parts[1],
-            Some(Part::Test) => &mut parts[2],
-            // Training images are divided for the parts that have none.
-            Some(Part::Train) | None => &mut open,
+        let split = match entry.split {
+            Some(SplitName::Validation) => &mut splits[1],
+            Some(SplitName::Test) => &mut splits[2],
+            // Training images are divided for the splits that have none.
+            Some(SplitName::Train) | None => &mut open,
         };
-        part[usize::from(entry.label)].push(entry);
+        split[usize::from(entry.label)].push(entry);
     }
     for (label, open) in open.iter().enumerate() {
         let count = |fraction: f64| match (open.len() as f64 * fraction / whole).round() as usize {
@@ -64,11 +64,11 @@ pub(super) fn divide<'a>(listing: &'a Listing, fractions: &Fractions, seed: u64)
         let (testing, validating) = (count(test), count(validation));
         let order = random::permutation(random::key(seed, "split", &[label as u64]), open.len());
         for (rank, &index) in order.iter().enumerate() {
-            let part = if rank < testing { 2 } else { usize::from(rank < testing + validating) };
-            parts[part][label].push(open[index as usize]);
+            let split = if rank < testing { 2 } else { usize::from(rank < testing + validating) };
+            splits[split][label].push(open[index as usize]);
         }
     }
-    parts.map(|mut classes| {
+    splits.map(|mut classes| {
         classes.iter_mut().for_each(|entries| entries.sort_by(|a, b| a.path.cmp(&b.path)));
         in_turns(&classes)
     })

@@ -1,6 +1,6 @@
 //! A CSV file of image files and labels.
 
-use super::scanned::{Part, Scanned};
+use super::scanned::{Scanned, SplitName};
 use crate::data::{DataError, image_folder};
 use csv::StringRecord;
 use std::path::Path;
@@ -47,14 +47,14 @@ pub(super) fn scan(path: &Path) -> Result<Scanned, DataError> {
         if file.is_empty() || label.is_empty() || [&file, &label].iter().any(|text| text.contains(['\n', '\r'])) {
             return Err(bad(format!("line {line} needs a file and a label, without line breaks")));
         }
-        let part = match columns.split.map(|column| text(column).to_ascii_lowercase()).as_deref() {
+        let split = match columns.split.map(|column| text(column).to_ascii_lowercase()).as_deref() {
             None => None,
-            Some("train" | "training") => Some(Part::Train),
-            Some("val" | "valid" | "validation") => Some(Part::Validation),
-            Some("test") => Some(Part::Test),
+            Some("train" | "training") => Some(SplitName::Train),
+            Some("val" | "valid" | "validation") => Some(SplitName::Validation),
+            Some("test") => Some(SplitName::Test),
             Some(other) => return Err(bad(format!("line {line} has the split `{other}`"))),
         };
-        rows.push((part, label, file));
+        rows.push((split, label, file));
     }
     if rows.is_empty() {
         return Err(bad("there is no image in it".to_owned()));
@@ -69,7 +69,7 @@ pub(super) fn scan(path: &Path) -> Result<Scanned, DataError> {
     classes.dedup();
     let label_of: std::collections::HashMap<&str, usize> =
         classes.iter().enumerate().map(|(label, class)| (class.as_str(), label)).collect();
-    let files = rows.iter().map(|(part, class, file)| (*part, label_of[class.as_str()], file.clone())).collect();
+    let files = rows.iter().map(|(split, class, file)| (*split, label_of[class.as_str()], file.clone())).collect();
     let root = path.parent().unwrap_or(Path::new("")).to_owned();
     image_folder::line(path, path.as_os_str())?;
     Ok(Scanned { root, files, classes })

@@ -1,6 +1,6 @@
 //! All images of a tree or a CSV file, with their labels and checksums.
 
-use super::scanned::{Part, Scanned};
+use super::scanned::{Scanned, SplitName};
 use super::{labels, sums, tree};
 use crate::data::DataError;
 use crate::data::image_files::Sum;
@@ -13,7 +13,7 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 /// One image.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
-    pub part: Option<Part>,
+    pub split: Option<SplitName>,
     pub label: u16,
     /// From the root on.
     pub path: String,
@@ -73,8 +73,8 @@ impl Listing {
             return Err(DataError::corrupt(path.display(), problem, "a network needs 2 to 65536 of them"));
         }
         let sums = sums::of(path, &root, files.iter().map(|(_, _, path)| path.as_str()), cache)?;
-        let entry = |((part, label, path), sum): ((Option<Part>, usize, String), Sum)| Entry {
-            part,
+        let entry = |((split, label, path), sum): ((Option<SplitName>, usize, String), Sum)| Entry {
+            split,
             label: label as u16,
             path,
             sum,
@@ -85,13 +85,13 @@ impl Listing {
     }
 }
 
-/// The first half of a SHA-256 over classes, parts, labels, names and content; the location of the images and their times
+/// The first half of a SHA-256 over classes, splits, labels, names and content; the location of the images and their times
 /// nothing is in it.
 fn fingerprint(classes: &[String], entries: &[Entry]) -> String {
     let mut hash = Sha256::new();
     classes.iter().for_each(|class| hash.update(format!("{class}\n")));
-    for Entry { part, label, path, sum } in entries {
-        hash.update(format!("{part:?} {label} {path}\n"));
+    for Entry { split, label, path, sum } in entries {
+        hash.update(format!("{split:?} {label} {path}\n"));
         hash.update(sum.content());
     }
     hex(&hash.finalize()[..16])

@@ -122,8 +122,8 @@ impl Source for Folder {
 
     fn load(&self, _: &Path) -> Result<Dataset, DataError> {
         let listing = self.listing()?;
-        let parts = divide(&listing, &self.split, self.split_seed);
-        let counts = parts.each_ref().map(Vec::len);
+        let splits = divide(&listing, &self.split, self.split_seed);
+        let counts = splits.each_ref().map(Vec::len);
         if counts[2] == 0 {
             let problem = format!("of its {} images data.split leaves none to test with", listing.entries.len());
             return Err(DataError::Unfit { name: self.path.display().to_string(), problem });
@@ -131,7 +131,7 @@ impl Source for Folder {
         let [train, validation, test] = counts;
         let mark = listing.fingerprint.get(..12).unwrap_or_default();
         let name = self.path.file_name().unwrap_or(self.path.as_os_str()).to_string_lossy();
-        let [training, validating, testing] = parts.each_ref().map(|part| self.images(&listing, part));
+        let [training, validating, testing] = splits.each_ref().map(|split| self.images(&listing, split));
         Ok(Dataset {
             name: format!("{NAME} {name} ({train} + {validation} + {test} images, fingerprint {mark})"),
             classes: listing.classes.clone(),

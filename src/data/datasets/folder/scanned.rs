@@ -2,17 +2,17 @@
 
 use std::path::PathBuf;
 
-/// A part that folders or a column assign images to.
+/// A split that folders or a column assign images to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Part {
+pub(super) enum SplitName {
     Train,
     Validation,
     Test,
 }
 
-/// Parts, labels and paths relative to `root`.
+/// Splits, labels and paths relative to `root`.
 pub(super) struct Scanned {
     pub root: PathBuf,
     pub classes: Vec<String>,
-    pub files: Vec<(Option<Part>, usize, String)>,
+    pub files: Vec<(Option<SplitName>, usize, String)>,
 }

@@ -1,4 +1,4 @@
-//! Tests of folders and CSV files: their parts, labels and fingerprints, and what is refused.
+//! Tests of folders and CSV files: their splits, labels and fingerprints, and what is refused.
 
 use super::*;
 use std::fs;
@@ -20,7 +20,7 @@ fn classes(root: &Path, counts: &[(&str, usize)]) {
 }
 
 fn divided(listing: &Listing, fractions: [f64; 3], seed: u64) -> [Vec<&str>; 3] {
-    divide(listing, &Fractions(fractions), seed).map(|part| part.iter().map(|entry| entry.path.as_str()).collect())
+    divide(listing, &Fractions(fractions), seed).map(|split| split.iter().map(|entry| entry.path.as_str()).collect())
 }
 
 #[test]
@@ -29,28 +29,28 @@ fn a_tree_of_classes_is_divided_class_by_class() {
     classes(folder.path(), &[("cat", 20), ("dog", 10), ("a bird", 3)]);
     let listing = Listing::read(folder.path(), None).unwrap();
     assert_eq!(listing.classes, ["a bird", "cat", "dog"]);
-    let parts = divided(&listing, [0.8, 0.1, 0.1], 0);
-    assert_eq!(parts.each_ref().map(Vec::len), [16 + 8 + 1, 2 + 1 + 1, 2 + 1 + 1]);
-    let mut all = parts.concat();
+    let splits = divided(&listing, [0.8, 0.1, 0.1], 0);
+    assert_eq!(splits.each_ref().map(Vec::len), [16 + 8 + 1, 2 + 1 + 1, 2 + 1 + 1]);
+    let mut all = splits.concat();
     all.sort_unstable();
     all.dedup();
-    assert_eq!(all.len(), 33, "each image is in one part");
-    assert!(parts[0][0].starts_with("a bird") && parts[0][1].starts_with("cat") && parts[0][2].starts_with("dog"));
-    assert_eq!(divided(&listing, [0.8, 0.1, 0.1], 0), parts);
-    assert_ne!(divided(&listing, [0.8, 0.1, 0.1], 1), parts);
+    assert_eq!(all.len(), 33, "each image is in one split");
+    assert!(splits[0][0].starts_with("a bird") && splits[0][1].starts_with("cat") && splits[0][2].starts_with("dog"));
+    assert_eq!(divided(&listing, [0.8, 0.1, 0.1], 0), splits);
+    assert_ne!(divided(&listing, [0.8, 0.1, 0.1], 1), splits);
 }
 
 #[test]
 fn folders_of_parts_are_kept() {
     let folder = tempfile::tempdir().unwrap();
-    for part in ["train", "valid", "test"] {
-        classes(&folder.path().join(part), &[("cat", 10), ("dog", 10)]);
+    for split in ["train", "valid", "test"] {
+        classes(&folder.path().join(split), &[("cat", 10), ("dog", 10)]);
     }
     let read = || Listing::read(folder.path(), None).unwrap();
     let listing = read();
     let [train, validation, test] = divided(&listing, [0.8, 0.1, 0.1], 0);
-    for (part, name) in [(train, "train/"), (validation, "valid/"), (test, "test/")] {
-        assert!(part.len() == 20 && part.iter().all(|path| path.starts_with(name)), "{part:?}");
+    for (split, name) in [(train, "train/"), (validation, "valid/"), (test, "test/")] {
+        assert!(split.len() == 20 && split.iter().all(|path| path.starts_with(name)), "{split:?}");
     }
     // One folder beside train/ is the test set, whatever it is called; validation is taken from the training images.
     fs::remove_dir_all(folder.path().join("test")).unwrap();

@@ -1,4 +1,4 @@
-// Convolutions of every channel by itself, channels last: a vector of channels at a time.
+// Depthwise convolutions, channels last: a vector of channels at a time.
 //
 // A value meets only as many taps as the kernel has, so that reads bound the time: the common kernels keep several sums in
 // registers and read each value once for all of them.

@@ -67,7 +67,7 @@ struct WinogradKernels {
   // A row [cols] for each place of a weight [9, cols].
   void (*weight)(const A* weight, int64_t cols, A* out, int64_t step);
   // What the gradient of a weight needs: tiles of the output's gradient as such matrices, and the transpose of `weight`, from a row
-  // for each place to [9, cols].
+  // for each place to [9, cols]. Null in bfloat16.
   void (*output_gradient)(const T* dy, const struct Tiles& tiles, int64_t first, int64_t count, T* out, int64_t step);
   void (*weight_gradient)(const A* places, int64_t step, int64_t cols, A* gradient, int64_t tap_step);
 };
@@ -91,7 +91,7 @@ struct Kernels {
   // out[c/kPair][r][c%kPair] = in[r][c]: the transpose of weights, interleaved, `ld_out` rows in all; a missing last column
   // is zero.
   void (*interleave_transposed)(const A* in, int64_t rows, int64_t cols, int64_t ld, T* out, int64_t ld_out);
-  // out[c][r] = in[r][c]; `ld_out` may leave room, which is not touched.
+  // out[c][r] = in[r][c]; `ld_out` may leave gaps, which are not touched.
   void (*transpose)(const T* in, int64_t rows, int64_t cols, int64_t ld, T* out, int64_t ld_out);
   // out = in · (y > 0) where `relu`, and sums[c] += the column sums of out.
   void (*mask)(const T* in, int64_t ld_in, const T* y, int64_t ld_y, int64_t rows, int64_t cols, int relu, T* out,
@@ -116,24 +116,24 @@ struct Kernels {
   void (*max_pool)(const T* x, const struct Pool& pool, T* y, uint8_t* tap);
   void (*max_pool_backward)(const T* dy, const uint8_t* tap, const struct Pool& pool, T* dx);
 
-  // Rows of channels, each divided by a power of the squares about it; `room` is for Lrn::room() numbers, backward for three
+  // Rows of channels, each divided by a power of the squares about it; `workspace` has Lrn::workspace() numbers, backward three
   // times as many.
-  void (*lrn)(const T* x, int64_t rows, const struct Lrn& window, T* y, A* room);
-  void (*lrn_backward)(const T* x, const T* dy, int64_t rows, const struct Lrn& window, T* dx, A* room);
+  void (*lrn)(const T* x, int64_t rows, const struct Lrn& window, T* y, A* workspace);
+  void (*lrn_backward)(const T* x, const T* dy, int64_t rows, const struct Lrn& window, T* dx, A* workspace);
 
   // Every channel by itself; `weight` is [taps, cols]. The gradient of the weight is added to what is there.
   void (*depthwise)(const T* x, const A* weight, const A* bias, int act, const struct Pool& pool, T* y);
   void (*depthwise_input)(const T* dy, const A* weight, const struct Pool& pool, T* dx);
   void (*depthwise_weight)(const T* x, const T* dy, const struct Pool& pool, A* gradient, A* bias);
 
-  // Tiles of 2x2 and of 4x4 outputs.
+  // Tiles of 2x2 and of 4x4 outputs; bfloat16 has the first only.
   WinogradKernels<T> winograd2, winograd4;
 
   // The whole of winograd2 for `count` tiles at once, their sums in registers: null where the processor has no products of pairs.
-  // cols and out are multiples of 16; `weight` is [out / 16][4 columns][cols / 2][4 rows][16][2]; `room` is for
+  // cols and out are multiples of 16; `weight` is [out / 16][4 columns][cols / 2][4 rows][16][2]; `workspace` has
   // 16 · cols numbers a tile, of whole groups.
   void (*winograd_tiles)(const T* x, const struct Tiles& tiles, int64_t first, int64_t count, const T* weight, int64_t out,
-                         const A* scale, const A* shift, const T* add, int act, T* y, T* room);
+                         const A* scale, const A* shift, const T* add, int act, T* y, T* workspace);
 
   // On one image [pixels, cols]: out = x · factor; sums = scale · column sums of a · b (b may be null);
   // out = a + scale · column (a may be null).
@@ -167,7 +167,7 @@ struct Lrn {
   [[gnu::always_inline]] int64_t before() const { return size / 2; }
   [[gnu::always_inline]] int64_t after() const { return (size - 1) / 2; }
   // A row of channels, what its windows reach over, and a vector that is not full.
-  [[gnu::always_inline]] int64_t room() const { return cols + size + 32; }
+  [[gnu::always_inline]] int64_t workspace() const { return cols + size + 32; }
 };
 
 // Images [height, width, cols], pixels `ld` apart, in tiles of `side` x `side` pixels; the last ones may reach over the edge.

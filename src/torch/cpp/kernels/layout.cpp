@@ -48,7 +48,7 @@ inline U32 joined(U16 low, U16 high, std::index_sequence<lane...>) {
 inline U32 pairs(const float* p) {
   return joined(narrow(loadu<Vec<float>>(p)), narrow(loadu<Vec<float>>(p + kLanes)), std::make_index_sequence<2 * kLanes>());
 }
-// As above, of fewer, with zeros behind them.
+// As above, of fewer, with zeros after them.
 inline U32 pairs(const float* p, int64_t n) {
   if (n == 2 * kLanes) return pairs(p);
   uint16_t out[2 * kLanes] = {};

@@ -1,6 +1,6 @@
 // Local response normalisation (Krizhevsky et al. 2012, section 3.3), channels last: pixel by pixel.
 //
-// The squares of a pixel lie in `room` with zeros before and behind, so that a window over the first or last channels needs no
+// The squares of a pixel lie in `workspace` with zeros before and after, so that a window over the first or last channels needs no
 // test. A running sum along the channels would take fewer additions, but each would wait for the one before it, and cancel.
 
 #include "parts.h"
@@ -49,23 +49,23 @@ inline void square(const T* x, const Lrn& l, Acc<T>* squares) {
 }
 
 template <class T>
-void lrn(const T* x, int64_t rows, const Lrn& l, T* y, Acc<T>* room) {
+void lrn(const T* x, int64_t rows, const Lrn& l, T* y, Acc<T>* workspace) {
   using A = Acc<T>;
-  std::memset(room, 0, l.room() * sizeof(A));
+  std::memset(workspace, 0, l.workspace() * sizeof(A));
   for (int64_t r = 0; r < rows; ++r, x += l.cols, y += l.cols) {
-    square(x, l, room);
+    square(x, l, workspace);
     over(l.cols, [&](int64_t c, auto n) {
-      store(y + c, load(x + c, n) * power<A>(denominator<A>(room, c, l), static_cast<A>(l.beta)), n);
+      store(y + c, load(x + c, n) * power<A>(denominator<A>(workspace, c, l), static_cast<A>(l.beta)), n);
     });
   }
 }
 
 // With s the denominator, dx = dy · s^-beta - 2 · alpha / size · beta · x · the sums of dy · x · s^(-beta - 1) over the channels whose window holds c.
 template <class T>
-void lrn_backward(const T* x, const T* dy, int64_t rows, const Lrn& l, T* dx, Acc<T>* room) {
+void lrn_backward(const T* x, const T* dy, int64_t rows, const Lrn& l, T* dx, Acc<T>* workspace) {
   using A = Acc<T>;
-  std::memset(room, 0, 3 * l.room() * sizeof(A));
-  A *squares = room, *pulls = room + l.room(), *powers = pulls + l.room();
+  std::memset(workspace, 0, 3 * l.workspace() * sizeof(A));
+  A *squares = workspace, *pulls = workspace + l.workspace(), *powers = pulls + l.workspace();
   const A factor = static_cast<A>(2 * l.alpha / l.size * l.beta);
   for (int64_t r = 0; r < rows; ++r, x += l.cols, dy += l.cols, dx += l.cols) {
     square(x, l, squares);

@@ -96,21 +96,21 @@ void blocks(const int16_t* coefficients, const uint8_t* last, const int16_t* qua
 }
 
 void chroma(const uint8_t* near, const uint8_t* far, int64_t count, int across, int down, uint8_t* __restrict out,
-            uint16_t* __restrict room) {
+            uint16_t* __restrict workspace) {
   if (across == 1) {
     for (int64_t i = 1; i <= count; ++i) out[i - 1] = static_cast<uint8_t>((3 * near[i] + far[i] + down) >> 2);
     return;
   }
   if (down == 0)
-    for (int64_t i = 0; i < count + 2; ++i) room[i] = near[i];
+    for (int64_t i = 0; i < count + 2; ++i) workspace[i] = near[i];
   else
-    for (int64_t i = 0; i < count + 2; ++i) room[i] = static_cast<uint16_t>(3 * near[i] + far[i]);
+    for (int64_t i = 0; i < count + 2; ++i) workspace[i] = static_cast<uint16_t>(3 * near[i] + far[i]);
   const int shift = down == 0 ? 2 : 4;
   const uint16_t left = down == 0 ? 1 : 8, right = down == 0 ? 2 : 7;
   for (int64_t i = 1; i <= count; ++i) {
-    const auto centre = static_cast<uint16_t>(3 * room[i]);
-    out[2 * i - 2] = static_cast<uint8_t>(static_cast<uint16_t>(centre + room[i - 1] + left) >> shift);
-    out[2 * i - 1] = static_cast<uint8_t>(static_cast<uint16_t>(centre + room[i + 1] + right) >> shift);
+    const auto centre = static_cast<uint16_t>(3 * workspace[i]);
+    out[2 * i - 2] = static_cast<uint8_t>(static_cast<uint16_t>(centre + workspace[i - 1] + left) >> shift);
+    out[2 * i - 1] = static_cast<uint8_t>(static_cast<uint16_t>(centre + workspace[i + 1] + right) >> shift);
   }
 }
 
@@ -204,9 +204,9 @@ inline void across_lines(const float* from, const float* weights, Reach reach, i
 }
 
 void resample(const uint8_t* in, int64_t rows, int64_t width, int64_t ld, const Taps& down, const Taps& across,
-              uint8_t* out, float* room) {
-  float* columns = room;
-  float* lines = room + 8 * width;
+              uint8_t* out, float* workspace) {
+  float* columns = workspace;
+  float* lines = workspace + 8 * width;
   with_reach(across.reach, [&](auto reach) {
     for (int64_t row = 0; row < rows; row += 8) {
       columns_of(in + row * ld, rows - row, width, ld, columns);

@@ -22,14 +22,14 @@ struct PictureKernels {
   // `count` samples, or twice as many where `across` is 2. Where `down` is 0, `far` is not read; else 1 for an upper and 2
   // for a lower row.
   void (*chroma)(const uint8_t* near, const uint8_t* far, int64_t count, int across, int down, uint8_t* out,
-                 uint16_t* room);
+                 uint16_t* workspace);
   // YCbCr to RGB.
   void (*colours)(const uint8_t* y, const uint8_t* cb, const uint8_t* cr, int64_t count, uint8_t* r, uint8_t* g,
                   uint8_t* b);
-  // A plane of `rows` rows, `ld` apart, resampled: first along rows, then along columns, rounded at the end. `room` is for
+  // A plane of `rows` rows, `ld` apart, resampled: first along rows, then along columns, rounded at the end. `workspace` has
   // 8 · width + (rows + 7) / 8 · 8 · columns.count numbers, width being that of the plane.
   void (*resample)(const uint8_t* in, int64_t rows, int64_t width, int64_t ld, const Taps& down, const Taps& across,
-                   uint8_t* out, float* room);
+                   uint8_t* out, float* workspace);
 };
 
 const PictureKernels& picture_kernels();

@@ -244,10 +244,10 @@ inline void winograd_column(const bf16* spread, int64_t blocks, const bf16* weig
 
 template <int K>
 void winograd_tiles_of(const bf16* x, const Tiles& t, int64_t first, int64_t count, const bf16* weight, int64_t out,
-                       const float* scale, const float* shift, const bf16* add, int act, bf16* y, bf16* room) {
+                       const float* scale, const float* shift, const bf16* add, int act, bf16* y, bf16* workspace) {
   const int64_t blocks = t.cols / K, group = 16 * kGroup * t.cols;
   spread_tiles<Winograd<2>>(x, t, first, count, kGroup * K, 4 * kGroup * K, [&](int64_t i, int64_t c) {
-    return room + i / kGroup * group + (c / K * 16 * kGroup + i % kGroup) * K + c % K;
+    return workspace + i / kGroup * group + (c / K * 16 * kGroup + i % kGroup) * K + c % K;
   });
   with_act(act, [&](auto constant) {
     for (int64_t c = 0; c < out; c += kLanes, weight += 16 * kLanes * t.cols) {
@@ -256,7 +256,7 @@ void winograd_tiles_of(const bf16* x, const Tiles& t, int64_t first, int64_t cou
       for (int64_t begin = 0; begin < count; begin += kGroup) {
         __m512 half[4][2][kGroup];
         for (int q = 0; q < 4; ++q)
-          winograd_column<K>(room + begin / kGroup * group + q * 4 * kGroup * K, blocks, weight + q * 4 * kLanes * t.cols,
+          winograd_column<K>(workspace + begin / kGroup * group + q * 4 * kGroup * K, blocks, weight + q * 4 * kLanes * t.cols,
                              half[q]);
         for (int64_t i = 0; i < kGroup && begin + i < count; ++i, t.advance(at))
           end.finish<Winograd<2>, constant.value>(t, at, [&](int r, int q) { return (Vec<float>)half[q][r][i]; });
@@ -266,9 +266,9 @@ void winograd_tiles_of(const bf16* x, const Tiles& t, int64_t first, int64_t cou
 }
 
 void winograd_tiles(const bf16* x, const Tiles& t, int64_t first, int64_t count, const bf16* weight, int64_t out,
-                    const float* scale, const float* shift, const bf16* add, int act, bf16* y, bf16* room) {
+                    const float* scale, const float* shift, const bf16* add, int act, bf16* y, bf16* workspace) {
   const auto of = t.cols % 64 == 0 ? winograd_tiles_of<64> : t.cols % 32 == 0 ? winograd_tiles_of<32> : winograd_tiles_of<16>;
-  of(x, t, first, count, weight, out, scale, shift, add, act, y, room);
+  of(x, t, first, count, weight, out, scale, shift, add, act, y, workspace);
 }
 #endif
 
@@ -352,8 +352,10 @@ void winograd_weight_gradient(const A* places, int64_t step, int64_t cols, A* gr
 
 template <class W, class T>
 constexpr WinogradKernels<T> winograd_of() {
-  return {W::kTaps * W::kTaps, winograd_input<W, T>, winograd_output<W, T>, winograd_weight<W, Acc<T>>,
-          winograd_output_gradient<W, T>, winograd_weight_gradient<W, Acc<T>>};
+  WinogradKernels<T> all{W::kTaps * W::kTaps, winograd_input<W, T>, winograd_output<W, T>, winograd_weight<W, Acc<T>>, {}, {}};
+  if constexpr (sizeof(T) > 2)
+    all.output_gradient = winograd_output_gradient<W, T>, all.weight_gradient = winograd_weight_gradient<W, T>;
+  return all;
 }
 
 }  // namespace
@@ -361,7 +363,7 @@ constexpr WinogradKernels<T> winograd_of() {
 template <class T>
 void STRATA_ISA::winograd_kernels(Kernels<T>& table) {
   table.winograd2 = winograd_of<Winograd<2>, T>();
-  table.winograd4 = winograd_of<Winograd<4>, T>();
+  if constexpr (sizeof(T) > 2) table.winograd4 = winograd_of<Winograd<4>, T>();
   table.winograd_tiles = winograd_whole<T>();
 }
 STRATA_INSTANTIATE(winograd_kernels)

@@ -6,7 +6,7 @@ use std::fmt;
 /// How the copies are stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Form {
+pub enum PreparedFormat {
     /// JPEG of quality 90: an eighth of the space of `Raw`.
     #[default]
     Jpeg,
@@ -14,11 +14,11 @@ pub enum Form {
     Raw,
 }
 
-impl fmt::Display for Form {
+impl fmt::Display for PreparedFormat {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str(match self {
-            Form::Jpeg => "jpeg",
-            Form::Raw => "raw",
+            PreparedFormat::Jpeg => "jpeg",
+            PreparedFormat::Raw => "raw",
         })
     }
 }
