@@ -55,7 +55,7 @@ SETTINGS = [
     Setting("8 GPUs in a node", 1, 8, GPU, 64, NVLINK, NVLINK),
     Setting("64 nodes of 8 GPUs, 200 Gbit/s", 64, 8, GPU, 64, NVLINK, Link(20e-6, 22e9)),
     Setting("64 nodes of 8 GPUs, 25 Gbit/s", 64, 8, GPU, 64, NVLINK, Link(50e-6, 2.8e9)),
-    Setting("64 nodes without GPUs, 10 Gbit/s", 64, 1, 0.7e12, 64, NVLINK, Link(50e-6, 1.1e9)),
+    Setting("64 nodes without GPUs, 10 Gbit/s", 64, 1, 0.58e12, 64, NVLINK, Link(50e-6, 1.1e9)),
 ]
 
 
