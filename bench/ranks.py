@@ -2,7 +2,8 @@
 
 usage: ranks.py [NETWORK…] [--rounds 5] [--steps 6] [--batch 128] [--world 2] [--buckets auto 0 25] [--set train.sync_bn=true]
 `buckets` is the size of gradient buckets in MiB (STRATA_BUCKET_MIB): 0 for one operation after the backward pass, `auto` for what Strata
-chooses by the size of the network. `efficiency` is the time of a step in one process divided by that on the ranks, for the same global batch and as many threads in all;
+chooses by the size of the network. `efficiency` is the time of a step in one process divided by that on the ranks, for the same global
+batch and as many threads in all;
 `sum_ms` the part of the ranks' step spent adding up gradients and losses, waiting for each other included. Medians of rounds.
 Writes ranks.csv. Uses only Python's standard library, like run.py.
 """

@@ -6,8 +6,8 @@ The layers of a network, with their parameters and multiply-adds, are those of `
 multiply-add, 2 in the forward pass and 4 in the backward pass, at the sustained rate of SETTINGS; gradients are in fp32. An
 all-reduce of n bytes over p ranks in a ring takes 2 (p - 1) latency + 2 (p - 1) / p n / bandwidth. Where nodes have several ranks, these
 divide the gradients among them (reduce-scatter), each part goes around a ring of all nodes, and the ranks of a node collect the parts
-again (all-gather), which takes the sum of both formulas. With buckets of 25 MiB, the first of 1 MiB, an all-reduce begins as soon as the
-backward pass has reached the bucket's first layer and the bucket before is done. Computing and adding up do not slow each other down.
+again (all-gather), which takes the sum of both formulas. With buckets, the first of 1 MiB, an all-reduce begins as soon as the
+backward pass has left the bucket's layers and the all-reduce before has ended. Computing and adding up do not slow each other down.
 Prints a Markdown table. Uses only Python's standard library.
 """
 
@@ -20,6 +20,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 MIB = 1 << 20
+BUCKETS = [4, 25]  # MiB
 
 
 @dataclass
@@ -54,7 +55,7 @@ SETTINGS = [
     Setting("8 GPUs in a node", 1, 8, GPU, 64, NVLINK, NVLINK),
     Setting("64 nodes of 8 GPUs, 200 Gbit/s", 64, 8, GPU, 64, NVLINK, Link(20e-6, 22e9)),
     Setting("64 nodes of 8 GPUs, 25 Gbit/s", 64, 8, GPU, 64, NVLINK, Link(50e-6, 2.8e9)),
-    Setting("64 nodes without GPUs, 10 Gbit/s", 64, 1, 1e12, 64, NVLINK, Link(50e-6, 1.1e9)),
+    Setting("64 nodes without GPUs, 10 Gbit/s", 64, 1, 0.58e12, 64, NVLINK, Link(50e-6, 1.1e9)),
 ]
 
 
@@ -65,8 +66,9 @@ def main():
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--strata", default=str(ROOT / "target/release/strata"))
     arguments = parser.parse_args()
-    print("| setting | network | gradients, MB | computing, ms | one all-reduce, ms | efficiency | buckets: waiting, ms | efficiency |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    titles = ["setting", "network", "gradients, MB", "computing, ms", "one all-reduce, ms", "efficiency"]
+    titles += [word for mib in BUCKETS for word in (f"waiting with {mib} MiB, ms", "efficiency")]
+    print(f"| {' | '.join(titles)} |\n|{' --- |' * len(titles)}")
     for setting in SETTINGS:
         for network in arguments.networks:
             print(row(setting, network, layers(arguments, network)))
@@ -85,14 +87,17 @@ def row(setting, network, layers):
     macs = setting.batch * sum(macs for _, macs in layers)
     forward, backward = 2 * macs / setting.rate, 4 * macs / setting.rate
     computing, size = forward + backward, 4 * sum(params for params, _ in layers)
-    flat, waiting = setting.all_reduce(size), waiting_for_buckets(setting, layers)
+    flat = setting.all_reduce(size)
     name = network.rpartition("/")[2]
     cells = [setting.name, name, f"{size / 1e6:.0f}", milliseconds(computing), milliseconds(flat)]
-    cells += [f"{computing / (computing + flat):.2f}", milliseconds(waiting), f"{computing / (computing + waiting):.2f}"]
+    cells.append(f"{computing / (computing + flat):.2f}")
+    for mib in BUCKETS:
+        waiting = waiting_for_buckets(setting, layers, mib * MIB)
+        cells += [milliseconds(waiting), f"{computing / (computing + waiting):.2f}"]
     return f"| {' | '.join(cells)} |"
 
 
-def waiting_for_buckets(setting, layers):
+def waiting_for_buckets(setting, layers, full):
     """Seconds from the end of the backward pass to that of the last all-reduce."""
     now = done = 0.0
     size, limit = 0, MIB
@@ -101,7 +106,7 @@ def waiting_for_buckets(setting, layers):
         size += 4 * params
         if size >= limit:
             done = max(now, done) + setting.all_reduce(size)
-            size, limit = 0, 25 * MIB
+            size, limit = 0, full
     if size:
         done = max(now, done) + setting.all_reduce(size)
     return done - now
