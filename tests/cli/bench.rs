@@ -52,7 +52,7 @@ fn what_cannot_be_timed_is_refused() {
     place.strata(&["bench", "tinny"]).refused(&["there is no experiment file `tinny`"]);
 }
 
-/// Without torchvision, and without a file: photographs made by formula.
+/// Without torchvision, and without a file: synthetic photographs.
 #[test]
 fn reading_images_is_timed_stage_by_stage() {
     let place = Place::with_tiny();

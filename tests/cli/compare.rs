@@ -176,7 +176,7 @@ fn diff_tells_what_differs() {
     {
         assert!(out.contains(part), "`{part}` is missing:\n{out}");
     }
-    assert!(!out.contains("train.lr") && out.contains("not compared, for want of a run: environment"), "{out}");
+    assert!(!out.contains("train.lr") && out.contains("not compared without a run: environment"), "{out}");
     place.strata(&["diff", "net8", "net14"]).refused(&[
         "`net8` has several runs; name one of them",
         "net8/80",

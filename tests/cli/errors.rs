@@ -54,7 +54,7 @@ fn sweeps_are_found_by_name_and_are_no_part_of_one_experiment() {
     for command in ["train", "show", "cost"] {
         let ran = place.strata(&[command, "sweeps/lecture", "--set", "train.epochs=1"]);
         assert_eq!(
-            ran.err.matches("is left out; `strata sweep sweeps/lecture` runs its points").count(),
+            ran.err.matches("is ignored; `strata sweep sweeps/lecture` runs its points").count(),
             1,
             "{}",
             ran.err

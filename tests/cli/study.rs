@@ -24,7 +24,7 @@ fn a_study_has_a_table_a_picture_and_its_command_and_goes_on_where_it_was_stoppe
     assert!(written.contains("study lesion tiny -o draws=2"), "{written}");
     // Finished, it is only drawn again.
     let again = place.strata(&arguments);
-    assert!(again.err.contains("is there already; --force makes it again"), "{}", again.err);
+    assert!(again.err.contains("exists; --force runs the study again"), "{}", again.err);
     assert_eq!(again.wrote(), wrote[1..]);
 
     // Half of the rows, as a process that was killed leaves them: in the order in which they are computed.
