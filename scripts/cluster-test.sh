@@ -211,7 +211,7 @@ epochs() { cut -d, -f1-9 "$work/$1"/results/runs/far/*/epochs.csv; }
 distant="ip netns exec HOST env GLOO_SOCKET_IFNAME=far0 STRATA_RANKS_TIMEOUT=20"
 python3 "$root/scripts/far-network.py" "$host_a" "$host_b" --delay 20 --loss 0.01 >"$work/relay.log" 2>&1 &
 relay=$!
-if wait_for 10 grep -q joined "$work/relay.log"; then
+if wait_for 10 grep -qs joined "$work/relay.log"; then
     cd "$work/near" && both_ranks 127.0.0.1 env
     check "two ranks beside each other" ended_with 0
     cd "$work/far" && both_ranks 10.77.0.1 "$distant"
