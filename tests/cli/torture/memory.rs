@@ -76,17 +76,15 @@ impl Growth {
         self.epochs * STEPS_OF_AN_EPOCH
     }
 
-    /// Bytes a step, by least squares over the samples past the first quarter: caches and the heap's free places fill up there.
+    /// Bytes a step past the first quarter: until then caches and the heap's free places fill up. The heap grows now and then, a
+    /// leak all the time, so it is the least of the other three quarters, each by least squares over its samples.
     fn slope(&self) -> f64 {
-        let warm = self.steps() as f64 / 4.0;
-        let samples: Vec<_> = self.samples.iter().filter(|(steps, _)| *steps > warm).collect();
-        assert!(samples.len() >= 10, "only {} samples", samples.len());
-        let mean = |of: fn(&(f64, f64)) -> f64| samples.iter().map(|s| of(s)).sum::<f64>() / samples.len() as f64;
-        let (x, y) = (mean(|s| s.0), mean(|s| s.1));
-        let (xy, xx) =
-            samples.iter().fold((0.0, 0.0), |(xy, xx), s| (xy + (s.0 - x) * (s.1 - y), xx + (s.0 - x).powi(2)));
-        assert!(xx > 0.0, "no step between the samples");
-        xy / xx
+        let quarter = self.steps() as f64 / 4.0;
+        let part = |index: i32| {
+            let steps = quarter * f64::from(index)..=quarter * f64::from(index + 1);
+            least_squares(&self.samples.iter().filter(|sample| steps.contains(&sample.0)).copied().collect::<Vec<_>>())
+        };
+        (1..4).map(part).fold(f64::INFINITY, f64::min)
     }
 
     fn mebibytes(&self) -> [f64; 3] {
@@ -94,6 +92,15 @@ impl Growth {
         let peak = (0..self.samples.len()).map(bytes).fold(0.0, f64::max);
         [bytes(self.samples.len() / 4), bytes(self.samples.len() - 1), peak]
     }
+}
+
+/// The slope of the line through the samples.
+fn least_squares(samples: &[(f64, f64)]) -> f64 {
+    let mean = |of: fn(&(f64, f64)) -> f64| samples.iter().map(of).sum::<f64>() / samples.len() as f64;
+    let (x, y) = (mean(|s| s.0), mean(|s| s.1));
+    let (xy, xx) = samples.iter().fold((0.0, 0.0), |(xy, xx), s| (xy + (s.0 - x) * (s.1 - y), xx + (s.0 - x).powi(2)));
+    assert!(samples.len() >= 5 && xx > 0.0, "only {} samples, or no step between them", samples.len());
+    xy / xx
 }
 
 /// One tensor of one number that is not freed costs more a step; the test with the fault shows it.
