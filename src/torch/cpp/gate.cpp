@@ -131,7 +131,7 @@ Tensors gated_sum_gradients(const Gradients& given, bool shortcut_only) {
   const Pixels dy = dense_pixels(given.outputs[0].to(kind));
   for (const Pixels& map : {body, shortcut, dy}) require_alike(map.tensor, gate.tensor.sizes(), kind);
   const auto map = [&] { return new_map(gate.images, gate.channels, gate.height, gate.width, kind); };
-  const Tensor dgate = map(), dbody = map(), dshortcut = map();
+  const Tensor dgate = map(), dbody = shortcut_only ? dy.tensor : map(), dshortcut = map();
   with_type(kind, [&](auto zero) {
     using T = decltype(zero);
     const int64_t size = gate.height * gate.width * gate.channels;
@@ -139,7 +139,8 @@ Tensors gated_sum_gradients(const Gradients& given, bool shortcut_only) {
       const int64_t at = n * size;
       kernels<T>().gated_sum_backward(data<T>(gate.tensor) + at, data<T>(body.tensor) + at, data<T>(shortcut.tensor) + at,
                                       data<T>(dy.tensor) + at, size, shortcut_only, mutable_data<T>(dgate) + at,
-                                      mutable_data<T>(dbody) + at, mutable_data<T>(dshortcut) + at);
+                                      shortcut_only ? nullptr : mutable_data<T>(dbody) + at,
+                                      mutable_data<T>(dshortcut) + at);
     });
   });
   return {dgate, dbody, dshortcut};

@@ -68,6 +68,7 @@ void gated_sum(const T* gate, const T* body, const T* shortcut, int64_t size, bo
   shortcut_only ? pass(std::true_type()) : pass(std::false_type());
 }
 
+// The gradient of the body is dy where the shortcut alone is gated, and dbody is left as it is.
 template <class T>
 void gated_sum_backward(const T* gate, const T* body, const T* shortcut, const T* dy, int64_t size, bool shortcut_only,
                         T* dgate, T* dbody, T* dshortcut) {
@@ -76,7 +77,7 @@ void gated_sum_backward(const T* gate, const T* body, const T* shortcut, const T
       const auto t = sigmoid<T>(load(gate + i, n)), d = load(dy + i, n), s = load(shortcut + i, n);
       const auto other = only ? -s : load(body + i, n) - s;  // the derivative of the sum by t
       store(dgate + i, d * other * t * (1 - t), n);
-      store(dbody + i, only ? d : d * t, n);
+      if constexpr (!decltype(only)::value) store(dbody + i, d * t, n);
       store(dshortcut + i, d * (1 - t), n);
     });
   };
