@@ -3,8 +3,10 @@
 use super::machine::{FindRun, FoundRun, Machine};
 use super::problem::{Location, Problem, from_serde};
 use crate::arch::Network;
+use crate::arch::params::{Param, Role};
 use crate::arch::rows::Row;
 use crate::files::sha256;
+use crate::named::is_default;
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::{BTreeSet, HashMap};
@@ -36,6 +38,9 @@ pub struct Pretrained {
     replace: Words,
     #[serde(skip_serializing_if = "Words::is_empty")]
     freeze: Words,
+    /// The first convolution starts from filters that whiten the patches of the training images.
+    #[serde(skip_serializing_if = "is_default")]
+    pub whiten: bool,
     /// Indices, from 0, of the rows whose weights are drawn in any case.
     #[serde(skip)]
     pub replaced: BTreeSet<usize>,
@@ -73,6 +78,7 @@ impl Pretrained {
         if init.from.is_empty() {
             init.replace = Words::default();
         }
+        init.check_whiten(network)?;
         init.replaced = rows_of(network, &init.replace, "replace")?;
         init.frozen = with_rows_between(network, rows_of(network, &init.freeze, "freeze")?);
         let learned = |(index, row): (usize, _)| !init.frozen.contains(&index) && has_params(row);
@@ -80,6 +86,26 @@ impl Pretrained {
             return Err(Problem::at("init.freeze", "every row with parameters is frozen: there is nothing to train"));
         }
         Ok(init)
+    }
+
+    /// Checks that `whiten` has a convolution to set.
+    fn check_whiten(&self, network: &Network) -> Result<(), Problem> {
+        let refused = |message: String| Err(Problem::at("init.whiten", message));
+        match network.params().first() {
+            _ if !self.whiten => Ok(()),
+            _ if !self.from.is_empty() => refused("the weights come from `from`: leave one of the two out".to_owned()),
+            Some(Param { shape, role: Role::ConvWeight { groups: 1 }, .. }) => {
+                let (filters, most) = (shape[0], 2 * shape[1..].iter().product::<i64>());
+                match filters % 2 == 0 && filters <= most {
+                    true => Ok(()),
+                    false => refused(format!(
+                        "each direction is one filter and its negative: the first convolution has an even number of filters, at \
+                         most {most} (twice the values of a patch), not {filters}"
+                    )),
+                }
+            }
+            _ => refused("the network does not begin with a convolution of one group".to_owned()),
+        }
     }
 
     /// Finds the file and its hash. If the hash is given, as in the file of a run, nothing is read.
@@ -136,6 +162,7 @@ impl Pretrained {
         let weights = self.sha256.clone().or_else(|| Some(self.from.clone()).filter(|from| !from.is_empty()));
         let mut table = toml::Table::new();
         table.extend(weights.map(|weights| ("weights".to_owned(), weights.into())));
+        table.extend(self.whiten.then(|| ("whiten".to_owned(), true.into())));
         let lists = [("replace", &self.replaced), ("freeze", &self.frozen)].into_iter();
         table.extend(
             lists.filter(|(_, rows)| !rows.is_empty()).map(|(key, rows)| (key.to_owned(), numbers(rows).into())),
@@ -284,6 +311,21 @@ mod tests {
         let error = read("[init]\nfreeze = ['layer5']").unwrap_err();
         assert!(error.contains("there is no row `layer5`") && error.contains("did you mean `layer"), "{error}");
         assert!(read("[init]\nfreeze = ['backbone', 'fc']").unwrap_err().contains("nothing to train"));
+    }
+
+    #[test]
+    fn whitening_needs_a_convolution_of_fitting_width() {
+        let whiten = "[init]\nwhiten = true\n";
+        let experiment = read(whiten).unwrap();
+        assert!(experiment.init.whiten && experiment.key() != read("").unwrap().key());
+        let again = Experiment::parse("t", &experiment.to_toml().to_string(), "t", &[], Machine::default()).unwrap();
+        assert_eq!((again.key(), again.init.whiten), (experiment.key(), true));
+        assert_eq!(read("[init]\nwhiten = false\n").unwrap().key(), read("").unwrap().key());
+        let error = read(&format!("{whiten}from = 'x.pth'")).unwrap_err();
+        assert!(error.contains("the weights come from `from`"), "{error}");
+        let wide = FILE.replace("depth = 8", "depth = 8\nwidth = 20");
+        let error = Experiment::parse("t", &format!("{wide}{whiten}"), "t", &[], Machine::default()).unwrap_err();
+        assert!(error.to_string().contains("at most 18 (twice the values of a patch), not 20"), "{error}");
     }
 
     #[test]

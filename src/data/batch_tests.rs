@@ -40,7 +40,7 @@ fn without_augmentation_train_equals_eval() {
 /// Every window of the padded image is taken, the last offset (2 * crop) included, and each is right to the pixel.
 #[test]
 fn crop_takes_every_offset_and_flip_mirrors() {
-    let (images, augment) = (ramp(600, [1, 3, 4]), Augment { crop: Crop(1), flip: Flip(true), ..Augment::default() });
+    let (images, augment) = (ramp(600, [1, 3, 4]), Augment { crop: Crop(1), flip: Flip::Random, ..Augment::default() });
     let indices: Vec<u32> = (0..600).collect();
     let batch = train_batch(&images, &indices, &bytes(), &augment, 0, 0).unwrap();
     let mut windows = HashSet::new();
@@ -79,7 +79,7 @@ fn padding_is_a_zero_pixel_before_normalisation() {
 
 #[test]
 fn an_image_does_not_depend_on_its_batch_but_on_the_epoch() {
-    let (images, augment) = (ramp(32, [1, 6, 6]), Augment { crop: Crop(2), flip: Flip(true), ..Augment::default() });
+    let (images, augment) = (ramp(32, [1, 6, 6]), Augment { crop: Crop(2), flip: Flip::Random, ..Augment::default() });
     let whole = train_batch(&images, &(0..32).collect::<Vec<_>>(), &bytes(), &augment, 5, 1).unwrap();
     let mut reused = whole.clone();
     reused.fill_train(&images, &[31, 7], &bytes(), &augment, 5, 1).unwrap();
@@ -103,7 +103,7 @@ fn order_is_a_permutation_for_each_epoch() {
 fn augmented() -> Augment {
     Augment {
         crop: Crop(2),
-        flip: Flip(true),
+        flip: Flip::Random,
         resized_crop: ResizedCrop(true),
         lighting: Lighting(0.1),
         color_jitter: Some(Default::default()),
@@ -247,7 +247,7 @@ fn batch_speed() {
         let count = 20_000;
         let pixels = (0..count * shape.iter().product::<usize>()).map(|i| (i * 31) as u8).collect();
         let images = Images::new(shape, pixels, vec![0; count]);
-        let (order, augment) = (order(count, 0, 0), Augment { crop: Crop(4), flip: Flip(true), ..Augment::default() });
+        let (order, augment) = (order(count, 0, 0), Augment { crop: Crop(4), flip: Flip::Random, ..Augment::default() });
         let (norm, mut batch) = (Normalise::of(&images).unwrap(), Batch::default());
         let mut times: Vec<f64> = order
             .chunks_exact(128)

@@ -31,7 +31,7 @@ const BATCH: usize = 32;
 /// # Errors
 /// Images in memory, or a file that cannot be decoded.
 pub fn stage_seconds(images: &Images, norm: &Normalise, epoch: u64) -> Result<StageSeconds, DataError> {
-    let augment = Augment { flip: Flip(true), resized_crop: ResizedCrop(true), ..Augment::default() };
+    let augment = Augment { flip: Flip::Random, resized_crop: ResizedCrop(true), ..Augment::default() };
     let [channels, height, width] = images.shape;
     let tables: Vec<_> = (0..channels).map(|c| norm.table(c)).collect();
     let std: Vec<_> = (0..channels).map(|c| norm.std_of(c)).collect();

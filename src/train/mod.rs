@@ -29,6 +29,7 @@ mod session;
 mod splits;
 mod start;
 mod step;
+mod whiten;
 
 #[cfg(test)]
 mod properties;

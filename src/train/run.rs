@@ -58,7 +58,11 @@ fn lead(experiment: &Experiment, options: &RunOptions, observer: &mut dyn Observ
     let splits = Splits::sized(experiment, &options.cache)?;
     // A run that goes on has its weights in the checkpoint.
     let resumes = !options.force && Checkpoints::new(&path, experiment.key()).begun();
-    let weights = if resumes { Start::default() } else { Start::read(experiment)? };
+    let mut weights = Start::default();
+    if !resumes {
+        weights = Start::read(experiment)?;
+        weights.whiten(experiment, &splits.train, &normalise)?;
+    }
     let folder = options.store.open(experiment).map_err(TrainError::Folder)?;
     // From here on there is something to save: a signal waits for the current step.
     let deferred = interrupt::defer();

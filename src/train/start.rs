@@ -1,9 +1,11 @@
 //! The weights that a run starts from, if `[init]` gives them.
 
 use super::error::TrainError;
+use super::whiten;
 use crate::arch::params::Param;
 use crate::arch::rows::Row;
 use crate::config::{Experiment, Pretrained};
+use crate::data::{Images, Normalise};
 use crate::hex::hex;
 use crate::model::{Model, WeightsError, parse_tensors};
 use sha2::{Digest, Sha256};
@@ -93,6 +95,25 @@ impl Start {
             start.notes.push(format!("not used of the file: {}", listed(&unused)));
         }
         Ok(start)
+    }
+
+    /// Adds the filters of the first convolution that `init.whiten` takes from the training images.
+    ///
+    /// # Errors
+    /// An image file that cannot be decoded, or libtorch's error.
+    pub(super) fn whiten(
+        &mut self,
+        experiment: &Experiment,
+        images: &Images,
+        normalise: &Normalise,
+    ) -> Result<(), TrainError> {
+        let first = experiment.network.params().into_iter().next().filter(|_| experiment.init.whiten);
+        if let Some(first) = first {
+            let filters = whiten::filters(&first, images, normalise)?;
+            self.notes.push(format!("{} whitens the patches of the training images (init.whiten)", first.name));
+            self.tensors.insert(first.name, filters);
+        }
+        Ok(())
     }
 
     /// Copies the weights into a model.

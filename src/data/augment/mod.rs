@@ -55,6 +55,11 @@ trait Augmentation: Default + PartialEq {
     /// Draws what is done to one image from the sequence `key`.
     fn draw(&self, key: u64, view: &mut View);
 
+    /// Draws what is done to an image: `counters` are the epoch and the index of the image.
+    fn draw_image(&self, seed: u64, counters: [u64; 2], view: &mut View) {
+        self.draw(random::key(seed, Self::STREAM, &counters), view);
+    }
+
     fn is_off(&self) -> bool {
         *self == Self::default()
     }
@@ -90,10 +95,10 @@ macro_rules! augmentations {
             pub(super) fn view(&self, seed: u64, epoch: u64, index: u32, size: [usize; 2]) -> View {
                 let mut view = View::whole(size);
                 let counters = [epoch, u64::from(index)];
-                $(self.$written.draw(random::key(seed, <$written_keys>::STREAM, &counters), &mut view);)*
-                $(self.$key.draw(random::key(seed, <$keys>::STREAM, &counters), &mut view);)*
+                $(self.$written.draw_image(seed, counters, &mut view);)*
+                $(self.$key.draw_image(seed, counters, &mut view);)*
                 $(if let Some(table) = &self.$table {
-                    table.draw(random::key(seed, <$table_keys>::STREAM, &counters), &mut view);
+                    table.draw_image(seed, counters, &mut view);
                 })*
                 view
             }
@@ -163,7 +168,7 @@ mod tests {
     /// Results that were published depend on these draws.
     #[test]
     fn the_draws_are_those_of_earlier_versions() {
-        let all = Augment { crop: Crop(4), flip: Flip(true), resized_crop: ResizedCrop(true), ..Augment::default() };
+        let all = Augment { crop: Crop(4), flip: Flip::Random, resized_crop: ResizedCrop(true), ..Augment::default() };
         let key = random::key(3, "augment", &[5, 7]);
         let view = all.view(3, 5, 7, [32, 32]);
         let offset = |word| random::below(key, word, 9) as isize - 4;
