@@ -59,6 +59,18 @@ fn every_file_is_valid_and_says_what_it_is() {
 }
 
 /// `params` and `macs` of torchvision's models, counted over the modules that torchvision builds.
+/// Machines with and without bf16 train one claim together, and its table has the rows of both.
+#[test]
+fn a_claims_runs_have_one_key_on_every_machine() {
+    let keys = |native_bf16| {
+        let machine = Machine { native_bf16, ..Machine::default() };
+        let claims = ClaimFile::all(&experiments().join("claims"), machine).unwrap();
+        let sweeps = claims.into_iter().filter_map(|file| file.sweep);
+        sweeps.flat_map(|sweep| sweep.points).map(|point| point.key).collect::<Vec<_>>()
+    };
+    assert_eq!(keys(true), keys(false));
+}
+
 #[test]
 fn the_imagenet_files_cost_what_torchvision_counts() {
     let table = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/torchvision_costs.csv");

@@ -54,11 +54,14 @@ pub(crate) struct Sweep {
     /// Stop at the first point that fails
     #[arg(long)]
     fail_fast: bool,
+    /// Skip points whose results are in the sweep's table, even if their runs are not here, as in a fresh clone
+    #[arg(long, conflicts_with_all = ["list", "point", "slurm"])]
+    skip_recorded: bool,
 }
 
 impl Sweep {
-    /// The command `strata sweep FILE` without options.
-    pub(super) fn of(file: &Path) -> Sweep {
+    /// The command `strata sweep FILE`, with `--skip-recorded` or without.
+    pub(super) fn of(file: &Path, skip_recorded: bool) -> Sweep {
         let file = file.to_string_lossy().into_owned();
         Sweep {
             file,
@@ -71,6 +74,7 @@ impl Sweep {
             slurm: SlurmArgs::default(),
             retries: 1,
             fail_fast: false,
+            skip_recorded,
         }
     }
 }
@@ -83,10 +87,13 @@ pub(crate) fn run(command: &Sweep, shared: &Shared) -> Result<Done> {
     if command.slurm.slurm {
         return on_slurm(&sweep, command, shared);
     }
+    if command.skip_recorded && sweep.halving.is_some() {
+        bail!(Usage("--skip-recorded does not go with [sweep.halving], which compares the epochs of runs".to_owned()));
+    }
     let devices = shared.job_devices()?;
     let kind = if devices.iter().any(|device| device.starts_with("cuda")) { "cuda" } else { "cpu" };
     if command.dry_run {
-        print(&dry_run(&sweep, shared, kind, command.jobs, excluded(&sweep))?)?;
+        print(&dry_run(&sweep, shared, kind, command.jobs, command.skip_recorded, excluded(&sweep))?)?;
         return Ok(Done::Well);
     }
     if command.list {
@@ -109,6 +116,7 @@ pub(crate) fn run(command: &Sweep, shared: &Shared) -> Result<Done> {
         retries: command.retries,
         fail_fast: command.fail_fast,
         only,
+        skip_recorded: command.skip_recorded,
         until: command.until.map(|epoch| epoch as usize),
     };
     check_start(&sweep)?;

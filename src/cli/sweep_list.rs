@@ -21,16 +21,20 @@ struct Listing {
 }
 
 impl Listing {
-    fn new(sweep: &Sweep, shared: &Shared, device: &str) -> Result<Listing> {
+    fn new(sweep: &Sweep, shared: &Shared, device: &str, skip_recorded: bool) -> Result<Listing> {
         let store = shared.store();
         let estimates = Estimates::read(&store, sweep, device);
         let finished = Finished::new(store.clone(), data::cache_dir()?);
+        let finished = if skip_recorded { finished.or_recorded(sweep)? } else { finished };
         Ok(Listing { store, estimates, finished })
     }
 
     /// The status of a point in words, and whether it is finished.
     fn status(&self, point: &Point) -> (String, bool) {
         // A run on other data than in the cache is neither finished nor resumable.
+        if let Some(status) = self.finished.recorded(point).and_then(|record| record.status()) {
+            return (format!("{status} (recorded)"), true);
+        }
         let done = self.finished.record(point).and_then(|record| record.status()).is_some();
         let status = match self.store.record_of(point).and_then(|record| record.status()) {
             Some(status) if status.is_final() && !done => "other data".to_owned(),
@@ -61,11 +65,12 @@ pub(super) fn dry_run(
     shared: &Shared,
     device: &str,
     jobs: usize,
+    skip_recorded: bool,
     excluded: Option<String>,
 ) -> Result<String> {
     let mut columns = sweep.columns.clone();
     columns.extend(["key", "params", "macs", "epochs", "time", "status"].map(str::to_owned));
-    let listing = Listing::new(sweep, shared, device)?;
+    let listing = Listing::new(sweep, shared, device, skip_recorded)?;
     let (mut total, mut left) = (Some(0.0), 0);
     let mut lines = Vec::with_capacity(sweep.points.len());
     for (point, mut line) in sweep.points.iter().zip(shown_values(sweep)) {
@@ -100,7 +105,7 @@ pub(super) fn dry_run(
 /// The table of `--list`: a line for each point, with the command that runs it. `command` is that of the sweep, as words.
 /// Unknown times are empty.
 pub(super) fn list(sweep: &Sweep, shared: &Shared, device: &str, format: Format, command: &[String]) -> Result<String> {
-    let listing = Listing::new(sweep, shared, device)?;
+    let listing = Listing::new(sweep, shared, device, false)?;
     let mut header = vec!["index", "key"];
     header.extend(sweep.columns.iter().map(String::as_str));
     header.extend(["params", "macs", "epochs", "estimated_seconds", "status", "command"]);

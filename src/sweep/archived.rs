@@ -15,6 +15,7 @@ const ARCHIVED: &str = "archived.csv";
 const FORMER: &str = "former.csv";
 
 /// The finished points in the tables of a sweep.
+#[derive(Debug)]
 pub(super) struct Archived {
     /// Results by the longest form of the key, without empty cells.
     rows: BTreeMap<String, Record>,

@@ -1,7 +1,8 @@
 //! Points that need not run.
 
-use crate::config::Point;
-use crate::runs::{Record, Store};
+use super::archived::Archived;
+use crate::config::{Point, Sweep};
+use crate::runs::{Record, RunError, Store, sweep_folder};
 use crate::train::{Fingerprints, check_data};
 use std::cell::RefCell;
 use std::path::PathBuf;
@@ -13,16 +14,38 @@ pub struct Finished {
     /// The folder of datasets.
     cache: PathBuf,
     fingerprints: RefCell<Fingerprints>,
+    /// The results in the tables of the sweep, where these count as well.
+    recorded: Option<Archived>,
 }
 
 impl Finished {
     pub fn new(store: Store, cache: PathBuf) -> Finished {
-        Finished { store, cache, fingerprints: RefCell::default() }
+        Finished { store, cache, fingerprints: RefCell::default(), recorded: None }
     }
 
-    /// The record of a point that has ended on the images that are in the cache. A run on other images is left to `train`, which
-    /// refuses it with a message.
+    /// Counts points without a run here as finished if the tables of the sweep have their results, as in a fresh clone.
+    ///
+    /// # Errors
+    /// When a table cannot be read.
+    pub fn or_recorded(self, sweep: &Sweep) -> Result<Finished, RunError> {
+        let recorded = Archived::read(&sweep_folder(&self.store, sweep))?;
+        Ok(Finished { recorded: Some(recorded), ..self })
+    }
+
+    /// The record of a point that is finished.
     pub fn record(&self, point: &Point) -> Option<Record> {
+        self.of_run(point).or_else(|| self.recorded(point))
+    }
+
+    /// What the tables say of a point that has no run here, if they count.
+    pub fn recorded(&self, point: &Point) -> Option<Record> {
+        let recorded = self.recorded.as_ref()?.get(&point.key)?;
+        self.store.record_of(point).is_none_or(|run| !run.is_final()).then(|| recorded.clone())
+    }
+
+    /// The record of a run that has ended on the images that are in the cache. A run on other images is left to `train`, which
+    /// refuses it with a message.
+    fn of_run(&self, point: &Point) -> Option<Record> {
         let record = self.store.record_of(point).filter(Record::is_final)?;
         // `train` reports data that cannot be read, too.
         let fingerprint = self.fingerprints.borrow_mut().of(&point.experiment, &self.cache).ok()?;

@@ -28,6 +28,8 @@ const TICK: Duration = Duration::from_millis(25);
 /// When the tables or the files of points cannot be written. Running points are stopped and saved first.
 pub fn run(sweep: &Sweep, options: &Options, watcher: &mut dyn Watcher) -> Result<Report, SweepError> {
     let (sender, events) = channel();
+    let finished = Finished::new(options.store.clone(), options.cache.clone());
+    let finished = if options.skip_recorded { finished.or_recorded(sweep)? } else { finished };
     let mut runner = Runner {
         sweep,
         options,
@@ -35,7 +37,7 @@ pub fn run(sweep: &Sweep, options: &Options, watcher: &mut dyn Watcher) -> Resul
         queue: options.only.map_or_else(|| (0..sweep.points.len()).collect(), |point| [point].into()),
         running: Vec::new(),
         held: Vec::new(),
-        finished: Finished::new(options.store.clone(), options.cache.clone()),
+        finished,
         rungs: if options.only.is_some() { None } else { Rungs::new(sweep) },
         targets: vec![options.until; sweep.points.len()],
         stopped: 0,

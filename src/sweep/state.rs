@@ -37,6 +37,8 @@ pub struct Options {
     pub fail_fast: bool,
     /// Run this point only.
     pub only: Option<usize>,
+    /// Skip points whose results are in the tables of the sweep, even if their runs are not here.
+    pub skip_recorded: bool,
     /// Stop points after this epoch.
     pub until: Option<usize>,
 }

@@ -28,6 +28,19 @@ fn what_is_missing_is_run_once_and_decided() {
     // Git has the tables and not the runs.
     fs::remove_dir_all(place.path("results/runs")).unwrap();
     assert_eq!(place.strata(&["claims", "7"]).good(), again.good());
+    // Of a table from another machine, only what it lacks is run, and its other rows stay.
+    let path = place.path("results/sweeps/07-free/table.csv");
+    let whole = fs::read_to_string(&path).unwrap();
+    let (kept, _) = whole.trim_end().rsplit_once('\n').unwrap();
+    fs::write(&path, format!("{kept}\n")).unwrap();
+    let dry = place.strata(&["sweep", "experiments/claims/07-free.toml", "--skip-recorded", "--dry-run"]).good();
+    assert_eq!(dry.matches("done (recorded)").count(), 3, "{dry}");
+    place.strata(&["claims", "7", "--run"]).good();
+    let runs = fs::read_dir(place.path("results/runs")).unwrap().flatten();
+    assert_eq!(runs.map(|name| fs::read_dir(name.path()).unwrap().count()).sum::<usize>(), 1);
+    let table = fs::read_to_string(&path).unwrap();
+    assert!(table.starts_with(kept) && table.lines().count() == 5, "{table}");
+    assert_eq!(fs::read_to_string(place.path("results/sweeps/07-free/epochs.csv")).unwrap().lines().count(), 9);
     let page = place.file("page.md", "before\n<!-- written by strata claims -->\nold\n<!-- to here -->\nafter\n");
     place.strata(&["claims", "--write", "page.md"]).good();
     let table = place.strata(&["claims", "--format", "markdown"]).good();
