@@ -48,8 +48,12 @@ def googlenet(channels, classes):
     )
 
 
-def resnet20(channels, classes, se=None):
-    blocks = stages(lambda i, o, stride: basic(i, o, stride, "A", se), 16, (16, 32, 64), (3, 3, 3))
+def smoke(channels, classes):
+    return resnet20(channels, classes, repeats=1)
+
+
+def resnet20(channels, classes, se=None, repeats=3):
+    blocks = stages(lambda i, o, stride: basic(i, o, stride, "A", se), 16, (16, 32, 64), 3 * (repeats,))
     return nn.Sequential(unit(channels, 16, 3), *blocks, head(64, classes))
 
 
@@ -233,6 +237,7 @@ NETWORKS = {
     "resnet50": resnet50,
     "resnext29": resnext29,
     "se_resnet20": se_resnet20,
+    "smoke": smoke,
     "vgg11": vgg11,
     "wide_resnet16": wide_resnet16,
     "imagenet/resnet50": torchvision("resnet50"),

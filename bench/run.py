@@ -51,6 +51,8 @@ NETWORKS = [
 ]
 # The first of them are those that --quick measures.
 QUICK = 4
+# ResNet-8, whose steps at --batch 32 take milliseconds: what is not arithmetic shows. Measured where it is named.
+SMALL = [Network("smoke", COLOUR, "sgd", 2.0, 2.0)]
 # torchvision's networks, for --images. Averages of weights and auxiliary heads are not part of the comparison.
 LARGE = [
     Network("imagenet/resnet50", [], "sgd", 1.3, 1.3),
@@ -219,7 +221,7 @@ def describe(settings):
 
 def arguments():
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    names = [network.name for network in NETWORKS + LARGE]
+    names = [network.name for network in NETWORKS + SMALL + LARGE]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("networks", nargs="*", metavar="NETWORK", help=f"{', '.join(names)}; default: all of a size")
     parser.add_argument("--quick", action="store_true", help="five minutes: four networks, one round, few modes")
@@ -253,7 +255,7 @@ def arguments():
     settings.modes = chosen(modes, MODES, "mode")
     settings.phases = chosen(settings.phases, ["train", "eval"], "phase")
     wanted = chosen(",".join(settings.networks), names, "network")
-    known = LARGE if settings.images else NETWORKS
+    known = LARGE if settings.images else NETWORKS + (SMALL if wanted else [])
     settings.networks = [network for network in known if not wanted or network.name in wanted]
     settings.batch = settings.batch or (32 if settings.images else 128)
     settings.results = settings.results or ROOT / ("target/bench" if wanted or settings.images else "results/bench")
