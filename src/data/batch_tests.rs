@@ -247,7 +247,8 @@ fn batch_speed() {
         let count = 20_000;
         let pixels = (0..count * shape.iter().product::<usize>()).map(|i| (i * 31) as u8).collect();
         let images = Images::new(shape, pixels, vec![0; count]);
-        let (order, augment) = (order(count, 0, 0), Augment { crop: Crop(4), flip: Flip::Random, ..Augment::default() });
+        let (order, augment) =
+            (order(count, 0, 0), Augment { crop: Crop(4), flip: Flip::Random, ..Augment::default() });
         let (norm, mut batch) = (Normalise::of(&images).unwrap(), Batch::default());
         let mut times: Vec<f64> = order
             .chunks_exact(128)
