@@ -49,11 +49,11 @@ def googlenet(channels, classes):
 
 
 def smoke(channels, classes):
-    return resnet20(channels, classes, repeats=1)
+    return resnet20(channels, classes, kind="B", repeats=1)
 
 
-def resnet20(channels, classes, se=None, repeats=3):
-    blocks = stages(lambda i, o, stride: basic(i, o, stride, "A", se), 16, (16, 32, 64), 3 * (repeats,))
+def resnet20(channels, classes, se=None, kind="A", repeats=3):
+    blocks = stages(lambda i, o, stride: basic(i, o, stride, kind, se), 16, (16, 32, 64), 3 * (repeats,))
     return nn.Sequential(unit(channels, 16, 3), *blocks, head(64, classes))
 
 
