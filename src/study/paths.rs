@@ -187,7 +187,7 @@ fn figure(table: &Table) -> Figure {
         let (low, high) = (at(0.025), at(0.975));
         let held: f64 = of_run.numbers("share")[low..=high].iter().sum();
         notes.push(format!(
-            "{run}: 95 % of the gradient come from paths of length {low} to {high} of {}, {:.2} % of all paths.",
+            "{run}: 95 % of the gradient comes from paths of length {low} to {high} of {}, {:.2} % of all paths.",
             of_run.text("blocks"),
             100.0 * held
         ));

@@ -55,19 +55,22 @@ void gather_columns(const Shape& s, const T* images, int64_t n, int64_t ld_x, T*
   }
 }
 
+// The sums of what lies under the kernel at every output pixel. Taps side by side are added at once.
 template <class A>
 void scatter_columns(const Shape& s, const A* columns, int64_t ld, A* dx) {
+  const auto& k = kernels<A>();
+  const StrataWindow& w = s.window;
   std::fill(dx, dx + s.height * s.width * s.in, A(0));
-  for (int64_t oy = 0; oy < s.window.out_h; ++oy)
-    for (int64_t ox = 0; ox < s.window.out_w; ++ox, columns += ld)
-      for (int64_t ky = 0; ky < s.kernel_h; ++ky)
-        for (int64_t kx = 0; kx < s.kernel_w; ++kx) {
-          const int64_t iy = oy * s.window.stride_h + ky - s.window.top, ix = ox * s.window.stride_w + kx - s.window.left;
-          if (iy < 0 || iy >= s.height || ix < 0 || ix >= s.width) continue;
-          const A* from = columns + (ky * s.kernel_w + kx) * s.in;
-          A* to = dx + (iy * s.width + ix) * s.in;
-          for (int64_t c = 0; c < s.in; ++c) to[c] += from[c];
-        }
+  for (int64_t oy = 0; oy < w.out_h; ++oy)
+    for (int64_t ox = 0; ox < w.out_w; ++ox, columns += ld) {
+      const int64_t top = oy * w.stride_h - w.top, left = ox * w.stride_w - w.left;
+      const int64_t kx_begin = std::clamp<int64_t>(-left, 0, s.kernel_w);
+      const int64_t kx_end = std::clamp(s.width - left, kx_begin, s.kernel_w);
+      for (int64_t ky = std::max<int64_t>(-top, 0); ky < std::min(s.kernel_h, s.height - top); ++ky) {
+        A* to = dx + ((top + ky) * s.width + left + kx_begin) * s.in;
+        k.add(to, columns + (ky * s.kernel_w + kx_begin) * s.in, (kx_end - kx_begin) * s.in, to);
+      }
+    }
 }
 
 }  // namespace

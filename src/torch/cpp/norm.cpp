@@ -183,14 +183,16 @@ void norm_gradients(const Pixels& x, const Tensor& y, const Tensor& columns, con
   using A = Acc<T>;
   const auto& k = kernels<T>();
   const int64_t rows = x.rows(), cols = x.channels;
-  const T *in = data<T>(x.tensor), *out = data<T>(y), *up = data<T>(dy.tensor);
+  // Computed from x, these derivatives are the same, and there is one map less to read.
+  const bool from_input = !kept.added && (kept.act == kRelu || kept.act == kRelu6);
+  const T *in = data<T>(x.tensor), *out = from_input ? nullptr : data<T>(y), *up = data<T>(dy.tensor);
   const Columns<A> of(columns, cols);
   const Pieces pieces(rows, cols);
   std::vector<A> sums(pieces.count * cols), products(pieces.count * cols);
   tasks(pieces.count, [&](int64_t i) {
     const int64_t at = pieces.begin(i) * cols;
-    k.norm_sums(in + at, out + at, up + at, pieces.length(i), cols, of.scale, of.shift, of.mean, of.inverse, kept.act,
-                residual ? residual + at : nullptr, &sums[i * cols], &products[i * cols]);
+    k.norm_sums(in + at, out ? out + at : nullptr, up + at, pieces.length(i), cols, of.scale, of.shift, of.mean, of.inverse,
+                kept.act, residual ? residual + at : nullptr, &sums[i * cols], &products[i * cols]);
   });
   auto sum = total(sums, pieces.count, cols), product = total(products, pieces.count, cols);
   // Those of this rank's pixels: they are added up with the other gradients.
@@ -209,8 +211,8 @@ void norm_gradients(const Pixels& x, const Tensor& y, const Tensor& columns, con
   }
   tasks(pieces.count, [&](int64_t i) {
     const int64_t at = pieces.begin(i) * cols;
-    k.norm_input(in + at, out + at, (residual ? residual : up) + at, pieces.length(i), cols, of.scale, of.shift, a.data(),
-                 b.data(), c0.data(), residual ? kNone : kept.act, dx + at);
+    k.norm_input(in + at, out ? out + at : nullptr, (residual ? residual : up) + at, pieces.length(i), cols, of.scale,
+                 of.shift, a.data(), b.data(), c0.data(), residual ? kNone : kept.act, dx + at);
   });
 }
 

@@ -105,7 +105,7 @@ struct Kernels {
   // out = act(x · scale + shift + add)
   void (*affine)(const T* x, int64_t rows, int64_t cols, const A* scale, const A* shift, const T* add, int act, T* out);
   // With g = dy · act'(z): sums of g, sums of g · (x - mean) · inverse; g itself goes to `residual` where that is not
-  // null. For relu and relu6 the derivative is computed from y, for silu from z = x · scale + shift.
+  // null. For relu and relu6 the derivative is computed from y, or where y is null from z = x · scale + shift, as for silu.
   void (*norm_sums)(const T* x, const T* y, const T* dy, int64_t rows, int64_t cols, const A* scale, const A* shift,
                     const A* mean, const A* inverse, int act, T* residual, A* sums, A* products);
   // dx = a · g + b · x + c, columnwise.

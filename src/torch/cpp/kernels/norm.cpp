@@ -97,7 +97,7 @@ void norm_sums(const T* x, const T* y, const T* dy, int64_t rows, int64_t cols, 
         const int64_t at = r * cols + c;
         const Vec<A> v = load(x + at, n);
         Vec<A> from = {};  // what the derivative is computed from
-        if constexpr (Act::from == From::kOutput) from = load(y + at, n);
+        if constexpr (Act::from == From::kOutput) from = y ? load(y + at, n) : v * a + b;
         if constexpr (Act::from == From::kInput) from = v * a + b;
         const Vec<A> g = Act::template slope<T>(load(dy + at, n), from);
         if (residual) store(residual + at, g, n);
@@ -123,7 +123,7 @@ void norm_input(const T* x, const T* y, const T* dy, int64_t rows, int64_t cols,
         const int64_t at = r * cols + c;
         const Vec<A> v = load(x + at, n);
         Vec<A> from = {};  // what the derivative is computed from
-        if constexpr (Act::from == From::kOutput) from = load(y + at, n);
+        if constexpr (Act::from == From::kOutput) from = y ? load(y + at, n) : v * s + t;
         if constexpr (Act::from == From::kInput) from = v * s + t;
         const Vec<A> g = Act::template slope<T>(load(dy + at, n), from);
         store(dx + at, g * ga + v * gb + gc, n);

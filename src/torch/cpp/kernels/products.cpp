@@ -1,9 +1,10 @@
 // Matrix products of small blocks, for processors that oneDNN has no `brgemm` for: without AVX-512 it would hand each of these
 // products to a general one, which packs both operands every time and is made for larger matrices.
 //
-// The right operand is copied in panels as wide as two registers, by pieces of its depth that stay in the first cache. Six rows
-// of such a panel are twelve sums, which, with two vectors of the panel and one number of the left operand, fit into the sixteen
-// registers of AVX2. Each sum is then one fused multiply-add a step, and loads take less time than these.
+// The right operand is copied in panels as wide as two registers, by pieces of its depth that stay in the first cache; one that is
+// no wider is read where it lies. Six rows of such a panel are twelve sums, which, with two vectors of the panel and one number of
+// the left operand, fit into the sixteen registers of AVX2; the 32 of AVX-512 hold eight rows. Each sum is then one fused multiply-add
+// a step, and loads take less time than these. A panel of one register has twice as many rows.
 
 #include "parts.h"
 #include "vectors.h"
@@ -14,7 +15,9 @@ namespace {
 inline int64_t at_most(int64_t size, int64_t most) { return size < most ? size : most; }
 
 constexpr int64_t kTileCols = 2 * kLanes;
+constexpr int kTileRows = kLanes == 16 ? 8 : 6;
 constexpr int64_t kPanelDepth = 256;
+using One = std::integral_constant<int64_t, 1>;
 
 // kTileCols columns of the right operand in floats, a step after the other, and zeros where it has fewer columns.
 template <class T>
@@ -43,54 +46,80 @@ inline float number(bf16 value) {
   return wide;
 }
 
-// c[rows][cols] (+)= a · panel; the numbers of `a` in a row are `along` apart, those in a column `down`.
-template <int rows, class T>
-inline void tile(const T* a, int64_t down, int64_t along, const float* panel, int64_t depth, bool add, float* c, int64_t ld_c, int64_t cols) {
-  Vec<float> sums[rows][2] = {};
-  for (int64_t k = 0; k < depth; ++k, panel += kTileCols) {
-    const Vec<float> left = load(panel), right = load(panel + kLanes);
-#pragma GCC unroll 6
+// c[rows][cols] (+)= a · panel, for a panel of `vectors` registers whose steps are `ld` apart; the numbers of `a` in a row are
+// `along` apart, those in a column `down`, one of which is a constant: the addresses of all rows then need few registers.
+template <int rows, int vectors, class T, class Down, class Along>
+inline void tile(const T* a, Down down, Along along, const float* panel, int64_t ld, int64_t depth, bool add, float* c,
+                 int64_t ld_c, int64_t cols) {
+  Vec<float> sums[rows][vectors] = {};
+  for (int64_t k = 0; k < depth; ++k, panel += ld, a += along) {
+    Vec<float> right[vectors];
+    for (int v = 0; v < vectors; ++v) right[v] = load(panel + v * kLanes);
+#pragma GCC unroll 16
     for (int r = 0; r < rows; ++r) {
-      const float factor = number(a[r * down + k * along]);
-      sums[r][0] += left * factor;
-      sums[r][1] += right * factor;
+      const float factor = number(a[r * down]);
+      for (int v = 0; v < vectors; ++v) sums[r][v] += right[v] * factor;
     }
   }
-  const auto finish = [&](float* to, Vec<float> sum, int64_t n) {
-    if (n == kLanes)
-      store(to, add ? load(to) + sum : sum);
-    else if (n > 0)
-      store(to, add ? load(to, n) + sum : sum, n);
-  };
-#pragma GCC unroll 6
-  for (int r = 0; r < rows; ++r) {
-    finish(c + r * ld_c, sums[r][0], at_most(cols, kLanes));
-    finish(c + r * ld_c + kLanes, sums[r][1], at_most(cols - kLanes, kLanes));
-  }
+#pragma GCC unroll 16
+  for (int r = 0; r < rows; ++r)
+    for (int v = 0; v < vectors; ++v) {
+      float* to = c + r * ld_c + v * kLanes;
+      const int64_t n = at_most(cols - v * kLanes, kLanes);
+      if (n == kLanes)
+        store(to, add ? load(to) + sums[r][v] : sums[r][v]);
+      else if (n > 0)
+        store(to, add ? load(to, n) + sums[r][v] : sums[r][v], n);
+    }
 }
 
-template <class T>
-inline void product_of(int64_t m, int64_t n, int64_t k, int64_t down, int64_t along, int64_t ld_b, int64_t ld_c, bool add,
+// All `m` rows of a panel, as many at a time as have their sums in registers.
+template <int vectors, class T, class Down, class Along>
+inline void rows_of_panel(int64_t m, const T* a, Down down, Along along, const float* panel, int64_t ld, int64_t depth,
+                          bool add, float* c, int64_t ld_c, int64_t cols) {
+  constexpr int kMost = kTileRows * 2 / vectors;
+  int64_t r = 0;
+  const auto rows = [&](auto count) {
+    for (; r + count.value <= m; r += count.value)
+      tile<count.value, vectors>(a + r * down, down, along, panel, ld, depth, add, c + r * ld_c, ld_c, cols);
+  };
+  rows(std::integral_constant<int, kMost>());
+  rows(std::integral_constant<int, 4>());
+  rows(std::integral_constant<int, 2>());
+  rows(std::integral_constant<int, 1>());
+}
+
+template <class T, class Down, class Along>
+inline void product_of(int64_t m, int64_t n, int64_t k, Down down, Along along, int64_t ld_b, int64_t ld_c, bool add,
                        const T* a, const T* b, float* c) {
   alignas(64) float panel[kPanelDepth * kTileCols];
   for (int64_t step = 0; step < k; step += kPanelDepth) {
     const int64_t depth = at_most(kPanelDepth, k - step);
     for (int64_t col = 0; col < n; col += kTileCols) {
       const int64_t cols = at_most(kTileCols, n - col);
+      const T* left = a + step * along;
+      float* to = c + col;
+      if constexpr (kPair<T> == 1)
+        if (ld_b == n && n % kLanes == 0 && n <= kTileCols) {
+          const float* right = b + step * ld_b;
+          if (n == kLanes)
+            rows_of_panel<1>(m, left, down, along, right, ld_b, depth, add || step > 0, to, ld_c, cols);
+          else
+            rows_of_panel<2>(m, left, down, along, right, ld_b, depth, add || step > 0, to, ld_c, cols);
+          continue;
+        }
       pack_panel(b + step * ld_b + col * kPair<T>, depth, ld_b, cols, panel);
-      const auto rows_from = [&](int64_t r, auto count) {
-        tile<count.value>(a + r * down + step * along, down, along, panel, depth, add || step > 0, c + r * ld_c + col, ld_c, cols);
-      };
-      int64_t r = 0;
-      for (; r + 6 <= m; r += 6) rows_from(r, std::integral_constant<int, 6>());
-      for (; r + 2 <= m; r += 2) rows_from(r, std::integral_constant<int, 2>());
-      if (r < m) rows_from(r, std::integral_constant<int, 1>());
+      if (cols <= kLanes)
+        rows_of_panel<1>(m, left, down, along, panel, kTileCols, depth, add || step > 0, to, ld_c, cols);
+      else
+        rows_of_panel<2>(m, left, down, along, panel, kTileCols, depth, add || step > 0, to, ld_c, cols);
     }
   }
 }
 
 // For tests of equality only.
-inline void product_of(int64_t m, int64_t n, int64_t k, int64_t down, int64_t along, int64_t ld_b, int64_t ld_c, bool add,
+template <class Down, class Along>
+inline void product_of(int64_t m, int64_t n, int64_t k, Down down, Along along, int64_t ld_b, int64_t ld_c, bool add,
                        const double* a, const double* b, double* c) {
   for (int64_t i = 0; i < m; ++i)
     for (int64_t j = 0; j < n; ++j) {
@@ -103,13 +132,13 @@ inline void product_of(int64_t m, int64_t n, int64_t k, int64_t down, int64_t al
 template <class T>
 void product(int64_t m, int64_t n, int64_t k, int64_t ld_a, int64_t ld_b, int64_t ld_c, bool add, const T* a, const T* b,
              Acc<T>* c) {
-  product_of(m, n, k, ld_a, 1, ld_b, ld_c, add, a, b, c);
+  product_of(m, n, k, ld_a, One(), ld_b, ld_c, add, a, b, c);
 }
 
 template <class T>
 void product_of_transposed(int64_t m, int64_t n, int64_t k, int64_t ld_a, int64_t ld_b, int64_t ld_c, bool add, const T* a,
                            const T* b, Acc<T>* c) {
-  product_of(m, n, k, 1, ld_a, ld_b, ld_c, add, a, b, c);
+  product_of(m, n, k, One(), ld_a, ld_b, ld_c, add, a, b, c);
 }
 
 }  // namespace
