@@ -51,7 +51,7 @@ NETWORKS = [
 ]
 # The first of them are those that --quick measures.
 QUICK = 4
-# ResNet-8, whose steps at --batch 32 take milliseconds: what is not arithmetic shows. Measured where it is named.
+# ResNet-8, whose steps at --batch 32 take milliseconds, so that what is not arithmetic shows. Measured only when named.
 SMALL = [Network("smoke", COLOUR, "sgd", 2.0, 2.0)]
 # torchvision's networks, for --images. Averages of weights and auxiliary heads are not part of the comparison.
 LARGE = [
@@ -223,7 +223,7 @@ def arguments():
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     names = [network.name for network in NETWORKS + SMALL + LARGE]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("networks", nargs="*", metavar="NETWORK", help=f"{', '.join(names)}; default: all of a size")
+    parser.add_argument("networks", nargs="*", metavar="NETWORK", help=f"{', '.join(names)}; default: all of a size but smoke")
     parser.add_argument("--quick", action="store_true", help="five minutes: four networks, one round, few modes")
     parser.add_argument("--rounds", type=int, help="3, with --quick 1")
     parser.add_argument("--batch", type=int, help="128, with --images 32")

@@ -58,8 +58,7 @@ fn every_file_is_valid_and_says_what_it_is() {
     }
 }
 
-/// `params` and `macs` of torchvision's models, counted over the modules that torchvision builds.
-/// Machines with and without bf16 train one claim together, and its table has the rows of both.
+/// Machines with and without native bf16 share the table of a claim.
 #[test]
 fn a_claims_runs_have_one_key_on_every_machine() {
     let keys = |native_bf16| {
@@ -71,6 +70,7 @@ fn a_claims_runs_have_one_key_on_every_machine() {
     assert_eq!(keys(true), keys(false));
 }
 
+/// `params` and `macs` of torchvision's models, counted over the modules that torchvision builds.
 #[test]
 fn the_imagenet_files_cost_what_torchvision_counts() {
     let table = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/torchvision_costs.csv");

@@ -89,11 +89,9 @@ fn run_missing(files: &[ClaimFile], shared: &Shared) -> Result<Done> {
     for file in order {
         let judged = || -> Result<Judged> { Ok(Judged::of(ClaimFile::load(&file.file, machine())?, &shared.store())?) };
         let before = judged()?;
-        if before.lacks_runs(&shared.store()) {
+        if before.lacks_runs(&shared.store()) || before.needs_weights() {
             emit(format_args!("claim {}: {} ({})", file.claim.number, file.claim.sentence, file.name));
-            // Commands need the runs themselves.
-            let skip_recorded = before.missing.is_empty() || file.claim.commands.is_empty();
-            match sweep::run(&sweep::Sweep::of(&file.file, skip_recorded), shared)? {
+            match sweep::run(&sweep::Sweep::of(&file.file, before.takes_recorded()), shared)? {
                 Done::Interrupted => return Ok(Done::Interrupted),
                 Done::WithFailures => done = Done::WithFailures,
                 Done::Well | Done::Held => {}

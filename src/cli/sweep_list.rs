@@ -25,16 +25,16 @@ impl Listing {
         let store = shared.store();
         let estimates = Estimates::read(&store, sweep, device);
         let finished = Finished::new(store.clone(), data::cache_dir()?);
-        let finished = if skip_recorded { finished.or_recorded(sweep)? } else { finished };
+        let finished = if skip_recorded { finished.or_recorded(sweep) } else { finished };
         Ok(Listing { store, estimates, finished })
     }
 
     /// The status of a point in words, and whether it is finished.
     fn status(&self, point: &Point) -> (String, bool) {
-        // A run on other data than in the cache is neither finished nor resumable.
         if let Some(status) = self.finished.recorded(point).and_then(|record| record.status()) {
             return (format!("{status} (recorded)"), true);
         }
+        // A run on other data than in the cache is neither finished nor resumable.
         let done = self.finished.record(point).and_then(|record| record.status()).is_some();
         let status = match self.store.record_of(point).and_then(|record| record.status()) {
             Some(status) if status.is_final() && !done => "other data".to_owned(),

@@ -91,20 +91,27 @@ impl Pretrained {
     /// Checks that `whiten` has a convolution to set.
     fn check_whiten(&self, network: &Network) -> Result<(), Problem> {
         let refused = |message: String| Err(Problem::at("init.whiten", message));
-        match network.params().first() {
-            _ if !self.whiten => Ok(()),
-            _ if !self.from.is_empty() => refused("the weights come from `from`: leave one of the two out".to_owned()),
-            Some(Param { shape, role: Role::ConvWeight { groups: 1 }, .. }) => {
-                let (filters, most) = (shape[0], 2 * shape[1..].iter().product::<i64>());
-                match filters % 2 == 0 && filters <= most {
-                    true => Ok(()),
-                    false => refused(format!(
-                        "each direction is one filter and its negative: the first convolution has an even number of filters, at \
-                         most {most} (twice the values of a patch), not {filters}"
-                    )),
-                }
-            }
-            _ => refused("the network does not begin with a convolution of one group".to_owned()),
+        if !self.whiten {
+            return Ok(());
+        }
+        if !self.from.is_empty() {
+            return refused("init.whiten and init.from both set the first convolution: remove one of them".to_owned());
+        }
+        let first = network.rows.first().and_then(|row| row.params().into_iter().next());
+        let Some(Param { shape, role: Role::ConvWeight { groups: 1 }, .. }) = first else {
+            return refused("the network does not begin with an ungrouped convolution".to_owned());
+        };
+        let [_, height, width] = network.plan.input;
+        if shape[2] > height as i64 || shape[3] > width as i64 {
+            return refused("the kernel is larger than the images: there is no patch without padding".to_owned());
+        }
+        let (filters, most) = (shape[0], 2 * shape[1..].iter().product::<i64>());
+        match filters % 2 == 0 && filters <= most {
+            true => Ok(()),
+            false => refused(format!(
+                "filters come in pairs of opposite sign: the first convolution must have an even number of them, at most {most} \
+                 (twice the values of a patch), not {filters}"
+            )),
         }
     }
 
@@ -322,10 +329,14 @@ mod tests {
         assert_eq!((again.key(), again.init.whiten), (experiment.key(), true));
         assert_eq!(read("[init]\nwhiten = false\n").unwrap().key(), read("").unwrap().key());
         let error = read(&format!("{whiten}from = 'x.pth'")).unwrap_err();
-        assert!(error.contains("the weights come from `from`"), "{error}");
+        assert!(error.contains("init.whiten and init.from both set"), "{error}");
         let wide = FILE.replace("depth = 8", "depth = 8\nwidth = 20");
         let error = Experiment::parse("t", &format!("{wide}{whiten}"), "t", &[], Machine::default()).unwrap_err();
         assert!(error.to_string().contains("at most 18 (twice the values of a patch), not 20"), "{error}");
+        let rows = "rows = [{ op = 'pool', kind = 'max', kernel = 2 }, { op = 'conv', kernel = 3, width = 8 }, { op = 'classifier' }]";
+        let pooled = format!("[data]\ndataset = 'synthetic'\n[train]\nepochs = 1\n[model]\n{rows}\n{whiten}");
+        let error = Experiment::parse("t", &pooled, "t", &[], Machine::default()).unwrap_err();
+        assert!(error.to_string().contains("does not begin with an ungrouped convolution"), "{error}");
     }
 
     #[test]

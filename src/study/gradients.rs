@@ -76,7 +76,11 @@ impl Protocol for Gradients {
             let start = Model::build(&subject.network, subject.device, seed, false)?;
             let start: Vec<(String, Tensor)> =
                 start.named_tensors().into_iter().map(|(name, tensor)| (name, tensor.detach().copy())).collect();
-            for (state, weights) in [("initial", &start), ("trained", &subject.weights)] {
+            // Weights that [init] sets are not those of the seed.
+            let drawn = subject.experiment.as_ref().is_none_or(|of| of.init.from.is_empty() && !of.init.whiten);
+            for (state, weights) in
+                [("initial", &start), ("trained", &subject.weights)].into_iter().skip(usize::from(!drawn))
+            {
                 let numbers = self.weights(subject, weights)?.into_iter().chain(self.activations(subject, weights)?);
                 let head = [subject.name.clone(), state.to_owned()];
                 lines.extend(numbers.map(|cells| head.iter().cloned().chain(cells).collect::<Vec<_>>()));

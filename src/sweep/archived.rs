@@ -5,6 +5,7 @@ use crate::config::Key;
 use crate::files::rename;
 use crate::runs::{Record, RunError, Store, Table, TableError, counted};
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::convert::Infallible;
 use std::io;
 use std::path::Path;
 
@@ -31,6 +32,16 @@ impl Archived {
     /// # Errors
     /// When a table cannot be read or renamed.
     pub(super) fn read(folder: &Path) -> Result<Archived, RunError> {
+        Archived::gather(folder, read)
+    }
+
+    /// As [`Archived::read`], but changes nothing: a table that cannot be read has no results.
+    pub(super) fn peek(folder: &Path) -> Archived {
+        let Ok(archived) = Archived::gather::<Infallible>(folder, |path| Ok(Table::read(path).unwrap_or_default()));
+        archived
+    }
+
+    fn gather<E>(folder: &Path, read: impl Fn(&Path) -> Result<Table, E>) -> Result<Archived, E> {
         let mut archived = Archived { rows: BTreeMap::new(), columns: Vec::new(), written: HashMap::new() };
         // The newest results first.
         for file in ["table.csv", ARCHIVED, FORMER] {

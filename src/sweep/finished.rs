@@ -2,9 +2,10 @@
 
 use super::archived::Archived;
 use crate::config::{Point, Sweep};
-use crate::runs::{Record, RunError, Store, sweep_folder};
+use crate::runs::{Record, Store, Table, sweep_folder};
 use crate::train::{Fingerprints, check_data};
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 /// Finds the results of finished points.
@@ -15,7 +16,15 @@ pub struct Finished {
     cache: PathBuf,
     fingerprints: RefCell<Fingerprints>,
     /// The results in the tables of the sweep, where these count as well.
-    recorded: Option<Archived>,
+    recorded: Option<Recorded>,
+}
+
+/// What the tables of a sweep have.
+#[derive(Debug)]
+struct Recorded {
+    results: Archived,
+    /// Short keys of the points whose epochs are there, too.
+    epochs: HashSet<String>,
 }
 
 impl Finished {
@@ -23,13 +32,14 @@ impl Finished {
         Finished { store, cache, fingerprints: RefCell::default(), recorded: None }
     }
 
-    /// Counts points without a run here as finished if the tables of the sweep have their results, as in a fresh clone.
-    ///
-    /// # Errors
-    /// When a table cannot be read.
-    pub fn or_recorded(self, sweep: &Sweep) -> Result<Finished, RunError> {
-        let recorded = Archived::read(&sweep_folder(&self.store, sweep))?;
-        Ok(Finished { recorded: Some(recorded), ..self })
+    /// Counts points without a run here as finished if the tables of the sweep have their results and epochs, as in a fresh clone.
+    /// A table that cannot be read has none.
+    #[must_use]
+    pub fn or_recorded(self, sweep: &Sweep) -> Finished {
+        let folder = sweep_folder(&self.store, sweep);
+        let epochs = Table::read(&folder.join("epochs.csv")).unwrap_or_default().rows.into_iter();
+        let epochs = epochs.filter_map(|row| row.into_iter().next()).collect();
+        Finished { recorded: Some(Recorded { results: Archived::peek(&folder), epochs }), ..self }
     }
 
     /// The record of a point that is finished.
@@ -39,8 +49,9 @@ impl Finished {
 
     /// What the tables say of a point that has no run here, if they count.
     pub fn recorded(&self, point: &Point) -> Option<Record> {
-        let recorded = self.recorded.as_ref()?.get(&point.key)?;
-        self.store.record_of(point).is_none_or(|run| !run.is_final()).then(|| recorded.clone())
+        let recorded = self.recorded.as_ref().filter(|recorded| recorded.epochs.contains(point.key.short()))?;
+        let result = recorded.results.get(&point.key)?;
+        self.store.record_of(point).is_none_or(|run| !run.is_final()).then(|| result.clone())
     }
 
     /// The record of a run that has ended on the images that are in the cache. A run on other images is left to `train`, which

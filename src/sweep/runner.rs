@@ -29,7 +29,7 @@ const TICK: Duration = Duration::from_millis(25);
 pub fn run(sweep: &Sweep, options: &Options, watcher: &mut dyn Watcher) -> Result<Report, SweepError> {
     let (sender, events) = channel();
     let finished = Finished::new(options.store.clone(), options.cache.clone());
-    let finished = if options.skip_recorded { finished.or_recorded(sweep)? } else { finished };
+    let finished = if options.skip_recorded { finished.or_recorded(sweep) } else { finished };
     let mut runner = Runner {
         sweep,
         options,

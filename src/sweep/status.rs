@@ -24,8 +24,11 @@ impl Runner<'_> {
         }
         for point in diverged {
             let label = self.sweep.label(point);
-            self.watcher
-                .note(&format!("{label} diverged before; `strata train --force` on its points/ file runs it again"));
+            let again = match self.finished.recorded(&points[point]) {
+                Some(_) => "the sweep without --skip-recorded",
+                None => "`strata train --force` on its points/ file",
+            };
+            self.watcher.note(&format!("{label} diverged before; {again} runs it again"));
             self.failed.push((point, Failure::Diverged));
         }
     }

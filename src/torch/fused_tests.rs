@@ -72,6 +72,9 @@ fn cases() -> Vec<Case> {
     let case = |images, input, width, kernel, stride, pad| Case { images, input, width, kernel, stride, pad };
     vec![
         case(5, [6, 4, 4], 10, 3, 1, 1),
+        // Winograd with as many outputs as one register, or two, of AVX-512 and of AVX2 have.
+        case(120, [16, 6, 6], 16, 3, 1, 1),
+        case(32, [18, 12, 11], 32, 3, 1, 1),
         case(3, [20, 2, 2], 18, 5, 1, 2),
         case(7, [8, 1, 1], 34, 3, 1, 1),
         case(4, [34, 5, 3], 66, 1, 1, 0),

@@ -53,6 +53,21 @@ fn what_is_missing_is_run_once_and_decided() {
     assert!(opening.contains("The deck, reproduced") && opening.contains("strata claims 07-free --run"));
 }
 
+/// A study reads weights, which are not in git.
+#[test]
+fn runs_of_a_missing_study_are_trained_even_if_their_results_are_known() {
+    let place = Place::new();
+    let study = "commands = ['study gradients {runs} -o images=4']\n[[claim.test]]\nsays = 'gradients'\nmeasure = 'gradient_norm'\n\
+                 table = 'studies/gradients/*.csv'\nof = { model.shortcut = 'A', position = 1, kind = 'weight', weights = 'trained' }\n\
+                 is = 'greater'\nvalue = 0\n";
+    let claim = CLAIM.split_once("[[claim.test]]").unwrap().0;
+    place.file("experiments/claims/07-free.toml", format!("{TINY}{claim}{study}"));
+    place.strata(&["sweep", "experiments/claims/07-free.toml"]).good();
+    fs::remove_dir_all(place.path("results/runs")).unwrap();
+    let card = place.strata(&["claims", "7", "--run"]).good();
+    assert!(card.contains("7. Shortcuts cost nothing: supported"), "{card}");
+}
+
 #[test]
 fn claims_that_are_not_there_are_said() {
     let place = Place::new();

@@ -110,8 +110,7 @@ fn check_all(test: &str, experiments: impl Iterator<Item = Experiment>, chosen: 
         let logits = model.forward(&input, false).logits;
         let bytes = onnx::encode(&network, &model.named_tensors(), &experiment.name, &[]).unwrap();
         std::fs::write(&path, bytes).unwrap();
-        // Each layer enlarges what the layers before it rounded, in a deep network with random weights by orders of magnitude: the
-        // exported network may be as far from ours as ours, times ten, from itself in float64.
+        // The tolerance is ten times the difference between our float32 and float64 logits: rounding grows from layer to layer.
         model.to_kind(Kind::Double);
         let exact = model.forward(&input.to_kind(Kind::Double), false).logits;
         let rounding = ((&logits - &exact).abs().max() / exact.abs().max()).double_value(&[]);
@@ -120,7 +119,7 @@ fn check_all(test: &str, experiments: impl Iterator<Item = Experiment>, chosen: 
         let reference = network.layers().len() < 700;
         let off = runner.difference(&path, &tensors, reference);
         println!("{}: {off:.1e} of {rounding:.1e}, {:.1} s", experiment.name, start.elapsed().as_secs_f64());
-        assert!(off < 1e-5 + 10.0 * rounding, "{}: {off}, and float64 {rounding}", experiment.name);
+        assert!(off < (1e-5 + 10.0 * rounding).min(0.1), "{}: {off}, and float64 {rounding}", experiment.name);
     }
 }
 

@@ -98,3 +98,22 @@ fn weights_that_do_not_fit_are_refused_before_a_run_begins() {
     assert!(again.err.contains("starts from wide.safetensors"), "the run's own file finds the weights: {}", again.err);
     assert!(said.contains("init.replace: conv1.weight, ") && said.contains(" are drawn from the seed"), "{said}");
 }
+
+#[test]
+fn a_whitened_convolution_that_is_frozen_stays_as_it_is() {
+    let whole = Place::new();
+    whole.file("white.toml", format!("{TINY}[init]\nwhiten = true\nfreeze = 'conv1'\n"));
+    let ran = whole.strata(&["train", "white.toml"]);
+    assert!(ran.err.contains("conv1.weight whitens the patches") && ran.err.contains("frozen: conv1;"), "{}", ran.err);
+    ran.good();
+    let trained = weights(&whole, "white");
+    let first = &trained["conv1.weight"];
+    assert_eq!(first.narrow(0, 4, 4), first.narrow(0, 0, 4) * -1.0);
+    assert!(first.abs().max().double_value(&[]) > 0.1);
+    // A run that goes on has them from its checkpoint.
+    let resumed = Place::new();
+    resumed.file("white.toml", format!("{TINY}[init]\nwhiten = true\nfreeze = 'conv1'\n"));
+    resumed.strata(&["train", "white.toml", "--until", "1"]).good();
+    resumed.strata(&["train", "white.toml"]).good();
+    assert!(same(&trained, &weights(&resumed, "white")).values().all(|same| *same));
+}

@@ -128,6 +128,19 @@ impl Judged {
         self.file.sweep.as_ref().is_some_and(|sweep| self.ended < self.points || !table(sweep))
     }
 
+    /// Whether a study is missing, which reads the weights of all points: they must be on this machine.
+    pub fn needs_weights(&self) -> bool {
+        self.file.sweep.is_some() && !self.missing.is_empty() && !self.claim().commands.is_empty()
+    }
+
+    /// Whether points count as finished whose results are in a table without a run here. Times of two machines do not compare,
+    /// and rungs of halving are compared by the epochs of runs.
+    pub fn takes_recorded(&self) -> bool {
+        let timed = self.claim().tests.iter().any(|test| test.measure.contains("seconds"));
+        let halves = self.file.sweep.as_ref().is_some_and(|sweep| sweep.halving.is_some());
+        !self.needs_weights() && !timed && !halves
+    }
+
     /// The unit of a test's effect: points, percent or none.
     pub fn unit(test: &ClaimTest) -> &'static str {
         measure::unit(test)

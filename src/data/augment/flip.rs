@@ -2,7 +2,7 @@
 
 use super::{Augmentation, View};
 use crate::random;
-use serde::de::{Error, Unexpected, Visitor};
+use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 
@@ -13,8 +13,8 @@ pub enum Flip {
     Off,
     /// With probability one half in every epoch.
     Random,
-    /// With probability one half in the first epoch, and then in every other epoch, so that any two consecutive epochs show both
-    /// sides of every image (Jordan 2024, section 3.6).
+    /// At random in the first epoch; from then on flipped and unflipped epochs alternate, so that two consecutive ones show each
+    /// image both ways (Jordan 2024, section 3.6).
     Alternating,
 }
 
@@ -63,7 +63,7 @@ impl<'de> Deserialize<'de> for Flip {
             fn visit_str<E: Error>(self, word: &str) -> Result<Flip, E> {
                 match word {
                     ALTERNATING => Ok(Flip::Alternating),
-                    _ => Err(E::invalid_value(Unexpected::Str(word), &self)),
+                    _ => Err(E::unknown_variant(word, &["true", "false", ALTERNATING])),
                 }
             }
         }
@@ -102,6 +102,9 @@ mod tests {
             assert_eq!(serde_json::to_string(&flip).unwrap(), text);
         }
         let error = serde_json::from_str::<Flip>(r#""alternate""#).unwrap_err().to_string();
-        assert!(error.contains(r#"expected true, false or "alternating""#), "{error}");
+        assert!(
+            error.contains("unknown variant `alternate`, expected one of `true`, `false`, `alternating`"),
+            "{error}"
+        );
     }
 }

@@ -55,7 +55,8 @@ void gather_columns(const Shape& s, const T* images, int64_t n, int64_t ld_x, T*
   }
 }
 
-// The sums of what lies under the kernel at every output pixel. Taps side by side are added at once.
+// The transpose of gather_columns: each pixel of `dx` is the sum of the values that were copied from it. A row of the kernel is added
+// at once.
 template <class A>
 void scatter_columns(const Shape& s, const A* columns, int64_t ld, A* dx) {
   const auto& k = kernels<A>();

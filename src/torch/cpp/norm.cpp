@@ -183,7 +183,8 @@ void norm_gradients(const Pixels& x, const Tensor& y, const Tensor& columns, con
   using A = Acc<T>;
   const auto& k = kernels<T>();
   const int64_t rows = x.rows(), cols = x.channels;
-  // Computed from x, these derivatives are the same, and there is one map less to read.
+  // From x there is one map less to read. The derivative is that from y, but for relu6 in bfloat16 next to 6, where y is rounded to
+  // 6 and the derivative from x is the more exact one.
   const bool from_input = !kept.added && (kept.act == kRelu || kept.act == kRelu6);
   const T *in = data<T>(x.tensor), *out = from_input ? nullptr : data<T>(y), *up = data<T>(dy.tensor);
   const Columns<A> of(columns, cols);

@@ -23,7 +23,7 @@ int64_t side_of_tiles(const Shape& s) {
 }
 
 // How many tiles are in work at once: so many that they and their sums stay in the second cache, but enough to read the whole
-// weight for. Products take six rows at a time.
+// weight for. With AVX2, products take six rows at a time.
 int64_t band_of(int64_t places, int64_t in, int64_t strip) {
   constexpr int64_t cache = 768 * 1024 / sizeof(float);
   const int64_t least = std::max<int64_t>(36, in / 4);

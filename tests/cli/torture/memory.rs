@@ -76,15 +76,16 @@ impl Growth {
         self.epochs * STEPS_OF_AN_EPOCH
     }
 
-    /// Bytes a step past the first quarter: until then caches and the heap's free places fill up. The heap grows now and then, a
-    /// leak all the time, so it is the least of the other three quarters, each by least squares over its samples.
+    /// Bytes a step past the first quarter: until then caches and the heap's free places fill up. The heap grows in steps and a leak
+    /// steadily, so the median of the last three quarters counts, each by least squares over its samples.
     fn slope(&self) -> f64 {
         let quarter = self.steps() as f64 / 4.0;
-        let part = |index: i32| {
-            let steps = quarter * f64::from(index)..=quarter * f64::from(index + 1);
+        let mut slopes = [1.0, 2.0, 3.0].map(|index| {
+            let steps = quarter * index..=quarter * (index + 1.0);
             least_squares(&self.samples.iter().filter(|sample| steps.contains(&sample.0)).copied().collect::<Vec<_>>())
-        };
-        (1..4).map(part).fold(f64::INFINITY, f64::min)
+        });
+        slopes.sort_by(f64::total_cmp);
+        slopes[1]
     }
 
     fn mebibytes(&self) -> [f64; 3] {

@@ -68,7 +68,7 @@ void gated_sum(const T* gate, const T* body, const T* shortcut, int64_t size, bo
   shortcut_only ? pass(std::true_type()) : pass(std::false_type());
 }
 
-// The gradient of the body is dy where the shortcut alone is gated, and dbody is left as it is.
+// `dbody` is not written where the shortcut alone is gated: the gradient of the body is dy.
 template <class T>
 void gated_sum_backward(const T* gate, const T* body, const T* shortcut, const T* dy, int64_t size, bool shortcut_only,
                         T* dgate, T* dbody, T* dshortcut) {

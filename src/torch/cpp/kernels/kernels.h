@@ -108,7 +108,7 @@ struct Kernels {
   // null. For relu and relu6 the derivative is computed from y, or where y is null from z = x · scale + shift, as for silu.
   void (*norm_sums)(const T* x, const T* y, const T* dy, int64_t rows, int64_t cols, const A* scale, const A* shift,
                     const A* mean, const A* inverse, int act, T* residual, A* sums, A* products);
-  // dx = a · g + b · x + c, columnwise.
+  // dx = a · g + b · x + c, columnwise; `y` as in norm_sums.
   void (*norm_input)(const T* x, const T* y, const T* dy, int64_t rows, int64_t cols, const A* scale, const A* shift,
                      const A* a, const A* b, const A* c, int act, T* dx);
 

@@ -1,10 +1,10 @@
-// Matrix products of small blocks, for processors that oneDNN has no `brgemm` for: without AVX-512 it would hand each of these
-// products to a general one, which packs both operands every time and is made for larger matrices.
+// Matrix products of small blocks: A · B for processors that oneDNN has no `brgemm` for, where it would hand each of these products to
+// a general one, which packs both operands every time and is made for larger matrices; Aᵀ · B on all processors.
 //
 // The right operand is copied in panels as wide as two registers, by pieces of its depth that stay in the first cache; one that is
-// no wider is read where it lies. Six rows of such a panel are twelve sums, which, with two vectors of the panel and one number of
-// the left operand, fit into the sixteen registers of AVX2; the 32 of AVX-512 hold eight rows. Each sum is then one fused multiply-add
-// a step, and loads take less time than these. A panel of one register has twice as many rows.
+// no wider is read where it lies. A tile is six rows of the result by two registers: twelve sums, which, with two vectors of the
+// panel and one number of the left operand, fit into the sixteen registers of AVX2. With the 32 of AVX-512 it has eight rows, and where
+// it is one register wide twice as many. Each sum is then one fused multiply-add a step, and loads take less time than these.
 
 #include "parts.h"
 #include "vectors.h"
