@@ -140,13 +140,16 @@ void weight_gradient(const Shape& s, const Masked<T>& g, const T* x, int64_t ld_
   const auto& k = kernels<T>();
   const auto by_tap = grouped(s.pairs(), s.taps(), &Pair::tap);
   const int64_t batch = s.batch(), batch_room = g.batch_room, pixels = s.in_pixels(), ld = s.taps() * s.in;
-  // The activations, images interleaved: [pixels, batch / 2, in, 2]. In pieces of rows, all of even length.
-  Buffer<T> right(pixels * batch_room * s.in);
-  const int64_t bands = blocks(batch, kRows);
-  tasks(pixels * bands, [&](int64_t task) {
+  // The activations, images interleaved: [pixels, batch / 2, in, 2]. In pieces of rows, all of even length. Those of a 1x1
+  // convolution are read where they lie unless they go in pairs.
+  const bool copies = kPair<T> > 1 || pixels > 1;
+  const Buffer<T> interleaved(copies ? pixels * batch_room * s.in : 0);
+  const T* right = copies ? interleaved.data : x;
+  const int64_t ld_right = copies ? s.in : ld_x, bands = blocks(batch, kRows);
+  tasks(copies ? pixels * bands : 0, [&](int64_t task) {
     const int64_t p = task / bands, row = task % bands * kRows;
     k.interleave(x + (row * pixels + p) * ld_x, std::min(kRows, batch - row), s.in, pixels * ld_x,
-                 right.data + (p * batch_room + row) * s.in);
+                 interleaved.data + (p * batch_room + row) * s.in);
   });
   // A small weight has too few blocks for all threads: its sum over the batch is cut into parts, their number by the shape.
   const int64_t strips = blocks(s.out, kCols), spans = blocks(s.in, kCols), chunks = blocks(batch, kDepth);
@@ -164,8 +167,8 @@ void weight_gradient(const Shape& s, const Masked<T>& g, const T* x, int64_t ld_
     for (const Pair& pair : by_tap[tap])
       for (int64_t chunk = chunks * part / parts; chunk < chunks * (part + 1) / parts; ++chunk) {
         const int64_t begin = chunk * kDepth, depth = std::min(kDepth, batch - begin);
-        product(m, n, depth, batch_room, s.in, ld, add, g.turned.data + (pair.out * s.out + row) * batch_room + begin,
-                right.data + (pair.in * batch_room + begin) * s.in + col * kPair<T>, to);
+        product(m, n, depth, batch_room, ld_right, ld, add, g.turned.data + (pair.out * s.out + row) * batch_room + begin,
+                right + (pair.in * batch_room + begin) * ld_right + col * kPair<T>, to);
         add = true;
       }
     if (add) return;
