@@ -49,7 +49,7 @@ fn batches(criterion: &mut Criterion) {
         let images = Images::new(shape, pixels, (0..count).map(|index| (index % 10) as u16).collect());
         let normalise = Normalise { mean: vec![0.5], std: vec![0.25] };
         let order = data::order(count, 0, 0);
-        let crop_and_flip = Augment { crop: Crop(2), flip: Flip(true), ..Augment::default() };
+        let crop_and_flip = Augment { crop: Crop(2), flip: Flip::Random, ..Augment::default() };
         for (augment, what) in [(Augment::default(), "as they are"), (crop_and_flip, "crop and flip")] {
             let mut batch = Batch::default();
             group.bench_function(format!("{name}, {what}"), |bencher| {
