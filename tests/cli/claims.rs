@@ -28,7 +28,7 @@ fn what_is_missing_is_run_once_and_decided() {
     // Git has the tables and not the runs.
     fs::remove_dir_all(place.path("results/runs")).unwrap();
     assert_eq!(place.strata(&["claims", "7"]).good(), again.good());
-    // Of a table from another machine, only what it lacks is run, and its other rows stay.
+    // Only the point that the table lacks is run; the other rows stay.
     let path = place.path("results/sweeps/07-free/table.csv");
     let whole = fs::read_to_string(&path).unwrap();
     let (kept, _) = whole.trim_end().rsplit_once('\n').unwrap();
