@@ -119,7 +119,8 @@ fn check_all(test: &str, experiments: impl Iterator<Item = Experiment>, chosen: 
         let reference = network.layers().len() < 700;
         let off = runner.difference(&path, &tensors, reference);
         println!("{}: {off:.1e} of {rounding:.1e}, {:.1} s", experiment.name, start.elapsed().as_secs_f64());
-        assert!(off < (1e-5 + 10.0 * rounding).min(0.1), "{}: {off}, and float64 {rounding}", experiment.name);
+        let most = if network.layers().len() < 500 { 5e-3 } else { 0.1 };
+        assert!(off < (1e-5 + 10.0 * rounding).min(most), "{}: {off}, and float64 {rounding}", experiment.name);
     }
 }
 
