@@ -50,8 +50,10 @@ impl FusedKernel {
         if conv.groups == inputs && conv.width == inputs && inputs > 1 {
             return Some(FusedKernel::Depthwise([kernel.h as i64, kernel.w as i64], geometry));
         }
-        // The matrix products compute output channels in pairs; an odd number of input channels is padded.
-        (conv.groups == 1 && conv.width.is_multiple_of(2)).then_some(FusedKernel::Products(geometry))
+        // The matrix products compute output channels in pairs; an odd number of input channels is padded. Groups of fewer than
+        // four channels would be multiplied by zeros for the most part.
+        let wide = conv.groups == 1 || inputs / conv.groups >= 4;
+        (wide && conv.width.is_multiple_of(2)).then_some(FusedKernel::Products(geometry))
     }
 }
 

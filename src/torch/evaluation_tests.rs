@@ -6,10 +6,14 @@ use crate::torch::{StepKind, StepNumbers, optimizer_step};
 /// Evaluation folds the normalisation into the end of the convolution.
 #[test]
 fn evaluation_in_one_pass() {
-    for depthwise in [false, true] {
+    for (depthwise, grouped) in [(false, false), (false, true), (true, true)] {
         for (c, side, kernel, stride) in [(6, 4, 3, 1), (20, 9, 3, 1), (16, 17, 3, 2), (3, 9, 3, 1), (6, 5, 1, 1)] {
             for added in [false, true] {
-                let (width, groups) = if depthwise { (c, c) } else { (10, 1) };
+                let (width, groups) = match grouped {
+                    true if depthwise => (c, c),
+                    true => (10 * c, if c % 2 == 0 { c / 2 } else { c }),
+                    false => (10, 1),
+                };
                 if depthwise && added {
                     continue;
                 }

@@ -66,10 +66,13 @@ struct Case {
     kernel: i64,
     stride: i64,
     pad: i64,
+    groups: i64,
 }
 
 fn cases() -> Vec<Case> {
-    let case = |images, input, width, kernel, stride, pad| Case { images, input, width, kernel, stride, pad };
+    let grouped =
+        |images, input, width, kernel, stride, pad, groups| Case { images, input, width, kernel, stride, pad, groups };
+    let case = |images, input, width, kernel, stride, pad| grouped(images, input, width, kernel, stride, pad, 1);
     vec![
         case(5, [6, 4, 4], 10, 3, 1, 1),
         // Winograd with as many outputs as one register, or two, of AVX-512 and of AVX2 have.
@@ -93,19 +96,29 @@ fn cases() -> Vec<Case> {
         case(120, [16, 6, 6], 18, 3, 1, 1),
         case(26, [18, 13, 12], 20, 3, 1, 1),
         case(32, [16, 12, 11], 70, 3, 1, 1),
+        // Groups: several in a slice of channels, one, all; by every variant.
+        grouped(32, [32, 12, 11], 32, 3, 1, 1, 8),
+        grouped(40, [48, 9, 8], 96, 3, 1, 1, 3),
+        grouped(3, [24, 9, 9], 36, 3, 1, 1, 4),
+        grouped(3, [12, 9, 9], 12, 3, 1, 1, 6),
+        grouped(4, [32, 5, 5], 64, 3, 2, 1, 4),
+        grouped(5, [64, 3, 3], 32, 3, 1, 1, 2),
+        grouped(2, [20, 17, 16], 40, 3, 2, 1, 4),
+        grouped(3, [15, 9, 9], 10, 3, 1, 1, 5),
+        grouped(4, [32, 5, 3], 48, 1, 1, 0, 2),
     ]
 }
 
 fn check(case: &Case, relu: bool, kind: Kind, tolerance: f64) {
-    let Case { images, input: [c, h, w], width, kernel, stride, pad } = *case;
+    let Case { images, input: [c, h, w], width, kernel, stride, pad, groups } = *case;
     let x = channels_last(&numbers(&[images, c, h, w], 0.1).to_kind(kind));
-    let weight = (numbers(&[width, c, kernel, kernel], 0.2) * 0.3).to_kind(kind);
+    let weight = (numbers(&[width, c / groups, kernel, kernel], 0.2) * 0.3).to_kind(kind);
     let bias = numbers(&[width], 0.4).to_kind(kind);
     let out = [(h + 2 * pad - kernel) / stride + 1, (w + 2 * pad - kernel) / stride + 1];
     let window = WindowGeometry { stride: [stride, stride], before: [pad, pad], out };
     let ours = |l: &[Tensor]| conv(&l[0], &l[1], Some(&l[2]), &window, relu).unwrap();
     let theirs = |l: &[Tensor]| {
-        let y = l[0].conv2d(&l[1], Some(&l[2]), [stride, stride], [pad, pad], [1, 1], 1);
+        let y = l[0].conv2d(&l[1], Some(&l[2]), [stride, stride], [pad, pad], [1, 1], groups);
         if relu { y.relu() } else { y }
     };
     same(&[x, weight, bias], ours, theirs, tolerance);
@@ -129,10 +142,10 @@ fn in_float_too() {
 /// Under autocast: the same function of the same rounded numbers, its sums in float.
 #[test]
 fn in_bfloat16_it_is_as_near_as_bfloat16_allows() {
-    for Case { images, input: [c, h, w], width, kernel, stride, pad } in cases() {
+    for Case { images, input: [c, h, w], width, kernel, stride, pad, groups } in cases() {
         let rounded = |x: Tensor| x.to_kind(Kind::BFloat16).to_kind(Kind::Float);
         let x = channels_last(&rounded(numbers(&[images, c, h, w], 0.1)));
-        let weight = rounded(numbers(&[width, c, kernel, kernel], 0.2) * 0.3);
+        let weight = rounded(numbers(&[width, c / groups, kernel, kernel], 0.2) * 0.3);
         let out = [(h + 2 * pad - kernel) / stride + 1, (w + 2 * pad - kernel) / stride + 1];
         let window = WindowGeometry { stride: [stride, stride], before: [pad, pad], out };
         let run = |ours: bool| {
@@ -141,7 +154,7 @@ fn in_bfloat16_it_is_as_near_as_bfloat16_allows() {
                 let _autocast = crate::torch::Autocast::bf16(Device::Cpu);
                 conv(&leaves[0], &leaves[1], None, &window, true).unwrap()
             } else {
-                leaves[0].conv2d(&leaves[1], None::<&Tensor>, [stride, stride], [pad, pad], [1, 1], 1).relu()
+                leaves[0].conv2d(&leaves[1], None::<&Tensor>, [stride, stride], [pad, pad], [1, 1], groups).relu()
             };
             assert_eq!(y.kind(), if ours { Kind::BFloat16 } else { Kind::Float });
             let y = y.to_kind(Kind::Float);
@@ -151,7 +164,10 @@ fn in_bfloat16_it_is_as_near_as_bfloat16_allows() {
         for (index, (a, b)) in run(true).iter().zip(&run(false)).enumerate() {
             assert_eq!(a.kind(), Kind::Float);
             let off = ((a - b).norm() / b.norm()).double_value(&[]);
-            assert!(off < 0.01, "{index}: off by {off} in {c}x{h}x{w} → {width}, kernel {kernel}, stride {stride}");
+            assert!(
+                off < 0.01,
+                "{index}: off by {off} in {c}x{h}x{w} → {width}, kernel {kernel}, stride {stride}, groups {groups}"
+            );
         }
     }
 }

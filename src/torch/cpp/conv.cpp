@@ -5,7 +5,7 @@
 
 #include "autograd.h"
 #include "check.h"
-#include "conv.h"
+#include "conv_groups.h"
 #include "norm.h"
 
 namespace strata {
@@ -41,19 +41,35 @@ Tensor channels_last_weight(const Tensor& w) {
 // error is about a millionth of the outputs.
 enum class For { kTraining, kEvaluation };
 
-// The convolution in the variant that suits its shape.
+// A convolution without groups, in the variant that suits its shape.
 template <class T>
-void convolve(const Shape& s, const Pixels& x, const Tensor& weight, const End<T>& end, T* y, For purpose) {
+void convolve_dense(const Shape& s, const T* x, int64_t ld_x, const Weight<Acc<T>>& w, const End<T>& end, T* y, For purpose) {
   const bool winograd = by_winograd<T>(s) && (sizeof(T) > 2 || purpose == For::kEvaluation);
   const auto variant = winograd        ? winograd_forward<T>
                        : by_rows(s)    ? rows_forward<T>
                        : by_columns(s) ? columns_forward<T>
                                        : batch_forward<T>;
-  variant(s, data<T>(x.tensor), x.ld, weight_of<Acc<T>>(weight, s), end, y);
+  variant(s, x, ld_x, w, end, y);
 }
 
 template <class T>
-void backward(const Shape& s, ConvBackward<T> to) {
+void convolve(const Shape& s, const Pixels& x, const Tensor& weight, const End<T>& end, T* y, For purpose) {
+  using A = Acc<T>;
+  const T* in = data<T>(x.tensor);
+  const Weight<A> w = weight_of<A>(weight, s);
+  if (s.groups == 1) return convolve_dense(s, in, x.ld, w, end, y, purpose);
+  const Slices slices(s);
+  const Shape& slice = slices.shape;
+  for (int64_t i = 0; i < slices.count; ++i) {
+    const Buffer<A> dense = slices.dense(i, w);
+    const int64_t col = i * slice.out;
+    convolve_dense<T>(slice, in + i * slice.in, x.ld, weight_of<A>(dense.tensor, slice), end.from(col), y + col,
+                      purpose);
+  }
+}
+
+template <class T>
+void backward_dense(const Shape& s, ConvBackward<T> to) {
   if constexpr (sizeof(T) > 2) {
     if (to.dx && !to.relu && by_winograd<T>(s.turned())) {
       winograd_input_gradient<T>(s, to);
@@ -67,6 +83,23 @@ void backward(const Shape& s, ConvBackward<T> to) {
   if (!to.dx && !to.dw && !to.db) return;
   const auto variant = by_rows(s) ? rows_backward<T> : by_columns(s) ? columns_backward<T> : batch_backward<T>;
   variant(s, to);
+}
+
+template <class T>
+void backward(const Shape& s, const ConvBackward<T>& to) {
+  using A = Acc<T>;
+  if (s.groups == 1) return backward_dense(s, to);
+  const Slices slices(s);
+  const Shape& slice = slices.shape;
+  const Buffer<A> dw(to.dw ? slice.out * slice.taps() * slice.in : 0);
+  for (int64_t i = 0; i < slices.count; ++i) {
+    const Buffer<A> dense = slices.dense(i, to.weight);
+    const int64_t row = i * slice.in, col = i * slice.out;
+    backward_dense<T>(slice, {to.dy + col, to.ld_dy, to.y + col, to.ld_y, to.relu, to.x + row, to.ld_x,
+                              weight_of<A>(dense.tensor, slice), to.dx ? to.dx + row : nullptr, to.ld_dx,
+                              to.dw ? dw.data : nullptr, to.db ? to.db + col : nullptr});
+    if (to.dw) slices.gather(i, dw.data, to.dw);
+  }
 }
 
 // The gradients of input, weight and bias; `saved` are input, weight and output of the forward pass.
@@ -86,9 +119,10 @@ Tensors conv_gradients(const Gradients& given, const StrataWindow& window, at::S
   with_type(kind, [&](auto zero) {
     using T = decltype(zero);
     using A = Acc<T>;
-    const ConvBackward<T> to{data<T>(dy.tensor), dy.ld, data<T>(y), relu, data<T>(x.tensor), x.ld, weight_of<A>(w, s),
-                             dx.defined() ? mutable_data<T>(dx) : nullptr, dw.defined() ? mutable_data<A>(dw) : nullptr,
-                             db.defined() ? mutable_data<A>(db) : nullptr};
+    const ConvBackward<T> to{data<T>(dy.tensor), dy.ld, data<T>(y), s.out, relu,
+                             data<T>(x.tensor), x.ld, weight_of<A>(w, s),
+                             dx.defined() ? mutable_data<T>(dx) : nullptr, s.in,
+                             dw.defined() ? mutable_data<A>(dw) : nullptr, db.defined() ? mutable_data<A>(db) : nullptr};
     backward(s, to);
   });
   if (dx.defined()) dx = dx.to(input_kind);
@@ -107,7 +141,7 @@ Tensor conv(const Tensor& input, const Tensor& weight, const std::optional<Tenso
     const Tensor y = new_map(s.images, s.out, s.window.out_h, s.window.out_w, kind);
     with_type(kind, [&](auto zero) {
       using T = decltype(zero);
-      convolve<T>(s, x, w, {nullptr, data_or_null<Acc<T>>(bias), nullptr, relu ? kRelu : kNone}, mutable_data<T>(y),
+      convolve<T>(s, x, w, {nullptr, data_or_null<Acc<T>>(bias), nullptr, relu ? kRelu : kNone, s.out}, mutable_data<T>(y),
                   For::kTraining);
     });
     const auto input_kind = input.scalar_type();
@@ -139,7 +173,7 @@ Tensor conv_end(const Tensor& input, const Tensor& weight, const std::optional<T
   with_type(kind, [&](auto zero) {
     using T = decltype(zero);
     using A = Acc<T>;
-    const End<T> end{data_or_null<A>(scale), data_or_null<A>(shift), data_or_null<T>(other), act};
+    const End<T> end{data_or_null<A>(scale), data_or_null<A>(shift), data_or_null<T>(other), act, s.out};
     convolve<T>(s, x, w, end, mutable_data<T>(y), For::kEvaluation);
   });
   return y;

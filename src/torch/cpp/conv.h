@@ -25,39 +25,47 @@ struct Weight {
 
 template <class A>
 Weight<A> weight_of(const Tensor& tensor, const Shape& s) {
-  return {tensor, mutable_data<A>(tensor), s.taps() * s.in};
+  return {tensor, mutable_data<A>(tensor), s.taps() * s.in / s.groups};
 }
 
 // What is done to the sums of a convolution before they are stored: act(sums · scale + shift + add), each of the three may
-// be null.
+// be null. Pixels of the output and of `add` lie `ld` apart.
 template <class T>
 struct End {
   const Acc<T>*scale, *shift;
   const T* add;
   int act;
+  int64_t ld;
+
+  // That of the channels from `col` on.
+  End from(int64_t col) const {
+    return {scale ? scale + col : nullptr, shift ? shift + col : nullptr, add ? add + col : nullptr, act, ld};
+  }
 };
 
-// Stores the sums of `pixels` pixels from `first` on, channels from `col` on, of a map of `out` channels.
+// Stores the sums of `pixels` pixels from `first` on, channels from `col` on.
 template <class T>
 void store_pixels(const Acc<T>* sums, int64_t ld, int64_t pixels, int64_t cols, const End<T>& end, int64_t first,
-                  int64_t col, int64_t out, T* to) {
-  const int64_t at = first * out + col;
+                  int64_t col, T* to) {
+  const int64_t at = first * end.ld + col;
   kernels<T>().store(sums, ld, pixels, cols, end.scale ? end.scale + col : nullptr, end.shift ? end.shift + col : nullptr,
-                     end.add ? end.add + at : nullptr, out, end.act, to + at, out);
+                     end.add ? end.add + at : nullptr, end.ld, end.act, to + at, end.ld);
 }
 
 // What a backward pass reads and writes: the gradient of the output `dy`, the output `y`, whether that went through relu,
-// the input `x`, pixels `ld_*` apart. dx, dw and db are null where they are not wanted.
+// the input `x` and its gradient `dx`, pixels `ld_*` apart. dx, dw and db are null where they are not wanted.
 template <class T>
 struct ConvBackward {
   const T* dy;
   int64_t ld_dy;
   const T* y;
+  int64_t ld_y;
   bool relu;
   const T* x;
   int64_t ld_x;
   Weight<Acc<T>> weight;
   T* dx;
+  int64_t ld_dx;
   Acc<T>*dw, *db;
 };
 

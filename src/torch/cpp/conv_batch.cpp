@@ -41,7 +41,8 @@ void pack_taps(const Shape& s, const std::vector<Pair>& pairs, const Weight<Acc<
   });
 }
 
-// The gradient of the output, masked by the non-linearity, in the two layouts that the products want; and its sums.
+// The gradient of the output, masked by the non-linearity, in the layouts that the products want; and its sums. Products of
+// float read a transposed operand where it lies.
 template <class T>
 struct Masked {
   using A = Acc<T>;
@@ -49,7 +50,7 @@ struct Masked {
   const T* data;  // [pixels, batch, out]
   int64_t ld, step, batch_room;
 
-  // `turned` is [pixels, out, batch]. It and the sums `db` are made where they are wanted.
+  // `turned` is [pixels, out, batch], for products of bfloat16. It and the sums `db` are made where they are wanted.
   Masked(const Shape& s, const ConvBackward<T>& to) {
     const auto& k = kernels<T>();
     const int64_t batch = s.batch(), pixels = s.out_pixels();
@@ -58,16 +59,17 @@ struct Masked {
     // A dense gradient without a mask is read where it lies.
     const bool copies = to.relu || pixels > 1;
     if (copies) masked = Buffer<T>(pixels * batch * s.out), data = masked.data, ld = s.out, step = batch * s.out;
-    if (to.dw) turned = Buffer<T>(pixels * s.out * batch_room);
+    const bool turns = to.dw && kPair<T> > 1;
+    if (turns) turned = Buffer<T>(pixels * s.out * batch_room);
     const int64_t bands = blocks(batch, kRows);
     std::vector<A> parts(to.db ? pixels * bands * s.out : 0, A(0));
     tasks(pixels * bands, [&](int64_t task) {
       const int64_t p = task / bands, row = task % bands * kRows, m = std::min(kRows, batch - row);
       A* part = to.db ? &parts[task * s.out] : nullptr;
       if (copies || part)
-        k.mask(to.dy + (row * pixels + p) * to.ld_dy, to.ld_dy * pixels, to.y + (row * pixels + p) * s.out, pixels * s.out, m,
-               s.out, to.relu, copies ? masked.data + (p * batch + row) * s.out : nullptr, s.out, part);
-      if (!to.dw) return;
+        k.mask(to.dy + (row * pixels + p) * to.ld_dy, to.ld_dy * pixels, to.y + (row * pixels + p) * to.ld_y,
+               pixels * to.ld_y, m, s.out, to.relu, copies ? masked.data + (p * batch + row) * s.out : nullptr, s.out, part);
+      if (!turns) return;
       T* across = turned.data + p * s.out * batch_room + row;
       k.transpose(data + p * step + row * ld, m, s.out, ld, across, batch_room);
       // Products of bfloat16 read images in pairs.
@@ -117,7 +119,7 @@ void sum_pairs(const std::vector<std::vector<Pair>>& pixels, int64_t Pair::* fro
 }
 
 template <class T>
-void input_gradient(const Shape& s, const Masked<T>& g, const Weight<Acc<T>>& w, T* dx) {
+void input_gradient(const Shape& s, const Masked<T>& g, const Weight<Acc<T>>& w, T* dx, int64_t ld_dx) {
   using A = Acc<T>;
   const auto& k = kernels<T>();
   const auto pairs = s.pairs();
@@ -129,7 +131,7 @@ void input_gradient(const Shape& s, const Masked<T>& g, const Weight<Acc<T>>& w,
   });
   const int64_t batch = s.batch(), pixels = s.in_pixels();
   const auto store = [&](int64_t q, int64_t row, int64_t col, int64_t m, int64_t n, const A* sums) {
-    k.store(sums, n, m, n, nullptr, nullptr, nullptr, 0, kNone, dx + (row * pixels + q) * s.in + col, pixels * s.in);
+    k.store(sums, n, m, n, nullptr, nullptr, nullptr, 0, kNone, dx + (row * pixels + q) * ld_dx + col, pixels * ld_dx);
   };
   sum_pairs<T>(by_in, &Pair::out, {g.data, g.ld, g.step, batch, s.out}, {packed.data, s.in, depth * s.in}, store);
 }
@@ -167,8 +169,13 @@ void weight_gradient(const Shape& s, const Masked<T>& g, const T* x, int64_t ld_
     for (const Pair& pair : by_tap[tap])
       for (int64_t chunk = chunks * part / parts; chunk < chunks * (part + 1) / parts; ++chunk) {
         const int64_t begin = chunk * kDepth, depth = std::min(kDepth, batch - begin);
-        product(m, n, depth, batch_room, ld_right, ld, add, g.turned.data + (pair.out * s.out + row) * batch_room + begin,
-                right + (pair.in * batch_room + begin) * ld_right + col * kPair<T>, to);
+        const T* other = right + (pair.in * batch_room + begin) * ld_right + col * kPair<T>;
+        if constexpr (kPair<T> == 1)
+          k.product_of_transposed(m, n, depth, g.ld, ld_right, ld, add, g.data + pair.out * g.step + begin * g.ld + row,
+                                  other, to);
+        else
+          product(m, n, depth, batch_room, ld_right, ld, add,
+                  g.turned.data + (pair.out * s.out + row) * batch_room + begin, other, to);
         add = true;
       }
     if (add) return;
@@ -197,9 +204,9 @@ void batch_forward(const Shape& s, const T* x, int64_t ld_x, const Weight<Acc<T>
   const int64_t batch = s.batch(), pixels = s.out_pixels();
   const ByPixel<T> in(x, ld_x, batch, s.in_pixels(), s.in, s.taps() > 1);
   const auto store = [&](int64_t p, int64_t row, int64_t col, int64_t m, int64_t n, const A* sums) {
-    const int64_t at = (row * pixels + p) * s.out + col;
+    const int64_t at = (row * pixels + p) * end.ld + col;
     k.store(sums, n, m, n, end.scale ? end.scale + col : nullptr, end.shift ? end.shift + col : nullptr,
-            end.add ? end.add + at : nullptr, pixels * s.out, end.act, y + at, pixels * s.out);
+            end.add ? end.add + at : nullptr, pixels * end.ld, end.act, y + at, pixels * end.ld);
   };
   sum_pairs<T>(by_out, &Pair::in, {in.data, in.ld, in.step, batch, s.in}, {packed.data, s.out, depth * s.out}, store);
 }
@@ -208,7 +215,7 @@ STRATA_FORWARD(batch_forward)
 template <class T>
 void batch_backward(const Shape& s, const ConvBackward<T>& to) {
   const Masked<T> g(s, to);
-  if (to.dx) input_gradient<T>(s, g, to.weight, to.dx);
+  if (to.dx) input_gradient<T>(s, g, to.weight, to.dx, to.ld_dx);
   if (to.dw) weight_gradient<T>(s, g, to.x, to.ld_x, to.dw);
 }
 STRATA_BACKWARD(batch_backward)

@@ -92,7 +92,7 @@ void columns_forward(const Shape& s, const T* x, int64_t ld_x, const Weight<Acc<
       for (int64_t col = 0; col < s.out; col += kCols) {
         const int64_t m = std::min(kRows, pixels - row), count = std::min(kCols, s.out - col);
         product(m, count, depth, depth, s.out, count, false, columns + row * depth, packed.data + col * kPair<T>, sums);
-        store_pixels(sums, count, m, count, end, n * pixels + row, col, s.out, y);
+        store_pixels(sums, count, m, count, end, n * pixels + row, col, y);
       }
   });
 }
@@ -100,36 +100,44 @@ STRATA_FORWARD(columns_forward)
 
 template <class T>
 void columns_backward(const Shape& s, const ConvBackward<T>& to) {
-  const auto& [dy, ld_dy, y, relu, x, ld_x, w, dx, dw, db] = to;
+  const auto& [dy, ld_dy, y, ld_y, relu, x, ld_x, w, dx, ld_dx, dw, db] = to;
   using A = Acc<T>;
   const auto& k = kernels<T>();
   const int64_t width = s.taps() * s.in, depth = width + width % kPair<T>, pixels = s.window.out_h * s.window.out_w;
   const int64_t even = pixels + pixels % 2, size = s.out * depth;
   Buffer<T> packed(dx ? s.out * width : 0);
   if (dx) k.interleave_weights(w.data, s.out, width, w.ld, packed.data);
+  constexpr bool pairs = kPair<T> > 1;
   const int64_t chunks = chunk_count(s.images, size);
   Buffer<A> partial(dw ? chunks * size : 0);
   std::vector<A> sums(db ? chunks * s.out : 0, A(0));
   tasks(chunks, [&](int64_t index) {
     const Chunk chunk(s.images, index, chunks);
     T* masked = workspace<T>(0, even * s.out);
-    T* turned = workspace<T>(1, s.out * even);
-    T* columns = workspace<T>(2, even * depth + kBeyond);
-    T* right = workspace<T>(3, even * depth);
+    T* columns = workspace<T>(1, even * depth + kBeyond);
+    // Copies for products of bfloat16; those of float read a transposed operand where it lies.
+    T *turned = workspace<T>(2, pairs ? s.out * even : 0), *right = workspace<T>(3, pairs ? even * depth : 0);
     for (int64_t n = chunk.begin; n < chunk.end; ++n) {
-      k.mask(dy + n * pixels * ld_dy, ld_dy, y + n * pixels * s.out, s.out, pixels, s.out, relu, masked,
+      k.mask(dy + n * pixels * ld_dy, ld_dy, y + n * pixels * ld_y, ld_y, pixels, s.out, relu, masked,
              s.out, db ? &sums[index * s.out] : nullptr);
       if (dw) {
-        k.transpose(masked, pixels, s.out, s.out, turned, even);
-        if (even > pixels)
-          for (int64_t o = 0; o < s.out; ++o) turned[o * even + pixels] = T{};
         gather_columns(s, x, n, ld_x, columns, depth);
-        k.interleave(columns, pixels, depth, depth, right);
+        if constexpr (pairs) {
+          k.transpose(masked, pixels, s.out, s.out, turned, even);
+          if (even > pixels)
+            for (int64_t o = 0; o < s.out; ++o) turned[o * even + pixels] = T{};
+          k.interleave(columns, pixels, depth, depth, right);
+        }
         const bool add = n > chunk.begin;
         for (int64_t row = 0; row < s.out; row += kCols)
-          for (int64_t col = 0; col < depth; col += kCols)
-            product(std::min(kCols, s.out - row), std::min(kCols, depth - col), pixels, even, depth, depth, add,
-                    turned + row * even, right + col * kPair<T>, partial.data + index * size + row * depth + col);
+          for (int64_t col = 0; col < depth; col += kCols) {
+            const int64_t m = std::min(kCols, s.out - row), count = std::min(kCols, depth - col);
+            A* block = partial.data + index * size + row * depth + col;
+            if constexpr (pairs)
+              product(m, count, pixels, even, depth, depth, add, turned + row * even, right + col * kPair<T>, block);
+            else
+              k.product_of_transposed(m, count, pixels, s.out, depth, depth, add, masked + row, columns + col, block);
+          }
       }
       if (!dx) continue;
       A* spread = scratch<A>(pixels * width + s.height * s.width * s.in);
@@ -139,7 +147,7 @@ void columns_backward(const Shape& s, const ConvBackward<T>& to) {
                 packed.data, spread + row * width);
       scatter_columns(s, spread, width, image);
       k.store(image, s.in, s.height * s.width, s.in, nullptr, nullptr, nullptr, 0, kNone,
-              dx + n * s.height * s.width * s.in, s.in);
+              dx + n * s.height * s.width * ld_dx, ld_dx);
     }
   });
   if (dw)

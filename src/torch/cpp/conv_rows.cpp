@@ -51,7 +51,7 @@ void frame_products(const T* framed, const Frame& f, int64_t kernel_h, int64_t k
         product(m, n, depth, in, out, n, ky > 0, framed + (y + ky) * f.width * in,
                 packed + ky * depth * out + col * kPair<T>, sums);
       for (int64_t row = 0; row < count; ++row)
-        store_pixels(sums + row * f.width * n, n, width, n, end, (y + row) * width, col, out, to);
+        store_pixels(sums + row * f.width * n, n, width, n, end, (y + row) * width, col, to);
     }
   }
 }
@@ -83,8 +83,8 @@ void rows_forward(const Shape& s, const T* x, int64_t ld_x, const Weight<Acc<T>>
     T* framed = zeroed<T>(0, frame.pixels() * s.in);
     for (int64_t n = chunk.begin; n < chunk.end; ++n) {
       frame.place(x + n * s.height * s.width * ld_x, ld_x, s.in, framed);
-      const int64_t start = n * s.window.out_h * s.window.out_w * s.out;
-      const End<T> here{end.scale, end.shift, end.add ? end.add + start : nullptr, end.act};
+      const int64_t start = n * s.window.out_h * s.window.out_w * end.ld;
+      const End<T> here{end.scale, end.shift, end.add ? end.add + start : nullptr, end.act, end.ld};
       frame_products(framed, frame, s.kernel_h, s.kernel_w, s.in, s.out, packed.data, here, y + start);
     }
   });
@@ -104,15 +104,15 @@ struct RowsBackward {
   // zeros, so that it is that already where it is as wide.
   Frame flat;
   bool same_width;
-  int64_t length, even;  // of such rows, and rounded up for products of pairs
+  int64_t length, even;  // pixels of all such rows, but for those right of the last; rounded up for products of pairs
   int64_t span;          // length of a channel of the framed input, with what the last taps reach over
   Buffer<T> packed;      // the kernel turned by half a circle, from outputs to inputs
 
   RowsBackward(const Shape& s, const ConvBackward<T>& to)
       : s(s), to(to), frame(input_frame(s)), turned_frame(gradient_frame(s)),
         flat{s.window.out_h, s.window.out_w, 0, 0, s.window.out_h + 1, frame.width},
-        same_width(turned_frame.width == frame.width), length(s.window.out_h * frame.width), even(length + length % 2),
-        span((frame.pixels() + s.kernel_w + 32) / 32 * 32) {
+        same_width(turned_frame.width == frame.width), length((s.window.out_h - 1) * frame.width + s.window.out_w),
+        even(length + length % 2), span((frame.pixels() + s.kernel_w + 32) / 32 * 32) {
     if (!to.dx) return;
     packed = Buffer<T>(s.taps() * s.out * s.in);
     tasks(s.taps(), [&](int64_t tap) {
@@ -125,20 +125,16 @@ struct RowsBackward {
   void images(const Chunk& chunk, A* dw, A* db) const {
     T* gradient = zeroed<T>(0, turned_frame.pixels() * s.out);
     T* framed = zeroed<T>(1, frame.pixels() * s.in);
-    T* right = workspace<T>(2, even * s.out + flat.pixels() * s.out);
-    T* wide = right + even * s.out;
-    if (!same_width) std::fill(wide, wide + flat.pixels() * s.out, T{});
-    T* turned = zeroed<T>(3, s.in * span);
+    T* wide = same_width ? nullptr : zeroed<T>(2, flat.pixels() * s.out);
+    T* turned = zeroed<T>(3, kPair<T> > 1 ? s.in * span + even * s.out : 0);
     for (int64_t n = chunk.begin; n < chunk.end; ++n) {
       place_gradient(n, gradient, db);
       if (to.dx)
-        frame_products<T>(gradient, turned_frame, s.kernel_h, s.kernel_w, s.out, s.in, packed.data, {},
-                          to.dx + n * s.height * s.width * s.in);
+        frame_products<T>(gradient, turned_frame, s.kernel_h, s.kernel_w, s.out, s.in, packed.data,
+                          {nullptr, nullptr, nullptr, kNone, to.ld_dx}, to.dx + n * s.height * s.width * to.ld_dx);
       if (!dw) continue;
-      interleave_gradient(gradient, wide, right);
       frame.place(to.x + n * s.height * s.width * to.ld_x, to.ld_x, s.in, framed);
-      kernels<T>().transpose(framed, frame.pixels(), s.in, s.in, turned, span);
-      add_products(turned, right, n > chunk.begin, dw);
+      add_products(framed, wide_rows(gradient, wide), turned, n > chunk.begin, dw);
     }
   }
 
@@ -147,33 +143,41 @@ struct RowsBackward {
   void place_gradient(int64_t n, T* gradient, A* db) const {
     for (int64_t row = 0; row < s.window.out_h; ++row) {
       const int64_t pixel = (n * s.window.out_h + row) * s.window.out_w;
-      kernels<T>().mask(to.dy + pixel * to.ld_dy, to.ld_dy, to.y + pixel * s.out, s.out, s.window.out_w, s.out, to.relu,
+      kernels<T>().mask(to.dy + pixel * to.ld_dy, to.ld_dy, to.y + pixel * to.ld_y, to.ld_y, s.window.out_w, s.out, to.relu,
                         turned_frame.inside(gradient, s.out) + row * turned_frame.width * s.out, s.out, db);
     }
   }
 
-  void interleave_gradient(const T* gradient, T* wide, T* right) const {
+  // The gradient in rows as wide as the framed input's; `wide` has room for them where they must be copied.
+  const T* wide_rows(const T* gradient, T* wide) const {
     const T* rows = turned_frame.inside(gradient, s.out);
-    if (!same_width) {
-      for (int64_t row = 0; row < s.window.out_h; ++row)
-        std::memcpy(wide + row * frame.width * s.out, rows + row * turned_frame.width * s.out,
-                    s.window.out_w * s.out * sizeof(T));
-      rows = wide;
-    }
-    // The last row has no zeros to its right that belong to it.
-    const int64_t own = length - (frame.width - s.window.out_w);
-    kernels<T>().interleave(rows, own, s.out, s.out, right);
-    const int64_t done = (own + kPair<T> - 1) / kPair<T> * kPair<T>;
-    std::fill(right + done * s.out, right + even * s.out, T{});
+    if (same_width) return rows;
+    for (int64_t row = 0; row < s.window.out_h; ++row)
+      std::memcpy(wide + row * frame.width * s.out, rows + row * turned_frame.width * s.out,
+                  s.window.out_w * s.out * sizeof(T));
+    return wide;
   }
 
-  void add_products(const T* turned, const T* right, bool add, A* dw) const {
+  // For each tap of the kernel, the product of the framed input, transposed, and the rows of the gradient. Those of float
+  // read both where they lie, those of bfloat16 copies, which `turned` has room for.
+  void add_products(const T* framed, const T* rows, T* turned, bool add, A* dw) const {
+    T* right = turned + s.in * span;
+    if constexpr (kPair<T> > 1) {
+      kernels<T>().transpose(framed, frame.pixels(), s.in, s.in, turned, span);
+      kernels<T>().interleave(rows, length, s.out, s.out, right);
+    }
     for (int64_t tap = 0; tap < s.taps(); ++tap) {
       const int64_t shift = tap / s.kernel_w * frame.width + tap % s.kernel_w;
       for (int64_t row = 0; row < s.in; row += kCols)
-        for (int64_t col = 0; col < s.out; col += kCols)
-          product(std::min(kCols, s.in - row), std::min(kCols, s.out - col), even, span, s.out, s.out, add,
-                  turned + row * span + shift, right + col * kPair<T>, dw + (tap * s.in + row) * s.out + col);
+        for (int64_t col = 0; col < s.out; col += kCols) {
+          const int64_t m = std::min(kCols, s.in - row), n = std::min(kCols, s.out - col);
+          A* sums = dw + (tap * s.in + row) * s.out + col;
+          if constexpr (kPair<T> > 1)
+            product(m, n, even, span, s.out, s.out, add, turned + row * span + shift, right + col * kPair<T>, sums);
+          else
+            kernels<T>().product_of_transposed(m, n, length, s.in, s.out, s.out, add, framed + shift * s.in + row,
+                                               rows + col, sums);
+        }
     }
   }
 };

@@ -29,10 +29,12 @@ std::vector<Pair> Shape::pairs() const {
 
 Shape shape_of(const Pixels& x, const Tensor& weight, const StrataWindow& window) {
   const auto kind = sums_kind(x.tensor.scalar_type());
-  TORCH_CHECK(weight.size(1) == x.channels && weight.scalar_type() == kind, "a weight ", weight.sizes(), " of ",
-              weight.scalar_type(), " does not fit ", x.channels, " channels of ", x.tensor.scalar_type());
+  const int64_t groups = std::max<int64_t>(x.channels / weight.size(1), 1);
+  TORCH_CHECK(groups * weight.size(1) == x.channels && weight.size(0) % groups == 0 && weight.scalar_type() == kind,
+              "a weight ", weight.sizes(), " of ", weight.scalar_type(), " does not fit ", x.channels, " channels of ",
+              x.tensor.scalar_type());
   TORCH_CHECK(x.tensor.scalar_type() != at::kBFloat16 || weight.size(0) % 2 == 0, "products take outputs in pairs");
-  Shape s{x.images, x.height, x.width, x.channels, weight.size(0), weight.size(2), weight.size(3), window, false};
+  Shape s{x.images, x.height, x.width, x.channels, weight.size(0), weight.size(2), weight.size(3), window, false, groups};
   require_window(s.height, s.kernel_h, window.stride_h, window.top, window.out_h);
   require_window(s.width, s.kernel_w, window.stride_w, window.left, window.out_w);
   // More memory than any of the variants allocates.

@@ -17,7 +17,8 @@ struct Pair {
 struct Shape {
   int64_t images, height, width, in, out, kernel_h, kernel_w;
   StrataWindow window;
-  bool dense;  // one tap, and every pixel stays where it is: a matrix product over all pixels of the batch
+  bool dense;      // one tap, and every pixel stays where it is: a matrix product over all pixels of the batch
+  int64_t groups;  // that inputs and outputs are divided into
 
   int64_t in_pixels() const { return dense ? 1 : height * width; }
   int64_t out_pixels() const { return dense ? 1 : window.out_h * window.out_w; }

@@ -79,7 +79,7 @@ void winograd_forward(const Shape& s, const T* x, int64_t ld_x, const Weight<Acc
   const auto& k = kernels<T>();
   const int64_t side = side_of_tiles<T>(s);
   const WinogradKernels<T>& winograd = side == 4 ? k.winograd4 : k.winograd2;
-  const bool in_registers = k.winograd_tiles && s.in % 16 == 0 && s.out % 16 == 0;
+  const bool in_registers = k.winograd_tiles && s.in % 16 == 0 && s.out % 16 == 0 && end.ld == s.out;
   const Buffer<T> packed = winograd_weight<T>(s, w, winograd, in_registers);
   const Tiles tiles = tiles_of(s, ld_x, side);
   const int64_t all = s.images * tiles.of_image(), size = s.in * s.out, places = winograd.places;
@@ -106,7 +106,7 @@ void winograd_forward(const Shape& s, const T* x, int64_t ld_x, const Weight<Acc
         product(count, n, s.in, s.in, s.out, n, false, spread_input + place * step,
                 packed.data + place * size + col * kPair<T>, sums + place * sums_step);
       winograd.output(sums, sums_step, tiles, first, count, n, end.scale ? end.scale + col : nullptr,
-                      end.shift ? end.shift + col : nullptr, end.add ? end.add + col : nullptr, end.act, y + col, s.out);
+                      end.shift ? end.shift + col : nullptr, end.add ? end.add + col : nullptr, end.act, y + col, end.ld);
     }
   });
 }
@@ -122,7 +122,8 @@ void winograd_input_gradient(const Shape& s, const ConvBackward<T>& to) {
   tasks(s.taps(), [&](int64_t tap) {
     kernels<A>().transpose(to.weight.tap(tap, s.in), s.out, s.in, to.weight.ld, weight.data + (s.taps() - 1 - tap) * s.out, ld);
   });
-  winograd_forward<T>(turned, to.dy, to.ld_dy, {weight.tensor, weight.data, ld}, {}, to.dx);
+  const End<T> end{nullptr, nullptr, nullptr, kNone, to.ld_dx};
+  winograd_forward<T>(turned, to.dy, to.ld_dy, {weight.tensor, weight.data, ld}, end, to.dx);
 }
 template void winograd_input_gradient(const Shape&, const ConvBackward<float>&);
 template void winograd_input_gradient(const Shape&, const ConvBackward<double>&);

@@ -118,12 +118,13 @@ pub(super) struct Case {
     pub tensors: Vec<Option<Any>>,
 }
 
-/// A convolution, or a depthwise one, with what may follow it.
+/// A convolution, perhaps in groups, or a depthwise one, with what may follow it.
 pub(super) fn case(depthwise: bool) -> impl Strategy<Value = Case> {
-    let sizes = (1..4i64, 1..8i64, 1..7i64, 1..7i64, 1..5i64, kind());
+    let sizes = (1..4i64, 1..8i64, 1..7i64, 1..7i64, 1..5i64, 1..4i64, kind());
     let windows = sizes.prop_flat_map(|sizes| (Just(sizes), moves_of_a_side(sizes.2), moves_of_a_side(sizes.3)));
-    windows.prop_flat_map(move |((n, c, h, w, k, kind), [kh, sh, top, oh], [kw, sw, left, ow])| {
-        let (k, inputs) = if depthwise { (c, 1) } else { (2 * k, c) };
+    windows.prop_flat_map(move |((n, c, h, w, k, groups, kind), [kh, sh, top, oh], [kw, sw, left, ow])| {
+        let groups = if c % groups == 0 { groups } else { 1 };
+        let (k, inputs) = if depthwise { (c, 1) } else { (2 * k * groups, c / groups) };
         let parameter = of_sums(kind);
         let column = || near(vec![k], parameter);
         let out = |side: i64| side.clamp(1, 9);
@@ -221,6 +222,12 @@ pub(super) fn padded(x: &Tensor, kernel: &[i64], window: &WindowGeometry, fill: 
         (window.out[axis] - 1) * window.stride[axis] + kernel[axis] - window.before[axis] - size[axis + 2]
     };
     x.pad([window.before[1], after(1), window.before[0], after(0)], "constant", fill)
+}
+
+/// The groups of a convolution that the sizes of its map and weight allow, 1 where they allow none.
+pub(super) fn groups_of(l: &List) -> i64 {
+    let inputs = |index: usize| some(l, index).size().get(1).copied().unwrap_or(1).max(1);
+    (inputs(0) / inputs(1)).max(1)
 }
 
 pub(super) fn plain_conv(l: &List, window: &WindowGeometry, groups: i64) -> Tensor {

@@ -135,9 +135,27 @@ void product(int64_t m, int64_t n, int64_t k, int64_t ld_a, int64_t ld_b, int64_
   product_of(m, n, k, ld_a, One(), ld_b, ld_c, add, a, b, c);
 }
 
+// The left operand in blocks of this many rows and columns, which leave room in the first cache for the panel and the sums.
+constexpr int64_t kLeftRows = 64, kLeftCols = 64;
+
 template <class T>
 void product_of_transposed(int64_t m, int64_t n, int64_t k, int64_t ld_a, int64_t ld_b, int64_t ld_c, bool add, const T* a,
                            const T* b, Acc<T>* c) {
+  if constexpr (sizeof(T) == 4)
+    if (m <= kLeftCols && (ld_a > m || k > 2 * kLeftRows)) {
+      alignas(64) float block[kLeftRows * kLeftCols];
+      for (int64_t step = 0; step < k; step += kLeftRows) {
+        const int64_t depth = at_most(kLeftRows, k - step);
+        const float* left = a + step * ld_a;
+        // Rows that are a power of two apart, as pixels often are, would compete for the same sets of the cache.
+        if (ld_a > m) {
+          for (int64_t i = 0; i < depth; ++i) std::memcpy(block + i * m, left + i * ld_a, m * sizeof(float));
+          left = block;
+        }
+        product_of(m, n, depth, One(), m, ld_b, ld_c, add || step > 0, left, b + step * ld_b, c);
+      }
+      return;
+    }
   product_of(m, n, k, One(), ld_a, ld_b, ld_c, add, a, b, c);
 }
 
