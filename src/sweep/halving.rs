@@ -52,7 +52,8 @@ impl<'a> Rungs<'a> {
         self.score(point, rung, store).is_some()
     }
 
-    /// The goal of every point. Points that `failed` rank last.
+    /// The goal of every point, from results that are each read once: a run that comes to its rung meanwhile still has it as
+    /// its goal, so that the caller looks again. Points that `failed` rank last.
     pub(super) fn goals(&mut self, store: &Store, failed: &[usize]) -> Vec<Goal> {
         let (halving, settings) = (self.halving, self.settings.clone());
         let mut value = |setting: usize, rung: usize| {
@@ -60,13 +61,20 @@ impl<'a> Rungs<'a> {
                 let score = self.score(point, rung, store);
                 score.or(failed.contains(&point).then_some(f64::NEG_INFINITY))
             });
-            scores.collect::<Option<Vec<f64>>>().map(|scores| median(&scores))
+            let scores: Vec<Option<f64>> = scores.collect();
+            scores.into_iter().collect::<Option<Vec<f64>>>().map(|scores| median(&scores))
         };
         let (by_setting, decisions) = decide(halving, settings.len(), &mut value);
         self.decisions = decisions;
         let mut goals = vec![Goal::Wait; self.sweep.points.len()];
         for (points, goal) in settings.iter().zip(by_setting) {
-            points.iter().for_each(|&point| goals[point] = goal);
+            for &point in points {
+                goals[point] = match goal {
+                    // Another seed of its setting lags behind.
+                    Goal::Epoch(Some(rung)) if self.scores.contains_key(&(point, rung)) => Goal::Wait,
+                    goal => goal,
+                };
+            }
         }
         goals
     }

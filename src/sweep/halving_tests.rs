@@ -1,7 +1,9 @@
-//! Decisions without runs: results arrive in some order, and what goes on follows from their values.
+//! Decisions from results that arrive in some order: what goes on follows from their values.
 
 use super::*;
+use crate::config::Machine;
 use crate::random;
+use std::fs;
 
 fn halving(asynchronous: bool) -> Halving {
     Halving { rungs: vec![1, 3], keep: 1.0 / 3.0, by: "val_top1".to_owned(), asynchronous }
@@ -80,4 +82,28 @@ fn seeds_count_by_their_median() {
     assert_eq!(median(&[0.3, 0.1, 0.9]), 0.3);
     assert_eq!(median(&[0.2, 0.4]), (0.2 + 0.4) / 2.0);
     assert_eq!(median(&[f64::NEG_INFINITY, 0.5, 0.4]), 0.4);
+}
+
+#[test]
+fn a_point_at_its_rung_waits_for_the_other_seeds() {
+    let results = tempfile::tempdir().unwrap();
+    let store = Store::new(results.path());
+    let text = "[data]\ndataset = 'synthetic'\nvalidation = 400\n[model]\npreset = 'resnet'\nlayout = 'cifar'\ndepth = 8\n\
+                [train]\nepochs = 2\n[sweep]\nseed = [0, 1, 2]\n[sweep.halving]\nrungs = [1]\nkeep = 0.5\n";
+    let sweep = Sweep::parse("s.toml", text, "s", &[], Machine::default()).unwrap();
+    let mut rungs = Rungs::new(&sweep).unwrap();
+    let first = Goal::Epoch(Some(1));
+    assert_eq!(rungs.goals(&store, &[]), [first; 3]);
+    let mut reach = |point: usize| {
+        let epochs =
+            format!("{}\n1,2,0.1,2.3,0.100000,0.500000,2.2,0.200000,0.600000,0.090,1614.8,134\n", Epochs::header());
+        let run = store.folder_of(&sweep.points[point]);
+        fs::create_dir_all(&run).unwrap();
+        fs::write(run.join("epochs.csv"), epochs).unwrap();
+        rungs.goals(&store, &[])
+    };
+    // The first one to get there is not the first of its setting.
+    assert_eq!(reach(1), [first, Goal::Wait, first]);
+    assert_eq!(reach(0), [Goal::Wait, Goal::Wait, first]);
+    assert_eq!(reach(2), [Goal::Epoch(None); 3]);
 }

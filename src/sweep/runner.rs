@@ -135,11 +135,8 @@ impl Runner<'_> {
             match goal {
                 Goal::Stop => self.stopped += 1,
                 Goal::Epoch(rung) if !busy(point) => {
-                    // Another seed of its setting may lag behind.
-                    if !rung.is_some_and(|rung| rungs.has_reached(point, rung, store)) {
-                        self.targets[point] = rung;
-                        queue.push(point);
-                    }
+                    self.targets[point] = rung;
+                    queue.push(point);
                 }
                 Goal::Epoch(_) | Goal::Wait => {}
             }

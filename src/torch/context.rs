@@ -9,7 +9,7 @@ use super::error::Result;
 use super::ffi;
 
 /// Keeps freed memory for the next step instead of returning it to the system; to be called once, before anything large
-/// is allocated. The process stays as large as it was at its peak.
+/// is allocated. The process stays as large as its tensors were at their peak: memory of a large one serves others of any size.
 pub fn keep_memory() {
     // SAFETY: takes and returns nothing, and sets switches of the allocator only.
     unsafe { ffi::strata_keep_memory() }
@@ -101,6 +101,9 @@ fn high_water_mark(status: &str) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random;
+    use std::process::Command;
+    use tch::{Kind, Tensor};
 
     #[test]
     fn versions_are_known() {
@@ -117,6 +120,57 @@ mod tests {
             set_deterministic(on).unwrap();
             set_tf32(on).unwrap();
         }
+    }
+
+    /// A tensor of so many KiB whose elements are all `value`.
+    fn filled(kib: i64, value: i64) -> Tensor {
+        Tensor::full([kib * 256], value, (Kind::Int, Device::Cpu))
+    }
+
+    #[test]
+    fn tensors_that_share_kept_memory_do_not_overlap() {
+        keep_memory();
+        let mut tensors: Vec<(Tensor, i64)> = Vec::new();
+        for step in 0..400 {
+            let choice = |index: u64, choices: f64| (random::uniform(step, index) * choices) as usize;
+            if tensors.len() > choice(0, 24.0) {
+                let (tensor, value) = tensors.swap_remove(choice(1, tensors.len() as f64));
+                assert!(bool::try_from(tensor.eq(value).all()).unwrap(), "step {step}");
+            } else {
+                // Up to 12 MiB, below the size of a block and above.
+                tensors.push((filled(choice(2, 12.0 * 1024.0) as i64 + 1, step as i64), step as i64));
+            }
+        }
+        for (tensor, value) in tensors {
+            assert!(bool::try_from(tensor.eq(value).all()).unwrap(), "at the end");
+        }
+    }
+
+    #[test]
+    fn memory_of_small_tensors_serves_large_ones() {
+        // In a process of its own, whose peak is that of no other test.
+        let child = "torch::context::tests::tensors_of_growing_sizes";
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        let ran = command.args(["--exact", child, "--ignored", "--nocapture", "--test-threads=1"]).output().unwrap();
+        let out = String::from_utf8_lossy(&ran.stdout);
+        assert!(ran.status.success() && out.contains("1 passed"), "{out}{}", String::from_utf8_lossy(&ran.stderr));
+    }
+
+    #[test]
+    #[ignore = "a part of memory_of_small_tensors_serves_large_ones"]
+    fn tensors_of_growing_sizes() {
+        keep_memory();
+        // 128 MiB at a time, in ever larger tensors, between which a little stays where it is.
+        let small: Vec<(Tensor, Tensor)> = (0..32).map(|index| (filled(4 * 1024, index), filled(64, index))).collect();
+        let before = peak_memory_mib(Device::Cpu).unwrap();
+        let mut kept: Vec<Tensor> = small.into_iter().map(|(_, kept)| kept).collect();
+        for count in [16, 8, 4, 2, 1] {
+            let larger: Vec<(Tensor, Tensor)> =
+                (0..count).map(|index| (filled(128 * 1024 / count, index), filled(64, index))).collect();
+            kept.extend(larger.into_iter().map(|(_, kept)| kept));
+        }
+        let grown = peak_memory_mib(Device::Cpu).unwrap() - before;
+        assert!(grown < 16.0, "128 MiB of tensors grew by {grown} MiB");
     }
 
     #[test]

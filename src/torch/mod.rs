@@ -14,6 +14,7 @@
 //! | [`Graph`] | kernels of a GPU recorded and launched at once |
 //! | [`cuda`] | CUDA found at run time, in a program that starts without it |
 //! | `cpp/threads.cpp`, [`start_threads`] | the threads that operations are divided among |
+//! | `cpp/memory.cpp`, [`keep_memory`] | memory of large tensors, kept for others of any size |
 //! | [`pictures`] | loops over pixels, for decoding and resampling images |
 //! | `process` | exit without destructors, fork, SIGUSR1 |
 //! | [`context`] | process-wide switches, versions, memory, synchronization |

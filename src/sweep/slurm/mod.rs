@@ -127,7 +127,8 @@ impl Driver<'_> {
             if interrupt::requested() {
                 return self.leave(watcher);
             }
-            if wanted.is_empty() {
+            // The last points may have ended since.
+            if wanted.is_empty() && self.settle(&queue, false, watcher) == 0 {
                 return Ok(());
             }
             self.submit(&wanted, &queue, watcher)?;
@@ -217,7 +218,6 @@ impl Driver<'_> {
         self.stopped = 0;
         for (point, goal) in goals {
             match goal {
-                Goal::Epoch(Some(rung)) if rungs.has_reached(point, rung, store) => {}
                 Goal::Epoch(rung) => wanted.push((point, rung)),
                 Goal::Stop => self.stopped += 1,
                 Goal::Wait => {}

@@ -8,9 +8,6 @@
 
 #include <dlfcn.h>
 #include <string>
-#if defined(__GLIBC__)
-#include <malloc.h>
-#endif
 
 #include "base.h"
 
@@ -51,16 +48,6 @@ char* strata_reset_peak_memory(int device) {
     const auto where = device_of(device);
     at::getDeviceAllocator(where.type())->resetPeakStats(where.has_index() ? where.index() : 0);
   });
-}
-
-// glibc gives large blocks back to the system when they are freed and gets them, zeroed page by page, at the next step.
-void strata_keep_memory() noexcept {
-#if defined(__GLIBC__)
-  // Older glibc refuses more than half of a thread's heap.
-  if (!mallopt(M_MMAP_THRESHOLD, 1 << 30)) mallopt(M_MMAP_THRESHOLD, 32 << 20);
-  mallopt(M_TRIM_THRESHOLD, 1 << 30);
-  mallopt(M_TOP_PAD, 64 << 20);
-#endif
 }
 
 char* strata_set_deterministic(int on) {
