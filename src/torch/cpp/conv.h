@@ -84,16 +84,21 @@ void columns_forward(const Shape& s, const T* x, int64_t ld_x, const Weight<Acc<
 template <class T>
 void columns_backward(const Shape& s, const ConvBackward<T>& to);
 
-template <class T>
 bool by_winograd(const Shape& s);
 template <class T>
 void winograd_forward(const Shape& s, const T* x, int64_t ld_x, const Weight<Acc<T>>& w, const End<T>& end, T* y);
-// Writes to.dx alone, where the output went through no relu; not in bfloat16.
+// Writes to.dx alone, where the output went through no relu.
 template <class T>
 void winograd_input_gradient(const Shape& s, const ConvBackward<T>& to);
 // Writes to.dw alone, likewise.
 template <class T>
 void winograd_weight_gradient(const Shape& s, const ConvBackward<T>& to);
+
+// Too coarse for training. `ld` is the distance of pixels of the output.
+template <class T>
+bool by_winograd_tiles(const Shape& s, int64_t ld);
+template <class T>
+void winograd_tiles_forward(const Shape& s, const T* x, int64_t ld_x, const Weight<Acc<T>>& w, const End<T>& end, T* y);
 
 }  // namespace strata
 

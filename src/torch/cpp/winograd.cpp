@@ -1,5 +1,8 @@
-// 3x3 convolutions of stride 1 by Winograd's algorithm: F(2x2, 3x3), or F(4x4, 3x3) in float. In training in float alone: in bfloat16
-// the sums of inputs and of weights are rounded once more (docs/speed.md has by how much).
+// 3x3 convolutions of stride 1 by Winograd's algorithm: F(4x4, 3x3), or F(2x2, 3x3) where tiles of 4x4 overhang too far. Inputs and
+// weights are transformed and multiplied in float, also those of bfloat16: the result is as exact as that of direct sums.
+//
+// In evaluation in bfloat16, a processor that multiplies pairs of bfloat16 has a faster kernel for F(2x2, 3x3), whose transformed inputs and weights
+// are rounded once more (docs/speed.md has by how much).
 
 #include "conv.h"
 
@@ -11,15 +14,27 @@ constexpr int64_t kManyTiles2 = 1024, kManyTiles4 = 256;
 
 Tiles tiles_of(const Shape& s, int64_t ld, int64_t side) { return {s.height, s.width, s.in, ld, side}; }
 
+int64_t tile_count(const Shape& s, int64_t side) { return s.images * tiles_of(s, s.in, side).of_image(); }
+
 // How many users of this thread want direct sums alone.
 thread_local int direct_users = 0;
 
-// The side of the tiles of outputs: 4 in float, where this takes fewer products. In bfloat16 it would be too coarse.
-template <class T>
+// The side of the tiles of outputs: 4 where this takes fewer products.
 int64_t side_of_tiles(const Shape& s) {
-  if (sizeof(T) == 2) return 2;
-  const auto tiles = [&](int64_t side) { return tiles_of(s, s.in, side).of_image(); };
-  return s.images * tiles(4) >= kManyTiles4 && 36 * tiles(4) < 16 * tiles(2) ? 4 : 2;
+  return tile_count(s, 4) >= kManyTiles4 && 36 * tile_count(s, 4) < 16 * tile_count(s, 2) ? 4 : 2;
+}
+
+template <class T>
+const WinogradKernels<T>& kernels_of(int64_t side) {
+  return side == 4 ? kernels<T>().winograd4 : kernels<T>().winograd2;
+}
+
+bool fits_winograd(const Shape& s) {
+  const StrataWindow& w = s.window;
+  const bool same = w.out_h == s.height && w.out_w == s.width && w.top == 1 && w.left == 1 && w.stride_h == 1 && w.stride_w == 1;
+  // With few channels the additions of the transforms take as long as the products that they save.
+  const bool wide = s.in % 2 == 0 && s.in >= 16 && s.out >= 16;
+  return direct_users == 0 && same && s.kernel_h == 3 && s.kernel_w == 3 && wide && s.height > 2 && s.width > 2;
 }
 
 // How many tiles are in work at once: so many that they and their sums stay in the second cache, but enough to read the whole
@@ -32,43 +47,28 @@ int64_t band_of(int64_t places, int64_t in, int64_t strip) {
 
 }  // namespace
 
-template <class T>
 bool by_winograd(const Shape& s) {
-  if (direct_users > 0) return false;
-  const StrataWindow& w = s.window;
-  const bool same = w.out_h == s.height && w.out_w == s.width && w.top == 1 && w.left == 1 && w.stride_h == 1 && w.stride_w == 1;
-  // With few channels the additions of the transforms take as long as the products that they save.
-  const bool wide = s.in % 2 == 0 && s.in >= 16 && s.out >= 16;
-  if (!(same && s.kernel_h == 3 && s.kernel_w == 3 && wide && s.height > 2 && s.width > 2)) return false;
-  return side_of_tiles<T>(s) == 4 || s.images * tiles_of(s, s.in, 2).of_image() >= kManyTiles2;
+  return fits_winograd(s) && (side_of_tiles(s) == 4 || tile_count(s, 2) >= kManyTiles2);
 }
-template bool by_winograd<bf16>(const Shape&);
-template bool by_winograd<float>(const Shape&);
-template bool by_winograd<double>(const Shape&);
+
+template <class T>
+bool by_winograd_tiles(const Shape& s, int64_t ld) {
+  return kernels<T>().winograd_tiles && fits_winograd(s) && tile_count(s, 2) >= kManyTiles2 && s.in % 16 == 0 && s.out % 16 == 0 &&
+         ld == s.out;
+}
+template bool by_winograd_tiles<bf16>(const Shape&, int64_t);
+template bool by_winograd_tiles<float>(const Shape&, int64_t);
+template bool by_winograd_tiles<double>(const Shape&, int64_t);
 
 namespace {
 
-// The transformed weight, in the matrices that products() takes, or as kernels.h says for winograd_tiles.
-template <class T>
-Buffer<T> winograd_weight(const Shape& s, const Weight<Acc<T>>& w, const WinogradKernels<T>& winograd, bool in_registers) {
-  using A = Acc<T>;
-  const auto& k = kernels<T>();
-  const int64_t size = s.in * s.out, places = winograd.places;
-  const Variant variant = in_registers ? Variant::kWinogradTiles : Variant::kWinograd;
-  return packed_weight<T>(variant, {places}, w.tensor, places * size, [&](T* packed) {
-    Buffer<A> spread(places * size);
-    tasks(s.out, [&](int64_t o) { winograd.weight(w.data + o * w.ld, s.in, spread.data + o * s.in, size); });
-    if (in_registers)
-      tasks(places * (s.out / 16), [&](int64_t task) {
-        const int64_t place = task % places, strip = task / places, row = place / 4, col = place % 4;
-        k.interleave_transposed(spread.data + place * size + strip * 16 * s.in, 16, s.in, s.in,
-                                packed + (strip * 4 + col) * 64 * s.in + row * 32, 64);
-      });
-    else
-      tasks(places, [&](int64_t place) {
-        k.interleave_transposed(spread.data + place * size, s.out, s.in, s.in, packed + place * size, s.out);
-      });
-  });
+// A row of weights [out, in] for each place, `size` apart.
+template <class A>
+Buffer<A> spread_weight(const Shape& s, const Weight<A>& w, const WinogradKernels<A>& winograd) {
+  const int64_t size = s.in * s.out;
+  Buffer<A> spread(winograd.places * size);
+  tasks(s.out, [&](int64_t o) { winograd.weight(w.data + o * w.ld, s.in, spread.data + o * s.in, size); });
+  return spread;
 }
 
 }  // namespace
@@ -76,41 +76,58 @@ Buffer<T> winograd_weight(const Shape& s, const Weight<Acc<T>>& w, const Winogra
 template <class T>
 void winograd_forward(const Shape& s, const T* x, int64_t ld_x, const Weight<Acc<T>>& w, const End<T>& end, T* y) {
   using A = Acc<T>;
-  const auto& k = kernels<T>();
-  const int64_t side = side_of_tiles<T>(s);
-  const WinogradKernels<T>& winograd = side == 4 ? k.winograd4 : k.winograd2;
-  const bool in_registers = k.winograd_tiles && s.in % 16 == 0 && s.out % 16 == 0 && end.ld == s.out;
-  const Buffer<T> packed = winograd_weight<T>(s, w, winograd, in_registers);
-  const Tiles tiles = tiles_of(s, ld_x, side);
-  const int64_t all = s.images * tiles.of_image(), size = s.in * s.out, places = winograd.places;
-  if (in_registers) {
-    constexpr int64_t band = 4 * kGroup;
-    tasks(blocks(all, band), [&](int64_t task) {
-      k.winograd_tiles(x, tiles, task * band, std::min(band, all - task * band), packed.data, s.out, end.scale, end.shift,
-                       end.add, end.act, y, workspace<T>(0, band * places * s.in));
+  const int64_t side = side_of_tiles(s), size = s.in * s.out;
+  const auto& winograd = kernels_of<T>(side);
+  const int64_t places = winograd.places;
+  const Buffer<A> packed = packed_weight<A>(Variant::kWinograd, {places}, w.tensor, places * size, [&](A* packed) {
+    const Buffer<A> spread = spread_weight(s, w, kernels_of<A>(side));
+    tasks(places, [&](int64_t place) {
+      kernels<A>().interleave_transposed(spread.data + place * size, s.out, s.in, s.in, packed + place * size, s.out);
     });
-    return;
-  }
-  const int64_t strip = std::min(kCols, s.out), band = band_of(places, s.in, strip);
+  });
+  const Tiles tiles = tiles_of(s, ld_x, side);
+  const int64_t all = tile_count(s, side), strip = std::min(kCols, s.out), band = band_of(places, s.in, strip);
   // A cache line lies between matrices: at a power of two apart they would compete for the same sets of the cache.
-  const int64_t gap = 64 / sizeof(T), sums_gap = 64 / sizeof(A);
+  constexpr int64_t gap = 64 / sizeof(A);
   tasks(blocks(all, band), [&](int64_t task) {
     const int64_t first = task * band, count = std::min(band, all - first);
-    const int64_t step = count * s.in + gap, sums_step = count * strip + sums_gap;
-    T* spread_input = workspace<T>(0, places * step);
-    A* sums = scratch<A>(places * sums_step);
+    const int64_t step = count * s.in + gap, sums_step = count * strip + gap;
+    A *spread_input = workspace<A>(0, places * step), *sums = scratch<A>(places * sums_step);
     winograd.input(x, tiles, first, count, spread_input, step);
     for (int64_t col = 0; col < s.out; col += kCols) {
       const int64_t n = std::min(kCols, s.out - col);
       for (int64_t place = 0; place < places; ++place)
-        product(count, n, s.in, s.in, s.out, n, false, spread_input + place * step,
-                packed.data + place * size + col * kPair<T>, sums + place * sums_step);
+        product(count, n, s.in, s.in, s.out, n, false, spread_input + place * step, packed.data + place * size + col,
+                sums + place * sums_step);
       winograd.output(sums, sums_step, tiles, first, count, n, end.scale ? end.scale + col : nullptr,
                       end.shift ? end.shift + col : nullptr, end.add ? end.add + col : nullptr, end.act, y + col, end.ld);
     }
   });
 }
 STRATA_FORWARD(winograd_forward)
+
+template <class T>
+void winograd_tiles_forward(const Shape& s, const T* x, int64_t ld_x, const Weight<Acc<T>>& w, const End<T>& end, T* y) {
+  const auto& k = kernels<T>();
+  const int64_t size = s.in * s.out, places = k.winograd2.places;
+  const Buffer<T> packed = packed_weight<T>(Variant::kWinogradTiles, {places}, w.tensor, places * size, [&](T* packed) {
+    const Buffer<Acc<T>> spread = spread_weight(s, w, kernels_of<Acc<T>>(2));
+    // As kernels.h says for winograd_tiles.
+    tasks(places * (s.out / 16), [&](int64_t task) {
+      const int64_t place = task % places, strip = task / places, row = place / 4, col = place % 4;
+      k.interleave_transposed(spread.data + place * size + strip * 16 * s.in, 16, s.in, s.in,
+                              packed + (strip * 4 + col) * 64 * s.in + row * 32, 64);
+    });
+  });
+  const Tiles tiles = tiles_of(s, ld_x, 2);
+  constexpr int64_t band = 4 * kGroup;
+  const int64_t all = tile_count(s, 2);
+  tasks(blocks(all, band), [&](int64_t task) {
+    k.winograd_tiles(x, tiles, task * band, std::min(band, all - task * band), packed.data, s.out, end.scale, end.shift, end.add,
+                     end.act, y, workspace<T>(0, band * places * s.in));
+  });
+}
+STRATA_FORWARD(winograd_tiles_forward)
 
 template <class T>
 void winograd_input_gradient(const Shape& s, const ConvBackward<T>& to) {
@@ -125,16 +142,14 @@ void winograd_input_gradient(const Shape& s, const ConvBackward<T>& to) {
   const End<T> end{nullptr, nullptr, nullptr, kNone, to.ld_dx};
   winograd_forward<T>(turned, to.dy, to.ld_dy, {weight.tensor, weight.data, ld}, end, to.dx);
 }
-template void winograd_input_gradient(const Shape&, const ConvBackward<float>&);
-template void winograd_input_gradient(const Shape&, const ConvBackward<double>&);
+STRATA_BACKWARD(winograd_input_gradient)
 
 // The products of each place, summed over tiles: of the transformed input and the transformed gradient of the output.
 template <class T>
 void winograd_weight_gradient(const Shape& s, const ConvBackward<T>& to) {
   using A = Acc<T>;
-  const auto& k = kernels<T>();
-  const int64_t side = side_of_tiles<T>(s), size = s.in * s.out;
-  const WinogradKernels<T>& winograd = side == 4 ? k.winograd4 : k.winograd2;
+  const int64_t side = side_of_tiles(s), size = s.in * s.out;
+  const auto& winograd = kernels_of<T>(side);
   const Tiles inputs = tiles_of(s, to.ld_x, side), outputs = tiles_of(s.turned(), to.ld_dy, side);
   const int64_t places = winograd.places, band = band_of(places, s.in, s.out);
   // Fewer chunks than of direct sums: to write and read the sums of a chunk takes as long as a good part of its products.
@@ -145,14 +160,14 @@ void winograd_weight_gradient(const Shape& s, const ConvBackward<T>& to) {
     const int64_t begin = chunk.begin * inputs.of_image(), end = chunk.end * inputs.of_image();
     A* sums = partial.data + index * places * size;
     for (int64_t first = begin; first < end; first += band) {
-      const int64_t count = std::min(band, end - first), gap = 64 / sizeof(T);
+      const int64_t count = std::min(band, end - first), gap = 64 / sizeof(A);
       const int64_t x_step = count * s.in + gap, dy_step = count * s.out + gap;
-      T *x = workspace<T>(0, places * x_step), *dy = workspace<T>(1, places * dy_step);
+      A *x = workspace<A>(0, places * x_step), *dy = workspace<A>(1, places * dy_step);
       winograd.input(to.x, inputs, first, count, x, x_step);
       winograd.output_gradient(to.dy, outputs, first, count, dy, dy_step);
       for (int64_t place = 0; place < places; ++place)
-        k.product_of_transposed(s.in, s.out, count, s.in, s.out, s.out, first > begin, x + place * x_step, dy + place * dy_step,
-                                sums + place * size);
+        kernels<A>().product_of_transposed(s.in, s.out, count, s.in, s.out, s.out, first > begin, x + place * x_step,
+                                           dy + place * dy_step, sums + place * size);
     }
   });
   tasks(places, [&](int64_t place) {
@@ -166,8 +181,7 @@ void winograd_weight_gradient(const Shape& s, const ConvBackward<T>& to) {
     kernels<A>().transpose(taps.data + tap * size, s.in, s.out, s.out, to.dw + tap * s.in, s.taps() * s.in);
   });
 }
-template void winograd_weight_gradient(const Shape&, const ConvBackward<float>&);
-template void winograd_weight_gradient(const Shape&, const ConvBackward<double>&);
+STRATA_BACKWARD(winograd_weight_gradient)
 
 }  // namespace strata
 

@@ -130,7 +130,7 @@ inline void spread_tiles(const T* x, const Tiles& t, int64_t first, int64_t coun
       // Prefetches what the next row of tiles begins with.
       for (int r = kTaps; r < kTaps + kSide; ++r)
         for (int q = 1; q <= kSide; ++q) fetch(corner, (r * t.width + q) * t.ld, 1);
-      T* corner_to = to(i, c);
+      auto* corner_to = to(i, c);
 #pragma GCC unroll 6
       for (int r = 0; r < kTaps; ++r) {
         Vec<A> row[kTaps];
@@ -146,7 +146,7 @@ inline void spread_tiles(const T* x, const Tiles& t, int64_t first, int64_t coun
 }
 
 template <class W, class T>
-void winograd_input(const T* x, const Tiles& t, int64_t first, int64_t count, T* out, int64_t step) {
+void winograd_input(const T* x, const Tiles& t, int64_t first, int64_t count, Acc<T>* out, int64_t step) {
   spread_tiles<W>(x, t, first, count, W::kTaps * step, step, [&](int64_t i, int64_t c) { return out + i * t.cols + c; });
 }
 
@@ -301,7 +301,7 @@ void winograd_weight(const A* weight, int64_t cols, A* out, int64_t step) {
 
 // A · dy · A^T
 template <class W, class T>
-void winograd_output_gradient(const T* dy, const Tiles& t, int64_t first, int64_t count, T* out, int64_t step) {
+void winograd_output_gradient(const T* dy, const Tiles& t, int64_t first, int64_t count, Acc<T>* out, int64_t step) {
   using A = Acc<T>;
   over(t.cols, [&](int64_t c, auto n) {
     Tiles::Place at = t.place(first);
@@ -317,7 +317,7 @@ void winograd_output_gradient(const T* dy, const Tiles& t, int64_t first, int64_
           d[r] = top + r < t.height && left + q < t.width ? load(corner + (r * t.width + q) * t.ld, n) : Vec<A>{};
         W::widen_output(d, wide[q]);
       }
-      T* to = out + i * t.cols + c;
+      A* to = out + i * t.cols + c;
 #pragma GCC unroll 6
       for (int r = 0; r < W::kTaps; ++r) {
         Vec<A> row[W::kSide], all[W::kTaps];
@@ -352,10 +352,8 @@ void winograd_weight_gradient(const A* places, int64_t step, int64_t cols, A* gr
 
 template <class W, class T>
 constexpr WinogradKernels<T> winograd_of() {
-  WinogradKernels<T> all{W::kTaps * W::kTaps, winograd_input<W, T>, winograd_output<W, T>, winograd_weight<W, Acc<T>>, {}, {}};
-  if constexpr (sizeof(T) > 2)
-    all.output_gradient = winograd_output_gradient<W, T>, all.weight_gradient = winograd_weight_gradient<W, T>;
-  return all;
+  return {W::kTaps * W::kTaps,       winograd_input<W, T>,           winograd_output<W, T>,
+          winograd_weight<W, Acc<T>>, winograd_output_gradient<W, T>, winograd_weight_gradient<W, Acc<T>>};
 }
 
 }  // namespace
@@ -363,7 +361,7 @@ constexpr WinogradKernels<T> winograd_of() {
 template <class T>
 void STRATA_ISA::winograd_kernels(Kernels<T>& table) {
   table.winograd2 = winograd_of<Winograd<2>, T>();
-  if constexpr (sizeof(T) > 2) table.winograd4 = winograd_of<Winograd<4>, T>();
+  table.winograd4 = winograd_of<Winograd<4>, T>();
   table.winograd_tiles = winograd_whole<T>();
 }
 STRATA_INSTANTIATE(winograd_kernels)
