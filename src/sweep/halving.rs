@@ -52,8 +52,8 @@ impl<'a> Rungs<'a> {
         self.score(point, rung, store).is_some()
     }
 
-    /// The goal of every point, from results that are each read once: a run that comes to its rung meanwhile still has it as
-    /// its goal, so that the caller looks again. Points that `failed` rank last.
+    /// The goal of every point. Each result is read once: a run that reaches its rung during this call keeps that rung as its goal, and
+    /// the next call sees it. Points in `failed` rank last.
     pub(super) fn goals(&mut self, store: &Store, failed: &[usize]) -> Vec<Goal> {
         let (halving, settings) = (self.halving, self.settings.clone());
         let mut value = |setting: usize, rung: usize| {
@@ -61,6 +61,7 @@ impl<'a> Rungs<'a> {
                 let score = self.score(point, rung, store);
                 score.or(failed.contains(&point).then_some(f64::NEG_INFINITY))
             });
+            // Reads every seed, also after the first one without a result: `scores` decides below which of them wait.
             let scores: Vec<Option<f64>> = scores.collect();
             scores.into_iter().collect::<Option<Vec<f64>>>().map(|scores| median(&scores))
         };

@@ -8,10 +8,11 @@ use tch::Device;
 use super::error::Result;
 use super::ffi;
 
-/// Keeps freed memory for the next step instead of returning it to the system; to be called once, before anything large
-/// is allocated. The process stays as large as its tensors were at their peak: memory of a large one serves others of any size.
+/// Keeps freed memory for later tensors instead of returning it to the system. Call it once at the start, before other threads use
+/// libtorch. The process stays as large as its tensors were at their peak; the memory of a freed large tensor is reused for tensors of
+/// any size.
 pub fn keep_memory() {
-    // SAFETY: takes and returns nothing, and sets switches of the allocator only.
+    // SAFETY: takes and returns nothing; replaces libtorch's CPU allocator, and earlier tensors keep their own deleter.
     unsafe { ffi::strata_keep_memory() }
 }
 
@@ -127,37 +128,42 @@ mod tests {
         Tensor::full([kib * 256], value, (Kind::Int, Device::Cpu))
     }
 
-    #[test]
-    fn tensors_that_share_kept_memory_do_not_overlap() {
-        keep_memory();
-        let mut tensors: Vec<(Tensor, i64)> = Vec::new();
-        for step in 0..400 {
-            let choice = |index: u64, choices: f64| (random::uniform(step, index) * choices) as usize;
-            if tensors.len() > choice(0, 24.0) {
-                let (tensor, value) = tensors.swap_remove(choice(1, tensors.len() as f64));
-                assert!(bool::try_from(tensor.eq(value).all()).unwrap(), "step {step}");
-            } else {
-                // Up to 12 MiB, below the size of a block and above.
-                tensors.push((filled(choice(2, 12.0 * 1024.0) as i64 + 1, step as i64), step as i64));
-            }
-        }
-        for (tensor, value) in tensors {
-            assert!(bool::try_from(tensor.eq(value).all()).unwrap(), "at the end");
-        }
-    }
-
-    #[test]
-    fn memory_of_small_tensors_serves_large_ones() {
-        // In a process of its own, whose peak is that of no other test.
-        let child = "torch::context::tests::tensors_of_growing_sizes";
+    /// Runs an ignored test of this module in a process of its own, which no other test shares the allocator and the peak of.
+    fn in_own_process(test: &str) {
         let mut command = Command::new(std::env::current_exe().unwrap());
-        let ran = command.args(["--exact", child, "--ignored", "--nocapture", "--test-threads=1"]).output().unwrap();
+        command.args(["--exact", &format!("torch::context::tests::{test}"), "--ignored", "--nocapture"]);
+        let ran = command.output().unwrap();
         let out = String::from_utf8_lossy(&ran.stdout);
         assert!(ran.status.success() && out.contains("1 passed"), "{out}{}", String::from_utf8_lossy(&ran.stderr));
     }
 
     #[test]
-    #[ignore = "a part of memory_of_small_tensors_serves_large_ones"]
+    fn kept_memory_is_shared_without_overlap_and_does_not_grow() {
+        in_own_process("tensors_of_random_sizes");
+        in_own_process("tensors_of_growing_sizes");
+    }
+
+    #[test]
+    #[ignore = "part of kept_memory_is_shared_without_overlap_and_does_not_grow"]
+    fn tensors_of_random_sizes() {
+        keep_memory();
+        let mut tensors: Vec<(Tensor, i64)> = Vec::new();
+        let is_filled = |tensor: &Tensor, value: i64| bool::try_from(tensor.eq(value).all()).unwrap();
+        for step in 0..400 {
+            let choice = |index: u64, choices: f64| (random::uniform(step, index) * choices) as usize;
+            if tensors.len() > choice(0, 24.0) {
+                let (tensor, value) = tensors.swap_remove(choice(1, tensors.len() as f64));
+                assert!(is_filled(&tensor, value), "step {step}");
+            } else {
+                // Up to 12 MiB: smaller and larger than the 2 MiB from which memory.cpp allocates.
+                tensors.push((filled(choice(2, 12.0 * 1024.0) as i64 + 1, step as i64), step as i64));
+            }
+        }
+        assert!(tensors.iter().all(|(tensor, value)| is_filled(tensor, *value)), "at the end");
+    }
+
+    #[test]
+    #[ignore = "part of kept_memory_is_shared_without_overlap_and_does_not_grow"]
     fn tensors_of_growing_sizes() {
         keep_memory();
         // 128 MiB at a time, in ever larger tensors, between which a little stays where it is.

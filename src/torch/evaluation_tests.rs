@@ -102,11 +102,8 @@ fn winograds_form_is_the_convolution() {
 /// In bfloat16 the transforms round once more: at most three times the error of the direct form.
 #[test]
 fn winograds_form_in_bfloat16_is_nearly_as_exact_as_the_direct_one() {
-    // With sums in registers: blocks of 16, 32 and 64 channels, one and several; odd sides, a last group that is not full.
-    // And with those of matrix products.
-    for shape in
-        [[5, 16, 16, 32], [17, 64, 64, 16], [70, 48, 32, 7], [9, 128, 48, 21], [31, 96, 16, 13], [5, 20, 24, 32]]
-    {
+    // Blocks of 16, 32 and 64 channels, one and several; odd sides, a last group that is not full.
+    for shape in [[5, 16, 16, 32], [17, 64, 64, 16], [70, 48, 32, 7], [9, 128, 48, 21], [31, 96, 16, 13]] {
         let [images, inputs, outputs, side] = shape;
         // As they come in a network: activations behind a relu, weights about zero.
         let noise = |shape: &[i64]| (numbers(shape, 0.3) * 43758.5453).frac();

@@ -127,7 +127,7 @@ impl Driver<'_> {
             if interrupt::requested() {
                 return self.leave(watcher);
             }
-            // The last points may have ended since.
+            // A point that ended after `settle` is neither wanted nor counted yet.
             if wanted.is_empty() && self.settle(&queue, false, watcher) == 0 {
                 return Ok(());
             }
@@ -244,7 +244,7 @@ impl Driver<'_> {
                 }
                 continue;
             }
-            if self.points[point].attempts > 0 && !self.is_given_back(point, watcher) {
+            if self.points[point].attempts > 0 && !self.is_given_back(point, until, watcher) {
                 continue;
             }
             self.points[point].missing = None;
@@ -269,11 +269,15 @@ impl Driver<'_> {
         Ok(())
     }
 
-    /// Whether a point that left the queue without a result may be submitted again.
-    fn is_given_back(&mut self, point: usize, watcher: &mut dyn Watcher) -> bool {
+    /// Whether a point that left the queue without a result may be submitted again, up to the epoch `until`.
+    fn is_given_back(&mut self, point: usize, until: Option<usize>, watcher: &mut dyn Watcher) -> bool {
         let record = self.options.store.record_of(&self.sweep.points[point]).unwrap_or_default();
         let epochs = record.number(Column::Epochs).unwrap_or_default();
         if self.points[point].until.is_some_and(|rung| epochs >= rung as f64) {
+            // It may have reached this very rung after `until` was chosen: the next poll finds another one.
+            if self.points[point].until == until {
+                return false;
+            }
             self.points[point].attempts = 0;
             return true;
         }

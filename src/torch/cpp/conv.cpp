@@ -37,29 +37,18 @@ Tensor channels_last_weight(const Tensor& w) {
   return copy;
 }
 
-// What the output is for. Evaluation may round more.
+// What the output is used for: evaluation tolerates more rounding than training.
 enum class For { kTraining, kEvaluation };
-
-// Whether Winograd's algorithm, which multiplies in float, takes less time than direct sums.
-template <class T>
-bool winograd_pays(const Shape& s) {
-#if defined(__x86_64__)
-  // A tile (AMX) multiplies sixteen times as many bfloat16 as a vector does floats; Winograd's algorithm saves three products of four.
-  static const bool has_tiles = __builtin_cpu_supports("amx-bf16");
-  if (sizeof(T) == 2 && has_tiles) return false;
-#endif
-  return by_winograd(s);
-}
 
 // A convolution without groups, in the variant that suits its shape.
 template <class T>
 void convolve_dense(const Shape& s, const T* x, int64_t ld_x, const Weight<Acc<T>>& w, const End<T>& end, T* y, For purpose) {
-  const bool in_tiles = purpose == For::kEvaluation && by_winograd_tiles<T>(s, end.ld);
-  const auto variant = in_tiles           ? winograd_tiles_forward<T>
-                       : winograd_pays<T>(s) ? winograd_forward<T>
-                       : by_rows(s)       ? rows_forward<T>
-                       : by_columns(s)    ? columns_forward<T>
-                                          : batch_forward<T>;
+  const bool fused = purpose == For::kEvaluation && by_fused_winograd<T>(s, end.ld);
+  const auto variant = fused               ? fused_winograd_forward<T>
+                       : by_winograd<T>(s) ? winograd_forward<T>
+                       : by_rows(s)        ? rows_forward<T>
+                       : by_columns(s)     ? columns_forward<T>
+                                           : batch_forward<T>;
   variant(s, x, ld_x, w, end, y);
 }
 
@@ -81,11 +70,11 @@ void convolve(const Shape& s, const Pixels& x, const Tensor& weight, const End<T
 
 template <class T>
 void backward_dense(const Shape& s, ConvBackward<T> to) {
-  if (to.dx && !to.relu && winograd_pays<T>(s.turned())) {
+  if (to.dx && !to.relu && by_winograd<T>(s.turned())) {
     winograd_input_gradient<T>(s, to);
     to.dx = nullptr;
   }
-  if (to.dw && !to.relu && winograd_pays<T>(s)) {
+  if (to.dw && !to.relu && by_winograd<T>(s)) {
     winograd_weight_gradient<T>(s, to);
     to.dw = nullptr;
   }

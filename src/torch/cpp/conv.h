@@ -84,6 +84,8 @@ void columns_forward(const Shape& s, const T* x, int64_t ld_x, const Weight<Acc<
 template <class T>
 void columns_backward(const Shape& s, const ConvBackward<T>& to);
 
+// Whether Winograd's algorithm with transforms and products in float, or double, takes less time than direct sums.
+template <class T>
 bool by_winograd(const Shape& s);
 template <class T>
 void winograd_forward(const Shape& s, const T* x, int64_t ld_x, const Weight<Acc<T>>& w, const End<T>& end, T* y);
@@ -94,11 +96,12 @@ void winograd_input_gradient(const Shape& s, const ConvBackward<T>& to);
 template <class T>
 void winograd_weight_gradient(const Shape& s, const ConvBackward<T>& to);
 
-// Too coarse for training. `ld` is the distance of pixels of the output.
+// Whether the fused bfloat16 kernel of F(2x2, 3x3) applies, whose rounding is too coarse for training. `ld` is the distance
+// between output pixels.
 template <class T>
-bool by_winograd_tiles(const Shape& s, int64_t ld);
+bool by_fused_winograd(const Shape& s, int64_t ld);
 template <class T>
-void winograd_tiles_forward(const Shape& s, const T* x, int64_t ld_x, const Weight<Acc<T>>& w, const End<T>& end, T* y);
+void fused_winograd_forward(const Shape& s, const T* x, int64_t ld_x, const Weight<Acc<T>>& w, const End<T>& end, T* y);
 
 }  // namespace strata
 

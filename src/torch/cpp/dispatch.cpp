@@ -77,6 +77,21 @@ template const Kernels<bf16>& kernels();
 template const Kernels<float>& kernels();
 template const Kernels<double>& kernels();
 
+// ONEDNN_MAX_CPU_ISA names a set that has AMX, or none.
+static bool onednn_may_use_amx() {
+  const char* most = std::getenv("ONEDNN_MAX_CPU_ISA");
+  return !most || std::strcmp(most, "DEFAULT") == 0 || std::strstr(most, "AMX") || std::strstr(most, "AVX10");
+}
+
+bool has_amx() {
+#if defined(__x86_64__)
+  static const bool has = best_set() == Set::Avx512Bf16 && __builtin_cpu_supports("amx-bf16") && onednn_may_use_amx();
+  return has;
+#else
+  return false;
+#endif
+}
+
 static PictureKernels choose_pictures() { STRATA_BEST(picture_table) }
 #undef STRATA_BEST
 

@@ -1,8 +1,9 @@
-// Memory of large tensors, kept when they are freed and given to others of any size.
+// A CPU allocator that keeps the memory of freed large tensors and reuses it for tensors of any size.
 //
-// A heap cannot do both: what it keeps is scattered over places of other sizes than the next tensor needs. Here a tensor that finds
-// no block of its size is put together from the pages of freed ones, which mremap moves to new addresses without copying them,
-// so that the process takes as much as its tensors do at their peak. PyTorch's expandable segments do the same on a GPU.
+// A heap that keeps its freed blocks fragments: they fit no larger tensor. Here, a tensor for which no free block fits gets a new
+// address range, into which mremap moves the pages of free blocks without copying them. The large tensors of a process thus take only as
+// much memory as at their peak. PyTorch's expandable segments serve the same purpose on GPUs. What Rust and the workspaces of
+// threads allocate is not part of it.
 
 #if defined(__linux__)
 #include <c10/core/CPUAllocator.h>
@@ -10,7 +11,6 @@
 
 #include <algorithm>
 #include <mutex>
-#include <unordered_map>
 #include <vector>
 #endif
 #if defined(__GLIBC__)
@@ -26,156 +26,173 @@
 
 namespace {
 
-// What is moved at once, and the size of a huge page: smaller tensors stay on the heap.
+// The unit of blocks, the size of a huge page. Smaller tensors stay on the heap.
 constexpr size_t kChunk = size_t{2} << 20;
 
-// A range of addresses, a multiple of kChunk in place and size.
+// A range of addresses, aligned to kChunk.
 struct Block {
-  char* place;
+  char* address;
   size_t chunks;
-  // Of the tensor that it is for, or was. Pages after these may never have been touched.
+  // Size of the tensor that uses the block, or used it last. Pages beyond it may be untouched.
   size_t bytes;
 
-  char* at(size_t chunk) const { return place + chunk * kChunk; }
+  char* at(size_t chunk) const { return address + chunk * kChunk; }
 };
 
-bool is_aligned(const void* place) { return (reinterpret_cast<uintptr_t>(place) & (kChunk - 1)) == 0; }
+uintptr_t past_chunk(const void* address) { return reinterpret_cast<uintptr_t>(address) & (kChunk - 1); }
 
-// Addresses without memory; none if the process may not have more.
-char* addresses(size_t chunks) {
+// Reserves address space without memory, aligned to kChunk; null if the system refuses.
+char* reserve(size_t chunks) {
   const size_t bytes = chunks * kChunk;
   void* mapped = mmap(nullptr, bytes + kChunk, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (mapped == MAP_FAILED) return nullptr;
   char* start = static_cast<char*>(mapped);
-  const size_t before = (kChunk - (reinterpret_cast<uintptr_t>(start) & (kChunk - 1))) & (kChunk - 1);
+  const size_t before = past_chunk(start) ? kChunk - past_chunk(start) : 0;
   if (before > 0) munmap(start, before);
   munmap(start + before + bytes, kChunk - before);
   return start + before;
 }
 
-bool move(char* from, char* to, size_t chunks) {
-  const size_t bytes = chunks * kChunk;
-  return mremap(from, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, to) != MAP_FAILED;
-}
-
-// Moves pages from the end of a block to other addresses, at most so many chunks, and returns how many. A block that cannot be
-// moved whole is lost.
-size_t move(Block& from, char* to, size_t most) {
-  const size_t wanted = std::min(from.chunks, most);
-  if (move(from.at(from.chunks - wanted), to, wanted)) {
-    from.chunks -= wanted;
-    return wanted;
-  }
-  // Before Linux 6.17, pages that came from different places are moved separately.
+// Moves the last chunks of a block, at most `most`, and returns how many. One chunk a call: before Linux 6.17, mremap refuses a range
+// that spans several mappings, and only after it has unmapped the destination, where another thread could then map memory.
+size_t move_chunks(Block& from, char* to, size_t most) {
+  const size_t count = std::min(from.chunks, most), first = from.chunks - count;
   size_t moved = 0;
-  while (moved < wanted && move(from.at(from.chunks - moved - 1), to + moved * kChunk, 1)) ++moved;
-  from.chunks -= moved;
-  if (moved < wanted) {
-    munmap(from.place, from.chunks * kChunk);
-    from.chunks = 0;
-  }
+  while (moved < count && mremap(from.at(first + moved), kChunk, kChunk, MREMAP_MAYMOVE | MREMAP_FIXED, to + moved * kChunk) !=
+                              MAP_FAILED)
+    ++moved;
+  if (moved < count) munmap(from.at(first + moved), (count - moved) * kChunk);
+  from.chunks = first;
+  from.bytes = std::min(from.bytes, first * kChunk);
   return moved;
 }
 
-class LargeTensors final : public c10::Allocator {
+// New pages from a chunk on. Those of whole chunks are huge pages where the system grants them: fewer misses of the TLB.
+bool map_new_pages(const Block& block, size_t first) {
+  const size_t whole = block.bytes / kChunk;
+  void* mapped = mmap(block.at(first), (block.chunks - first) * kChunk, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+  if (mapped == MAP_FAILED) return false;
+  if (whole > first) madvise(block.at(first), (whole - first) * kChunk, MADV_HUGEPAGE);
+  // A huge page would take memory that the tensor does not need.
+  if (whole < block.chunks) madvise(block.at(whole), kChunk, MADV_NOHUGEPAGE);
+  return true;
+}
+
+class LargeTensorAllocator final : public c10::Allocator {
  public:
-  explicit LargeTensors(c10::Allocator* heap) : heap_(heap) {}
+  explicit LargeTensorAllocator(c10::Allocator* heap) : heap_(heap) {}
 
   c10::DataPtr allocate(size_t bytes) override {
     if (bytes >= kChunk) {
-      if (void* place = take(bytes)) return {place, place, &release, at::Device(at::kCPU)};
+      if (void* address = allocate_block(bytes)) return {address, address, &release, at::Device(at::kCPU)};
     }
-    return heap_->allocate(bytes);
+    try {
+      return heap_->allocate(bytes);
+    } catch (const std::exception&) {
+      if (!unmap_free_blocks()) throw;
+      return heap_->allocate(bytes);
+    }
   }
 
+  // Frees what is on the heap as well, although it carries the heap's own deleter.
   c10::DeleterFnPtr raw_deleter() const override { return &release; }
 
   void copy_data(void* to, const void* from, size_t bytes) const override { default_copy_data(to, from, bytes); }
 
-  static LargeTensors& only() {
-    // Never destroyed: tensors outlive statics.
-    static auto* tensors = new LargeTensors(c10::GetDefaultCPUAllocator());
-    return *tensors;
+  // Never destroyed: tensors outlive statics.
+  static LargeTensorAllocator& instance() {
+    static auto* allocator = new LargeTensorAllocator(c10::GetDefaultCPUAllocator());
+    return *allocator;
   }
 
  private:
-  static void release(void* place) {
-    if (!only().give_back(place)) only().heap_->raw_deleter()(place);
+  static void release(void* address) {
+    if (!instance().free_block(address)) instance().heap_->raw_deleter()(address);
   }
 
-  // Nothing if there is no memory.
-  void* take(size_t bytes) {
+  // Null if the system refuses memory.
+  void* allocate_block(size_t bytes) {
     const std::lock_guard<std::mutex> lock(mutex_);
-    const size_t chunks = (bytes + kChunk - 1) / kChunk;
-    Block block{nullptr, chunks, bytes};
-    if (const auto found = nearest(block); found != free_.end()) {
-      block.place = found->place;
+    // Neither below nor in free_block, which destructors call, can these throw.
+    allocated_.reserve(allocated_.size() + 1);
+    free_.reserve(free_.size() + allocated_.size() + 1);
+    Block block{nullptr, (bytes + kChunk - 1) / kChunk, bytes};
+    if (const auto found = best_fit(block); found != free_.end()) {
+      block.address = found->address;
       free_.erase(found);
     } else if (!assemble(block)) {
       return nullptr;
     }
-    used_.emplace(block.place, block);
-    return block.place;
+    allocated_.push_back(block);
+    return block.address;
   }
 
-  bool give_back(void* place) {
-    if (!is_aligned(place)) return false;
+  bool free_block(void* address) {
+    if (past_chunk(address)) return false;
     const std::lock_guard<std::mutex> lock(mutex_);
-    const auto found = used_.find(place);
-    if (found == used_.end()) return false;
-    free_.push_back(found->second);
-    used_.erase(found);
+    const auto is_it = [&](const Block& block) { return block.address == address; };
+    const auto found = std::find_if(allocated_.begin(), allocated_.end(), is_it);
+    if (found == allocated_.end()) return false;
+    free_.push_back(*found);
+    *found = allocated_.back();
+    allocated_.pop_back();
     return true;
   }
 
-  // Of the free blocks with as many chunks the one whose last tensor was closest in size: fewest pages are touched anew.
-  std::vector<Block>::iterator nearest(const Block& wanted) {
+  // Of the free blocks with as many chunks, the one whose last tensor was closest in size, so that few pages are touched for the
+  // first time.
+  std::vector<Block>::iterator best_fit(const Block& wanted) {
     const auto distance = [&](const Block& block) {
-      if (block.chunks != wanted.chunks) return kChunk;
       return std::max(block.bytes, wanted.bytes) - std::min(block.bytes, wanted.bytes);
     };
-    const auto less = [&](const Block& a, const Block& b) { return distance(a) < distance(b); };
-    const auto best = std::min_element(free_.begin(), free_.end(), less);
-    return best == free_.end() || best->chunks != wanted.chunks ? free_.end() : best;
+    auto best = free_.end();
+    for (auto block = free_.begin(); block != free_.end(); ++block)
+      if (block->chunks == wanted.chunks && (best == free_.end() || distance(*block) < distance(*best))) best = block;
+    return best;
   }
 
-  // Gives a block addresses, and the pages of the blocks that have been free for longest; what is lacking is new.
+  // Reserves addresses, moves pages from the blocks that were freed first, and maps new pages for the rest.
   bool assemble(Block& block) {
-    block.place = addresses(block.chunks);
-    if (!block.place) {
-      for (const auto& free : free_) munmap(free.place, free.chunks * kChunk);
-      free_.clear();
-      block.place = addresses(block.chunks);
-      if (!block.place) return false;
-    }
+    block.address = reserve(block.chunks);
+    if (!block.address && unmap_blocks()) block.address = reserve(block.chunks);
+    if (!block.address) return false;
     size_t have = 0;
-    for (auto& from : free_) {
-      if (have == block.chunks) break;
-      have += move(from, block.at(have), block.chunks - have);
+    bool failed = false;
+    for (auto from = free_.begin(); from != free_.end() && have < block.chunks && !failed; ++from) {
+      const size_t most = std::min(from->chunks, block.chunks - have), moved = move_chunks(*from, block.at(have), most);
+      have += moved;
+      failed = moved < most;
     }
-    const auto empty = [](const Block& from) { return from.chunks == 0; };
-    free_.erase(std::remove_if(free_.begin(), free_.end(), empty), free_.end());
-    if (have < block.chunks && !fill(block, have)) {
-      munmap(block.place, block.chunks * kChunk);
-      return false;
+    const auto is_empty = [](const Block& from) { return from.chunks == 0; };
+    free_.erase(std::remove_if(free_.begin(), free_.end(), is_empty), free_.end());
+    if (failed) {
+      // Where the move failed, nothing may be mapped any more, or another thread's memory.
+      munmap(block.address, have * kChunk);
+      if (have + 1 < block.chunks) munmap(block.at(have + 1), (block.chunks - have - 1) * kChunk);
+    } else if (have < block.chunks && !map_new_pages(block, have)) {
+      failed = true;
+      munmap(block.address, block.chunks * kChunk);
     }
-    return true;
+    return !failed;
   }
 
-  // New pages from a chunk on. Whole chunks are huge pages where the system has them: fewer misses of the TLB.
-  static bool fill(const Block& block, size_t have) {
-    const size_t bytes = (block.chunks - have) * kChunk;
-    void* mapped =
-        mmap(block.at(have), bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
-    if (mapped == MAP_FAILED) return false;
-    const size_t whole = block.bytes / kChunk;
-    if (whole > have) madvise(block.at(have), (whole - have) * kChunk, MADV_HUGEPAGE);
-    return true;
+  // Returns the memory of free blocks to the system. Whether there was any.
+  bool unmap_free_blocks() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return unmap_blocks();
+  }
+
+  bool unmap_blocks() {
+    const bool any = !free_.empty();
+    for (const Block& block : free_) munmap(block.address, block.chunks * kChunk);
+    free_.clear();
+    return any;
   }
 
   c10::Allocator* heap_;
   std::mutex mutex_;
-  std::unordered_map<void*, Block> used_;
+  std::vector<Block> allocated_;
   // In the order in which they were freed.
   std::vector<Block> free_;
 };
@@ -188,10 +205,10 @@ extern "C" {
 
 void strata_keep_memory() noexcept {
 #if defined(__linux__)
-  c10::SetCPUAllocator(&LargeTensors::only());
+  c10::SetCPUAllocator(&LargeTensorAllocator::instance());
 #endif
 #if defined(__GLIBC__)
-  // The heap keeps what it has, too: glibc gives large blocks back to the system when they are freed and gets them, zeroed page by
+  // Small tensors and everything else: glibc gives large blocks back to the system when they are freed and gets them, zeroed page by
   // page, at the next step. Older glibc refuses more than half of a thread's heap.
   if (!mallopt(M_MMAP_THRESHOLD, 1 << 30)) mallopt(M_MMAP_THRESHOLD, 32 << 20);
   mallopt(M_TRIM_THRESHOLD, 1 << 30);

@@ -12,7 +12,7 @@
 namespace strata {
 
 // What a weight is packed for: one algorithm of convolution.
-enum class Variant { kBatch, kRows, kColumns, kWinograd, kWinogradTiles };
+enum class Variant { kBatch, kRows, kColumns, kWinograd, kFusedWinograd };
 
 // The map and the window that a weight is packed for, where packing depends on them.
 using Geometry = std::array<int64_t, 9>;

@@ -1,8 +1,8 @@
-// 3x3 convolutions of stride 1 by Winograd's algorithm: F(4x4, 3x3), or F(2x2, 3x3) where tiles of 4x4 overhang too far. Inputs and
-// weights are transformed and multiplied in float, also those of bfloat16: the result is as exact as that of direct sums.
+// 3x3 convolutions of stride 1 by Winograd's algorithm: F(4x4, 3x3), or F(2x2, 3x3) where tiles of 4x4 overhang too far. Transforms
+// and products are in float for bfloat16 too, so that their error (about 1e-6) vanishes in the rounding of the output.
 //
-// In evaluation in bfloat16, a processor that multiplies pairs of bfloat16 has a faster kernel for F(2x2, 3x3), whose transformed inputs and weights
-// are rounded once more (docs/speed.md has by how much).
+// In evaluation, processors with bfloat16 dot products use a fused kernel of F(2x2, 3x3), which rounds transformed inputs and
+// weights to bfloat16 (docs/speed.md has the errors).
 
 #include "conv.h"
 
@@ -47,28 +47,37 @@ int64_t band_of(int64_t places, int64_t in, int64_t strip) {
 
 }  // namespace
 
+template <class T>
 bool by_winograd(const Shape& s) {
-  return fits_winograd(s) && (side_of_tiles(s) == 4 || tile_count(s, 2) >= kManyTiles2);
+  if (!fits_winograd(s)) return false;
+  const int64_t side = side_of_tiles(s);
+  // Products of bfloat16 take half the time of those of floats, of which F(4x4, 3x3) needs a quarter and F(2x2, 3x3) almost half. With
+  // AMX they take a sixteenth.
+  if (sizeof(T) == 2) return side == 4 && !has_amx();
+  return side == 4 || tile_count(s, 2) >= kManyTiles2;
 }
+template bool by_winograd<bf16>(const Shape&);
+template bool by_winograd<float>(const Shape&);
+template bool by_winograd<double>(const Shape&);
 
 template <class T>
-bool by_winograd_tiles(const Shape& s, int64_t ld) {
-  return kernels<T>().winograd_tiles && fits_winograd(s) && tile_count(s, 2) >= kManyTiles2 && s.in % 16 == 0 && s.out % 16 == 0 &&
+bool by_fused_winograd(const Shape& s, int64_t ld) {
+  return kernels<T>().fused_winograd && fits_winograd(s) && tile_count(s, 2) >= kManyTiles2 && s.in % 16 == 0 && s.out % 16 == 0 &&
          ld == s.out;
 }
-template bool by_winograd_tiles<bf16>(const Shape&, int64_t);
-template bool by_winograd_tiles<float>(const Shape&, int64_t);
-template bool by_winograd_tiles<double>(const Shape&, int64_t);
+template bool by_fused_winograd<bf16>(const Shape&, int64_t);
+template bool by_fused_winograd<float>(const Shape&, int64_t);
+template bool by_fused_winograd<double>(const Shape&, int64_t);
 
 namespace {
 
-// A row of weights [out, in] for each place, `size` apart.
+// The transformed weight: a matrix [out, in] for each place of a tile, `size` numbers apart.
 template <class A>
-Buffer<A> spread_weight(const Shape& s, const Weight<A>& w, const WinogradKernels<A>& winograd) {
+Buffer<A> transform_weight(const Shape& s, const Weight<A>& w, const WinogradKernels<A>& winograd) {
   const int64_t size = s.in * s.out;
-  Buffer<A> spread(winograd.places * size);
-  tasks(s.out, [&](int64_t o) { winograd.weight(w.data + o * w.ld, s.in, spread.data + o * s.in, size); });
-  return spread;
+  Buffer<A> matrices(winograd.places * size);
+  tasks(s.out, [&](int64_t o) { winograd.weight(w.data + o * w.ld, s.in, matrices.data + o * s.in, size); });
+  return matrices;
 }
 
 }  // namespace
@@ -80,7 +89,7 @@ void winograd_forward(const Shape& s, const T* x, int64_t ld_x, const Weight<Acc
   const auto& winograd = kernels_of<T>(side);
   const int64_t places = winograd.places;
   const Buffer<A> packed = packed_weight<A>(Variant::kWinograd, {places}, w.tensor, places * size, [&](A* packed) {
-    const Buffer<A> spread = spread_weight(s, w, kernels_of<A>(side));
+    const Buffer<A> spread = transform_weight(s, w, kernels_of<A>(side));
     tasks(places, [&](int64_t place) {
       kernels<A>().interleave_transposed(spread.data + place * size, s.out, s.in, s.in, packed + place * size, s.out);
     });
@@ -107,12 +116,12 @@ void winograd_forward(const Shape& s, const T* x, int64_t ld_x, const Weight<Acc
 STRATA_FORWARD(winograd_forward)
 
 template <class T>
-void winograd_tiles_forward(const Shape& s, const T* x, int64_t ld_x, const Weight<Acc<T>>& w, const End<T>& end, T* y) {
+void fused_winograd_forward(const Shape& s, const T* x, int64_t ld_x, const Weight<Acc<T>>& w, const End<T>& end, T* y) {
   const auto& k = kernels<T>();
   const int64_t size = s.in * s.out, places = k.winograd2.places;
-  const Buffer<T> packed = packed_weight<T>(Variant::kWinogradTiles, {places}, w.tensor, places * size, [&](T* packed) {
-    const Buffer<Acc<T>> spread = spread_weight(s, w, kernels_of<Acc<T>>(2));
-    // As kernels.h says for winograd_tiles.
+  const Buffer<T> packed = packed_weight<T>(Variant::kFusedWinograd, {places}, w.tensor, places * size, [&](T* packed) {
+    const Buffer<Acc<T>> spread = transform_weight(s, w, kernels_of<Acc<T>>(2));
+    // In the layout that fused_winograd takes (kernels.h).
     tasks(places * (s.out / 16), [&](int64_t task) {
       const int64_t place = task % places, strip = task / places, row = place / 4, col = place % 4;
       k.interleave_transposed(spread.data + place * size + strip * 16 * s.in, 16, s.in, s.in,
@@ -123,11 +132,11 @@ void winograd_tiles_forward(const Shape& s, const T* x, int64_t ld_x, const Weig
   constexpr int64_t band = 4 * kGroup;
   const int64_t all = tile_count(s, 2);
   tasks(blocks(all, band), [&](int64_t task) {
-    k.winograd_tiles(x, tiles, task * band, std::min(band, all - task * band), packed.data, s.out, end.scale, end.shift, end.add,
+    k.fused_winograd(x, tiles, task * band, std::min(band, all - task * band), packed.data, s.out, end.scale, end.shift, end.add,
                      end.act, y, workspace<T>(0, band * places * s.in));
   });
 }
-STRATA_FORWARD(winograd_tiles_forward)
+STRATA_FORWARD(fused_winograd_forward)
 
 template <class T>
 void winograd_input_gradient(const Shape& s, const ConvBackward<T>& to) {

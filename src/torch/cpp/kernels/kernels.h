@@ -53,8 +53,8 @@ using Acc = typename AccOf<T>::type;
 template <class T>
 constexpr int64_t kPair = sizeof(T) == 2 ? 2 : 1;
 
-// A 3x3 convolution by Winograd's algorithm, in `places` products for each tile: 16 or 36. What is transformed is of the type of sums:
-// bfloat16 would round it once more.
+// A 3x3 convolution by Winograd's algorithm, in `places` products for each tile: 16 or 36. Transformed tiles and weights are stored as
+// A, because rounding them to bfloat16 would add to the error of the output.
 template <class T>
 struct WinogradKernels {
   using A = Acc<T>;
@@ -130,11 +130,11 @@ struct Kernels {
   // Tiles of 2x2 and of 4x4 outputs.
   WinogradKernels<T> winograd2, winograd4;
 
-  // The whole of winograd2 for `count` tiles at once, their sums in registers and what is transformed in bfloat16: null where the
-  // processor has no products of pairs.
+  // winograd2 fused for `count` tiles: sums stay in registers, transformed inputs and weights are bfloat16. Null where the processor has
+  // no bfloat16 dot products.
   // cols and out are multiples of 16; `weight` is [out / 16][4 columns][cols / 2][4 rows][16][2]; `workspace` has
   // 16 · cols numbers a tile, of whole groups.
-  void (*winograd_tiles)(const T* x, const struct Tiles& tiles, int64_t first, int64_t count, const T* weight, int64_t out,
+  void (*fused_winograd)(const T* x, const struct Tiles& tiles, int64_t first, int64_t count, const T* weight, int64_t out,
                          const A* scale, const A* shift, const T* add, int act, T* y, T* workspace);
 
   // On one image [pixels, cols]: out = x · factor; sums = scale · column sums of a · b (b may be null);
@@ -195,11 +195,14 @@ struct Tiles {
   }
 };
 
-// Tiles that winograd_tiles takes together.
+// Tiles that fused_winograd takes together.
 constexpr int64_t kGroup = 6;
 
 // The kernels of the best set for this processor.
 template <class T>
 const Kernels<T>& kernels();
+
+// Whether matrix products in bfloat16 use AMX.
+bool has_amx();
 
 }  // namespace strata

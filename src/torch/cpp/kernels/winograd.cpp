@@ -243,7 +243,7 @@ inline void winograd_column(const bf16* spread, int64_t blocks, const bf16* weig
 }
 
 template <int K>
-void winograd_tiles_of(const bf16* x, const Tiles& t, int64_t first, int64_t count, const bf16* weight, int64_t out,
+void fused_winograd_of(const bf16* x, const Tiles& t, int64_t first, int64_t count, const bf16* weight, int64_t out,
                        const float* scale, const float* shift, const bf16* add, int act, bf16* y, bf16* workspace) {
   const int64_t blocks = t.cols / K, group = 16 * kGroup * t.cols;
   spread_tiles<Winograd<2>>(x, t, first, count, kGroup * K, 4 * kGroup * K, [&](int64_t i, int64_t c) {
@@ -265,18 +265,18 @@ void winograd_tiles_of(const bf16* x, const Tiles& t, int64_t first, int64_t cou
   });
 }
 
-void winograd_tiles(const bf16* x, const Tiles& t, int64_t first, int64_t count, const bf16* weight, int64_t out,
+void fused_winograd(const bf16* x, const Tiles& t, int64_t first, int64_t count, const bf16* weight, int64_t out,
                     const float* scale, const float* shift, const bf16* add, int act, bf16* y, bf16* workspace) {
-  const auto of = t.cols % 64 == 0 ? winograd_tiles_of<64> : t.cols % 32 == 0 ? winograd_tiles_of<32> : winograd_tiles_of<16>;
+  const auto of = t.cols % 64 == 0 ? fused_winograd_of<64> : t.cols % 32 == 0 ? fused_winograd_of<32> : fused_winograd_of<16>;
   of(x, t, first, count, weight, out, scale, shift, add, act, y, workspace);
 }
 #endif
 
-// All of it for some tiles, where the processor multiplies pairs of bfloat16.
+// Null where the processor has no bfloat16 dot products.
 template <class T>
-constexpr auto winograd_whole() -> decltype(Kernels<T>::winograd_tiles) {
+constexpr auto fused_winograd_kernel() -> decltype(Kernels<T>::fused_winograd) {
 #if defined(__AVX512BF16__)
-  if constexpr (sizeof(T) == 2) return winograd_tiles;
+  if constexpr (sizeof(T) == 2) return fused_winograd;
 #endif
   return nullptr;
 }
@@ -362,7 +362,7 @@ template <class T>
 void STRATA_ISA::winograd_kernels(Kernels<T>& table) {
   table.winograd2 = winograd_of<Winograd<2>, T>();
   table.winograd4 = winograd_of<Winograd<4>, T>();
-  table.winograd_tiles = winograd_whole<T>();
+  table.fused_winograd = fused_winograd_kernel<T>();
 }
 STRATA_INSTANTIATE(winograd_kernels)
 
