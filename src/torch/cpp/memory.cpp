@@ -114,7 +114,7 @@ class LargeTensorAllocator final : public c10::Allocator {
   // Null if the system refuses memory.
   void* allocate_block(size_t bytes) {
     const std::lock_guard<std::mutex> lock(mutex_);
-    // Neither below nor in free_block, which destructors call, can these throw.
+    // Room for the block in both lists: free_block, which destructors call, must not throw.
     allocated_.reserve(allocated_.size() + 1);
     free_.reserve(free_.size() + allocated_.size() + 1);
     Block block{nullptr, (bytes + kChunk - 1) / kChunk, bytes};
@@ -140,8 +140,8 @@ class LargeTensorAllocator final : public c10::Allocator {
     return true;
   }
 
-  // Of the free blocks with as many chunks, the one whose last tensor was closest in size, so that few pages are touched for the
-  // first time.
+  // The free block of the same number of chunks whose last tensor was closest in size: most of the pages that are needed have been
+  // touched before.
   std::vector<Block>::iterator best_fit(const Block& wanted) {
     const auto distance = [&](const Block& block) {
       return std::max(block.bytes, wanted.bytes) - std::min(block.bytes, wanted.bytes);
@@ -167,7 +167,7 @@ class LargeTensorAllocator final : public c10::Allocator {
     const auto is_empty = [](const Block& from) { return from.chunks == 0; };
     free_.erase(std::remove_if(free_.begin(), free_.end(), is_empty), free_.end());
     if (failed) {
-      // Where the move failed, nothing may be mapped any more, or another thread's memory.
+      // The chunk whose move failed is left alone: its addresses may be unmapped, or belong to another thread by now.
       munmap(block.address, have * kChunk);
       if (have + 1 < block.chunks) munmap(block.at(have + 1), (block.chunks - have - 1) * kChunk);
     } else if (have < block.chunks && !map_new_pages(block, have)) {
