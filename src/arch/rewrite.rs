@@ -2,7 +2,7 @@
 //! the map, which the value knows.
 
 use super::layer::Layer;
-use super::node::{Merge, Node, Residual};
+use super::node::{Merge, Node, Residual, SurvivalGate};
 use super::ops::{Act, BatchNorm, Conv, Op};
 use super::shape::Shape;
 use super::window::{Pad, Pair};
@@ -90,10 +90,12 @@ pub fn steps<'n>(nodes: &[&'n Node], fuse: bool) -> Vec<Step<'n>> {
     steps
 }
 
-/// The non-linearity after a block's sum, where the last module of its body can compute both: act(norm(…) + shortcut).
+/// The non-linearity after a block's sum, where the last module of its body can compute both: act(norm(…) + shortcut). Stochastic depth
+/// multiplies γ and β in evaluation, unless it skips single images.
 pub fn joins_sum(residual: &Residual, last: Option<&Step>) -> Option<Act> {
     let Some(Step::ConvNormAct(ConvNormActLayers { norm: Some(_), act: Act::None, .. })) = last else { return None };
-    if residual.merge != (Merge::Sum { scale: 1.0 }) || residual.survival.probability < 1.0 {
+    let skips_images = residual.survival.probability < 1.0 && residual.survival.gate == SurvivalGate::Sample;
+    if residual.merge != (Merge::Sum { scale: 1.0 }) || skips_images {
         return None;
     }
     match residual.after.as_slice() {

@@ -3,6 +3,7 @@
 use super::bars::{self, Templates};
 use super::precision::PrecisionArgs;
 use super::runs::find;
+use super::sweep_list::quoted;
 use super::{Done, Shared, Usage, machine, write_picture, wrote};
 use anyhow::{Result, bail};
 use clap::Args;
@@ -81,8 +82,7 @@ pub(crate) fn run(command: &StudyArgs, shared: &Shared) -> Result<Done> {
         }
     }
     Subject::disambiguate(&mut subjects);
-    let words = std::env::args().skip(1).map(|word| if word.contains(' ') { format!("'{word}'") } else { word });
-    let line = ["strata".to_owned()].into_iter().chain(words).collect::<Vec<_>>().join(" ");
+    let line = recorded_command(std::env::args().skip(1));
     let mut progress = Progress::new(command.name.text(), shared.quiet);
     let conducted = match conduct(&study, &subjects, &shared.results, &line, command.force, &mut progress) {
         Err(StudyError::Stopped) => return Ok(Done::Interrupted),
@@ -98,6 +98,20 @@ pub(crate) fn run(command: &StudyArgs, shared: &Shared) -> Result<Done> {
         write_picture(picture, &conducted.svg, false)?;
     }
     Ok(Done::Well)
+}
+
+/// The command line that reproduces the study: without `--force` and `--picture FILE`, which do not change the table.
+fn recorded_command(mut words: impl Iterator<Item = String>) -> String {
+    let mut line = "strata".to_owned();
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--force" => {}
+            "--picture" => drop(words.next()),
+            _ if word.starts_with("--picture=") => {}
+            _ => line.extend([" ", &quoted(&word)]),
+        }
+    }
+    line
 }
 
 /// `KEY=VALUE` as a table. A value that is not TOML is a text.

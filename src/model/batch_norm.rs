@@ -58,6 +58,19 @@ impl BatchNorm {
         }
     }
 
+    /// factor · norm(x), with the same running statistics.
+    pub(super) fn times(&self, factor: f64) -> BatchNorm {
+        let gamma = self.gamma.as_ref().map_or_else(|| self.beta.detach().ones_like(), Tensor::shallow_clone);
+        BatchNorm {
+            gamma: Some(gamma * factor),
+            beta: &self.beta * factor,
+            mean: self.mean.shallow_clone(),
+            var: self.var.shallow_clone(),
+            sync: self.sync.clone(),
+            ..*self
+        }
+    }
+
     /// act(norm(x) + add).
     pub(super) fn forward(&self, x: &Tensor, add: Option<&Tensor>, act: Act, train: bool) -> Tensor {
         let group = self.sync.as_deref().filter(|_| train);

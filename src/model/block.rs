@@ -165,10 +165,14 @@ impl Residual {
     fn merged(&self, x: &Tensor, aside: &Tensor, factor: Option<Factor>, train: bool) -> Tensor {
         let merged = match (&self.merge, factor) {
             (Merge::Body, _) => self.body.forward_t(x, train),
-            (Merge::Joined(end), Some(_)) => {
+            (Merge::Joined(end), Some(factor)) => {
                 let body = self.body.forward_t(x, train);
                 let shortcut = self.shortcut.forward_t(aside, train);
-                end.forward_with(&body, Some(&shortcut), train)
+                match factor {
+                    Factor::One => end.forward_with(&body, Some(&shortcut), train),
+                    Factor::Constant(factor) => end.forward_scaled(&body, factor, &shortcut, train),
+                    Factor::PerSample(_) => unreachable!("joins_sum excludes blocks that skip single images"),
+                }
             }
             (Merge::Joined(end), None) => activations::apply(end.act, &self.shortcut.forward_t(aside, train)),
             (_, None) => self.shortcut.forward_t(aside, train),

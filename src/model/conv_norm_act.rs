@@ -19,19 +19,28 @@ pub(super) struct ConvNormAct {
 impl ConvNormAct {
     /// The module with `add`, the shortcut, in the sum.
     pub(super) fn forward_with(&self, x: &Tensor, add: Option<&Tensor>, train: bool) -> Tensor {
-        if let (Some(conv), Some(norm), Some(kernel), false) =
-            (&self.conv, &self.norm, activations::kernel(self.act), train)
+        self.forward_by(self.norm.as_ref(), x, add, train)
+    }
+
+    /// act(factor · norm(conv(x)) + shortcut).
+    pub(super) fn forward_scaled(&self, x: &Tensor, factor: f64, shortcut: &Tensor, train: bool) -> Tensor {
+        let norm = self.norm.as_ref().map(|norm| norm.times(factor));
+        self.forward_by(norm.as_ref(), x, Some(shortcut), train)
+    }
+
+    fn forward_by(&self, norm: Option<&BatchNorm>, x: &Tensor, add: Option<&Tensor>, train: bool) -> Tensor {
+        if let (Some(conv), Some(norm), Some(kernel), false) = (&self.conv, norm, activations::kernel(self.act), train)
             && let Some(y) = conv.evaluated(x, norm, add, kernel)
         {
             return y;
         }
-        let relu_inside = self.norm.is_none() && add.is_none() && self.act == Act::Relu;
+        let relu_inside = norm.is_none() && add.is_none() && self.act == Act::Relu;
         let (y, act) = match self.conv.as_ref().map(|conv| conv.forward(x, relu_inside)) {
             Some((y, true)) => (y, Act::None),
             Some((y, false)) => (y, self.act),
             None => (x.shallow_clone(), self.act),
         };
-        match &self.norm {
+        match norm {
             Some(norm) => norm.forward(&y, add, act, train),
             None => activations::apply_to_sum(act, y, add),
         }

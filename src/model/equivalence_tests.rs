@@ -160,6 +160,13 @@ fn stochastic_depth_scales_by_p_at_test_and_skips_whole_blocks_in_training() {
     let (half, whole) = (double(&network), double(&build(1.0)));
     let x = input(&[4, 3, 8, 8]);
     assert!(largest_difference(&half.forward(&x, false).logits, &whole.forward(&x, false).logits) > 1e-4);
+    // The fused sum scales β as well.
+    let mut unfused = Model::build(&network, Device::Cpu, 1, false).unwrap();
+    unfused.to_kind(Kind::Double);
+    for model in [&half, &unfused] {
+        let _ = tch::no_grad(|| tensor(model, "layer1.0.bn2.bias").fill_(0.3));
+    }
+    assert!(largest_difference(&half.forward(&x, false).logits, &unfused.forward(&x, false).logits) < 1e-12);
     // Batch statistics of a block that was skipped do not move.
     let never = double(&build(1e-12));
     never.forward(&x, true);

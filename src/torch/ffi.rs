@@ -174,6 +174,7 @@ unsafe extern "C" {
     pub(super) fn _exit(code: c_int) -> !;
 
     pub(super) fn strata_keep_memory();
+    pub(super) fn strata_release_memory();
     pub(super) fn strata_keep_weights();
     pub(super) fn strata_forget_weights();
     pub(super) fn strata_begin_direct();

@@ -96,16 +96,35 @@ struct Right {
   int64_t cols, step;
 };
 
+// Where sums that nothing is done to belong: a matrix [batch, cols] for each pixel, `step` apart. Null unless T is the type of sums.
+template <class T>
+struct Direct {
+  Acc<T>* sums = nullptr;
+  int64_t ld = 0, step = 0;
+
+  Direct(T* to, bool plain, int64_t pixels, int64_t ld_pixels) : ld(pixels * ld_pixels), step(ld_pixels) {
+    if constexpr (std::is_same_v<T, Acc<T>>)
+      if (plain) sums = to;
+  }
+};
+
 // For each pixel, the sum over its pairs of the products of the pair's other pixel, `from`, and its tap. A block of this sum is
-// one task: it meets every pair while it is in the first cache, and finish(pixel, row, col, rows, cols, sums) stores it once.
+// one task: it meets every pair while it is in the first cache, and finish(pixel, row, col, rows, cols, sums) stores it once. A single
+// product is written to `direct` instead, where that is not null.
 template <class T, class Finish>
 void sum_pairs(const std::vector<std::vector<Pair>>& pixels, int64_t Pair::* from, const Left<T>& left, const Right<T>& right,
-               Finish&& finish) {
+               const Direct<T>& direct, Finish&& finish) {
   using A = Acc<T>;
   const int64_t bands = blocks(left.batch, kRows), strips = blocks(right.cols, kCols);
   tasks(static_cast<int64_t>(pixels.size()) * bands * strips, [&](int64_t task) {
     const int64_t pixel = task / (bands * strips), row = task / strips % bands * kRows, col = task % strips * kCols;
     const int64_t m = std::min(kRows, left.batch - row), n = std::min(kCols, right.cols - col);
+    if (direct.sums && pixels[pixel].size() == 1) {
+      const Pair& pair = pixels[pixel][0];
+      product(m, n, left.depth, left.ld, right.cols, direct.ld, false, left.data + pair.*from * left.step + row * left.ld,
+              right.data + pair.tap * right.step + col * kPair<T>, direct.sums + pixel * direct.step + row * direct.ld + col);
+      return;
+    }
     A* sums = scratch<A>(kRows * kCols);
     bool add = false;
     for (const Pair& pair : pixels[pixel]) {
@@ -133,7 +152,8 @@ void input_gradient(const Shape& s, const Masked<T>& g, const Weight<Acc<T>>& w,
   const auto store = [&](int64_t q, int64_t row, int64_t col, int64_t m, int64_t n, const A* sums) {
     k.store(sums, n, m, n, nullptr, nullptr, nullptr, 0, kNone, dx + (row * pixels + q) * ld_dx + col, pixels * ld_dx);
   };
-  sum_pairs<T>(by_in, &Pair::out, {g.data, g.ld, g.step, batch, s.out}, {packed.data, s.in, depth * s.in}, store);
+  sum_pairs<T>(by_in, &Pair::out, {g.data, g.ld, g.step, batch, s.out}, {packed.data, s.in, depth * s.in},
+               {dx, true, pixels, ld_dx}, store);
 }
 
 template <class T>
@@ -208,7 +228,9 @@ void batch_forward(const Shape& s, const T* x, int64_t ld_x, const Weight<Acc<T>
     k.store(sums, n, m, n, end.scale ? end.scale + col : nullptr, end.shift ? end.shift + col : nullptr,
             end.add ? end.add + at : nullptr, pixels * end.ld, end.act, y + at, pixels * end.ld);
   };
-  sum_pairs<T>(by_out, &Pair::in, {in.data, in.ld, in.step, batch, s.in}, {packed.data, s.out, depth * s.out}, store);
+  const bool plain = !end.scale && !end.shift && !end.add && end.act == kNone;
+  sum_pairs<T>(by_out, &Pair::in, {in.data, in.ld, in.step, batch, s.in}, {packed.data, s.out, depth * s.out},
+               {y, plain, pixels, end.ld}, store);
 }
 STRATA_FORWARD(batch_forward)
 

@@ -90,7 +90,7 @@ class LargeTensorAllocator final : public c10::Allocator {
     try {
       return heap_->allocate(bytes);
     } catch (const std::exception&) {
-      if (!unmap_free_blocks()) throw;
+      if (!release_free_blocks()) throw;
       return heap_->allocate(bytes);
     }
   }
@@ -99,6 +99,12 @@ class LargeTensorAllocator final : public c10::Allocator {
   c10::DeleterFnPtr raw_deleter() const override { return &release; }
 
   void copy_data(void* to, const void* from, size_t bytes) const override { default_copy_data(to, from, bytes); }
+
+  // Returns the memory of free blocks to the system. Whether there was any.
+  bool release_free_blocks() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return unmap_blocks();
+  }
 
   // Never destroyed: tensors outlive statics.
   static LargeTensorAllocator& instance() {
@@ -177,12 +183,6 @@ class LargeTensorAllocator final : public c10::Allocator {
     return !failed;
   }
 
-  // Returns the memory of free blocks to the system. Whether there was any.
-  bool unmap_free_blocks() {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    return unmap_blocks();
-  }
-
   bool unmap_blocks() {
     const bool any = !free_.empty();
     for (const Block& block : free_) munmap(block.address, block.chunks * kChunk);
@@ -213,6 +213,15 @@ void strata_keep_memory() noexcept {
   if (!mallopt(M_MMAP_THRESHOLD, 1 << 30)) mallopt(M_MMAP_THRESHOLD, 32 << 20);
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
   mallopt(M_TOP_PAD, 64 << 20);
+#endif
+}
+
+void strata_release_memory() noexcept {
+#if defined(__linux__)
+  LargeTensorAllocator::instance().release_free_blocks();
+#endif
+#if defined(__GLIBC__)
+  malloc_trim(0);
 #endif
 }
 

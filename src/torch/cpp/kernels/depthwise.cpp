@@ -103,14 +103,14 @@ void depthwise_input(const T* dy, const Acc<T>* weight, const Pool& p, T* dx) {
     }
 }
 
-// The sums of the taps of a K x K kernel stay in registers (25 of the 32 of AVX-512 for K = 5) while a pixel's gradient meets
-// each of them: in memory, every product would be a read and a write more.
+// From rows `begin` to `end` of the output and the channels from c on. The sums of the taps of a K x K kernel stay in registers (25 of
+// the 32 of AVX-512 for K = 5) while a pixel's gradient meets each of them: in memory, every product would be a read and a write more.
 template <int K, class T, class N>
-void depthwise_weight_of(const T* x, const T* dy, const Pool& p, int64_t c, N n, Acc<T>* gradient) {
+void depthwise_weight_band(const T* x, const T* dy, const Pool& p, int64_t begin, int64_t end, int64_t c, N n, Acc<T>* gradient) {
   using A = Acc<T>;
   Vec<A> sums[K * K];
   for (int tap = 0; tap < K * K; ++tap) sums[tap] = load(gradient + tap * p.cols + c, n);
-  for (int64_t oy = 0; oy < p.oh; ++oy)
+  for (int64_t oy = begin; oy < end; ++oy)
     for (int64_t ox = 0; ox < p.ow; ++ox) {
       const Vec<A> g = load(dy + (oy * p.ow + ox) * p.cols + c, n);
       const int64_t top = oy * p.stride_h - p.top, left = ox * p.stride_w - p.left;
@@ -129,16 +129,27 @@ void depthwise_weight_of(const T* x, const T* dy, const Pool& p, int64_t c, N n,
   for (int tap = 0; tap < K * K; ++tap) store(gradient + tap * p.cols + c, sums[tap], n);
 }
 
+// In bands of rows: while one is worked on, channels being the outer loop, the next one is prefetched in the order of memory.
+template <int K, class T>
+void depthwise_weight_of(const T* x, const T* dy, const Pool& p, Acc<T>* gradient) {
+  const int64_t rows = p.ow < 32 ? 32 / p.ow : 1, in_row = p.w * p.cols, out_row = p.ow * p.cols;
+  for (int64_t oy = 0; oy < p.oh; oy += rows) {
+    const int64_t end = oy + rows < p.oh ? oy + rows : p.oh, next = end * p.stride_h - p.top;
+    fetch(x, (next + K - p.stride_h) * in_row, rows * p.stride_h * in_row);
+    fetch(dy, end * out_row, rows * out_row);
+    over(p.cols, [&](int64_t c, auto n) { depthwise_weight_band<K>(x, dy, p, oy, end, c, n, gradient); });
+  }
+}
+
 // Adds the gradient of one image to `gradient` [taps, cols], and that of the bias to `bias` where it is not null.
 template <class T>
 void depthwise_weight(const T* x, const T* dy, const Pool& p, Acc<T>* gradient, Acc<T>* bias) {
   using A = Acc<T>;
+  const int64_t kernel = p.kernel_h == p.kernel_w ? p.kernel_h : 0;
+  if (kernel == 3) depthwise_weight_of<3>(x, dy, p, gradient);
+  if (kernel == 5) depthwise_weight_of<5>(x, dy, p, gradient);
   over(p.cols, [&](int64_t c, auto n) {
-    if (p.kernel_h == 3 && p.kernel_w == 3) {
-      depthwise_weight_of<3>(x, dy, p, c, n, gradient);
-    } else if (p.kernel_h == 5 && p.kernel_w == 5) {
-      depthwise_weight_of<5>(x, dy, p, c, n, gradient);
-    } else {
+    if (kernel != 3 && kernel != 5) {
       for (int64_t ky = 0; ky < p.kernel_h; ++ky)
         for (int64_t kx = 0; kx < p.kernel_w; ++kx) {
           A* to = gradient + (ky * p.kernel_w + kx) * p.cols + c;

@@ -152,6 +152,43 @@ inline void over(int64_t cols, F&& f) {
   if (c < cols) f(c, cols - c);
 }
 
+// So many neighbouring vectors take passes down the rows side by side: 256 bytes of each row. A prefetcher follows a few consecutive
+// cache lines of every row, but not one, and memory is read up to twice as fast.
+template <class T>
+constexpr int kAbreast = 256 / (kLanes * sizeof(T)) < 8 ? 256 / (kLanes * sizeof(T)) : 8;
+
+// Calls f(column, lanes, count) for `most` vectors of kLanes columns at a time, then for half as many, down to one. `count` is a
+// compile-time constant.
+template <int most, class F>
+inline void abreast(int64_t cols, F&& f) {
+  if constexpr (most == 1) {
+    over(cols, [&](int64_t c, auto n) { f(c, n, std::integral_constant<int, 1>()); });
+  } else {
+    int64_t c = 0;
+    for (; c + most * kLanes <= cols; c += most * kLanes) f(c, Full(), std::integral_constant<int, most>());
+    abreast<most / 2>(cols - c, [&](int64_t rest, auto n, auto count) { f(c + rest, n, count); });
+  }
+}
+
+// Neighbouring vectors of a row.
+template <class A, int count>
+struct Vectors {
+  Vec<A> at[count] = {};
+  Vec<A>& operator[](int i) { return at[i]; }
+  const Vec<A>& operator[](int i) const { return at[i]; }
+};
+
+template <class T, class N, int count>
+inline Vectors<Acc<T>, count> load(const T* p, N n, std::integral_constant<int, count>) {
+  Vectors<Acc<T>, count> v;
+  for (int i = 0; i < count; ++i) v[i] = load(p + i * kLanes, n);
+  return v;
+}
+template <class T, class A, class N, int count>
+inline void store(T* p, const Vectors<A, count>& v, N n) {
+  for (int i = 0; i < count; ++i) store(p + i * kLanes, v[i], n);
+}
+
 // where `mask` is all ones: a, else b
 template <class A, class M>
 inline Vec<A> choose(M mask, Vec<A> a, Vec<A> b) {
