@@ -96,7 +96,8 @@ struct Right {
   int64_t cols, step;
 };
 
-// Where sums that nothing is done to belong: a matrix [batch, cols] for each pixel, `step` apart. Null unless T is the type of sums.
+// Where products are written if nothing is done to them: a matrix [batch, cols] for each pixel, `step` apart. Null where something is, or
+// where sums have another type than T.
 template <class T>
 struct Direct {
   Acc<T>* sums = nullptr;

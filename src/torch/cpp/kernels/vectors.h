@@ -152,8 +152,8 @@ inline void over(int64_t cols, F&& f) {
   if (c < cols) f(c, cols - c);
 }
 
-// So many neighbouring vectors take passes down the rows side by side: 256 bytes of each row. A prefetcher follows a few consecutive
-// cache lines of every row, but not one, and memory is read up to twice as fast.
+// How many neighbouring vectors a pass down the rows takes at once: 256 bytes of each row, but at most eight vectors. Prefetchers follow
+// several consecutive cache lines of each row, but not a single one: this reads memory up to twice as fast.
 template <class T>
 constexpr int kAbreast = 256 / (kLanes * sizeof(T)) < 8 ? 256 / (kLanes * sizeof(T)) : 8;
 
