@@ -90,12 +90,12 @@ pub fn steps<'n>(nodes: &[&'n Node], fuse: bool) -> Vec<Step<'n>> {
     steps
 }
 
-/// The non-linearity after a block's sum, where the last module of its body can compute both: act(norm(…) + shortcut). Stochastic depth
-/// multiplies γ and β in evaluation, unless it skips single images.
+/// The non-linearity after a block's sum, where the last module of its body can compute both: act(factor · norm(conv(…)) + shortcut). The
+/// factor is the sum's, and stochastic depth's in evaluation, unless it skips single images.
 pub fn joins_sum(residual: &Residual, last: Option<&Step>) -> Option<Act> {
-    let Some(Step::ConvNormAct(ConvNormActLayers { norm: Some(_), act: Act::None, .. })) = last else { return None };
+    let Some(Step::ConvNormAct(ConvNormActLayers { act: Act::None, .. })) = last else { return None };
     let skips_images = residual.survival.probability < 1.0 && residual.survival.gate == SurvivalGate::Sample;
-    if residual.merge != (Merge::Sum { scale: 1.0 }) || skips_images {
+    if !matches!(residual.merge, Merge::Sum { .. }) || skips_images {
         return None;
     }
     match residual.after.as_slice() {

@@ -101,10 +101,11 @@ fn run_missing(files: &[ClaimFile], shared: &Shared) -> Result<Done> {
             continue;
         }
         let trained = judged()?;
-        for line in &file.claim.commands {
+        for words in file.claim.commands.iter().flat_map(|line| trained.commands(line)) {
+            let line = words.join(" ");
             emit(format_args!("claim {}: strata {line}", file.claim.number));
             let mut child = Command::new("/proc/self/exe");
-            child.args(trained.words(line)).arg("--results").arg(&shared.results);
+            child.args(words).arg("--results").arg(&shared.results);
             if !child.status().with_context(|| format!("cannot run strata {line}"))?.success() {
                 if interrupt::requested() {
                     return Ok(Done::Interrupted);

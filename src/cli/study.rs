@@ -100,12 +100,12 @@ pub(crate) fn run(command: &StudyArgs, shared: &Shared) -> Result<Done> {
     Ok(Done::Well)
 }
 
-/// The command line that reproduces the study: without `--force` and `--picture FILE`, which do not change the table.
+/// The command line that reproduces the study: without what does not change the table.
 fn recorded_command(mut words: impl Iterator<Item = String>) -> String {
     let mut line = "strata".to_owned();
     while let Some(word) = words.next() {
         match word.as_str() {
-            "--force" => {}
+            "--force" | "--quiet" | "-q" | "--verbose" | "-v" => {}
             "--picture" => drop(words.next()),
             _ if word.starts_with("--picture=") => {}
             _ => line.extend([" ", &quoted(&word)]),

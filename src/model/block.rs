@@ -60,8 +60,8 @@ impl ModuleT for Excite {
 #[derive(Debug)]
 pub(super) enum Merge {
     Sum(f64),
-    /// The last module of the body, left out of `body`, adds the shortcut and applies what follows the sum.
-    Joined(Box<ConvNormAct>),
+    /// The last module of the body, left out of `body`, multiplies by the number, adds the shortcut and applies what follows the sum.
+    Joined(Box<ConvNormAct>, f64),
     Body,
     Gate(Gate),
 }
@@ -165,16 +165,17 @@ impl Residual {
     fn merged(&self, x: &Tensor, aside: &Tensor, factor: Option<Factor>, train: bool) -> Tensor {
         let merged = match (&self.merge, factor) {
             (Merge::Body, _) => self.body.forward_t(x, train),
-            (Merge::Joined(end), Some(factor)) => {
+            (Merge::Joined(end, scale), Some(factor)) => {
                 let body = self.body.forward_t(x, train);
                 let shortcut = self.shortcut.forward_t(aside, train);
-                match factor {
-                    Factor::One => end.forward_with(&body, Some(&shortcut), train),
-                    Factor::Constant(factor) => end.forward_scaled(&body, factor, &shortcut, train),
+                let factor = match factor {
+                    Factor::One => *scale,
+                    Factor::Constant(factor) => scale * factor,
                     Factor::PerSample(_) => unreachable!("joins_sum excludes blocks that skip single images"),
-                }
+                };
+                end.forward_sum(&body, factor, &shortcut, train)
             }
-            (Merge::Joined(end), None) => activations::apply(end.act, &self.shortcut.forward_t(aside, train)),
+            (Merge::Joined(end, _), None) => activations::apply(end.act, &self.shortcut.forward_t(aside, train)),
             (_, None) => self.shortcut.forward_t(aside, train),
             (Merge::Sum(scale), Some(factor)) => {
                 let body = factor.times(self.body.forward_t(x, train), self.fused);

@@ -166,7 +166,7 @@ impl<'a> Builder<'a> {
         };
         let shortcut = self.chain(&residual.shortcut)?;
         let (merge, after) = match (&residual.merge, end) {
-            (Merge::Sum { .. }, Some(end)) => (block::Merge::Joined(Box::new(end)), nn::seq_t()),
+            (Merge::Sum { scale }, Some(end)) => (block::Merge::Joined(Box::new(end), *scale), nn::seq_t()),
             (merge, _) => (self.merge(merge)?, self.chain(&residual.after)?),
         };
         let (survival, sync) = (residual.survival, self.sync.clone());

@@ -17,15 +17,14 @@ pub(super) struct ConvNormAct {
 }
 
 impl ConvNormAct {
-    /// The module with `add`, the shortcut, in the sum.
-    pub(super) fn forward_with(&self, x: &Tensor, add: Option<&Tensor>, train: bool) -> Tensor {
-        self.forward_by(self.norm.as_ref(), x, add, train)
-    }
-
     /// act(factor · norm(conv(x)) + shortcut).
-    pub(super) fn forward_scaled(&self, x: &Tensor, factor: f64, shortcut: &Tensor, train: bool) -> Tensor {
-        let norm = self.norm.as_ref().map(|norm| norm.times(factor));
-        self.forward_by(norm.as_ref(), x, Some(shortcut), train)
+    pub(super) fn forward_sum(&self, x: &Tensor, factor: f64, shortcut: &Tensor, train: bool) -> Tensor {
+        match (&self.norm, &self.conv) {
+            (Some(norm), _) if factor == 1.0 => self.forward_by(Some(norm), x, Some(shortcut), train),
+            (Some(norm), _) => self.forward_by(Some(&norm.times(factor)), x, Some(shortcut), train),
+            (None, Some(conv)) => conv.forward_sum(x, factor, shortcut, self.act),
+            (None, None) => activations::apply_to_sum(self.act, x * factor, Some(shortcut)),
+        }
     }
 
     fn forward_by(&self, norm: Option<&BatchNorm>, x: &Tensor, add: Option<&Tensor>, train: bool) -> Tensor {
@@ -49,6 +48,6 @@ impl ConvNormAct {
 
 impl ModuleT for ConvNormAct {
     fn forward_t(&self, x: &Tensor, train: bool) -> Tensor {
-        self.forward_with(x, None, train)
+        self.forward_by(self.norm.as_ref(), x, None, train)
     }
 }

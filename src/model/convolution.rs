@@ -1,8 +1,10 @@
 //! Convolutions as they run: cropped kernels, matrix products, fused kernels.
 
+use super::activations;
 use super::batch_norm::BatchNorm;
 use super::tensors::{Tensors, or_panic};
 use super::window::{MAX_TAPS, uneven_padding, window_geometry};
+use crate::arch::activations::Act;
 use crate::arch::layer::Layer;
 use crate::arch::ops::Conv;
 use crate::arch::rewrite::ConvPlan;
@@ -107,6 +109,16 @@ impl Convolution {
             }
             None => (self.by_libtorch(x), false),
         }
+    }
+
+    /// act(factor · conv(x) + shortcut).
+    pub(super) fn forward_sum(&self, x: &Tensor, factor: f64, shortcut: &Tensor, act: Act) -> Tensor {
+        if let (Some(FusedKernel::Products(geometry)), Act::None | Act::Relu) = (self.fused_for(x), act) {
+            let (bias, relu) = (self.bias.as_ref(), act == Act::Relu);
+            return or_panic(fused::conv_sum(x, &self.weight, bias, (factor, shortcut), &geometry, relu));
+        }
+        let (y, _) = self.forward(x, false);
+        activations::apply_to_sum(act, if factor == 1.0 { y } else { y * factor }, Some(shortcut))
     }
 
     /// act(norm(conv(x)) + add) with running statistics in one pass; `None` where no kernel does that, and while a graph for

@@ -183,6 +183,8 @@ fn rewrites_keep_outputs_and_gradients() {
         ("preset = 'googlenet'\nform = 'keras'\ndropout = 0.0", 28),
         ("preset = 'resnet'\ndepth = 50\nwidth = 8\nstride_in = '1x1'", 28),
         ("preset = 'inception_resnet'\nform = 'small'\ndropout = 0.0", 28),
+        ("preset = 'resnet'\ndepth = 11\nlayout = 'cifar'\nbottleneck = true\norder = 'preact'\nscale = 0.5", 16),
+        ("preset = 'resnet'\ndepth = 8\nlayout = 'cifar'\nscale = 0.5", 16),
         ("preset = 'mobilenet_v2'\nalpha = 0.35\ndropout = 0.0", 28),
         ("preset = 'vgg'\nwidth = 4\nhidden = 16\ngrid = 1\ndropout = 0.0", 32),
         ("preset = 'alexnet'\nhidden = 16\ndropout = 0.0", 64),

@@ -13,6 +13,7 @@ use crate::arch::shape::Shape;
 use crate::arch::style::Init;
 use crate::torch::catch;
 use std::collections::{BTreeSet, HashMap};
+use tch::nn::ModuleT as _;
 use tch::{Device, Kind, Tensor, nn};
 
 /// A model of one layer, in float64.
@@ -115,7 +116,7 @@ fn normalised(act: Act, fused: bool, add: bool) -> Vec<Tensor> {
     let tensors = Tensors::new("norm", tensors.map(|(name, tensor)| (name.to_owned(), tensor)).into());
     let norm = ops::BatchNorm { eps: 1e-5, momentum: 0.1, gamma: Some(1.0) };
     let module = ConvNormAct { conv: None, norm: Some(BatchNorm::new(&norm, fused, None, tensors).unwrap()), act };
-    let y = module.forward_with(&x, Some(&shortcut).filter(|_| add), true);
+    let y = if add { module.forward_sum(&x, 1.0, &shortcut, true) } else { module.forward_t(&x, true) };
     (&y * y.cos()).sum(Kind::Double).backward();
     let mut results = vec![y, x.grad(), gamma.grad()];
     if add {

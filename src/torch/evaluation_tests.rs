@@ -49,15 +49,15 @@ fn evaluation_in_one_pass() {
 }
 
 /// A map [images, inputs, side, side], a weight to `outputs` and what [`conv_norm`] adds; large enough for Winograd's algorithm.
-fn tiled([images, inputs, outputs, side]: [i64; 4]) -> [Tensor; 3] {
+fn tiled([images, inputs, outputs, side]: [i64; 4], kernel: i64) -> [Tensor; 3] {
     let map = |channels, salt| channels_last(&numbers(&[images, channels, side, side], salt));
-    [map(inputs, 0.1), numbers(&[outputs, inputs, 3, 3], 0.2), map(outputs, 0.8)]
+    [map(inputs, 0.1), numbers(&[outputs, inputs, kernel, kernel], 0.2), map(outputs, 0.8)]
 }
 
 /// Evaluation, Winograd's form where there are tiles enough: act(conv(x) · gamma + beta + add).
 fn evaluated(x: &Tensor, weight: &Tensor, add: Option<&Tensor>) -> Tensor {
     let (outputs, sides) = (weight.size()[0], x.size());
-    let window = WindowGeometry { stride: [1, 1], before: [1, 1], out: [sides[2], sides[3]] };
+    let window = WindowGeometry { stride: [1, 1], before: [weight.size()[2] / 2; 2], out: [sides[2], sides[3]] };
     let column = |salt| numbers(&[outputs], salt).to_kind(weight.kind());
     let (gamma, beta, mean, var) = (column(0.4), column(0.5), column(0.6), column(0.7) + 2.0);
     let norm =
@@ -70,7 +70,7 @@ fn evaluated(x: &Tensor, weight: &Tensor, add: Option<&Tensor>) -> Tensor {
 fn expected(x: &Tensor, weight: &Tensor, add: Option<&Tensor>) -> Tensor {
     let column = |salt| numbers(&[weight.size()[0]], salt);
     let (gamma, beta, mean, var) = (column(0.4), column(0.5), column(0.6), column(0.7) + 2.0);
-    let plain = x.conv2d(weight, None::<&Tensor>, [1, 1], [1, 1], [1, 1], 1);
+    let plain = x.conv2d(weight, None::<&Tensor>, [1, 1], [weight.size()[2] / 2; 2], [1, 1], 1);
     let normed = plain.batch_norm(Some(&gamma), Some(&beta), Some(&mean), Some(&var), false, 0.1, 1e-3, false);
     add.map_or(normed.shallow_clone(), |add| normed + add).relu()
 }
@@ -78,8 +78,11 @@ fn expected(x: &Tensor, weight: &Tensor, add: Option<&Tensor>) -> Tensor {
 #[test]
 fn winograds_form_is_the_convolution() {
     // Even and odd sides, several images in a band of tiles, ends of vectors, several strips of outputs.
-    for shape in [[5, 16, 18, 30], [120, 16, 18, 6], [70, 18, 16, 7], [260, 16, 80, 3], [17, 34, 130, 16]] {
-        let [x, weight, add] = tiled(shape);
+    let three = [[5, 16, 18, 30], [120, 16, 18, 6], [70, 18, 16, 7], [260, 16, 80, 3], [17, 34, 130, 16]];
+    let five = [[5, 16, 18, 30], [70, 18, 80, 8], [42, 20, 130, 9]];
+    let shapes = three.into_iter().map(|shape| (shape, 3)).chain(five.into_iter().map(|shape| (shape, 5)));
+    for (shape, kernel) in shapes {
+        let [x, weight, add] = tiled(shape, kernel);
         for add in [None, Some(&add)] {
             let (y, theirs) = (evaluated(&x, &weight, add), expected(&x, &weight, add));
             let off = (y - &theirs).abs().max().double_value(&[]);
@@ -126,7 +129,7 @@ fn winograds_form_in_bfloat16_is_nearly_as_exact_as_the_direct_one() {
 /// One image at a time there are too few tiles for Winograd's algorithm: the guard gives those bits for the whole batch.
 #[test]
 fn direct_convolutions_can_be_required() {
-    let [x, weight, _] = tiled([5, 16, 18, 30]).map(|tensor| tensor.to_kind(Kind::Float));
+    let [x, weight, _] = tiled([5, 16, 18, 30], 3).map(|tensor| tensor.to_kind(Kind::Float));
     let images: Vec<Tensor> = (0..5).map(|n| evaluated(&x.narrow(0, n, 1), &weight, None)).collect();
     let direct = Tensor::cat(&images, 0);
     assert_ne!(evaluated(&x, &weight, None), direct);

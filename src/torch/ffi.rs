@@ -195,8 +195,10 @@ unsafe extern "C" {
         x: Handle,
         weight: Handle,
         bias: Handle,
-        window: *const WindowGeometry,
+        shortcut: Handle,
+        factor: f64,
         relu: c_int,
+        window: *const WindowGeometry,
         out: Out,
     ) -> ErrorText;
     pub(super) fn strata_norm_act(

@@ -53,10 +53,39 @@ pub fn supports(x: &Tensor) -> bool {
 /// # Errors
 /// Tensors that do not fit together, and those of libtorch.
 pub fn conv(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, window: &WindowGeometry, relu: bool) -> Result<Tensor> {
+    joined(x, weight, bias, None, window, relu)
+}
+
+/// factor · conv(x) + shortcut and, if requested, ReLU after it: the end of a residual block. The convolution is that of [`conv`], the
+/// shortcut a map `[N, K, H', W']`.
+///
+/// # Errors
+/// Tensors that do not fit together, and those of libtorch.
+pub fn conv_sum(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    (factor, shortcut): (f64, &Tensor),
+    window: &WindowGeometry,
+    relu: bool,
+) -> Result<Tensor> {
+    joined(x, weight, bias, Some((factor, shortcut)), window, relu)
+}
+
+fn joined(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    sum: Option<(f64, &Tensor)>,
+    window: &WindowGeometry,
+    relu: bool,
+) -> Result<Tensor> {
+    let factor = sum.map_or(1.0, |(factor, _)| factor);
+    let [bias, shortcut] = [bias, sum.map(|(_, shortcut)| shortcut)].map(ffi::or_null);
     // SAFETY: handles and `window` are valid while borrowed; C++ stores an owned tensor.
     unsafe {
         ffi::tensor_from(|out| {
-            ffi::strata_conv(x.as_ptr(), weight.as_ptr(), ffi::or_null(bias), window, c_int::from(relu), out)
+            ffi::strata_conv(x.as_ptr(), weight.as_ptr(), bias, shortcut, factor, c_int::from(relu), window, out)
         })
     }
 }

@@ -92,10 +92,12 @@ fn cases() -> Vec<Case> {
         case(3, [16, 17, 16], 6, 3, 2, 1),
         case(2, [1, 28, 28], 64, 7, 2, 3),
         case(18, [3, 9, 9], 16, 3, 1, 1),
-        // Enough tiles for Winograd's algorithm, in training too: of 2x2 outputs, then of 4x4.
+        // Enough tiles for Winograd's algorithm, in training too: of 2x2 outputs, then of 4x4, then of 5x5 kernels.
         case(120, [16, 6, 6], 18, 3, 1, 1),
         case(26, [18, 13, 12], 20, 3, 1, 1),
         case(32, [16, 12, 11], 70, 3, 1, 1),
+        case(52, [16, 9, 8], 18, 5, 1, 2),
+        case(25, [34, 12, 13], 70, 5, 1, 2),
         // Groups: several in a slice of channels, one, all; by every variant.
         grouped(32, [32, 12, 11], 32, 3, 1, 1, 8),
         grouped(40, [48, 9, 8], 96, 3, 1, 1, 3),
@@ -129,6 +131,28 @@ fn a_convolution_of_products_is_the_convolution() {
     for case in cases() {
         check(&case, true, Kind::Double, 1e-10);
         check(&case, false, Kind::Double, 1e-10);
+    }
+}
+
+/// The end of a residual block: relu(factor · (conv(x) + bias) + shortcut), and the same without the factor or the ReLU.
+#[test]
+fn a_shortcut_joins_the_convolution() {
+    for (case, (factor, relu)) in
+        cases().iter().zip([(0.3, true), (1.0, true), (0.3, false), (1.0, false)].into_iter().cycle())
+    {
+        let Case { images, input: [c, h, w], width, kernel, stride, pad, groups } = *case;
+        let x = channels_last(&numbers(&[images, c, h, w], 0.1));
+        let weight = numbers(&[width, c / groups, kernel, kernel], 0.2) * 0.3;
+        let bias = numbers(&[width], 0.4);
+        let out = [(h + 2 * pad - kernel) / stride + 1, (w + 2 * pad - kernel) / stride + 1];
+        let shortcut = channels_last(&numbers(&[images, width, out[0], out[1]], 0.5));
+        let window = WindowGeometry { stride: [stride, stride], before: [pad, pad], out };
+        let ours = |l: &[Tensor]| conv_sum(&l[0], &l[1], Some(&l[2]), (factor, &l[3]), &window, relu).unwrap();
+        let theirs = |l: &[Tensor]| {
+            let y = l[0].conv2d(&l[1], Some(&l[2]), [stride, stride], [pad, pad], [1, 1], groups) * factor + &l[3];
+            if relu { y.relu() } else { y }
+        };
+        same(&[x, weight, bias, shortcut], ours, theirs, 1e-10);
     }
 }
 

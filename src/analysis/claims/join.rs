@@ -27,7 +27,11 @@ pub(super) fn files(path: &Path) -> Vec<PathBuf> {
 pub(super) fn union(files: &[PathBuf]) -> Result<Table, TableError> {
     let mut all = Table::default();
     for file in files {
-        let table = Table::read(file)?;
+        let mut table = Table::read(file)?;
+        if let (Some(run), Some((name, key))) = (table.column("run"), only_run(file)) {
+            let rows = table.rows.iter_mut().filter(|row| row[run] == name);
+            rows.for_each(|row| row[run] = format!("{name}/{key}"));
+        }
         for column in &table.columns {
             if all.column(column).is_none() {
                 all.columns.push(column.clone());
@@ -42,6 +46,14 @@ pub(super) fn union(files: &[PathBuf]) -> Result<Table, TableError> {
     Ok(all)
 }
 
+/// The name and the key of the run of a study that has one run. Its table has the name alone, which other runs may have too.
+fn only_run(table: &Path) -> Option<(String, String)> {
+    let note: toml::Table = fs::read_to_string(table.with_extension("toml")).ok()?.parse().ok()?;
+    let [run] = note.get("runs")?.as_array()?.as_slice() else { return None };
+    let text = |key: &str| Some(run.get(key)?.as_str()?.to_owned());
+    Some((text("name")?, text("key")?))
+}
+
 /// Adds the swept keys, the name and the seed of each row's run to a table that names runs in its column `run`, as `NAME` or
 /// `NAME/KEY` with the beginning of a key. Other tables, and rows whose run is not a single point of the sweep, stay as they are.
 pub(super) fn with_settings(mut table: Table, points: &Records) -> Records {
@@ -54,8 +66,8 @@ pub(super) fn with_settings(mut table: Table, points: &Records) -> Records {
         .collect();
     let point = |text: &str| {
         let (name, key) = text.rsplit_once('/').unwrap_or((text, ""));
-        let fits =
-            |&row: &usize| points.text(row, Column::Name) == name && points.text(row, Column::Key).starts_with(key);
+        let alike = |other: &str| other.starts_with(key) || !other.is_empty() && key.starts_with(other);
+        let fits = |&row: &usize| points.text(row, Column::Name) == name && alike(points.text(row, Column::Key));
         let mut found = (0..points.rows.len()).filter(fits);
         found.next().filter(|_| found.next().is_none())
     };

@@ -94,18 +94,29 @@ impl Judged {
         })
     }
 
-    /// The words of a command of the claim: `{runs}` stands for all points of the sweep that did not diverge,
-    /// `{runs:KEY=VALUE}` for some of them.
-    pub fn words(&self, line: &str) -> Vec<String> {
-        let word = |word: &str| match word.strip_prefix("{runs").and_then(|rest| rest.strip_suffix('}')) {
-            Some(condition) => {
-                let mut runs = self.file.runs(condition.strip_prefix(':').unwrap_or_default());
-                runs.retain(|run| !self.diverged.contains(run));
-                runs
-            }
-            None => vec![word.to_owned()],
+    /// The commands that a line of the claim stands for, in words: `{runs}` is all points of the sweep that did not diverge,
+    /// `{runs:KEY=VALUE}` some of them, `{each}` and `{each:KEY=VALUE}` one of them, with a command for each.
+    pub fn commands(&self, line: &str) -> Vec<Vec<String>> {
+        let points = |word: &str, name: &str| {
+            let condition = word.strip_prefix(name)?.strip_suffix('}')?;
+            let mut runs = self.file.runs(condition.strip_prefix(':').unwrap_or_default());
+            runs.retain(|run| !self.diverged.contains(run));
+            Some(runs)
         };
-        line.split_whitespace().flat_map(word).collect()
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let each = |word: &str| points(word, "{each");
+        let command = |one: Option<&String>| {
+            let word = |word: &&str| match (points(word, "{runs"), one.filter(|_| each(word).is_some())) {
+                (Some(runs), _) => runs,
+                (None, Some(run)) => vec![run.clone()],
+                (None, None) => vec![(*word).to_owned()],
+            };
+            words.iter().flat_map(word).collect()
+        };
+        match words.iter().find_map(|word| each(word)) {
+            Some(runs) => runs.iter().map(|run| command(Some(run))).collect(),
+            None => vec![command(None)],
+        }
     }
 
     pub fn claim(&self) -> &Claim {

@@ -127,6 +127,28 @@ fn other_tables_are_read_by_name() {
     assert_eq!(fixture.judge(test).findings[0].estimate.effect(), Some(9.5));
 }
 
+/// A study of one run names it by its name alone, which other points of the sweep have too; the note beside the table has the key.
+#[test]
+fn the_table_of_a_study_of_one_run_has_the_settings_of_that_run() {
+    let fixture = Fixture::new(&rows(["0.5"; 3], ["0.6", "0.61", "0.62"]));
+    let study = "table = 'studies/landscape/c*.csv'\nmeasure = 'loss'\nof = { model.shortcut = 'A' }\n\
+                 against = { model.shortcut = 'none' }\nis = 'less'";
+    let runs =
+        || [("none", 9.0), ("A", 4.0)].into_iter().flat_map(|(kind, loss)| (0..3).map(move |seed| (kind, seed, loss)));
+    for (shortcut, seed, loss) in runs() {
+        let loss = loss + f64::from(seed) / 10.0;
+        fixture.write(&format!("studies/landscape/c-{shortcut}{seed}.csv"), &format!("run,loss\nc,{loss}\nc,{loss}\n"));
+    }
+    assert_eq!(fixture.judge(study).verdict, Verdict::NotRun, "any of six runs");
+    for (shortcut, seed, _) in runs() {
+        let note = format!("[[runs]]\nname = 'c'\nkey = '{shortcut}{seed}ffff'\n");
+        fixture.write(&format!("studies/landscape/c-{shortcut}{seed}.toml"), &note);
+    }
+    let judged = fixture.judge(study);
+    assert_eq!((judged.verdict, judged.findings[0].estimate.n()), (Verdict::Supported, 3));
+    assert!((judged.findings[0].estimate.effect().unwrap() + 5.0).abs() < 1e-9);
+}
+
 /// A study names runs as `NAME/KEY`; an ensemble has no seed.
 #[test]
 fn tables_of_studies_have_the_settings_of_their_runs() {
@@ -146,13 +168,20 @@ fn tables_of_studies_have_the_settings_of_their_runs() {
     fixture.write("studies/ensemble/c.csv", "run,members,top1\nx,1,0.61\nx,5,0.66\n");
     let judged = fixture.judge(ensemble);
     assert_eq!((judged.verdict, judged.findings[0].estimate.n()), (Verdict::Supported, 3));
-    let words = judged.words("study lesion {runs:model.shortcut=A} -o draws=1");
+    let one = |commands: Vec<Vec<String>>| -> Vec<String> {
+        assert_eq!(commands.len(), 1);
+        commands.concat()
+    };
+    let words = one(judged.commands("study lesion {runs:model.shortcut=A} -o draws=1"));
     assert_eq!((words.len(), words[2].starts_with("c/"), words[5].as_str()), (7, true, "-o"));
+    let each = judged.commands("study landscape {each:model.shortcut=A} -o points=1");
+    assert_eq!(each.iter().map(|command| command[2].clone()).collect::<Vec<_>>(), words[2..5]);
+    assert!(each.iter().all(|command| command.len() == 5 && command[3] == "-o"));
     // A run that diverged has no weights to study.
     let key = words[2].trim_start_matches("c/");
     let row = format!("A,0,c,{key},diverged,10,,1.0");
     fixture
         .write("sweeps/c/table.csv", &format!("model.shortcut,seed,name,key,status,macs,test_top1,seconds\n{row}\n"));
-    let rest = fixture.judge(study).words("study lesion {runs:model.shortcut=A} -o draws=1");
+    let rest = one(fixture.judge(study).commands("study lesion {runs:model.shortcut=A} -o draws=1"));
     assert_eq!(rest[2..], words[3..]);
 }

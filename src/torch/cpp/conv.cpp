@@ -100,17 +100,70 @@ void backward(const Shape& s, const ConvBackward<T>& to) {
   }
 }
 
-// The gradients of input, weight and bias; `saved` are input, weight and output of the forward pass.
-Tensors conv_gradients(const Gradients& given, const StrataWindow& window, at::ScalarType input_kind, bool bias, bool relu) {
+// What follows a convolution that a shortcut joins: act(factor · (conv(x) + bias) + shortcut).
+struct Sum {
+  std::optional<Tensor> shortcut;
+  double factor = 1;
+  bool relu = false;
+};
+
+// factor · (sums + bias) as a scale and a shift.
+struct Affine {
+  std::optional<Tensor> scale, shift;
+
+  Affine(const std::optional<Tensor>& bias, double factor, int64_t out, at::ScalarType activations) : shift(bias) {
+    if (factor == 1) return;
+    scale = new_tensor({out}, sums_kind(activations)).fill_(factor);
+    if (bias) shift = bias->detach().mul(factor);
+  }
+};
+
+// A shortcut as it is added to the output `y`; undefined where there is none.
+Tensor addend(const std::optional<Tensor>& shortcut, const Tensor& y) {
+  if (!shortcut) return {};
+  require_map(*shortcut);
+  TORCH_CHECK(shortcut->sizes() == y.sizes(), "a shortcut ", shortcut->sizes(), " does not fit ", y.sizes());
+  return dense_pixels(shortcut->to(y.scalar_type())).tensor;
+}
+
+// dy · (y > 0)
+Pixels masked(const Pixels& dy, const Tensor& y) {
+  const Tensor out = new_map(dy.images, dy.channels, dy.height, dy.width, y.scalar_type());
+  const int64_t rows = dy.height * dy.width, cols = dy.channels;
+  with_type(y.scalar_type(), [&](auto zero) {
+    using T = decltype(zero);
+    tasks(dy.images, [&](int64_t n) {
+      kernels<T>().mask(data<T>(dy.tensor) + n * rows * dy.ld, dy.ld, data<T>(y) + n * rows * cols, cols, rows, cols, true,
+                        mutable_data<T>(out) + n * rows * cols, cols, nullptr);
+    });
+  });
+  return pixels(out);
+}
+
+// The kinds of the inputs whose gradients are maps; that of the shortcut where there is one.
+struct Kinds {
+  at::ScalarType input;
+  std::optional<at::ScalarType> shortcut;
+};
+
+// The gradients of input, weight, bias and shortcut; `saved` are input, weight and output of the forward pass.
+Tensors conv_gradients(const Gradients& given, const StrataWindow& window, const Kinds& kinds, bool bias, double factor, bool relu) {
   const Pixels x = pixels(given.saved[0]);
-  const Tensor w = channels_last_weight(given.saved[1]);
+  Tensor w = channels_last_weight(given.saved[1]);
   const Tensor& y = given.saved[2];
   const Shape s = shape_of(x, w, window);
   const auto kind = x.tensor.scalar_type();
-  const Pixels dy = pixels(given.outputs[0].to(kind));
+  Pixels dy = pixels(given.outputs[0].to(kind));
   require_alike(dy.tensor, {s.images, s.out, s.window.out_h, s.window.out_w}, kind);
   require_alike(y, dy.tensor.sizes(), kind);
-  Tensor dx, dw, db;
+  Tensor dx, dw, db, shortcut;
+  if (kinds.shortcut) {
+    // The shortcut's gradient is that behind the non-linearity, which the convolution's own then is, too.
+    if (relu) dy = masked(dy, y);
+    relu = false;
+    shortcut = dy.tensor.to(*kinds.shortcut);
+  }
+  if (factor != 1) w = w.mul(factor);
   if (given.wants(0)) dx = new_map(s.images, s.in, s.height, s.width, kind);
   if (given.wants(1)) dw = new_like(w);
   if (bias) db = new_tensor({s.out}, w.scalar_type());
@@ -123,12 +176,15 @@ Tensors conv_gradients(const Gradients& given, const StrataWindow& window, at::S
                              dw.defined() ? mutable_data<A>(dw) : nullptr, db.defined() ? mutable_data<A>(db) : nullptr};
     backward(s, to);
   });
-  if (dx.defined()) dx = dx.to(input_kind);
-  return {dx, dw, db};
+  if (dx.defined()) dx = dx.to(kinds.input);
+  if (factor != 1)
+    for (const Tensor& gradient : {dw, db})
+      if (gradient.defined()) gradient.mul_(factor);
+  return {dx, dw, db, shortcut};
 }
 
-// The convolution, then relu where asked for; recorded for its gradients.
-Tensor conv(const Tensor& input, const Tensor& weight, const std::optional<Tensor>& bias, const StrataWindow& window, bool relu) {
+// The convolution and what follows it, recorded for its gradients.
+Tensor conv(const Tensor& input, const Tensor& weight, const std::optional<Tensor>& bias, const Sum& sum, const StrataWindow& window) {
   const auto forward = [&]() -> Forward {
     require_map(input);
     const auto kind = activation_kind(input);
@@ -136,18 +192,22 @@ Tensor conv(const Tensor& input, const Tensor& weight, const std::optional<Tenso
     require_column(bias, w.size(0), kind, "the bias");
     const Pixels x = pixels(input.to(kind));
     const Shape s = shape_of(x, w, window);
-    const Tensor y = new_map(s.images, s.out, s.window.out_h, s.window.out_w, kind);
+    const Tensor y = new_map(s.images, s.out, s.window.out_h, s.window.out_w, kind), other = addend(sum.shortcut, y);
+    const Affine affine(bias, sum.factor, s.out, kind);
     with_type(kind, [&](auto zero) {
       using T = decltype(zero);
-      convolve<T>(s, x, w, {nullptr, data_or_null<Acc<T>>(bias), nullptr, relu ? kRelu : kNone, s.out}, mutable_data<T>(y),
-                  For::kTraining);
+      using A = Acc<T>;
+      const End<T> end{data_or_null<A>(affine.scale), data_or_null<A>(affine.shift), data_or_null<T>(other),
+                       sum.relu ? kRelu : kNone, s.out};
+      convolve<T>(s, x, w, end, mutable_data<T>(y), For::kTraining);
     });
-    const auto input_kind = input.scalar_type();
-    return {{y}, {x.tensor, weight, y}, [=, biased = bias.has_value()](const Gradients& given) {
-      return conv_gradients(given, window, input_kind, biased, relu);
+    Kinds kinds{input.scalar_type(), {}};
+    if (sum.shortcut) kinds.shortcut = sum.shortcut->scalar_type();
+    return {{y}, {x.tensor, weight, y}, [=, biased = bias.has_value(), factor = sum.factor, relu = sum.relu](const Gradients& given) {
+      return conv_gradients(given, window, kinds, biased, factor, relu);
     }};
   };
-  return differentiable({input, weight, bias.value_or(Tensor())}, forward)[0];
+  return differentiable({input, weight, bias.value_or(Tensor()), sum.shortcut.value_or(Tensor())}, forward)[0];
 }
 
 // act(conv(x) · scale + shift + add) in one pass, which records no graph.
@@ -159,13 +219,7 @@ Tensor conv_end(const Tensor& input, const Tensor& weight, const std::optional<T
   const Pixels x = pixels(input.to(kind));
   const Tensor w = channels_last_weight(weight);
   const Shape s = shape_of(x, w, window);
-  const Tensor y = new_map(s.images, s.out, s.window.out_h, s.window.out_w, kind);
-  Tensor other;
-  if (add) {
-    require_map(*add);
-    TORCH_CHECK(add->sizes() == y.sizes(), "a shortcut ", add->sizes(), " does not fit ", y.sizes());
-    other = dense_pixels(add->to(kind)).tensor;
-  }
+  const Tensor y = new_map(s.images, s.out, s.window.out_h, s.window.out_w, kind), other = addend(add, y);
   require_column(scale, s.out, kind, "the scale");
   require_column(shift, s.out, kind, "the shift");
   with_type(kind, [&](auto zero) {
@@ -182,13 +236,18 @@ Tensor conv_end(const Tensor& input, const Tensor& weight, const std::optional<T
 
 using namespace strata;
 
-extern "C" char* strata_conv(const Tensor* x, const Tensor* weight, const Tensor* bias, const StrataWindow* window, int relu,
-                             Tensor** out) {
+extern "C" char* strata_conv(const Tensor* x, const Tensor* weight, const Tensor* bias, const Tensor* shortcut, double factor,
+                             int relu, const StrataWindow* window, Tensor** out) {
   return guarded([&] {
-    const auto shift = or_none(bias);
-    *out = new Tensor(at::GradMode::is_enabled()
-                          ? conv(*x, *weight, shift, *window, relu != 0)
-                          : conv_end(*x, *weight, {}, shift, {}, relu ? kRelu : kNone, *window));
+    const Sum sum{or_none(shortcut), factor, relu != 0};
+    if (at::GradMode::is_enabled()) {
+      *out = new Tensor(conv(*x, *weight, or_none(bias), sum, *window));
+      return;
+    }
+    require_map(*x);
+    require_weight(*weight);
+    const Affine affine(or_none(bias), factor, weight->size(0), activation_kind(*x));
+    *out = new Tensor(conv_end(*x, *weight, affine.scale, affine.shift, sum.shortcut, relu ? kRelu : kNone, *window));
   });
 }
 

@@ -1,5 +1,5 @@
-// 3x3 convolutions of stride 1 by Winograd's algorithm: F(4x4, 3x3), or F(2x2, 3x3) where tiles of 4x4 overhang too far. Transforms
-// and products are in float for bfloat16 too, so that their error (about 1e-6) vanishes in the rounding of the output.
+// Convolutions of stride 1 by Winograd's algorithm: F(4x4, 3x3), F(2x2, 3x3) where tiles of 4x4 overhang too far, and F(2x2, 5x5).
+// Transforms and products are in float for bfloat16 too, so that their error (about 1e-6) vanishes in the rounding of the output.
 //
 // In evaluation, processors with bfloat16 dot products use a fused kernel of F(2x2, 3x3), which rounds transformed inputs and
 // weights to bfloat16 (docs/speed.md has the errors).
@@ -19,22 +19,24 @@ int64_t tile_count(const Shape& s, int64_t side) { return s.images * tiles_of(s,
 // How many users of this thread want direct sums alone.
 thread_local int direct_users = 0;
 
-// The side of the tiles of outputs: 4 where this takes fewer products.
-int64_t side_of_tiles(const Shape& s) {
-  return tile_count(s, 4) >= kManyTiles4 && 36 * tile_count(s, 4) < 16 * tile_count(s, 2) ? 4 : 2;
-}
-
+// The algorithm for a shape that fits one: tiles of 4x4 outputs where these take fewer products.
 template <class T>
-const WinogradKernels<T>& kernels_of(int64_t side) {
-  return side == 4 ? kernels<T>().winograd4 : kernels<T>().winograd2;
+const WinogradKernels<T>& algorithm(const Shape& s) {
+  if (s.kernel_h == 5) return kernels<T>().winograd_2x5;
+  const bool by_fours = tile_count(s, 4) >= kManyTiles4 && 36 * tile_count(s, 4) < 16 * tile_count(s, 2);
+  return by_fours ? kernels<T>().winograd_4x3 : kernels<T>().winograd_2x3;
 }
 
-bool fits_winograd(const Shape& s) {
+bool fits_winograd(const Shape& s, int64_t kernel) {
   const StrataWindow& w = s.window;
-  const bool same = w.out_h == s.height && w.out_w == s.width && w.top == 1 && w.left == 1 && w.stride_h == 1 && w.stride_w == 1;
+  const int64_t before = kernel / 2;
+  const bool same = w.out_h == s.height && w.out_w == s.width && w.top == before && w.left == before && w.stride_h == 1 &&
+                    w.stride_w == 1;
   // With few channels the additions of the transforms take as long as the products that they save.
   const bool wide = s.in % 2 == 0 && s.in >= 16 && s.out >= 16;
-  return direct_users == 0 && same && s.kernel_h == 3 && s.kernel_w == 3 && wide && s.height > 2 && s.width > 2;
+  // Direct sums skip the padding, which is a good part of what the kernel meets on a small map.
+  const int64_t side = kernel == 5 ? 8 : 3;
+  return direct_users == 0 && same && s.kernel_h == kernel && s.kernel_w == kernel && wide && s.height >= side && s.width >= side;
 }
 
 // How many tiles are in work at once: so many that they and their sums stay in the second cache, but enough to read the whole
@@ -49,10 +51,10 @@ int64_t band_of(int64_t places, int64_t in, int64_t strip) {
 
 template <class T>
 bool by_winograd(const Shape& s) {
-  if (!fits_winograd(s)) return false;
-  const int64_t side = side_of_tiles(s);
-  // Products of bfloat16 take half the time of those of floats, of which F(4x4, 3x3) needs a quarter and F(2x2, 3x3) almost half. With
-  // AMX they take a sixteenth.
+  if (!fits_winograd(s, 3) && !fits_winograd(s, 5)) return false;
+  const int64_t side = algorithm<T>(s).side;
+  // Products of bfloat16 take half the time of those of floats, of which F(4x4, 3x3) needs a quarter, F(2x2, 5x5) a third and
+  // F(2x2, 3x3) almost half. With AMX they take a sixteenth.
   if (sizeof(T) == 2) return side == 4 && !has_amx();
   return side == 4 || tile_count(s, 2) >= kManyTiles2;
 }
@@ -62,7 +64,7 @@ template bool by_winograd<double>(const Shape&);
 
 template <class T>
 bool by_fused_winograd(const Shape& s, int64_t ld) {
-  return kernels<T>().fused_winograd && fits_winograd(s) && tile_count(s, 2) >= kManyTiles2 && s.in % 16 == 0 && s.out % 16 == 0 &&
+  return kernels<T>().fused_winograd && fits_winograd(s, 3) && tile_count(s, 2) >= kManyTiles2 && s.in % 16 == 0 && s.out % 16 == 0 &&
          ld == s.out;
 }
 template bool by_fused_winograd<bf16>(const Shape&, int64_t);
@@ -85,11 +87,10 @@ Buffer<A> transform_weight(const Shape& s, const Weight<A>& w, const WinogradKer
 template <class T>
 void winograd_forward(const Shape& s, const T* x, int64_t ld_x, const Weight<Acc<T>>& w, const End<T>& end, T* y) {
   using A = Acc<T>;
-  const int64_t side = side_of_tiles(s), size = s.in * s.out;
-  const auto& winograd = kernels_of<T>(side);
-  const int64_t places = winograd.places;
+  const auto& winograd = algorithm<T>(s);
+  const int64_t side = winograd.side, places = winograd.places, size = s.in * s.out;
   const Buffer<A> packed = packed_weight<A>(Variant::kWinograd, {places}, w.tensor, places * size, [&](A* packed) {
-    const Buffer<A> spread = transform_weight(s, w, kernels_of<A>(side));
+    const Buffer<A> spread = transform_weight(s, w, algorithm<A>(s));
     tasks(places, [&](int64_t place) {
       kernels<A>().interleave_transposed(spread.data + place * size, s.out, s.in, s.in, packed + place * size, s.out);
     });
@@ -118,9 +119,9 @@ STRATA_FORWARD(winograd_forward)
 template <class T>
 void fused_winograd_forward(const Shape& s, const T* x, int64_t ld_x, const Weight<Acc<T>>& w, const End<T>& end, T* y) {
   const auto& k = kernels<T>();
-  const int64_t size = s.in * s.out, places = k.winograd2.places;
+  const int64_t size = s.in * s.out, places = k.winograd_2x3.places;
   const Buffer<T> packed = packed_weight<T>(Variant::kFusedWinograd, {places}, w.tensor, places * size, [&](T* packed) {
-    const Buffer<Acc<T>> spread = transform_weight(s, w, kernels_of<Acc<T>>(2));
+    const Buffer<Acc<T>> spread = transform_weight(s, w, kernels<Acc<T>>().winograd_2x3);
     // In the layout that fused_winograd takes (kernels.h).
     tasks(places * (s.out / 16), [&](int64_t task) {
       const int64_t place = task % places, strip = task / places, row = place / 4, col = place % 4;
@@ -157,8 +158,8 @@ STRATA_BACKWARD(winograd_input_gradient)
 template <class T>
 void winograd_weight_gradient(const Shape& s, const ConvBackward<T>& to) {
   using A = Acc<T>;
-  const int64_t side = side_of_tiles(s), size = s.in * s.out;
-  const auto& winograd = kernels_of<T>(side);
+  const auto& winograd = algorithm<T>(s);
+  const int64_t side = winograd.side, size = s.in * s.out;
   const Tiles inputs = tiles_of(s, to.ld_x, side), outputs = tiles_of(s.turned(), to.ld_dy, side);
   const int64_t places = winograd.places, band = band_of(places, s.in, s.out);
   // Fewer chunks than of direct sums: to write and read the sums of a chunk takes as long as a good part of its products.
@@ -184,7 +185,7 @@ void winograd_weight_gradient(const Shape& s, const ConvBackward<T>& to) {
     for (int64_t chunk = 1; chunk < chunks; ++chunk)
       for (int64_t i = 0; i < size; ++i) whole[i] += whole[chunk * places * size + i];
   });
-  const Buffer<A> taps(s.taps() * size);  // [9, in, out]
+  const Buffer<A> taps(s.taps() * size);  // [taps, in, out]
   tasks(s.in, [&](int64_t i) { winograd.weight_gradient(partial.data + i * s.out, size, s.out, taps.data + i * s.out, size); });
   tasks(s.taps(), [&](int64_t tap) {
     kernels<A>().transpose(taps.data + tap * size, s.in, s.out, s.out, to.dw + tap * s.in, s.taps() * s.in);

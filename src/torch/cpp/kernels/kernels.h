@@ -53,22 +53,22 @@ using Acc = typename AccOf<T>::type;
 template <class T>
 constexpr int64_t kPair = sizeof(T) == 2 ? 2 : 1;
 
-// A 3x3 convolution by Winograd's algorithm, in `places` products for each tile: 16 or 36. Transformed tiles and weights are stored as
+// A convolution by Winograd's algorithm, in `places` products for each tile of `side` x `side` outputs: 16 or 36. Transformed tiles and weights are stored as
 // A, because rounding them to bfloat16 would add to the error of the output.
 template <class T>
 struct WinogradKernels {
   using A = Acc<T>;
 
-  int64_t places;
+  int64_t side, places;
   // Tiles of the input as a matrix [tiles, cols] for each place, `step` apart.
   void (*input)(const T* x, const struct Tiles& tiles, int64_t first, int64_t count, A* out, int64_t step);
   // act(products · scale + shift + add) of such matrices.
   void (*output)(const A* products, int64_t step, const struct Tiles& tiles, int64_t first, int64_t count, int64_t cols,
                  const A* scale, const A* shift, const T* add, int act, T* y, int64_t ld);
-  // A row [cols] for each place of a weight [9, cols].
+  // A row [cols] for each place of a weight [taps, cols].
   void (*weight)(const A* weight, int64_t cols, A* out, int64_t step);
   // What the gradient of a weight needs: tiles of the output's gradient as such matrices, and the transpose of `weight`, from a row
-  // for each place to [9, cols].
+  // for each place to [taps, cols].
   void (*output_gradient)(const T* dy, const struct Tiles& tiles, int64_t first, int64_t count, A* out, int64_t step);
   void (*weight_gradient)(const A* places, int64_t step, int64_t cols, A* gradient, int64_t tap_step);
 };
@@ -127,10 +127,10 @@ struct Kernels {
   void (*depthwise_input)(const T* dy, const A* weight, const struct Pool& pool, T* dx);
   void (*depthwise_weight)(const T* x, const T* dy, const struct Pool& pool, A* gradient, A* bias);
 
-  // Tiles of 2x2 and of 4x4 outputs.
-  WinogradKernels<T> winograd2, winograd4;
+  // F(2x2, 3x3), F(4x4, 3x3) and F(2x2, 5x5).
+  WinogradKernels<T> winograd_2x3, winograd_4x3, winograd_2x5;
 
-  // winograd2 fused for `count` tiles: sums stay in registers, transformed inputs and weights are bfloat16. Null where the processor has
+  // winograd_2x3 fused for `count` tiles: sums stay in registers, transformed inputs and weights are bfloat16. Null where the processor has
   // no bfloat16 dot products.
   // cols and out are multiples of 16; `weight` is [out / 16][4 columns][cols / 2][4 rows][16][2]; `workspace` has
   // 16 · cols numbers a tile, of whole groups.

@@ -1,6 +1,7 @@
-// 3x3 convolutions of stride 1 by Winograd's algorithm (Lavin and Gray 2015, arXiv 1509.09308, section 4). F(2x2, 3x3) computes
+// Convolutions of stride 1 by Winograd's algorithm (Lavin and Gray 2015, arXiv 1509.09308, section 4). F(2x2, 3x3) computes
 // four outputs from sixteen products, where the definition takes 36; F(4x4, 3x3) computes sixteen from 36 instead of 144, and
-// rounds coarser. A tile is the values under its outputs: 4x4 or 6x6, of which neighbours share two rows or columns.
+// F(2x2, 5x5) four from 36 instead of 100; these two round coarser. A tile is the values under its outputs: 4x4 or 6x6, of which
+// neighbours share all rows or columns but two or four.
 
 #include "parts.h"
 #include "activations.h"
@@ -8,13 +9,13 @@
 namespace strata {
 namespace {
 
-// The transforms in one dimension, for `kSide` outputs; `kTaps` is the side of a tile of inputs.
-template <int side>
+// The transforms in one dimension, for `kSide` outputs of a kernel of `kKernel` taps; `kTile` is the side of a tile of inputs.
+template <int side, int kernel>
 struct Winograd;
 
 template <>
-struct Winograd<2> {
-  static constexpr int kSide = 2, kTaps = 4;
+struct Winograd<2, 3> {
+  static constexpr int kSide = 2, kKernel = 3, kTile = 4;
 
   // B^T · d
   template <class V>
@@ -51,10 +52,9 @@ struct Winograd<2> {
   }
 };
 
-// With the points 0, 1, -1, 2, -2 and infinity.
-template <>
-struct Winograd<4> {
-  static constexpr int kSide = 4, kTaps = 6;
+// The points 0, 1, -1, 2, -2 and infinity: tiles of six, whose transform does not depend on how many of the points are the kernel's.
+struct SixPoints {
+  static constexpr int kTile = 6;
 
   template <class V>
   static void spread(V (&d)[6]) {
@@ -62,6 +62,11 @@ struct Winograd<4> {
     const V first = d[0] * 4 - d[2] * 5 + d[4], last = d[1] * 4 - d[3] * 5 + d[5];
     d[0] = first, d[1] = a + b, d[2] = a - b, d[3] = c + e, d[4] = c - e, d[5] = last;
   }
+};
+
+template <>
+struct Winograd<4, 3> : SixPoints {
+  static constexpr int kSide = 4, kKernel = 3;
 
   template <class V>
   static void gather(const V (&m)[6], V (&out)[4]) {
@@ -93,52 +98,88 @@ struct Winograd<4> {
   }
 };
 
+template <>
+struct Winograd<2, 5> : SixPoints {
+  static constexpr int kSide = 2, kKernel = 5;
+
+  template <class V>
+  static void gather(const V (&m)[6], V (&out)[2]) {
+    out[0] = m[0] + (m[1] + m[2]) + (m[3] + m[4]);
+    out[1] = (m[1] - m[2]) + (m[3] - m[4]) * 2 + m[5];
+  }
+
+  template <class V>
+  static void weigh(const V (&g)[5], V (&out)[6]) {
+    const V even = (g[0] + g[2] + g[4]) / -6, odd = (g[1] + g[3]) / 6;
+    const V even2 = (g[0] + g[2] * 4 + g[4] * 16) / 24, odd2 = (g[1] + g[3] * 4) / 12;
+    out[0] = g[0] / 4, out[1] = even - odd, out[2] = even + odd;
+    out[3] = even2 + odd2, out[4] = even2 - odd2, out[5] = g[4];
+  }
+
+  template <class V>
+  static void widen_output(const V (&y)[2], V (&out)[6]) {
+    const V twice = y[1] * 2;
+    out[0] = y[0], out[1] = y[0] + y[1], out[2] = y[0] - y[1];
+    out[3] = y[0] + twice, out[4] = y[0] - twice, out[5] = y[1];
+  }
+
+  template <class V>
+  static void narrow_weight(const V (&m)[6], V (&out)[5]) {
+    const V ones = (m[1] + m[2]) / 6, odd_ones = (m[2] - m[1]) / 6, twos = (m[3] + m[4]) / 24, odd_twos = (m[3] - m[4]) / 12;
+    out[0] = m[0] / 4 - ones + twos;
+    out[1] = odd_ones + odd_twos, out[2] = twos * 4 - ones, out[3] = odd_ones + odd_twos * 4;
+    out[4] = twos * 16 - ones + m[5];
+  }
+};
+
 // Writes B^T · d · B of tile i, channels from c on, to to(i, c), rows and columns `down` and `right` apart. Channels are the
-// outer loop, so that neighbouring tiles hand on two columns in registers.
+// outer loop, so that neighbouring tiles hand on the columns that they share in registers.
 template <class W, class T, class To>
 inline void spread_tiles(const T* x, const Tiles& t, int64_t first, int64_t count, int64_t down, int64_t right, To&& to) {
   using A = Acc<T>;
-  constexpr int kSide = W::kSide, kTaps = W::kTaps;
+  constexpr int kSide = W::kSide, kTile = W::kTile, kShared = kTile - kSide, kBefore = W::kKernel / 2;
   over(t.cols, [&](int64_t c, auto n) {
     Tiles::Place at = t.place(first);
-    Vec<A> d[kTaps][kTaps];  // by column of the tile, each spread
+    Vec<A> d[kTile][kTile];  // by column of the tile, each spread
     bool goes_on = false;
     for (int64_t i = 0; i < count; ++i) {
-      const int64_t top = kSide * at.y - 1, left = kSide * at.x - 1;
+      const int64_t top = kSide * at.y - kBefore, left = kSide * at.x - kBefore;
       const T* corner = x + ((at.image * t.height + top) * t.width + left) * t.ld + c;
       const auto column = [&](int q) {
         if (left + q < 0 || left + q >= t.width) {
 #pragma GCC unroll 6
-          for (int r = 0; r < kTaps; ++r) d[q][r] = Vec<A>{};
+          for (int r = 0; r < kTile; ++r) d[q][r] = Vec<A>{};
           return;
         }
         const T* from = corner + q * t.ld;
         const int64_t row = t.width * t.ld;
 #pragma GCC unroll 6
-        for (int r = 0; r < kTaps; ++r)
-          d[q][r] = (r > 0 || top >= 0) && (r < 2 || top + r < t.height) ? load(from + r * row, n) : Vec<A>{};
+        for (int r = 0; r < kTile; ++r)
+          d[q][r] = (r >= kBefore || top + r >= 0) && (r <= kBefore || top + r < t.height) ? load(from + r * row, n) : Vec<A>{};
         W::spread(d[q]);
       };
-      // Tiles side by side share two columns, already transformed one way.
-      if (goes_on) {
+      // The columns that tiles side by side share are already transformed one way.
+#pragma GCC unroll 4
+      for (int q = 0; q < kShared; ++q)
+        if (goes_on) {
 #pragma GCC unroll 6
-        for (int r = 0; r < kTaps; ++r) d[0][r] = d[kSide][r], d[1][r] = d[kSide + 1][r];
-      } else {
-        column(0), column(1);
-      }
-      for (int q = 2; q < kTaps; ++q) column(q);
+          for (int r = 0; r < kTile; ++r) d[q][r] = d[kSide + q][r];
+        } else {
+          column(q);
+        }
+      for (int q = kShared; q < kTile; ++q) column(q);
       // Prefetches what the next row of tiles begins with.
-      for (int r = kTaps; r < kTaps + kSide; ++r)
+      for (int r = kTile; r < kTile + kSide; ++r)
         for (int q = 1; q <= kSide; ++q) fetch(corner, (r * t.width + q) * t.ld, 1);
       auto* corner_to = to(i, c);
 #pragma GCC unroll 6
-      for (int r = 0; r < kTaps; ++r) {
-        Vec<A> row[kTaps];
+      for (int r = 0; r < kTile; ++r) {
+        Vec<A> row[kTile];
 #pragma GCC unroll 6
-        for (int q = 0; q < kTaps; ++q) row[q] = d[q][r];
+        for (int q = 0; q < kTile; ++q) row[q] = d[q][r];
         W::spread(row);
 #pragma GCC unroll 6
-        for (int q = 0; q < kTaps; ++q) store(corner_to + r * down + q * right, row[q], n);
+        for (int q = 0; q < kTile; ++q) store(corner_to + r * down + q * right, row[q], n);
       }
       goes_on = t.advance(at);
     }
@@ -147,7 +188,7 @@ inline void spread_tiles(const T* x, const Tiles& t, int64_t first, int64_t coun
 
 template <class W, class T>
 void winograd_input(const T* x, const Tiles& t, int64_t first, int64_t count, Acc<T>* out, int64_t step) {
-  spread_tiles<W>(x, t, first, count, W::kTaps * step, step, [&](int64_t i, int64_t c) { return out + i * t.cols + c; });
+  spread_tiles<W>(x, t, first, count, W::kTile * step, step, [&](int64_t i, int64_t c) { return out + i * t.cols + c; });
 }
 
 // What is done to the products of an output: the way back, scale, shift, shortcut and non-linearity.
@@ -169,9 +210,9 @@ struct TileEnd {
   void finish(const Tiles& t, const Tiles::Place& at, Half&& half) const {
 #pragma GCC unroll 4
     for (int r = 0; r < W::kSide; ++r) {
-      Vec<Acc<T>> m[W::kTaps], v[W::kSide];
+      Vec<Acc<T>> m[W::kTile], v[W::kSide];
 #pragma GCC unroll 6
-      for (int q = 0; q < W::kTaps; ++q) m[q] = half(r, q);
+      for (int q = 0; q < W::kTile; ++q) m[q] = half(r, q);
       W::gather(m, v);
 #pragma GCC unroll 4
       for (int q = 0; q < W::kSide; ++q) {
@@ -195,12 +236,12 @@ void winograd_output(const Acc<T>* products, int64_t step, const Tiles& t, int64
       const TileEnd<T, decltype(n)> end(scale, shift, add, y, ld, c, n);
       Tiles::Place at = t.place(first);
       for (int64_t i = 0; i < count; ++i, t.advance(at)) {
-        Vec<A> half[W::kTaps][W::kSide];
+        Vec<A> half[W::kTile][W::kSide];
 #pragma GCC unroll 6
-        for (int q = 0; q < W::kTaps; ++q) {
-          Vec<A> m[W::kTaps];
+        for (int q = 0; q < W::kTile; ++q) {
+          Vec<A> m[W::kTile];
 #pragma GCC unroll 6
-          for (int r = 0; r < W::kTaps; ++r) m[r] = load(products + (r * W::kTaps + q) * step + i * cols + c, n);
+          for (int r = 0; r < W::kTile; ++r) m[r] = load(products + (r * W::kTile + q) * step + i * cols + c, n);
           W::gather(m, half[q]);
         }
         end.template finish<W, constant.value>(t, at, [&](int r, int q) { return half[q][r]; });
@@ -246,7 +287,7 @@ template <int K>
 void fused_winograd_of(const bf16* x, const Tiles& t, int64_t first, int64_t count, const bf16* weight, int64_t out,
                        const float* scale, const float* shift, const bf16* add, int act, bf16* y, bf16* workspace) {
   const int64_t blocks = t.cols / K, group = 16 * kGroup * t.cols;
-  spread_tiles<Winograd<2>>(x, t, first, count, kGroup * K, 4 * kGroup * K, [&](int64_t i, int64_t c) {
+  spread_tiles<Winograd<2, 3>>(x, t, first, count, kGroup * K, 4 * kGroup * K, [&](int64_t i, int64_t c) {
     return workspace + i / kGroup * group + (c / K * 16 * kGroup + i % kGroup) * K + c % K;
   });
   with_act(act, [&](auto constant) {
@@ -259,7 +300,7 @@ void fused_winograd_of(const bf16* x, const Tiles& t, int64_t first, int64_t cou
           winograd_column<K>(workspace + begin / kGroup * group + q * 4 * kGroup * K, blocks, weight + q * 4 * kLanes * t.cols,
                              half[q]);
         for (int64_t i = 0; i < kGroup && begin + i < count; ++i, t.advance(at))
-          end.finish<Winograd<2>, constant.value>(t, at, [&](int r, int q) { return (Vec<float>)half[q][r][i]; });
+          end.finish<Winograd<2, 3>, constant.value>(t, at, [&](int r, int q) { return (Vec<float>)half[q][r][i]; });
       }
     }
   });
@@ -284,17 +325,18 @@ constexpr auto fused_winograd_kernel() -> decltype(Kernels<T>::fused_winograd) {
 template <class W, class A>
 void winograd_weight(const A* weight, int64_t cols, A* out, int64_t step) {
   over(cols, [&](int64_t c, auto n) {
-    Vec<A> rows[3][W::kTaps];
-    for (int r = 0; r < 3; ++r) {
-      Vec<A> g[3];
-      for (int q = 0; q < 3; ++q) g[q] = load(weight + (r * 3 + q) * cols + c, n);
+    constexpr int kKernel = W::kKernel;
+    Vec<A> rows[kKernel][W::kTile];
+    for (int r = 0; r < kKernel; ++r) {
+      Vec<A> g[kKernel];
+      for (int q = 0; q < kKernel; ++q) g[q] = load(weight + (r * kKernel + q) * cols + c, n);
       W::weigh(g, rows[r]);
     }
-    for (int q = 0; q < W::kTaps; ++q) {
-      const Vec<A> g[3] = {rows[0][q], rows[1][q], rows[2][q]};
-      Vec<A> all[W::kTaps];
+    for (int q = 0; q < W::kTile; ++q) {
+      Vec<A> g[kKernel], all[W::kTile];
+      for (int r = 0; r < kKernel; ++r) g[r] = rows[r][q];
       W::weigh(g, all);
-      for (int r = 0; r < W::kTaps; ++r) store(out + (r * W::kTaps + q) * step + c, all[r], n);
+      for (int r = 0; r < W::kTile; ++r) store(out + (r * W::kTile + q) * step + c, all[r], n);
     }
   });
 }
@@ -308,7 +350,7 @@ void winograd_output_gradient(const T* dy, const Tiles& t, int64_t first, int64_
     for (int64_t i = 0; i < count; ++i, t.advance(at)) {
       const int64_t top = W::kSide * at.y, left = W::kSide * at.x;
       const T* corner = dy + ((at.image * t.height + top) * t.width + left) * t.ld + c;
-      Vec<A> wide[W::kSide][W::kTaps];  // by column of the tile
+      Vec<A> wide[W::kSide][W::kTile];  // by column of the tile
 #pragma GCC unroll 4
       for (int q = 0; q < W::kSide; ++q) {
         Vec<A> d[W::kSide];
@@ -319,13 +361,13 @@ void winograd_output_gradient(const T* dy, const Tiles& t, int64_t first, int64_
       }
       A* to = out + i * t.cols + c;
 #pragma GCC unroll 6
-      for (int r = 0; r < W::kTaps; ++r) {
-        Vec<A> row[W::kSide], all[W::kTaps];
+      for (int r = 0; r < W::kTile; ++r) {
+        Vec<A> row[W::kSide], all[W::kTile];
 #pragma GCC unroll 4
         for (int q = 0; q < W::kSide; ++q) row[q] = wide[q][r];
         W::widen_output(row, all);
 #pragma GCC unroll 6
-        for (int q = 0; q < W::kTaps; ++q) store(to + (r * W::kTaps + q) * step, all[q], n);
+        for (int q = 0; q < W::kTile; ++q) store(to + (r * W::kTile + q) * step, all[q], n);
       }
     }
   });
@@ -335,33 +377,40 @@ void winograd_output_gradient(const T* dy, const Tiles& t, int64_t first, int64_
 template <class W, class A>
 void winograd_weight_gradient(const A* places, int64_t step, int64_t cols, A* gradient, int64_t tap_step) {
   over(cols, [&](int64_t c, auto n) {
-    Vec<A> rows[W::kTaps][3];  // by column of the places
-    for (int q = 0; q < W::kTaps; ++q) {
-      Vec<A> m[W::kTaps];
-      for (int r = 0; r < W::kTaps; ++r) m[r] = load(places + (r * W::kTaps + q) * step + c, n);
+    constexpr int kKernel = W::kKernel;
+    Vec<A> rows[W::kTile][kKernel];  // by column of the places
+    for (int q = 0; q < W::kTile; ++q) {
+      Vec<A> m[W::kTile];
+      for (int r = 0; r < W::kTile; ++r) m[r] = load(places + (r * W::kTile + q) * step + c, n);
       W::narrow_weight(m, rows[q]);
     }
-    for (int r = 0; r < 3; ++r) {
-      Vec<A> row[W::kTaps], g[3];
-      for (int q = 0; q < W::kTaps; ++q) row[q] = rows[q][r];
+    for (int r = 0; r < kKernel; ++r) {
+      Vec<A> row[W::kTile], g[kKernel];
+      for (int q = 0; q < W::kTile; ++q) row[q] = rows[q][r];
       W::narrow_weight(row, g);
-      for (int q = 0; q < 3; ++q) store(gradient + (r * 3 + q) * tap_step + c, g[q], n);
+      for (int q = 0; q < kKernel; ++q) store(gradient + (r * kKernel + q) * tap_step + c, g[q], n);
     }
   });
 }
 
 template <class W, class T>
 constexpr WinogradKernels<T> winograd_of() {
-  return {W::kTaps * W::kTaps,       winograd_input<W, T>,           winograd_output<W, T>,
-          winograd_weight<W, Acc<T>>, winograd_output_gradient<W, T>, winograd_weight_gradient<W, Acc<T>>};
+  return {W::kSide,
+          W::kTile * W::kTile,
+          winograd_input<W, T>,
+          winograd_output<W, T>,
+          winograd_weight<W, Acc<T>>,
+          winograd_output_gradient<W, T>,
+          winograd_weight_gradient<W, Acc<T>>};
 }
 
 }  // namespace
 
 template <class T>
 void STRATA_ISA::winograd_kernels(Kernels<T>& table) {
-  table.winograd2 = winograd_of<Winograd<2>, T>();
-  table.winograd4 = winograd_of<Winograd<4>, T>();
+  table.winograd_2x3 = winograd_of<Winograd<2, 3>, T>();
+  table.winograd_4x3 = winograd_of<Winograd<4, 3>, T>();
+  table.winograd_2x5 = winograd_of<Winograd<2, 5>, T>();
   table.fused_winograd = fused_winograd_kernel<T>();
 }
 STRATA_INSTANTIATE(winograd_kernels)
