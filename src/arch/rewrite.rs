@@ -91,7 +91,7 @@ pub fn steps<'n>(nodes: &[&'n Node], fuse: bool) -> Vec<Step<'n>> {
 }
 
 /// The non-linearity after a block's sum, where the last module of its body can compute both: act(factor · norm(conv(…)) + shortcut). The
-/// factor is the sum's, and stochastic depth's in evaluation, unless it skips single images.
+/// factor is the sum's scale, times the survival probability in evaluation. Blocks that skip single images do not join.
 pub fn joins_sum(residual: &Residual, last: Option<&Step>) -> Option<Act> {
     let Some(Step::ConvNormAct(ConvNormActLayers { act: Act::None, .. })) = last else { return None };
     let skips_images = residual.survival.probability < 1.0 && residual.survival.gate == SurvivalGate::Sample;

@@ -33,7 +33,8 @@ pub struct Claim {
     pub minutes: f64,
     /// What would decide the claim where this budget does not.
     pub needs: String,
-    /// Commands of this program that are run after the sweep and write further tables: `study gradients {runs}`.
+    /// Commands of this program that are run after the sweep and write further tables: `study gradients {runs}`, or
+    /// `study landscape {each}`, which is run once for each point.
     #[serde(default)]
     pub commands: Vec<String>,
     /// All tests must hold.

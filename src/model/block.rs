@@ -60,7 +60,8 @@ impl ModuleT for Excite {
 #[derive(Debug)]
 pub(super) enum Merge {
     Sum(f64),
-    /// The last module of the body, left out of `body`, multiplies by the number, adds the shortcut and applies what follows the sum.
+    /// The last module of the body, left out of `body`, scales its output by this factor, adds the shortcut and applies what follows the
+    /// sum.
     Joined(Box<ConvNormAct>, f64),
     Body,
     Gate(Gate),

@@ -23,7 +23,7 @@ impl ConvNormAct {
             (Some(norm), _) if factor == 1.0 => self.forward_by(Some(norm), x, Some(shortcut), train),
             (Some(norm), _) => self.forward_by(Some(&norm.times(factor)), x, Some(shortcut), train),
             (None, Some(conv)) => conv.forward_sum(x, factor, shortcut, self.act),
-            (None, None) => activations::apply_to_sum(self.act, x * factor, Some(shortcut)),
+            (None, None) => unreachable!("a ConvNormAct has a convolution or a normalisation"),
         }
     }
 
@@ -33,7 +33,7 @@ impl ConvNormAct {
         {
             return y;
         }
-        let relu_inside = norm.is_none() && add.is_none() && self.act == Act::Relu;
+        let relu_inside = norm.is_none() && self.act == Act::Relu;
         let (y, act) = match self.conv.as_ref().map(|conv| conv.forward(x, relu_inside)) {
             Some((y, true)) => (y, Act::None),
             Some((y, false)) => (y, self.act),
@@ -41,7 +41,7 @@ impl ConvNormAct {
         };
         match norm {
             Some(norm) => norm.forward(&y, add, act, train),
-            None => activations::apply_to_sum(act, y, add),
+            None => activations::apply(act, &y),
         }
     }
 }

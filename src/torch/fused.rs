@@ -57,7 +57,7 @@ pub fn conv(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, window: &WindowG
 }
 
 /// factor · conv(x) + shortcut and, if requested, ReLU after it: the end of a residual block. The convolution is that of [`conv`], the
-/// shortcut a map `[N, K, H', W']`.
+/// shortcut a map `[N, K, H', W']`, which is converted to the convolution's kind.
 ///
 /// # Errors
 /// Tensors that do not fit together, and those of libtorch.

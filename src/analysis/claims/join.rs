@@ -47,7 +47,7 @@ pub(super) fn union(files: &[PathBuf]) -> Result<Table, TableError> {
 }
 
 /// The name and the key of the run of a study that has one run. Its table has the name alone, which other runs may have too.
-fn only_run(table: &Path) -> Option<(String, String)> {
+pub(super) fn only_run(table: &Path) -> Option<(String, String)> {
     let note: toml::Table = fs::read_to_string(table.with_extension("toml")).ok()?.parse().ok()?;
     let [run] = note.get("runs")?.as_array()?.as_slice() else { return None };
     let text = |key: &str| Some(run.get(key)?.as_str()?.to_owned());

@@ -16,7 +16,8 @@ use crate::config::{Claim, ClaimFile, ClaimTest};
 use crate::runs::{Column, Records, Status, Store, sweep_folder};
 use measure::Source;
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 
 /// A claim and what the results folder says of it.
 #[derive(Debug)]
@@ -33,7 +34,7 @@ pub struct Judged {
     pub diverged: Vec<String>,
     /// Time that the finished runs took.
     pub seconds: f64,
-    /// Tables that tests name and that are not there.
+    /// Tables that tests name and that are not there, or not for all points that a command studies one by one.
     pub missing: Vec<PathBuf>,
     /// The files that were read.
     pub tables: Vec<PathBuf>,
@@ -81,7 +82,7 @@ impl Judged {
         let mut tables: Vec<PathBuf> =
             sources.values().flatten().chain(&points).flat_map(|source| source.files.clone()).collect();
         [&mut missing, &mut tables].into_iter().for_each(|paths| paths.sort());
-        Ok(Judged {
+        let mut judged = Judged {
             verdict: verdict::overall(&findings),
             findings,
             points: file.sweep.as_ref().map_or(0, |sweep| sweep.points.len()),
@@ -91,29 +92,54 @@ impl Judged {
             missing,
             tables,
             file,
-        })
+        };
+        let lacking: Vec<PathBuf> = sources.keys().filter(|path| judged.lacks_a_table(path)).cloned().collect();
+        judged.missing.extend(lacking);
+        judged.missing.sort();
+        judged.missing.dedup();
+        Ok(judged)
+    }
+
+    /// Whether a command for each of several points, of the study that writes to the folder of these tables, has not been run for one
+    /// of them.
+    fn lacks_a_table(&self, tables: &Path) -> bool {
+        let study = tables.parent().and_then(Path::file_name).and_then(OsStr::to_str);
+        let lines = self.claim().commands.iter().filter(|line| line.split_whitespace().nth(1) == study);
+        let wanted = lines.flat_map(|line| self.each(line).unwrap_or_default());
+        let there: Vec<String> = join::files(tables)
+            .iter()
+            .filter_map(|table| join::only_run(table))
+            .map(|(name, key)| format!("{name}/{key}"))
+            .collect();
+        wanted.into_iter().any(|run| !there.iter().any(|other| other.starts_with(&run)))
+    }
+
+    /// The points of the sweep that `word` stands for, as `NAME/KEY`; `None` where it is not `{name}` or `{name:KEY=VALUE}`. Those that
+    /// diverged have no weights to study.
+    fn points_of(&self, word: &str, name: &str) -> Option<Vec<String>> {
+        let condition = word.strip_prefix(name)?.strip_suffix('}')?;
+        let mut runs = self.file.runs(condition.strip_prefix(':').unwrap_or_default());
+        runs.retain(|run| !self.diverged.contains(run));
+        Some(runs)
+    }
+
+    /// The points that a command is run for one by one.
+    fn each(&self, line: &str) -> Option<Vec<String>> {
+        line.split_whitespace().find_map(|word| self.points_of(word, "{each"))
     }
 
     /// The commands that a line of the claim stands for, in words: `{runs}` is all points of the sweep that did not diverge,
     /// `{runs:KEY=VALUE}` some of them, `{each}` and `{each:KEY=VALUE}` one of them, with a command for each.
     pub fn commands(&self, line: &str) -> Vec<Vec<String>> {
-        let points = |word: &str, name: &str| {
-            let condition = word.strip_prefix(name)?.strip_suffix('}')?;
-            let mut runs = self.file.runs(condition.strip_prefix(':').unwrap_or_default());
-            runs.retain(|run| !self.diverged.contains(run));
-            Some(runs)
-        };
-        let words: Vec<&str> = line.split_whitespace().collect();
-        let each = |word: &str| points(word, "{each");
         let command = |one: Option<&String>| {
-            let word = |word: &&str| match (points(word, "{runs"), one.filter(|_| each(word).is_some())) {
+            let word = |word: &str| match (self.points_of(word, "{runs"), one.filter(|_| word.starts_with("{each"))) {
                 (Some(runs), _) => runs,
                 (None, Some(run)) => vec![run.clone()],
-                (None, None) => vec![(*word).to_owned()],
+                (None, None) => vec![word.to_owned()],
             };
-            words.iter().flat_map(word).collect()
+            line.split_whitespace().flat_map(word).collect()
         };
-        match words.iter().find_map(|word| each(word)) {
+        match self.each(line) {
             Some(runs) => runs.iter().map(|run| command(Some(run))).collect(),
             None => vec![command(None)],
         }

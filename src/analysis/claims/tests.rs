@@ -147,6 +147,25 @@ fn the_table_of_a_study_of_one_run_has_the_settings_of_that_run() {
     let judged = fixture.judge(study);
     assert_eq!((judged.verdict, judged.findings[0].estimate.n()), (Verdict::Supported, 3));
     assert!((judged.findings[0].estimate.effect().unwrap() + 5.0).abs() < 1e-9);
+    // Where a command is run for each point, a table that one of them lacks is missing: the points of the file have other keys.
+    let with_command =
+        |name: &str| FRAME.replace("[[claim.test]]", &format!("commands = ['study {name} {{each}}']\n[[claim.test]]"));
+    for (name, missing) in [("landscape", 1), ("sharpness", 0)] {
+        let path = fixture.0.path().join("c.toml");
+        fs::write(&path, format!("{}{study}\n", with_command(name))).unwrap();
+        let load = || ClaimFile::load(&path, Machine::default()).unwrap();
+        let judge = || Judged::of(load(), &Store::new(fixture.0.path().join("results"))).unwrap();
+        let runs = load().runs("");
+        assert_eq!(judge().missing.len(), missing);
+        for (index, run) in runs.iter().enumerate() {
+            let (run_name, key) = run.split_once('/').unwrap();
+            let base = format!("studies/{name}/c-{index}");
+            fixture.write(&format!("{base}.csv"), "run,loss\nx,1\n");
+            assert_eq!(judge().missing.len(), missing, "{index} of {}", runs.len());
+            fixture.write(&format!("{base}.toml"), &format!("[[runs]]\nname = '{run_name}'\nkey = '{key}00'\n"));
+        }
+        assert_eq!(judge().missing.len(), 0);
+    }
 }
 
 /// A study names runs as `NAME/KEY`; an ensemble has no seed.

@@ -114,7 +114,7 @@ struct Affine {
   Affine(const std::optional<Tensor>& bias, double factor, int64_t out, at::ScalarType activations) : shift(bias) {
     if (factor == 1) return;
     scale = new_tensor({out}, sums_kind(activations)).fill_(factor);
-    if (bias) shift = bias->detach().mul(factor);
+    if (bias) shift = bias->mul(factor);
   }
 };
 
@@ -158,7 +158,7 @@ Tensors conv_gradients(const Gradients& given, const StrataWindow& window, const
   require_alike(y, dy.tensor.sizes(), kind);
   Tensor dx, dw, db, shortcut;
   if (kinds.shortcut) {
-    // The shortcut's gradient is that behind the non-linearity, which the convolution's own then is, too.
+    // The gradient before the ReLU is that of the shortcut and of the convolution: masked once for both.
     if (relu) dy = masked(dy, y);
     relu = false;
     shortcut = dy.tensor.to(*kinds.shortcut);

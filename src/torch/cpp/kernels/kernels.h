@@ -53,8 +53,8 @@ using Acc = typename AccOf<T>::type;
 template <class T>
 constexpr int64_t kPair = sizeof(T) == 2 ? 2 : 1;
 
-// A convolution by Winograd's algorithm, in `places` products for each tile of `side` x `side` outputs: 16 or 36. Transformed tiles and weights are stored as
-// A, because rounding them to bfloat16 would add to the error of the output.
+// A convolution by Winograd's algorithm, in `places` products for each tile of `side` x `side` outputs: 16 or 36. Transformed tiles and
+// weights are stored as A, because rounding them to bfloat16 would add to the error of the output.
 template <class T>
 struct WinogradKernels {
   using A = Acc<T>;
