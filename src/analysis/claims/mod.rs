@@ -77,11 +77,9 @@ impl Judged {
             let run = |row| format!("{}/{}", records.text(row, Column::Name), records.text(row, Column::Key));
             with_status(records, Status::Diverged).map(run).collect()
         });
-        let mut missing: Vec<PathBuf> =
-            sources.iter().filter(|(_, source)| source.is_none()).map(|(path, _)| path.clone()).collect();
         let mut tables: Vec<PathBuf> =
             sources.values().flatten().chain(&points).flat_map(|source| source.files.clone()).collect();
-        [&mut missing, &mut tables].into_iter().for_each(|paths| paths.sort());
+        tables.sort();
         let mut judged = Judged {
             verdict: verdict::overall(&findings),
             findings,
@@ -89,29 +87,33 @@ impl Judged {
             ended: done + diverged.len(),
             diverged,
             seconds: records.map_or(0.0, seconds),
-            missing,
+            missing: Vec::new(),
             tables,
             file,
         };
-        let lacking: Vec<PathBuf> = sources.keys().filter(|path| judged.lacks_a_table(path)).cloned().collect();
-        judged.missing.extend(lacking);
-        judged.missing.sort();
-        judged.missing.dedup();
+        let missing = |path: &PathBuf, source: &Option<Source>| match source {
+            None => true,
+            Some(source) => judged.lacks_a_table(path, &source.files),
+        };
+        let mut paths: Vec<PathBuf> =
+            sources.iter().filter(|(path, source)| missing(path, source)).map(|(path, _)| path.clone()).collect();
+        paths.sort();
+        judged.missing = paths;
         Ok(judged)
     }
 
-    /// Whether a command for each of several points, of the study that writes to the folder of these tables, has not been run for one
-    /// of them.
-    fn lacks_a_table(&self, tables: &Path) -> bool {
-        let study = tables.parent().and_then(Path::file_name).and_then(OsStr::to_str);
+    /// Whether a command is run for each of several points, writes tables to the folder of `pattern`, and has not done so for all: `files`
+    /// are those that fit the pattern.
+    fn lacks_a_table(&self, pattern: &Path, files: &[PathBuf]) -> bool {
+        let study = pattern.parent().and_then(Path::file_name).and_then(OsStr::to_str);
         let lines = self.claim().commands.iter().filter(|line| line.split_whitespace().nth(1) == study);
-        let wanted = lines.flat_map(|line| self.each(line).unwrap_or_default());
-        let there: Vec<String> = join::files(tables)
-            .iter()
-            .filter_map(|table| join::only_run(table))
-            .map(|(name, key)| format!("{name}/{key}"))
-            .collect();
-        wanted.into_iter().any(|run| !there.iter().any(|other| other.starts_with(&run)))
+        let wanted: Vec<String> = lines.filter_map(|line| self.each(line)).flatten().collect();
+        if wanted.is_empty() {
+            return false;
+        }
+        let runs = files.iter().filter_map(|table| join::only_run(table));
+        let there: Vec<String> = runs.map(|(name, key)| format!("{name}/{key}")).collect();
+        wanted.iter().any(|run| !there.iter().any(|other| other.starts_with(run)))
     }
 
     /// The points of the sweep that `word` stands for, as `NAME/KEY`; `None` where it is not `{name}` or `{name:KEY=VALUE}`. Those that

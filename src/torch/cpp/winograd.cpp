@@ -27,16 +27,17 @@ const WinogradKernels<T>& algorithm(const Shape& s) {
   return by_fours ? kernels<T>().winograd_4x3 : kernels<T>().winograd_2x3;
 }
 
-bool fits_winograd(const Shape& s, int64_t kernel) {
+bool fits_winograd(const Shape& s) {
   const StrataWindow& w = s.window;
-  const int64_t before = kernel / 2;
+  const int64_t kernel = s.kernel_h, before = kernel / 2;
   const bool same = w.out_h == s.height && w.out_w == s.width && w.top == before && w.left == before && w.stride_h == 1 &&
                     w.stride_w == 1;
   // With few channels the additions of the transforms take as long as the products that they save.
   const bool wide = s.in % 2 == 0 && s.in >= 16 && s.out >= 16;
   // Direct sums skip the padding, which is a good part of what the kernel meets on a small map.
   const int64_t side = kernel == 5 ? 8 : 3;
-  return direct_users == 0 && same && s.kernel_h == kernel && s.kernel_w == kernel && wide && s.height >= side && s.width >= side;
+  return direct_users == 0 && same && (kernel == 3 || kernel == 5) && s.kernel_w == kernel && wide && s.height >= side &&
+         s.width >= side;
 }
 
 // How many tiles are in work at once: so many that they and their sums stay in the second cache, but enough to read the whole
@@ -51,7 +52,7 @@ int64_t band_of(int64_t places, int64_t in, int64_t strip) {
 
 template <class T>
 bool by_winograd(const Shape& s) {
-  if (!fits_winograd(s, 3) && !fits_winograd(s, 5)) return false;
+  if (!fits_winograd(s)) return false;
   const int64_t side = algorithm<T>(s).side;
   // Products of bfloat16 take half the time of those of floats, with AMX a sixteenth. Only F(4x4, 3x3), which needs a quarter of them, gains
   // enough to pay for its transforms; F(2x2, 5x5), which needs 0.36, was excluded by this reckoning, not by measurement.
@@ -64,8 +65,8 @@ template bool by_winograd<double>(const Shape&);
 
 template <class T>
 bool by_fused_winograd(const Shape& s, int64_t ld) {
-  return kernels<T>().fused_winograd && fits_winograd(s, 3) && tile_count(s, 2) >= kManyTiles2 && s.in % 16 == 0 && s.out % 16 == 0 &&
-         ld == s.out;
+  return kernels<T>().fused_winograd && s.kernel_h == 3 && fits_winograd(s) && tile_count(s, 2) >= kManyTiles2 && s.in % 16 == 0 &&
+         s.out % 16 == 0 && ld == s.out;
 }
 template bool by_fused_winograd<bf16>(const Shape&, int64_t);
 template bool by_fused_winograd<float>(const Shape&, int64_t);
